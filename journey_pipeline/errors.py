@@ -1,0 +1,105 @@
+"""Every error of the project, grouped by what to do about it.
+
+    JourneyError
+      ConfigError                a person must change something
+      VendorError                a vendor's answer; carries where it came from
+        TransientVendorError     try again (later, if it says when)
+        PermanentVendorError     don't try again
+          ExportFailed           the vendor made no file of it
+          ExportExpired          the vendor no longer has it
+        ContractError            answered, but not as documented; the evidence is kept
+      LakeError                  landing or events are not as the manifests say
+      WarehouseError             the DuckDB warehouse can't be written or read
+
+A message says what was attempted, what came back and what to do next. It never holds a secret, a
+token, a signed address or a person's data.
+"""
+
+from __future__ import annotations
+
+
+class JourneyError(Exception):
+    """The root: anything the project raises on purpose."""
+
+
+class ConfigError(JourneyError):
+    """A setting, a variable or a command's argument is missing or wrong: a person must change it."""
+
+
+class VendorError(JourneyError):
+    """A vendor's answer stopped the work.
+
+    Args:
+        message: What was attempted, what came back, what to do next.
+        vendor: The vendor's short name, such as `sfmc`.
+        connection: The configured account.
+        stream: The kind of record, where known.
+        window: The window asked for, as text, where known.
+        status: The HTTP status, or None if no answer came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        vendor: str | None = None,
+        connection: str | None = None,
+        stream: str | None = None,
+        window: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.vendor = vendor
+        self.connection = connection
+        self.stream = stream
+        self.window = window
+        self.status = status
+
+
+class TransientVendorError(VendorError):
+    """Worth another try: an outage, a throttle, a cut-off body.
+
+    Args:
+        message: As for `VendorError`.
+        retry_after_s: How many seconds the vendor asks to wait, where it says so. It is never cut: the
+            caller waits that long or gives up.
+        **context: As for `VendorError`.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, **context: object) -> None:
+        super().__init__(message, **context)  # type: ignore[arg-type]
+        self.retry_after_s = retry_after_s
+
+
+class PermanentVendorError(VendorError):
+    """Another try gives the same answer: wrong credentials, a missing scope, a wrong request."""
+
+
+class ExportFailed(PermanentVendorError):  # noqa: N818 - it names the export's state
+    """The vendor took the order and made no file of it."""
+
+
+class ExportExpired(PermanentVendorError):  # noqa: N818 - it names the export's state
+    """The vendor no longer keeps what was asked for."""
+
+
+class ContractError(VendorError):
+    """The vendor answered, but not as its contract says.
+
+    Args:
+        message: As for `VendorError`.
+        evidence: Where the answer was kept, relative to the home, if it was.
+        **context: As for `VendorError`.
+    """
+
+    def __init__(self, message: str, *, evidence: str | None = None, **context: object) -> None:
+        super().__init__(message, **context)  # type: ignore[arg-type]
+        self.evidence = evidence
+
+
+class LakeError(JourneyError):
+    """A file of the lake is missing, cut off or not what its manifest says."""
+
+
+class WarehouseError(JourneyError):
+    """The warehouse can't be opened, written, published or read."""

@@ -1,0 +1,70 @@
+"""Where every file of the lake lies, written once: from stream and partition to path.
+
+Not here: what the files hold (`manifest.py`, `events.py`) or how they are written (`atomic.py`). No function here
+touches the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from journey_pipeline.model import StreamKey
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """The folders under the home. Paths only; nothing is created.
+
+    Attributes:
+        home: `JOURNEY_PIPELINE_HOME`.
+    """
+
+    home: Path
+
+    def landing_dir(self, stream: StreamKey, partition: str) -> Path:
+        """`raw/<connection>/<stream>/<partition>`: the attempts of one partition and its manifest."""
+        return self.home / "raw" / stream.connection / stream.stream / partition
+
+    def landing_manifest(self, stream: StreamKey, partition: str) -> Path:
+        """The partition has landed when this file exists."""
+        return self.landing_dir(stream, partition) / "manifest.json"
+
+    def events_file(self, stream: StreamKey, partition: str) -> Path:
+        """The canonical events of one partition."""
+        return self.home / "events" / stream.connection / stream.stream / f"{partition}.parquet"
+
+    def events_manifest(self, stream: StreamKey, partition: str) -> Path:
+        """What the events file holds and what it was made from; written after it."""
+        return self.events_file(stream, partition).with_suffix(".json")
+
+    def rejects_file(self, stream: StreamKey, partition: str) -> Path:
+        """The records of one partition that could not be typed; absent when there are none."""
+        return self.home / "rejects" / stream.connection / stream.stream / f"{partition}.parquet"
+
+    def evidence_dir(self, stream: StreamKey, partition: str) -> Path:
+        """Answers that broke the vendor's contract, kept for a person to look at."""
+        return self.home / "evidence" / stream.connection / stream.stream / partition
+
+    def dimension_file(self, connection: str, name: str) -> Path:
+        """One dimension of a connection, such as its journeys: the latest of everything ever seen."""
+        return self.home / "dimensions" / connection / f"{name}.parquet"
+
+    @property
+    def events_root(self) -> Path:
+        """Where the manifests of all events files are found."""
+        return self.home / "events"
+
+    @property
+    def dimensions_root(self) -> Path:
+        """Where all dimension files are found."""
+        return self.home / "dimensions"
+
+    @property
+    def work_dir(self) -> Path:
+        """Temporary files, on the same file system as the lake; anything here may be swept."""
+        return self.home / "tmp"
+
+    def relative(self, path: Path) -> str:
+        """A path as manifests and messages name it: below the home, with forward slashes."""
+        return path.relative_to(self.home).as_posix()

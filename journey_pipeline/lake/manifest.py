@@ -1,0 +1,189 @@
+"""The two manifests of a partition: what has landed, and what the events file made of it.
+
+They are the lake's only truth: a file that no manifest names does not count. Not here: paths (`layout.py`), atomic
+writes (`atomic.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.atomic import write_bytes
+from journey_pipeline.model import StreamKey
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """The document at a path, or None if there is none.
+
+        Raises:
+            LakeError: If it is there and can't be understood; says what heals it.
+        """
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise LakeError(
+                f"{path} is not a {cls.__name__}: {where}: {first['msg']}. If it was cut off, remove it: an events "
+                "manifest is made again by `journey-pipeline normalize`, a landing manifest by pulling the partition "
+                "again with `journey-pipeline backfill --again`."
+            ) from error
+
+    def write(self, path: Path) -> None:
+        """Puts the document in place, whole or not at all."""
+        write_bytes(path, self.model_dump_json(indent=1).encode() + b"\n")
+
+
+class LandedFile(_Document):
+    """One file of an attempt, as it lies in the landing.
+
+    Attributes:
+        name: File name inside the attempt's folder.
+        sha256: Of the bytes as they lie there.
+        bytes: Size as it lies there.
+        raw_bytes: Size after inflating.
+        rows: Records counted while landing, the header not counted.
+        received_as: `gzip` if the vendor sent these bytes, `identity` if they were compressed here.
+        columns: The header as the vendor sent it.
+        window: The part of the partition's window that was asked for, as `start/end`.
+    """
+
+    name: str
+    sha256: str
+    bytes: int
+    raw_bytes: int
+    rows: int
+    received_as: str
+    columns: tuple[str, ...] = ()
+    window: str | None = None
+
+
+class Attempt(_Document):
+    """One complete answer for a partition.
+
+    Attributes:
+        attempt: The folder's name: a UTC time and a random suffix, so that names sort by time.
+        started_at: When the first request was sent.
+        landed_at: When the last file was complete.
+        package_version: Of journey_pipeline.
+        request: What was asked, without secrets.
+        constants: Columns that were not downloaded because the request made them constant, and their values.
+        estimate_rows: What the vendor said the window holds, if it said so.
+        answers: What else the vendor said, such as its raw estimate.
+        files: The parts, in order.
+        superseded: True once all of its events are known to be in a newer attempt.
+    """
+
+    attempt: str
+    started_at: AwareDatetime
+    landed_at: AwareDatetime
+    package_version: str
+    request: dict[str, Any] = {}
+    constants: dict[str, str] = {}
+    estimate_rows: int | None = None
+    answers: dict[str, Any] = {}
+    files: tuple[LandedFile, ...] = ()
+    superseded: bool = False
+
+
+class LandingManifest(_Document):
+    """All attempts of one partition, oldest first. Answers add to it and never take away.
+
+    Attributes:
+        covered_by: The partition whose landing covers this one too; then `attempts` is empty.
+    """
+
+    format: int = 1
+    vendor: str
+    connection: str
+    stream: str
+    partition: str
+    window: str
+    attempts: tuple[Attempt, ...] = ()
+    covered_by: str | None = None
+
+    @property
+    def key(self) -> StreamKey:
+        """The stream it belongs to."""
+        return StreamKey(self.vendor, self.connection, self.stream)
+
+    @property
+    def active(self) -> tuple[Attempt, ...]:
+        """The attempts that events are made from, oldest first."""
+        return tuple(attempt for attempt in self.attempts if not attempt.superseded)
+
+
+class ParquetFile(_Document):
+    """A Parquet file as its manifest vouches for it.
+
+    Attributes:
+        sha256: Of the whole file.
+        bytes: Its size.
+        rows: Its rows.
+    """
+
+    sha256: str
+    bytes: int
+    rows: int
+
+
+class EventsManifest(_Document):
+    """What one partition's events file holds, and the proof that nothing fell out.
+
+    Attributes:
+        attempts: The landing attempts it was made from, oldest first.
+        recipe: Digest of the SQL and the code tables it was made with.
+        landed_at: When the newest of the attempts landed.
+        landed: Records in the files of those attempts.
+        duplicates: Records whose key another record of the partition has; `landed = events + rejects + duplicates`.
+        withdrawn: Events that only an older attempt has.
+        conflicts: Keys that came with two different contents in the same attempt.
+        outside_window: Events whose time is not in the partition's window.
+        first_at: The least `occurred_at`, or None if there are no events.
+        last_at: The greatest.
+        unknown_columns: Columns of the files that the recipe does not know; kept in `properties`.
+        missing_columns: Columns that the recipe knows and neither files nor constants have.
+        unknown_codes: How many events carry a vendor code that no table decodes, by `column=value`.
+        estimate_rows: The estimate of the newest attempt.
+    """
+
+    format: int = 1
+    vendor: str
+    connection: str
+    stream: str
+    partition: str
+    window: str
+    attempts: tuple[str, ...]
+    recipe: str
+    package_version: str
+    landed_at: AwareDatetime
+    events: ParquetFile
+    rejects: ParquetFile | None = None
+    landed: int
+    duplicates: int = 0
+    withdrawn: int = 0
+    conflicts: int = 0
+    outside_window: int = 0
+    first_at: AwareDatetime | None = None
+    last_at: AwareDatetime | None = None
+    unknown_columns: tuple[str, ...] = ()
+    missing_columns: tuple[str, ...] = ()
+    unknown_codes: dict[str, int] = {}
+    estimate_rows: int | None = None
+
+    @property
+    def key(self) -> StreamKey:
+        """The stream it belongs to."""
+        return StreamKey(self.vendor, self.connection, self.stream)

@@ -1,0 +1,1 @@
+"""What a partition goes through, as plain functions: pull, land, normalize."""

@@ -1,0 +1,199 @@
+"""The words that all layers share: windows and partitions, streams, the canonical event, how a landing is typed.
+
+Not here: anything that is true of one vendor (`vendors/`), where files lie (`lake/layout.py`), or what a table of the
+warehouse holds (`warehouse/`). Imports nothing of the project but `errors`, and everything may import it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from journey_pipeline.errors import ConfigError
+
+
+class Granularity(enum.Enum):
+    """How long a partition's window is."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+    @property
+    def duration(self) -> timedelta:
+        """The window's length."""
+        return timedelta(hours=1) if self is Granularity.HOUR else timedelta(days=1)
+
+    @property
+    def key_format(self) -> str:
+        """The `strftime` pattern of a partition's name in paths and tables: no colon, sorts by time."""
+        return "%Y-%m-%dT%H" if self is Granularity.HOUR else "%Y-%m-%d"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Window:
+    """A half-open span of time `[start, end)`, both aware; kept in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise ConfigError(f"a window needs times with a zone, got {self.start} and {self.end}")
+        if self.start >= self.end:
+            raise ConfigError(f"a window must end after it starts, got {self.start} to {self.end}")
+        object.__setattr__(self, "start", self.start.astimezone(UTC))
+        object.__setattr__(self, "end", self.end.astimezone(UTC))
+
+    def __str__(self) -> str:
+        return f"{iso(self.start)}/{iso(self.end)}"
+
+    @property
+    def duration(self) -> timedelta:
+        """How long the window is."""
+        return self.end - self.start
+
+    def contains(self, at: datetime) -> bool:
+        """Whether an instant lies inside."""
+        return self.start <= at < self.end
+
+    def halves(self) -> tuple[Window, Window]:
+        """The window cut in the middle, to the whole second."""
+        middle = self.start + timedelta(seconds=int(self.duration.total_seconds()) // 2)
+        return Window(self.start, middle), Window(middle, self.end)
+
+    def partitions(self, granularity: Granularity) -> list[Window]:
+        """The whole partitions that lie inside, oldest first."""
+        step = granularity.duration
+        first = floor(self.start, granularity)
+        first = first if first == self.start else first + step
+        count = max(0, (self.end - first) // step)
+        return [Window(first + step * i, first + step * (i + 1)) for i in range(count)]
+
+    @property
+    def partition(self) -> str:
+        """The name of the partition that has this window, such as `2026-11-01T05` or `2026-11-01`.
+
+        Raises:
+            ConfigError: If the window is neither one whole hour nor one whole UTC day.
+        """
+        for granularity in Granularity:
+            if self.duration == granularity.duration and floor(self.start, granularity) == self.start:
+                return self.start.strftime(granularity.key_format)
+        raise ConfigError(f"the window {self} is not one whole hour or day")
+
+
+def partition_window(partition: str) -> Window:
+    """The window of a partition by its name, the inverse of `Window.partition`.
+
+    Raises:
+        ConfigError: If the name is not of the form `2026-11-01T05` or `2026-11-01`.
+    """
+    for granularity in Granularity:
+        try:
+            start = datetime.strptime(partition, granularity.key_format).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if start.strftime(granularity.key_format) == partition:
+            return Window(start, start + granularity.duration)
+    raise ConfigError(f"{partition!r} is not a partition: write 2026-11-01T05 for an hour, 2026-11-01 for a day")
+
+
+def floor(at: datetime, granularity: Granularity) -> datetime:
+    """The start of the hour or UTC day that an aware instant lies in."""
+    at = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return at if granularity is Granularity.HOUR else at.replace(hour=0)
+
+
+def iso(at: datetime) -> str:
+    """An aware instant as ISO 8601 in UTC with `Z`; seconds, and milliseconds where there are any."""
+    at = at.astimezone(UTC)
+    spec = "milliseconds" if at.microsecond else "seconds"
+    return at.isoformat(timespec=spec).replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class StreamKey:
+    """One stream of one connection, such as `sfmc/journey_history` of the vendor `sfmc`."""
+
+    vendor: str
+    connection: str
+    stream: str
+
+    def __str__(self) -> str:
+        return f"{self.connection}/{self.stream}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its name, its DuckDB type and the sentence that documents it."""
+
+    name: str
+    type: str
+    comment: str
+
+
+EVENT_COLUMNS: tuple[Column, ...] = (
+    Column("event_key", "UUID", "Identity of the event: a hash of connection, stream and the vendor's natural key."),
+    Column("vendor", "VARCHAR", "The vendor's short name, such as sfmc."),
+    Column("connection", "VARCHAR", "The configured account that the event came through."),
+    Column("stream", "VARCHAR", "The kind of record, such as journey_history."),
+    Column("occurred_at", "TIMESTAMPTZ", "When it happened, UTC."),
+    Column("occurred_on", "DATE", "The UTC day on which it happened."),
+    Column("occurred_at_source", "VARCHAR", "The vendor's field that occurred_at was read from."),
+    Column("received_at", "TIMESTAMPTZ", "When the vendor's server got it, where known, UTC."),
+    Column("contact_id", "VARCHAR", "The vendor's key of the person."),
+    Column("email", "VARCHAR", "The person's address in lower case, where the vendor gives it."),
+    Column("journey_id", "VARCHAR", "The journey, flow or definition; for Salesforce one version of a journey."),
+    Column("journey_name", "VARCHAR", "The journey's name as the event carried it."),
+    Column("journey_version", "VARCHAR", "The journey's version, where the event carries one."),
+    Column("activity_id", "VARCHAR", "The step of the journey."),
+    Column("activity_name", "VARCHAR", "The step's name as the event carried it."),
+    Column("activity_type", "VARCHAR", "The vendor's type of the step, lower case."),
+    Column("channel", "VARCHAR", "The channel, one of a fixed list; other where the vendor's type is unknown."),
+    Column("action", "VARCHAR", "What happened, one of a fixed list; other where the vendor's code is unknown."),
+    Column("vendor_action", "VARCHAR", "The vendor's own code or status."),
+    Column("outcome", "VARCHAR", "The step's outcome as the vendor says it."),
+    Column("reason", "VARCHAR", "Why, as text, where the vendor says so."),
+    Column("is_test", "BOOLEAN", "Whether it is a dry run or a test send; marts leave those out."),
+    Column("properties", "JSON", "Every other field of the record under its own name."),
+    Column("partition_key", "VARCHAR", "The partition of the lake that holds the event."),
+    Column("landing_file", "VARCHAR", "The landed file it came from: partition/attempt/file."),
+    Column("landing_row", "BIGINT", "The record's number in that file, from 1, the header not counted."),
+)
+
+CHANNELS = frozenset(
+    "email sms whatsapp web_push app_push in_app on_site api ads web journey other".split()  # noqa: SIM905
+)
+ACTIONS = frozenset(
+    "enter exit send deliver open click reply bounce unsubscribe complain convert decide wait skip suppress fail "  # noqa: SIM905
+    "visit other".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a stream's landed files become events: given by a vendor, run by the lake.
+
+    Attributes:
+        stream: The stream it is for.
+        sql: One SELECT over the relation `landing`. There every column of `columns` is VARCHAR (NULL where the file
+            left it out or the field was empty). It gives the canonical columns that depend on the record
+            (`occurred_at` to `properties` without `occurred_on`), and besides:
+            `key_fields` VARCHAR[], the natural key in order, NULLs kept; `key_is_content` BOOLEAN, true where
+            the record has no id and identical records of one file are told apart by an ordinal; `reject_reason`
+            VARCHAR, NULL where the record could be typed.
+        columns: Every column known of the vendor's file, in the vendor's spelling.
+        key_columns: The columns that must be in every file.
+        codes: Tables that the SQL joins, by name, each a CSV file with a header line.
+        delimiter: The field separator of the vendor's file.
+    """
+
+    stream: str
+    sql: str
+    columns: tuple[str, ...]
+    key_columns: tuple[str, ...]
+    codes: Mapping[str, Path] = field(default_factory=dict)
+    delimiter: str = ","

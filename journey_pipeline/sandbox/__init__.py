@@ -1,0 +1,1 @@
+"""The vendors, simulated on this machine over real HTTP, one world behind them all."""

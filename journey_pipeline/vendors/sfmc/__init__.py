@@ -1,0 +1,1 @@
+"""Salesforce Marketing Cloud: the history of its journeys."""

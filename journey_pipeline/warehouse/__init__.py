@@ -1,0 +1,1 @@
+"""The DuckDB warehouse: always the deduplicated union of the events files."""
