@@ -157,6 +157,7 @@ class EventsManifest(_Document):
         missing_columns: Columns that the recipe knows and neither files nor constants have.
         unknown_codes: How many events carry a vendor code that no table decodes, by `column=value`.
         estimate_rows: The estimate of the newest attempt.
+        landing_bytes: Size of the landed files of those attempts.
     """
 
     format: int = 1
@@ -182,6 +183,7 @@ class EventsManifest(_Document):
     missing_columns: tuple[str, ...] = ()
     unknown_codes: dict[str, int] = {}
     estimate_rows: int | None = None
+    landing_bytes: int = 0
 
     @property
     def key(self) -> StreamKey:
