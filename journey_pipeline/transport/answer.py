@@ -1,0 +1,91 @@
+"""What the client hands back: an answer in memory, or a file on disk; and what may look at a body in passing.
+
+Not here: how either is fetched (`client.py`), what a vendor's body must look like (`vendors/`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from journey_pipeline.errors import ContractError
+from journey_pipeline.transport.failures import Asked
+
+
+class Inspector(Protocol):
+    """Looks at one body while it lands. Its `VendorError`s end the attempt; only the transient ones lead to another."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Takes the next piece, inflated; cut anywhere."""
+        ...
+
+    def finish(self, *, verified: bool) -> None:
+        """Takes the end.
+
+        Args:
+            verified: Whether the wire proved that nothing is missing: a gzip trailer that fits.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer whose body is in memory.
+
+    Attributes:
+        status: The HTTP status.
+        headers: By name, in any case.
+        body: Inflated.
+        asked: What it answers.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    asked: Asked = field(repr=False)
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ContractError: If it is none.
+        """
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            quote = self.asked.redactor.quote(self.body)
+        raise self.broken(f"a body that is not JSON ({quote or 'empty'}). Check the connection's URL.")
+
+    def broken(self, how: str) -> ContractError:
+        """The error that says in what way this answer is not as documented."""
+        return self.asked.contract(f"answered {self.status}: {how}", status=self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A body that lies on disk, complete.
+
+    Attributes:
+        path: Where.
+        sha256: Of the file as it lies there.
+        bytes: Its size.
+        raw_bytes: Size of the body inflated.
+        received_as: `gzip` if these are the vendor's bytes, `identity` if they were compressed here.
+        headers: Of the answer, by name, in any case.
+        seconds: From the first attempt's start to the file in place.
+        attempts: How many it took.
+        inspector: The one that saw this body to its end, or None.
+    """
+
+    path: Path
+    sha256: str
+    bytes: int
+    raw_bytes: int
+    received_as: str
+    headers: Mapping[str, str]
+    seconds: float
+    attempts: int
+    inspector: Any = None

@@ -1,0 +1,183 @@
+"""How a connection proves who it is: an OAuth 2.0 client, or a key that a person made once.
+
+Not here: when a credential is renewed because a vendor refused it (`client.py`), where the secrets come from
+(`settings.py`).
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from journey_pipeline.errors import PermanentVendorError, VendorError
+from journey_pipeline.transport import waiting
+from journey_pipeline.transport.answer import Answer
+
+# Fields of a token request that say what is asked for, not who asks.
+_OPEN_FIELDS = frozenset({"grant_type", "scope", "account_id", "audience"})
+# Where a vendor leaves `expires_in` out (RFC 6749 only recommends it); a 401 renews sooner.
+_LIFETIME_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What one request carries.
+
+    Attributes:
+        header: The header's name.
+        value: Its whole value.
+        secret: The part that must never be seen.
+    """
+
+    header: str
+    value: str = field(repr=False)
+    secret: str = field(repr=False)
+
+
+class TokenRoute(Protocol):
+    """Sends a token request without credentials, with the client's retries."""
+
+    def __call__(self, url: str, *, json: object = None, form: Mapping[str, str] | None = None) -> Answer:
+        """The answer; a refusal is a PermanentVendorError."""
+        ...
+
+
+class Auth(Protocol):
+    """What a client needs of a way to prove who it is.
+
+    Attributes:
+        secrets: What must never be seen, as known from the start.
+        renewable: Whether a refused credential can be exchanged for another.
+    """
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be seen, as known from the start."""
+        ...
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a refused credential can be exchanged for another."""
+        ...
+
+    def credential(self, ask: TokenRoute) -> Credential:
+        """What the next request carries."""
+        ...
+
+    def invalidate(self, token: str) -> None:
+        """Takes note that the vendor refused this token."""
+        ...
+
+
+class BearerKey:
+    """A key that does not change, in a header.
+
+    Args:
+        key: The key.
+        header: The header that carries it.
+        scheme: The word before it, or nothing.
+    """
+
+    renewable = False
+
+    def __init__(self, key: str, *, header: str = "Authorization", scheme: str = "Bearer") -> None:
+        self.secrets = (key,)
+        self._credential = Credential(header, f"{scheme} {key}".strip(), key)
+
+    def credential(self, ask: TokenRoute) -> Credential:  # noqa: ARG002 - nothing to ask for
+        """The key."""
+        return self._credential
+
+    def invalidate(self, token: str) -> None:
+        """Does nothing: there is no other key."""
+
+
+class ClientCredentials:
+    """OAuth 2.0 client credentials (RFC 6749, 4.4): one token for all threads, renewed before it ends.
+
+    Args:
+        token_url: Where tokens are made.
+        payload: Fields of the token request; `grant_type` is added.
+        encoding: How they are sent.
+        renew_before_s: A token with less than this left is not used any more; of a short-lived one, half its life.
+        hint: What to say when the credentials are refused, such as the names of the variables that hold them.
+    """
+
+    renewable = True
+
+    def __init__(
+        self,
+        token_url: str,
+        payload: Mapping[str, str],
+        *,
+        encoding: Literal["json", "form"] = "json",
+        renew_before_s: float = 120.0,
+        hint: str = "",
+    ) -> None:
+        self._token_url = token_url
+        self._payload = {"grant_type": "client_credentials", **payload}
+        self._encoding = encoding
+        self._renew_before_s = renew_before_s
+        self._hint = hint
+        self._lock = threading.Lock()
+        self._token: str | None = None
+        self._renew_at_s = 0.0
+        self._failures = 0
+        self._failure: VendorError | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The fields of the token request that say who asks."""
+        return tuple(str(value) for name, value in self._payload.items() if name not in _OPEN_FIELDS)
+
+    def credential(self, ask: TokenRoute) -> Credential:
+        """The token, asked for if there is none that lasts.
+
+        Raises:
+            PermanentVendorError: If the credentials are refused, now or before: they are sent once.
+            TransientVendorError: If no token could be had now; threads that waited for the same request get the same.
+            ContractError: If the answer holds no token.
+        """
+        failures_before = self._failures
+        with self._lock:
+            failed_meanwhile = self._failures != failures_before
+            if self._failure and (failed_meanwhile or isinstance(self._failure, PermanentVendorError)):
+                raise copy.copy(self._failure)
+            if self._token is None or waiting.monotonic_s() >= self._renew_at_s:
+                self._request(ask)
+            token = str(self._token)
+        return Credential("Authorization", f"Bearer {token}", token)
+
+    def invalidate(self, token: str) -> None:
+        """Forgets the token, unless another one has taken its place: however many threads were refused, one renews."""
+        with self._lock:
+            if self._token == token:
+                self._token = None
+
+    def _request(self, ask: TokenRoute) -> None:
+        self._token, self._failure = None, None
+        asked_at_s = waiting.monotonic_s()
+        try:
+            answer = ask(self._token_url, **{self._encoding: self._payload})
+            self._token, lifetime_s = _token(answer)
+        except VendorError as error:
+            if isinstance(error, PermanentVendorError) and self._hint:
+                error.args = (f"{error} {self._hint}",)
+            self._failure = copy.copy(error)
+            self._failures += 1
+            raise
+        self._renew_at_s = asked_at_s + max(lifetime_s - self._renew_before_s, lifetime_s / 2)
+
+
+def _token(answer: Answer) -> tuple[str, float]:
+    fields = answer.json()
+    token = fields.get("access_token") if isinstance(fields, dict) else None
+    if not isinstance(token, str) or not token:
+        raise answer.broken("the answer holds no access_token. Check the connection's token URL.")
+    try:
+        return token, float(fields.get("expires_in", _LIFETIME_S))
+    except (TypeError, ValueError):
+        return token, _LIFETIME_S

@@ -1,0 +1,130 @@
+"""Reads an answer's body so that a cut-off one is always noticed, inflating in passing.
+
+The wire's own ends are checked (last chunk, Content-Length), and of gzip the trailer and that nothing follows it.
+Not here: where the bytes go (`landing_file.py`, `client.py`), what they mean (inspectors in `vendors/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import requests
+import urllib3
+from isal import igzip_lib, isal_zlib
+
+from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.transport.failures import Asked, reason
+from journey_pipeline.transport.retry import Attempt
+
+_MAGIC = b"\x1f\x8b"
+_INFLATED_AT_ONCE = 1 << 20
+_DEFLATED_AT_ONCE = 1 << 18
+_LEVEL = 1
+_GZIP_WINDOW = 31
+_NO_CONTENT = 204
+
+
+class Body:
+    """One answer's body. Iterating gives pairs of bytes as they came and the same inflated; either may be empty.
+
+    It is complete when the iteration ends by itself.
+
+    Attributes:
+        is_gzip: Whether the vendor compressed it: said so, or sent a gzip file under another name. Known from the first
+            pair on; an empty body is not compressed.
+    """
+
+    def __init__(self, response: requests.Response, asked: Asked, attempt: Attempt, chunk_bytes: int) -> None:
+        self.is_gzip = False
+        self._response = response
+        self._asked = asked
+        self._attempt = attempt
+        self._chunk_bytes = chunk_bytes
+        self._encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        self._inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        if self._encoding not in {"", "identity", "gzip", "x-gzip"}:
+            raise self._asked.contract(
+                f"answered in the encoding {self._encoding!r}, which was not asked for.",
+                status=self._response.status_code,
+            )
+        pieces = self._pieces()
+        # A gzip file is known by its first two bytes, which may come one by one.
+        start = b""
+        while len(start) < len(_MAGIC) and (piece := next(pieces, b"")):
+            start += piece
+        if not start and not self._may_be_empty():
+            raise self._cut("nothing came, and nothing said that it is empty")
+        self.is_gzip = bool(start) and ("gzip" in self._encoding or start.startswith(_MAGIC))
+        if not self.is_gzip:
+            yield start, start
+            yield from ((piece, piece) for piece in pieces)
+            return
+        yield from self._inflate(start)
+        for piece in pieces:
+            yield from self._inflate(piece)
+        if not self._inflater.eof:
+            raise self._cut("the gzip stream ended before its trailer")
+
+    def _may_be_empty(self) -> bool:
+        # An answer that ends within its headers looks like an empty one that ends with its connection.
+        headers = self._response.headers
+        return (
+            self._response.status_code == _NO_CONTENT or "Content-Length" in headers or "Transfer-Encoding" in headers
+        )
+
+    def _pieces(self) -> Iterator[bytes]:
+        # read1 gives what has come, so that a trickle is seen as one; it knows the end of chunks and Content-Length.
+        try:
+            while piece := self._response.raw.read1(self._chunk_bytes, decode_content=False):
+                yield piece
+                if self._attempt.left_s < 0:
+                    raise self._cut("it was still coming when the time for all attempts was over")
+        except urllib3.exceptions.ReadTimeoutError:
+            raise self._cut("nothing came for the longest time that is waited") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise self._cut(f"the connection broke ({reason(error)})") from None
+
+    def _inflate(self, piece: bytes) -> Iterator[tuple[bytes, bytes]]:
+        if self._inflater.eof:
+            raise self._cut("bytes follow the gzip trailer")
+        wire = rest = piece
+        while True:
+            try:
+                raw = self._inflater.decompress(rest, _INFLATED_AT_ONCE)
+            except igzip_lib.IsalError as error:  # type: ignore[misc]  # a class, whatever the stub says
+                raise self._cut(f"the gzip stream is broken ({error})") from None
+            yield wire, raw
+            wire = rest = b""
+            if self._inflater.eof or self._inflater.needs_input:
+                break
+        if self._inflater.unused_data:
+            raise self._cut("bytes follow the gzip trailer")
+
+    def _cut(self, how: str) -> TransientVendorError:
+        return self._asked.transient(
+            f"the body of the {self._response.status_code} is not whole: {how}.", status=self._response.status_code
+        )
+
+
+class Deflater:
+    """Compresses a body that came plain: the same body gives the same bytes, however it was cut on the way."""
+
+    def __init__(self) -> None:
+        self._deflate = isal_zlib.compressobj(level=_LEVEL, wbits=_GZIP_WINDOW)
+        self._waiting = bytearray()
+
+    def feed(self, raw: bytes) -> bytes:
+        """What the next piece adds to the file."""
+        self._waiting += raw
+        # isal's output depends on how its input is cut: always cut at the same places.
+        out = bytearray()
+        while len(self._waiting) >= _DEFLATED_AT_ONCE:
+            out += self._deflate.compress(bytes(self._waiting[:_DEFLATED_AT_ONCE]))
+            del self._waiting[:_DEFLATED_AT_ONCE]
+        return bytes(out)
+
+    def finish(self) -> bytes:
+        """What the end adds."""
+        return bytes(self._deflate.compress(bytes(self._waiting)) + self._deflate.flush())

@@ -1,0 +1,192 @@
+"""When a request is tried again, and when not: the policy as data, and the loop, which is tenacity's.
+
+This is the owner of retries that take seconds to minutes; longer ones belong to the asset's policy in `components/`.
+Not here: how a status becomes an error (`client.py`), the sleeping (`waiting.py`).
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+from typing import TypeVar
+
+import tenacity
+
+from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.transport import waiting
+
+T = TypeVar("T")
+
+
+class Action(enum.Enum):
+    """What to do about an answer's status."""
+
+    ANSWER = "hand it back"
+    RETRY = "try again"
+    RENEW_AUTH = "renew the credentials once, then give up"
+    PERMANENT = "give up"
+
+
+STATUSES: Mapping[int, Action] = MappingProxyType(
+    {401: Action.RENEW_AUTH, 408: Action.RETRY, 425: Action.RETRY, 429: Action.RETRY}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often, how long, and for which answers.
+
+    Attributes:
+        attempts: Requests in all, the first one included.
+        first_wait_s: Wait before the second; it doubles from there. Up to half of it comes on top of every wait,
+            at random.
+        longest_wait_s: Where the doubling ends.
+        retry_after_ceiling_s: A vendor that asks for more patience is obeyed by whoever called, not here.
+        deadline_s: For all attempts together, waits and a body that still comes included.
+        statuses: What to do about a status, where it differs from `STATUSES` and from the rule of its class: 2xx is
+            an answer, 5xx is tried again, anything else is permanent.
+        least_wait_s: By status, the shortest wait where the vendor gives no `Retry-After`.
+    """
+
+    attempts: int = 4
+    first_wait_s: float = 2.0
+    longest_wait_s: float = 60.0
+    retry_after_ceiling_s: float = 120.0
+    deadline_s: float = 1800.0
+    statuses: Mapping[int, Action] = field(default_factory=dict)
+    least_wait_s: Mapping[int, float] = field(default_factory=dict)
+
+    def action(self, status: int) -> Action:
+        """What to do about a status."""
+        for table in (self.statuses, STATUSES):
+            if status in table:
+                return table[status]
+        by_class = {2: Action.ANSWER, 5: Action.RETRY}
+        return by_class.get(status // 100, Action.PERMANENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One of the attempts at a call.
+
+    Attributes:
+        number: From 1.
+        deadline_at_s: When the call must be over, on `waiting.monotonic_s`.
+    """
+
+    number: int
+    deadline_at_s: float
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline; negative after it."""
+        return self.deadline_at_s - waiting.monotonic_s()
+
+
+def run(
+    policy: RetryPolicy,
+    attempt: Callable[[Attempt], T],
+    before_wait: Callable[[TransientVendorError, float, int], None],
+) -> T:
+    """Calls until it works, within the policy.
+
+    Args:
+        policy: How often and how long.
+        attempt: Makes one attempt; only its `TransientVendorError` leads to another.
+        before_wait: Told the error, the wait in seconds and the attempt's number before each wait.
+
+    Raises:
+        TransientVendorError: The last one, when attempts or time are used up, or the vendor asks to wait longer than
+            the policy allows; then at once, and `retry_after_s` says how long.
+    """
+    deadline_at_s = waiting.monotonic_s() + policy.deadline_s
+    backoff = tenacity.wait_exponential(
+        multiplier=policy.first_wait_s, max=policy.longest_wait_s
+    ) + tenacity.wait_random(0, policy.first_wait_s / 2)
+
+    def wait_s(state: tenacity.RetryCallState) -> float:
+        error = _error(state)
+        if error.retry_after_s:
+            return error.retry_after_s
+        return max(backoff(state), policy.least_wait_s.get(error.status or 0, 0.0))
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        return _why_stop(policy, state, deadline_at_s) is not None
+
+    def give_up(state: tenacity.RetryCallState) -> T:
+        raise _last(_error(state), f"{_why_stop(policy, state, deadline_at_s)}.")
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        before_wait(_error(state), state.upcoming_sleep, state.attempt_number)
+
+    numbers = itertools.count(1)
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TransientVendorError),
+        wait=wait_s,
+        stop=stop,
+        sleep=waiting.wait,
+        before_sleep=tell,
+        retry_error_callback=give_up,
+    )
+    return retrying(lambda: attempt(Attempt(next(numbers), deadline_at_s)))
+
+
+def _why_stop(policy: RetryPolicy, state: tenacity.RetryCallState, deadline_at_s: float) -> str | None:
+    error, number = _error(state), state.attempt_number
+    if error.retry_after_s is not None and error.retry_after_s > policy.retry_after_ceiling_s:
+        return f"It asks to wait {error.retry_after_s:.0f} s, longer than is waited here: run it again after that"
+    gave_up = f"Gave up after {number} attempt{'s' if number > 1 else ''}"
+    if number >= policy.attempts:
+        return f"{gave_up}: run it again later"
+    if waiting.monotonic_s() + state.upcoming_sleep > deadline_at_s:
+        return (
+            f"{gave_up}: another one, after {state.upcoming_sleep:.0f} s, would not fit into "
+            f"{policy.deadline_s:.0f} s: run it again later"
+        )
+    return None
+
+
+def _error(state: tenacity.RetryCallState) -> TransientVendorError:
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, TransientVendorError):
+        raise TypeError(f"only a transient error leads to another attempt, not {error!r}")
+    return error
+
+
+def _last(error: TransientVendorError, why: str) -> TransientVendorError:
+    return TransientVendorError(
+        f"{error} {why}",
+        retry_after_s=error.retry_after_s,
+        vendor=error.vendor,
+        connection=error.connection,
+        stream=error.stream,
+        window=error.window,
+        status=error.status,
+    )
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """What the `Retry-After` header asks for, in seconds, or None if it is absent or unreadable.
+
+    A date counts from the answer's own `Date`, so that a vendor's wrong clock does no harm. Source: RFC 9110, 10.2.3.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    at = _http_date(value)
+    if at is None:
+        return None
+    return max(0.0, (at - (_http_date(headers.get("Date", "")) or waiting.utc_now())).total_seconds())
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

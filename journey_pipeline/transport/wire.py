@@ -1,0 +1,237 @@
+"""One request and its answer over the wire: the session, time-outs, and redirects followed by hand.
+
+Credentials and bodies never leave the host that they are meant for. Not here: retries and the meaning of a status
+(`client.py`), the body (`gzip_body.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from journey_pipeline.transport.auth import Credential
+from journey_pipeline.transport.failures import Asked, reason
+from journey_pipeline.transport.timeouts import Timeouts
+
+MAX_REDIRECTS = 5
+# What may be told to a host that the vendor redirects to; everything else may be a credential.
+_HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "user-agent"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEEP_METHOD = frozenset({307, 308})
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent.
+
+    Attributes:
+        method: Upper case.
+        url: Whole, with its query.
+        headers: Without the credential.
+        body: Bytes, or None.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    body: bytes | None = None
+
+    def redirected(self, status: int, location: str, asked: Asked) -> Request:
+        """The request that a redirect asks for.
+
+        Raises:
+            PermanentVendorError: If it would take the body to another host, or leave encryption.
+        """
+        url = urljoin(self.url, location)
+        keeps = status in _KEEP_METHOD or self.method in {"GET", "HEAD"}
+        target = dataclasses.replace(
+            self, url=url, method=self.method if keeps else "GET", body=self.body if keeps else None
+        )
+        if origin(url) == origin(self.url):
+            return target
+        scheme = urlsplit(url).scheme
+        if scheme not in _PORTS or (scheme == "http" and urlsplit(self.url).scheme == "https"):
+            raise asked.permanent(
+                f"answered {status}: a redirect to an address without encryption, which is not followed. Check the "
+                "connection's URL.",
+                status=status,
+            )
+        if target.body is not None:
+            raise asked.permanent(
+                f"answered {status}: a redirect that would take the request's body to another host, which is not "
+                "followed. Check the connection's URL.",
+                status=status,
+            )
+        harmless = {name: value for name, value in self.headers.items() if name.lower() in _HARMLESS_HEADERS}
+        return dataclasses.replace(target, headers=harmless)
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what a credential belongs to."""
+    parts = urlsplit(url)
+    try:
+        return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # no port at all; sending says so
+        return parts.scheme, parts.netloc, None
+
+
+class Wire:
+    """Sends requests. Fit for threads: the pool of connections is shared, nothing else is kept between requests.
+
+    Args:
+        timeouts: Limits of one request.
+        user_agent: How we call ourselves.
+        connections: How many to keep per host.
+    """
+
+    def __init__(self, timeouts: Timeouts, user_agent: str, connections: int) -> None:
+        self._timeouts = timeouts
+        self._session = _Session()
+        self._session.headers.clear()
+        self._session.headers.update({"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"})
+        # Without this, requests would take credentials from a .netrc file and put them over ours.
+        self._session.auth = _as_it_is
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(timeouts.idle_s, connections)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def open(
+        self,
+        request: Request,
+        asked: Asked,
+        *,
+        credential: Credential | None,
+        pace: Callable[[], None],
+        first_byte_s: float,
+    ) -> requests.Response:
+        """Sends, follows redirects, and gives the answer with its body unread.
+
+        Args:
+            request: What to send.
+            asked: How messages name it.
+            credential: Goes to the host of the request's address and to no other.
+            pace: Called before each request, redirects included.
+            first_byte_s: How long to wait for the answer; the session's own limit applies too.
+
+        Raises:
+            TransientVendorError: If no answer came.
+            PermanentVendorError: If it can't be sent, or is redirected without end or where it must not go.
+        """
+        home = origin(request.url)
+        timeout = (self._timeouts.connect_s, max(0.01, min(self._timeouts.first_byte_s, first_byte_s)))
+        for _ in range(MAX_REDIRECTS + 1):
+            pace()
+            if origin(request.url) != home:
+                credential = None
+            response = self._send(request, asked, credential, timeout)
+            location = response.headers.get("Location")
+            if response.status_code not in _REDIRECTS or not location:
+                return response
+            response.close()
+            request = request.redirected(response.status_code, location, asked)
+        raise asked.permanent(
+            f"was redirected more than {MAX_REDIRECTS} times. Check the connection's URL.", status=response.status_code
+        )
+
+    def close(self) -> None:
+        """Gives back the connections."""
+        self._session.close()
+
+    def _send(
+        self, request: Request, asked: Asked, credential: Credential | None, timeout: tuple[float, float]
+    ) -> requests.Response:
+        carried = {credential.header: credential.value} if credential else {}
+        try:
+            return self._session.request(
+                request.method,
+                request.url,
+                data=request.body,
+                headers={**request.headers, **carried},
+                timeout=timeout,
+                stream=True,
+                allow_redirects=False,
+            )
+        # `from None` throughout: what requests says holds addresses with their queries, and header values.
+        except requests.exceptions.SSLError as error:
+            why = reason(error)
+            if "CERTIFICATE_VERIFY_FAILED" in f"{error}":
+                raise asked.permanent(
+                    "its certificate is not trusted. Check the connection's URL and the machine's certificates."
+                ) from None
+            raise asked.transient(f"no encrypted connection came about ({why}).") from None
+        except requests.exceptions.ConnectTimeout:
+            raise asked.transient(f"could not connect within {timeout[0]:g} s.") from None
+        except requests.exceptions.ReadTimeout:
+            raise asked.transient(f"no answer within {timeout[1]:g} s.") from None
+        except requests.exceptions.ConnectionError as error:
+            raise asked.transient(
+                f"no answer: {reason(error)}. If it stays so, check the connection's URL and the network."
+            ) from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            raise asked.permanent(
+                f"can't be sent ({type(error).__name__}). Check the connection's URL and credentials for stray "
+                "characters."
+            ) from None
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """None: redirects are followed by hand, and the body of one is never read."""
+        return None
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+class _Adapter(HTTPAdapter):
+    """Connections with a time-out of their own between pieces of a body; requests has one for both."""
+
+    def __init__(self, idle_s: float, connections: int) -> None:
+        self._pools = _pools(idle_s)
+        super().__init__(pool_maxsize=connections)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+
+def _pools(idle_s: float) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+            # Taken before: http.client lets go of the socket when the answer says that the connection will close.
+            sock = self.sock
+            response = super().getresponse()
+            sock.settimeout(idle_s)
+            return response
+
+    class Encrypted(HTTPSConnection):
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+            sock = self.sock
+            response = super().getresponse()
+            sock.settimeout(idle_s)
+            return response
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    return {"http": PlainPool, "https": EncryptedPool}

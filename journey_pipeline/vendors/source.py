@@ -1,0 +1,126 @@
+"""What every stream that is pulled window by window offers to `loading/`, whatever its vendor.
+
+Not here: any vendor's own rules (their folders), the order of steps that a partition goes through (`loading/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from journey_pipeline.model import Granularity, Recipe, StreamKey, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the vendor says that a window holds.
+
+    Attributes:
+        rows: Records.
+        raw_bytes: Size without compression, where known.
+        compressed_bytes: Size with it, where known.
+        answer: The vendor's answer as it came.
+    """
+
+    rows: int
+    raw_bytes: int | None = None
+    compressed_bytes: int | None = None
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One downloaded file of a window, complete and checked.
+
+    Attributes:
+        path: Where it lies.
+        window: What was asked for.
+        sha256: Of the file.
+        bytes: Its size.
+        raw_bytes: Its size inflated.
+        rows: Records in it.
+        columns: Its header.
+        received_as: `gzip` as it came, or `identity` if it was compressed here.
+    """
+
+    path: Path
+    window: Window
+    sha256: str
+    bytes: int
+    raw_bytes: int
+    rows: int
+    columns: tuple[str, ...]
+    received_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is known of a stream before anything is asked: no credentials, no connection.
+
+    Attributes:
+        key: Which stream of which connection.
+        granularity: The length of its partitions.
+        recipe: How its files become events.
+        retention: How long the vendor keeps a window after its start, our reserve taken off.
+        start: Where its first partition starts, UTC.
+        requests_per_partition: How many requests one partition costs, as a rule.
+    """
+
+    key: StreamKey
+    granularity: Granularity
+    recipe: Recipe
+    retention: timedelta
+    start: datetime
+    requests_per_partition: int = 2
+
+
+class WindowedSource(Protocol):
+    """A stream that answers a window with a file, at once.
+
+    Attributes:
+        stream: What is known of it beforehand.
+        shortest_window: A window that is too large is halved down to this.
+        concurrency: How many downloads the vendor allows at a time.
+        requests_per_s: How many requests it is asked per second at most.
+    """
+
+    stream: Stream
+    shortest_window: timedelta
+    concurrency: int
+    requests_per_s: float
+
+    def estimate(self, window: Window) -> Estimate:
+        """Asks what a window holds."""
+        ...
+
+    def too_large(self, estimate: Estimate) -> bool:
+        """Whether the window has to be asked for in halves."""
+        ...
+
+    def download(
+        self,
+        window: Window,
+        to: Path,
+        *,
+        estimate: Estimate,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Part:
+        """Downloads a window to a file, completely or not at all; keeps an answer that is no such file as evidence."""
+        ...
+
+    def request(self, window: Window) -> dict[str, Any]:
+        """What is asked for, as the manifest records it; no secrets."""
+        ...
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """Columns that are not downloaded because the request makes them constant, and their values."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what it holds open."""
+        ...
