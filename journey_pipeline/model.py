@@ -180,14 +180,20 @@ class Recipe:
     Attributes:
         stream: The stream it is for.
         sql: One SELECT over the relation `landing`. There every column of `columns` is VARCHAR (NULL where the file
-            left it out or the field was empty). It gives the canonical columns that depend on the record
-            (`occurred_at` to `properties` without `occurred_on`), and besides:
+            left it out or the field was empty), `properties` is JSON, and `lineage` says where the record lies. It
+            gives the canonical columns that depend on the record (`occurred_at` to `properties` without
+            `occurred_on`), `lineage` as it came, and besides:
             `key_fields` VARCHAR[], the natural key in order, NULLs kept; `key_is_content` BOOLEAN, true where
             the record has no id and identical records of one file are told apart by an ordinal; `reject_reason`
-            VARCHAR, NULL where the record could be typed.
+            VARCHAR, NULL where the record could be typed. No joins, windows or sorts: it runs record by record.
         columns: Every column known of the vendor's file, in the vendor's spelling.
         key_columns: The columns that must be in every file.
-        codes: Tables that the SQL joins, by name, each a CSV file with a header line.
+        codes: Tables in which the SQL looks codes up, by name, each a CSV file with a header line. The first column
+            is the code; `name(code)` is the row's other columns as a STRUCT, or NULL. Where the first column has the
+            name of an event column, that column's values are counted as unknown codes if the table lacks them, case
+            aside; a code that ends in `*` stands for all that start so.
+        properties: The columns that `landing.properties` carries on as they are: name there, column in the file.
+            Columns that the recipe does not know join them under their own names. NULLs are left out.
         delimiter: The field separator of the vendor's file.
     """
 
@@ -196,4 +202,21 @@ class Recipe:
     columns: tuple[str, ...]
     key_columns: tuple[str, ...]
     codes: Mapping[str, Path] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
     delimiter: str = ","
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionRecipe:
+    """How landed pages of a vendor's list become one dimension.
+
+    Attributes:
+        name: The dimension, such as `journeys`.
+        sql: One SELECT over the relation `pages` (`body` JSON, one page a row; `seen_at` TIMESTAMPTZ), without
+            `connection`, `first_seen_at` and `last_seen_at`, which the lake adds.
+        key: The columns that tell its rows apart, besides `connection`.
+    """
+
+    name: str
+    sql: str
+    key: tuple[str, ...]

@@ -1,0 +1,145 @@
+"""The stream `journey_history`: what Journey Builder did with each contact, an hour at a time.
+
+Not here: what its columns mean (`recipe.py`, `journey_history.sql`), where its files go (`loading/`, `lake/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.model import Granularity, StreamKey, Window
+from journey_pipeline.vendors.csv_answer import CsvInspector
+from journey_pipeline.vendors.sfmc.client import SfmcClient
+from journey_pipeline.vendors.sfmc.filters import Filters
+from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS, JOURNEY_HISTORY
+from journey_pipeline.vendors.source import Estimate, Part, Stream
+
+# History lives 30 days (documented); an hour in reserve, because an expired hour looks like an empty one.
+RETENTION = timedelta(days=30) - timedelta(hours=1)
+MOST_COMPRESSED_BYTES = 800_000_000  # 0.8 of the documented 1 GB
+MOST_ROWS = 5_000_000  # assumed
+
+
+def journey_history_stream(connection: str, start: datetime) -> Stream:
+    """The stream of a connection, known without asking the vendor."""
+    return Stream(
+        key=StreamKey("sfmc", connection, "journey_history"),
+        granularity=Granularity.HOUR,
+        recipe=JOURNEY_HISTORY,
+        retention=RETENTION,
+        start=start,
+    )
+
+
+class JourneyHistory:
+    """Journey history of one connection, as `vendors.source.WindowedSource` asks for it.
+
+    Args:
+        client: The account.
+        stream: Which stream it is, as `journey_history_stream` gives it.
+        filters: What is pushed down to the vendor.
+        columns: What is asked for; those that the filters fix are left out.
+        most_compressed_bytes: Above this estimate a window is asked for in halves.
+        most_rows: Likewise.
+        concurrency: Downloads at a time; 2 for an account (assumed).
+        requests_per_s: What the client keeps to; 1 (assumed).
+    """
+
+    shortest_window = timedelta(minutes=1)
+
+    def __init__(
+        self,
+        client: SfmcClient,
+        stream: Stream,
+        *,
+        filters: Filters | None = None,
+        columns: tuple[str, ...] = DEFAULT_COLUMNS,
+        most_compressed_bytes: int = MOST_COMPRESSED_BYTES,
+        most_rows: int = MOST_ROWS,
+        concurrency: int = 2,
+        requests_per_s: float = 1.0,
+    ) -> None:
+        self.stream = stream
+        self.concurrency = concurrency
+        self.requests_per_s = requests_per_s
+        self._client = client
+        self._filters = filters or Filters()
+        self._columns = tuple(name for name in columns if name not in self.constants)
+        self._most_compressed_bytes = most_compressed_bytes
+        self._most_rows = most_rows
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """Columns that the filters fix, and their values."""
+        return self._filters.constants
+
+    def request(self, window: Window) -> dict[str, Any]:
+        """Body and columns of the download."""
+        return {"body": self._filters.body(window), "columns": list(self._columns), "format": "csv"}
+
+    def estimate(self, window: Window) -> Estimate:
+        """Asks what a window holds, with the columns and filters of the download."""
+        return self._client.estimate(self._filters.body(window), self._columns, window=window)
+
+    def too_large(self, estimate: Estimate) -> bool:
+        """Whether a window is near the documented limit of 1 GB, which is compared with the compressed size."""
+        return estimate.rows > self._most_rows or (estimate.compressed_bytes or 0) > self._most_compressed_bytes
+
+    def download(
+        self,
+        window: Window,
+        to: Path,
+        *,
+        estimate: Estimate,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Part:
+        """Downloads a window to a file; keeps the start of an answer that is no such file as evidence.
+
+        Raises:
+            TransientVendorError: If every try was cut off, or a window with rows came back without a byte.
+            ContractError: If the answer is no CSV with the columns asked for.
+        """
+        inspector = partial(_HistoryInspector, self._columns, may_be_empty=estimate.rows == 0)
+        got = self._client.download(
+            self._filters.body(window),
+            self._columns,
+            window=window,
+            to=to,
+            inspector=inspector,
+            on_bytes=on_bytes,
+            evidence=evidence,
+        )
+        seen: CsvInspector = got.inspector
+        return Part(
+            path=got.path,
+            window=window,
+            sha256=got.sha256,
+            bytes=got.bytes,
+            raw_bytes=got.raw_bytes,
+            rows=seen.rows,
+            columns=tuple(seen.columns),
+            received_as=got.received_as,
+        )
+
+    def close(self) -> None:
+        """Closes the account's connections."""
+        self._client.close()
+
+
+class _HistoryInspector(CsvInspector):
+    """Refuses a zero-byte answer for a window that the estimate says has rows (observed to happen)."""
+
+    def __init__(self, columns: tuple[str, ...], *, may_be_empty: bool) -> None:
+        super().__init__(columns)
+        self._may_be_empty = may_be_empty
+
+    def finish(self, *, verified: bool) -> None:
+        super().finish(verified=verified)
+        if self.empty_body and not self._may_be_empty:
+            raise TransientVendorError("not a byte came, though the estimate has rows for the window.")
