@@ -1,0 +1,188 @@
+"""The sandbox as a running server: all vendors on one port, for the command line and for tests.
+
+Not here: what is served (`sandbox.py`), the routes to steer it from outside (`admin.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.sandbox.admin import Admin
+from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.options import SandboxOptions
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.wire import EXTENSION
+from journey_pipeline.sandbox.world import World
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8765
+
+
+def build_app(sandbox: Sandbox) -> Starlette:
+    """The sandbox as an ASGI application; needs the protocol that `serve` and `run` bring."""
+    return Starlette(
+        routes=[Mount("/_sandbox", routes=Admin(sandbox).routes()), Mount("/sfmc", routes=sandbox.sfmc.routes())]
+    )
+
+
+@contextlib.contextmanager
+def serve(
+    world: World | None = None,
+    *,
+    clock: SandboxClock | None = None,
+    options: SandboxOptions | None = None,
+    faults: Sequence[str] = (),
+    cache_dir: Path | None = None,
+    host: str = DEFAULT_HOST,
+    port: int = 0,
+) -> Iterator[Sandbox]:
+    """Serves the sandbox from a thread for as long as the block runs.
+
+    Args:
+        world: As for `Sandbox`.
+        clock: As for `Sandbox`.
+        options: As for `Sandbox`.
+        faults: As for `Sandbox`.
+        cache_dir: For prepared answers; a temporary folder if None.
+        host: To listen on.
+        port: To listen on; a free one if 0.
+
+    Raises:
+        ConfigError: If the port is taken or a fault rule is wrong.
+    """
+    with _sandbox(world, clock, options, faults, cache_dir) as sandbox, _listening(host, port) as listener:
+        server = _server(sandbox, listener)
+        thread = threading.Thread(target=server.run, args=([listener],), name="sandbox", daemon=True)
+        thread.start()
+        try:
+            yield sandbox
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def run(
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    *,
+    world: World | None = None,
+    clock: SandboxClock | None = None,
+    options: SandboxOptions | None = None,
+    faults: Sequence[str] = (),
+    cache_dir: Path | None = None,
+    on_ready: Callable[[Sandbox], None] = lambda _: None,
+) -> None:
+    """Serves the sandbox until SIGINT or SIGTERM, which end it at once and cleanly, downloads or not.
+
+    Args:
+        host: To listen on.
+        port: To listen on; a free one if 0.
+        world: As for `Sandbox`.
+        clock: As for `Sandbox`.
+        options: As for `Sandbox`.
+        faults: As for `Sandbox`.
+        cache_dir: For prepared answers; a temporary folder if None.
+        on_ready: Called once, when calls are taken.
+
+    Raises:
+        ConfigError: If the port is taken or a fault rule is wrong.
+    """
+    with _sandbox(world, clock, options, faults, cache_dir) as sandbox, _listening(host, port) as listener:
+        server = _server(sandbox, listener)
+        # A signal that comes before the server looks for one must not be lost either.
+        with server.capture_signals():
+            on_ready(sandbox)
+            server.run([listener])
+
+
+class _Protocol(HttpToolsProtocol):
+    """Hands the connection to the application: a fault must be able to break it."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: self.transport}  # type: ignore[dict-item]
+
+
+class _Server(uvicorn.Server):
+    """Ends at the first signal and doesn't raise it again: being stopped is how a sandbox ends well."""
+
+    def __init__(self, config: uvicorn.Config, sandbox: Sandbox) -> None:
+        super().__init__(config)
+        self.sandbox = sandbox
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, *_: Any) -> None:
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drops the connections instead of waiting for what is on them."""
+        self.sandbox.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+@contextlib.contextmanager
+def _sandbox(
+    world: World | None,
+    clock: SandboxClock | None,
+    options: SandboxOptions | None,
+    faults: Sequence[str],
+    cache_dir: Path | None,
+) -> Iterator[Sandbox]:
+    with tempfile.TemporaryDirectory(prefix="journey-sandbox-", dir=cache_dir) as folder:
+        yield Sandbox(world, clock=clock, options=options, faults=faults, folder=Path(folder))
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that takes connections at once, before the server looks at them."""
+    try:
+        listener = socket.create_server((host, port), backlog=256)
+    except OSError as error:
+        raise ConfigError(
+            f"the sandbox can't listen on {host}:{port}: {error.strerror}. Stop what listens there, or choose another "
+            "port, 0 for any free one."
+        ) from error
+    with listener:
+        yield listener
+
+
+def _server(sandbox: Sandbox, listener: socket.socket) -> _Server:
+    host, port = listener.getsockname()[:2]
+    sandbox.url = f"http://{host}:{port}"
+    config = uvicorn.Config(
+        build_app(sandbox),
+        loop="asyncio",  # its sockets can be reset; the body's bytes are what takes time, not the loop
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    return _Server(config, sandbox)

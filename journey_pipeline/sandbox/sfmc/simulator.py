@@ -1,0 +1,148 @@
+"""The simulated Salesforce as a whole: its routes, who may call them, and the truth behind its answers.
+
+Not here: the server (`sandbox/server.py`), which mounts it under `/sfmc`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from journey_pipeline.model import Window
+from journey_pipeline.sandbox.calls import CallLog
+from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.faults import Faults
+from journey_pipeline.sandbox.gate import Exchange, Gate, Handler
+from journey_pipeline.sandbox.sfmc.envelope import RefusedError, faulty_answer
+from journey_pipeline.sandbox.sfmc.history import History
+from journey_pipeline.sandbox.sfmc.journeys import JourneyList
+from journey_pipeline.sandbox.sfmc.options import SfmcOptions
+from journey_pipeline.sandbox.sfmc.prepared import PreparedAnswers
+from journey_pipeline.sandbox.sfmc.query import read_query, window_of
+from journey_pipeline.sandbox.sfmc.rows import row
+from journey_pipeline.sandbox.sfmc.selection import silent
+from journey_pipeline.sandbox.sfmc.tokens import Token, Tokens
+from journey_pipeline.sandbox.world import Event, World
+
+_INTERACTIONS = "/interaction/v1/interactions"
+_HISTORY = f"{_INTERACTIONS}/journeyhistory"
+
+
+class SfmcSimulator:
+    """Salesforce Marketing Cloud, as far as journey history goes.
+
+    Args:
+        world: What happened.
+        clock: The present.
+        options: How it behaves; may be changed at any time.
+        faults: What goes wrong.
+        calls: Where calls are recorded.
+        folder: For prepared answers; must exist.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        clock: SandboxClock,
+        options: SfmcOptions,
+        faults: Faults,
+        calls: CallLog,
+        folder: Path,
+    ) -> None:
+        self._world, self._clock, self._options = world, clock, options
+        self.answers = PreparedAnswers(world, folder)
+        self.tokens = Tokens(options)
+        self._history = History(self.answers, options, lag_s=world.lag_s)
+        self._journeys = JourneyList(world, options)
+        self._gate = Gate("sfmc", clock, faults, calls, faulty_answer, window_of)
+
+    def routes(self) -> list[BaseRoute]:
+        """All routes, without the prefix."""
+        route, guarded = self._gate.route, self._guarded
+        return [
+            route("/v2/token", "token", self._refusing("POST", self._token)),
+            route(f"{_HISTORY}/estimate", "estimate", guarded("POST", self._history.estimate)),
+            route(f"{_HISTORY}/download", "download", guarded("POST", self._history.download)),
+            route(f"{_HISTORY}/freshness", "freshness", guarded("GET", self._history.freshness)),
+            route(_INTERACTIONS, "journeys", guarded("GET", self._journeys.page)),
+            route(f"{_INTERACTIONS}/status/{{journey}}", "journey_status", guarded("GET", self._journeys.status)),
+            route(f"{_INTERACTIONS}/{{journey}}", "journey", guarded("GET", self._journeys.one)),
+            route("/{path:path}", "unknown", self._refusing(None, _nowhere)),
+        ]
+
+    def close(self) -> None:
+        """Stops writing answers; calls that wait for one are refused."""
+        self.answers.close()
+
+    def truth(self, window: Window, *, visible_at: datetime | None = None) -> Iterator[dict[str, str]]:
+        """The rows of a window with all columns, oldest first, as a perfect client has them.
+
+        Rows that the vendor leaves out are left out; rows that have expired are not: a client has them already.
+
+        Args:
+            window: Of their `TransactionTime`.
+            visible_at: Only rows that could be had at this instant; all that will ever be if None.
+        """
+        for event in self.events(window, visible_at=visible_at):
+            yield row(event, mutated=self._options.mutate)
+
+    def events(self, window: Window, *, visible_at: datetime | None = None) -> Iterator[Event]:
+        """The world's events behind `truth`: fewer than the world's, for the vendor leaves some out."""
+        for event in self._world.events(window, visible_at=visible_at):
+            if self._options.silent_completes or not silent(event.happening):
+                yield event
+
+    def count(self, window: Window, *, visible_at: datetime | None = None) -> int:
+        """How many rows `truth` gives."""
+        return sum(1 for _ in self.events(window, visible_at=visible_at))
+
+    def prepare(self, windows: Sequence[Window], *, columns: Sequence[str] = ()) -> int:
+        """Writes the answers to unfiltered downloads ahead of the calls.
+
+        Args:
+            windows: One download each.
+            columns: As the calls will ask for them; the eight defaults if empty.
+
+        Returns:
+            Their rows.
+        """
+        now, rows = self._clock.now(), 0
+        retention = timedelta(days=self._options.retention_days)
+        for window in windows:
+            body = f'{{"start":"{window.start.isoformat()}","end":"{window.end.isoformat()}"}}'.encode()
+            query = read_query({"columns": ",".join(columns)}, body, self._options, now=now)
+            rows += self.answers.get(query, now=now, retention=retention).rows
+        return rows
+
+    def _token(self, exchange: Exchange) -> Response:
+        request = exchange.request
+        base_url = f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}"
+        return self.tokens.issue(exchange.content_type, exchange.body, base_url=base_url, now=exchange.now)
+
+    def _guarded(self, method: str, handler: Callable[[Exchange, Token], Response]) -> Handler:
+        def with_token(exchange: Exchange) -> Response:
+            if exchange.fault is not None and exchange.fault.kind == "expire_token_now":
+                self.tokens.revoke()
+            return handler(exchange, self.tokens.check(exchange.request.headers.get("authorization"), now=exchange.now))
+
+        return self._refusing(method, with_token)
+
+    def _refusing(self, method: str | None, handler: Handler) -> Handler:
+        def answer(exchange: Exchange) -> Response:
+            try:
+                if method is not None and exchange.request.method != method:
+                    raise RefusedError(405, None, f"Use {method}.")  # noqa: TRY301 - one way to refuse
+                return handler(exchange)
+            except RefusedError as refused:
+                return refused.response()
+
+        return answer
+
+
+def _nowhere(exchange: Exchange) -> Response:  # noqa: ARG001 - all handlers are alike
+    raise RefusedError(404, 404, "There is no such route.")
