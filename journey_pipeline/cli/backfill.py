@@ -1,0 +1,129 @@
+"""`journey-pipeline backfill`: what is missing of a span of time, from the vendor to the published warehouse.
+
+Not here: how partitions are run and shown (`load.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timedelta
+
+import click
+
+from journey_pipeline.cli.load import Loaded, bring_level, load, look, partition_table, tell_failures, to_load
+from journey_pipeline.cli.output import notes, plain_table, results, route_logs
+from journey_pipeline.cli.times import time
+from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.plan import State, Survey, contiguous
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.model import Window, floor
+from journey_pipeline.settings import home
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  journey-pipeline backfill sfmc --from 2026-11-01 --to 2026-11-02
+  journey-pipeline backfill sfmc                       everything that the vendor still keeps
+  journey-pipeline backfill sfmc/journey_history --from 2026-11-01T05:00 --plan
+"""
+)
+@click.argument("selector", metavar="CONNECTION[/STREAM]")
+@click.option("--from", "start", type=time, help="Start, UTC [default: the oldest that the vendor still keeps].")
+@click.option("--to", "end", type=time, help="End, not included [default: now].")
+@click.option("--again", is_flag=True, help="Pull also what has landed; answers add up, none is lost.")
+@click.option("--plan", is_flag=True, help="Only say what would be done; asks the vendor for estimates.")
+def backfill(selector: str, start: datetime | None, end: datetime | None, *, again: bool, plan: bool) -> None:
+    """Load what is missing of a span of time.
+
+    Pulls the partitions of [--from, --to) that are missing, makes their events, brings the warehouse level and
+    publishes it. Ends with 0 if all of them are there, 1 if some are not (they are named), 2 on wrong usage.
+    """
+    route_logs(notes)
+    now = utc_now()
+    lake = Lake(home())
+    complete = True
+    with open_instance() as instance:
+        runner = Runner(load_deployment(), instance)
+        for assets in runner.deployment.streams(selector):
+            found = look(lake, assets, _span(assets, start, end, now), now)
+            windows = to_load(runner, assets, found, again=again)
+            if plan:
+                _show_plan(assets, found, windows, again=again)
+                continue
+            loaded = load(runner, assets, windows, again=again)
+            complete = _show(lake, found, loaded) and complete
+        if not plan:
+            complete = bring_level(runner, selector.partition("/")[0]) and complete
+    sys.exit(0 if complete else 1)
+
+
+def _span(assets: StreamAssets, start: datetime | None, end: datetime | None, now: datetime) -> Window:
+    granularity = assets.stream.granularity
+    oldest = floor(now - assets.stream.retention, granularity) + granularity.duration
+    start = start or max(oldest, assets.stream.start)
+    end = end or floor(now, granularity)
+    if start >= end:
+        raise ConfigError(f"nothing lies between --from {start:%Y-%m-%dT%H:%M} and --to {end:%Y-%m-%dT%H:%M} UTC")
+    if end <= assets.stream.start:
+        raise ConfigError(
+            f"{assets.stream.key} starts at {assets.stream.start:%Y-%m-%dT%H:%M} UTC; set an earlier `start` in its "
+            "defs.yaml to load what was before"
+        )
+    span = Window(start, end)
+    if not span.partitions(granularity):
+        raise ConfigError(f"no whole {granularity.value} lies between --from and --to ({span})")
+    return span
+
+
+def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:
+    key = loaded.assets.stream.key
+    if loaded.windows:
+        results.print(partition_table(lake, loaded.assets, loaded.windows))
+    else:
+        results.print(f"{key}: nothing to do, all {len(found.windows(State.COMPLETE))} partitions have landed")
+    tell_failures(notes, loaded)
+    expired = found.windows(State.EXPIRED)
+    if expired:
+        notes.print(
+            f"{key}: {len(expired)} partitions are older than the vendor keeps and never landed: "
+            f"{_named(expired)}. They can't be had any more."
+        )
+    return loaded.complete and not expired
+
+
+def _show_plan(assets: StreamAssets, found: Survey, windows: list[Window], *, again: bool) -> None:
+    table = plain_table("what", "partitions", "which", right=("partitions",), title=f"{assets.stream.key}: plan")
+    rows = {
+        "complete": found.windows(State.COMPLETE),
+        "landed, events to be made": found.windows(State.LANDED),
+        "expired, never landed": found.windows(State.EXPIRED),
+        "not over yet": found.windows(State.FUTURE),
+        "to ask the vendor for": [w for w in windows if again or found.states[w] is State.MISSING],
+    }
+    for what, which in rows.items():
+        table.add_row(what, f"{len(which):,}", _named(which))
+    results.print(table)
+    asked = rows["to ask the vendor for"]
+    if not asked:
+        return
+    source = assets.open_source()
+    try:
+        expected = sum(source.estimate(Window(run[0].start, run[-1].end)).rows for run in contiguous(asked, len(asked)))
+        requests = len(asked) * assets.stream.requests_per_partition
+        seconds = requests / source.requests_per_s
+    finally:
+        source.close()
+    results.print(f"{requests:,} requests, {expected:,} rows expected, at least {timedelta(seconds=round(seconds))}")
+
+
+def _named(windows: list[Window]) -> str:
+    runs = contiguous(windows, max(1, len(windows)))
+    names = [run[0].partition if len(run) == 1 else f"{run[0].partition} to {run[-1].partition}" for run in runs]
+    shown = ", ".join(names[:6])
+    return f"{shown} and {len(names) - 6} more spans" if len(names) > 6 else shown  # noqa: PLR2004 - as many as fit a line

@@ -1,0 +1,132 @@
+"""`journey-pipeline demo`: a day of simulated history, from the vendor to the table that an analyst reads.
+
+Everything is the real thing but the vendor, who is simulated on this machine. Not here: the simulation (`sandbox/`),
+the load (`load.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from journey_pipeline.cli.load import Loaded, bring_level, load, look, partition_table, tell_failures, to_load
+from journey_pipeline.cli.output import notes, results, route_logs
+from journey_pipeline.cli.query import show_table
+from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.model import Window, floor
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import HOME_VARIABLE, home
+from journey_pipeline.warehouse import query as asking
+
+SANDBOX_HOME = "data/sandbox"
+SANDBOX_PACE = {"SFMC_REQUESTS_PER_SECOND": "200"}  # a vendor on this machine needs no sparing
+RESULTS = (
+    (
+        "What each journey did",
+        """
+        select
+            journey_name as journey,
+            sum(events) filter (where action = 'enter')::bigint as entered,
+            sum(events) filter (where action = 'send')::bigint as sent,
+            sum(events) filter (where action in ('fail', 'suppress'))::bigint as failed,
+            sum(events) filter (where action = 'exit')::bigint as "left",
+            sum(events)::bigint as events
+        from marts.journey_daily
+        group by journey_name
+        order by events desc
+        limit 8
+        """,
+    ),
+    (
+        "Why people were not reached",
+        """
+        select reason, channel, count(*) as events, count(distinct contact_id) as contacts
+        from core.journey_events
+        where action in ('fail', 'suppress') and reason is not null
+        group by all
+        order by events desc
+        limit 5
+        """,
+    ),
+)
+
+
+@click.command()
+@click.option("--hours", default=24, show_default=True, help="How many of the last whole hours to load.")
+@click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Where it all goes.")
+def demo(hours: int, folder: str) -> None:
+    """Load a day of simulated history and show what comes of it.
+
+    Starts the sandbox in this process, backfills the last hours through the Dagster assets over HTTP, syncs and
+    publishes the warehouse. Run again, it loads only the hours that are missing.
+    """
+    route_logs(notes)
+    started = time.monotonic()
+    os.environ[HOME_VARIABLE] = str(Path(folder).absolute())
+    os.environ.pop(DAGSTER_HOME, None)
+    with serve(World()) as sandbox:
+        os.environ.update(sandbox.environment() | SANDBOX_PACE)
+        loaded, well = _load(hours)
+    lake = Lake(home())
+    windows = loaded.windows
+    if windows:
+        results.print(partition_table(lake, loaded.assets, windows))
+    results.print(
+        f"{len(windows)} hours loaded, {hours - len(windows)} were there already"
+        + (f"; {loaded.bytes / 1e6:.1f} MB in {time.monotonic() - started:.0f} s" if windows else "")
+    )
+    tell_failures(notes, loaded)
+    if well:
+        _show_results(lake)
+    _show_files(lake)
+    sys.exit(0 if loaded.complete and well else 1)
+
+
+def _load(hours: int) -> tuple[Loaded, bool]:
+    now = utc_now()
+    lake = Lake(home())
+    with open_instance() as instance:
+        runner = Runner(load_deployment(), instance)
+        assets = runner.deployment.streams("sfmc/journey_history")[0]
+        granularity = assets.stream.granularity
+        end = floor(now, granularity)
+        found = look(lake, assets, Window(end - hours * granularity.duration, end), now)
+        loaded = load(runner, assets, to_load(runner, assets, found, again=False))
+        well = bring_level(runner, "sfmc") if loaded.windows else True
+    return loaded, well
+
+
+def _show_results(lake: Lake) -> None:
+    for title, sql in RESULTS:
+        results.print()
+        show_table(asking.query(lake, sql), title)
+
+
+def _show_files(lake: Lake) -> None:
+    folder = os.path.relpath(lake.home)
+    results.print(
+        f"""
+Where it is
+  {folder}/journeys.duckdb   the warehouse that analysts open
+  {folder}/events/           canonical events, one Parquet file an hour
+  {folder}/raw/              the vendor's answers as they came, with a manifest each
+
+What to try next
+  make dev                                    the same in Dagster's UI, with sandbox and daemon
+  export JOURNEY_PIPELINE_HOME={folder}
+  journey-pipeline status
+  journey-pipeline query "from marts.journey_daily limit 10"
+""",
+        highlight=False,
+        markup=False,
+    )

@@ -1,0 +1,75 @@
+"""`journey-pipeline dev`: sandbox, webserver and daemon together on this machine, until stopped.
+
+Not here: the simulation (`sandbox/`), the code location that the webserver shows (`definitions.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from journey_pipeline.cli.demo import SANDBOX_HOME, SANDBOX_PACE
+from journey_pipeline.cli.output import notes
+from journey_pipeline.components.deployment import is_in_project
+from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
+from journey_pipeline.components.instance import use_dagster_home
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import HOME_VARIABLE
+
+PATIENCE_S = 15.0
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the webserver on 127.0.0.1.")
+@click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Where it all goes.")
+def dev(port: int, folder: str) -> None:
+    """Run sandbox, webserver and daemon together, until stopped with Ctrl-C.
+
+    In the folder of a Dagster project, such as a checkout of this one. The UI shows the history that `demo` left.
+    """
+    if not is_in_project(Path.cwd()):
+        raise ConfigError("there is no Dagster project here: run it in a checkout of journey_pipeline, or in your own")
+    os.environ[HOME_VARIABLE] = str(Path(folder).absolute())
+    os.environ.pop(DAGSTER_HOME, None)
+    use_dagster_home()
+    with serve(World()) as sandbox:
+        environment = os.environ | sandbox.environment() | SANDBOX_PACE
+        notes.print(f"UI http://127.0.0.1:{port}   sandbox {sandbox.url}   files {folder}   Ctrl-C stops all")
+        child = _start(port, environment)
+        try:
+            code = child.wait()
+        except KeyboardInterrupt:
+            code = 0
+        finally:
+            _stop(child)
+    sys.exit(code)
+
+
+def _start(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--log-level", "warning"]
+    # Background jobs of a shell ignore Ctrl-C and hand that down; Dagster would then stop at no signal at all.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
+    # A session of its own, so that all of it can be ended together.
+    return subprocess.Popen(  # noqa: S603 - our own interpreter
+        [*command, "--host", "127.0.0.1", "--port", str(port)], env=environment, start_new_session=True
+    )
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, ending)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline and child.poll() is None:
+            time.sleep(0.1)

@@ -1,0 +1,136 @@
+"""What `backfill`, `normalize` and `demo` share: choose partitions, run them through Dagster, show what came.
+
+Not here: the options of each command (their modules), the runs themselves (`components/runs.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from journey_pipeline.cli.output import notes, plain_table
+from journey_pipeline.cli.progress import ProgressBar
+from journey_pipeline.components.partitions import key_of
+from journey_pipeline.components.runs import MOST_PARTITIONS, Runner
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.partition import made_events
+from journey_pipeline.loading.plan import State, Survey, contiguous, survey
+from journey_pipeline.model import Window
+
+MEGABYTE = 1_000_000
+LONGEST_TABLE = 48
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What a load came to.
+
+    Attributes:
+        assets: The stream.
+        windows: The partitions that were to be loaded.
+        failed: Why partitions were not, by name.
+        run_failures: What runs said that ended without finishing their partitions.
+        bytes: Bytes that came.
+    """
+
+    assets: StreamAssets
+    windows: list[Window]
+    failed: dict[str, str] = field(default_factory=dict)
+    run_failures: list[str] = field(default_factory=list)
+    bytes: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every partition that was to be loaded is."""
+        return not self.failed and not self.run_failures
+
+
+def to_load(runner: Runner, assets: StreamAssets, found: Survey, *, again: bool) -> list[Window]:
+    """The partitions that a backfill has to load.
+
+    Those that are missing or unfinished, and those that Dagster's history does not know; with `again` also those that
+    are complete and that the vendor still keeps.
+    """
+    wanted = found.windows(State.MISSING, State.LANDED)
+    complete = found.windows(State.COMPLETE)
+    if again:
+        return sorted(wanted + [window for window in complete if found.expires_in(window).total_seconds() > 0])
+    known = runner.materialized(assets)
+    partitions = assets.partitions
+    return sorted(wanted + [window for window in complete if key_of(partitions, window) not in known])
+
+
+def load(
+    runner: Runner, assets: StreamAssets, windows: Sequence[Window], *, pull: bool = True, again: bool = False
+) -> Loaded:
+    """Runs partitions through Dagster, a run for each contiguous range, with a bar on standard error."""
+    loaded = Loaded(assets, list(windows))
+    if not windows:
+        return loaded
+    title = f"{assets.stream.key}"
+    with ProgressBar(notes, len(windows), title) as bar:
+        for part in contiguous(windows, MOST_PARTITIONS):
+            outcome = runner.load(assets, part, pull=pull, only_missing=not again)
+            if not outcome.succeeded and not bar.failed:
+                loaded.run_failures.append(outcome.says)
+    loaded.failed = dict(bar.failed)
+    loaded.bytes = bar.bytes
+    return loaded
+
+
+def bring_level(runner: Runner, connection: str | None = None) -> bool:
+    """Pulls a connection's dimensions, if one is named, then syncs and publishes; whether all went well."""
+    outcomes = [runner.pull_dimensions(connection) if connection else None, runner.sync_warehouse()]
+    failed = [outcome for outcome in outcomes if outcome and not outcome.succeeded]
+    for outcome in failed:
+        notes.print(outcome.says, markup=False, highlight=False)
+    return not failed
+
+
+def partition_table(lake: Lake, assets: StreamAssets, windows: Sequence[Window]) -> Table:
+    """Estimate, rows, rejects, size and seconds of partitions; the last ones where there are many."""
+    shown = list(windows)[-LONGEST_TABLE:]
+    figures = ("estimate", "rows", "events", "rejects", "MB", "seconds")
+    title = f"{assets.stream.key}: the last {len(shown)} of {len(windows)}" if len(windows) > len(shown) else None
+    table = plain_table("partition", *figures, right=figures, title=title)
+    for window in shown:
+        table.add_row(window.partition, *_figures(lake, assets, window))
+    return table
+
+
+def _figures(lake: Lake, assets: StreamAssets, window: Window) -> list[str]:
+    landing = read_landing(lake, assets.stream.key, window.partition)
+    events = made_events(lake, assets.stream, window.partition)
+    if landing is None or not landing.attempts or events is None:
+        return ["", "missing", "", "", "", ""]
+    newest = landing.attempts[-1]
+    estimate = "" if newest.estimate_rows is None else f"{newest.estimate_rows:,}"
+    return [
+        estimate,
+        f"{sum(file.rows for file in newest.files):,}",
+        f"{events.events.rows:,}",
+        f"{events.rejects.rows if events.rejects else 0:,}",
+        f"{sum(file.bytes for file in newest.files) / MEGABYTE:.2f}",
+        f"{(newest.landed_at - newest.started_at).total_seconds():.1f}",
+    ]
+
+
+def look(lake: Lake, assets: StreamAssets, span: Window, now: datetime) -> Survey:
+    """The state of a stream's partitions in a span, cut to where the stream starts."""
+    start = max(span.start, assets.stream.start)
+    return survey(lake, assets.stream, Window(start, max(span.end, start + assets.stream.granularity.duration)), now)
+
+
+def tell_failures(console: Console, loaded: Loaded) -> None:
+    """Says which partitions are not loaded, and why."""
+    for partition, error in sorted(loaded.failed.items()):
+        console.print(f"[red]{partition}[/red] failed: {escape(error)}", highlight=False)
+    for says in loaded.run_failures:
+        console.print(says, highlight=False, markup=False)

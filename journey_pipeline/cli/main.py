@@ -1,0 +1,91 @@
+"""The command itself: its subcommands, each in a module that is imported when it is called, and its errors.
+
+Not here: what a subcommand does (the module it is named after).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from journey_pipeline import __version__
+from journey_pipeline.errors import ConfigError, JourneyError
+from journey_pipeline.settings import load_environment_file
+
+COMMANDS = {
+    "demo": ("journey_pipeline.cli.demo", "Load a day of simulated history and show what comes of it."),
+    "dev": ("journey_pipeline.cli.dev", "Run sandbox, webserver and daemon together."),
+    "sandbox": ("journey_pipeline.cli.sandbox", "Serve the simulated vendors until stopped."),
+    "doctor": ("journey_pipeline.cli.doctor", "Check configuration, credentials and reachability."),
+    "backfill": ("journey_pipeline.cli.backfill", "Load what is missing of a span of time, up to the warehouse."),
+    "normalize": ("journey_pipeline.cli.normalize", "Make events again from the landing, without the vendor."),
+    "sync": ("journey_pipeline.cli.warehouse", "Bring the warehouse level with the lake, and publish it."),
+    "rebuild": ("journey_pipeline.cli.warehouse", "Make the warehouse from nothing, and publish it."),
+    "publish": ("journey_pipeline.cli.warehouse", "Put the warehouse in place for analysts."),
+    "status": ("journey_pipeline.cli.status", "Show what is complete, missing, and about to be lost."),
+    "query": ("journey_pipeline.cli.query", "Ask the published warehouse in SQL."),
+}
+USAGE = 2
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Subcommands whose modules are imported only when called, so that help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="journey-pipeline")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Customer-journey history, brought home from marketing platforms.
+
+    Files lie under JOURNEY_PIPELINE_HOME (default: ./data). A .env file in the working directory is read.
+    """
+    _ = debug
+
+
+def main() -> None:
+    """Runs the command and ends the process: 0 done, 1 not all of it, 2 wrong usage or configuration."""
+    load_environment_file()
+    debug = "--debug" in sys.argv[1:]
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _leave_at_once()
+    except JourneyError as error:
+        if debug:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        code = USAGE if isinstance(error, ConfigError) else 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave_at_once() -> None:
+    # Whatever a thread still does is safe to cut: files appear whole or not at all.
+    click.echo("Stopped. What had landed is kept; run it again for the rest.", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

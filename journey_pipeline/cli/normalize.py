@@ -1,0 +1,59 @@
+"""`journey-pipeline normalize`: events again from the landing alone.
+
+Not here: how partitions are run and shown (`load.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+import click
+
+from journey_pipeline.cli.load import bring_level, load, look, partition_table, tell_failures
+from journey_pipeline.cli.output import notes, results, route_logs
+from journey_pipeline.cli.times import time
+from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.plan import State
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.model import Window
+from journey_pipeline.settings import home
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  journey-pipeline normalize sfmc
+  journey-pipeline normalize sfmc/journey_history --from 2026-11-01 --to 2026-11-02
+"""
+)
+@click.argument("selector", metavar="CONNECTION[/STREAM]")
+@click.option("--from", "start", type=time, help="Start, UTC [default: the first partition].")
+@click.option("--to", "end", type=time, help="End, not included [default: now].")
+def normalize(selector: str, start: datetime | None, end: datetime | None) -> None:
+    """Make events again from the landing, without the vendor.
+
+    For after an upgrade that types a field better, or where an events file was damaged. The same landing and the same
+    version give the same bytes.
+    """
+    route_logs(notes)
+    now = utc_now()
+    lake = Lake(home())
+    complete = True
+    with open_instance() as instance:
+        runner = Runner(load_deployment(), instance)
+        for assets in runner.deployment.streams(selector):
+            span = Window(start or assets.stream.start, end or now)
+            windows = look(lake, assets, span, now).windows(State.COMPLETE, State.LANDED)
+            loaded = load(runner, assets, windows, pull=False, again=True)
+            if windows:
+                results.print(partition_table(lake, assets, windows))
+            else:
+                results.print(f"{assets.stream.key}: nothing has landed in {span}")
+            tell_failures(notes, loaded)
+            complete = complete and loaded.complete
+        complete = bring_level(runner) and complete
+    sys.exit(0 if complete else 1)

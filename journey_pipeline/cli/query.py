@@ -1,0 +1,67 @@
+"""`journey-pipeline query`: SQL on the published warehouse.
+
+Not here: how the file is opened (`warehouse/query.py`).
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from journey_pipeline.cli.output import plain_table, results
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.settings import home
+from journey_pipeline.warehouse import query as asking
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  journey-pipeline query "select journey_name, sum(events) from marts.journey_daily group by all"
+  journey-pipeline query "from core.journey_events limit 5" --format json
+"""
+)
+@click.argument("sql")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+def query(sql: str, form: str) -> None:
+    """Ask the published warehouse in SQL.
+
+    It is opened read-only: a load that goes on at the same time is neither seen nor held up.
+    """
+    answer = asking.query(Lake(home()), sql)
+    {"csv": _write_csv, "json": _write_json, "table": show_table}[form](answer)
+
+
+def show_table(answer: asking.QueryResult, title: str | None = None) -> None:
+    """Prints an answer as a table."""
+    table = plain_table(*answer.columns, title=title)
+    for row in _rows(answer):
+        table.add_row(*(_cell(value) for value in row))
+    results.print(table)
+
+
+def _cell(value: object) -> str:
+    # A name may hold line breaks and tabs; in a table it takes one line.
+    return "" if value is None else escape(str(value).translate({10: "↵", 13: "", 9: "⇥"}))
+
+
+def _write_csv(answer: asking.QueryResult) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(answer.columns)
+    writer.writerows(_rows(answer))
+
+
+def _write_json(answer: asking.QueryResult) -> None:
+    for row in _rows(answer):
+        click.echo(json.dumps(dict(zip(answer.columns, row, strict=True)), default=str, ensure_ascii=False))
+
+
+def _rows(answer: asking.QueryResult) -> Iterator[tuple[Any, ...]]:
+    return itertools.chain.from_iterable(answer.batches)

@@ -1,0 +1,91 @@
+"""`journey-pipeline status`: per stream, what is complete, what is missing, and what is about to be lost.
+
+Not here: the state of a partition (`loading/plan.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from journey_pipeline.cli.output import plain_table, results
+from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.plan import State, Survey, survey, whole_span
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.model import iso
+from journey_pipeline.settings import home
+from journey_pipeline.vendors.source import Stream
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  journey-pipeline status
+  journey-pipeline status --json
+"""
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, for monitors.")
+def status(*, as_json: bool) -> None:
+    """Show what is complete, missing, and about to be lost.
+
+    Missing are the partitions that the vendor still keeps and that have not landed. Ends with 1 if there are any, so
+    that a monitor can use it.
+    """
+    lake = Lake(home())
+    rows = [_row(lake, assets.stream) for assets in load_deployment().streams()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        results.print(_table(rows))
+    sys.exit(1 if any(row["missing"] for row in rows) else 0)
+
+
+def _row(lake: Lake, stream: Stream) -> dict[str, Any]:
+    now = utc_now()
+    span = whole_span(stream, now)
+    found = survey(lake, stream, span, now) if span else Survey(stream, {}, now)
+    complete = found.windows(State.COMPLETE)
+    missing = found.windows(State.MISSING)
+    landed = found.windows(State.LANDED)
+    first_lost = found.expires_in(missing[0]) if missing else None
+    return {
+        "stream": str(stream.key),
+        "first": iso(complete[0].start) if complete else None,
+        "last": iso(complete[-1].end) if complete else None,
+        "complete": len(complete),
+        "not_normalized": len(landed),
+        "missing": len(missing),
+        "expired": _expired_after_first(found),
+        "oldest_missing": missing[0].partition if missing else None,
+        "hours_until_deleted": round(first_lost / timedelta(hours=1), 1) if first_lost is not None else None,
+    }
+
+
+def _expired_after_first(found: Survey) -> int:
+    """Partitions lost for good since the first one that landed; what was before nobody asked for."""
+    seen = [state for state in found.states.values() if state is not State.FUTURE]
+    landed = [i for i, state in enumerate(seen) if state in {State.COMPLETE, State.LANDED}]
+    return seen[landed[0] :].count(State.EXPIRED) if landed else 0
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:
+    figures = ("complete", "not normalized", "missing", "expired", "hours until deleted")
+    table = plain_table("stream", "first", "last", *figures, "oldest missing", right=figures)
+    for row in rows:
+        table.add_row(
+            row["stream"],
+            (row["first"] or "-").removesuffix(":00Z"),
+            (row["last"] or "-").removesuffix(":00Z"),
+            f"{row['complete']:,}",
+            f"{row['not_normalized']:,}",
+            f"[red]{row['missing']:,}[/red]" if row["missing"] else "0",
+            f"{row['expired']:,}",
+            "-" if row["hours_until_deleted"] is None else f"{row['hours_until_deleted']:,}",
+            row["oldest_missing"] or "-",
+        )
+    return table

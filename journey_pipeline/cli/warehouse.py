@@ -1,0 +1,61 @@
+"""`journey-pipeline sync`, `rebuild` and `publish`: the warehouse, level with the lake and in place for analysts.
+
+Not here: how they work (`warehouse/`).
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from journey_pipeline.cli.load import bring_level
+from journey_pipeline.cli.output import notes, results, route_logs
+from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.settings import home
+from journey_pipeline.warehouse import publish as publishing
+from journey_pipeline.warehouse import rebuild as rebuilding
+from journey_pipeline.warehouse.connection import published_file
+
+
+@click.command()
+def sync() -> None:
+    """Bring the warehouse level with the lake, and publish it.
+
+    Adds, replaces and removes what has changed in the lake, in one transaction, through a run that the UI shows.
+    """
+    route_logs(notes)
+    with open_instance() as instance:
+        well = bring_level(Runner(load_deployment(), instance))
+    sys.exit(0 if well else 1)
+
+
+@click.command()
+def rebuild() -> None:
+    """Make the warehouse from nothing, and publish it.
+
+    The lake is the truth: the result is what `sync` would have made. For a damaged or deleted warehouse file.
+    """
+    route_logs(notes)
+    lake = Lake(home())
+    report = rebuilding.rebuild(lake)
+    results.print(f"{report.added:,} files, {report.rows_inserted:,} events in {report.seconds:.1f} s")
+    for broken in report.broken:
+        notes.print(str(broken), markup=False, highlight=False)
+    _publish(lake)
+
+
+@click.command()
+def publish() -> None:
+    """Put the warehouse in place for analysts: $JOURNEY_PIPELINE_HOME/journeys.duckdb."""
+    route_logs(notes)
+    _publish(Lake(home()))
+
+
+def _publish(lake: Lake) -> None:
+    report = publishing.publish(lake)
+    what = "published" if report.published else "already published"
+    results.print(f"{published_file(lake)}: {what}, {report.bytes / 1e6:,.1f} MB")

@@ -1,0 +1,114 @@
+"""What every vendor's Component has: a connection's name, where its history starts, who owns it, how strict it is.
+
+Not here: any one vendor (`sfmc.py` and the like), the assets that come of it (`stream_assets.py`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import dagster as dg
+from pydantic import Field, field_validator
+
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.lake.normalize import NormalizeLimits
+from journey_pipeline.loading.claims import Tolerance
+from journey_pipeline.loading.partition import LoadSettings
+
+START_FORMAT = "%Y-%m-%d-%H:%M"
+
+
+class ToleranceSettings(dg.Model, dg.Resolvable):
+    """When a difference between the estimate and what came is normal."""
+
+    rows_share: float = Field(0.01, ge=0, le=1, description="A difference of up to this share of the estimate passes.")
+    rows: int = Field(5, ge=0, description="A difference of up to so many rows passes, however small the estimate.")
+    settled_after_hours: float = Field(
+        6, ge=0, description="So long after its end a window has settled: fewer rows than the estimate are then a loss."
+    )
+    new_column: Literal["keep", "warn", "stop"] = Field(
+        "warn",
+        description="What a column that is not known means: keep it quietly, warn, or fail the check as an error.",
+    )
+
+
+class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
+    """One configured account at a vendor."""
+
+    connection: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
+    )
+    start: str = Field(
+        description='Where its history starts, UTC, as "2026-11-01-00:00". Keep it: partitions are counted from here.'
+    )
+    owners: Sequence[str] = Field(default_factory=list, description="Who answers for it: addresses or team:name.")
+    tolerance: ToleranceSettings = Field(
+        default_factory=ToleranceSettings, description="When a difference to the vendor's estimate is normal."
+    )
+    normalize_memory: str = Field("200MB", description="What one normalizer may use of memory inside DuckDB.")
+    schedules: Literal["running", "stopped"] = Field(
+        "running", description="Whether its schedules run without being switched on in the UI."
+    )
+
+    @field_validator("start")
+    @classmethod
+    def _start_is_a_time(cls, value: str) -> str:
+        try:
+            datetime.strptime(value, START_FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            raise ValueError(f'start is {value!r}; write it as "2026-11-01-00:00", in quotes, UTC') from None
+        return value
+
+    @property
+    @abstractmethod
+    def vendor(self) -> str:
+        """The vendor's short name."""
+
+    @property
+    @abstractmethod
+    def streams(self) -> Sequence[StreamAssets]:
+        """The streams of the connection as assets."""
+
+    @property
+    def dimension_keys(self) -> Sequence[dg.AssetKey]:
+        """The assets of the connection's dimensions; none unless the vendor has lists of its own."""
+        return ()
+
+    @abstractmethod
+    def check(self) -> Mapping[str, str]:
+        """One harmless call to each route of the vendor; what each said.
+
+        Raises:
+            JourneyError: If configuration, credentials or the vendor's answer are not as they should be.
+        """
+
+    @property
+    def start_at(self) -> datetime:
+        """Where its history starts."""
+        return datetime.strptime(self.start, START_FORMAT).replace(tzinfo=UTC)
+
+    @property
+    def load_settings(self) -> LoadSettings:
+        """Tolerance and limits as `loading/` takes them."""
+        given = self.tolerance
+        tolerance = Tolerance(
+            rows_share=given.rows_share,
+            rows=given.rows,
+            settled_after=timedelta(hours=given.settled_after_hours),
+            new_column=given.new_column,
+        )
+        return LoadSettings(tolerance=tolerance, limits=NormalizeLimits(memory=self.normalize_memory))
+
+    @property
+    def schedule_status(self) -> dg.DefaultScheduleStatus:
+        """The setting `schedules` as Dagster takes it."""
+        running = self.schedules == "running"
+        return dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+
+
+def connections_in(tree: dg.ComponentTree) -> list[ConnectionComponent]:
+    """All connections that a project configures, whatever their vendor."""
+    # mypy wants a class that can be made; Dagster only compares types.
+    return list(tree.get_all_components(of_type=ConnectionComponent))  # type: ignore[type-abstract]

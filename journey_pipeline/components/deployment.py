@@ -1,0 +1,91 @@
+"""The connections and assets of the deployment in the working directory, for the command line.
+
+That is the Dagster project whose `pyproject.toml` or `dg.toml` stands in the working directory or above it; elsewhere
+it is the `defs/` folder that comes with this package. Not here: running anything (`runs.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+from dagster_shared.utils.config import discover_config_file
+
+import journey_pipeline.defs
+from journey_pipeline.components.connection import ConnectionComponent, connections_in
+from journey_pipeline.components.previews import accepted_previews
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.components.warehouse import JourneyWarehouse
+from journey_pipeline.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is configured where the command runs."""
+
+    tree: dg.ComponentTree
+
+    @cached_property
+    def connections(self) -> list[ConnectionComponent]:
+        """The configured connections."""
+        return connections_in(self.tree)
+
+    @cached_property
+    def warehouses(self) -> list[JourneyWarehouse]:
+        """The configured warehouse, if there is one."""
+        return list(self.tree.get_all_components(of_type=JourneyWarehouse))
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        """All assets, checks, schedules and sensors."""
+        with accepted_previews():
+            return self.tree.build_defs()
+
+    def connection(self, name: str) -> ConnectionComponent:
+        """A connection by its name.
+
+        Raises:
+            ConfigError: If there is none; names those there are.
+        """
+        for connection in self.connections:
+            if connection.connection == name:
+                return connection
+        known = ", ".join(sorted(connection.connection for connection in self.connections)) or "none"
+        raise ConfigError(f"there is no connection {name!r}; configured are: {known}")
+
+    def streams(self, selector: str | None = None) -> Sequence[StreamAssets]:
+        """All streams, those of a connection, or the one of `connection/stream`.
+
+        Raises:
+            ConfigError: If there is no such connection or stream; names those there are.
+        """
+        if selector is None:
+            return [assets for connection in self.connections for assets in connection.streams]
+        name, _, stream = selector.partition("/")
+        found = [a for a in self.connection(name).streams if not stream or a.stream.key.stream == stream]
+        if not found:
+            known = ", ".join(str(assets.stream.key) for assets in self.connection(name).streams)
+            raise ConfigError(f"there is no stream {selector!r}; {name} has: {known}")
+        return found
+
+
+def is_in_project(folder: Path) -> bool:
+    """Whether a folder lies in a Dagster project."""
+    return discover_config_file(folder) is not None
+
+
+def load_deployment(folder: Path | None = None) -> Deployment:
+    """Reads what is configured for a folder; the working directory if None.
+
+    Raises:
+        ConfigError: If a `defs.yaml` is wrong; says which and why.
+    """
+    folder = folder or Path.cwd()
+    own = Path(journey_pipeline.defs.__file__).parent
+    try:
+        if is_in_project(folder):
+            return Deployment(dg.ComponentTree.for_project(folder))
+        return Deployment(dg.ComponentTree.from_module(journey_pipeline.defs, project_root=own.parent.parent))
+    except dg.DagsterError as error:
+        raise ConfigError(f"the configuration can't be loaded: {error}. `dg check yaml` tells more") from error

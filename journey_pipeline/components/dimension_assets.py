@@ -1,0 +1,95 @@
+"""A vendor's own lists as an asset: `dimensions/<connection>/…`, pulled whole each time.
+
+Not here: the work itself (`loading/dimensions.py`), the tables made of it (`warehouse.py`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.dimensions import pull_dimensions
+from journey_pipeline.model import DimensionRecipe, StreamKey
+from journey_pipeline.settings import home
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionAssets:
+    """A list of a vendor as Dagster assets, one for each dimension made of it.
+
+    Attributes:
+        key: The stream that the list is landed under.
+        recipes: The dimensions.
+        open_pages: Gives the list's pages while it is open.
+        cron: When it is pulled, UTC.
+        kinds: Icons.
+        owners: Who answers for it.
+        status: Whether its schedule runs without being switched on.
+    """
+
+    key: StreamKey
+    recipes: Sequence[DimensionRecipe]
+    open_pages: Callable[[], AbstractContextManager[Iterator[bytes]]]
+    cron: str
+    kinds: frozenset[str]
+    owners: Sequence[str]
+    status: dg.DefaultScheduleStatus
+
+    @property
+    def assets(self) -> list[dg.AssetKey]:
+        """Keys of the dimensions."""
+        return [dg.AssetKey(["dimensions", self.key.connection, recipe.name]) for recipe in self.recipes]
+
+    @property
+    def op_name(self) -> str:
+        """Name of the step."""
+        return f"{self.key.connection}__{self.key.stream}"
+
+    def definitions(self) -> dg.Definitions:
+        """The step and its daily schedule."""
+        schedule = dg.ScheduleDefinition(
+            name=f"{self.op_name}_daily",
+            target=dg.AssetSelection.assets(*self.assets),
+            cron_schedule=self.cron,
+            execution_timezone="UTC",
+            default_status=self.status,
+            description=f"Pulls the list {self.key} into dimensions.",
+        )
+        return dg.Definitions(assets=[self._definition()], schedules=[schedule])
+
+    def _definition(self) -> dg.AssetsDefinition:
+        specs = [
+            dg.AssetSpec(
+                key,
+                group_name=self.key.connection,
+                description=f"The {recipe.name} that the vendor lists, the latest of everything ever seen. One that is "
+                "no longer listed stays, since events may still name it.",
+                kinds={*self.kinds, "parquet"},
+                owners=list(self.owners),
+            )
+            for key, recipe in zip(self.assets, self.recipes, strict=True)
+        ]
+
+        @dg.multi_asset(
+            name=self.op_name,
+            specs=specs,
+            pool=self.key.connection,
+            retry_policy=dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL),
+        )
+        def dimensions(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+            try:
+                with self.open_pages() as pages:
+                    rows = pull_dimensions(Lake(home()), self.key, pages, self.recipes)
+            except TransientVendorError:
+                raise
+            except Exception as error:
+                raise dg.Failure(f"{self.key}: {error}", allow_retries=False) from error
+            for key, recipe in zip(self.assets, self.recipes, strict=True):
+                context.log.info("%s: %d rows", key.to_user_string(), rows[recipe.name])
+                yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": rows[recipe.name]})
+
+        return dimensions

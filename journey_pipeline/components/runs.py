@@ -1,0 +1,144 @@
+"""Runs that the command line starts: through Dagster, in this process, recorded where the UI sees them.
+
+A range that the run of a killed command left behind is marked failed and its pool slots are freed before the next run
+starts. Not here: what a step does (`stream_assets.py`, `warehouse.py`).
+"""
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import psutil
+
+from journey_pipeline.components.deployment import Deployment
+from journey_pipeline.components.partitions import key_of
+from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
+from journey_pipeline.model import Window
+
+PROCESS_TAG = "journey_pipeline/process"
+MOST_PARTITIONS = 1000  # Dagster plans an event for each before a run starts
+UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How a run ended.
+
+    Attributes:
+        run_id: The run, as the UI names it.
+        succeeded: Whether all of its steps did.
+        says: What the failed step said, if one failed.
+    """
+
+    run_id: str
+    succeeded: bool
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Starts runs of a deployment.
+
+    Attributes:
+        deployment: What is configured.
+        instance: Where runs are recorded.
+    """
+
+    deployment: Deployment
+    instance: dg.DagsterInstance
+
+    def load(self, assets: StreamAssets, windows: Sequence[Window], *, pull: bool, only_missing: bool) -> RunOutcome:
+        """Loads a contiguous range of partitions in one run.
+
+        Args:
+            assets: The stream.
+            windows: The partitions, each starting where the one before ends; at most `MOST_PARTITIONS`.
+            pull: Whether to ask the vendor; otherwise events are made again from the landing.
+            only_missing: Whether partitions that have landed are left alone.
+        """
+        partitions = assets.partitions
+        first, last = key_of(partitions, windows[0]), key_of(partitions, windows[-1])
+        config = LoadConfig(only_missing=only_missing, tries_later=0)
+        return self._run(
+            [assets.raw, assets.events] if pull else [assets.events],
+            config={assets.op_name: {"config": config.model_dump()}},
+            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
+        )
+
+    def pull_dimensions(self, connection: str) -> RunOutcome | None:
+        """Pulls a connection's dimensions in one run; None if it has none."""
+        keys = self.deployment.connection(connection).dimension_keys
+        return self._run(keys) if keys else None
+
+    def sync_warehouse(self) -> RunOutcome | None:
+        """Syncs and publishes the warehouse in one run; None if none is configured."""
+        keys = [key for warehouse in self.deployment.warehouses for key in warehouse.keys]
+        return self._run(keys) if keys else None
+
+    def fail_abandoned(self) -> list[str]:
+        """Marks runs failed whose command was killed on this machine, and frees what they held.
+
+        Returns:
+            Their ids.
+        """
+        abandoned = []
+        for run in self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+            if _is_dead(run.tags.get(PROCESS_TAG)):
+                message = "The command that ran this was killed. What had landed is kept; run it again for the rest."
+                self.instance.report_run_failed(run, message)
+                self.instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+                abandoned.append(run.run_id)
+        return abandoned
+
+    def _run(
+        self,
+        assets: Sequence[dg.AssetKey],
+        *,
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> RunOutcome:
+        self.fail_abandoned()
+        job = self.deployment.definitions.resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(
+            instance=self.instance,
+            asset_selection=list(assets),
+            run_config={"ops": dict(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            tags={PROCESS_TAG: _this_process(), **(tags or {})},
+            raise_on_error=False,
+        )
+        failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+        return RunOutcome(result.run_id, succeeded=result.success, says="\n".join(_said(data) for data in failures))
+
+    def materialized(self, assets: StreamAssets) -> set[str]:
+        """Dagster's keys of the partitions whose events it has recorded."""
+        return set(self.instance.get_materialized_partitions(assets.events))
+
+
+def _said(data: Any) -> str:
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error
+    while error.cause:
+        error = error.cause
+    return str(error.message).strip()
+
+
+def _this_process() -> str:
+    process = psutil.Process()
+    return f"{process.pid}@{socket.gethostname()}:{process.create_time()}"
+
+
+def _is_dead(tag: str | None) -> bool:
+    if tag is None:
+        return False
+    pid, _, rest = tag.partition("@")
+    host, _, created = rest.rpartition(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        # A later process may have got the number: the time of its creation tells them apart.
+        return str(psutil.Process(int(pid)).create_time()) != created
+    except psutil.NoSuchProcess:
+        return True

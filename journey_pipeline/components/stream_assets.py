@@ -1,0 +1,197 @@
+"""The assets of a stream that is pulled window by window: `raw/…` and `events/…`, one step for both.
+
+A step takes each partition through both, so that an hour is events as soon as it has landed. Not here: the work itself
+(`loading/`), what is recorded of it (`recording.py`), when it runs (`schedules.py`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from journey_pipeline.components.checks import check_specs
+from journey_pipeline.components.metadata import event_schema
+from journey_pipeline.components.partitions import key_of, partitions_definition, window_of
+from journey_pipeline.components.previews import accepted_previews
+from journey_pipeline.components.recording import Recorder
+from journey_pipeline.errors import PermanentVendorError, TransientVendorError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
+from journey_pipeline.settings import home
+from journey_pipeline.vendors.source import Stream, WindowedSource
+
+NAMED_FAILURES = 20
+EVERYTHING = datetime.min.replace(tzinfo=UTC)
+
+
+class LoadConfig(dg.Config):
+    """How one run loads its partitions.
+
+    Attributes:
+        only_missing: Whether partitions that have landed are left alone instead of being asked for again.
+        tries_later: How often the step is tried again, minutes later, after failures that may pass.
+        first_wait_s: How many seconds before the first of those tries; each one after waits twice as long.
+    """
+
+    only_missing: bool = False
+    tries_later: int = 2
+    first_wait_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAssets:
+    """A stream as Dagster assets.
+
+    Attributes:
+        stream: What is known of it beforehand.
+        settings: Tolerance and limits.
+        open_source: Opens the vendor's stream, when a run needs it.
+        title: What the stream is, for the UI.
+        kinds: Icons of the landing's asset.
+        owners: Who answers for it: an address or `team:name`.
+    """
+
+    stream: Stream
+    settings: LoadSettings
+    open_source: Callable[[], WindowedSource]
+    title: str
+    kinds: frozenset[str]
+    owners: Sequence[str]
+
+    @property
+    def raw(self) -> dg.AssetKey:
+        """Key of the landing's asset."""
+        return dg.AssetKey(["raw", self.stream.key.connection, self.stream.key.stream])
+
+    @property
+    def events(self) -> dg.AssetKey:
+        """Key of the events' asset."""
+        return dg.AssetKey(["events", self.stream.key.connection, self.stream.key.stream])
+
+    @property
+    def op_name(self) -> str:
+        """Name of the step that makes both."""
+        return f"{self.stream.key.connection}__{self.stream.key.stream}"
+
+    @property
+    def partitions(self) -> dg.TimeWindowPartitionsDefinition:
+        """Their partitions."""
+        return partitions_definition(self.stream)
+
+    def definition(self) -> dg.AssetsDefinition:
+        """The step, with both assets and their checks."""
+        partitions = self.partitions
+        with accepted_previews():
+
+            @dg.multi_asset(
+                name=self.op_name,
+                specs=self._specs(),
+                check_specs=check_specs(self.events, partitions),
+                partitions_def=partitions,
+                can_subset=True,
+                backfill_policy=dg.BackfillPolicy.single_run(),
+                pool=self.stream.key.connection,
+            )
+            def load(context: dg.AssetExecutionContext, config: LoadConfig) -> Iterator[dg.MaterializeResult[Any]]:
+                yield from _load(context, config, self, partitions)
+
+        return load
+
+    def _specs(self) -> list[dg.AssetSpec]:
+        key = self.stream.key
+        return [
+            dg.AssetSpec(
+                self.raw,
+                description=f"{self.title}: the vendor's answers as they came, kept under `raw/{key}/<partition>/`.",
+                kinds={*self.kinds, "gzip"},
+                group_name=key.connection,
+                owners=list(self.owners),
+                skippable=True,
+            ),
+            dg.AssetSpec(
+                self.events,
+                deps=[self.raw],
+                description=f"{self.title}: canonical events, one Parquet file for each partition, under "
+                f"`events/{key}/`. Materialize it alone to make the events again from the landing.",
+                kinds={"parquet", "duckdb"},
+                metadata={"dagster/column_schema": event_schema()},
+                group_name=key.connection,
+                owners=list(self.owners),
+                skippable=True,
+            ),
+        ]
+
+
+def _load(
+    context: dg.AssetExecutionContext,
+    config: LoadConfig,
+    assets: StreamAssets,
+    partitions: dg.TimeWindowPartitionsDefinition,
+) -> Iterator[dg.MaterializeResult[Any]]:
+    lake = Lake(home())
+    chosen = context.selected_asset_keys
+    backfill = Backfill(
+        lake=lake,
+        stream=assets.stream,
+        windows=[window_of(partitions, key) for key in context.partition_keys],
+        settings=assets.settings,
+        open_source=assets.open_source,
+        pull=assets.raw in chosen,
+        normalize=assets.events in chosen,
+        kept_since=EVERYTHING if config.only_missing else _first_try(context),
+    )
+    outcomes = []
+    for outcome in backfill.outcomes():
+        _say(context, key_of(partitions, outcome.window), outcome)
+        outcomes.append(outcome)
+    outcomes.sort(key=lambda outcome: outcome.window)
+    recorder = Recorder(context, lake, assets.raw, assets.events, partitions)
+    if failed := [outcome for outcome in outcomes if outcome.error]:
+        _try_later(context, config, failed)
+        recorder.failed_beside([outcome for outcome in outcomes if not outcome.error])
+        raise _failure(partitions, failed, len(outcomes))
+    recorder.succeeded(outcomes)
+    for asset in (assets.raw, assets.events):
+        if asset in chosen:
+            yield dg.MaterializeResult(asset_key=asset)
+
+
+def _first_try(context: dg.AssetExecutionContext) -> datetime:
+    # A step that is tried again, or a run that takes a crashed one's place, keeps what has landed since the first try.
+    run = context.instance.get_run_record_by_id(context.run.root_run_id or context.run.run_id)
+    return run.create_timestamp.astimezone(UTC) if run else datetime.now(UTC)
+
+
+def _say(context: dg.AssetExecutionContext, key: str, outcome: PartitionOutcome) -> None:
+    if outcome.error:
+        context.log.error("%s failed: %s", key, outcome.error)
+        return
+    context.log.info(
+        "%s: %d rows, pulled in %.1f s, normalized in %.1f s", key, outcome.rows, outcome.pull_s, outcome.normalize_s
+    )
+
+
+def _try_later(context: dg.AssetExecutionContext, config: LoadConfig, failed: list[PartitionOutcome]) -> None:
+    passing = [outcome.error for outcome in failed if isinstance(outcome.error, TransientVendorError)]
+    if not passing or context.retry_number >= config.tries_later:
+        return
+    asked = max((error.retry_after_s or 0.0 for error in passing), default=0.0)
+    wait_s = max(asked, config.first_wait_s * 2**context.retry_number)
+    context.log.warning("%d partitions failed in a way that may pass; trying again in %.0f s", len(passing), wait_s)
+    raise dg.RetryRequested(max_retries=config.tries_later, seconds_to_wait=wait_s)
+
+
+def _failure(partitions: dg.TimeWindowPartitionsDefinition, failed: list[PartitionOutcome], count: int) -> dg.Failure:
+    named = {key_of(partitions, outcome.window): str(outcome.error) for outcome in failed[:NAMED_FAILURES]}
+    more = f" and {len(failed) - NAMED_FAILURES} more" if len(failed) > NAMED_FAILURES else ""
+    lines = "\n".join(f"- {key}: {error}" for key, error in named.items())
+    permanent = all(isinstance(outcome.error, PermanentVendorError) for outcome in failed)
+    advice = "Another try gives the same answer." if permanent else "Materialize them again."
+    return dg.Failure(
+        f"{len(failed)} of {count} partitions failed, the others are loaded and recorded. {advice}\n{lines}{more}",
+        metadata={"failed": dg.MetadataValue.json(named), "failed_count": len(failed)},
+        allow_retries=False,
+    )

@@ -1,0 +1,163 @@
+"""The Component of the warehouse: the tables that analysts read, synced whenever any events are new.
+
+Not here: how a sync works (`warehouse/`), what events are (`stream_assets.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from journey_pipeline.components.connection import connections_in
+from journey_pipeline.errors import JourneyError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.settings import home
+from journey_pipeline.warehouse.connection import WarehouseSettings
+from journey_pipeline.warehouse.equality import EqualityReport, compare_with_lake
+from journey_pipeline.warehouse.publish import publish
+from journey_pipeline.warehouse.report import SyncReport
+from journey_pipeline.warehouse.schema import EVENTS, Table, made_tables
+from journey_pipeline.warehouse.sync import sync
+
+WAREHOUSE_POOL = "warehouse"
+EQUALS_LAKE = "warehouse_equals_lake"
+SHOWN_SCHEMAS = ("core", "marts")
+
+
+class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
+    """The DuckDB warehouse over all connections, and the file that analysts open.
+
+    Gives an asset for each table: warehouse/journey_events and its dimensions, and the marts. They are synced when any
+    events of any connection are new, whether or not the run that made them succeeded as a whole, and then published
+    as journeys.duckdb. The check warehouse_equals_lake compares the whole with the lake after each sync.
+    """
+
+    memory: str = Field("2GB", description="What DuckDB may use of memory during a sync.")
+    threads: int = Field(2, ge=1, description="Threads of DuckDB during a sync.")
+    owners: Sequence[str] = Field(default_factory=list, description="Who answers for it: addresses or team:name.")
+    sync_automatically: bool = Field(default=True, description="Whether it is synced by itself when events are new.")
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables that are assets, the events first."""
+        return [EVENTS, *(table for table in made_tables() if table.name.split(".")[0] in SHOWN_SCHEMAS)]
+
+    @property
+    def keys(self) -> list[dg.AssetKey]:
+        """The assets of all tables."""
+        return [asset_key(table) for table in self.tables]
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The warehouse's assets, their check and the sensor that syncs them."""
+        connections = connections_in(context.component_tree)
+        upstream = [assets.events for connection in connections for assets in connection.streams]
+        upstream += [key for connection in connections for key in connection.dimension_keys]
+        sensor = dg.AutomationConditionSensorDefinition(
+            "warehouse_sync",
+            target=dg.AssetSelection.assets(*self.keys),
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=30,
+            description="Syncs and publishes the warehouse when any events are new.",
+        )
+        return dg.Definitions(assets=[self._definition(upstream)], sensors=[sensor] if self.sync_automatically else [])
+
+    def _definition(self, upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+        settings = WarehouseSettings(memory=self.memory, threads=self.threads)
+
+        @dg.multi_asset(
+            name="warehouse",
+            specs=[self._spec(table, upstream) for table in self.tables],
+            check_specs=[
+                dg.AssetCheckSpec(
+                    EQUALS_LAKE,
+                    asset=asset_key(EVENTS),
+                    description="The warehouse holds exactly the events of the lake, each one once.",
+                )
+            ],
+            pool=WAREHOUSE_POOL,
+        )
+        def warehouse(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+            yield from _sync(context, settings, self.keys)
+
+        return warehouse
+
+    def _spec(self, table: Table, upstream: Sequence[dg.AssetKey]) -> dg.AssetSpec:
+        is_mart = table.name.startswith("marts.")
+        events_are_new = dg.AutomationCondition.any_deps_updated().since_last_handled()
+        columns = [dg.TableColumn(c.name, c.type or "unknown", description=c.comment) for c in table.columns]
+        return dg.AssetSpec(
+            asset_key(table),
+            deps=upstream if table is EVENTS else [asset_key(EVENTS)],
+            group_name="marts" if is_mart else "warehouse",
+            description=table.comment,
+            kinds={"duckdb", "sql"},
+            owners=list(self.owners),
+            automation_condition=events_are_new & ~dg.AutomationCondition.in_progress() if table is EVENTS else None,
+            metadata={
+                "dagster/table_name": f"journeys.{table.name}",
+                "dagster/column_schema": dg.TableSchema(columns),
+            },
+        )
+
+
+def asset_key(table: Table) -> dg.AssetKey:
+    """The asset of a table: marts under `marts/`, the others under `warehouse/`."""
+    schema, name = table.name.split(".")
+    return dg.AssetKey(["marts" if schema == "marts" else "warehouse", name])
+
+
+def _sync(
+    context: dg.AssetExecutionContext, settings: WarehouseSettings, keys: Sequence[dg.AssetKey]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    lake = Lake(home())
+    try:
+        report = sync(lake, settings)
+        equality = compare_with_lake(lake, settings)
+        published = publish(lake, settings)
+    except JourneyError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    for broken in report.broken:
+        context.log.warning("%s", broken)
+    context.log.info(
+        "%d files new, %d replaced, %d removed; %d events in, %d out; %s",
+        report.added,
+        report.replaced,
+        report.removed,
+        report.rows_inserted,
+        report.rows_deleted,
+        "published" if published.published else "nothing new to publish",
+    )
+    for key in keys:
+        is_events = key == asset_key(EVENTS)
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata=_metadata(report, equality) if is_events else {},
+            check_results=[_equals_lake(key, report, equality)] if is_events else [],
+        )
+
+
+def _metadata(report: SyncReport, equality: EqualityReport) -> dict[str, Any]:
+    return {
+        "dagster/row_count": equality.events,
+        "files_added": report.added,
+        "files_replaced": report.replaced,
+        "files_removed": report.removed,
+        "rows_inserted": report.rows_inserted,
+        "rows_deleted": report.rows_deleted,
+        "days_touched": report.days_touched,
+        "seconds": round(report.seconds, 3),
+        **({"rebuilt": report.rebuilt} if report.rebuilt else {}),
+    }
+
+
+def _equals_lake(key: dg.AssetKey, report: SyncReport, equality: EqualityReport) -> dg.AssetCheckResult:
+    problems = [*equality.problems, *(str(broken) for broken in report.broken)]
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=EQUALS_LAKE,
+        passed=not problems,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(problems[:5]) or f"{equality.events:,} events, as in the lake",
+        metadata={"events": equality.events},
+    )

@@ -1,0 +1,168 @@
+"""Many partitions at a time: a partition is normalized as soon as it has landed, while the next ones download.
+
+A partition that fails does not take the others with it. Not here: which partitions are missing (`plan.py`), what one of
+them goes through (`pull.py`, `partition.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from journey_pipeline.errors import JourneyError
+from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import LandingManifest
+from journey_pipeline.loading import progress as watching
+from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
+from journey_pipeline.loading.pull import pull, utc_now
+from journey_pipeline.model import Window
+from journey_pipeline.vendors.source import Stream, WindowedSource
+
+NORMALIZERS = 2  # each is bounded in memory by NormalizeLimits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """What to do with a range of partitions.
+
+    Attributes:
+        lake: Where they lie.
+        stream: Whose they are.
+        windows: Their windows.
+        settings: Tolerance and limits.
+        open_source: Opens the vendor's stream; called once, and only if something has to be pulled.
+        pull: Whether to pull.
+        normalize: Whether to make events.
+        kept_since: A partition that has landed since then is not pulled again; None pulls all of them again.
+        now: The clock that retention is measured by.
+    """
+
+    lake: Lake
+    stream: Stream
+    windows: Sequence[Window]
+    settings: LoadSettings
+    open_source: Callable[[], WindowedSource]
+    pull: bool = True
+    normalize: bool = True
+    kept_since: datetime | None = None
+    now: Callable[[], datetime] = utc_now
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def outcomes(self) -> Iterator[PartitionOutcome]:
+        """Loads the partitions and gives each one's outcome as it is finished, in no order.
+
+        An outcome's `error` tells why a partition failed. If the caller stops listening, what is under way ends at the
+        next chunk and leaves nothing half-done.
+        """
+        watcher = watching.current()
+        watcher.planned(str(self.stream.key), len(self.windows))
+        source = _Opened(self.open_source)
+        room = threading.Semaphore(NORMALIZERS)
+        # The client's own limit holds downloads back; the threads beyond it make events meanwhile.
+        threads = NORMALIZERS + (source.concurrency() if self.pull else 0)
+        with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
+            try:
+                futures = {pool.submit(self._load, source, room, w, watcher): w for w in self.windows}
+                for future in as_completed(futures):
+                    outcome = _outcome(future, futures[future])
+                    watcher.done(outcome.partition, outcome.rows, str(outcome.error) if outcome.error else None)
+                    yield outcome
+            finally:
+                self._stopped.set()
+                pool.shutdown(cancel_futures=True)
+                source.close()
+
+    def _load(
+        self, source: _Opened, room: threading.Semaphore, window: Window, watcher: watching.Progress
+    ) -> PartitionOutcome:
+        started = time.monotonic()
+        landed = self._land(source, window, watcher)
+        pull_s = time.monotonic() - started if landed.pulled else 0.0
+        if not self.normalize:
+            return PartitionOutcome(window, landing=landed.manifest, pull_s=pull_s)
+        with room:
+            return self._make(window, pull_s)
+
+    def _land(self, source: _Opened, window: Window, watcher: watching.Progress) -> _Landed:
+        existing = read_landing(self.lake, self.stream.key, window.partition)
+        if not self.pull or self._is_kept(existing):
+            return _Landed(existing, pulled=False)
+        manifest = pull(self.lake, source.get(), window, now=self.now, progress=watcher, stopped=self._stopped.is_set)
+        return _Landed(manifest, pulled=True)
+
+    def _is_kept(self, existing: LandingManifest | None) -> bool:
+        if existing is None or not existing.attempts or self.kept_since is None:
+            return False
+        return existing.attempts[-1].landed_at >= self.kept_since
+
+    def _make(self, window: Window, pull_s: float) -> PartitionOutcome:
+        started = time.monotonic()
+        # Normalizing on its own is asked for to make the events anew; after a pull, only where they are not yet made.
+        always = not self.pull
+        landing, events = make_events(self.lake, self.stream, window, self.settings, always=always)
+        return PartitionOutcome(
+            window,
+            landing=landing,
+            events=events,
+            claims=judge(landing, events, self.settings),
+            pull_s=pull_s,
+            normalize_s=time.monotonic() - started,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    manifest: LandingManifest | None
+    pulled: bool
+
+
+class _Opened:
+    """The source, opened when first needed, by one thread."""
+
+    def __init__(self, open_source: Callable[[], WindowedSource]) -> None:
+        self._open = open_source
+        self._lock = threading.Lock()
+        self._source: WindowedSource | None = None
+        self._error: JourneyError | None = None
+
+    def get(self) -> WindowedSource:
+        with self._lock:
+            if self._error:
+                raise self._error
+            if self._source is None:
+                try:
+                    self._source = self._open()
+                except JourneyError as error:
+                    self._error = error
+                    raise
+            return self._source
+
+    def concurrency(self) -> int:
+        """How many downloads at a time; 1 if it can't be opened, so that each partition tells why."""
+        try:
+            return self.get().concurrency
+        except JourneyError as error:
+            log.warning("%s", error)
+            return 1
+
+    def close(self) -> None:
+        if self._source:
+            self._source.close()
+
+
+def _outcome(future: Future[PartitionOutcome], window: Window) -> PartitionOutcome:
+    try:
+        return future.result()
+    except JourneyError as error:
+        return PartitionOutcome(window, error=error)
+    except Exception as error:
+        log.exception("partition %s failed in a way that nobody foresaw", window.partition)
+        return PartitionOutcome(window, error=error)

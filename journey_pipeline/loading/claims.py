@@ -1,0 +1,173 @@
+"""What must be true of a partition, as claims that read true when green, judged from its two manifests.
+
+Not here: how a claim is shown (`components/checks.py`), the claim on the whole warehouse (`warehouse/equality.py`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
+from journey_pipeline.model import partition_window
+
+
+class Severity(enum.Enum):
+    """How bad a claim is that does not hold: loss is an error, drift a warning."""
+
+    WARN = "warn"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim about one partition.
+
+    Attributes:
+        name: The claim, a sentence in snake case.
+        holds: Whether it is true.
+        severity: How bad it is if not.
+        says: One sentence with the figures, and what to do where it does not hold.
+        facts: The figures.
+    """
+
+    name: str
+    holds: bool
+    severity: Severity
+    says: str
+    facts: Mapping[str, int | float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """When a difference is normal.
+
+    Attributes:
+        rows_share: A difference to the estimate of up to this share passes, since late rows are normal.
+        rows: A difference of up to so many rows passes too.
+        settled_after: So long after its end a window has settled, and fewer rows than the estimate are a loss.
+        new_column: What a column that the recipe does not know means: `keep`, `warn` or `stop`.
+    """
+
+    rows_share: float = 0.01
+    rows: int = 5
+    settled_after: timedelta = timedelta(hours=6)
+    new_column: str = "warn"
+
+
+CLAIMS = {
+    "rows_match_estimate": "The newest answer has as many rows as the vendor said the window holds.",
+    "no_row_is_lost": "Every landed row is an event, a reject or a duplicate; no answer lacks what an older one had.",
+    "events_are_inside_window": "Every event happened inside the partition's window.",
+    "keys_are_unique": "No two records of one answer claim to be the same event with different content.",
+    "schema_is_known": "The vendor's file has the columns that are known, and no others.",
+}
+
+
+def claims(landing: LandingManifest, events: EventsManifest, tolerance: Tolerance) -> list[Claim]:
+    """All claims about one partition, in the order of `CLAIMS`."""
+    return [
+        _rows_match_estimate(landing, tolerance),
+        _no_row_is_lost(events),
+        _events_are_inside_window(events),
+        _keys_are_unique(events),
+        _schema_is_known(events, tolerance),
+    ]
+
+
+def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Claim:
+    newest = landing.attempts[-1]
+    rows = sum(file.rows for file in newest.files)
+    estimate = newest.estimate_rows
+    if estimate is None:
+        return Claim("rows_match_estimate", holds=True, severity=Severity.WARN, says="the vendor gave no estimate")
+    difference = rows - estimate
+    settled = _settled(landing.partition, newest.started_at, tolerance.settled_after)
+    lost = settled and difference < 0
+    allowed = max(tolerance.rows, tolerance.rows_share * estimate)
+    facts: dict[str, int | float | str] = {"rows": rows, "estimate": estimate, "difference": difference}
+    says = f"{rows:,} rows, {estimate:,} estimated"
+    if lost:
+        says += ". The window had settled, so rows are missing: pull it again with `journey-pipeline backfill --again`"
+    elif abs(difference) > allowed:
+        says += ". Beyond tolerance: late rows are on their way, or the estimate has drifted. Pull it again later"
+    return Claim(
+        "rows_match_estimate",
+        holds=not lost and abs(difference) <= allowed,
+        severity=Severity.ERROR if lost else Severity.WARN,
+        says=says,
+        facts=facts,
+    )
+
+
+def _settled(partition: str, asked_at: datetime, after: timedelta) -> bool:
+    return asked_at >= partition_window(partition).end + after
+
+
+def _no_row_is_lost(events: EventsManifest) -> Claim:
+    rejects = events.rejects.rows if events.rejects else 0
+    facts: dict[str, int | float | str] = {
+        "landed": events.landed,
+        "events": events.events.rows,
+        "rejects": rejects,
+        "duplicates": events.duplicates,
+        "withdrawn": events.withdrawn,
+        "unaccounted": events.unaccounted,
+    }
+    says = (
+        f"{events.landed:,} landed = {events.events.rows:,} events + {rejects:,} rejects + "
+        f"{events.duplicates:,} duplicates"
+    )
+    if events.unaccounted:
+        says += f", {events.unaccounted:,} unaccounted for. Report it with the landing's manifest; the landing is whole"
+    elif events.withdrawn:
+        says += f"; {events.withdrawn:,} of them are no longer in the vendor's newest answer, and kept"
+    return Claim(
+        "no_row_is_lost",
+        holds=not events.unaccounted and not events.withdrawn,
+        severity=Severity.ERROR if events.unaccounted else Severity.WARN,
+        says=says,
+        facts=facts,
+    )
+
+
+def _events_are_inside_window(events: EventsManifest) -> Claim:
+    outside = events.outside_window
+    return Claim(
+        "events_are_inside_window",
+        holds=outside == 0,
+        severity=Severity.WARN,
+        says=f"{outside:,} of {events.events.rows:,} events happened outside of {events.window}; all are kept",
+        facts={"outside": outside},
+    )
+
+
+def _keys_are_unique(events: EventsManifest) -> Claim:
+    return Claim(
+        "keys_are_unique",
+        holds=events.conflicts == 0,
+        severity=Severity.WARN,
+        says=f"{events.conflicts:,} keys came with two different contents in one answer; the last one is kept",
+        facts={"conflicts": events.conflicts, "duplicates": events.duplicates},
+    )
+
+
+def _schema_is_known(events: EventsManifest, tolerance: Tolerance) -> Claim:
+    unknown = ", ".join(events.unknown_columns)
+    codes = sum(events.unknown_codes.values())
+    says = f"unknown columns: {unknown}; kept in properties" if unknown else "all columns are known"
+    if events.unknown_codes:
+        says += f"; {codes:,} events carry codes that no table decodes: {', '.join(sorted(events.unknown_codes)[:10])}"
+    return Claim(
+        "schema_is_known",
+        holds=not unknown or tolerance.new_column == "keep",
+        severity=Severity.ERROR if tolerance.new_column == "stop" else Severity.WARN,
+        says=says,
+        facts={
+            "unknown_columns": unknown,
+            "missing_columns": ", ".join(events.missing_columns),
+            "unknown_codes": codes,
+        },
+    )

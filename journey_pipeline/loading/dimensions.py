@@ -1,0 +1,94 @@
+"""The vendor's own lists (journeys, activities) into the landing and on into dimensions.
+
+Not here: the routes (`vendors/`), how a dimension's file is kept (`lake/dimensions.py`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from journey_pipeline import __version__
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.atomic import write_bytes
+from journey_pipeline.lake.dimensions import update_dimension
+from journey_pipeline.lake.landing import begin_attempt, commit_attempt, read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.model import DimensionRecipe, Granularity, StreamKey, Window, floor
+
+
+def pull_dimensions(
+    lake: Lake,
+    key: StreamKey,
+    pages: Iterable[bytes],
+    recipes: Sequence[DimensionRecipe],
+    *,
+    now: Callable[[], datetime] = utc_now,
+) -> dict[str, int]:
+    """Lands a vendor's list as it came, under the UTC day, and folds it into the dimensions.
+
+    Args:
+        lake: Where it lands.
+        key: The stream that the list is landed under, such as `sfmc/journeys`.
+        pages: The bodies of its pages, JSON.
+        recipes: The dimensions that are made of it.
+        now: The clock.
+
+    Returns:
+        The number of rows of each dimension, by name.
+    """
+    started_at = now()
+    day = floor(started_at, Granularity.DAY)
+    window = Window(day, day + Granularity.DAY.duration)
+    folder = begin_attempt(lake, key, window, started_at)
+    try:
+        files = [_land(folder.part(number, "json.gz"), page) for number, page in enumerate(pages)]
+        attempt = Attempt(
+            attempt=folder.name,
+            started_at=started_at,
+            landed_at=now(),
+            package_version=__version__,
+            files=tuple(files),
+        )
+        manifest = commit_attempt(lake, key, window, attempt)
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    newest = manifest.model_copy(update={"attempts": manifest.attempts[-1:]})
+    return {recipe.name: update_dimension(lake, [newest], recipe) for recipe in recipes}
+
+
+def remake_dimensions(lake: Lake, key: StreamKey, recipes: Sequence[DimensionRecipe]) -> dict[str, int]:
+    """Folds everything that ever landed of a list into its dimensions again, without the vendor."""
+    return {recipe.name: update_dimension(lake, _landed(lake, key), recipe) for recipe in recipes}
+
+
+def _landed(lake: Lake, key: StreamKey) -> Iterator[LandingManifest]:
+    root = lake.landing_dir(key, "any").parent
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        if manifest := read_landing(lake, key, folder.name):
+            yield manifest
+
+
+def _land(path: Path, page: bytes) -> LandedFile:
+    try:
+        items = len(json.loads(page)["items"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise LakeError(f"a page of {path.parent.parent.parent.name} is not a list of items; nothing landed") from error
+    content = gzip.compress(page, mtime=0)
+    write_bytes(path, content)
+    return LandedFile(
+        name=path.name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        raw_bytes=len(page),
+        rows=items,
+        received_as="identity",
+    )

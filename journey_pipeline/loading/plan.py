@@ -1,0 +1,79 @@
+"""What is there, what is missing and what is lost for good: the state of each partition, from the lake alone.
+
+Not here: loading what is missing (`backfill.py`), which of them a run of Dagster already has in hand (`components/`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.partition import made_events
+from journey_pipeline.loading.pull import is_expired
+from journey_pipeline.model import Window, floor
+from journey_pipeline.vendors.source import Stream
+
+
+class State(enum.Enum):
+    """How far a partition has come."""
+
+    COMPLETE = "complete"
+    LANDED = "landed"  # but its events are not made from it yet
+    MISSING = "missing"
+    EXPIRED = "expired"  # missing, and the vendor no longer keeps it
+    FUTURE = "future"  # its window has not ended
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The state of each partition of a span of time, oldest first."""
+
+    stream: Stream
+    states: dict[Window, State]
+    now: datetime
+
+    def windows(self, *wanted: State) -> list[Window]:
+        """The partitions in any of the states, oldest first."""
+        return [window for window, state in self.states.items() if state in wanted]
+
+    def expires_in(self, window: Window) -> timedelta:
+        """How long the vendor still keeps a window; negative once it does not."""
+        return window.start + self.stream.retention - self.now
+
+
+def survey(lake: Lake, stream: Stream, span: Window, now: datetime) -> Survey:
+    """Looks at each partition of a span. Nothing is asked of the vendor."""
+    states = {window: _state(lake, stream, window, now) for window in span.partitions(stream.granularity)}
+    return Survey(stream, states, now)
+
+
+def whole_span(stream: Stream, now: datetime) -> Window | None:
+    """From the stream's first partition to its last whole one; None if there is none yet."""
+    end = floor(now, stream.granularity)
+    return Window(stream.start, end) if end > stream.start else None
+
+
+def contiguous(windows: Iterable[Window], at_most: int) -> list[list[Window]]:
+    """Runs of windows of which each starts where the one before ends, none longer than a limit."""
+    runs: list[list[Window]] = []
+    for window in sorted(windows):
+        if runs and runs[-1][-1].end == window.start and len(runs[-1]) < at_most:
+            runs[-1].append(window)
+        else:
+            runs.append([window])
+    return runs
+
+
+def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
+    if made_events(lake, stream, window.partition):
+        return State.COMPLETE
+    landing = read_landing(lake, stream.key, window.partition)
+    if landing and landing.attempts:
+        return State.LANDED
+    if window.end > now:
+        return State.FUTURE
+    return State.EXPIRED if is_expired(stream, window, now) else State.MISSING

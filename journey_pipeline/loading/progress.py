@@ -1,0 +1,66 @@
+"""How work that can be long tells what it does, to whoever watches: a bar in a terminal, or nobody.
+
+The watcher is set for the current context; work that goes on in threads is handed the watcher it started with. Not
+here: how it is drawn (`cli/progress.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """What a watcher is told. Called from several threads."""
+
+    def planned(self, title: str, partitions: int) -> None:
+        """Work on so many partitions begins."""
+        ...
+
+    def expected(self, rows: int) -> None:
+        """A partition's estimate came."""
+        ...
+
+    def received(self, count: int) -> None:
+        """So many bytes came."""
+        ...
+
+    def done(self, partition: str, rows: int, error: str | None) -> None:
+        """A partition is finished, or has failed."""
+        ...
+
+
+class Silent:
+    """Nobody watches."""
+
+    def planned(self, title: str, partitions: int) -> None:
+        """Ignores it."""
+
+    def expected(self, rows: int) -> None:
+        """Ignores it."""
+
+    def received(self, count: int) -> None:
+        """Ignores it."""
+
+    def done(self, partition: str, rows: int, error: str | None) -> None:
+        """Ignores it."""
+
+
+_watcher: ContextVar[Progress] = ContextVar("journey_pipeline_progress", default=Silent())  # noqa: B039 - it has no state
+
+
+def current() -> Progress:
+    """Who watches now."""
+    return _watcher.get()
+
+
+@contextmanager
+def watched_by(progress: Progress) -> Iterator[None]:
+    """Inside the block, work that starts tells this watcher."""
+    token = _watcher.set(progress)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)

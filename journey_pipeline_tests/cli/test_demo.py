@@ -1,0 +1,81 @@
+"""`demo`, as a newcomer runs it: once, twice, and stopped in the middle."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import psutil
+import pytest
+
+from journey_pipeline.components.instance import open_instance
+
+COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo"]
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "160"}
+    return subprocess.Popen(
+        [*COMMAND, *options],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def published_rows(folder: Path) -> int:
+    with duckdb.connect(str(folder / "data/sandbox/journeys.duckdb"), read_only=True) as session:
+        row = session.execute("select count(*) from core.journey_events").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_newcomer_sees_partitions_results_files_and_what_to_try(tmp_path: Path) -> None:
+    shown, _ = (first := start(tmp_path, "--hours", "3")).communicate()
+    assert first.returncode == 0
+    assert len(re.findall(r"^ *20\d\d-\d\d-\d\dT\d\d ", shown, re.MULTILINE)) == 3
+    for words in ("What each journey did", "journeys.duckdb", "What to try next", "3 hours loaded"):
+        assert words in shown
+    rows = published_rows(tmp_path)
+    assert rows > 0
+
+    shown, _ = (second := start(tmp_path, "--hours", "3")).communicate()
+    assert second.returncode == 0
+    # The clock may have struck between the two.
+    assert "0 hours loaded, 3 were there already" in shown or "1 hours loaded, 2 were there already" in shown
+    assert published_rows(tmp_path) >= rows
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_a_demo_that_is_stopped_leaves_nothing_running_and_nothing_broken(
+    tmp_path: Path, ending: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start(tmp_path, "--hours", "30")
+    landed = tmp_path / "data/sandbox/raw/sfmc/journey_history"
+    while process.poll() is None and len(list(landed.glob("*/manifest.json"))) < 3:
+        time.sleep(0.05)
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    process.send_signal(ending)
+    process.communicate()
+    assert process.returncode != 0
+    # What Dagster starts beside a run notices by itself, a little later, that the run's process is gone.
+    _, running = psutil.wait_procs(family, timeout=30)
+    assert running == []
+
+    shown, said = (again := start(tmp_path, "--hours", "30")).communicate()
+    assert again.returncode == 0, said
+    assert "What each journey did" in shown
+    assert published_rows(tmp_path) > 0
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path / "data/sandbox"))
+    with open_instance() as instance:
+        assert [run for run in instance.get_runs() if not run.is_finished] == []

@@ -1,0 +1,58 @@
+"""A vendor on this machine, an empty home, and runs of the real assets against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.components.deployment import Deployment, load_deployment
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+
+ROWS_PER_HOUR = 150
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with serve(World(rows_per_hour=ROWS_PER_HOUR, contacts=500, steady=True)) as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home, with the connection's variables pointing at the sandbox."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path))
+    monkeypatch.setenv("JOURNEY_PIPELINE_NO_WAITING", "1")
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+@pytest.fixture
+def lake(home: Path) -> Lake:
+    return Lake(home)
+
+
+@pytest.fixture(scope="session")
+def deployment() -> Deployment:
+    return load_deployment()
+
+
+@pytest.fixture
+def runner(home: Path, deployment: Deployment) -> Iterator[Runner]:
+    assert home.is_dir()
+    with open_instance() as instance:
+        yield Runner(deployment, instance)
+
+
+@pytest.fixture
+def assets(deployment: Deployment) -> StreamAssets:
+    return deployment.streams("sfmc/journey_history")[0]

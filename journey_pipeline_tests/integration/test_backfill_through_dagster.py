@@ -1,0 +1,214 @@
+"""From the vendor over HTTP through the Dagster assets to the published file, and what the UI then knows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from journey_pipeline.components.partitions import key_of
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import LandingManifest
+from journey_pipeline.loading.claims import CLAIMS
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline_tests.integration.truth import ask, hours_ago, truth, warehouse_rows
+
+
+def checks(runner: Runner, assets: StreamAssets, partition: str) -> dict[str, Any]:
+    """The latest evaluation of each check for one of Dagster's partition keys."""
+    found = {}
+    for name in CLAIMS:
+        key = dg.AssetCheckKey(assets.events, name)
+        for record in runner.instance.event_log_storage.get_asset_check_execution_history(key, limit=100):
+            event = record.event and record.event.dagster_event
+            if event and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                evaluation = event.asset_check_evaluation_data
+                if evaluation.partition == partition:
+                    found.setdefault(name, evaluation)
+    return found
+
+
+def materialization(runner: Runner, asset: dg.AssetKey, partition: str) -> dict[str, Any]:
+    records = runner.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition]), limit=1
+    ).records
+    (record,) = records
+    event = record.asset_materialization
+    assert event is not None
+    return dict(event.metadata)
+
+
+def figure(metadata: dict[str, Any], name: str) -> int:
+    value = metadata[name].value
+    assert isinstance(value, int)
+    return value
+
+
+def test_a_range_of_hours_arrives_whole_in_the_published_warehouse(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path
+) -> None:
+    hours = hours_ago(9, 4)
+    assert runner.load(assets, hours, pull=True, only_missing=True).succeeded
+    assert runner.sync_warehouse() is not None
+    assert warehouse_rows(home) == truth(sandbox, hours)
+    assert len(truth(sandbox, hours)) > 100
+
+
+def test_every_partition_has_its_own_checks_and_figures(runner: Runner, assets: StreamAssets) -> None:
+    hours = hours_ago(9, 3)
+    runner.load(assets, hours, pull=True, only_missing=True)
+    for hour in hours:
+        key = key_of(assets.partitions, hour)
+        assert {name for name, given in checks(runner, assets, key).items() if given.passed} == set(CLAIMS)
+        raw = materialization(runner, assets.raw, key)
+        events = materialization(runner, assets.events, key)
+        assert figure(raw, "dagster/partition_row_count") == figure(raw, "estimate") == figure(events, "landed") > 0
+        assert figure(raw, "bytes") > 0
+        parts = ("dagster/partition_row_count", "rejects", "duplicates")
+        assert figure(events, "landed") == sum(figure(events, part) for part in parts)
+
+
+def test_the_preview_shows_no_person(runner: Runner, assets: StreamAssets) -> None:
+    (hour,) = hours_ago(5, 1)
+    runner.load(assets, [hour], pull=True, only_missing=True)
+    shown = materialization(runner, assets.events, key_of(assets.partitions, hour))["preview"]
+    assert {name for record in shown.records for name in record.data} == {"journey_name", "channel", "action", "events"}
+
+
+def test_a_failed_hour_does_not_take_the_finished_ones_with_it(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path
+) -> None:
+    hours = hours_ago(9, 4)
+    broken = hours[1]
+    sandbox.faults.add(f"download:503#{broken.partition}")
+    outcome = runner.load(assets, hours, pull=True, only_missing=True)
+    assert not outcome.succeeded
+    assert key_of(assets.partitions, broken) in outcome.says
+    finished = {key_of(assets.partitions, hour) for hour in hours if hour != broken}
+    assert runner.materialized(assets) == finished
+    assert all(len(checks(runner, assets, key)) == len(CLAIMS) for key in finished)
+    runner.sync_warehouse()
+    assert warehouse_rows(home) == truth(sandbox, [hour for hour in hours if hour != broken])
+
+    sandbox.faults.clear()
+    sandbox.calls.clear()
+    assert runner.load(assets, [broken], pull=True, only_missing=True).succeeded
+    runner.sync_warehouse()
+    assert warehouse_rows(home) == truth(sandbox, hours)
+    assert sandbox.calls.count("download") == 1
+
+
+def test_what_has_landed_is_not_asked_for_again(runner: Runner, assets: StreamAssets, sandbox: Sandbox) -> None:
+    hours = hours_ago(6, 2)
+    runner.load(assets, hours, pull=True, only_missing=True)
+    sandbox.calls.clear()
+    assert runner.load(assets, hours, pull=True, only_missing=True).succeeded
+    assert sandbox.calls.count("download") == sandbox.calls.count("estimate") == 0
+
+
+def test_events_are_made_again_from_the_landing_alone_with_the_same_bytes(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+) -> None:
+    (hour,) = hours_ago(6, 1)
+    runner.load(assets, [hour], pull=True, only_missing=True)
+    file = lake.events_file(assets.stream.key, hour.partition)
+    before = file.read_bytes()
+    sandbox.calls.clear()
+    assert runner.load(assets, [hour], pull=False, only_missing=False).succeeded
+    assert file.read_bytes() == before
+    assert len(sandbox.calls) == 0
+
+
+def test_late_rows_are_there_after_the_hour_is_asked_again(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path, lake: Lake
+) -> None:
+    (hour,) = hours_ago(1, 1)
+    now = sandbox.clock.now()
+    sandbox.clock.freeze(hour.end + timedelta(minutes=1))
+    runner.load(assets, [hour], pull=True, only_missing=True)
+    early = truth(sandbox, [hour])
+    sandbox.clock.freeze(now + timedelta(days=2))
+    assert runner.load(assets, [hour], pull=True, only_missing=False).succeeded
+    runner.sync_warehouse()
+    assert len(early) < len(warehouse_rows(home))
+    assert warehouse_rows(home) == truth(sandbox, [hour])
+    manifest = LandingManifest.read(lake.landing_manifest(assets.stream.key, hour.partition))
+    assert manifest is not None
+    assert [attempt.superseded for attempt in manifest.attempts] == [True, False]
+
+
+def test_an_hour_the_vendor_no_longer_keeps_is_refused_without_a_request(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+) -> None:
+    (hour,) = hours_ago(30 * 24 + 2, 1)
+    outcome = runner.load(assets, [hour], pull=True, only_missing=True)
+    assert not outcome.succeeded
+    assert "can no longer be downloaded" in outcome.says
+    assert sandbox.calls.count("download") == sandbox.calls.count("estimate") == 0
+    assert not lake.landing_dir(assets.stream.key, hour.partition).exists()
+
+
+def test_a_drifting_estimate_warns_and_does_not_fail(runner: Runner, assets: StreamAssets, sandbox: Sandbox) -> None:
+    (hour,) = hours_ago(1, 1)
+    sandbox.options.sfmc.estimate_drift_rows = -50
+    assert runner.load(assets, [hour], pull=True, only_missing=True).succeeded
+    given = checks(runner, assets, key_of(assets.partitions, hour))["rows_match_estimate"]
+    assert (given.passed, given.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+
+def test_fewer_rows_than_the_estimate_of_a_settled_hour_are_an_error(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox
+) -> None:
+    (hour,) = hours_ago(48, 1)
+    sandbox.options.sfmc.estimate_drift_rows = 1
+    runner.load(assets, [hour], pull=True, only_missing=True)
+    given = checks(runner, assets, key_of(assets.partitions, hour))["rows_match_estimate"]
+    assert (given.passed, given.severity) == (False, dg.AssetCheckSeverity.ERROR)
+
+
+def test_wrong_credentials_cost_one_token_request_and_name_the_variables(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFMC_CLIENT_SECRET", "hush-hush-wrong")
+    outcome = runner.load(assets, hours_ago(6, 3), pull=True, only_missing=True)
+    assert not outcome.succeeded
+    assert "SFMC_CLIENT_SECRET" in outcome.says
+    assert "hush-hush-wrong" not in outcome.says
+    assert sandbox.calls.count("token") == 1
+
+
+def test_a_missing_variable_is_named(runner: Runner, assets: StreamAssets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SFMC_CLIENT_ID")
+    outcome = runner.load(assets, hours_ago(6, 1), pull=True, only_missing=True)
+    assert not outcome.succeeded
+    assert "SFMC_CLIENT_ID not set" in outcome.says
+
+
+def test_names_and_versions_of_journeys_come_from_the_vendors_list(
+    runner: Runner, assets: StreamAssets, home: Path
+) -> None:
+    runner.load(assets, hours_ago(9, 2), pull=True, only_missing=True)
+    pulled = runner.pull_dimensions("sfmc")
+    assert pulled is not None
+    assert pulled.succeeded, pulled.says
+    runner.sync_warehouse()
+    assert ask(home, "select count(*) from core.journeys where version is not null")[0][0] > 10
+    assert ask(home, "select max(version) from core.journeys")[0][0] > 1
+    unknown = "select count(*) from core.journey_events anti join core.journeys using (connection, journey_id)"
+    assert ask(home, unknown) == [(0,)]
+
+
+def test_nothing_secret_is_recorded(runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path) -> None:
+    sandbox.faults.add("download:401@1")
+    runner.load(assets, hours_ago(6, 2), pull=True, only_missing=True)
+    recorded = b"".join(
+        path.read_bytes() for path in home.rglob("*") if path.suffix in {".db", ".json", ".out", ".err"}
+    )
+    assert b"journey_history" in recorded
+    assert b"sandbox-secret" not in recorded
+    assert b"Bearer" not in recorded

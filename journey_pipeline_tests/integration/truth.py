@@ -1,0 +1,52 @@
+"""What the vendor knows and what the warehouse holds, in the same columns."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.sandbox.sandbox import Sandbox
+
+
+def hours_ago(first: int, count: int) -> list[Window]:
+    """Hours that began so many hours before the present one."""
+    start = floor(datetime.now(UTC), Granularity.HOUR) - timedelta(hours=first)
+    return Window(start, start + timedelta(hours=count)).partitions(Granularity.HOUR)
+
+
+def truth(sandbox: Sandbox, windows: list[Window]) -> set[tuple[str, ...]]:
+    """What the vendor shows now of some hours, in the columns of `warehouse_rows`."""
+    now = sandbox.clock.now()
+    return {
+        (given["Id"], given["TransactionTime"], given["ContactKey"], given["Status"], given["DefinitionName"])
+        for window in windows
+        for given in sandbox.sfmc.truth(window, visible_at=now)
+    }
+
+
+def warehouse_rows(home: Path) -> set[tuple[str, ...]]:
+    """The published events, in the vendor's spelling; fails if one is there twice."""
+    rows = ask(
+        home,
+        """
+        select
+            properties ->> '$.id',
+            strftime(occurred_at, '%Y-%m-%dT%H:%M:%S.%gZ'),
+            contact_id,
+            vendor_action,
+            coalesce(journey_name, '')
+        from core.journey_events
+        """,
+    )
+    assert len(rows) == len(set(rows))
+    return set(rows)
+
+
+def ask(home: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(home / "journeys.duckdb"), read_only=True) as session:
+        session.execute("set timezone = 'UTC'")
+        return session.execute(sql).fetchall()

@@ -1,0 +1,113 @@
+"""When a claim about a partition holds, and how bad it is if not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest, ParquetFile
+from journey_pipeline.loading.claims import CLAIMS, Claim, Severity, Tolerance, claims
+
+WINDOW = "2026-11-01T05:00:00Z/2026-11-01T06:00:00Z"
+END = datetime(2026, 11, 1, 6, tzinfo=UTC)
+WHOSE = {"vendor": "sfmc", "connection": "sfmc", "stream": "journey_history", "partition": "2026-11-01T05"}
+
+
+def landing(rows: int, estimate: int | None, asked_after: timedelta) -> LandingManifest:
+    at = END + asked_after
+    file = LandedFile(name="part-0.csv.gz", sha256="", bytes=1, raw_bytes=1, rows=rows, received_as="gzip")
+    attempt = Attempt(
+        attempt="a", started_at=at, landed_at=at, package_version="0", estimate_rows=estimate, files=(file,)
+    )
+    return LandingManifest(window=WINDOW, attempts=(attempt,), **WHOSE)
+
+
+def events(**given: Any) -> EventsManifest:
+    facts: dict[str, Any] = {
+        "window": WINDOW,
+        "attempts": ("a",),
+        "recipe": "r",
+        "package_version": "0",
+        "landed_at": END,
+        "events": ParquetFile(sha256="", bytes=1, rows=10),
+        "landed": 10,
+    }
+    return EventsManifest(**WHOSE, **(facts | given))
+
+
+def judged(name: str, landed: LandingManifest, made: EventsManifest, tolerance: Tolerance | None = None) -> Claim:
+    return next(claim for claim in claims(landed, made, tolerance or Tolerance()) if claim.name == name)
+
+
+SOON, LATE = timedelta(minutes=30), timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "estimate", "asked", "holds", "severity"),
+    [
+        (1000, 1000, SOON, True, Severity.WARN),
+        (1004, 1000, SOON, True, Severity.WARN),
+        (996, 1000, SOON, True, Severity.WARN),
+        (900, 1000, SOON, False, Severity.WARN),
+        (1100, 1000, LATE, False, Severity.WARN),
+        (1001, 1000, LATE, True, Severity.WARN),
+        (999, 1000, LATE, False, Severity.ERROR),
+        (0, 0, LATE, True, Severity.WARN),
+        (1000, None, LATE, True, Severity.WARN),
+    ],
+)
+def test_rows_are_compared_with_the_estimate(
+    rows: int,
+    estimate: int | None,
+    asked: timedelta,
+    holds: bool,
+    severity: Severity,
+) -> None:
+    claim = judged("rows_match_estimate", landing(rows, estimate, asked), events())
+    assert (claim.holds, claim.severity) == (holds, severity)
+
+
+def test_the_difference_to_the_estimate_is_a_figure() -> None:
+    claim = judged("rows_match_estimate", landing(996, 1000, SOON), events())
+    assert claim.facts == {"rows": 996, "estimate": 1000, "difference": -4}
+
+
+def test_a_row_that_is_unaccounted_for_is_an_error() -> None:
+    claim = judged("no_row_is_lost", landing(10, 10, LATE), events(landed=11, unaccounted=1))
+    assert (claim.holds, claim.severity) == (False, Severity.ERROR)
+
+
+def test_an_event_that_the_vendor_took_back_is_a_warning() -> None:
+    claim = judged("no_row_is_lost", landing(10, 10, LATE), events(withdrawn=2))
+    assert (claim.holds, claim.severity) == (False, Severity.WARN)
+
+
+def test_rejects_and_duplicates_are_not_lost() -> None:
+    rejects = ParquetFile(sha256="", bytes=1, rows=2)
+    assert judged("no_row_is_lost", landing(15, 15, LATE), events(landed=15, rejects=rejects, duplicates=3)).holds
+
+
+def test_an_event_outside_of_the_window_is_a_warning() -> None:
+    claim = judged("events_are_inside_window", landing(10, 10, LATE), events(outside_window=1))
+    assert (claim.holds, claim.severity) == (False, Severity.WARN)
+
+
+def test_a_key_with_two_contents_is_a_warning() -> None:
+    assert not judged("keys_are_unique", landing(10, 10, LATE), events(conflicts=1)).holds
+
+
+@pytest.mark.parametrize(
+    ("setting", "holds", "severity"),
+    [("keep", True, Severity.WARN), ("warn", False, Severity.WARN), ("stop", False, Severity.ERROR)],
+)
+def test_what_a_new_column_means_is_a_setting(setting: str, holds: bool, severity: Severity) -> None:
+    made = events(unknown_columns=("LoyaltyTier",))
+    claim = judged("schema_is_known", landing(10, 10, LATE), made, Tolerance(new_column=setting))
+    assert (claim.holds, claim.severity) == (holds, severity)
+    assert "LoyaltyTier" in claim.says
+
+
+def test_every_claim_that_is_documented_is_judged() -> None:
+    assert [claim.name for claim in claims(landing(1, 1, LATE), events(), Tolerance())] == list(CLAIMS)

@@ -1,0 +1,150 @@
+"""Every command of the README runs, as it is written there, in a clone of the project."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = [block.split("\n") for block in re.findall(r"^ *```sh\n(.*?)\n *```", README, re.MULTILINE | re.DOTALL)]
+LINES = [line.strip() for block in BLOCKS for line in block]
+
+pytestmark = pytest.mark.xdist_group("readme")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's files, with the virtual environment that the tests run in."""
+    folder = tmp_path_factory.mktemp("readme") / "journey_pipeline"
+    skipped = shutil.ignore_patterns(".venv", ".git", "data", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info")
+    shutil.copytree(ROOT, folder, ignore=skipped)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for program in Path(sys.executable).parent.iterdir():
+        (folder / ".venv" / "bin" / program.name).symlink_to(program)
+    (folder / ".venv" / ".installed").touch()
+    file = folder / "journey_pipeline/defs/sfmc/defs.yaml"
+    start = datetime.now(UTC) - timedelta(hours=30)
+    file.write_text(re.sub(r'start: ".*"', f'start: "{start:%Y-%m-%d-%H}:00"', file.read_text()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with serve(World(rows_per_hour=60, contacts=100)) as running:
+        yield running
+
+
+def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    given = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "COLUMNS": "160",
+        "PYTHONPATH": str(folder),
+        **environment,
+    }
+    return subprocess.run(["bash", "-ec", script], cwd=folder, env=given, capture_output=True, text=True, check=False)
+
+
+def lines_with(*words: str) -> list[str]:
+    found = [line for line in LINES if any(word in line for word in words)]
+    assert found, f"the README has no line with {words}"
+    return found
+
+
+TESTED = (
+    "make demo",
+    "make dev",
+    "make test",
+    "make check",
+    "query",
+    "export ",
+    "doctor",
+    "backfill",
+    "status",
+    "pip",
+    "dg",
+)
+
+
+def test_no_command_of_the_readme_is_left_untested() -> None:
+    assert [line for line in LINES if not any(words in line for words in TESTED)] == []
+
+
+def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
+    script = "\n".join([*lines_with("make demo"), *lines_with("export JOURNEY_PIPELINE_HOME", "query")])
+    done = run(script, clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "What each journey did" in done.stdout
+    assert "partition_key" in done.stdout
+
+
+def test_the_commands_for_a_real_account(clone: Path, sandbox: Sandbox) -> None:
+    (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in sandbox.environment().items()))
+    script = "\n".join(lines_with("doctor", "backfill", "journey-pipeline status"))
+    done = run(script, clone, SFMC_REQUESTS_PER_SECOND="500")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (clone / "data/journeys.duckdb").exists()
+
+
+def test_the_ui_comes_up_and_goes_down(clone: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONPATH": str(clone)}
+    (line,) = lines_with("make dev")
+    process = subprocess.Popen(["bash", "-ec", f"exec {line}"], cwd=clone, env=environment, start_new_session=True)
+    try:
+        assert _answers("http://127.0.0.1:3000/server_info", process)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen("http://127.0.0.1:3000/server_info", timeout=5)
+
+
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
+                return bool(answer.status == 200)
+        except OSError:
+            time.sleep(0.2)
+    return False
+
+
+@pytest.mark.parametrize("target", ["make test", "make check"])
+def test_the_targets_that_run_these_tests_exist(clone: Path, target: str) -> None:
+    (line,) = [line for line in LINES if line == target]
+    done = run(f"{line} --dry-run", clone)
+    assert done.returncode == 0, done.stderr
+    assert "pytest" in done.stdout
+
+
+def test_a_connection_is_scaffolded_in_another_project(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "shop"\n'
+    )
+    (tmp_path / "shop/defs").mkdir(parents=True)
+    (tmp_path / "shop/__init__.py").touch()
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = run("\n".join(lines_with("dg scaffold")), tmp_path, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "journey_pipeline.components.SfmcJourneyHistory" in (tmp_path / "shop/defs/sfmc/defs.yaml").read_text()
+
+
+def test_the_package_is_called_what_the_readme_installs() -> None:
+    (line,) = lines_with("pip install")
+    assert f'name = "{line.split()[-1]}"' in (ROOT / "pyproject.toml").read_text()
