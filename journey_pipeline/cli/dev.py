@@ -41,7 +41,7 @@ def dev(port: int, folder: str) -> None:
     os.environ.pop(DAGSTER_HOME, None)
     use_dagster_home()
     with serve(World()) as sandbox:
-        environment = os.environ | sandbox.environment() | SANDBOX_PACE
+        environment = os.environ | sandbox.environment() | SANDBOX_PACE | {"VIRTUAL_ENV": sys.prefix}
         notes.print(f"UI http://127.0.0.1:{port}   sandbox {sandbox.url}   files {folder}   Ctrl-C stops all")
         child = _start(port, environment)
         try:

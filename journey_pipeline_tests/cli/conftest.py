@@ -1,4 +1,4 @@
-"""The command in a terminal: a process of its own, in an empty folder, against the sandbox."""
+"""The command in a terminal: a process of its own, in a project of its own, against the sandbox."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.projects import make_project
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -25,7 +26,8 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("terminal")
+    """A Dagster project of somebody who installed the package."""
+    return make_project(tmp_path_factory.mktemp("terminal"), "sfmc")
 
 
 @pytest.fixture(scope="module")

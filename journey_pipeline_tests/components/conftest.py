@@ -1,4 +1,4 @@
-"""Dagster projects in folders of their own, and its command run there."""
+"""A Dagster project of its own, and Dagster's command run there."""
 
 from __future__ import annotations
 
@@ -10,49 +10,13 @@ from pathlib import Path
 
 import pytest
 
-PYPROJECT = """
-[project]
-name = "shop"
-version = "0"
-dependencies = ["journey-pipeline"]
-[tool.dg]
-directory_type = "project"
-[tool.dg.project]
-root_module = "shop"
-code_location_name = "shop"
-"""
-DEFINITIONS = """
-from pathlib import Path
-import dagster as dg
-
-@dg.definitions
-def defs():
-    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
-"""
-SFMC = """
-type: journey_pipeline.components.SfmcJourneyHistory
-attributes:
-  connection: brand_b
-  start: "2026-11-01-00:00"
-"""
-WAREHOUSE = "type: journey_pipeline.components.JourneyWarehouse\n"
+from journey_pipeline_tests.projects import make_project
 
 
 @pytest.fixture
 def another_project(tmp_path: Path) -> Path:
     """A Dagster project that only installs the package."""
-    files = {
-        "pyproject.toml": PYPROJECT,
-        "shop/__init__.py": "",
-        "shop/definitions.py": DEFINITIONS,
-        "shop/defs/brand_b/defs.yaml": SFMC,
-        "shop/defs/warehouse/defs.yaml": WAREHOUSE,
-    }
-    for name, content in files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    return tmp_path
+    return make_project(tmp_path, "brand_b")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.projects import make_project
 
 ROWS_PER_HOUR = 150
 
@@ -42,8 +43,12 @@ def lake(home: Path) -> Lake:
 
 
 @pytest.fixture(scope="session")
-def deployment() -> Deployment:
-    return load_deployment()
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A project of its own, with two accounts at the same vendor."""
+    folder = make_project(tmp_path_factory.mktemp("shop"), "sfmc", "sfmc_brand_b")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield load_deployment(folder)
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+"""Dagster projects in folders of their own, which only install the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PYPROJECT = """
+[project]
+name = "shop"
+version = "0"
+dependencies = ["journey-pipeline"]
+[tool.dg]
+directory_type = "project"
+[tool.dg.project]
+root_module = "shop"
+code_location_name = "shop"
+"""
+DEFINITIONS = """
+from pathlib import Path
+import dagster as dg
+
+@dg.definitions
+def defs():
+    return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+"""
+SFMC = """
+type: journey_pipeline.components.SfmcJourneyHistory
+attributes:
+  connection: {connection}
+  start: "2026-01-01-00:00"
+"""
+WAREHOUSE = "type: journey_pipeline.components.JourneyWarehouse\n"
+
+
+def make_project(folder: Path, *connections: str) -> Path:
+    """Writes a project with a connection of each name and a warehouse; its history starts early in 2026."""
+    files = {
+        "pyproject.toml": PYPROJECT,
+        "shop/__init__.py": "",
+        "shop/definitions.py": DEFINITIONS,
+        "shop/defs/__init__.py": "",
+        "shop/defs/warehouse/defs.yaml": WAREHOUSE,
+        **{f"shop/defs/{name}/defs.yaml": SFMC.format(connection=name) for name in connections},
+    }
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return folder
