@@ -148,6 +148,8 @@ class EventsManifest(_Document):
         landed_at: When the newest of the attempts landed.
         landed: Records in the files of those attempts.
         duplicates: Records whose key another record of the partition has; `landed = events + rejects + duplicates`.
+        unaccounted: Records that were counted while landing and are in none of the three, or the other way round when
+            negative; 0 unless something is wrong.
         withdrawn: Events that only an older attempt has.
         conflicts: Keys that came with two different contents in the same attempt.
         outside_window: Events whose time is not in the partition's window.
@@ -174,6 +176,7 @@ class EventsManifest(_Document):
     rejects: ParquetFile | None = None
     landed: int
     duplicates: int = 0
+    unaccounted: int = 0
     withdrawn: int = 0
     conflicts: int = 0
     outside_window: int = 0

@@ -19,10 +19,14 @@ _BLANK = b" \t\r\n"
 _PAGES = (b"{", b"<")
 _LONGEST_HEADER = 1 << 16
 _TAIL = 1 << 16
-_PAGE_QUOTED = 4096
+_PAGE_READ = 4096
+_PAGE_QUOTED = 200
+_COLUMNS_NAMED = 5
 _NOT_STRUCTURE = bytes(set(range(256)) - set(b'"\n'))
 _LINE_END = re.compile(rb"[\r\n]")
 _BLANK_LINES = re.compile(rb"\n\n+")
+_TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(rb"<[^>]*>")
 
 
 class CsvInspector:
@@ -100,7 +104,9 @@ class CsvInspector:
             self._begin(self._text(), self._text())
         self._records.finish()
         if self._records.inside_quotes:
-            raise TransientVendorError("the CSV ended inside a quoted field: it was cut off.")
+            raise TransientVendorError(
+                "the CSV ended inside a quoted field: it was cut off, or a quote in it is never closed."
+            )
         self._check_last_record()
 
     def _text(self) -> bytes:
@@ -109,7 +115,7 @@ class CsvInspector:
 
     def _look_for_header(self) -> None:
         text = self._text()
-        if len(text) >= _PAGE_QUOTED:
+        if len(text) >= _PAGE_READ:
             self._refuse_page(text)
         # A page is read on for the sake of its message; a mark that came in part is not a header's first letter.
         undecided = not text.strip(_BLANK) or text.lstrip(_BLANK).startswith(_PAGES) or _BOM.startswith(text)
@@ -127,9 +133,10 @@ class CsvInspector:
     def _refuse_page(self, text: bytes) -> None:
         page = text.lstrip(_BLANK)
         if page.startswith(_PAGES):
-            kind = "a JSON error" if page.startswith(b"{") else "an HTML page"
-            quote = page[:_PAGE_QUOTED].decode("utf-8", "replace")
-            raise ContractError(f"{kind} came in place of a CSV. Look at what it says: {quote}")
+            raise ContractError(
+                f"{_told_of_page(page)} came in place of a CSV. If it does not tell what is wrong, try again later and "
+                "ask the vendor."
+            )
 
     def _read_header(self, line: bytes) -> None:
         if len(line) > _LONGEST_HEADER:
@@ -138,16 +145,26 @@ class CsvInspector:
         self.columns = tuple(next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter), ()))
         missing = [column for column in self._expected if column not in self.columns]
         if missing:
-            raise ContractError(
-                f"the CSV lacks what the request named, {', '.join(missing)}: its header has {len(self.columns)} "
-                "columns. Compare it with the vendor's documentation."
+            raise ContractError(self._told_of_header(missing))
+
+    def _told_of_header(self, missing: Sequence[str]) -> str:
+        """What is wrong with the first line, without quoting it: it may be a record."""
+        if len(missing) == len(self._expected):
+            return (
+                f"the CSV has no header: its first line names none of the {len(missing)} columns that the request "
+                "named. The vendor's format has changed; compare it with the vendor's documentation."
             )
+        more = f" and {len(missing) - _COLUMNS_NAMED} more" if len(missing) > _COLUMNS_NAMED else ""
+        return (
+            f"the CSV lacks what the request named, {', '.join(missing[:_COLUMNS_NAMED])}{more}: its header has "
+            f"{len(self.columns)} columns. Compare it with the vendor's documentation."
+        )
 
     def _check_last_record(self) -> None:
         record = _last_record(self._tail)
         if record is None or not self.rows:
             return
-        if record.startswith(b"{") and _is_json_object(record):
+        if record.startswith(b"{") and _json_object(record) is not None:
             raise TransientVendorError(
                 "the CSV ends with a JSON error in place of its last record: the vendor broke off."
             )
@@ -237,8 +254,22 @@ def _last_record(tail: bytes) -> bytes | None:
         end = start
 
 
-def _is_json_object(text: bytes) -> bool:
+def _told_of_page(page: bytes) -> str:
+    """What came, quoted only as far as it is surely not a record: a title, an error's own message."""
+    if not page.startswith(b"{"):
+        title = _TITLE.search(page[:_PAGE_READ])
+        text = (title[1] if title else _TAG.sub(b" ", page[:_PAGE_READ])).decode("utf-8", "replace")
+        return f"an HTML page ({' '.join(text.split())[:_PAGE_QUOTED]})"
+    error = _json_object(page)
+    if error is None:
+        return "text that begins with a brace"
+    said = [f"{name}: {error[name]}" for name in ("message", "error", "errorcode") if name in error]
+    return f"a JSON error ({', '.join(said)[:_PAGE_QUOTED] or 'without a message'})"
+
+
+def _json_object(text: bytes) -> dict[str, object] | None:
     try:
-        return isinstance(json.loads(text), dict)
+        answer = json.loads(text)
     except ValueError:
-        return False
+        return None
+    return answer if isinstance(answer, dict) else None

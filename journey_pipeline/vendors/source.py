@@ -77,6 +77,19 @@ class Stream:
     requests_per_partition: int = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """Up to where the vendor's history is complete, as far as the vendor can tell.
+
+    Attributes:
+        until: Windows that end by then may be loaded.
+        says: How that is known, for people.
+    """
+
+    until: datetime
+    says: str
+
+
 class WindowedSource(Protocol):
     """A stream that answers a window with a file, at once.
 
@@ -91,6 +104,10 @@ class WindowedSource(Protocol):
     shortest_window: timedelta
     concurrency: int
     requests_per_s: float
+
+    def freshness(self, now: datetime) -> Freshness:
+        """Asks up to where the history is complete."""
+        ...
 
     def estimate(self, window: Window) -> Estimate:
         """Asks what a window holds."""

@@ -6,6 +6,7 @@ Tolerant where the contract is silent, strict where a guess could lose data. Not
 from __future__ import annotations
 
 import json
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -27,8 +28,7 @@ def read_estimate(answer: Any) -> Estimate:
     if rows is None or rows < 0:
         raise ContractError(
             f"the estimate has no row count: its fields are {_names(answer)}. The vendor's answer has changed; "
-            "please report it with these names.",
-            vendor="sfmc",
+            "please report it with these names."
         )
     sizes = sorted(int(value) for name, value in numbers.items() if "size" in name.lower() or "bytes" in name.lower())
     return Estimate(
@@ -60,8 +60,7 @@ def read_freshness(answer: Any) -> timedelta:
     if seconds is None or seconds < 0:
         raise ContractError(
             f"the freshness answer has no number of seconds: its fields are {_names(answer)}. The vendor's answer has "
-            "changed; please report it with these names.",
-            vendor="sfmc",
+            "changed; please report it with these names."
         )
     return timedelta(seconds=seconds)
 
@@ -102,9 +101,10 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return float(value)
-    except ValueError:
+        number = float(value)
+    except (ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def _names(answer: Any) -> str:

@@ -83,7 +83,7 @@ class SfmcClient:
         answer = self._http.send(
             "POST", f"{HISTORY}/estimate", query=query, json=body, stream="journey_history", window=str(window)
         )
-        return read_estimate(answer.json())
+        return answer.read_by(read_estimate)
 
     def download(
         self,
@@ -117,7 +117,7 @@ class SfmcClient:
 
     def freshness(self) -> timedelta:
         """Asks by how much the history trails reality; an estimate for the whole account (documented)."""
-        return read_freshness(self._http.send("GET", f"{HISTORY}/freshness", stream="journey_history").json())
+        return self._http.send("GET", f"{HISTORY}/freshness", stream="journey_history").read_by(read_freshness)
 
     def journey_pages(self) -> Iterator[bytes]:
         """Every version of every journey with its activities, as the pages came.

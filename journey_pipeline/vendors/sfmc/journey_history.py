@@ -11,18 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.errors import TransientVendorError, VendorError
 from journey_pipeline.model import Granularity, StreamKey, Window
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.sfmc.client import SfmcClient
 from journey_pipeline.vendors.sfmc.filters import Filters
 from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS, JOURNEY_HISTORY
-from journey_pipeline.vendors.source import Estimate, Part, Stream
+from journey_pipeline.vendors.source import Estimate, Freshness, Part, Stream
 
 # History lives 30 days (documented); an hour in reserve, because an expired hour looks like an empty one.
 RETENTION = timedelta(days=30) - timedelta(hours=1)
 MOST_COMPRESSED_BYTES = 800_000_000  # 0.8 of the documented 1 GB
 MOST_ROWS = 5_000_000  # assumed
+MARGIN = timedelta(minutes=5)  # assumed
+FIXED_LAG = timedelta(hours=2)  # assumed; where the freshness route is not available
+UNUSUAL_LAG = timedelta(hours=6)  # assumed
+_REFUSED = frozenset({400, 401, 403})
 
 
 def journey_history_stream(connection: str, start: datetime) -> Stream:
@@ -81,6 +85,26 @@ class JourneyHistory:
     def request(self, window: Window) -> dict[str, Any]:
         """Body and columns of the download."""
         return {"body": self._filters.body(window), "columns": list(self._columns), "format": "csv"}
+
+    def freshness(self, now: datetime) -> Freshness:
+        """Up to where the vendor's pipelines have come, less a margin; a fixed lag where the vendor can't say.
+
+        The figure is an estimate for the whole account (documented): single rows can come later still.
+
+        Raises:
+            PermanentVendorError: If the credentials or their rights are refused.
+        """
+        try:
+            lag = self._client.freshness()
+        except VendorError as error:
+            if error.status in _REFUSED:
+                raise
+            came = error.status or "no answer"
+            return Freshness(
+                now - FIXED_LAG, f"the vendor can't say how far it trails ({came}), so {FIXED_LAG} is taken"
+            )
+        late = ", which is unusually far" if lag > UNUSUAL_LAG else ""
+        return Freshness(now - lag - MARGIN, f"the vendor's history trails by {lag}{late}; {MARGIN} more is waited")
 
     def estimate(self, window: Window) -> Estimate:
         """Asks what a window holds, with the columns and filters of the download."""

@@ -1,0 +1,77 @@
+"""Code tables of a recipe: read once, looked up by its SQL, and compared with what the events hold.
+
+Not here: the tables themselves (CSV files beside each vendor's SQL).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.session import quoted
+
+_PREFIX = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTable:
+    """A table of codes.
+
+    Attributes:
+        name: What the SQL calls it.
+        columns: Its columns; the first holds the codes.
+        rows: Its rows.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def code_column(self) -> str:
+        """The column that holds the codes."""
+        return self.columns[0]
+
+    @property
+    def macro(self) -> str:
+        """The statement that makes `name(code)` the row of a code as a STRUCT, or NULL.
+
+        A function and not a join, because a join would take the order of the records from the planner.
+        """
+        codes = ", ".join(quoted(row[0]) for row in self.rows)
+        values = ", ".join(
+            "{" + ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in self._others(row)) + "}"
+            for row in self.rows
+        )
+        return f"create macro {self.name}(code) as map([{codes}], [{values}])[code];"
+
+    def has(self, value: str) -> bool:
+        """Whether a value is one of the codes, or begins as one that ends in `*`; case aside."""
+        value = value.lower()
+        codes = (row[0].lower() for row in self.rows)
+        return any(value == code or (code.endswith(_PREFIX) and value.startswith(code[:-1])) for code in codes)
+
+    def _others(self, row: tuple[str, ...]) -> Iterable[tuple[str, str]]:
+        return zip(self.columns[1:], row[1:], strict=True)
+
+
+def read_codes(paths: Mapping[str, Path]) -> list[CodeTable]:
+    """Reads a recipe's code tables.
+
+    Raises:
+        LakeError: If a table is empty, has one column only, or a row of another width.
+    """
+    return [_read(name, path) for name, path in paths.items()]
+
+
+def _read(name: str, path: Path) -> CodeTable:
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = [tuple(row) for row in csv.reader(file) if row] or [()]
+    if len(header) < 2 or not rows or any(len(row) != len(header) for row in rows):  # noqa: PLR2004 - a code and its row
+        raise LakeError(
+            f"the code table {path} needs a header of two columns or more and rows as wide. Correct the file."
+        )
+    return CodeTable(name, header, tuple(rows))

@@ -1,0 +1,153 @@
+"""Each key once: which of several records with one key stays, and which attempts hold nothing of their own.
+
+The slow way, for partitions with a repeated key or several attempts; it works on keys and positions and touches the
+wide columns once. Not here: writing the staged file (`staging.py`), marking attempts in the manifest (`landing.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from journey_pipeline.lake.session import Session, quoted
+from journey_pipeline.model import EVENT_COLUMNS
+
+_LINEAGE = {"event_key", "landing_file", "landing_row"}
+_CONTENT = ", ".join(column.name for column in EVENT_COLUMNS if column.name not in _LINEAGE)
+_ATTEMPT = "split_part(landing_file, '/', 2)"
+
+
+@dataclass(frozen=True, slots=True)
+class Deduplicated:
+    """What became of the staged records.
+
+    Attributes:
+        typed: Staged records.
+        events: Keys among them.
+        withdrawn: Events that the newest attempt lacks.
+        conflicts: Keys that came with two different contents in the same attempt.
+    """
+
+    typed: int
+    events: int
+    withdrawn: int
+    conflicts: int
+
+
+def repeated_keys(session: Session, events: Path) -> int:
+    """How many records of a file have a key that another one before them has."""
+    return session.count("select count(*) - count(distinct event_key) from read_parquet(?)", [str(events)])
+
+
+def superseded_attempts(
+    session: Session, staged: Path, rejects: Path | None, complete: Mapping[str, bool]
+) -> tuple[str, ...]:
+    """The attempts that one newer attempt holds wholly, events and rejects.
+
+    Args:
+        session: Where it runs.
+        staged: The typed records of all attempts, attempt by attempt, oldest first, with `key_is_content`.
+        rejects: Their rejects, if there are any.
+        complete: The attempts, oldest first, and whether every record of theirs is accounted for.
+    """
+    _number_repeats(session, staged)
+    session.connection.execute("create or replace temp table staged_rejects (attempt varchar, content varchar)")
+    if rejects:
+        session.connection.execute(
+            f"insert into staged_rejects select {_ATTEMPT}, coalesce(raw_base64, raw) from read_parquet(?)",
+            [str(rejects)],
+        )
+    names = list(complete)
+    return tuple(
+        name
+        for number, name in enumerate(names)
+        if complete[name] and any(_holds(session, newer, name) for newer in names[number + 1 :] if complete[newer])
+    )
+
+
+def deduplicate(session: Session, staged: Path, newest: str, to: Path) -> Deduplicated:
+    """Writes one event for each key: of the newest attempt that has it, the last record.
+
+    Records that are their own key are numbered within their attempt, so that real repeats survive; over several
+    attempts the larger number of them stays.
+
+    Args:
+        session: Where it runs.
+        staged: As for `superseded_attempts`.
+        newest: The newest attempt.
+        to: The events file.
+    """
+    _number_repeats(session, staged)
+    session.connection.execute(
+        # Later records have a greater position, and newer attempts greater ones still.
+        "create or replace temp table winners as "
+        "select final_key, max(position) as position from staged_keys group by final_key"
+    )
+    columns = ", ".join("final_key as event_key" if c.name == "event_key" else c.name for c in EVENT_COLUMNS)
+    events = session.copy(
+        f"select {columns} from (select *, file_row_number as position "
+        f"from read_parquet({quoted(str(staged))}, file_row_number = true)) as record join winners using (position)",
+        to,
+    )
+    typed = session.count("select count(*) from staged_keys")
+    current = session.count("select count(distinct final_key) from staged_keys where attempt = ?", [newest])
+    return Deduplicated(typed, events, events - current, _conflicts(session, staged))
+
+
+def _number_repeats(session: Session, staged: Path) -> None:
+    """Makes `staged_keys`: each staged record's position, attempt and final key."""
+    session.connection.execute(
+        f"""
+        create or replace temp table staged_keys as
+        with keyed as (
+          select event_key, file_row_number as position, {_ATTEMPT} as attempt, key_is_content
+          from read_parquet({quoted(str(staged))}, file_row_number = true)
+        )
+        select position, attempt, event_key as final_key from keyed where not key_is_content
+        union all
+        select
+          position,
+          attempt,
+          case when ordinal = 1 then event_key else unhex(md5(concat(event_key, '#', ordinal)))::uuid end as final_key
+        from (
+          select *, row_number() over (partition by attempt, event_key order by position) as ordinal
+          from keyed
+          where key_is_content
+        )
+        """
+    )
+
+
+def _holds(session: Session, newer: str, older: str) -> bool:
+    own = [
+        session.count(
+            f"select count(*) from (select {column} from {table} where attempt = ? except "
+            f"select {column} from {table} where attempt = ?)",
+            [older, newer],
+        )
+        for table, column in (("staged_keys", "final_key"), ("staged_rejects", "content"))
+    ]
+    return not any(own)
+
+
+def _conflicts(session: Session, staged: Path) -> int:
+    return session.count(
+        f"""
+        with repeated as (
+          select attempt, final_key from staged_keys group by all having count(*) > 1
+        ),
+        suspect as (
+          select position, attempt, final_key from staged_keys join repeated using (attempt, final_key)
+        ),
+        content as (
+          select attempt, final_key, hash({_CONTENT}) as content
+          from (
+            select *, file_row_number as position from read_parquet({quoted(str(staged))}, file_row_number = true)
+          ) as record
+          join suspect using (position)
+        )
+        select count(distinct final_key)
+        from (select final_key from content group by attempt, final_key having min(content) <> max(content))
+        """
+    )

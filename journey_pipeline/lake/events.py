@@ -1,0 +1,100 @@
+"""Events, rejects and their manifest in place: put there in an order that a crash can't spoil, and checked.
+
+Not here: making them (`normalize.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from journey_pipeline.lake.atomic import replacing
+from journey_pipeline.lake.events_sql import RULES
+from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
+from journey_pipeline.model import EVENT_COLUMNS, Recipe, StreamKey
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """A digest of everything that decides what a landing becomes, so that a change of it is seen."""
+    parts = {
+        "rules": RULES,
+        "events": [(column.name, column.type) for column in EVENT_COLUMNS],
+        "sql": recipe.sql,
+        "columns": recipe.columns,
+        "key_columns": recipe.key_columns,
+        "properties": list(recipe.properties.items()),
+        "codes": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in recipe.codes.items()},
+        "delimiter": recipe.delimiter,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def describe_parquet(path: Path, rows: int) -> ParquetFile:
+    """What a manifest says of a Parquet file."""
+    return ParquetFile(sha256=_sha256(path), bytes=path.stat().st_size, rows=rows)
+
+
+def put_events(lake: Lake, manifest: EventsManifest, events: Path, rejects: Path | None) -> None:
+    """Puts a partition's events in place, their manifest last.
+
+    A crash on the way leaves an old manifest beside a newer file; its digest tells (`verify_events`), its size most
+    often too (`is_normalized`), and normalizing again heals it.
+
+    Args:
+        lake: Where.
+        manifest: What the files hold.
+        events: The finished file, on the lake's file system; it is moved.
+        rejects: Likewise, or None if there are none.
+    """
+    stream, partition = manifest.key, manifest.partition
+    if rejects:
+        _move(rejects, lake.rejects_file(stream, partition))
+    _move(events, lake.events_file(stream, partition))
+    manifest.write(lake.events_manifest(stream, partition))
+    if not rejects:  # only now: until here an older manifest may have vouched for it
+        lake.rejects_file(stream, partition).unlink(missing_ok=True)
+
+
+def is_normalized(lake: Lake, stream: StreamKey, partition: str, recipe: Recipe) -> bool:
+    """Whether the partition's events are made of exactly the attempts that count now, with this recipe.
+
+    Cheap: sizes are compared, contents are not (`verify_events` does that).
+
+    Raises:
+        LakeError: If a manifest is there and can't be understood.
+    """
+    landing = read_landing(lake, stream, partition)
+    manifest = EventsManifest.read(lake.events_manifest(stream, partition))
+    if landing is None or manifest is None:
+        return False
+    return (
+        manifest.attempts == tuple(attempt.attempt for attempt in landing.active)
+        and manifest.recipe == recipe_digest(recipe)
+        and _size(lake.events_file(stream, partition)) == manifest.events.bytes
+        and (manifest.rejects is None or _size(lake.rejects_file(stream, partition)) == manifest.rejects.bytes)
+    )
+
+
+def verify_events(lake: Lake, manifest: EventsManifest) -> bool:
+    """Whether the files are what the manifest says, byte for byte."""
+    files = {lake.events_file(manifest.key, manifest.partition): manifest.events}
+    if manifest.rejects:
+        files[lake.rejects_file(manifest.key, manifest.partition)] = manifest.rejects
+    return all(_size(path) == file.bytes and _sha256(path) == file.sha256 for path, file in files.items())
+
+
+def _move(path: Path, to: Path) -> None:
+    with replacing(to) as temporary:
+        path.replace(temporary)
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,0 +1,76 @@
+"""What an events file holds, looked up after it was written: its span of time, strays, codes that nothing decodes.
+
+Not here: the judgement whether that is good (`loading/`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from journey_pipeline.lake.codes import CodeTable
+from journey_pipeline.lake.session import Session
+from journey_pipeline.model import EVENT_COLUMNS, Window
+
+# A shifted column would make every value a code; the manifest is no place for those.
+MOST_CODES = 50
+LONGEST_CODE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Facts about an events file.
+
+    Attributes:
+        first_at: The least `occurred_at`, None if there are no events.
+        last_at: The greatest.
+        outside_window: Events whose time is not in the partition's window.
+        unknown_codes: Events with a code that no table has, by `column=value`; past the commonest, `column=*`.
+    """
+
+    first_at: datetime | None
+    last_at: datetime | None
+    outside_window: int
+    unknown_codes: dict[str, int]
+
+
+def inspect_events(session: Session, events: Path, window: Window, codes: Sequence[CodeTable]) -> Inspection:
+    """Looks at an events file.
+
+    Args:
+        session: Where it runs.
+        events: The file.
+        window: The partition's window.
+        codes: The recipe's code tables.
+    """
+    first_at, last_at, outside = session.one(
+        "select min(occurred_at), max(occurred_at), count(*) filter (not (occurred_at >= $2 and occurred_at < $3)) "
+        "from read_parquet($1)",
+        [str(events), window.start, window.end],
+    )
+    assert first_at is None or isinstance(first_at, datetime)  # noqa: S101 - min of a TIMESTAMPTZ
+    assert last_at is None or isinstance(last_at, datetime)  # noqa: S101 - likewise
+    assert isinstance(outside, int)  # noqa: S101 - a count
+    unknown = {key: count for table in codes for key, count in _unknown(session, events, table).items()}
+    return Inspection(first_at, last_at, outside, dict(sorted(unknown.items())))
+
+
+def _unknown(session: Session, events: Path, table: CodeTable) -> dict[str, int]:
+    column = table.code_column
+    if column not in {event_column.name for event_column in EVENT_COLUMNS}:
+        return {}
+    used = session.connection.execute(
+        f"select {column}, count(*) as events from read_parquet(?) where {column} is not null group by {column} "
+        f"order by events desc, {column}",
+        [str(events)],
+    ).fetchall()
+    rows = [(f"{column}={value[:LONGEST_CODE]}", count) for value, count in used if not table.has(value)]
+    unknown: Counter[str] = Counter()
+    for code, count in rows[:MOST_CODES]:
+        unknown[code] += count
+    if rest := sum(count for _, count in rows[MOST_CODES:]):
+        unknown[f"{column}=*"] = rest
+    return unknown

@@ -1,0 +1,127 @@
+"""A landed file as bytes: checked against its manifest, inflated, its header read.
+
+Not here: its records (`csv_batches.py`, `records.py`), how it came to be (`landing.py`).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from isal import igzip, isal_zlib
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.manifest import LandedFile
+from journey_pipeline.lake.records import TooLongError, fields_of, split_records
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+CHUNK_BYTES = 1 << 20
+LONGEST_HEADER_BYTES = 1 << 20
+_DAMAGE = (OSError, EOFError, cast("type[Exception]", isal_zlib.error))
+
+
+@dataclass(frozen=True, slots=True)
+class LandedCsv:
+    """One CSV file of an attempt, with its header read.
+
+    Attributes:
+        path: Where it lies.
+        name: As lineage names it, `partition/attempt/file`.
+        rows: Records counted while landing.
+        delimiter: Its field separator.
+        header: Its columns as they stand in it; empty if the file has not even a header.
+        header_bytes: Where the first record starts, the byte order mark not counted.
+    """
+
+    path: Path
+    name: str
+    rows: int
+    delimiter: str
+    header: tuple[str, ...]
+    header_bytes: int
+
+
+class Inflated(io.RawIOBase):
+    """The bytes of a landed file without byte order mark, as a file to read from; counts the quotes in them.
+
+    The number of `"` in a whole CSV is even, so that an odd one tells of a quote that was never closed.
+
+    Args:
+        path: A gzip file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.quotes = 0
+        self._file = igzip.IGzipFile(path, "rb")  # type: ignore[no-untyped-call]
+        self._head = self._inflate(len(BYTE_ORDER_MARK)).removeprefix(BYTE_ORDER_MARK)
+
+    def read(self, size: int = CHUNK_BYTES) -> bytes:
+        """The next bytes, `b""` at the end."""
+        head, self._head = self._head[:size], self._head[size:]
+        content = head + self._inflate(size - len(head)) if head else self._inflate(size)
+        self.quotes += content.count(b'"')
+        return content
+
+    def chunks(self) -> Iterator[bytes]:
+        """All bytes, in pieces."""
+        while content := self.read():
+            yield content
+
+    def readable(self) -> bool:
+        """Always; pyarrow asks."""
+        return True
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._file.close()
+        super().close()
+
+    def _inflate(self, size: int) -> bytes:
+        try:
+            content: bytes = self._file.read(size)
+        except _DAMAGE as error:
+            raise LakeError(
+                f"{self._file.name} can't be inflated ({type(error).__name__}): it is damaged. Restore it from a "
+                "copy, or pull the partition again with `journey-pipeline backfill --again`."
+            ) from error
+        return content
+
+
+def open_landed(path: Path, name: str, file: LandedFile, delimiter: str) -> LandedCsv:
+    """Checks a landed file against its manifest and reads its header.
+
+    Raises:
+        LakeError: If it is missing, not the bytes that landed, can't be inflated, or its header can't be read.
+    """
+    _check(path, file)
+    with closing(Inflated(path)) as content:
+        records = split_records(content.chunks(), delimiter.encode(), LONGEST_HEADER_BYTES)
+        try:
+            first = next(records, None)
+            header = fields_of(first.raw, delimiter) if first else []
+        except (TooLongError, UnicodeDecodeError, csv.Error) as error:
+            raise LakeError(
+                f"{path} has no readable header line, so its columns are unknown. Look at the file."
+            ) from error
+    return LandedCsv(path, name, file.rows, delimiter, tuple(header), first.end if first else 0)
+
+
+def _check(path: Path, file: LandedFile) -> None:
+    found = "is missing"
+    try:
+        with path.open("rb") as content:
+            found = f"has {path.stat().st_size} bytes of {file.bytes} or other content than landed"
+            intact = hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+    except FileNotFoundError:
+        intact = False
+    if not intact:
+        raise LakeError(
+            f"{path} {found}, so no events can be made of it. Restore it from a copy, or pull the partition again with "
+            "`journey-pipeline backfill --again`."
+        )

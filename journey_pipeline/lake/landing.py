@@ -1,0 +1,137 @@
+"""Attempts and the landing manifest: how a vendor's answer becomes part of a partition, and never leaves it.
+
+An attempt's folder counts once the manifest names it; until then it is a leftover. Not here: downloading into it
+(`transport/`, `loading/`), removing leftovers (`sweep.py`), making events of it (`normalize.py`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.atomic import flush_dir, flush_file
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
+from journey_pipeline.lake.manifest import Attempt, LandingManifest
+from journey_pipeline.model import StreamKey, Window
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """Where one answer is written before it counts.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The attempt's name: a UTC time and a random suffix, so that names sort by time."""
+        return self.path.name
+
+    def part(self, number: int, extension: str) -> Path:
+        """The path of one part, such as `part-0.csv.gz`."""
+        return self.path / f"part-{number}.{extension}"
+
+
+def begin_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
+    """Makes the empty folder of a new attempt.
+
+    Args:
+        lake: Where it lands.
+        stream: What is asked for.
+        window: The partition's whole window.
+        now: The time that the attempt is named after, aware.
+    """
+    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{uuid.uuid4().hex[:8]}"
+    folder = lake.landing_dir(stream, window.partition) / name
+    folder.mkdir(parents=True)
+    return AttemptFolder(folder)
+
+
+def read_landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest | None:
+    """The landing manifest of a partition, or None if it has not landed.
+
+    Raises:
+        LakeError: If it is there and can't be understood.
+    """
+    return LandingManifest.read(lake.landing_manifest(stream, partition))
+
+
+def commit_attempt(lake: Lake, stream: StreamKey, window: Window, attempt: Attempt) -> LandingManifest:
+    """Adds a complete attempt to its partition's manifest. What is in the manifest already stays in it.
+
+    The manifest is read, added to and written under a lock: without it, of two attempts that end at the same time the
+    second would write a manifest that lacks the first, and an answer that the vendor no longer gives would be lost.
+
+    Args:
+        lake: Where it landed.
+        stream: What was asked for.
+        window: The partition's whole window.
+        attempt: What came. Its files must lie in its folder.
+
+    Returns:
+        The manifest as it is now.
+
+    Raises:
+        LakeError: If a file is not there or has another size than stated; the manifest is as it was.
+    """
+    partition = window.partition
+    folder = lake.landing_dir(stream, partition)
+    with exclusive(folder / LANDING_LOCK):
+        _make_durable(folder / attempt.attempt, attempt)
+        manifest = read_landing(lake, stream, partition) or LandingManifest(
+            vendor=stream.vendor,
+            connection=stream.connection,
+            stream=stream.stream,
+            partition=partition,
+            window=str(window),
+        )
+        others = [known for known in manifest.attempts if known.attempt != attempt.attempt]
+        attempts = tuple(sorted([*others, attempt], key=lambda one: one.attempt))
+        manifest = manifest.model_copy(update={"attempts": attempts, "covered_by": None})
+        manifest.write(lake.landing_manifest(stream, partition))
+    return manifest
+
+
+def mark_superseded(lake: Lake, stream: StreamKey, partition: str, names: Collection[str]) -> LandingManifest | None:
+    """Marks attempts all of whose events are in a newer one; their files stay.
+
+    Returns:
+        The manifest as it is now, or None if the partition has none.
+    """
+    with exclusive(lake.landing_dir(stream, partition) / LANDING_LOCK):
+        manifest = read_landing(lake, stream, partition)
+        if manifest is None:
+            return None
+        attempts = tuple(
+            one.model_copy(update={"superseded": True}) if one.attempt in names else one for one in manifest.attempts
+        )
+        manifest = manifest.model_copy(update={"attempts": attempts})
+        manifest.write(lake.landing_manifest(stream, partition))
+    return manifest
+
+
+def _make_durable(folder: Path, attempt: Attempt) -> None:
+    for file in attempt.files:
+        path = folder / file.name
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            size = None
+        if size != file.bytes:
+            found = "is not there" if size is None else f"has {size} bytes"
+            raise LakeError(
+                f"the attempt {attempt.attempt} can't be added to its partition: {path} {found}, and "
+                f"{file.bytes} bytes were downloaded. Nothing was added; pull the partition again."
+            )
+        flush_file(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    flush_dir(folder)
+    flush_dir(folder.parent)

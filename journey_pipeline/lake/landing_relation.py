@@ -1,0 +1,122 @@
+"""From the columns of a file to the relation `landing` that a recipe's SQL reads.
+
+Known columns stand under the vendor's names whatever their order in the file, constants are filled in, the rest is
+carried in `properties`, and `lineage` says where each record lies. Not here: reading the file (`csv_batches.py`), what
+is made of it (`events_sql.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.csv_batches import CheckedRecord, CsvBatch
+from journey_pipeline.lake.json_objects import json_objects
+from journey_pipeline.lake.landed_file import LandedCsv
+from journey_pipeline.model import Recipe
+
+_LINEAGE = (pa.field("file", pa.string()), pa.field("row", pa.int64()))
+_RAW = tuple(pa.field(name, pa.string()) for name in ("raw", "raw_base64", "fault"))
+
+
+def landing_schema(recipe: Recipe, *, with_raw: bool) -> pa.Schema:
+    """The columns of `landing`.
+
+    Args:
+        recipe: Whose known columns come first.
+        with_raw: Whether `lineage` also holds the record's raw text and what is wrong with its form.
+    """
+    lineage = pa.struct([*_LINEAGE, *_RAW] if with_raw else [*_LINEAGE])
+    known = [(name, pa.string()) for name in recipe.columns]
+    return pa.schema([*known, ("properties", pa.json_()), ("lineage", lineage)])
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """Which column of a file is which.
+
+    Attributes:
+        known: Position in the file of each known column that it has; of two alike, the first.
+        properties: Position of each column that goes to `properties`, by its name there.
+        unknown: The columns that the recipe does not know, or met twice, as the file names them.
+        missing: Known columns that neither the file nor the constants have.
+        constants: Values of columns that were not downloaded.
+    """
+
+    known: Mapping[str, int]
+    properties: Mapping[str, int | str]
+    unknown: tuple[str, ...]
+    missing: tuple[str, ...]
+    constants: Mapping[str, str] = field(default_factory=dict)
+
+
+def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str]) -> ColumnMap:
+    """Maps a file's header to the recipe's columns.
+
+    Raises:
+        LakeError: If the file has a header that lacks a column which must be there.
+    """
+    known: dict[str, int] = {}
+    unknown: dict[int, str] = {}
+    for position, name in enumerate(landed.header):
+        if name in recipe.columns and name not in known:
+            known[name] = position
+        else:
+            unknown[position] = name
+    constants = {name: value for name, value in constants.items() if name in recipe.columns and name not in known}
+    missing = tuple(name for name in recipe.columns if name not in known and name not in constants)
+    lacking = [name for name in recipe.key_columns if name in missing]
+    if landed.header and lacking:
+        raise LakeError(
+            f"{landed.path} has no column {' or '.join(lacking)}, without which its records can't be told apart or put "
+            "in time. Look at the file's first line; pull the partition again with `journey-pipeline backfill --again`."
+        )
+    taken = {name: known.get(column, column) for name, column in recipe.properties.items() if column not in missing}
+    properties: dict[str, int | str] = dict(taken)
+    for position, name in unknown.items():
+        properties[_free(name, properties)] = position
+    return ColumnMap(known, properties, tuple(unknown.values()), missing, constants)
+
+
+def landing_batch(batch: CsvBatch, landed: LandedCsv, columns: ColumnMap, schema: pa.Schema) -> pa.RecordBatch:
+    """Some records of a file as a batch of `landing`."""
+    rows = len(batch.numbers)
+
+    def column(source: int | str | None) -> pa.Array[Any]:
+        if isinstance(source, int):
+            return batch.columns[source]
+        value = columns.constants.get(source) if source else None
+        return pa.repeat(pa.scalar(value or None, pa.string()), rows)
+
+    known = [column(columns.known.get(name, name)) for name in schema.names[:-2]]
+    properties = json_objects({name: column(source) for name, source in columns.properties.items()}, rows)
+    lineage = schema.field("lineage").type
+    parts = [pa.repeat(pa.scalar(landed.name), rows), batch.numbers]
+    if lineage.num_fields > len(parts):
+        parts += _raw(batch.records)
+    return pa.RecordBatch.from_arrays(
+        [*known, properties, pa.StructArray.from_arrays(parts, fields=list(lineage))], schema=schema
+    )
+
+
+def _raw(records: Iterable[CheckedRecord]) -> list[pa.Array[Any]]:
+    """Raw text, the raw bytes in base64 where text can't hold them, and what is wrong with the form."""
+    records = tuple(records)
+    texts = [record.raw.decode(errors="replace") for record in records]
+    intact = (text.encode() == record.raw for text, record in zip(texts, records, strict=True))
+    encoded = [None if same else base64.b64encode(r.raw).decode() for same, r in zip(intact, records, strict=True)]
+    return [pa.array(values, pa.string()) for values in (texts, encoded, [record.fault for record in records])]
+
+
+def _free(name: str, taken: Mapping[str, object]) -> str:
+    """The name, with the first free number after it where it is taken: nothing may overwrite another."""
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}#{number}"
+    return candidate

@@ -1,0 +1,183 @@
+"""From a partition's landing to its events: every landed record becomes an event, a reject or a duplicate, provably.
+
+Given the same landing, recipe and limits it writes the same bytes. Not here: the steps themselves (`staging.py`,
+`deduplication.py`, `inspection.py`, `events.py`), and when to take them (`loading/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from journey_pipeline import __version__
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.codes import read_codes
+from journey_pipeline.lake.deduplication import Deduplicated, deduplicate, repeated_keys, superseded_attempts
+from journey_pipeline.lake.events import describe_parquet, is_normalized, put_events, recipe_digest
+from journey_pipeline.lake.events_sql import select_events, select_rejects
+from journey_pipeline.lake.inspection import Inspection, inspect_events
+from journey_pipeline.lake.landed_file import open_landed
+from journey_pipeline.lake.landing import mark_superseded, read_landing
+from journey_pipeline.lake.landing_relation import map_columns
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.locking import EVENTS_LOCK, exclusive
+from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest, ParquetFile
+from journey_pipeline.lake.session import NormalizeLimits, Session, session
+from journey_pipeline.lake.staging import Source, stage_events, stage_rejects
+from journey_pipeline.model import Recipe, StreamKey, partition_window
+
+__all__ = ["NormalizeLimits", "is_normalized", "normalize"]
+
+
+def normalize(
+    lake: Lake, stream: StreamKey, partition: str, recipe: Recipe, limits: NormalizeLimits | None = None
+) -> EventsManifest:
+    """Makes a partition's events and rejects of its landing, and puts them in place.
+
+    Args:
+        lake: Where the partition lies.
+        stream: Its stream.
+        partition: Its name.
+        recipe: How its records become events.
+        limits: What the work may use.
+
+    Returns:
+        The manifest of the events. Its `unaccounted` says whether as many records were met as were counted while
+        landing: it is not raised, so that the events that there are can be used and a check can go red.
+
+    Raises:
+        LakeError: If the partition has not landed, a landed file is missing or is not the bytes that landed, or a
+            record is longer than the limits allow. What was in place before stays.
+    """
+    limits = limits or NormalizeLimits()
+    with exclusive(lake.landing_dir(stream, partition) / EVENTS_LOCK):
+        landing = _landing(lake, stream, partition)
+        codes = read_codes(recipe.codes)
+        with session(lake, limits) as opened:
+            for table in codes:
+                opened.connection.execute(table.macro)
+            made = _Work(opened, lake, landing, recipe).make(landing.active)
+            found = inspect_events(opened, made.events, partition_window(partition), codes)
+            manifest = _manifest(landing, recipe, made, found)
+            put_events(lake, manifest, made.events, made.rejects)
+        if superseded := {attempt.attempt for attempt in landing.active} - set(manifest.attempts):
+            mark_superseded(lake, stream, partition, superseded)
+    return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Finished files that are not in place yet."""
+
+    attempts: Sequence[Attempt]
+    sources: Sequence[Source]
+    events: Path
+    rejects: Path | None
+    reject_rows: int
+    counts: Deduplicated
+
+
+def _landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest:
+    landing = read_landing(lake, stream, partition)
+    if landing is None or not landing.active:
+        where = (
+            f"it lies in {landing.covered_by}: normalize that" if landing and landing.covered_by else "pull it first"
+        )
+        raise LakeError(f"{stream} {partition} has no landing of its own that events could be made of; {where}.")
+    return landing
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The steps from landed files to finished files."""
+
+    opened: Session
+    lake: Lake
+    landing: LandingManifest
+    recipe: Recipe
+
+    def make(self, attempts: Sequence[Attempt]) -> _Made:
+        """The fast way writes once and proves that no key repeats; only where one does, the slow way follows."""
+        sources = [source for attempt in attempts for source in self._sources(attempt)]
+        events = self.opened.folder / "events.parquet"
+        if len(attempts) == 1:
+            typed = self._stage(sources, events, for_deduplication=False)
+            if not repeated_keys(self.opened, events):
+                counts = Deduplicated(typed, typed, withdrawn=0, conflicts=0)
+                return _Made(attempts, sources, events, *self._rejects(sources, typed), counts)
+        staged = self.opened.folder / "staged.parquet"
+        typed = self._stage(sources, staged, for_deduplication=True)
+        rejects, reject_rows = self._rejects(sources, typed)
+        complete = {attempt.attempt: _is_complete(attempt.attempt, sources) for attempt in attempts}
+        if superseded := superseded_attempts(self.opened, staged, rejects, complete):
+            # From the start, as if they were not there: the same as the next time, when they will be marked.
+            return self.make([attempt for attempt in attempts if attempt.attempt not in superseded])
+        counts = deduplicate(self.opened, staged, attempts[-1].attempt, events)
+        return _Made(attempts, sources, events, rejects, reject_rows, counts)
+
+    def _sources(self, attempt: Attempt) -> Iterator[Source]:
+        folder = self.lake.landing_dir(self.landing.key, self.landing.partition) / attempt.attempt
+        for file in attempt.files:
+            name = f"{self.landing.partition}/{attempt.attempt}/{file.name}"
+            landed = open_landed(folder / file.name, name, file, self.recipe.delimiter)
+            columns = map_columns(landed, self.recipe, attempt.constants)
+            yield Source(landed, columns, attempt.attempt, self.opened.limits.block_bytes)
+
+    def _stage(self, sources: Sequence[Source], to: Path, *, for_deduplication: bool) -> int:
+        select = select_events(
+            self.landing.key, self.landing.partition, self.recipe, for_deduplication=for_deduplication
+        )
+        return stage_events(self.opened, sources, self.recipe, select, to)
+
+    def _rejects(self, sources: Sequence[Source], typed: int) -> tuple[Path | None, int]:
+        """Reads the files once more, but only where the counts say that something was rejected."""
+        refused = sum(source.read for source in sources) - typed
+        if not refused and not any(source.faults for source in sources):
+            return None, 0
+        select = select_rejects(self.landing.key, self.landing.partition, self.recipe)
+        to = self.opened.folder / "rejects.parquet"
+        rows = stage_rejects(self.opened, sources, self.recipe, select, to, faults_only=not refused)
+        return to, rows
+
+
+def _is_complete(attempt: str, sources: Iterable[Source]) -> bool:
+    """Whether as many records of an attempt were met as were counted while landing."""
+    return all(source.read + source.faults == source.landed.rows for source in sources if source.attempt == attempt)
+
+
+def _manifest(landing: LandingManifest, recipe: Recipe, made: _Made, found: Inspection) -> EventsManifest:
+    counts, newest = made.counts, made.attempts[-1]
+    columns = [source.columns for source in made.sources]
+    landed = sum(file.rows for attempt in made.attempts for file in attempt.files)
+    rejects: ParquetFile | None = describe_parquet(made.rejects, made.reject_rows) if made.rejects else None
+    return EventsManifest(
+        vendor=landing.vendor,
+        connection=landing.connection,
+        stream=landing.stream,
+        partition=landing.partition,
+        window=str(partition_window(landing.partition)),
+        attempts=tuple(attempt.attempt for attempt in made.attempts),
+        recipe=recipe_digest(recipe),
+        package_version=__version__,
+        landed_at=newest.landed_at,
+        events=describe_parquet(made.events, counts.events),
+        rejects=rejects,
+        landed=landed,
+        duplicates=counts.typed - counts.events,
+        unaccounted=landed - counts.typed - made.reject_rows,
+        withdrawn=counts.withdrawn,
+        conflicts=counts.conflicts,
+        outside_window=found.outside_window,
+        first_at=found.first_at,
+        last_at=found.last_at,
+        unknown_columns=_all_of(one.unknown for one in columns),
+        missing_columns=_all_of(one.missing for one in columns),
+        unknown_codes=found.unknown_codes,
+        estimate_rows=newest.estimate_rows,
+        landing_bytes=sum(file.bytes for attempt in made.attempts for file in attempt.files),
+    )
+
+
+def _all_of(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for group in names for name in group))

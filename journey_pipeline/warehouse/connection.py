@@ -1,0 +1,128 @@
+"""Where the warehouse's files lie and how a DuckDB session on them is opened.
+
+Not here: who may write (`lock.py`), what the tables are (`schema.py`). A session's time zone is always UTC, and no
+session ever asks the network for an extension.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from journey_pipeline.errors import WarehouseError
+from journey_pipeline.lake.layout import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseSettings:
+    """What writing the warehouse may use.
+
+    Attributes:
+        memory: DuckDB's memory limit; it spills to disk beyond.
+        threads: DuckDB's threads.
+        lock_wait_s: How long to wait while another process writes.
+        batch_rows: How many new events are sorted and inserted at a time.
+    """
+
+    memory: str = "2GB"
+    threads: int = 2
+    lock_wait_s: float = 60.0
+    batch_rows: int = 1_000_000
+
+
+def warehouse_file(lake: Lake) -> Path:
+    """The writer's file; nobody else opens it."""
+    return lake.home / "warehouse.duckdb"
+
+
+def published_file(lake: Lake) -> Path:
+    """The file that analysts open."""
+    return lake.home / "journeys.duckdb"
+
+
+def wal_of(file: Path) -> Path:
+    """Where DuckDB keeps what is committed but not yet in a database file."""
+    return file.with_name(file.name + ".wal")
+
+
+@contextmanager
+def writing(file: Path, settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session that may write; the caller holds the writer's lock.
+
+    Raises:
+        WarehouseError: If DuckDB can't open the file, or anything in the session fails.
+    """
+    spill = file.with_name(file.name + ".tmp")
+    shutil.rmtree(spill, ignore_errors=True)  # what a killed writer spilled
+    with naming_failures(f"writing {file.name}", "run `journey-pipeline rebuild` if it happens again"):
+        session = duckdb.connect(file, config=_config(settings.memory, settings.threads, spill))
+        try:
+            session.execute("set timezone = 'UTC'")
+            yield session
+        finally:
+            session.close()
+
+
+@contextmanager
+def reading(lake: Lake, file: Path, memory: str, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session that reads a file, as catalog `warehouse`.
+
+    The file is attached to a session of its own: DuckDB gives two connections of one process to one path the same
+    database, which would be the file as it was before the last publish.
+    """
+    spill = lake.work_dir / f"reader-{file.stem}"
+    session = duckdb.connect(":memory:", config=_config(memory, threads, spill))
+    try:
+        session.execute("set timezone = 'UTC'")
+        session.execute(f"attach {literal(str(file))} as warehouse (read_only)")
+        session.execute("use warehouse")
+        yield session
+    finally:
+        session.close()
+
+
+@contextmanager
+def naming_failures(attempt: str, heal: str) -> Iterator[None]:
+    """Turns DuckDB's errors into a WarehouseError that holds no value of any row."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise WarehouseError(f"{attempt} failed: {describe(error)}; {heal}.") from error
+
+
+def describe(error: duckdb.Error) -> str:
+    """A DuckDB error in one line; where its text could quote a row's values, only what kind it is."""
+    kind = type(error).__name__
+    quotes_no_rows = (
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
+        duckdb.ParserException,
+        duckdb.PermissionException,
+        duckdb.SyntaxException,
+        duckdb.TransactionException,
+    )
+    if isinstance(error, quotes_no_rows):
+        return str(error).strip().splitlines()[0]
+    return kind
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _config(memory: str, threads: int, spill: Path) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "memory_limit": memory,
+        "threads": threads,
+        "temp_directory": str(spill),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }

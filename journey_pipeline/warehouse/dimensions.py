@@ -1,0 +1,98 @@
+"""Loads the dimension files: what the vendors list, beside what events name.
+
+A file that can't be read leaves what was loaded of it. Not here: how listed and named ones become one table
+(`sql/core/`), how the files are made (`lake/dimensions.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import duckdb
+
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.warehouse.connection import describe, literal
+from journey_pipeline.warehouse.intake import parquet
+from journey_pipeline.warehouse.inventory import BrokenFile
+from journey_pipeline.warehouse.schema import LISTED_ACTIVITIES, LISTED_JOURNEYS, Table
+
+_HEAL = "list the journeys again with `journey-pipeline backfill`"
+_TABLES = {"journeys": LISTED_JOURNEYS, "activities": LISTED_ACTIVITIES}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedChange:
+    """A dimension file that is new, changed or gone; `staged` names its rows, or is None if it is gone."""
+
+    connection: str
+    dimension: str
+    sha256: str
+    staged: str | None
+
+
+def stage_dimensions(session: duckdb.DuckDBPyConnection, lake: Lake, broken: list[BrokenFile]) -> list[ListedChange]:
+    """Reads the dimension files that changed into temporary tables, so that a bad one fails before anything changes.
+
+    Args:
+        session: Without a transaction open.
+        lake: Where the files lie.
+        broken: Takes the files that can't be used.
+    """
+    loaded = {
+        (connection, dimension): sha256
+        for connection, dimension, sha256 in session.execute(
+            "select connection, dimension, sha256 from internal.dimension_files"
+        ).fetchall()
+    }
+    changes: list[ListedChange] = []
+    found = set()
+    for path in sorted(lake.dimensions_root.glob("*/*.parquet")):
+        connection, dimension = path.parent.name, path.stem
+        if dimension not in _TABLES:
+            continue
+        found.add((connection, dimension))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if loaded.get((connection, dimension)) == digest:
+            continue
+        staged = f"listed_{len(changes)}"
+        if problem := _stage(session, lake, connection, dimension, staged):
+            broken.append(BrokenFile(lake.relative(path), problem, _HEAL))
+        else:
+            changes.append(ListedChange(connection, dimension, digest, staged))
+    return changes + [ListedChange(*gone, "", None) for gone in sorted(loaded.keys() - found)]
+
+
+def load_dimensions(session: duckdb.DuckDBPyConnection, changes: list[ListedChange]) -> None:
+    """Puts the staged rows in the place of what was loaded; inside the caller's transaction."""
+    for change in changes:
+        table = _TABLES[change.dimension].name
+        which = [change.connection, change.dimension]
+        session.execute(f"delete from {table} where connection = ?", which[:1])
+        session.execute("delete from internal.dimension_files where connection = ? and dimension = ?", which)
+        if change.staged:
+            session.execute(f"insert into {table} by name from {change.staged}")
+            session.execute("insert into internal.dimension_files values (?, ?, ?)", [*which, change.sha256])
+
+
+def _stage(session: duckdb.DuckDBPyConnection, lake: Lake, connection: str, dimension: str, staged: str) -> str:
+    """Reads one file; gives what is wrong with it, or nothing."""
+    table = _TABLES[dimension]
+    source = parquet([lake.dimension_file(connection, dimension)])
+    try:
+        session.execute(f"create or replace temp table {staged} as select {_typed(table, connection)} from {source}")
+    except duckdb.Error as error:
+        return f"it can't be read as {dimension} ({describe(error)})"
+    identity = table.columns[1].name
+    ((repeated,),) = session.execute(f"select count(*) - count(distinct {identity}) from {staged}").fetchall()
+    return f"{repeated} of its rows have no {identity} or repeat one" if repeated else ""
+
+
+def _typed(table: Table, connection: str) -> str:
+    # The folder says which connection it is, so that one connection's file never touches another's rows.
+    return ", ".join(
+        f"{literal(connection)} as connection"
+        if column.name == "connection"
+        else f"{column.name}::{column.type} as {column.name}"
+        for column in table.columns
+    )

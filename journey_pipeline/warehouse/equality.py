@@ -1,0 +1,157 @@
+"""The claim that the warehouse equals the lake, checked on what lies there rather than on what a sync believed.
+
+Not here: making it so (`sync.py`), how the claim is shown (`components/`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+
+from journey_pipeline.errors import WarehouseError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.model import StreamKey
+from journey_pipeline.warehouse.connection import (
+    WarehouseSettings,
+    naming_failures,
+    reading,
+    warehouse_file,
+)
+from journey_pipeline.warehouse.intake import parquet
+from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, loaded_files, take_inventory
+from journey_pipeline.warehouse.lock import writer_lock
+
+_HEAL = "run `journey-pipeline rebuild`"
+_NAMED = 3
+_DEFAULTS = WarehouseSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class EqualityReport:
+    """How warehouse and lake compare; paths and partitions are named as `connection/stream/partition`.
+
+    Attributes:
+        partitions: Events files in the lake that can be read.
+        events: Events in the warehouse.
+        not_loaded: Partitions whose file is new or another than the loaded one.
+        extra: Partitions that the warehouse has events of, or a note of, and the lake does not.
+        miscounted: Partitions of which the warehouse has another number of events than it should.
+        missing_keys: Keys of the lake that the warehouse lacks.
+        repeated_keys: Events too many, because another one has their key.
+        broken: Files of the lake that can't be used.
+        seconds: In all, without waiting for a writer.
+    """
+
+    partitions: int
+    events: int
+    not_loaded: tuple[str, ...]
+    extra: tuple[str, ...]
+    miscounted: tuple[str, ...]
+    missing_keys: int
+    repeated_keys: int
+    broken: tuple[BrokenFile, ...]
+    seconds: float
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the claim holds."""
+        return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """What is different, a sentence each, and what to do about it; the first partitions are named."""
+        found = [
+            _problem(self.not_loaded, "not loaded as they are in the lake", "run `journey-pipeline sync`"),
+            _problem(self.extra, "in the warehouse and not in the lake", "run `journey-pipeline sync`"),
+            _problem(self.miscounted, "with a wrong number of events", _HEAL),
+            f"{self.missing_keys} events of the lake are not in the warehouse; {_HEAL}" if self.missing_keys else "",
+            f"{self.repeated_keys} events are there more than once; {_HEAL}" if self.repeated_keys else "",
+            *(str(broken) for broken in self.broken),
+        ]
+        return [problem for problem in found if problem]
+
+
+def compare_with_lake(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> EqualityReport:
+    """Checks that every manifest of the lake is loaded, every key of the lake there once, and nothing else.
+
+    Each partition's events in the warehouse are counted. Where they are as many as its file has, they are the
+    file's, because keys are unique; where rows lost to other files', each key of the file is looked for.
+
+    Args:
+        lake: Where the files lie. Files whose manifest is the loaded one are not hashed again.
+        settings: What it may use.
+
+    Raises:
+        WarehouseError: If there is no warehouse, it can't be read, or another process keeps writing.
+    """
+    if not warehouse_file(lake).exists():
+        raise WarehouseError("there is no warehouse to compare yet; run `journey-pipeline sync` first.")
+    attempt = naming_failures("comparing the warehouse with the lake", "run `journey-pipeline rebuild`")
+    with writer_lock(lake, settings.lock_wait_s):
+        begun = time.perf_counter()
+        file = warehouse_file(lake)
+        with attempt, reading(lake, file, settings.memory, settings.threads) as session:
+            return _compare(session, lake, begun)
+
+
+def _problem(partitions: tuple[str, ...], what: str, heal: str) -> str:
+    names = ", ".join(partitions[:_NAMED]) + (", ..." if len(partitions) > _NAMED else "")
+    return f"{len(partitions)} partitions are {what}: {names}; {heal}" if partitions else ""
+
+
+def _compare(session: duckdb.DuckDBPyConnection, lake: Lake, begun: float) -> EqualityReport:
+    loaded = loaded_files(session)
+    inventory = take_inventory(lake, loaded)
+    counted = _counted(session)
+    losers = [key for key, file in loaded.items() if file.loaded < file.events and key not in inventory.removed]
+    ((events,),) = session.execute("select count(*) from core.journey_events").fetchall()
+    return EqualityReport(
+        partitions=len(loaded.keys() - set(inventory.removed)) + len(inventory.added),
+        events=events,
+        not_loaded=_names(found.key for found in [*inventory.fresh, *inventory.restated]),
+        extra=_names([*inventory.removed, *(counted.keys() - loaded.keys())]),
+        miscounted=_names(key for key, file in loaded.items() if counted.get(key, 0) != file.loaded),
+        missing_keys=_missing(session, lake, losers),
+        repeated_keys=_repeated(session),
+        broken=tuple(inventory.broken),
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def _counted(session: duckdb.DuckDBPyConnection) -> dict[FileKey, int]:
+    rows = session.execute(
+        "select connection, stream, partition_key, count(*) from core.journey_events group by all"
+    ).fetchall()
+    return {FileKey(*names): events for *names, events in rows}
+
+
+def _repeated(session: duckdb.DuckDBPyConnection) -> int:
+    rows = session.execute("""
+        select coalesce(sum(times - 1), 0)::bigint
+        from (
+            select count(*) as times
+            from core.journey_events
+            group by event_key
+            having count(*) > 1
+        )
+    """).fetchall()
+    return int(rows[0][0])
+
+
+def _missing(session: duckdb.DuckDBPyConnection, lake: Lake, losers: list[FileKey]) -> int:
+    # The vendor's name is no part of where a file lies.
+    paths = [lake.events_file(StreamKey("", key.connection, key.stream), key.partition) for key in losers]
+    readable = [path for path in paths if path.exists()]
+    if not readable:
+        return 0
+    rows = session.execute(
+        f"select count(distinct event_key) from {parquet(readable)} anti join core.journey_events using (event_key)"
+    ).fetchall()
+    return int(rows[0][0])
+
+
+def _names(keys: Iterable[FileKey]) -> tuple[str, ...]:
+    return tuple(sorted(f"{key.connection}/{key.stream}/{key.partition}" for key in keys))

@@ -1,0 +1,127 @@
+"""Events files as the warehouse reads them: how they are named in SQL, and whether their rows are what they should be.
+
+A file that fails here is reported as broken and never half loaded. Not here: whether a file is the one its manifest
+vouches for (`inventory.py`), which of its rows win (`merge.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from journey_pipeline.model import EVENT_COLUMNS
+from journey_pipeline.warehouse.connection import describe, literal
+from journey_pipeline.warehouse.inventory import FoundFile
+from journey_pipeline.warehouse.schema import REJECTS
+
+_TYPE_NAMES = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
+_EXPECTED = [(column.name, _TYPE_NAMES.get(column.type, column.type)) for column in EVENT_COLUMNS]
+_REJECT_EXPECTED = {(column.name, _TYPE_NAMES.get(column.type, column.type)) for column in REJECTS.columns}
+_REQUIRED = (
+    "event_key",
+    "occurred_at",
+    "occurred_on",
+    "connection",
+    "stream",
+    "partition_key",
+    "landing_file",
+    "landing_row",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The times of a file's events; None for a file without any."""
+
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the rows of one file say; `edges` are least and greatest connection, stream and partition."""
+
+    events: int
+    incomplete: int
+    edges: Sequence[list[str]]
+    extent: Extent
+
+
+def parquet(files: Iterable[Path], options: str = "") -> str:
+    """The SQL that reads some Parquet files as one relation."""
+    paths = ", ".join(literal(re.sub(r"([*?\[])", r"[\1]", str(file))) for file in files)
+    return f"read_parquet([{paths}], hive_partitioning = false{options})"
+
+
+def measure(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> dict[FoundFile, Extent | str]:
+    """The extent of each file, or what is wrong with its rows.
+
+    All files are read in two statements; only if DuckDB refuses one of them, they are halved until it is found.
+    """
+    if not files:
+        return {}
+    try:
+        return _measure(session, files)
+    except duckdb.Error as error:
+        if len(files) == 1:
+            return {files[0]: f"DuckDB can't read it ({describe(error)})"}
+        middle = len(files) // 2
+        return measure(session, files[:middle]) | measure(session, files[middle:])
+
+
+def _measure(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> dict[FoundFile, Extent | str]:
+    rejects = [found.rejects_path for found in files if found.manifest.rejects]
+    columns = _columns(session, [found.path for found in files] + rejects)
+    fit = [
+        found
+        for found in files
+        if columns.get(found.path) == _EXPECTED
+        and (not found.manifest.rejects or _REJECT_EXPECTED.issubset(columns.get(found.rejects_path, [])))
+    ]
+    rows = _rows(session, fit) if fit else {}
+    wrong = "its columns are not those of events or rejects; another version of journey_pipeline wrote it"
+    nothing = _Rows(0, 0, (), Extent(None, None))
+    return {found: _judge(found, rows.get(found.path, nothing)) if found in fit else wrong for found in files}
+
+
+def _columns(session: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, list[tuple[str, str]]]:
+    paths = ", ".join(literal(str(file)) for file in files)
+    columns: dict[Path, list[tuple[str, str]]] = {}
+    for path, name, kind in session.execute(
+        f"select file_name, name, duckdb_type from parquet_schema([{paths}]) where duckdb_type is not null"
+    ).fetchall():
+        columns.setdefault(Path(path), []).append((name, kind))
+    return columns
+
+
+def _rows(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> dict[Path, _Rows]:
+    missing = " or ".join(f"{name} is null" for name in _REQUIRED)
+    edges = ", ".join(f"[min({name}), max({name})]" for name in ("connection", "stream", "partition_key"))
+    rows = session.execute(f"""
+        select
+            filename,
+            count(*),
+            count(*) filter ({missing}),
+            {edges},
+            min(occurred_at),
+            max(occurred_at)
+        from {parquet((found.path for found in files), ", filename = true")}
+        group by filename
+    """).fetchall()
+    return {Path(row[0]): _Rows(row[1], row[2], row[3:6], Extent(*row[6:])) for row in rows}
+
+
+def _judge(found: FoundFile, rows: _Rows) -> Extent | str:
+    if rows.events != found.manifest.events.rows:
+        return f"it has {rows.events} events, its manifest says {found.manifest.events.rows}"
+    if rows.incomplete:
+        return f"{rows.incomplete} of its events lack one of {', '.join(_REQUIRED)}"
+    key = found.key
+    if rows.events and [set(edge) for edge in rows.edges] != [{key.connection}, {key.stream}, {key.partition}]:
+        return "some of its events are of another partition than the file"
+    return rows.extent

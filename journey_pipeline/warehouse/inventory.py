@@ -1,0 +1,200 @@
+"""What is in the lake against what is loaded: which partitions are new, changed, gone or broken.
+
+A manifest that is byte for byte the loaded one vouches for what is loaded; only other partitions' files are read.
+Not here: what their rows must look like (`intake.py`), bringing them in (`merge.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from journey_pipeline.errors import LakeError, WarehouseError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
+
+HEAL = "run `journey-pipeline normalize` for the partition, or pull it again with `journey-pipeline backfill --again`"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class FileKey:
+    """Names a partition's events file, and the rows that came from it."""
+
+    connection: str
+    stream: str
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenFile:
+    """A file of the lake that could not be used.
+
+    Attributes:
+        path: Below the home.
+        problem: What is wrong, without any row's values.
+        heal: What to do about it.
+    """
+
+    path: str
+    problem: str
+    heal: str = HEAL
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}; {self.heal}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A row of `internal.files`, as far as comparing needs it."""
+
+    manifest_sha256: str
+    events_sha256: str
+    events: int
+    loaded: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FoundFile:
+    """A partition of the lake whose manifest can be read. Equal only to itself, so that it can be a key."""
+
+    key: FileKey
+    path: Path
+    rejects_path: Path
+    manifest: EventsManifest
+    manifest_sha256: str
+
+
+# Differs once a file has been replaced: its number, its time, its size.
+Signature = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class Inventory:
+    """How lake and warehouse differ.
+
+    Attributes:
+        added: In the lake, not loaded.
+        replaced: Loaded with other events.
+        restated: Loaded with the same events; the rest of the manifest differs.
+        removed: Loaded, no longer in the lake.
+        unchanged: How many are loaded as they are.
+        broken: What can't be used; if it was loaded, it stays as it was.
+        seen: The files that were found as vouched for, and which ones exactly that was.
+    """
+
+    added: list[FoundFile] = field(default_factory=list)
+    replaced: list[FoundFile] = field(default_factory=list)
+    restated: list[FoundFile] = field(default_factory=list)
+    removed: list[FileKey] = field(default_factory=list)
+    unchanged: int = 0
+    broken: list[BrokenFile] = field(default_factory=list)
+    seen: dict[Path, Signature | None] = field(default_factory=dict)
+
+    @property
+    def fresh(self) -> list[FoundFile]:
+        """The files whose rows have to be read."""
+        return self.added + self.replaced
+
+    def break_off(self, found: FoundFile, broken: BrokenFile) -> None:
+        """Takes a file out: what is loaded of it stays, and it may be replaced while others are read."""
+        self.seen.pop(found.path, None)
+        self.seen.pop(found.rejects_path, None)
+        for group in (self.added, self.replaced, self.restated):
+            if found in group:
+                group.remove(found)
+        self.note_broken(broken)
+
+    def note_broken(self, broken: BrokenFile) -> None:
+        """Adds a file to the broken ones, once."""
+        if broken.path not in {other.path for other in self.broken}:
+            self.broken.append(broken)
+
+    def replaced_since(self) -> set[Path]:
+        """The files that are others now than when they were looked at."""
+        return {file for file, was in self.seen.items() if signature(file) != was}
+
+
+def loaded_files(session: duckdb.DuckDBPyConnection) -> dict[FileKey, LoadedFile]:
+    """What is loaded, by partition."""
+    rows = session.execute(
+        "select connection, stream, partition_key, manifest_sha256, events_sha256, events, loaded from internal.files"
+    ).fetchall()
+    return {FileKey(*row[:3]): LoadedFile(*row[3:]) for row in rows}
+
+
+def take_inventory(lake: Lake, loaded: dict[FileKey, LoadedFile]) -> Inventory:
+    """Compares the lake with what is loaded.
+
+    Raises:
+        WarehouseError: If files are loaded and the events folder is not there at all: rather a disk that is not
+            mounted than a wish to remove everything.
+    """
+    if loaded and not lake.events_root.is_dir():
+        raise WarehouseError(
+            f"{lake.events_root} is not there, but {len(loaded)} partitions of it are loaded; nothing was removed. "
+            "Mount it, or point JOURNEY_PIPELINE_HOME to the lake."
+        )
+    inventory = Inventory()
+    seen = set()
+    for path in sorted(lake.events_root.glob("*/*/*.json")):
+        key = FileKey(path.parts[-3], path.parts[-2], path.stem)
+        seen.add(key)
+        try:
+            _compare(lake, path, key, loaded.get(key), inventory)
+        except (LakeError, OSError) as error:
+            inventory.note_broken(BrokenFile(lake.relative(path), str(error)))
+    inventory.removed = sorted(loaded.keys() - seen)
+    return inventory
+
+
+def _compare(lake: Lake, path: Path, key: FileKey, loaded: LoadedFile | None, inventory: Inventory) -> None:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if loaded and loaded.manifest_sha256 == digest and loaded.events_sha256:
+        inventory.unchanged += 1
+        return
+    manifest = EventsManifest.read(path)
+    if manifest is None:
+        raise LakeError("the manifest went away while it was read")
+    if FileKey(manifest.connection, manifest.stream, manifest.partition) != key:
+        raise LakeError("the manifest is of another partition than its place says")
+    found = FoundFile(
+        key, path.with_suffix(".parquet"), lake.rejects_file(manifest.key, manifest.partition), manifest, digest
+    )
+    for file, stated in ((found.path, manifest.events), (found.rejects_path, manifest.rejects)):
+        if stated is None:
+            continue
+        inventory.seen[file] = signature(file)
+        if problem := mismatch(file, stated):
+            inventory.break_off(found, BrokenFile(lake.relative(file), problem))
+            return
+    if loaded is None:
+        inventory.added.append(found)
+    elif loaded.events_sha256 == manifest.events.sha256:
+        inventory.restated.append(found)
+    else:
+        inventory.replaced.append(found)
+
+
+def signature(file: Path) -> Signature | None:
+    """Which file lies at a path now, or None if there is none."""
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def mismatch(file: Path, stated: ParquetFile) -> str:
+    """In which way a file is not what its manifest says; empty if it is."""
+    try:
+        size = file.stat().st_size
+        if size != stated.bytes:
+            return f"it has {size} bytes, its manifest says {stated.bytes}: cut off, or being replaced just now"
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        return f"it can't be read ({error.strerror}), and a manifest names it"
+    return "" if digest == stated.sha256 else "its content is not what its manifest vouches for (sha256)"

@@ -1,0 +1,239 @@
+"""Brings `core.journey_events` from one set of events files to another, inside the caller's transaction.
+
+Rows that came from files now replaced or gone go first. Keys that more than one row may stand for are decided by rank
+(`contest.py`); all other new rows, mostly all of them, are a plain append in order of time. Not here: which files
+changed (`inventory.py`), the tables that are made from the events (`refresh.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+
+from journey_pipeline.model import EVENT_COLUMNS
+from journey_pipeline.warehouse.contest import IN_WAREHOUSE, NUMBERED_ROWS, find_contested, rank
+from journey_pipeline.warehouse.intake import Extent, parquet
+from journey_pipeline.warehouse.inventory import FileKey, FoundFile
+
+_COLUMNS = ", ".join(column.name for column in EVENT_COLUMNS)
+_KEY = "connection, stream, partition_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the set of files.
+
+    Attributes:
+        outgoing: Partitions whose loaded rows go: replaced ones and removed ones.
+        incoming: Files to load, and the extents of their times.
+        losers: Unchanged partitions some of whose rows lost to others', and where their files lie.
+    """
+
+    outgoing: Sequence[FileKey]
+    incoming: dict[FoundFile, Extent]
+    losers: dict[FileKey, Path]
+
+
+@dataclass(slots=True)
+class Merged:
+    """What a merge did.
+
+    Attributes:
+        rows_inserted: Rows that went in.
+        rows_deleted: Rows that went out.
+        days: The UTC days whose events may have changed.
+    """
+
+    rows_inserted: int = 0
+    rows_deleted: int = 0
+    days: set[date] = field(default_factory=set)
+
+
+def merge(session: duckdb.DuckDBPyConnection, change: Change, batch_rows: int) -> Merged:
+    """Makes the change in `core.journey_events` and in `internal.files`.
+
+    Args:
+        session: With a transaction open.
+        change: What goes and comes.
+        batch_rows: About how many rows to sort and insert at a time.
+    """
+    merged = Merged()
+    _take_out(session, change.outgoing, merged)
+    _number_files(session, change)
+    incoming = [found.path for found in change.incoming]
+    losers = list(change.losers.values()) if change.outgoing else []
+    contested = find_contested(session, incoming, losers)
+    if contested:
+        rank(session, incoming + losers)
+        _settle(session, losers, merged)
+    for batch in _batches(change.incoming, batch_rows):
+        _append(session, batch, merged, contested=bool(contested))
+    _note_files(session, change, contested=bool(contested))
+    return merged
+
+
+def _take_out(session: duckdb.DuckDBPyConnection, outgoing: Sequence[FileKey], merged: Merged) -> None:
+    session.execute("create or replace temp table gone (place bigint, event_key uuid, occurred_on date)")
+    if not outgoing:
+        return
+    session.execute("create or replace temp table outgoing (connection varchar, stream varchar, partition_key varchar)")
+    session.executemany(
+        "insert into outgoing values (?, ?, ?)", [(key.connection, key.stream, key.partition) for key in outgoing]
+    )
+    # A file's rows lie between its least and its greatest time: the rest of the table is not read.
+    (span,) = session.execute(
+        f"select min(first_at), max(last_at) from internal.files semi join outgoing using ({_KEY})"
+    ).fetchall()
+    session.execute(
+        f"""
+        insert into gone
+        select
+            events.rowid,
+            event_key,
+            occurred_on
+        from core.journey_events as events
+        semi join outgoing using ({_KEY})
+        where occurred_at between ? and ?
+        """,
+        span,
+    )
+    merged.days |= _days(session, "gone")
+    merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from gone)")
+    _run(session, f"delete from internal.files where ({_KEY}) in (select ({_KEY}) from outgoing)")
+
+
+def _number_files(session: duckdb.DuckDBPyConnection, change: Change) -> None:
+    session.execute(
+        "create or replace temp table numbered "
+        "(file_id integer, path varchar, connection varchar, stream varchar, partition_key varchar)"
+    )
+    places = {found.key: found.path for found in change.incoming} | change.losers
+    rows = [(i, str(path), key.connection, key.stream, key.partition) for i, (key, path) in enumerate(places.items())]
+    if rows:
+        session.executemany("insert into numbered values (?, ?, ?, ?, ?)", rows)
+
+
+def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: Merged) -> None:
+    """Takes out the warehouse's rows that lost now, and brings back those of unchanged files that win again."""
+    session.execute(f"""
+        create or replace temp table lost as
+        select
+            rowid as place,
+            occurred_on,
+            {_KEY}
+        from core.journey_events
+        where rowid in (select place from contenders where file_id = {IN_WAREHOUSE} and not has_won)
+    """)
+    merged.days |= _days(session, "lost")
+    merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from lost)")
+    _recount(session, "lost", "-")
+    if not losers:
+        return
+    session.execute(f"""
+        create or replace temp table again as
+        select {_COLUMNS}
+        from {parquet(losers, NUMBERED_ROWS)}
+        semi join (
+            select
+                path as filename,
+                place as file_row_number
+            from contenders
+            join numbered using (file_id)
+            where has_won
+        ) using (filename, file_row_number)
+    """)
+    merged.days |= _days(session, "again")
+    merged.rows_inserted += _run(
+        session, f"insert into core.journey_events by name select {_COLUMNS} from again order by occurred_at"
+    )
+    _recount(session, "again", "+")
+
+
+def _append(session: duckdb.DuckDBPyConnection, batch: Sequence[FoundFile], merged: Merged, *, contested: bool) -> None:
+    source = parquet((found.path for found in batch), NUMBERED_ROWS if contested else "")
+    unless_lost = """
+        anti join (
+            select
+                path as filename,
+                place as file_row_number
+            from contenders
+            join numbered using (file_id)
+            where not has_won
+        ) using (filename, file_row_number)
+    """
+    merged.days |= _days(session, source)
+    merged.rows_inserted += _run(
+        session,
+        f"""
+        insert into core.journey_events by name
+        select {_COLUMNS}
+        from {source}
+        {unless_lost if contested else ""}
+        order by occurred_at
+        """,
+    )
+
+
+def _note_files(session: duckdb.DuckDBPyConnection, change: Change, *, contested: bool) -> None:
+    lost = {}
+    if contested:
+        lost = dict(
+            session.execute(
+                "select path, count(*) from contenders join numbered using (file_id) where not has_won group by path"
+            ).fetchall()
+        )
+    rows = [
+        (
+            *(found.key.connection, found.key.stream, found.key.partition),
+            found.manifest_sha256,
+            found.manifest.model_dump_json(),
+            found.manifest.events.sha256,
+            found.manifest.events.rows,
+            found.manifest.events.rows - lost.get(str(found.path), 0),
+            extent.first_at,
+            extent.last_at,
+        )
+        for found, extent in change.incoming.items()
+    ]
+    if rows:
+        session.executemany("insert into internal.files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _recount(session: duckdb.DuckDBPyConnection, rows: str, sign: str) -> None:
+    """Adds to or takes from the files' counts of loaded rows."""
+    session.execute(f"""
+        update internal.files as files
+        set loaded = loaded {sign} moved.rows
+        from (select {_KEY}, count(*) as rows from {rows} group by all) as moved
+        where files.connection = moved.connection
+            and files.stream = moved.stream
+            and files.partition_key = moved.partition_key
+    """)
+
+
+def _batches(incoming: dict[FoundFile, Extent], batch_rows: int) -> Iterator[list[FoundFile]]:
+    """Files in order of time, so many together that sorting them stays inside memory."""
+    epoch = datetime.fromtimestamp(0, UTC)
+    batch: list[FoundFile] = []
+    rows = 0
+    for found in sorted(incoming, key=lambda found: (incoming[found].first_at or epoch, found.key)):
+        if batch and rows + found.manifest.events.rows > batch_rows:
+            yield batch
+            batch, rows = [], 0
+        batch.append(found)
+        rows += found.manifest.events.rows
+    if batch:
+        yield batch
+
+
+def _days(session: duckdb.DuckDBPyConnection, rows: str) -> set[date]:
+    return {row[0] for row in session.execute(f"select distinct occurred_on from {rows}").fetchall()}
+
+
+def _run(session: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """Runs a statement that changes rows; returns how many."""
+    return int(session.execute(sql).fetchall()[0][0])

@@ -1,0 +1,56 @@
+"""What a sync, a rebuild and a publish say that they did.
+
+Not here: how they are shown (`cli/`, `components/`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from journey_pipeline.warehouse.inventory import BrokenFile
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync or a rebuild did.
+
+    Attributes:
+        added: Events files that are loaded now and were not.
+        replaced: Events files that are loaded with other content now.
+        removed: Events files that are gone from the lake and the warehouse.
+        unchanged: Events files that are loaded as they were.
+        broken: Files that can't be used and what heals each; what was loaded of them stays.
+        rows_inserted: Events that went in; the events of a replaced file count, even if they are as before.
+        rows_deleted: Events that went out.
+        days_touched: Days whose marts were made again.
+        rebuilt: Why the warehouse was made from nothing; empty if it was not.
+        phases: Seconds by phase: inventory, read, merge, tables, commit, checkpoint.
+        seconds: In all, without waiting for another writer.
+    """
+
+    added: int = 0
+    replaced: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    broken: tuple[BrokenFile, ...] = ()
+    rows_inserted: int = 0
+    rows_deleted: int = 0
+    days_touched: int = 0
+    rebuilt: str = ""
+    phases: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What a publish did.
+
+    Attributes:
+        published: Whether a new file was put in place; not, if the published one is of this state already.
+        bytes: Size of the published file.
+        seconds: In all, without waiting for another writer.
+    """
+
+    published: bool
+    bytes: int
+    seconds: float

@@ -1,0 +1,240 @@
+"""Every table of the warehouse: columns with types and comments, or the SELECT that makes it.
+
+Tables that are loaded from files are written down here; tables that are made from those are one file each below
+`sql/`, whose header is the comment. Not here: when they are filled (`merge.py`, `intake.py`, `refresh.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from journey_pipeline.errors import WarehouseError
+from journey_pipeline.model import EVENT_COLUMNS, Column
+from journey_pipeline.warehouse.connection import literal
+
+# Raise it when loading the same files gives other rows than before; a warehouse of another layout is made anew.
+LAYOUT_VERSION = 1
+SCHEMAS = ("internal", "core", "marts", "ops")
+
+_SQL = Path(__file__).parent / "sql"
+_COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table and what documents it.
+
+    Attributes:
+        name: With its schema, such as `core.journeys`.
+        comment: What it holds, its grain and key.
+        columns: In order. Types are empty where the SELECT gives them.
+        sql: The SELECT that makes it; empty for a table that is loaded from files. One that takes `$first_day` and
+            `$last_day` gives the rows of those days and is made again only for days that changed.
+    """
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    sql: str = ""
+
+    @property
+    def is_by_day(self) -> bool:
+        """Whether it can be made day by day."""
+        return "$first_day" in self.sql
+
+    @property
+    def digest(self) -> str:
+        """Changes with anything about it."""
+        return hashlib.sha256(repr((self.name, self.comment, self.columns, self.sql)).encode()).hexdigest()
+
+
+_KEY = (
+    Column("connection", "VARCHAR", "The configured account."),
+    Column("stream", "VARCHAR", "The kind of record."),
+    Column("partition_key", "VARCHAR", "The partition's name."),
+)
+_LISTED = (
+    Column("properties", "JSON", "Every other field."),
+    Column("first_seen_at", "TIMESTAMPTZ", "When first listed to us, UTC."),
+    Column("last_seen_at", "TIMESTAMPTZ", "When last listed to us, UTC."),
+)
+_REJECT_ONLY = (
+    Column("raw", "VARCHAR", "The record as text."),
+    Column("raw_base64", "VARCHAR", "The record's bytes, where they are not UTF-8."),
+    Column("reason", "VARCHAR", "Why it could not be typed."),
+)
+
+EVENTS = Table(
+    "core.journey_events",
+    "Every event of every vendor, once: the deduplicated union of the lake's events files. Grain and key: event_key.",
+    EVENT_COLUMNS,
+)
+REJECTS = Table(
+    "ops.rejects",
+    "Records that could not be typed, as far as they could be read. Grain: one row per record of a landed file. "
+    "Key: connection, stream, partition_key, landing_file, landing_row.",
+    (*(column for column in EVENT_COLUMNS if column.name != "reason"), *_REJECT_ONLY),
+)
+FILES = Table(
+    "internal.files",
+    "The events files that are loaded. Key: connection, stream, partition_key.",
+    (
+        *_KEY,
+        Column("manifest_sha256", "VARCHAR", "Of the manifest's bytes when it was loaded."),
+        Column("manifest", "JSON", "The manifest."),
+        Column("events_sha256", "VARCHAR", "Of the loaded file; empty if it must be loaded again."),
+        Column("events", "BIGINT", "Rows of the file."),
+        Column("loaded", "BIGINT", "Rows of it in core.journey_events; other files' rows stand for the rest."),
+        Column("first_at", "TIMESTAMPTZ", "Its least occurred_at, UTC."),
+        Column("last_at", "TIMESTAMPTZ", "Its greatest occurred_at, UTC."),
+    ),
+)
+LISTED_JOURNEYS = Table(
+    "internal.journeys",
+    "Journeys as the vendors list them. Key: connection, journey_id.",
+    (
+        *(
+            Column(name, "VARCHAR", "See core.journeys.")
+            for name in ("connection", "journey_id", "journey_root_id", "journey_key", "journey_name", "description")
+        ),
+        Column("version", "BIGINT", "See core.journeys."),
+        *(Column(name, "VARCHAR", "See core.journeys.") for name in ("status", "definition_type", "channel")),
+        *(Column(name, "TIMESTAMP", "See core.journeys.") for name in ("created_at", "modified_at", "published_at")),
+        *_LISTED,
+    ),
+)
+LISTED_ACTIVITIES = Table(
+    "internal.activities",
+    "Steps as the vendors list them. Key: connection, activity_id.",
+    (
+        *(
+            Column(name, "VARCHAR", "See core.activities.")
+            for name in ("connection", "activity_id", "journey_id", "activity_key", "activity_name", "activity_type")
+        ),
+        Column("outcomes", "JSON", "See core.activities."),
+        *_LISTED,
+    ),
+)
+DIMENSION_FILES = Table(
+    "internal.dimension_files",
+    "The dimension files that are loaded. Key: connection, dimension.",
+    (
+        Column("connection", "VARCHAR", "The configured account."),
+        Column("dimension", "VARCHAR", "journeys or activities."),
+        Column("sha256", "VARCHAR", "Of the loaded file."),
+    ),
+)
+TABLES = Table(
+    "internal.tables",
+    "The tables of this file, and from which text each was made. Key: table_name.",
+    (
+        Column("table_name", "VARCHAR", "With its schema."),
+        Column("digest", "VARCHAR", "Of its columns, its comments and its SELECT."),
+    ),
+)
+STATE = Table(
+    "internal.state",
+    "What this file is. One row.",
+    (
+        Column("layout", "VARCHAR", "Of the tables that are loaded from files; another one means: rebuild."),
+        Column("revision", "VARCHAR", "A new one with every change, to tell whether it has been published."),
+    ),
+)
+LOADED_TABLES = (EVENTS, REJECTS, FILES, LISTED_JOURNEYS, LISTED_ACTIVITIES, DIMENSION_FILES, TABLES, STATE)
+
+
+def layout() -> str:
+    """The layout that this version of the package writes."""
+    shape = [(table.name, column.name, column.type) for table in LOADED_TABLES for column in table.columns]
+    return f"{LAYOUT_VERSION}-{hashlib.sha256(repr(shape).encode()).hexdigest()[:16]}"
+
+
+def made_tables() -> tuple[Table, ...]:
+    """The tables that SELECTs make, in the order in which they are made: a schema's tables may use earlier schemas'."""
+    return tuple(read_table(file) for schema in SCHEMAS for file in sorted((_SQL / schema).glob("*.sql")))
+
+
+def read_table(file: Path) -> Table:
+    """A table from its SQL file.
+
+    The file begins with `--` lines: first about the table, then an empty one, then each column as `name: what it is`.
+
+    Raises:
+        WarehouseError: If there is no header or no column in it.
+    """
+    text = file.read_text(encoding="utf-8")
+    header = [line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--")]
+    name = f"{file.parent.name}.{file.stem}"
+    if "" not in header:
+        raise WarehouseError(f"{name}: its SQL file needs a header: the table, an empty comment line, each column")
+    about, columns = header[: header.index("")], header[header.index("") + 1 :]
+    matches = [match for line in columns if (match := _COLUMN.fullmatch(line))]
+    return Table(name, " ".join(about), tuple(Column(match[1], "", match[2]) for match in matches), text)
+
+
+def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Makes a table, empty, with its comments."""
+    if table.sql:
+        days = {"first_day": "1970-01-01", "last_day": "1970-01-01"} if table.is_by_day else None
+        session.execute(f"create table {table.name} as from ({table.sql}) limit 0", days)
+    else:
+        columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
+        session.execute(f"create table {table.name} ({columns})")
+
+
+def note_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Puts a table's comments on it and its columns, and notes from which text it was made."""
+    session.execute("delete from internal.tables where table_name = ?", [table.name])
+    session.execute("insert into internal.tables values (?, ?)", [table.name, table.digest])
+    session.execute(f"comment on table {table.name} is {literal(table.comment)}")
+    for column in table.columns:
+        session.execute(f'comment on column {table.name}."{column.name}" is {literal(column.comment)}')
+
+
+def forget_table(session: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Drops a table, if it is there."""
+    session.execute(f"drop table if exists {name}")
+    session.execute("delete from internal.tables where table_name = ?", [name])
+
+
+def prepare(session: duckdb.DuckDBPyConnection) -> bool:
+    """Makes the tables that are loaded from files, in a new file; brings their comments up to date in any.
+
+    Returns:
+        Whether the file has this version's layout; if not, it is as it was.
+    """
+    session.execute("begin")  # a commit for each comment would wait for the disk each time
+    if not _exists(session, STATE.name):
+        for schema in SCHEMAS:
+            session.execute(f"create schema {schema}")
+        for table in LOADED_TABLES:
+            create_table(session, table)
+        session.execute("insert into internal.state values (?, '')", [layout()])
+    is_current = session.execute("select layout from internal.state").fetchall() == [(layout(),)]
+    if is_current:
+        noted = set(session.execute("select table_name, digest from internal.tables").fetchall())
+        for table in LOADED_TABLES:
+            if (table.name, table.digest) not in noted:
+                note_table(session, table)
+    session.execute("commit")
+    return is_current
+
+
+def read_revision(session: duckdb.DuckDBPyConnection) -> str:
+    """Which state a file is in: other after every change; empty if it has never been synced."""
+    if not _exists(session, STATE.name):
+        return ""
+    return str(session.execute("select revision from internal.state").fetchall()[0][0])
+
+
+def _exists(session: duckdb.DuckDBPyConnection, name: str) -> bool:
+    schema, table = name.split(".")
+    found = session.execute(
+        "select count(*) from duckdb_tables() where schema_name = ? and table_name = ?", [schema, table]
+    )
+    return bool(found.fetchall()[0][0])

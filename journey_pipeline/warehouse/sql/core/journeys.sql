@@ -1,0 +1,54 @@
+-- Every journey known: as the vendor lists it, and those that only events name.
+-- Grain: one row per journey of a connection; for Salesforce one version of a journey.
+-- Key: connection, journey_id.
+--
+-- connection: The configured account.
+-- journey_id: The journey, flow or definition, as events refer to it.
+-- journey_root_id: What all versions of a journey share, where the vendor has it.
+-- journey_key: The key that people at the vendor's desk gave it.
+-- journey_name: Its name: the vendor's, or else the one that the latest event carried.
+-- description: Its description.
+-- version: Its version number.
+-- status: The vendor's status of it, such as Published or Stopped.
+-- definition_type: The vendor's kind of journey.
+-- channel: The vendor's channel of it.
+-- created_at: When it was made, in the vendor's local time.
+-- modified_at: When it was last changed, in the vendor's local time.
+-- published_at: When it was last published, in the vendor's local time.
+-- properties: Every other field that the vendor lists.
+-- first_seen_at: When the vendor first listed it to us, UTC; NULL if it never did.
+-- last_seen_at: When the vendor last listed it to us, UTC; NULL if it never did.
+-- name_source: Where journey_name is from: vendor (listed) or events (the latest event's); NULL if nobody named it.
+with named as (
+    select
+        connection,
+        journey_id,
+        max({'last_at': last_at, 'journey_name': journey_name}) filter (journey_name is not null) as latest,
+        max({'last_at': last_at, 'journey_version': journey_version}) filter (journey_version is not null) as latest_version
+    from internal.names_by_day
+    where journey_id is not null
+    group by all
+)
+select
+    connection,
+    journey_id,
+    listed.journey_root_id,
+    listed.journey_key,
+    coalesce(listed.journey_name, named.latest.journey_name) as journey_name,
+    listed.description,
+    coalesce(listed.version, try_cast(named.latest_version.journey_version as bigint)) as version,
+    listed.status,
+    listed.definition_type,
+    listed.channel,
+    listed.created_at,
+    listed.modified_at,
+    listed.published_at,
+    listed.properties,
+    listed.first_seen_at,
+    listed.last_seen_at,
+    case
+        when listed.journey_name is not null then 'vendor'
+        when named.latest.journey_name is not null then 'events'
+    end as name_source
+from internal.journeys as listed
+full join named using (connection, journey_id)

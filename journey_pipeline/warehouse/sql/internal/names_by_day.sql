@@ -1,0 +1,27 @@
+-- When each name of a journey and a step was last used on a day, so that the latest names need no look at all events.
+-- Grain: one row per day, connection and combination of journey and step attributes that occurred.
+-- Key: all columns but last_at.
+--
+-- occurred_on: The UTC day.
+-- connection: The configured account.
+-- journey_id: The journey, or NULL.
+-- journey_name: The journey's name as the events carried it.
+-- journey_version: The journey's version as the events carried it.
+-- activity_id: The step, or NULL.
+-- activity_name: The step's name as the events carried it.
+-- activity_type: The vendor's type of the step.
+-- last_at: The latest event of the day that carried exactly these, UTC.
+select
+    occurred_on,
+    connection,
+    journey_id,
+    journey_name,
+    journey_version,
+    activity_id,
+    activity_name,
+    activity_type,
+    max(occurred_at) as last_at
+from core.journey_events
+where occurred_on between $first_day and $last_day
+    and (journey_id is not null or activity_id is not null)
+group by all

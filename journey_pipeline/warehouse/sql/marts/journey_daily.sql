@@ -1,0 +1,47 @@
+-- Events and people per day, journey, step, channel and action; dry runs and test sends are left out.
+-- Grain: one row per day, journey, step, channel and action of a connection. Contacts can't be added up over rows.
+-- Key: occurred_on, connection, journey_id, activity_id, channel, action.
+--
+-- occurred_on: The UTC day.
+-- connection: The configured account.
+-- journey_id: The journey, or NULL where an event belongs to none.
+-- journey_name: Its name, from core.journeys.
+-- journey_version: Its version number, from core.journeys.
+-- activity_id: The step, or NULL where an event belongs to none.
+-- activity_name: Its name, from core.activities.
+-- activity_type: Its type, from core.activities.
+-- channel: The channel, one of a fixed list.
+-- action: What happened, one of a fixed list.
+-- events: How many events.
+-- contacts: How many different people they happened to.
+with counted as (
+    select
+        occurred_on,
+        connection,
+        journey_id,
+        activity_id,
+        channel,
+        action,
+        count(*) as events,
+        count(distinct contact_id) as contacts
+    from core.journey_events
+    where occurred_on between $first_day and $last_day
+        and is_test is not true
+    group by all
+)
+select
+    counted.occurred_on,
+    counted.connection,
+    counted.journey_id,
+    journeys.journey_name,
+    journeys.version as journey_version,
+    counted.activity_id,
+    activities.activity_name,
+    activities.activity_type,
+    counted.channel,
+    counted.action,
+    counted.events,
+    counted.contacts
+from counted
+left join core.journeys using (connection, journey_id)
+left join core.activities using (connection, activity_id)

@@ -1,0 +1,50 @@
+-- What each partition of the lake holds, and what of it the warehouse has; landed = events + rejects + duplicates.
+-- Grain: one row per partition that has an events file.
+-- Key: connection, stream, partition_key.
+--
+-- vendor: The vendor's short name.
+-- connection: The configured account.
+-- stream: The kind of record.
+-- partition_key: The partition's name: an hour or a UTC day.
+-- window_start: The first instant of its window, UTC.
+-- window_end: The first instant after its window, UTC.
+-- estimate: What the vendor said that the window holds, with the newest attempt; NULL if it does not say.
+-- landed: Records in the files of the attempts that the events were made from.
+-- events: Events in the partition's events file.
+-- rejects: Records that could not be typed; see ops.rejects.
+-- duplicates: Records whose key another record of the partition has.
+-- withdrawn: Events that only an older attempt has: the vendor's newest answer lacks them, we keep them.
+-- conflicts: Keys that came with two different contents in one attempt.
+-- outside_window: Events whose time is not in the partition's window.
+-- unaccounted: Records that were counted while landing and are none of these; 0 unless something is wrong.
+-- loaded: Events in core.journey_events that came from this partition; the rest of its events came from others.
+-- attempts: How many answers of the vendor the events were made from.
+-- landing_bytes: Size of their files as they lie in the landing.
+-- landed_at: When the newest of them was complete, UTC.
+-- first_at: The least occurred_at of the events file, UTC.
+-- last_at: The greatest occurred_at of the events file, UTC.
+-- package_version: The version of journey_pipeline that made the events file.
+select
+    manifest ->> 'vendor' as vendor,
+    connection,
+    stream,
+    partition_key,
+    split_part(manifest ->> 'window', '/', 1)::timestamptz as window_start,
+    split_part(manifest ->> 'window', '/', 2)::timestamptz as window_end,
+    (manifest ->> 'estimate_rows')::bigint as estimate,
+    (manifest ->> 'landed')::bigint as landed,
+    events,
+    coalesce((manifest ->> '$.rejects.rows')::bigint, 0) as rejects,
+    (manifest ->> 'duplicates')::bigint as duplicates,
+    (manifest ->> 'withdrawn')::bigint as withdrawn,
+    (manifest ->> 'conflicts')::bigint as conflicts,
+    (manifest ->> 'outside_window')::bigint as outside_window,
+    (manifest ->> 'unaccounted')::bigint as unaccounted,
+    loaded,
+    json_array_length(manifest -> 'attempts')::bigint as attempts,
+    (manifest ->> 'landing_bytes')::bigint as landing_bytes,
+    (manifest ->> 'landed_at')::timestamptz as landed_at,
+    first_at,
+    last_at,
+    manifest ->> 'package_version' as package_version
+from internal.files

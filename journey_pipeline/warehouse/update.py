@@ -1,0 +1,177 @@
+"""One pass that makes an open warehouse equal to the lake: look, read, and change everything in one transaction.
+
+A file that is replaced while it is read spoils the pass, which is then made again without it. Not here: locks and
+files (`sync.py`, `rebuild.py`), each step's work (`inventory.py`, `intake.py`, `merge.py`, `refresh.py`).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from journey_pipeline.errors import WarehouseError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.warehouse.dimensions import ListedChange, load_dimensions, stage_dimensions
+from journey_pipeline.warehouse.intake import Extent, measure
+from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, FoundFile, Inventory, loaded_files, take_inventory
+from journey_pipeline.warehouse.losers import Losers, find_losers
+from journey_pipeline.warehouse.merge import Change, Merged, merge
+from journey_pipeline.warehouse.refresh import refresh, stale_tables
+from journey_pipeline.warehouse.rejects import load_rejects
+from journey_pipeline.warehouse.report import SyncReport
+from journey_pipeline.warehouse.schema import Table, made_tables
+
+_PASSES = 5
+
+
+class _Replaced(Exception):  # noqa: N818 - no error: it says, once more
+    """Files were replaced while they were read."""
+
+    def __init__(self, files: set[Path]) -> None:
+        super().__init__()
+        self.files = files
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a pass found and is going to do."""
+
+    inventory: Inventory
+    extents: dict[FoundFile, Extent]
+    losers: Losers
+    listed: list[ListedChange]
+    tables: tuple[Table, ...]
+    stale: set[Table]
+
+    @property
+    def outgoing(self) -> list[FileKey]:
+        return [found.key for found in self.inventory.replaced] + self.inventory.removed
+
+    @property
+    def is_empty(self) -> bool:
+        inventory = self.inventory
+        return not (self.outgoing or inventory.added or inventory.restated or self.listed or self.stale)
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Seconds by phase."""
+
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.phases[name] = self.phases.get(name, 0.0) + time.perf_counter() - begun
+
+
+def update(session: duckdb.DuckDBPyConnection, lake: Lake, batch_rows: int) -> SyncReport:
+    """Makes the warehouse equal to the lake as it is now.
+
+    Args:
+        session: On a warehouse of this version's layout, no transaction open.
+        lake: Where the files lie.
+        batch_rows: About how many new events to sort and insert at a time.
+
+    Raises:
+        WarehouseError: If the events folder is not there although files of it are loaded, or files keep being
+            replaced while they are read.
+        duckdb.Error: If anything else fails. In every case nothing has changed then.
+    """
+    moved: set[Path] = set()
+    clock = _Clock()
+    for _ in range(_PASSES):
+        plan = _plan(session, lake, moved, clock)
+        if plan.is_empty:
+            return _report(plan, Merged(), set(), clock)
+        session.execute("begin")
+        try:
+            return _carry_out(session, plan, batch_rows, clock)
+        except _Replaced as replaced:
+            session.execute("rollback")
+            moved |= replaced.files
+        except duckdb.Error:
+            session.execute("rollback")
+            if not (files := plan.inventory.replaced_since()):
+                raise
+            moved |= files
+    raise WarehouseError(
+        f"syncing the warehouse was tried {_PASSES} times, and each time files were replaced while they were read; "
+        "nothing has changed. Sync again when fewer partitions are being normalized."
+    )
+
+
+def _plan(session: duckdb.DuckDBPyConnection, lake: Lake, moved: set[Path], clock: _Clock) -> _Plan:
+    with clock.phase("inventory"):
+        inventory = take_inventory(lake, loaded_files(session))
+        for found in [*inventory.fresh, *inventory.restated]:
+            if moved & {found.path, found.rejects_path}:
+                problem = "it was replaced while it was read"
+                inventory.break_off(found, BrokenFile(lake.relative(found.path), problem, "sync again"))
+    with clock.phase("read"):
+        extents = {}
+        for found, extent in measure(session, [*inventory.fresh, *inventory.restated]).items():
+            if isinstance(extent, str):
+                inventory.break_off(found, BrokenFile(lake.relative(found.path), extent))
+            else:
+                extents[found] = extent
+        listed = stage_dimensions(session, lake, inventory.broken)
+        losers = find_losers(session, lake, inventory, moved)
+    tables = made_tables()
+    return _Plan(inventory, extents, losers, listed, tables, stale_tables(session, tables))
+
+
+def _carry_out(session: duckdb.DuckDBPyConnection, plan: _Plan, batch_rows: int, clock: _Clock) -> SyncReport:
+    inventory = plan.inventory
+    with clock.phase("merge"):
+        incoming = {found: plan.extents[found] for found in inventory.fresh}
+        merged = merge(session, Change(plan.outgoing, incoming, plan.losers.files), batch_rows)
+        plan.losers.mark_unreadable(session)
+        _restate(session, inventory.restated)
+        restated = [found.key for found in inventory.restated]
+        load_rejects(session, plan.outgoing + restated, inventory.fresh + inventory.restated)
+    with clock.phase("tables"):
+        load_dimensions(session, plan.listed)
+        days = refresh(session, plan.tables, plan.stale, merged.days)
+    with clock.phase("commit"):
+        if files := inventory.replaced_since():
+            raise _Replaced(files)
+        session.execute("update internal.state set revision = ?", [uuid.uuid4().hex])
+        session.execute("commit")
+    return _report(plan, merged, days, clock)
+
+
+def _restate(session: duckdb.DuckDBPyConnection, restated: list[FoundFile]) -> None:
+    for found in restated:
+        session.execute(
+            "update internal.files set manifest_sha256 = ?, manifest = ? "
+            "where connection = ? and stream = ? and partition_key = ?",
+            [
+                found.manifest_sha256,
+                found.manifest.model_dump_json(),
+                *(found.key.connection, found.key.stream, found.key.partition),
+            ],
+        )
+
+
+def _report(plan: _Plan, merged: Merged, days: set[date], clock: _Clock) -> SyncReport:
+    inventory = plan.inventory
+    return SyncReport(
+        added=len(inventory.added),
+        replaced=len(inventory.replaced),
+        removed=len(inventory.removed),
+        unchanged=inventory.unchanged + len(inventory.restated),
+        broken=tuple(inventory.broken),
+        rows_inserted=merged.rows_inserted,
+        rows_deleted=merged.rows_deleted,
+        days_touched=len(days),
+        phases=clock.phases,
+    )

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import multiprocessing
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.landing import begin_attempt, commit_attempt, mark_superseded, read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import Attempt
+from journey_pipeline_tests.lake.made_landing import KEY, NOON, PARTITION, WINDOW, MadeLanding, as_csv
+
+BODY = as_csv([["1", "2026-11-20T09:00:00Z", "C-1", "x"]])
+
+
+def commit_empty(home: Path, number: int) -> str:
+    lake = Lake(home)
+    now = NOON + timedelta(seconds=number)
+    folder = begin_attempt(lake, KEY, WINDOW, now)
+    attempt = Attempt(attempt=folder.name, started_at=now, landed_at=now, package_version="0")
+    commit_attempt(lake, KEY, WINDOW, attempt)
+    return folder.name
+
+
+def test_attempts_are_named_after_their_time_and_never_alike(tmp_path: Path) -> None:
+    names = [begin_attempt(Lake(tmp_path), KEY, WINDOW, NOON + timedelta(microseconds=n // 2)).name for n in range(6)]
+    assert len(set(names)) == 6
+    assert [name[:22] for name in names] == sorted(name[:22] for name in names)
+    assert re.fullmatch(r"20261120T120000000000Z-[0-9a-f]{8}", names[0])
+
+
+def test_a_partition_has_landed_only_when_its_manifest_is_there(tmp_path: Path) -> None:
+    folder = begin_attempt(Lake(tmp_path), KEY, WINDOW, NOON)
+    folder.part(0, "csv.gz").write_bytes(b"half")
+    assert read_landing(Lake(tmp_path), KEY, PARTITION) is None
+
+
+def test_a_new_answer_adds_to_a_partition_and_never_takes_away(made: MadeLanding) -> None:
+    attempts = [made.land(BODY), made.land(BODY), made.land(b"")]
+    assert made.manifest().attempts == tuple(attempts)
+    assert made.manifest().window == str(WINDOW)
+
+
+def test_an_attempt_that_is_committed_twice_is_there_once(made: MadeLanding) -> None:
+    attempt = made.land(BODY)
+    commit_attempt(made.lake, KEY, WINDOW, attempt)
+    assert made.manifest().attempts == (attempt,)
+
+
+@pytest.mark.parametrize("damage", ["missing", "short"])
+def test_an_attempt_whose_file_is_not_as_stated_does_not_count(made: MadeLanding, damage: str) -> None:
+    kept = made.land(BODY)
+    folder = begin_attempt(made.lake, KEY, WINDOW, NOON + timedelta(hours=1))
+    if damage == "short":
+        folder.part(0, "csv.gz").write_bytes(b"x")
+    broken = kept.model_copy(update={"attempt": folder.name})
+    with pytest.raises(LakeError, match="pull the partition again"):
+        commit_attempt(made.lake, KEY, WINDOW, broken)
+    assert made.manifest().attempts == (kept,)
+
+
+def test_threads_that_end_at_the_same_time_keep_one_anothers_attempts(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        names = set(pool.map(lambda number: commit_empty(tmp_path, number), range(24)))
+    landing = read_landing(Lake(tmp_path), KEY, PARTITION)
+    assert landing is not None
+    assert {attempt.attempt for attempt in landing.attempts} == names
+
+
+def test_processes_that_end_at_the_same_time_keep_one_anothers_attempts(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        names = set(pool.starmap(commit_empty, [(tmp_path, number) for number in range(20)], chunksize=1))
+    landing = read_landing(Lake(tmp_path), KEY, PARTITION)
+    assert landing is not None
+    assert {attempt.attempt for attempt in landing.attempts} == names
+
+
+def test_a_superseded_attempt_stays_in_the_manifest_with_its_files(made: MadeLanding) -> None:
+    older, newer = made.land(BODY), made.land(BODY)
+    mark_superseded(made.lake, KEY, PARTITION, {older.attempt})
+    assert [attempt.superseded for attempt in made.manifest().attempts] == [True, False]
+    assert made.manifest().active == (newer,)
+    assert made.landed(older).exists()
+
+
+def test_a_manifest_that_was_cut_off_says_what_heals_it(made: MadeLanding) -> None:
+    made.land(BODY)
+    path = made.lake.landing_manifest(KEY, PARTITION)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(LakeError, match="pulling the partition"):
+        read_landing(made.lake, KEY, PARTITION)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import io
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import csv as pa_csv
+
+from journey_pipeline.lake.records import TooLongError, split_records, without_line_end
+
+# Few kinds of bytes, so that quotes, separators and line ends meet in every way.
+ODD_BYTES = st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"\r\n", b"a", b"b c"]), max_size=40).map(b"".join)
+
+
+def chunked(content: bytes, size: int) -> list[bytes]:
+    return [content[at : at + size] for at in range(0, len(content), size)]
+
+
+@given(ODD_BYTES, st.integers(1, 9))
+def test_the_records_hold_every_byte_but_empty_lines_however_the_file_is_cut(content: bytes, size: int) -> None:
+    whole = list(split_records([content], b",", 1000))
+    assert list(split_records(chunked(content, size), b",", 1000)) == whole
+    kept = b"".join(record.raw for record in whole)
+    assert [byte for byte in kept if byte not in b"\r\n"] == [byte for byte in content if byte not in b"\r\n"]
+    assert all(content[record.end - len(record.raw) : record.end] == record.raw for record in whole)
+
+
+@given(ODD_BYTES)
+def test_records_end_where_the_fast_reader_ends_them(content: bytes) -> None:
+    records = list(split_records([content], b",", 1000))
+    if not records or not all(record.closed for record in records):
+        return
+    widths = []
+
+    def note(row: pa_csv.InvalidRow) -> str:
+        widths.append((row.number, row.actual_columns))
+        return "skip"
+
+    fields = max(record.fields for record in records)
+    names = [str(number) for number in range(fields)]
+    table = pa_csv.open_csv(
+        io.BytesIO(content),
+        read_options=pa_csv.ReadOptions(use_threads=False, column_names=names),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note),
+        convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+    ).read_all()
+    assert table.num_rows == sum(record.fields == fields for record in records)
+    assert widths == [(n, record.fields) for n, record in enumerate(records, start=1) if record.fields != fields]
+
+
+def test_a_quote_that_is_never_closed_is_said_of_the_last_record() -> None:
+    records = list(split_records([b'a,b\nc,"d\ne,f\n'], b",", 1000))
+    assert [(record.raw, record.closed) for record in records] == [(b"a,b\n", True), (b'c,"d\ne,f\n', False)]
+
+
+def test_a_quote_inside_a_bare_field_opens_nothing() -> None:
+    records = list(split_records([b'he said "hi,x\ny,z\n'], b",", 1000))
+    assert [(record.fields, record.closed) for record in records] == [(2, True), (2, True)]
+
+
+@pytest.mark.parametrize("content", [b"x" * 50, b'"' + b"x\n" * 50])
+def test_a_record_longer_than_allowed_is_refused(content: bytes) -> None:
+    with pytest.raises(TooLongError):
+        list(split_records(chunked(content, 10), b",", 20))
+
+
+def test_only_one_line_end_is_taken_off_a_record() -> None:
+    assert [without_line_end(raw) for raw in (b"a\r\n", b"a\n", b"a\r", b'"a\n"')] == [b"a", b"a", b"a", b'"a\n"']

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline_tests.warehouse.crashing import CrashServer
+from journey_pipeline_tests.warehouse.made_lake import MadeLake
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> MadeLake:
+    return MadeLake(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def crash_server() -> Iterator[CrashServer]:
+    with CrashServer() as server:
+        yield server

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from journey_pipeline.warehouse.connection import WarehouseSettings, published_file
+from journey_pipeline.warehouse.equality import compare_with_lake
+from journey_pipeline.warehouse.publish import publish
+from journey_pipeline.warehouse.rebuild import rebuild
+from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.warehouse.crashing import CrashServer
+from journey_pipeline_tests.warehouse.made_lake import (
+    MadeLake,
+    assert_is_as_in_the_model,
+    dump,
+    events,
+    rows_of,
+)
+
+SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=10)
+FIVE, SIX = "2026-11-01T05", "2026-11-01T06"
+COUNT = "select count(*) from core.journey_events"
+
+
+def put_generation(made: MadeLake, number: int) -> None:
+    """Changes two overlapping partitions, so that a sync adds, replaces and removes rows."""
+    made.put(FIVE, events(range(number, number + 6), attempt=f"a{number}"), rejects=number % 3)
+    made.put(SIX, events(range(number + 3, number + 9), attempt=f"b{number}"))
+    made.put_dimension("journeys", [{"journey_id": "J-1", "journey_name": f"Name {number}"}])
+
+
+def assert_is_old_or_new(made: MadeLake, old: dict[str, list[tuple[object, ...]]]) -> None:
+    if dump(made.lake) != old:
+        assert_is_as_in_the_model(made)
+        assert compare_with_lake(made.lake, SMALL).problems == []
+
+
+@pytest.mark.parametrize("do", ["sync", "rebuild", "publish"])
+def test_a_writer_killed_at_any_step_leaves_the_old_state_or_the_new_one(
+    made: MadeLake, crash_server: CrashServer, do: str
+) -> None:
+    put_generation(made, 0)
+    sync(made.lake, SMALL)
+    publish(made.lake, SMALL)
+    generation, crash_at, was_killed = 0, 1, True
+    while was_killed:
+        generation += 1
+        put_generation(made, generation)
+        old = dump(made.lake)
+        if do == "publish":
+            sync(made.lake, SMALL)
+        was_killed = crash_server.run(made.lake, do, crash_at)
+        assert_is_old_or_new(made, old)
+        assert rows_of(published_file(made.lake), COUNT) == [(9,)]
+        sync(made.lake, SMALL)
+        publish(made.lake, SMALL)
+        assert_is_as_in_the_model(made)
+        crash_at += 1 + crash_at // 2
+    assert generation > 5
+    synced = dump(made.lake)
+    rebuild(made.lake, SMALL)
+    assert dump(made.lake) == synced
+    assert list(made.lake.home.glob("*.tmp")) + list(made.lake.home.glob(".*.tmp")) == []
+
+
+def test_a_writer_killed_in_the_middle_of_anything_leaves_the_old_state_or_the_new_one(
+    made: MadeLake, crash_server: CrashServer
+) -> None:
+    put_generation(made, 0)
+    sync(made.lake, SMALL)
+    publish(made.lake, SMALL)
+    killed = 0
+    for generation in range(1, 31):
+        put_generation(made, generation)
+        old = dump(made.lake)
+        do = ("sync", "rebuild", "publish")[generation % 3]
+        killed += crash_server.run(made.lake, do, kill_after_s=0.004 * generation)
+        assert_is_old_or_new(made, old)
+        assert rows_of(published_file(made.lake), COUNT) == [(9,)]
+    assert killed
+    sync(made.lake, SMALL)
+    assert publish(made.lake, SMALL).published
+    assert_is_as_in_the_model(made)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from journey_pipeline.errors import WarehouseError
+from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
+from journey_pipeline.warehouse.equality import compare_with_lake
+from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, events
+
+SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
+FIVE, SIX = "2026-11-01T05", "2026-11-01T06"
+
+
+@pytest.fixture
+def synced(made: MadeLake) -> MadeLake:
+    made.put(FIVE, events([1, 2], attempt="a1"))
+    made.put(SIX, events([2, 3], attempt="a2"))
+    sync(made.lake, SMALL)
+    return made
+
+
+def test_a_synced_warehouse_equals_the_lake(synced: MadeLake) -> None:
+    report = compare_with_lake(synced.lake, SMALL)
+    assert (report.is_equal, report.partitions, report.events) == (True, 2, 3)
+
+
+def test_a_lake_that_changed_is_noticed(synced: MadeLake) -> None:
+    synced.put(FIVE, events([1]))
+    synced.put("2026-11-01T07", events([7]))
+    synced.remove(SIX)
+    report = compare_with_lake(synced.lake, SMALL)
+    assert report.not_loaded == (f"sfmc/journey_history/{FIVE}", "sfmc/journey_history/2026-11-01T07")
+    assert report.extra == (f"sfmc/journey_history/{SIX}",)
+    assert not report.is_equal
+
+
+def test_a_broken_file_is_noticed(synced: MadeLake) -> None:
+    synced.lake.events_manifest(SFMC, FIVE).write_text("{")
+    assert [broken.path for broken in compare_with_lake(synced.lake, SMALL).broken] == [
+        f"events/sfmc/journey_history/{FIVE}.json"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "noticed"),
+    [
+        ("delete from core.journey_events where contact_id = 'C-1' and landing_row = 1", "miscounted"),
+        ("insert into core.journey_events from core.journey_events limit 1", "repeated_keys"),
+        ("update core.journey_events set partition_key = '2026-12-01T00'", "extra"),
+        (
+            "update core.journey_events set event_key = uuid() where landing_row = 1 and partition_key like '%06'",
+            "missing_keys",
+        ),
+    ],
+)
+def test_a_damaged_warehouse_is_noticed(synced: MadeLake, damage: str, noticed: str) -> None:
+    with duckdb.connect(warehouse_file(synced.lake)) as session:
+        session.execute(damage)
+    report = compare_with_lake(synced.lake, SMALL)
+    assert getattr(report, noticed)
+    assert report.problems
+
+
+def test_comparing_before_the_first_sync_says_what_to_do(made: MadeLake) -> None:
+    with pytest.raises(WarehouseError, match="journey-pipeline sync"):
+        compare_with_lake(made.lake, SMALL)
