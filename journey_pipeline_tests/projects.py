@@ -30,6 +30,7 @@ attributes:
   start: "2026-01-01-00:00"
 """
 WAREHOUSE = "type: journey_pipeline.components.JourneyWarehouse\n"
+ALERTS = "type: journey_pipeline.components.JourneyAlerts\n"
 
 
 def make_project(folder: Path, *connections: str) -> Path:
@@ -40,6 +41,7 @@ def make_project(folder: Path, *connections: str) -> Path:
         "shop/definitions.py": DEFINITIONS,
         "shop/defs/__init__.py": "",
         "shop/defs/warehouse/defs.yaml": WAREHOUSE,
+        "shop/defs/alerts/defs.yaml": ALERTS,
         **{f"shop/defs/{name}/defs.yaml": SFMC.format(connection=name) for name in connections},
     }
     for name, content in files.items():

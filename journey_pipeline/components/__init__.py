@@ -3,7 +3,8 @@
 Only here and in `definitions.py` is dagster imported.
 """
 
+from journey_pipeline.components.alerts import JourneyAlerts
 from journey_pipeline.components.sfmc import SfmcJourneyHistory
 from journey_pipeline.components.warehouse import JourneyWarehouse
 
-__all__ = ["JourneyWarehouse", "SfmcJourneyHistory"]
+__all__ = ["JourneyAlerts", "JourneyWarehouse", "SfmcJourneyHistory"]

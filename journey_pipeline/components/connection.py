@@ -11,6 +11,8 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field, field_validator
 
+from journey_pipeline.components.completeness import completeness_definitions
+from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.normalize import NormalizeLimits
 from journey_pipeline.loading.claims import Tolerance
@@ -48,6 +50,13 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         default_factory=ToleranceSettings, description="When a difference to the vendor's estimate is normal."
     )
     normalize_memory: str = Field("200MB", description="What one normalizer may use of memory inside DuckDB.")
+    requests_per_second: float = Field(1.0, gt=0, description="How fast the vendor is asked; most publish no figure.")
+    gap_partitions: int = Field(
+        48, ge=1, le=1000, description="How many missing partitions the gap filler asks for at a time."
+    )
+    missing_after_hours: float = Field(
+        4, ge=0, description="So long after its end a partition that has not landed counts as missing."
+    )
     schedules: Literal["running", "stopped"] = Field(
         "running", description="Whether its schedules run without being switched on in the UI."
     )
@@ -100,6 +109,29 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             new_column=given.new_column,
         )
         return LoadSettings(tolerance=tolerance, limits=NormalizeLimits(memory=self.normalize_memory))
+
+    def stream_definitions(self, assets: StreamAssets, *, newest: str, gaps: str, completeness: str) -> dg.Definitions:
+        """A stream's assets and what keeps it complete.
+
+        Args:
+            assets: The stream.
+            newest: When to look for the newest partition, as cron, UTC.
+            gaps: When to look for missing ones.
+            completeness: When to count what is missing.
+        """
+        status = self.schedule_status
+        standing = completeness_definitions(
+            assets,
+            cron=completeness,
+            grace=timedelta(hours=self.missing_after_hours),
+            requests_per_s=self.requests_per_second,
+            status=status,
+        )
+        schedules = [
+            newest_partition_schedule(assets, cron=newest, status=status),
+            gap_schedule(assets, cron=gaps, most_partitions=self.gap_partitions, status=status),
+        ]
+        return dg.Definitions.merge(standing, dg.Definitions(assets=[assets.definition()], schedules=schedules))
 
     @property
     def schedule_status(self) -> dg.DefaultScheduleStatus:

@@ -19,7 +19,12 @@ from journey_pipeline.model import Window
 
 PROCESS_TAG = "journey_pipeline/process"
 MOST_PARTITIONS = 1000  # Dagster plans an event for each before a run starts
-UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Runner:
         config = LoadConfig(only_missing=only_missing, tries_later=0)
         return self._run(
             [assets.raw, assets.events] if pull else [assets.events],
+            checks=assets.checks,
             config={assets.op_name: {"config": config.model_dump()}},
             tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
         )
@@ -87,8 +93,10 @@ class Runner:
         for run in self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
             if _is_dead(run.tags.get(PROCESS_TAG)):
                 message = "The command that ran this was killed. What had landed is kept; run it again for the rest."
-                self.instance.report_run_failed(run, message)
+                # In this order: a run that is marked failed is not looked at again, and slots that it still held
+                # would keep every later run waiting.
                 self.instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+                self.instance.report_run_failed(run, message)
                 abandoned.append(run.run_id)
         return abandoned
 
@@ -96,14 +104,17 @@ class Runner:
         self,
         assets: Sequence[dg.AssetKey],
         *,
+        checks: Sequence[dg.AssetCheckKey] | None = None,
         config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> RunOutcome:
         self.fail_abandoned()
-        job = self.deployment.definitions.resolve_implicit_global_asset_job_def()
+        everything = self.deployment.definitions.resolve_implicit_global_asset_job_def()
+        job = everything.get_subset(
+            asset_selection=set(assets), asset_check_selection=None if checks is None else set(checks)
+        )
         result = job.execute_in_process(
             instance=self.instance,
-            asset_selection=list(assets),
             run_config={"ops": dict(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={PROCESS_TAG: _this_process(), **(tags or {})},
             raise_on_error=False,

@@ -1,44 +1,121 @@
-"""When a stream loads by itself: each hour or day once its window has ended and the vendor has caught up.
+"""When a stream loads by itself: the newest partition once the vendor's history has passed it, and whatever is missing.
 
-Not here: what a load does (`stream_assets.py`).
+Not here: what a load does (`stream_assets.py`), which partitions are missing (`loading/gaps.py`).
 """
 
-from datetime import UTC, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.components.busy import busy_windows
 from journey_pipeline.components.partitions import key_of, last_whole
+from journey_pipeline.components.previews import accepted_previews
 from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.gaps import find_gaps
+from journey_pipeline.loading.partition import made_events
+from journey_pipeline.loading.plan import contiguous
+from journey_pipeline.model import Window
+from journey_pipeline.settings import home
+from journey_pipeline.vendors.source import Freshness
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
 
 
 def newest_partition_schedule(
-    assets: StreamAssets, *, cron: str, lag: timedelta, status: dg.DefaultScheduleStatus
+    assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus
 ) -> dg.ScheduleDefinition:
-    """Loads the newest partition whose window ended at least a lag ago.
+    """Loads the newest partition as soon as the vendor's history has passed it.
 
     Args:
         assets: The stream.
-        cron: When it ticks, UTC.
-        lag: How far the vendor's history trails reality.
+        cron: When it looks, UTC.
         status: Whether it runs without being switched on.
     """
-    partitions = assets.partitions
+    unit = assets.stream.granularity.value
 
     @dg.schedule(
         name=f"{assets.op_name}_newest",
-        target=dg.AssetSelection.assets(assets.raw, assets.events),
+        target=assets.selection,
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=status,
-        description=f"Loads the newest {assets.stream.granularity.value} of {assets.stream.key} once it has ended and "
-        f"{lag} have passed, unless it has landed already.",
+        description=f"Loads the newest {unit} of {assets.stream.key} as soon as the vendor's history has passed it.",
     )
     def newest(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        window = last_whole(assets.stream, context.scheduled_execution_time.astimezone(UTC) - lag)
+        now = context.scheduled_execution_time.astimezone(UTC)
+        window = last_whole(assets.stream, now)
         if window.start < assets.stream.start:
             return dg.SkipReason(f"the first partition starts at {assets.stream.start:%Y-%m-%d %H:%M} UTC")
-        key = key_of(partitions, window)
-        config = {"ops": {assets.op_name: {"config": {"only_missing": True}}}}
-        return dg.RunRequest(run_key=key, partition_key=key, run_config=config)
+        if made_events(Lake(home()), assets.stream, window.partition):
+            return dg.SkipReason(f"{window.partition} has landed already")
+        fresh = freshness(assets, now)
+        if fresh.until < window.end:
+            return dg.SkipReason(f"{window.partition} is not complete yet: {fresh.says}")
+        return request(assets, [window], run_key=window.partition)
 
     return newest
+
+
+def gap_schedule(
+    assets: StreamAssets, *, cron: str, most_partitions: int, status: dg.DefaultScheduleStatus
+) -> dg.ScheduleDefinition:
+    """Asks for what is missing and still retrievable, oldest first.
+
+    Args:
+        assets: The stream.
+        cron: When it looks, UTC.
+        most_partitions: How many partitions it asks for at a time.
+        status: Whether it runs without being switched on.
+    """
+
+    @dg.schedule(
+        name=f"{assets.op_name}_gaps",
+        target=assets.selection,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Asks for the partitions of {assets.stream.key} that are missing and that the vendor still keeps, "
+        f"oldest first, at most {most_partitions} at a time, without those that are queued or running.",
+    )
+    def fill_gaps(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        gaps = find_gaps(Lake(home()), assets.stream, now)
+        if not gaps.count:
+            return dg.SkipReason("nothing is missing that the vendor still keeps")
+        fresh = freshness(assets, now)
+        with accepted_previews():
+            busy = busy_windows(context.instance, assets, context.repository_def.asset_graph)
+        late = {window for window in gaps.missing if window.end > fresh.until}
+        windows = gaps.next(busy | late, most_partitions)
+        if not windows:
+            return dg.SkipReason(
+                f"{gaps.count} partitions are not complete: {len(busy)} are queued or running, "
+                f"{len(late - busy)} too new ({fresh.says})"
+            )
+        return [
+            request(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
+        ]
+
+    return fill_gaps
+
+
+def request(assets: StreamAssets, windows: Sequence[Window], *, run_key: str) -> dg.RunRequest:
+    """A run for a contiguous range of partitions that leaves alone what has landed meanwhile."""
+    first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
+    config: dict[str, Any] = {"ops": {assets.op_name: {"config": {"only_missing": True}}}}
+    if len(windows) == 1:
+        return dg.RunRequest(run_key=run_key, partition_key=first, run_config=config)
+    return dg.RunRequest(run_key=run_key, run_config=config, tags={RANGE_START: first, RANGE_END: last})
+
+
+def freshness(assets: StreamAssets, now: datetime) -> Freshness:
+    """Asks the vendor up to where its history is complete."""
+    source = assets.open_source()
+    try:
+        return source.freshness(now)
+    finally:
+        source.close()

@@ -5,7 +5,6 @@ Not here: the vendor's routes and rules (`vendors/sfmc/`), how assets are built 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Literal
 
 import dagster as dg
@@ -13,7 +12,6 @@ from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent
 from journey_pipeline.components.dimension_assets import DimensionAssets
-from journey_pipeline.components.schedules import newest_partition_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.model import StreamKey
 from journey_pipeline.transport.limits import Limits
@@ -65,11 +63,7 @@ class SfmcJourneyHistory(ConnectionComponent):
         description="all: every column, since what is not asked for is lost after 30 days. lean: Id and the vendor's "
         "eight defaults.",
     )
-    requests_per_second: float = Field(1.0, gt=0, description="The vendor publishes no figure.")
     downloads_at_a_time: int = Field(2, ge=1, le=8, description="The vendor publishes no figure.")
-    lag_minutes: int = Field(
-        25, ge=0, description="How long after its end an hour is loaded by the schedule: the vendor's history trails."
-    )
     most_rows_per_request: int = Field(
         MOST_ROWS, gt=0, description="A window with a larger estimate is asked for in halves."
     )
@@ -116,15 +110,11 @@ class SfmcJourneyHistory(ConnectionComponent):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
         """The assets, checks and schedules of the connection."""
-        assets = self.streams[0]
-        schedule = newest_partition_schedule(
-            assets,
-            cron=f"{self.lag_minutes % 60} * * * *",
-            lag=timedelta(minutes=self.lag_minutes),
-            status=self.schedule_status,
+        (assets,) = self.streams
+        return dg.Definitions.merge(
+            self.stream_definitions(assets, newest="*/10 * * * *", gaps="40 * * * *", completeness="50 * * * *"),
+            self.dimensions.definitions(),
         )
-        history = dg.Definitions(assets=[assets.definition()], schedules=[schedule])
-        return dg.Definitions.merge(history, self.dimensions.definitions())
 
     def check(self) -> Mapping[str, str]:
         """Asks freshness and the first page of the journey list."""

@@ -19,6 +19,7 @@ from journey_pipeline.components.recording import Recorder
 from journey_pipeline.errors import PermanentVendorError, TransientVendorError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.claims import CLAIMS
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Stream, WindowedSource
@@ -80,6 +81,17 @@ class StreamAssets:
     def partitions(self) -> dg.TimeWindowPartitionsDefinition:
         """Their partitions."""
         return partitions_definition(self.stream)
+
+    @property
+    def checks(self) -> list[dg.AssetCheckKey]:
+        """Keys of the checks that a load evaluates for each partition."""
+        return [dg.AssetCheckKey(self.events, name) for name in CLAIMS]
+
+    @property
+    def selection(self) -> dg.AssetSelection:
+        """What a load selects: both assets and their checks per partition, not the standing check on the whole."""
+        assets = dg.AssetSelection.assets(self.raw, self.events).without_checks()
+        return assets | dg.AssetSelection.checks(*self.checks)
 
     def definition(self) -> dg.AssetsDefinition:
         """The step, with both assets and their checks."""
