@@ -6,6 +6,8 @@ session ever asks the network for an extension.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.errors import WarehouseError
+from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.layout import Lake
 
 
@@ -59,7 +62,7 @@ def writing(file: Path, settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPy
     """
     spill = file.with_name(file.name + ".tmp")
     shutil.rmtree(spill, ignore_errors=True)  # what a killed writer spilled
-    with naming_failures(f"writing {file.name}", "run `journey-pipeline rebuild` if it happens again"):
+    with naming_failures(f"writing {file.name}", "run `journey-pipeline rebuild` if it happens again", file.parent):
         session = duckdb.connect(file, config=_config(settings.memory, settings.threads, spill))
         try:
             session.execute("set timezone = 'UTC'")
@@ -87,12 +90,30 @@ def reading(lake: Lake, file: Path, memory: str, threads: int) -> Iterator[duckd
 
 
 @contextmanager
-def naming_failures(attempt: str, heal: str) -> Iterator[None]:
-    """Turns DuckDB's errors into a WarehouseError that holds no value of any row."""
+def naming_failures(attempt: str, heal: str, folder: Path | None = None) -> Iterator[None]:
+    """Turns DuckDB's errors into a WarehouseError that holds no value of any row.
+
+    Args:
+        attempt: What is being done.
+        heal: What to do about it.
+        folder: Where it writes, if it does; a full disk is then named as such.
+    """
     try:
         yield
     except duckdb.Error as error:
+        if folder and _met_full_disk(error):
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise WarehouseError(f"{attempt} failed: {refusal(full, folder)}") from error
         raise WarehouseError(f"{attempt} failed: {describe(error)}; {heal}.") from error
+
+
+def _met_full_disk(error: BaseException | None) -> bool:
+    """Whether a full disk began it: DuckDB's last error may only say that it could not roll back after that."""
+    while error:
+        if os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def describe(error: duckdb.Error) -> str:

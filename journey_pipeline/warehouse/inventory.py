@@ -58,12 +58,22 @@ class LoadedFile:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FoundFile:
-    """A partition of the lake whose manifest can be read. Equal only to itself, so that it can be a key."""
+    """A partition of the lake whose manifest can be read. Equal only to itself, so that it can be a key.
+
+    Attributes:
+        key: Which partition.
+        path: Its events file.
+        rejects_path: Its rejects file, if the manifest names one.
+        manifest: What its manifest says.
+        manifest_text: The same as it lies in the lake, so that what is stored depends on no version of the package.
+        manifest_sha256: Of that text.
+    """
 
     key: FileKey
     path: Path
     rejects_path: Path
     manifest: EventsManifest
+    manifest_text: str
     manifest_sha256: str
 
 
@@ -151,17 +161,23 @@ def take_inventory(lake: Lake, loaded: dict[FileKey, LoadedFile]) -> Inventory:
 
 
 def _compare(lake: Lake, path: Path, key: FileKey, loaded: LoadedFile | None, inventory: Inventory) -> None:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    text = path.read_bytes()
+    digest = hashlib.sha256(text).hexdigest()
     if loaded and loaded.manifest_sha256 == digest and loaded.events_sha256:
         inventory.unchanged += 1
         return
     manifest = EventsManifest.read(path)
-    if manifest is None:
-        raise LakeError("the manifest went away while it was read")
+    if manifest is None or path.read_bytes() != text:
+        raise LakeError("the manifest was replaced while it was read; the next sync takes it")
     if FileKey(manifest.connection, manifest.stream, manifest.partition) != key:
         raise LakeError("the manifest is of another partition than its place says")
     found = FoundFile(
-        key, path.with_suffix(".parquet"), lake.rejects_file(manifest.key, manifest.partition), manifest, digest
+        key,
+        path.with_suffix(".parquet"),
+        lake.rejects_file(manifest.key, manifest.partition),
+        manifest,
+        text.decode(),
+        digest,
     )
     for file, stated in ((found.path, manifest.events), (found.rejects_path, manifest.rejects)):
         if stated is None:

@@ -13,11 +13,12 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 
 from journey_pipeline.errors import WarehouseError
+from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.layout import Lake
 
 _POLL_S = 0.05
@@ -32,16 +33,24 @@ def writer_lock(lake: Lake, wait_s: float) -> Iterator[None]:
         wait_s: How long to wait for another holder.
 
     Raises:
-        WarehouseError: If another process or thread still holds it then; says which.
+        WarehouseError: If another process or thread still holds it then; says which. Or if the home can't be written.
     """
-    lake.home.mkdir(parents=True, exist_ok=True)
     path = lake.home / "warehouse.lock"
-    with path.open("a+", encoding="utf-8") as file:
+    with _open(path) as file:
         _wait(file, path, wait_s)
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "command": _command()}))
-        file.flush()
+        with suppress(OSError):  # on a full disk nobody learns who holds it; the lock itself needs no room
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "command": _command()}))
+            file.flush()
         yield
+
+
+def _open(path: Path) -> TextIOWrapper:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise WarehouseError(f"locking the warehouse failed: {refusal(error, path.parent)}") from error
 
 
 def _wait(file: TextIOWrapper, path: Path, wait_s: float) -> None:

@@ -190,7 +190,7 @@ def _note_files(session: duckdb.DuckDBPyConnection, change: Change, *, contested
         (
             *(found.key.connection, found.key.stream, found.key.partition),
             found.manifest_sha256,
-            found.manifest.model_dump_json(),
+            found.manifest_text,
             found.manifest.events.sha256,
             found.manifest.events.rows,
             found.manifest.events.rows - lost.get(str(found.path), 0),

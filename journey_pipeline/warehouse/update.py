@@ -156,7 +156,7 @@ def _restate(session: duckdb.DuckDBPyConnection, restated: list[FoundFile]) -> N
             "where connection = ? and stream = ? and partition_key = ?",
             [
                 found.manifest_sha256,
-                found.manifest.model_dump_json(),
+                found.manifest_text,
                 *(found.key.connection, found.key.stream, found.key.partition),
             ],
         )

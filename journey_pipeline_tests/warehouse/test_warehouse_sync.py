@@ -177,6 +177,16 @@ def test_a_partition_says_all_that_its_manifest_says(made: MadeLake) -> None:
     ]
 
 
+def test_a_manifest_of_an_older_version_counts_nothing_where_it_has_no_count(made: MadeLake) -> None:
+    made.put(FIVE, events([1, 2]))
+    manifest = made.lake.events_manifest(SFMC, FIVE)
+    said = json.loads(manifest.read_text())
+    optional = ("duplicates", "withdrawn", "conflicts", "outside_window", "unaccounted", "landing_bytes", "rejects")
+    manifest.write_text(json.dumps({name: value for name, value in said.items() if name not in optional}))
+    sync(made.lake, SMALL)
+    assert rows_of(warehouse_file(made.lake), f"select {', '.join(optional)} from ops.partitions") == [(0,) * 7]
+
+
 @pytest.mark.parametrize("damage", ["cut off", "other bytes", "missing", "rejects cut off"])
 def test_a_damaged_file_is_named_and_keeps_what_was_loaded_of_it_while_all_else_is_synced(
     made: MadeLake, damage: str
