@@ -16,6 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from journey_pipeline.cli.main import COMMANDS
+from journey_pipeline.components.completeness import CHECK
+from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.warehouse import EQUALS_LAKE
+from journey_pipeline.loading.claims import CLAIMS
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
@@ -148,3 +153,29 @@ def test_a_connection_is_scaffolded_in_another_project(tmp_path: Path) -> None:
 def test_the_package_is_called_what_the_readme_installs() -> None:
     (line,) = lines_with("pip install")
     assert f'name = "{line.split()[-1]}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_commands_of_the_operations_page(clone: Path, sandbox: Sandbox) -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    lines = re.findall(
+        r"^(journey-pipeline .*)$", "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)), re.MULTILINE
+    )
+    assert len(lines) > 5
+    loading = [line for line in lines if " query " not in line]
+    asking = [line for line in lines if " query " in line]
+    home = {"JOURNEY_PIPELINE_HOME": str(clone / "operations"), "SFMC_REQUESTS_PER_SECOND": "500"}
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = run("\n".join([*loading, *asking]), clone, **home, **path, **sandbox.environment())
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_schedule_and_check_has_its_line_on_the_operations_page() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    definitions = load_deployment(ROOT).definitions
+    names = [each.name for each in (*(definitions.schedules or ()), *(definitions.sensors or ()))]
+    names += [*CLAIMS, CHECK, EQUALS_LAKE]
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
+def test_every_command_has_its_line_in_the_readme() -> None:
+    assert [name for name in COMMANDS if f"`{name}" not in README] == []

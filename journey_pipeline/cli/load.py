@@ -18,6 +18,7 @@ from journey_pipeline.cli.progress import ProgressBar
 from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.runs import MOST_PARTITIONS, Runner
 from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import made_events
@@ -88,10 +89,10 @@ def load(
 def bring_level(runner: Runner, connection: str | None = None) -> bool:
     """Pulls a connection's dimensions, if one is named, then syncs and publishes; whether all went well."""
     outcomes = [runner.pull_dimensions(connection) if connection else None, runner.sync_warehouse()]
-    failed = [outcome for outcome in outcomes if outcome and not outcome.succeeded]
-    for outcome in failed:
-        notes.print(outcome.says, markup=False, highlight=False)
-    return not failed
+    said = [says for outcome in outcomes if outcome for says in (*outcome.problems, outcome.says) if says]
+    for says in said:
+        notes.print(says, markup=False, highlight=False, soft_wrap=True)
+    return not said and all(outcome.succeeded for outcome in outcomes if outcome)
 
 
 def partition_table(lake: Lake, assets: StreamAssets, windows: Sequence[Window]) -> Table:
@@ -106,8 +107,11 @@ def partition_table(lake: Lake, assets: StreamAssets, windows: Sequence[Window])
 
 
 def _figures(lake: Lake, assets: StreamAssets, window: Window) -> list[str]:
-    landing = read_landing(lake, assets.stream.key, window.partition)
-    events = made_events(lake, assets.stream, window.partition)
+    try:
+        landing = read_landing(lake, assets.stream.key, window.partition)
+        events = made_events(lake, assets.stream, window.partition)
+    except LakeError:
+        return ["", "damaged", "", "", "", ""]
     if landing is None or not landing.attempts or events is None:
         return ["", "missing", "", "", "", ""]
     newest = landing.attempts[-1]

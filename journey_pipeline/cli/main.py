@@ -21,6 +21,7 @@ COMMANDS = {
     "sandbox": ("journey_pipeline.cli.sandbox", "Serve the simulated vendors until stopped."),
     "doctor": ("journey_pipeline.cli.doctor", "Check configuration, credentials and reachability."),
     "backfill": ("journey_pipeline.cli.backfill", "Load what is missing of a span of time, up to the warehouse."),
+    "reconcile": ("journey_pipeline.cli.reconcile", "Ask the vendor again about what has landed; pull what drifted."),
     "normalize": ("journey_pipeline.cli.normalize", "Make events again from the landing, without the vendor."),
     "sync": ("journey_pipeline.cli.warehouse", "Bring the warehouse level with the lake, and publish it."),
     "rebuild": ("journey_pipeline.cli.warehouse", "Make the warehouse from nothing, and publish it."),

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from journey_pipeline.cli.output import plain_table, results
+from journey_pipeline.cli.output import notes, plain_table, results
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey, survey, whole_span
@@ -33,16 +33,19 @@ Examples:
 def status(*, as_json: bool) -> None:
     """Show what is complete, missing, and about to be lost.
 
-    Missing are the partitions that the vendor still keeps and that have not landed. Ends with 1 if there are any, so
-    that a monitor can use it.
+    Missing are the partitions that the vendor still keeps and that have not landed. Ends with 1 if there are any, or if
+    a file is damaged, so that a monitor can use it.
     """
     lake = Lake(home())
     rows = [_row(lake, assets.stream) for assets in load_deployment().streams()]
+    for row in rows:
+        for damage in row["damaged"]:
+            notes.print(f"{row['stream']} damaged: {damage}", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
         results.print(_table(rows))
-    sys.exit(1 if any(row["missing"] for row in rows) else 0)
+    sys.exit(1 if any(row["missing"] or row["damaged"] for row in rows) else 0)
 
 
 def _row(lake: Lake, stream: Stream) -> dict[str, Any]:
@@ -59,6 +62,7 @@ def _row(lake: Lake, stream: Stream) -> dict[str, Any]:
         "last": iso(complete[-1].end) if complete else None,
         "complete": len(complete),
         "not_normalized": len(landed),
+        "damaged": list(found.damage.values()),
         "missing": len(missing),
         "expired": _expired_after_first(found),
         "oldest_missing": missing[0].partition if missing else None,

@@ -12,11 +12,13 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from journey_pipeline.components.completeness import completeness_definitions
+from journey_pipeline.components.reconciliation import reconciliation_definitions
 from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.normalize import NormalizeLimits
 from journey_pipeline.loading.claims import Tolerance
 from journey_pipeline.loading.partition import LoadSettings
+from journey_pipeline.loading.reconcile import SweepSettings
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
 
@@ -56,6 +58,9 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     )
     missing_after_hours: float = Field(
         4, ge=0, description="So long after its end a partition that has not landed counts as missing."
+    )
+    reconcile_sample: int = Field(
+        3, ge=0, description="How many partitions whose counts agree the daily sweep downloads again to compare."
     )
     schedules: Literal["running", "stopped"] = Field(
         "running", description="Whether its schedules run without being switched on in the UI."
@@ -110,7 +115,9 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         )
         return LoadSettings(tolerance=tolerance, limits=NormalizeLimits(memory=self.normalize_memory))
 
-    def stream_definitions(self, assets: StreamAssets, *, newest: str, gaps: str, completeness: str) -> dg.Definitions:
+    def stream_definitions(
+        self, assets: StreamAssets, *, newest: str, gaps: str, completeness: str, reconciliation: str
+    ) -> dg.Definitions:
         """A stream's assets and what keeps it complete.
 
         Args:
@@ -118,6 +125,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             newest: When to look for the newest partition, as cron, UTC.
             gaps: When to look for missing ones.
             completeness: When to count what is missing.
+            reconciliation: When to sweep over what has landed.
         """
         status = self.schedule_status
         standing = completeness_definitions(
@@ -127,17 +135,32 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             requests_per_s=self.requests_per_second,
             status=status,
         )
+        sweeps = reconciliation_definitions(
+            assets,
+            cron=reconciliation,
+            settings=SweepSettings(
+                settled_after=timedelta(hours=self.tolerance.settled_after_hours), sample=self.reconcile_sample
+            ),
+            schedule_status=status,
+            sensor_status=self.sensor_status,
+        )
         schedules = [
             newest_partition_schedule(assets, cron=newest, status=status),
             gap_schedule(assets, cron=gaps, most_partitions=self.gap_partitions, status=status),
         ]
-        return dg.Definitions.merge(standing, dg.Definitions(assets=[assets.definition()], schedules=schedules))
+        return dg.Definitions.merge(standing, sweeps, dg.Definitions(assets=[assets.definition()], schedules=schedules))
 
     @property
     def schedule_status(self) -> dg.DefaultScheduleStatus:
         """The setting `schedules` as Dagster takes it."""
         running = self.schedules == "running"
         return dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+
+    @property
+    def sensor_status(self) -> dg.DefaultSensorStatus:
+        """The setting `schedules` as Dagster's sensors take it."""
+        running = self.schedules == "running"
+        return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
 
 
 def connections_in(tree: dg.ComponentTree) -> list[ConnectionComponent]:

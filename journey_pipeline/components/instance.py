@@ -12,7 +12,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.atomic import write_bytes
+from journey_pipeline.lake.disk import refusal
 from journey_pipeline.settings import home
 
 HOME_VARIABLE = "DAGSTER_HOME"
@@ -22,13 +24,19 @@ def use_dagster_home() -> Path:
     """Sets `DAGSTER_HOME` for this process and its children where it is not set, and gives it.
 
     A folder without a `dagster.yaml` gets the one that comes with the package.
+
+    Raises:
+        ConfigError: If the folder can't be made or written.
     """
     given = os.environ.get(HOME_VARIABLE)
     folder = Path(given) if given else home() / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
-    configuration = folder / "dagster.yaml"
-    if not given and not configuration.exists():
-        write_bytes(configuration, (files("journey_pipeline.components") / "dagster.yaml").read_bytes())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        configuration = folder / "dagster.yaml"
+        if not given and not configuration.exists():
+            write_bytes(configuration, (files("journey_pipeline.components") / "dagster.yaml").read_bytes())
+    except OSError as error:
+        raise ConfigError(f"Dagster's folder can't be made: {refusal(error, folder)}") from error
     os.environ[HOME_VARIABLE] = str(folder)
     return folder
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.preview import preview
+from journey_pipeline.lake.preview import Previews
 from journey_pipeline.loading.partition import PartitionOutcome
 from journey_pipeline.model import EVENT_COLUMNS
 
@@ -45,7 +44,7 @@ def landing_metadata(outcome: PartitionOutcome) -> Metadata:
     }
 
 
-def events_metadata(lake: Lake, outcome: PartitionOutcome) -> Metadata:
+def events_metadata(previews: Previews, outcome: PartitionOutcome) -> Metadata:
     """Of the events: where every landed row went, and what they look like."""
     events = outcome.events
     if events is None:
@@ -58,12 +57,12 @@ def events_metadata(lake: Lake, outcome: PartitionOutcome) -> Metadata:
         "withdrawn": events.withdrawn,
         "bytes": events.events.bytes,
         "seconds": round(outcome.normalize_s, 3),
-        "file": lake.relative(lake.events_file(events.key, events.partition)),
+        "file": previews.lake.relative(previews.lake.events_file(events.key, events.partition)),
     }
     if events.first_at and events.last_at:
         metadata["first_at"] = dg.MetadataValue.timestamp(events.first_at)
         metadata["last_at"] = dg.MetadataValue.timestamp(events.last_at)
-    rows = [dg.TableRecord(row) for row in preview(lake, events.key, events.partition)]
+    rows = [dg.TableRecord(row) for row in previews.of(events.key, events.partition)]
     if rows:
         metadata["preview"] = dg.MetadataValue.table(rows)
     return metadata

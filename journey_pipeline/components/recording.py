@@ -14,6 +14,7 @@ from journey_pipeline.components.checks import evaluation
 from journey_pipeline.components.metadata import Metadata, events_metadata, landing_metadata
 from journey_pipeline.components.partitions import key_of
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.preview import Previews, previewing
 from journey_pipeline.loading.partition import PartitionOutcome
 
 
@@ -37,23 +38,25 @@ class Recorder:
 
     def succeeded(self, outcomes: Sequence[PartitionOutcome]) -> None:
         """Adds metadata to the materializations that Dagster is about to record, and records the checks."""
-        for outcome in outcomes:
-            key = key_of(self.partitions, outcome.window)
-            for asset, metadata in self._selected(outcome):
-                self.context.add_asset_metadata(metadata, asset_key=asset, partition_key=key)
-            self._checks(outcome, key)
+        with previewing(self.lake) as previews:
+            for outcome in outcomes:
+                key = key_of(self.partitions, outcome.window)
+                for asset, metadata in self._selected(outcome, previews):
+                    self.context.add_asset_metadata(metadata, asset_key=asset, partition_key=key)
+                self._checks(outcome, key)
 
     def failed_beside(self, outcomes: Sequence[PartitionOutcome]) -> None:
         """Records the finished partitions of a step that is about to fail."""
-        for outcome in outcomes:
-            key = key_of(self.partitions, outcome.window)
-            for asset, metadata in self._selected(outcome):
-                self.context.log_event(dg.AssetMaterialization(asset, partition=key, metadata=metadata))
-            self._checks(outcome, key)
+        with previewing(self.lake) as previews:
+            for outcome in outcomes:
+                key = key_of(self.partitions, outcome.window)
+                for asset, metadata in self._selected(outcome, previews):
+                    self.context.log_event(dg.AssetMaterialization(asset, partition=key, metadata=metadata))
+                self._checks(outcome, key)
 
-    def _selected(self, outcome: PartitionOutcome) -> list[tuple[dg.AssetKey, Metadata]]:
+    def _selected(self, outcome: PartitionOutcome, previews: Previews) -> list[tuple[dg.AssetKey, Metadata]]:
         chosen = self.context.selected_asset_keys
-        of = [(self.raw, landing_metadata(outcome)), (self.events, events_metadata(self.lake, outcome))]
+        of = [(self.raw, landing_metadata(outcome)), (self.events, events_metadata(previews, outcome))]
         return [(asset, metadata) for asset, metadata in of if asset in chosen]
 
     def _checks(self, outcome: PartitionOutcome, key: str) -> None:

@@ -14,6 +14,7 @@ import psutil
 
 from journey_pipeline.components.deployment import Deployment
 from journey_pipeline.components.partitions import key_of
+from journey_pipeline.components.reconciliation import reconciliation_key
 from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
 from journey_pipeline.model import Window
 
@@ -35,11 +36,13 @@ class RunOutcome:
         run_id: The run, as the UI names it.
         succeeded: Whether all of its steps did.
         says: What the failed step said, if one failed.
+        problems: What its checks say that do not hold and whose severity is error.
     """
 
     run_id: str
     succeeded: bool
     says: str = ""
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class Runner:
             config={assets.op_name: {"config": config.model_dump()}},
             tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
         )
+
+    def sweep(self, assets: StreamAssets) -> RunOutcome:
+        """Asks the vendor again about what has landed of a stream, in one run."""
+        return self._run([reconciliation_key(assets)])
 
     def pull_dimensions(self, connection: str) -> RunOutcome | None:
         """Pulls a connection's dimensions in one run; None if it has none."""
@@ -120,11 +127,24 @@ class Runner:
             raise_on_error=False,
         )
         failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-        return RunOutcome(result.run_id, succeeded=result.success, says="\n".join(_said(data) for data in failures))
+        return RunOutcome(
+            result.run_id,
+            succeeded=result.success,
+            says="\n".join(_said(data) for data in failures),
+            problems=tuple(says for event in result.all_events if (says := _problem(event))),
+        )
 
     def materialized(self, assets: StreamAssets) -> set[str]:
         """Dagster's keys of the partitions whose events it has recorded."""
         return set(self.instance.get_materialized_partitions(assets.events))
+
+
+def _problem(event: dg.DagsterEvent) -> str:
+    if event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return ""
+    check = event.asset_check_evaluation_data
+    is_error = not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
+    return f"{check.check_name} does not hold: {check.description}" if is_error else ""
 
 
 def _said(data: Any) -> str:

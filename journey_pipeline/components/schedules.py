@@ -103,10 +103,10 @@ def gap_schedule(
     return fill_gaps
 
 
-def request(assets: StreamAssets, windows: Sequence[Window], *, run_key: str) -> dg.RunRequest:
-    """A run for a contiguous range of partitions that leaves alone what has landed meanwhile."""
+def request(assets: StreamAssets, windows: Sequence[Window], *, run_key: str, again: bool = False) -> dg.RunRequest:
+    """A run for a contiguous range of partitions; unless `again`, it leaves alone what has landed meanwhile."""
     first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
-    config: dict[str, Any] = {"ops": {assets.op_name: {"config": {"only_missing": True}}}}
+    config: dict[str, Any] = {"ops": {assets.op_name: {"config": {"only_missing": not again}}}}
     if len(windows) == 1:
         return dg.RunRequest(run_key=run_key, partition_key=first, run_config=config)
     return dg.RunRequest(run_key=run_key, run_config=config, tags={RANGE_START: first, RANGE_END: last})

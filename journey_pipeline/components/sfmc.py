@@ -112,7 +112,13 @@ class SfmcJourneyHistory(ConnectionComponent):
         """The assets, checks and schedules of the connection."""
         (assets,) = self.streams
         return dg.Definitions.merge(
-            self.stream_definitions(assets, newest="*/10 * * * *", gaps="40 * * * *", completeness="50 * * * *"),
+            self.stream_definitions(
+                assets,
+                newest="*/10 * * * *",
+                gaps="40 * * * *",
+                completeness="50 * * * *",
+                reconciliation="15 4 * * *",
+            ),
             self.dimensions.definitions(),
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.checks import check_specs
+from journey_pipeline.components.history import history_kept_open
 from journey_pipeline.components.metadata import event_schema
 from journey_pipeline.components.partitions import key_of, partitions_definition, window_of
 from journey_pipeline.components.previews import accepted_previews
@@ -108,7 +109,8 @@ class StreamAssets:
                 pool=self.stream.key.connection,
             )
             def load(context: dg.AssetExecutionContext, config: LoadConfig) -> Iterator[dg.MaterializeResult[Any]]:
-                yield from _load(context, config, self, partitions)
+                with history_kept_open(context.instance, context.run.run_id):
+                    yield from _load(context, config, self, partitions)
 
         return load
 

@@ -3,6 +3,7 @@
 Not here: how a sync works (`warehouse/`), what events are (`stream_assets.py`).
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from journey_pipeline.warehouse.sync import sync
 WAREHOUSE_POOL = "warehouse"
 EQUALS_LAKE = "warehouse_equals_lake"
 SHOWN_SCHEMAS = ("core", "marts")
+
+log = logging.getLogger(__name__)
 
 
 class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
@@ -119,6 +122,8 @@ def _sync(
         raise dg.Failure(str(error), allow_retries=False) from error
     for broken in report.broken:
         context.log.warning("%s", broken)
+    if report.rebuilt:
+        log.warning("the warehouse was made anew from the lake: %s", report.rebuilt)
     context.log.info(
         "%d files new, %d replaced, %d removed; %d events in, %d out; %s",
         report.added,

@@ -7,17 +7,14 @@ third of the whole. Not here: which columns go in (`landing_relation.py`).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_QUOTE = re.compile(b'"')
-_BACKSLASH = re.compile(rb"\\")
 _FIRST_PRINTABLE = 0x20
-_CONTROLS = tuple((re.compile(re.escape(bytes([code]))), chr(code)) for code in range(_FIRST_PRINTABLE))
+_CONTROLS = tuple(chr(code) for code in range(_FIRST_PRINTABLE))
 
 
 def json_objects(fields: Mapping[str, pa.Array[Any]], rows: int) -> pa.Array[Any]:
@@ -65,17 +62,18 @@ def _joined(
 
 
 def _escaped(column: pa.Array[Any]) -> pa.Array[Any]:
-    content = column.buffers()[2]
-    if content is None or content.size == 0:
+    buffer = column.buffers()[2]
+    if buffer is None or buffer.size == 0:
         return column
     # The whole buffer is looked at first: most have nothing to escape, and then no value is touched.
-    if _BACKSLASH.search(content):
+    content = buffer.to_pybytes()
+    if b"\\" in content:
         column = pc.replace_substring(column, "\\", "\\\\")
-    if _QUOTE.search(content):
+    if b'"' in content:
         column = pc.replace_substring(column, '"', '\\"')
-    least = pc.min(pa.Array.from_buffers(pa.uint8(), content.size, [None, content])).as_py()
+    least = pc.min(pa.Array.from_buffers(pa.uint8(), buffer.size, [None, buffer])).as_py()
     if least < _FIRST_PRINTABLE:
-        for pattern, control in _CONTROLS:
-            if pattern.search(content):
+        for control in _CONTROLS:
+            if control.encode() in content:
                 column = pc.replace_substring(column, control, json.dumps(control)[1:-1])
     return column

@@ -7,7 +7,7 @@ An attempt's folder counts once the manifest names it; until then it is a leftov
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,9 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
 from journey_pipeline.lake.manifest import Attempt, LandingManifest
 from journey_pipeline.model import StreamKey, Window
+
+# What the manifest says of an attempt, once more beside its files: a manifest that is damaged is made again from these.
+NOTE = "attempt.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +89,27 @@ def commit_attempt(lake: Lake, stream: StreamKey, window: Window, attempt: Attem
     folder = lake.landing_dir(stream, partition)
     with exclusive(folder / LANDING_LOCK):
         _make_durable(folder / attempt.attempt, attempt)
-        manifest = read_landing(lake, stream, partition) or LandingManifest(
-            vendor=stream.vendor,
-            connection=stream.connection,
-            stream=stream.stream,
-            partition=partition,
-            window=str(window),
-        )
-        others = [known for known in manifest.attempts if known.attempt != attempt.attempt]
-        attempts = tuple(sorted([*others, attempt], key=lambda one: one.attempt))
-        manifest = manifest.model_copy(update={"attempts": attempts, "covered_by": None})
+        known = _read_or_noted(lake, stream, window)
+        attempt.write(folder / attempt.attempt / NOTE)
+        others = [one for one in (known.attempts if known else ()) if one.attempt != attempt.attempt]
+        manifest = _manifest(stream, window, [*others, attempt])
+        manifest.write(lake.landing_manifest(stream, partition))
+    return manifest
+
+
+def restore_landing(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest:
+    """Makes a landing manifest that can't be understood again, from the attempts' own notes.
+
+    Which attempts were superseded is forgotten with it: normalizing finds that out again.
+
+    Raises:
+        LakeError: If it can't be understood and there is no note, or a note can't be understood either.
+    """
+    partition = window.partition
+    with exclusive(lake.landing_dir(stream, partition) / LANDING_LOCK):
+        manifest = _read_or_noted(lake, stream, window)
+        if manifest is None:
+            raise LakeError(f"{stream} {partition} has no landing manifest to restore. Pull it first.")
         manifest.write(lake.landing_manifest(stream, partition))
     return manifest
 
@@ -116,6 +130,29 @@ def mark_superseded(lake: Lake, stream: StreamKey, partition: str, names: Collec
         manifest = manifest.model_copy(update={"attempts": attempts})
         manifest.write(lake.landing_manifest(stream, partition))
     return manifest
+
+
+def _read_or_noted(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest | None:
+    """The manifest; from the attempts' notes where it can't be understood."""
+    try:
+        return read_landing(lake, stream, window.partition)
+    except LakeError:
+        notes = sorted(lake.landing_dir(stream, window.partition).glob(f"*/{NOTE}"))
+        attempts = [attempt for note in notes if (attempt := Attempt.read(note))]
+        if not attempts:
+            raise
+        return _manifest(stream, window, attempts)
+
+
+def _manifest(stream: StreamKey, window: Window, attempts: Iterable[Attempt]) -> LandingManifest:
+    return LandingManifest(
+        vendor=stream.vendor,
+        connection=stream.connection,
+        stream=stream.stream,
+        partition=window.partition,
+        window=str(window),
+        attempts=tuple(sorted(attempts, key=lambda one: one.attempt)),
+    )
 
 
 def _make_durable(folder: Path, attempt: Attempt) -> None:

@@ -46,6 +46,10 @@ class Lake:
         """Answers that broke the vendor's contract, kept for a person to look at."""
         return self.home / "evidence" / stream.connection / stream.stream / partition
 
+    def drift_dir(self, stream: StreamKey) -> Path:
+        """What sweeps over a stream found, one document each."""
+        return self.home / "drift" / stream.connection / stream.stream
+
     def dimension_file(self, connection: str, name: str) -> Path:
         """One dimension of a connection, such as its journeys: the latest of everything ever seen."""
         return self.home / "dimensions" / connection / f"{name}.parquet"
@@ -54,6 +58,11 @@ class Lake:
     def events_root(self) -> Path:
         """Where the manifests of all events files are found."""
         return self.home / "events"
+
+    @property
+    def drift_root(self) -> Path:
+        """Where the reports of all sweeps are found."""
+        return self.home / "drift"
 
     @property
     def dimensions_root(self) -> Path:

@@ -16,7 +16,9 @@ from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.model import StreamKey
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
+    """A small JSON file of the lake: written whole or not at all, read tolerantly of fields that came later."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     @classmethod
@@ -24,21 +26,26 @@ class _Document(BaseModel):
         """The document at a path, or None if there is none.
 
         Raises:
-            LakeError: If it is there and can't be understood; says what heals it.
+            LakeError: If it is there and can't be read or understood; says what heals it.
         """
         try:
             text = path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise LakeError(
+                f"{path} can't be read ({error.strerror}). Let this user read it, or look at the disk, and run it again."
+            ) from error
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the document"
             raise LakeError(
-                f"{path} is not a {cls.__name__}: {where}: {first['msg']}. If it was cut off, remove it: an events "
-                "manifest is made again by `journey-pipeline normalize`, a landing manifest by pulling the partition "
-                "again with `journey-pipeline backfill --again`."
+                f"{path} is not a {cls.__name__}: {where}: {first['msg']}. It is damaged: "
+                "`journey-pipeline normalize` makes it again, an events manifest from the landing, a landing manifest "
+                "from the notes beside its files; so does pulling the partition again with `journey-pipeline backfill "
+                "--again`."
             ) from error
 
     def write(self, path: Path) -> None:
@@ -46,7 +53,7 @@ class _Document(BaseModel):
         write_bytes(path, self.model_dump_json(indent=1).encode() + b"\n")
 
 
-class LandedFile(_Document):
+class LandedFile(Document):
     """One file of an attempt, as it lies in the landing.
 
     Attributes:
@@ -70,7 +77,7 @@ class LandedFile(_Document):
     window: str | None = None
 
 
-class Attempt(_Document):
+class Attempt(Document):
     """One complete answer for a partition.
 
     Attributes:
@@ -98,7 +105,7 @@ class Attempt(_Document):
     superseded: bool = False
 
 
-class LandingManifest(_Document):
+class LandingManifest(Document):
     """All attempts of one partition, oldest first. Answers add to it and never take away.
 
     Attributes:
@@ -125,7 +132,7 @@ class LandingManifest(_Document):
         return tuple(attempt for attempt in self.attempts if not attempt.superseded)
 
 
-class ParquetFile(_Document):
+class ParquetFile(Document):
     """A Parquet file as its manifest vouches for it.
 
     Attributes:
@@ -139,7 +146,7 @@ class ParquetFile(_Document):
     rows: int
 
 
-class EventsManifest(_Document):
+class EventsManifest(Document):
     """What one partition's events file holds, and the proof that nothing fell out.
 
     Attributes:

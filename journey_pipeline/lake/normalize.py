@@ -14,6 +14,7 @@ from journey_pipeline import __version__
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.codes import read_codes
 from journey_pipeline.lake.deduplication import Deduplicated, deduplicate, repeated_keys, superseded_attempts
+from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.events import describe_parquet, is_normalized, put_events, recipe_digest
 from journey_pipeline.lake.events_sql import select_events, select_rejects
 from journey_pipeline.lake.inspection import Inspection, inspect_events
@@ -51,10 +52,11 @@ def normalize(
             record is longer than the limits allow. What was in place before stays.
     """
     limits = limits or NormalizeLimits()
-    with exclusive(lake.landing_dir(stream, partition) / EVENTS_LOCK):
+    work = f"normalizing {stream} {partition}"
+    with naming_disk_troubles(work, lake.home), exclusive(lake.landing_dir(stream, partition) / EVENTS_LOCK):
         landing = _landing(lake, stream, partition)
         codes = read_codes(recipe.codes)
-        with session(lake, limits) as opened:
+        with session(lake, limits, work) as opened:
             for table in codes:
                 opened.connection.execute(table.macro)
             made = _Work(opened, lake, landing, recipe).make(landing.active)

@@ -5,32 +5,49 @@ Not here: queries of the warehouse (`warehouse/query.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import duckdb
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import StreamKey
 
+_NAMES = ("journey_name", "channel", "action", "events")
+_STATEMENT = """
+    select coalesce(journey_name, '') as journey_name, channel, action, count(*) as events
+    from read_parquet(?)
+    group by all
+    order by events desc, journey_name, channel, action
+    limit ?
+"""
 
-def preview(lake: Lake, key: StreamKey, partition: str, rows: int = 8) -> list[dict[str, str | int]]:
-    """The commonest combinations of journey, channel and action in a partition's events.
 
-    Args:
-        lake: Where the file lies.
-        key: Its stream.
-        partition: Its partition.
-        rows: How many combinations at most.
+@dataclass(frozen=True, slots=True)
+class Previews:
+    """Previews of one lake's files, in one session: opening one takes longer than a preview."""
 
-    Returns:
-        Rows of `journey_name`, `channel`, `action` and `events`, the commonest first.
-    """
-    statement = """
-        select coalesce(journey_name, '') as journey_name, channel, action, count(*) as events
-        from read_parquet(?)
-        group by all
-        order by events desc, journey_name, channel, action
-        limit ?
-    """
-    names = ("journey_name", "channel", "action", "events")
+    lake: Lake
+    session: duckdb.DuckDBPyConnection
+
+    def of(self, key: StreamKey, partition: str, rows: int = 8) -> list[dict[str, str | int]]:
+        """The commonest combinations of journey, channel and action in a partition's events.
+
+        Args:
+            key: Its stream.
+            partition: Its partition.
+            rows: How many combinations at most.
+
+        Returns:
+            Rows of `journey_name`, `channel`, `action` and `events`, the commonest first.
+        """
+        found = self.session.execute(_STATEMENT, [str(self.lake.events_file(key, partition)), rows]).fetchall()
+        return [dict(zip(_NAMES, row, strict=True)) for row in found]
+
+
+@contextmanager
+def previewing(lake: Lake) -> Iterator[Previews]:
+    """A session that previews are read in."""
     with duckdb.connect(config={"threads": 1}) as session:
-        found = session.execute(statement, [str(lake.events_file(key, partition)), rows]).fetchall()
-    return [dict(zip(names, row, strict=True)) for row in found]
+        yield Previews(lake, session)

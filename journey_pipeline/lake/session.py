@@ -5,6 +5,8 @@ Not here: the statements that run in it (`events_sql.py`, `staging.py`, `dedupli
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.layout import Lake
 
 
@@ -76,8 +79,13 @@ class Session:
 
 
 @contextmanager
-def session(lake: Lake, limits: NormalizeLimits) -> Iterator[Session]:
+def session(lake: Lake, limits: NormalizeLimits, work: str = "normalizing") -> Iterator[Session]:
     """Opens a DuckDB in memory that spills to the lake's folder for work.
+
+    Args:
+        lake: Whose folder.
+        limits: What it may use.
+        work: What is being done, for messages.
 
     Raises:
         LakeError: If its memory or the disk does not suffice.
@@ -89,8 +97,9 @@ def session(lake: Lake, limits: NormalizeLimits) -> Iterator[Session]:
         "memory_limit": limits.memory,
         "temp_directory": str(folder / "spill"),
         "autoinstall_known_extensions": False,
-        # A file that is scanned stays the side that is scanned, so that its order is the answer's order.
-        "disabled_optimizers": "join_order,build_side_probe_side",
+        # A file that is scanned stays the side that is scanned, so that its order is the answer's order; and what a
+        # recipe refuses by is computed once, not a second time below the recipe.
+        "disabled_optimizers": "join_order,build_side_probe_side,filter_pushdown",
     }
     try:
         with duckdb.connect(config=config) as connection:
@@ -98,12 +107,13 @@ def session(lake: Lake, limits: NormalizeLimits) -> Iterator[Session]:
             yield Session(connection, folder, limits)
     except duckdb.OutOfMemoryException as error:
         raise LakeError(
-            f"normalizing ran out of the {limits.memory} that DuckDB may use. Raise `memory` of NormalizeLimits."
+            f"{work} ran out of the {limits.memory} that DuckDB may use. Raise `normalize_memory` in defs.yaml "
+            "(`memory` of NormalizeLimits), and normalize it again; what landed is whole."
         ) from error
     except duckdb.IOException as error:
-        raise LakeError(
-            f"normalizing could not read or write in {folder}: {type(error).__name__}. Is the disk full?"
-        ) from error
+        full = os.strerror(errno.ENOSPC)
+        cause = OSError(errno.ENOSPC, full) if full in str(error) else OSError(errno.EIO, type(error).__name__)
+        raise LakeError(f"{work} failed: {refusal(cause, lake.home)}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

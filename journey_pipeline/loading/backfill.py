@@ -14,8 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from journey_pipeline.errors import JourneyError
-from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.errors import JourneyError, LakeError
+from journey_pipeline.lake.events import find_damage
+from journey_pipeline.lake.landing import read_landing, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading import progress as watching
@@ -92,11 +93,21 @@ class Backfill:
             return self._make(window, pull_s)
 
     def _land(self, source: _Opened, window: Window, watcher: watching.Progress) -> _Landed:
-        existing = read_landing(self.lake, self.stream.key, window.partition)
+        existing = self._existing(window)
         if not self.pull or self._is_kept(existing):
             return _Landed(existing, pulled=False)
         manifest = pull(self.lake, source.get(), window, now=self.now, progress=watcher, stopped=self._stopped.is_set)
         return _Landed(manifest, pulled=True)
+
+    def _existing(self, window: Window) -> LandingManifest | None:
+        """What has landed; a damaged manifest is restored, and whatever else is damaged will be made again."""
+        key, partition = self.stream.key, window.partition
+        if damage := find_damage(self.lake, key, partition):
+            log.warning("%s %s is damaged and healed now: %s", key, partition, damage)
+        try:
+            return read_landing(self.lake, key, partition)
+        except LakeError:
+            return restore_landing(self.lake, key, window)
 
     def _is_kept(self, existing: LandingManifest | None) -> bool:
         if existing is None or not existing.attempts or self.kept_since is None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import made_events
@@ -22,7 +24,7 @@ class State(enum.Enum):
     """How far a partition has come."""
 
     COMPLETE = "complete"
-    LANDED = "landed"  # but its events are not made from it yet
+    LANDED = "landed"  # but its events are not made from it yet, or something of it is damaged
     MISSING = "missing"
     EXPIRED = "expired"  # missing, and the vendor no longer keeps it
     FUTURE = "future"  # its window has not ended
@@ -30,11 +32,19 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The state of each partition of a span of time, oldest first."""
+    """The state of each partition of a span of time, oldest first.
+
+    Attributes:
+        stream: Whose partitions.
+        states: How far each has come.
+        now: When it was looked at.
+        damage: What is damaged of those in the state LANDED: which file, and what heals it.
+    """
 
     stream: Stream
     states: dict[Window, State]
     now: datetime
+    damage: dict[Window, str] = field(default_factory=dict)
 
     def windows(self, *wanted: State) -> list[Window]:
         """The partitions in any of the states, oldest first."""
@@ -48,7 +58,9 @@ class Survey:
 def survey(lake: Lake, stream: Stream, span: Window, now: datetime) -> Survey:
     """Looks at each partition of a span. Nothing is asked of the vendor."""
     states = {window: _state(lake, stream, window, now) for window in span.partitions(stream.granularity)}
-    return Survey(stream, states, now)
+    landed = [window for window, state in states.items() if state is State.LANDED]
+    damage = {window: found for window in landed if (found := find_damage(lake, stream.key, window.partition))}
+    return Survey(stream, states, now, damage)
 
 
 def whole_span(stream: Stream, now: datetime) -> Window | None:
@@ -69,9 +81,12 @@ def contiguous(windows: Iterable[Window], at_most: int) -> list[list[Window]]:
 
 
 def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
-    if made_events(lake, stream, window.partition):
-        return State.COMPLETE
-    landing = read_landing(lake, stream.key, window.partition)
+    try:
+        if made_events(lake, stream, window.partition):
+            return State.COMPLETE
+        landing = read_landing(lake, stream.key, window.partition)
+    except LakeError:
+        return State.LANDED
     if landing and landing.attempts:
         return State.LANDED
     if window.end > now:

@@ -6,14 +6,23 @@ windows at a time (`backfill.py`).
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from journey_pipeline import __version__
-from journey_pipeline.errors import ExportExpired, PermanentVendorError, TransientVendorError
+from journey_pipeline.errors import (
+    ConfigError,
+    ContractError,
+    ExportExpired,
+    PermanentVendorError,
+    TransientVendorError,
+    VendorError,
+)
+from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.landing import AttemptFolder, begin_attempt, commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
@@ -21,14 +30,27 @@ from journey_pipeline.loading.progress import Progress, Silent
 from journey_pipeline.model import Window, iso
 from journey_pipeline.vendors.source import Estimate, Part, Stream, WindowedSource
 
+CLOCK_OFFSET_VARIABLE = "JOURNEY_PIPELINE_CLOCK_OFFSET_S"
+
 
 class StoppedError(Exception):
     """The work was told to stop; nothing is wrong."""
 
 
 def utc_now() -> datetime:
-    """The machine's clock."""
-    return datetime.now(UTC)
+    """The machine's clock, moved by the seconds in `JOURNEY_PIPELINE_CLOCK_OFFSET_S` if that is set.
+
+    The variable is for sandboxes and tests that move the simulated vendor's clock by as much; a real vendor's clock
+    can't be moved.
+
+    Raises:
+        ConfigError: If the variable is not a number.
+    """
+    offset_s = os.environ.get(CLOCK_OFFSET_VARIABLE) or "0"
+    try:
+        return datetime.now(UTC) + timedelta(seconds=float(offset_s))
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{CLOCK_OFFSET_VARIABLE} is {offset_s!r}: set it to seconds, or take it out") from None
 
 
 def is_expired(stream: Stream, window: Window, now: datetime) -> bool:
@@ -78,13 +100,19 @@ def pull(
     Raises:
         ExportExpired: If the vendor no longer keeps the window; no request is sent.
         VendorError: If the vendor's answer stopped it; nothing has landed.
+        LakeError: If the disk refuses, or what is in the landing already can't be read; nothing has landed.
     """
-    stream = source.stream
-    refuse_expired(stream, window, now())
+    refuse_expired(source.stream, window, now())
     started_at = now()
-    folder = begin_attempt(lake, stream.key, window, started_at)
-    evidence = lake.evidence_dir(stream.key, window.partition)
-    download = _Download(source, folder, evidence, progress or Silent(), stopped)
+    with naming_disk_troubles(f"landing {source.stream.key} {window.partition}", lake.home):
+        folder = begin_attempt(lake, source.stream.key, window, started_at)
+        evidence = lake.evidence_dir(source.stream.key, window.partition)
+        download = _Download(lake, source, folder, evidence, progress or Silent(), stopped)
+        return _land(download, window, started_at, now)
+
+
+def _land(download: _Download, window: Window, started_at: datetime, now: Callable[[], datetime]) -> LandingManifest:
+    lake, source, folder = download.lake, download.source, download.folder
     try:
         estimate = source.estimate(window)
         download.progress.expected(estimate.rows)
@@ -100,9 +128,11 @@ def pull(
             answers={"estimate": dict(estimate.answer)},
             files=tuple(_landed(part) for part in parts),
         )
-        return commit_attempt(lake, stream.key, window, attempt)
-    except BaseException:
+        return commit_attempt(lake, source.stream.key, window, attempt)
+    except BaseException as error:
         shutil.rmtree(folder.path, ignore_errors=True)
+        if not isinstance(error, ContractError):
+            download.evidence.unlink(missing_ok=True)
         raise
 
 
@@ -110,9 +140,10 @@ def pull(
 class _Download:
     """The parts of one attempt, numbered as they come."""
 
+    lake: Lake
     source: WindowedSource
     folder: AttemptFolder
-    evidence: Path
+    evidence_dir: Path
     progress: Progress
     stopped: Callable[[], bool]
     number: int = 0
@@ -125,8 +156,10 @@ class _Download:
             return [self._part(window, estimate)]
         except TransientVendorError as error:
             # A window that is cut off on every try may be too much for the vendor; an outage is not helped by halving.
-            if error.status != 200 or window.duration <= self.source.shortest_window:  # noqa: PLR2004
+            if error.status != 200:  # noqa: PLR2004
                 raise
+            if window.duration <= self.source.shortest_window:
+                raise self._last(error) from error
             return self._halves(window, "every download of it was cut off")
 
     def _halves(self, window: Window, why: str) -> list[Part]:
@@ -141,16 +174,51 @@ class _Download:
             )
         return [part for half in window.halves() for part in self.whole(half, self.source.estimate(half))]
 
+    @property
+    def evidence(self) -> Path:
+        """Where the start of the next part is kept if something is wrong with its content."""
+        return self.evidence_dir / f"{self.folder.name}-part-{self.number}.txt"
+
     def _part(self, window: Window, estimate: Estimate) -> Part:
-        part = self.source.download(
-            window,
-            self.folder.part(self.number, "csv.gz"),
-            estimate=estimate,
-            on_bytes=self._received,
-            evidence=self.evidence / f"{self.folder.name}-part-{self.number}.txt",
-        )
+        try:
+            part = self.source.download(
+                window,
+                self.folder.part(self.number, "csv.gz"),
+                estimate=estimate,
+                on_bytes=self._received,
+                evidence=self.evidence,
+            )
+        except ContractError as error:
+            self._name_evidence(error)
+            raise
+        self.evidence.unlink(missing_ok=True)  # of an earlier try, or of the larger window that this one is half of
         self.number += 1
         return part
+
+    def _last(self, error: TransientVendorError) -> VendorError:
+        """What it means that the shortest window is cut each time.
+
+        There is evidence if the answer's content says so, not the wire: then asking again will hardly help.
+        """
+        if not self.evidence.exists():
+            return error
+        broken = ContractError(
+            f"{error} It is so on every try, down to the shortest window that can be asked for: the vendor's file "
+            "itself seems broken. Report it to the vendor.",
+            vendor=error.vendor,
+            connection=error.connection,
+            stream=error.stream,
+            window=error.window,
+            status=error.status,
+        )
+        self._name_evidence(broken)
+        return broken
+
+    def _name_evidence(self, error: ContractError) -> None:
+        kept = self.lake.relative(self.evidence) if self.evidence.exists() else None
+        error.evidence = kept
+        where = f"The start of the answer is kept in {kept}. " if kept else ""
+        error.args = (f"{error} {where}Nothing landed; `journey-pipeline backfill` asks for it again.",)
 
     def _received(self, count: int) -> None:
         if self.stopped():

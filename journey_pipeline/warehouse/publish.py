@@ -15,6 +15,7 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.atomic import TEMPORARY_SUFFIX, replacing
+from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.connection import (
     WarehouseSettings,
@@ -55,7 +56,7 @@ def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishRepor
                     copy_file(source, temporary)
             except OSError as error:
                 raise WarehouseError(
-                    f"publishing {target.name} failed: {error.strerror}; the earlier one is still in place."
+                    f"publishing {target.name} failed: {refusal(error, target.parent)} The earlier one is still in place."
                 ) from error
         return PublishReport(is_new, target.stat().st_size, time.perf_counter() - begun)
 

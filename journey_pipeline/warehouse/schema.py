@@ -129,6 +129,14 @@ DIMENSION_FILES = Table(
         Column("sha256", "VARCHAR", "Of the loaded file."),
     ),
 )
+DRIFT_REPORTS = Table(
+    "internal.drift_reports",
+    "What each sweep over a stream found. Key: path.",
+    (
+        Column("path", "VARCHAR", "Of the report, below the home."),
+        Column("report", "JSON", "The report."),
+    ),
+)
 TABLES = Table(
     "internal.tables",
     "The tables of this file, and from which text each was made. Key: table_name.",
@@ -145,7 +153,17 @@ STATE = Table(
         Column("revision", "VARCHAR", "A new one with every change, to tell whether it has been published."),
     ),
 )
-LOADED_TABLES = (EVENTS, REJECTS, FILES, LISTED_JOURNEYS, LISTED_ACTIVITIES, DIMENSION_FILES, TABLES, STATE)
+LOADED_TABLES = (
+    EVENTS,
+    REJECTS,
+    FILES,
+    LISTED_JOURNEYS,
+    LISTED_ACTIVITIES,
+    DIMENSION_FILES,
+    DRIFT_REPORTS,
+    TABLES,
+    STATE,
+)
 
 
 def layout() -> str:

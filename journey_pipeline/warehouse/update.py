@@ -19,6 +19,7 @@ import duckdb
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.dimensions import ListedChange, load_dimensions, stage_dimensions
+from journey_pipeline.warehouse.drift import ReportsChange, find_reports, load_reports
 from journey_pipeline.warehouse.intake import Extent, measure
 from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, FoundFile, Inventory, loaded_files, take_inventory
 from journey_pipeline.warehouse.losers import Losers, find_losers
@@ -47,6 +48,7 @@ class _Plan:
     extents: dict[FoundFile, Extent]
     losers: Losers
     listed: list[ListedChange]
+    reports: ReportsChange
     tables: tuple[Table, ...]
     stale: set[Table]
 
@@ -57,7 +59,8 @@ class _Plan:
     @property
     def is_empty(self) -> bool:
         inventory = self.inventory
-        return not (self.outgoing or inventory.added or inventory.restated or self.listed or self.stale)
+        changed = self.outgoing or inventory.added or inventory.restated or self.listed or self.stale
+        return not changed and self.reports.is_empty
 
 
 @dataclass(slots=True)
@@ -124,9 +127,10 @@ def _plan(session: duckdb.DuckDBPyConnection, lake: Lake, moved: set[Path], cloc
             else:
                 extents[found] = extent
         listed = stage_dimensions(session, lake, inventory.broken)
+        reports = find_reports(session, lake, inventory.broken)
         losers = find_losers(session, lake, inventory, moved)
     tables = made_tables()
-    return _Plan(inventory, extents, losers, listed, tables, stale_tables(session, tables))
+    return _Plan(inventory, extents, losers, listed, reports, tables, stale_tables(session, tables))
 
 
 def _carry_out(session: duckdb.DuckDBPyConnection, plan: _Plan, batch_rows: int, clock: _Clock) -> SyncReport:
@@ -140,6 +144,7 @@ def _carry_out(session: duckdb.DuckDBPyConnection, plan: _Plan, batch_rows: int,
         load_rejects(session, plan.outgoing + restated, inventory.fresh + inventory.restated)
     with clock.phase("tables"):
         load_dimensions(session, plan.listed)
+        load_reports(session, plan.reports)
         days = refresh(session, plan.tables, plan.stale, merged.days)
     with clock.phase("commit"):
         if files := inventory.replaced_since():

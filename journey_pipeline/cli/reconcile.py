@@ -1,0 +1,69 @@
+"""`journey-pipeline reconcile`: asks the vendor again about what has landed, and pulls again what drifted.
+
+Not here: the sweep (`loading/reconcile.py`), how partitions are run and shown (`load.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from journey_pipeline.cli.load import bring_level, load, partition_table, tell_failures
+from journey_pipeline.cli.output import notes, plain_table, results, route_logs
+from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.reconciliation import drifted
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.drift import DriftReport, newest_report
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.settings import home
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  journey-pipeline reconcile sfmc
+"""
+)
+@click.argument("selector", metavar="CONNECTION[/STREAM]")
+def reconcile(selector: str) -> None:
+    """Ask the vendor again about what has landed, and pull again what drifted.
+
+    Every settled partition that the vendor still keeps costs one estimate; a few whose counts agree are downloaded
+    again and compared by content. Ends with 1 if something that drifted could not be pulled, or could not be asked.
+    """
+    route_logs(notes)
+    lake = Lake(home())
+    well = True
+    with open_instance() as instance:
+        runner = Runner(load_deployment(), instance)
+        for assets in runner.deployment.streams(selector):
+            swept = runner.sweep(assets)
+            report = newest_report(lake, assets.stream.key)
+            if not swept.succeeded or report is None:
+                raise LakeError(f"the sweep of {assets.stream.key} did not come to its end: {swept.says}")
+            _show(report, assets)
+            loaded = load(runner, assets, drifted(lake, assets, report), again=True)
+            if loaded.windows:
+                results.print(partition_table(lake, assets, loaded.windows))
+            tell_failures(notes, loaded)
+            well = well and loaded.complete and not report.failed
+        well = bring_level(runner) and well
+    sys.exit(0 if well else 1)
+
+
+def _show(report: DriftReport, assets: StreamAssets) -> None:
+    results.print(
+        f"{assets.stream.key}: {report.asked} partitions asked again, {report.compared} compared by content, "
+        f"{len(report.findings)} have drifted"
+    )
+    for partition, why in report.failed.items():
+        notes.print(f"{partition} could not be asked: {why}", markup=False, highlight=False)
+    if report.findings:
+        table = plain_table("partition", "what", "rows", "now", right=("rows", "now"))
+        for finding in report.findings:
+            table.add_row(finding.partition, finding.kind, f"{finding.rows:,}", f"{finding.estimate:,}")
+        results.print(table)

@@ -1,0 +1,115 @@
+"""The daily sweep as an asset, and the sensor that pulls again what it found to have drifted.
+
+Not here: the sweep itself (`loading/reconcile.py`), the load of a partition (`stream_assets.py`).
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from journey_pipeline.components.partitions import key_of
+from journey_pipeline.components.schedules import request
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.lake.drift import DriftReport, newest_report
+from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.plan import contiguous
+from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
+from journey_pipeline.model import Window, partition_window
+from journey_pipeline.settings import home
+
+
+def reconciliation_key(assets: StreamAssets) -> dg.AssetKey:
+    """The asset of a stream's sweeps."""
+    return dg.AssetKey(["reconciliation", assets.stream.key.connection, assets.stream.key.stream])
+
+
+def drifted(lake: Lake, assets: StreamAssets, report: DriftReport) -> list[Window]:
+    """The windows that a sweep found to have drifted and that have not been pulled again since."""
+    key = assets.stream.key
+    windows = []
+    for finding in report.findings:
+        landing = read_landing(lake, key, finding.partition)
+        if landing is None or not landing.attempts or landing.attempts[-1].landed_at < report.swept_at:
+            windows.append(partition_window(finding.partition))
+    return sorted(windows)
+
+
+def reconciliation_definitions(
+    assets: StreamAssets,
+    *,
+    cron: str,
+    settings: SweepSettings,
+    schedule_status: dg.DefaultScheduleStatus,
+    sensor_status: dg.DefaultSensorStatus,
+) -> dg.Definitions:
+    """The sweep of a stream, its schedule, and the sensor that pulls again what drifted."""
+    key = reconciliation_key(assets)
+    name = f"{assets.op_name}_reconciliation"
+
+    @dg.asset(
+        key=key,
+        deps=[assets.raw],
+        group_name=assets.stream.key.connection,
+        kinds=set(assets.kinds),
+        owners=list(assets.owners),
+        pool=assets.stream.key.connection,
+        description=f"Sweeps over what landed of {assets.stream.key}: asks the vendor's estimate of settled partitions "
+        "again and compares a sample by content. What drifted is pulled again.",
+    )
+    def reconciliation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        lake = Lake(home())
+        source = assets.open_source()
+        try:
+            report = sweep_drift(lake, source, settings)
+        except TransientVendorError as error:
+            raise dg.Failure(str(error)) from error
+        finally:
+            source.close()
+        for partition, why in report.failed.items():
+            context.log.warning("%s could not be asked: %s", partition, why)
+        return dg.MaterializeResult(
+            metadata={
+                "asked": report.asked,
+                "compared": report.compared,
+                "failed": len(report.failed),
+                "drifted": len(report.findings),
+                "findings": dg.MetadataValue.table(
+                    [dg.TableRecord(finding.model_dump()) for finding in report.findings[:100]],
+                    schema=dg.TableSchema(
+                        [dg.TableColumn(column) for column in ("partition", "kind", "rows", "estimate")]
+                    ),
+                ),
+            }
+        )
+
+    schedule = dg.ScheduleDefinition(
+        name=f"{name}_daily",
+        target=dg.AssetSelection.assets(key),
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=schedule_status,
+        description=f"Sweeps over {assets.stream.key}.",
+    )
+
+    @dg.sensor(
+        name=f"{name}_pulls",
+        target=assets.selection,
+        minimum_interval_seconds=60,
+        default_status=sensor_status,
+        description=f"Pulls again the partitions of {assets.stream.key} that the last sweep found to have drifted.",
+    )
+    def pulls(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+        lake = Lake(home())
+        report = newest_report(lake, assets.stream.key)
+        windows = drifted(lake, assets, report) if report else []
+        if report is None or not windows:
+            return dg.SkipReason("nothing has drifted that has not been pulled again")
+        stamp = f"{report.swept_at:%Y%m%dT%H%M%SZ}"
+        return [
+            request(assets, run, run_key=f"{stamp} {key_of(assets.partitions, run[0])}", again=True)
+            for run in contiguous(windows, 1000)
+        ]
+
+    return dg.Definitions(assets=[reconciliation], schedules=[schedule], sensors=[pulls])

@@ -1,0 +1,64 @@
+"""What a sweep found: one document for each sweep over a stream, kept for the warehouse and for people.
+
+Not here: how it is found (`loading/reconcile.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import Document
+from journey_pipeline.model import StreamKey
+
+
+class Finding(Document):
+    """One partition that is no longer as it landed.
+
+    Attributes:
+        partition: Its name.
+        kind: `count` if the vendor now says another number of rows, `content` if equal counts hide other rows.
+        rows: Rows of the newest landed answer.
+        estimate: Rows that the vendor says there are now.
+    """
+
+    partition: str
+    kind: Literal["count", "content"]
+    rows: int
+    estimate: int
+
+
+class DriftReport(Document):
+    """One sweep.
+
+    Attributes:
+        swept_at: When it ended.
+        asked: Partitions whose estimate was asked again.
+        compared: Partitions that were downloaded again to compare contents.
+        failed: Partitions that could not be asked, and why.
+        findings: What has drifted.
+    """
+
+    format: int = 1
+    vendor: str
+    connection: str
+    stream: str
+    swept_at: AwareDatetime
+    asked: int
+    compared: int
+    failed: dict[str, str] = Field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+def write_report(lake: Lake, report: DriftReport) -> None:
+    """Puts a sweep's report in place."""
+    key = StreamKey(report.vendor, report.connection, report.stream)
+    report.write(lake.drift_dir(key) / f"{report.swept_at:%Y%m%dT%H%M%SZ}.json")
+
+
+def newest_report(lake: Lake, key: StreamKey) -> DriftReport | None:
+    """The report of the last sweep over a stream; None if there was none."""
+    reports = sorted(lake.drift_dir(key).glob("*.json"))
+    return DriftReport.read(reports[-1]) if reports else None

@@ -1,0 +1,60 @@
+"""Loads what the sweeps found: one document for each sweep, each of them written once and never changed.
+
+Not here: the sweeps (`loading/reconcile.py`), the table that people read (`sql/ops/drift.sql`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.drift import DriftReport
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.warehouse.inventory import BrokenFile
+
+_HEAL = "remove it: the next sweep writes another"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportsChange:
+    """Reports that are new, with their text, and reports that are gone; by their path below the home."""
+
+    added: dict[str, str]
+    gone: list[str]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing changed."""
+        return not self.added and not self.gone
+
+
+def find_reports(session: duckdb.DuckDBPyConnection, lake: Lake, broken: list[BrokenFile]) -> ReportsChange:
+    """Looks which reports are not loaded yet, or no longer there.
+
+    Args:
+        session: On the warehouse.
+        lake: Where the reports lie.
+        broken: Takes the reports that can't be read.
+    """
+    loaded = {str(path) for (path,) in session.execute("select path from internal.drift_reports").fetchall()}
+    found = {lake.relative(path): path for path in lake.drift_root.glob("*/*/*.json")}
+    added = {}
+    for name in sorted(found.keys() - loaded):
+        try:
+            report = DriftReport.read(found[name])
+        except LakeError:
+            broken.append(BrokenFile(name, "it is no report of a sweep", _HEAL))
+            continue
+        if report:
+            added[name] = report.model_dump_json()
+    return ReportsChange(added, sorted(loaded - found.keys()))
+
+
+def load_reports(session: duckdb.DuckDBPyConnection, change: ReportsChange) -> None:
+    """Loads the new reports and takes out those that are gone; inside the caller's transaction."""
+    if change.gone:
+        session.executemany("delete from internal.drift_reports where path = ?", [[path] for path in change.gone])
+    if change.added:
+        session.executemany("insert into internal.drift_reports values (?, ?)", list(change.added.items()))
