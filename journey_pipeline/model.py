@@ -189,9 +189,9 @@ class Recipe:
         columns: Every column known of the vendor's file, in the vendor's spelling.
         key_columns: The columns that must be in every file.
         codes: Tables in which the SQL looks codes up, by name, each a CSV file with a header line. The first column
-            is the code; `name(code)` is the row's other columns as a STRUCT, or NULL. Where the first column has the
-            name of an event column, that column's values are counted as unknown codes if the table lacks them, case
-            aside; a code that ends in `*` stands for all that start so.
+            is the code, in lower case, or its beginning and `*`; `name(code)` is the row's other columns as a STRUCT,
+            or NULL. Where the first column has the name of an event column, that column's values are counted as
+            unknown codes if the table lacks them, case aside.
         properties: The columns that `landing.properties` carries on as they are: name there, column in the file.
             Columns that the recipe does not know join them under their own names. NULLs are left out.
         delimiter: The field separator of the vendor's file.

@@ -34,7 +34,7 @@ class Document(BaseModel):
             return None
         except OSError as error:
             raise LakeError(
-                f"{path} can't be read ({error.strerror}). Let this user read it, or look at the disk, and run it again."
+                f"{path} can't be read ({error.strerror}). Let this user read it, or look at the disk."
             ) from error
         try:
             return cls.model_validate_json(text)

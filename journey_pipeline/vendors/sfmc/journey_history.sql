@@ -19,7 +19,7 @@ select
     when 'complete' then coalesce(step.complete, 'other')
     when 'failed' then
       case
-        when step.channel = 'email' and suppress_codes(regexp_extract(entry, 'ErrorCode:([^;]*)', 1)) is not null
+        when step.channel = 'email' and suppress_codes(lower(regexp_extract(entry, 'ErrorCode:([^;]*)', 1))) is not null
           then 'suppress'
         else coalesce(step.failed, 'fail')
       end
@@ -67,9 +67,7 @@ from (
       when try_cast(EpochTimeInMilliseconds as bigint) between 1 and 253402300799999
         then epoch_ms(try_cast(EpochTimeInMilliseconds as bigint))::timestamptz
     end as epoch_at,
-    activity_types(
-      case when starts_with(lower(ActivityType), 'salesforcelead') then 'salesforcelead*' else lower(ActivityType) end
-    ) as step,
+    activity_types(lower(ActivityType)) as step,
     -- The last entry of level Error, else the last entry. Only `|Type:` parts entries: a message may hold a bar.
     case
       when "Result.Messages" is not null

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from journey_pipeline.model import ACTIONS, CHANNELS
+from journey_pipeline.vendors.sfmc.recipe import COLUMNS, DEFAULT_COLUMNS, JOURNEY_HISTORY, LEAN_COLUMNS
+from journey_pipeline_tests.lake.made_landing import MadeLanding, as_csv
+
+AT = "2026-11-20T09:58:11.204Z"
+
+
+def typed(tmp_path: Path, *records: dict[str, str], columns: tuple[str, ...] = COLUMNS) -> MadeLanding:
+    """Lands records of journey history; each has an Id, a time and a status unless it says otherwise."""
+    made = MadeLanding(tmp_path / "home", recipe=JOURNEY_HISTORY)
+    rows = []
+    for number, record in enumerate(records):
+        whole = {"Id": str(number), "TransactionTime": AT, "Status": "Complete", **record}
+        rows.append([whole.get(column, "") for column in columns])
+    made.land(as_csv(rows, columns))
+    made.normalize()
+    return made
+
+
+def codes(name: str) -> list[dict[str, str]]:
+    with JOURNEY_HISTORY.codes[name].open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_columns_are_the_25_of_the_contract_in_its_order() -> None:
+    assert len(COLUMNS) == len(set(COLUMNS)) == 25
+    assert ",".join(DEFAULT_COLUMNS) == (
+        "Id,TransactionTime,CreatedDate,StartDate,EndDate,ContactKey,Status,ClientStatus,DefinitionId,DefinitionName,"
+        "DefinitionInstanceId,ActivityId,ActivityName,ActivityType,OutcomeActivityId,EventId,EventName,EntrySource,"
+        "SourceType,Message,Result.Status,Result.Outcome,Result.Tags,Result.Messages"
+    )
+    assert set(COLUMNS) - set(DEFAULT_COLUMNS) == {"EpochTimeInMilliseconds"}
+    assert set(LEAN_COLUMNS) < set(DEFAULT_COLUMNS)
+    assert len(LEAN_COLUMNS) == 9
+
+
+def test_every_code_table_gives_channels_and_actions_of_the_fixed_lists() -> None:
+    for row in codes("activity_types"):
+        assert row["channel"] in CHANNELS
+        assert {row["complete"], row["failed"], row["otherwise"]} <= ACTIONS
+        assert row["activity_type"] == row["activity_type"].lower()
+
+
+@pytest.mark.parametrize(
+    ("activity", "status", "expected"),
+    [
+        ("startinteractionactivity", "Complete", ("journey", "enter")),
+        ("Trigger", "failed", ("journey", "skip")),
+        ("STOPINTERACTIONACTIVITY", "complete", ("journey", "exit")),
+        ("exitcriteriaactivity", "Failed", ("journey", "fail")),
+        ("goalcriteriaactivity", "Complete", ("journey", "convert")),
+        ("EMAILV2", "Complete", ("email", "send")),
+        ("emailv2", "Failed", ("email", "fail")),
+        ("emailv2", "Sending", ("email", "other")),
+        ("smssync", "Complete", ("sms", "send")),
+        ("whatsappactivity", "Complete", ("whatsapp", "send")),
+        ("pushnotificationactivity", "Complete", ("app_push", "send")),
+        ("pushsync", "Complete", ("app_push", "send")),
+        ("pushinboxactivity", "Complete", ("app_push", "send")),
+        ("inappsyncactivity", "Complete", ("in_app", "send")),
+        ("WaitActivity", "Complete", ("journey", "wait")),
+        ("stowait", "Active", ("journey", "wait")),
+        ("stowait", "Failed", ("journey", "fail")),
+        ("abnteststop", "Complete", ("journey", "decide")),
+        ("restdecision", "Complete", ("journey", "decide")),
+        ("rest", "Complete", ("api", "other")),
+        ("salesforceLeadUpdate", "Complete", ("api", "other")),
+        ("updatecontactdata", "Failed", ("api", "fail")),
+        ("activeaudiencejourneyactivity", "Complete", ("ads", "other")),
+        ("teleport", "Complete", ("other", "other")),
+        ("teleport", "Failed", ("other", "fail")),
+        ("", "Complete", ("other", "other")),
+        ("", "", ("other", "other")),
+    ],
+)
+def test_type_and_status_decide_channel_and_action(
+    tmp_path: Path, activity: str, status: str, expected: tuple[str, str]
+) -> None:
+    made = typed(tmp_path, {"ActivityType": activity, "Status": status})
+    (found,) = made.events("channel, action, activity_type, vendor_action")
+    assert found == (*expected, activity.lower() or None, status or None)
+
+
+@pytest.mark.parametrize(
+    ("code", "level", "action"),
+    [
+        ("JourneyBuilder_EMAILV2_24", "Error", "suppress"),
+        ("JourneyBuilder_EMAILV2_180008", "Warning", "suppress"),
+        ("JourneyBuilder_EMAILV2_5", "Error", "fail"),
+        ("JourneyBuilder_EMAILV2_2", "Error", "fail"),
+    ],
+)
+def test_a_mail_that_was_held_back_is_suppressed_and_not_failed(
+    tmp_path: Path, code: str, level: str, action: str
+) -> None:
+    messages = f"Type:User;Level:{level};ErrorCode:{code};Message:No.;Parameters:[]"
+    record = {"ActivityType": "emailv2", "Status": "Failed", "Result.Messages": messages}
+    made = typed(tmp_path, record, {**record, "Status": "Complete"}, {**record, "ActivityType": "smssync"})
+    assert made.events("action") == [(action,), ("send",), ("fail",)]
+
+
+@pytest.mark.parametrize(
+    ("messages", "message", "reason"),
+    [
+        ("", "", None),
+        ("", "plain", "plain"),
+        ("Type:User;Level:Error;ErrorCode:A;Message:Held back.;Parameters:[a=1;b=2]", "plain", "Held back."),
+        ("Type:User;Level:Error;ErrorCode:A;Message:a;b: c.;Parameters:[m=;Message:no]", "", "a;b: c."),
+        ("Type:User;Level:Error;ErrorCode:A;Message:no parameters", "", "no parameters"),
+        ("Type:User;Level:Error;ErrorCode:A;Message:two\r\nlines;Parameters:[]", "", "two\r\nlines"),
+        ("Type:A;Level:Error;Message:one;Parameters:[]|Type:B;Level:Warning;Message:two;Parameters:[]", "", "one"),
+        ("Type:A;Level:Error;Message:one|Type:B;Level:Error;Message:two|Type:C;Level:Info;Message:three", "", "two"),
+        ("Type:A;Level:Info;Message:one|Type:B;Level:Warning;Message:two", "", "two"),
+        ("Type:A;Level:Info;Message:;Level:Error;|Type:B;Level:Info;Message:last", "", "last"),
+        ("Type:A;Level:Error;Message:a|b;Parameters:[p=x|y]", "", "a|b"),
+        ("Type:A;Level:Error;Message:;Parameters:[]", "plain", "plain"),
+        ("not in the grammar", "plain", "plain"),
+        ("not in the grammar", "", None),
+    ],
+)
+def test_the_reason_is_the_message_of_the_last_error_else_of_the_last_entry(
+    tmp_path: Path, messages: str, message: str, reason: str | None
+) -> None:
+    made = typed(tmp_path, {"Result.Messages": messages, "Message": message})
+    assert made.events("reason, properties->>'result_messages', properties->>'message'") == [
+        (reason, messages or None, message or None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("time", "expected", "kept"),
+    [
+        ("2026-11-20T09:58:11", "2026-11-20 09:58:11+00", False),
+        ("2026-11-20T09:58:11Z", "2026-11-20 09:58:11+00", False),
+        ("2026-11-20 09:58:11", "2026-11-20 09:58:11+00", False),
+        ("2026-11-20T09:58:11.2Z", "2026-11-20 09:58:11.2+00", False),
+        ("2026-11-20T09:58:11.204", "2026-11-20 09:58:11.204+00", False),
+        ("2026-11-20T09:58:11.204123", "2026-11-20 09:58:11.204123+00", False),
+        ("2026-11-20T09:58:11.2041239", "2026-11-20 09:58:11.204123+00", True),
+        ("2026-11-20T09:58:11.2041239Z", "2026-11-20 09:58:11.204123+00", True),
+        ("2026-11-20T09:58:11.204+02:00", "2026-11-20 07:58:11.204+00", True),
+        ("2026-11-20T09:58:11-0530", "2026-11-20 15:28:11+00", False),
+    ],
+)
+def test_times_are_read_with_any_fraction_and_offset_and_without_a_zone_are_utc(
+    tmp_path: Path, time: str, expected: str, *, kept: bool
+) -> None:
+    made = typed(tmp_path, {"TransactionTime": time, "CreatedDate": time})
+    columns = "occurred_at::varchar, received_at::varchar, occurred_on::varchar, occurred_at_source"
+    assert made.events(columns) == [(expected, expected, "2026-11-20", "TransactionTime")]
+    # A timestamp keeps microseconds, in UTC: what says more stays as text too.
+    assert made.events("properties->>'transaction_time', properties->>'created_date'") == [
+        (time, time) if kept else (None, None)
+    ]
+
+
+@pytest.mark.parametrize(
+    "time", ["yesterday", "2026-11-20", "infinity", "epoch", "2026-02-30T00:00:00Z", "09:58:11", " "]
+)
+def test_an_unreadable_time_is_a_reject_that_keeps_it(tmp_path: Path, time: str) -> None:
+    made = typed(tmp_path, {"TransactionTime": time, "ContactKey": "C-1"})
+    assert made.events() == []
+    assert made.rejects("reason, contact_id, occurred_at, properties->>'transaction_time'") == [
+        ("unreadable time", "C-1", None, time)
+    ]
+
+
+def test_an_absent_time_is_a_reject(tmp_path: Path) -> None:
+    assert typed(tmp_path, {"TransactionTime": ""}).rejects("reason") == [("no time",)]
+
+
+@pytest.mark.parametrize("time", ["", "yesterday"])
+def test_without_a_time_that_can_be_read_the_epoch_is_taken(tmp_path: Path, time: str) -> None:
+    made = typed(tmp_path, {"TransactionTime": time, "EpochTimeInMilliseconds": "1795168691204"})
+    assert made.events("occurred_at::varchar, occurred_at_source, properties->>'transaction_time'") == [
+        ("2026-11-20 09:58:11.204+00", "EpochTimeInMilliseconds", time or None)
+    ]
+
+
+@pytest.mark.parametrize("epoch", ["0", "-5", "x", "99999999999999999999", "9223372036854775807"])
+def test_an_epoch_that_is_no_time_is_not_taken(tmp_path: Path, epoch: str) -> None:
+    made = typed(tmp_path, {"TransactionTime": "", "EpochTimeInMilliseconds": epoch})
+    assert made.rejects("reason, properties->>'epoch_time_in_milliseconds'") == [("no time", epoch)]
+
+
+def test_a_created_date_that_can_not_be_read_stays_as_text(tmp_path: Path) -> None:
+    made = typed(tmp_path, {"CreatedDate": "tomorrow"})
+    assert made.events("received_at, properties->>'created_date'") == [(None, "tomorrow")]
+
+
+def test_ids_are_lower_case_and_the_contact_key_is_as_it_is(tmp_path: Path) -> None:
+    made = typed(tmp_path, {"DefinitionId": "0E51-AB", "ActivityId": "A1", "ContactKey": "Ada@Example.org"})
+    assert made.events("journey_id, activity_id, contact_id, email, journey_version, is_test") == [
+        ("0e51-ab", "a1", "Ada@Example.org", None, None, False)
+    ]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["NULL", "007", " x ", "=1+1", 'a "b", c', "line\nbreak", "\ttab", "\N{GRINNING FACE}", "\u200f\u05e2", "\\n"],
+)
+def test_odd_text_comes_through_unchanged(tmp_path: Path, odd: str) -> None:
+    fields = ["ContactKey", "DefinitionName", "ActivityName", "Message", "EventName", "Result.Tags", "Result.Outcome"]
+    made = typed(tmp_path, dict.fromkeys(fields, odd))
+    columns = "contact_id, journey_name, activity_name, reason, outcome"
+    names = ", ".join(f"properties->>'{name}'" for name in ("message", "event_name", "result_tags"))
+    assert made.events(f"{columns}, {names}") == [(odd,) * 8]
+
+
+def test_every_column_of_the_file_is_in_an_event_column_or_in_the_properties(tmp_path: Path) -> None:
+    record = {column: f"value of {column}" for column in COLUMNS} | {"TransactionTime": AT, "CreatedDate": AT}
+    made = typed(tmp_path, record | {"Surprise": "kept"}, columns=(*COLUMNS, "Surprise"))
+    (event,) = made.events()
+    text = json.dumps([str(value) for value in event], ensure_ascii=False).lower()
+    assert [
+        name
+        for name in COLUMNS
+        if not name.endswith(("Time", "CreatedDate")) and f"value of {name}".lower() not in text
+    ] == []
+    assert '\\"surprise\\": \\"kept\\"' in text or '\\"surprise\\":\\"kept\\"' in text
+
+
+def keys(made: MadeLanding) -> list[Any]:
+    return [key for (key,) in made.events("event_key")]
+
+
+def test_the_key_is_the_id_alone_whatever_else_changes(tmp_path: Path) -> None:
+    one = typed(tmp_path / "1", {"Id": "7", "Status": "Waiting", "ContactKey": "a"})
+    other = typed(tmp_path / "2", {"Id": "7", "Status": "Complete"}, columns=LEAN_COLUMNS)
+    assert keys(one) == keys(other)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "   "])
+def test_without_an_id_the_content_is_the_key_and_does_not_depend_on_the_columns_asked_for(
+    tmp_path: Path, blank: str
+) -> None:
+    record = {"Id": blank, "ContactKey": "a", "DefinitionName": "n"}
+    whole = typed(tmp_path / "1", record | {"Message": "said"})
+    lean = typed(tmp_path / "2", record, columns=tuple(name for name in LEAN_COLUMNS if name != "Id"))
+    assert keys(whole) == keys(lean)
+    assert whole.events("count(distinct event_key)") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "TransactionTime",
+        "ContactKey",
+        "Status",
+        "DefinitionId",
+        "DefinitionName",
+        "ActivityId",
+        "ActivityName",
+        "ActivityType",
+    ],
+)
+def test_records_without_an_id_that_differ_in_a_field_of_the_key_are_two_events(tmp_path: Path, field: str) -> None:
+    changed = "2026-11-20T09:58:11.205Z" if field == "TransactionTime" else "other"
+    made = typed(tmp_path, {"Id": ""}, {"Id": "", field: changed})
+    assert len(set(keys(made))) == 2
+
+
+def test_identical_records_without_an_id_are_as_many_events(tmp_path: Path) -> None:
+    assert len(set(keys(typed(tmp_path, *[{"Id": "", "ContactKey": "a"}] * 3)))) == 3
+
+
+def test_constants_of_a_filter_decide_like_columns_that_came(tmp_path: Path) -> None:
+    made = MadeLanding(tmp_path, recipe=JOURNEY_HISTORY)
+    made.land(as_csv([["1", AT, "emailv2"]], ["Id", "TransactionTime", "ActivityType"]), constants={"Status": "Failed"})
+    made.normalize()
+    assert made.events("action, vendor_action") == [("fail", "Failed")]
+
+
+def test_unknown_types_and_statuses_are_counted(tmp_path: Path) -> None:
+    made = MadeLanding(tmp_path, recipe=JOURNEY_HISTORY)
+    rows = [["EMAILV2", "complete"], ["salesforceLead9", "FAILED"], ["Teleport", "Queued"], ["TELEPORT", "Queued"]]
+    header = ["Id", "TransactionTime", "ActivityType", "Status"]
+    made.land(as_csv([[str(number), AT, *row] for number, row in enumerate(rows)], header))
+    assert made.normalize().unknown_codes == {"activity_type=teleport": 2, "vendor_action=Queued": 2}
