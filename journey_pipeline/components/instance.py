@@ -15,6 +15,7 @@ import dagster as dg
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.disk import refusal
+from journey_pipeline.lake.locking import exclusive
 from journey_pipeline.settings import home
 
 HOME_VARIABLE = "DAGSTER_HOME"
@@ -44,6 +45,8 @@ def use_dagster_home() -> Path:
 @contextmanager
 def open_instance() -> Iterator[dg.DagsterInstance]:
     """The instance that command line, webserver and daemon share."""
-    use_dagster_home()
-    with dg.DagsterInstance.get() as instance:
+    folder = use_dagster_home()
+    with exclusive(folder / ".opening.lock"):  # two that make its tables at the same time break one another
+        instance = dg.DagsterInstance.get()
+    with instance:
         yield instance

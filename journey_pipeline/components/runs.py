@@ -7,6 +7,7 @@ starts. Not here: what a step does (`stream_assets.py`, `warehouse.py`).
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,7 @@ from journey_pipeline.components.deployment import Deployment
 from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.reconciliation import reconciliation_key
 from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
+from journey_pipeline.lake.locking import exclusive
 from journey_pipeline.model import Window
 
 PROCESS_TAG = "journey_pipeline/process"
@@ -71,6 +73,7 @@ class Runner:
         config = LoadConfig(only_missing=only_missing, tries_later=0)
         return self._run(
             [assets.raw, assets.events] if pull else [assets.events],
+            pool=assets.stream.key.connection,
             checks=assets.checks,
             config={assets.op_name: {"config": config.model_dump()}},
             tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
@@ -78,17 +81,17 @@ class Runner:
 
     def sweep(self, assets: StreamAssets) -> RunOutcome:
         """Asks the vendor again about what has landed of a stream, in one run."""
-        return self._run([reconciliation_key(assets)])
+        return self._run([reconciliation_key(assets)], pool=assets.stream.key.connection)
 
     def pull_dimensions(self, connection: str) -> RunOutcome | None:
         """Pulls a connection's dimensions in one run; None if it has none."""
         keys = self.deployment.connection(connection).dimension_keys
-        return self._run(keys) if keys else None
+        return self._run(keys, pool=connection) if keys else None
 
     def sync_warehouse(self) -> RunOutcome | None:
         """Syncs and publishes the warehouse in one run; None if none is configured."""
         keys = [key for warehouse in self.deployment.warehouses for key in warehouse.keys]
-        return self._run(keys) if keys else None
+        return self._run(keys, pool="warehouse") if keys else None
 
     def fail_abandoned(self) -> list[str]:
         """Marks runs failed whose command was killed on this machine, and frees what they held.
@@ -111,6 +114,7 @@ class Runner:
         self,
         assets: Sequence[dg.AssetKey],
         *,
+        pool: str,
         checks: Sequence[dg.AssetCheckKey] | None = None,
         config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
@@ -120,12 +124,15 @@ class Runner:
         job = everything.get_subset(
             asset_selection=set(assets), asset_check_selection=None if checks is None else set(checks)
         )
-        result = job.execute_in_process(
-            instance=self.instance,
-            run_config={"ops": dict(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags={PROCESS_TAG: _this_process(), **(tags or {})},
-            raise_on_error=False,
-        )
+        # Of two commands that meet in a pool, Dagster may free the slot just before it notes that the other one waits,
+        # and nobody wakes that one. So commands queue here; the pool keeps them apart from the daemon's runs.
+        with exclusive(Path(self.instance.root_directory) / f".{pool}.lock"):
+            result = job.execute_in_process(
+                instance=self.instance,
+                run_config={"ops": dict(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                tags={PROCESS_TAG: _this_process(), **(tags or {})},
+                raise_on_error=False,
+            )
         failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
         return RunOutcome(
             result.run_id,

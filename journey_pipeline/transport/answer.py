@@ -6,13 +6,15 @@ Not here: how either is fetched (`client.py`), what a vendor's body must look li
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from journey_pipeline.errors import ContractError
 from journey_pipeline.transport.failures import Asked
+
+T = TypeVar("T")
 
 
 class Inspector(Protocol):
@@ -62,6 +64,19 @@ class Answer:
     def broken(self, how: str) -> ContractError:
         """The error that says in what way this answer is not as documented."""
         return self.asked.contract(f"answered {self.status}: {how}", status=self.status)
+
+    def read_by(self, read: Callable[[Any], T]) -> T:
+        """What a vendor's reader makes of the JSON; its errors are told where they happened.
+
+        Raises:
+            ContractError: If the body is no JSON, or the reader says that it is not as documented.
+        """
+        try:
+            return read(self.json())
+        except ContractError as error:
+            if error.vendor is None:
+                self.asked.complete(error, status=self.status)
+            raise
 
 
 @dataclass(frozen=True, slots=True)

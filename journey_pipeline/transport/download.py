@@ -72,11 +72,17 @@ def land(
 
 
 def told(error: VendorError, asked: Asked, *, status: int, evidence: bytearray, keep_at: Path | None) -> VendorError:
-    """An inspector's error, told where it happened; a broken contract's evidence is kept if there is a place for it."""
-    if error.vendor is None:
+    """An inspector's error, told where it happened.
+
+    The evidence of what it saw is kept if there is a place for it, whatever it says of it: a body that came whole over
+    the wire and looks cut may be all that the vendor ever gives. Whoever lands the answer after all removes it.
+    """
+    is_inspectors = error.vendor is None
+    if is_inspectors:
         asked.complete(error, status=status)
-    if keep_at and isinstance(error, ContractError):
+    if keep_at and evidence and (is_inspectors or isinstance(error, ContractError)):
         with LandingFile(keep_at) as file:
             file.write(bytes(evidence))
+    if keep_at and isinstance(error, ContractError):
         error.evidence = str(keep_at)
     return error

@@ -56,7 +56,7 @@ def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishRepor
                     copy_file(source, temporary)
             except OSError as error:
                 raise WarehouseError(
-                    f"publishing {target.name} failed: {refusal(error, target.parent)} The earlier one is still in place."
+                    f"publishing {target.name} failed: {refusal(error, target.parent)} The earlier one is in place."
                 ) from error
         return PublishReport(is_new, target.stat().st_size, time.perf_counter() - begun)
 
