@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo dev test lint types check clean
+.PHONY: help install demo dev test crash lint types check bench clean
 
 help:            ## Show what there is
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -28,6 +28,10 @@ dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1
 test: $(STAMP)   ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
+crash: $(STAMP)  ## Kill backfills at random instants: as often as make crash N=500 says, or again as SEED=123 did
+	@CRASH_SEEDS=$(N) CRASH_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal \
+		-o tmp_path_retention_policy=failed journey_pipeline_tests/crash $(PYTEST_ARGS)
+
 lint: $(STAMP)   ## Check style
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -36,6 +40,10 @@ types: $(STAMP)  ## Check types
 	@$(BIN)/mypy
 
 check: lint types test  ## All three
+
+bench: $(STAMP)  ## Measure the pipeline beside a floor and dlt: half an hour, on a machine that does nothing else
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:           ## Remove the virtual environment and caches; data stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

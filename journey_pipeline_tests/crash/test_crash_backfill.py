@@ -1,0 +1,159 @@
+"""A backfill that is killed at random instants, several times, and then runs to its end.
+
+`make crash N=500` runs more seeds than CI does, `make crash SEED=123` repeats one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE, utc_now
+from journey_pipeline.model import Granularity, Window, floor, partition_window
+from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline.vendors.sfmc.journey_history import RETENTION
+from journey_pipeline_tests.crash.backfills import Backfills, tell
+from journey_pipeline_tests.crash.commands import CommandServer, FreshInterpreter
+from journey_pipeline_tests.crash.kills import planned
+from journey_pipeline_tests.crash.proofs import prove
+from journey_pipeline_tests.projects import make_project
+
+pytestmark = pytest.mark.timeout(900)  # a hung command is noticed long before
+
+HOUR = timedelta(hours=1)
+FRESH_EVERY = 10  # of so many seeds one starts new interpreters
+MOST_TRIES = 15
+SEEDS = 30
+# Five of them at a time: a backfill of a few hours meets several.
+FAULTS = (
+    "download:503~0.2",
+    "download:reset~0.2",
+    "download:cut_gzip~0.2",
+    "download:gzip_no_trailer~0.15",
+    "download:gzip_bad_crc~0.2",
+    "download:cut_record~0.2",
+    "download:cut_record=reset~0.15",
+    "download:csv_then_error~0.15",
+    "download:json_200~0.15",
+    "estimate:503~0.2",
+    "estimate:429~0.2",
+    "*:reset~0.1",
+    "*:502~0.1",
+    "*:expire_token_now~0.1",
+    "token:500~0.2",
+    "journeys:503~0.2",
+)
+EARLY = ("start", "dagster's instance", "a run of dagster", "downloads", "events")
+
+
+def seeds(share: int = 1) -> list[int]:
+    """The seeds of one test: the one asked for, or as many as asked for, or a share of them."""
+    if one := os.environ.get("CRASH_SEED"):
+        return [int(one)]
+    return list(range(int(os.environ.get("CRASH_SEEDS") or SEEDS) // share))
+
+
+@contextmanager
+def backfills_of(
+    seed: int, folder: Path, server: CommandServer, *, hours: int = 4, expiring: bool = False
+) -> Iterator[Backfills]:
+    """A seed's deployment; where its hours are to expire, they are the oldest that the vendor still keeps."""
+    tell(f"to repeat this seed: make crash SEED={seed}")
+    begun = datetime.now(UTC)
+    # Twenty past, so that no hour expires but where a test lets time pass.
+    now = floor(begun, Granularity.HOUR) + timedelta(minutes=20) if expiring else begun
+    first = floor(now, Granularity.HOUR) - (RETENTION - HOUR if expiring else timedelta(days=3))
+    world = World(seed=seed, rows_per_hour=40, contacts=100, steady=True)
+    with serve(world, clock=SandboxClock(now)) as sandbox:
+        yield Backfills(
+            sandbox=sandbox,
+            starter=server if seed % FRESH_EVERY else FreshInterpreter(),
+            folder=project(folder, first),
+            span=Window(first, first + hours * HOUR),
+            clock_offset=now - begun,
+        )
+
+
+def project(folder: Path, start: datetime) -> Path:
+    """A project whose history starts with the span, so that `status` has little else to look at."""
+    definition = make_project(folder, "sfmc") / "shop/defs/sfmc/defs.yaml"
+    text = re.sub(r"start: .*", f'start: "{start:%Y-%m-%d-%H:%M}"', definition.read_text())
+    definition.write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("seed", seeds())
+def test_a_backfill_killed_again_and_again_ends_with_the_whole_truth(
+    seed: int, tmp_path: Path, command_server: CommandServer
+) -> None:
+    with backfills_of(seed, tmp_path, command_server) as backfills:
+        for kill in planned(random.Random(seed)):
+            backfills.run(kill)
+        assert backfills.run().code == 0
+        prove(backfills, backfills.hours)
+
+
+@pytest.mark.parametrize("seed", seeds(share=3))
+def test_a_backfill_killed_while_the_vendor_fails_ends_with_the_whole_truth(
+    seed: int, tmp_path: Path, command_server: CommandServer
+) -> None:
+    dice = random.Random(seed)
+    with backfills_of(seed, tmp_path, command_server) as backfills:
+        for rule in dice.sample(FAULTS, 5):
+            tell(str(backfills.sandbox.faults.add(rule)))
+        for kill in planned(dice):
+            backfills.run(kill)
+        codes = [backfills.run().code]
+        while codes[-1] and len(codes) < MOST_TRIES:
+            codes.append(backfills.run().code)
+        assert codes[-1] == 0
+        backfills.sandbox.faults.clear()
+        prove(backfills, backfills.hours)
+
+
+@pytest.mark.parametrize("seed", seeds(share=3))
+def test_of_hours_that_expire_during_a_backfill_none_that_landed_is_lost_and_the_others_are_named(
+    seed: int, tmp_path: Path, command_server: CommandServer
+) -> None:
+    dice = random.Random(seed)
+    with backfills_of(seed, tmp_path, command_server, hours=6, expiring=True) as backfills:
+        for kill in planned(dice, EARLY):
+            backfills.run(kill)
+            backfills.move_clocks(dice.randint(1, 2) * HOUR)
+        landed = backfills.landed()
+        oldest = backfills.now() - RETENTION
+        there = [hour for hour in backfills.hours if hour.partition in landed or hour.start >= oldest]
+        lost = [hour for hour in backfills.hours if hour not in there]
+        ended = backfills.run()
+        assert named(ended.err) == lost
+        assert ended.code == (1 if lost else 0)
+        prove(backfills, there)
+
+
+def named(text: str) -> list[Window]:
+    """The hours that a text names, alone or as `… to …`, which means both ends and what lies between."""
+    hour = r"\d{4}-\d\d-\d\dT\d\d\b"
+    spans = re.findall(rf"({hour})(?: to ({hour}))?", text)
+    return [
+        part
+        for first, last in spans
+        for part in Window(partition_window(first).start, partition_window(last or first).end).partitions(
+            Granularity.HOUR
+        )
+    ]
+
+
+def test_a_clock_offset_that_is_no_number_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CLOCK_OFFSET_VARIABLE, "an hour")
+    with pytest.raises(ConfigError, match=f"{CLOCK_OFFSET_VARIABLE} is 'an hour': set it to seconds"):
+        utc_now()
