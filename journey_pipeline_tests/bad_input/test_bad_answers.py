@@ -1,0 +1,188 @@
+"""Answers that are no history at all: nothing lands, the message says why, the evidence is kept, and it heals."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from journey_pipeline.errors import ContractError, TransientVendorError
+from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS
+from journey_pipeline_tests.bad_input.bad_vendor import (
+    DOWNLOAD,
+    ESTIMATE,
+    HOUR,
+    NEXT_HOUR,
+    PERSON,
+    BadVendor,
+    Line,
+    assert_says,
+    row,
+    table,
+)
+from journey_pipeline_tests.transport.flaky_server import Reply, answer, json
+
+GOOD = table([row(1), row(2)])
+HEADER, FIRST, SECOND = GOOD.splitlines()
+TRIED = ("sfmc/journey_history 2026-11-20T05:00:00Z/2026-11-20T06:00:00Z", "POST http://127.0.0.1")
+LOGIN = f"<!DOCTYPE html><html><head><title>Log in</title></head><body>Hello {PERSON}</body></html>".encode()
+
+
+def arrives_once_the_vendor_is_well(line: Line, vendor: BadVendor) -> None:
+    vendor.gives(GOOD, rows=2)
+    line.arrived()
+    assert line.ids() == ["id-1", "id-2"]
+
+
+@pytest.mark.parametrize("as_gzip", [True, False])
+@pytest.mark.parametrize(
+    ("body", "came"),
+    [
+        pytest.param(LOGIN, "an HTML page (Log in) came in place of a CSV", id="an HTML page"),
+        pytest.param(
+            f'{{"message":"Internal error","errorcode":10006,"documentation":"{PERSON}"}}'.encode(),
+            "a JSON error (message: Internal error, errorcode: 10006) came in place of a CSV",
+            id="an error envelope",
+        ),
+        pytest.param(b"[]\n", "the CSV has no header", id="a JSON list"),
+        pytest.param(
+            b"\n".join([FIRST, SECOND, b""]), "names none of the 24 columns that the request named", id="no header"
+        ),
+        pytest.param(
+            b"\n".join([b"{" + FIRST, SECOND, b""]), "text that begins with a brace came", id="no header, a brace"
+        ),
+        pytest.param(
+            table([row(1)[:-1]], DEFAULT_COLUMNS[:-1]),
+            "lacks what the request named, Result.Messages: its header has 23 columns",
+            id="a column less",
+        ),
+        pytest.param(
+            table([row(1)[:8]], DEFAULT_COLUMNS[:8]),
+            "DefinitionId, DefinitionName, DefinitionInstanceId, ActivityId, ActivityName and 11 more",
+            id="many columns less",
+        ),
+        pytest.param(b"\x00" * 100_000, "no line end within the first 64 KiB", id="no line"),
+    ],
+)
+def test_an_answer_that_is_no_history_is_kept_as_evidence_and_heals(
+    line: Line, vendor: BadVendor, body: bytes, came: str, as_gzip: bool
+) -> None:
+    vendor.gives(body, rows=2, as_gzip=as_gzip)
+    error = line.refused()
+    assert isinstance(error, ContractError)
+    (kept,) = line.evidence()
+    assert error.evidence == kept.relative_to(line.lake.home).as_posix()
+    assert_says(error, *TRIED, came, error.evidence, "Nothing landed", "journey-pipeline backfill")
+    assert kept.read_bytes() == body[: 64 << 10]
+    assert (error.vendor, error.connection, error.stream, error.status) == ("sfmc", "sfmc", "journey_history", 200)
+    assert vendor.server.count(DOWNLOAD) == 1
+    arrives_once_the_vendor_is_well(line, vendor)
+    assert line.evidence() == [kept]
+
+
+@pytest.mark.parametrize(
+    ("reply", "came"),
+    [
+        (json("about two thousand"), "the estimate has no row count: its fields are none (a str)"),
+        (json({"rowCount": "many"}), "no row count: its fields are rowCount"),
+        (json({"rowCount": "NaN"}), "no row count: its fields are rowCount"),
+        (answer(200, b'{"rowCount": Infinity}'), "no row count: its fields are rowCount"),
+        (json({"rowCount": -1}), "no row count: its fields are rowCount"),
+        (json({"rowCount": None, "fileSize": 12}), "no row count: its fields are fileSize, rowCount"),
+        (answer(200, LOGIN), "a body that is not JSON"),
+        (answer(200, b""), "a body that is not JSON (empty)"),
+    ],
+)
+def test_an_estimate_that_is_no_number_stops_the_hour_before_its_download(
+    line: Line, vendor: BadVendor, reply: Reply, came: str
+) -> None:
+    vendor.estimates(reply)
+    error = line.refused()
+    assert isinstance(error, ContractError)
+    assert "sfmc/journey_history 2026-11-20T05" in str(error)
+    assert ESTIMATE in str(error)
+    assert came in str(error)
+    assert vendor.server.count(DOWNLOAD) == 0
+    arrives_once_the_vendor_is_well(line, vendor)
+
+
+def test_a_row_count_written_as_text_is_a_row_count(line: Line, vendor: BadVendor) -> None:
+    vendor.gives(GOOD, rows=2)
+    vendor.estimates(json({"rowCount": "2"}))
+    assert line.arrived().estimate_rows == 2
+
+
+UNCLOSED = b"\n".join([HEADER, FIRST, FIRST.replace(b"Welcome", b'"Welcome'), SECOND, b""])
+SHORT = b"\n".join([HEADER, FIRST, f"id-9,{PERSON}".encode(), b""])
+ERROR_AT_END = b"\n".join([HEADER, FIRST, b'{"message":"Internal error"}', b""])
+
+
+@pytest.mark.parametrize("as_gzip", [True, False])
+@pytest.mark.parametrize(
+    ("body", "came"),
+    [
+        pytest.param(UNCLOSED, "inside a quoted field", id="an unclosed quote"),
+        pytest.param(SHORT, "the last record has 2 of 24 fields", id="a short last record"),
+        pytest.param(ERROR_AT_END, "ends with a JSON error", id="an error after the records"),
+    ],
+)
+def test_what_looks_cut_off_on_every_try_down_to_the_shortest_window_is_a_broken_contract(
+    line: Line, vendor: BadVendor, body: bytes, came: str, as_gzip: bool
+) -> None:
+    vendor.gives(body, rows=3, as_gzip=as_gzip)
+    error = line.refused()
+    assert isinstance(error, ContractError)
+    (kept,) = line.evidence()
+    assert error.evidence == kept.relative_to(line.lake.home).as_posix()
+    assert_says(error, "POST http://127.0.0.1", came, "on every try", "Report it to the vendor", error.evidence)
+    assert kept.read_bytes() == body
+    arrives_once_the_vendor_is_well(line, vendor)
+
+
+def test_what_looked_cut_off_once_leaves_no_evidence_when_the_next_try_is_well(line: Line, vendor: BadVendor) -> None:
+    vendor.gives(GOOD, rows=2)
+    well = answer(200, gzip.compress(GOOD), Content_Encoding="gzip")
+    vendor.downloads(answer(200, gzip.compress(UNCLOSED), Content_Encoding="gzip"), well)
+    line.arrived()
+    assert line.ids() == ["id-1", "id-2"]
+    assert line.evidence() == []
+
+
+def test_what_looks_cut_off_for_the_hour_and_is_well_in_halves_arrives_and_leaves_no_evidence(
+    line: Line, vendor: BadVendor
+) -> None:
+    halves = [table([row(number)]) for number in (1, 2)]
+    replies = [answer(200, gzip.compress(body), Content_Encoding="gzip") for body in [*[SHORT] * 4, *halves]]
+    vendor.gives(b"", rows=1)
+    vendor.downloads(*replies)
+    line.arrived()
+    assert line.ids() == ["id-1", "id-2"]
+    assert line.evidence() == []
+
+
+def test_no_byte_where_rows_are_estimated_is_asked_again_and_is_no_empty_hour(line: Line, vendor: BadVendor) -> None:
+    vendor.gives(b"", rows=2)
+    error = line.refused()
+    assert isinstance(error, TransientVendorError)
+    assert_says(error, "not a byte came, though the estimate has rows", "run it again later")
+    assert line.evidence() == []
+    arrives_once_the_vendor_is_well(line, vendor)
+
+
+@pytest.mark.parametrize("body", [b"", HEADER, HEADER + b"\r\n"])
+def test_no_rows_are_an_hour_of_their_own(line: Line, vendor: BadVendor, body: bytes) -> None:
+    vendor.gives(body, rows=0)
+    manifest = line.arrived()
+    assert (manifest.landed, manifest.events.rows, manifest.rejects) == (0, 0, None)
+    assert line.ask("select partition_key, landed, events, loaded from ops.partitions") == [("2026-11-20T05", 0, 0, 0)]
+
+
+def test_a_bad_hour_does_not_take_the_others_with_it(line: Line, vendor: BadVendor) -> None:
+    vendor.gives(GOOD, rows=2)
+    well = answer(200, gzip.compress(GOOD), Content_Encoding="gzip")
+    vendor.downloads(lambda asked: answer(200, LOGIN) if b"T05:00:00Z" in asked.body.split(b"end")[0] else well)
+    bad, good = line.load(HOUR, NEXT_HOUR)
+    assert isinstance(bad.error, ContractError)
+    assert good.error is None
+    line.sync()
+    assert line.ids() == ["id-1", "id-2"]
