@@ -101,12 +101,12 @@ class _Sweep:
     def ask(self, window: Window) -> None:
         """Compares what the vendor says a window holds with what landed of it."""
         try:
-            estimate = self.source.estimate(window)
-        except VendorError as error:
+            estimate, rows = self.source.estimate(window), self._rows(window)
+        except (VendorError, LakeError) as error:
             self._done(window, error)
             return
         self.estimates[window] = estimate
-        if estimate.rows == self._rows(window):
+        if estimate.rows == rows:
             self.agreeing.append(window)
         else:
             self._found(window, "count")
@@ -144,7 +144,7 @@ class _Sweep:
         rows, estimate = self._rows(window), self.estimates[window].rows
         self.findings.append(Finding(partition=window.partition, kind=kind, rows=rows, estimate=estimate))
 
-    def _done(self, window: Window, error: VendorError | None = None) -> None:
+    def _done(self, window: Window, error: Exception | None = None) -> None:
         if error:
             self.failed[window.partition] = str(error)
         current().done(window.partition, 0, str(error) if error else None)
