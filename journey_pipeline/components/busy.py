@@ -39,7 +39,8 @@ def busy_windows(instance: dg.DagsterInstance, assets: StreamAssets, graph: Any)
 def _of_runs(instance: dg.DagsterInstance, assets: StreamAssets) -> Iterator[str]:
     chosen = {assets.raw, assets.events}
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED_RUNS)):
-        if run.asset_selection is not None and not chosen & set(run.asset_selection):
+        is_ours = chosen & set(run.asset_selection) if run.asset_selection else run.job_name == assets.job_name
+        if not is_ours:
             continue
         if partition := run.tags.get("dagster/partition"):
             yield partition

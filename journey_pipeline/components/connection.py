@@ -148,7 +148,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             newest_partition_schedule(assets, cron=newest, status=status),
             gap_schedule(assets, cron=gaps, most_partitions=self.gap_partitions, status=status),
         ]
-        return dg.Definitions.merge(standing, sweeps, dg.Definitions(assets=[assets.definition()], schedules=schedules))
+        return dg.Definitions.merge(assets.definitions(), standing, sweeps, dg.Definitions(schedules=schedules))
 
     @property
     def schedule_status(self) -> dg.DefaultScheduleStatus:

@@ -101,7 +101,7 @@ def reconciliation_definitions(
 
     @dg.sensor(
         name=f"{name}_pulls",
-        target=assets.selection,
+        job_name=assets.job_name,
         minimum_interval_seconds=60,
         default_status=sensor_status,
         description=f"Pulls again the partitions of {assets.stream.key} that the last sweep found to have drifted.",

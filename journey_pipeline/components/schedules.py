@@ -39,7 +39,7 @@ def newest_partition_schedule(
 
     @dg.schedule(
         name=f"{assets.op_name}_newest",
-        target=assets.selection,
+        job_name=assets.job_name,
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=status,
@@ -74,7 +74,7 @@ def gap_schedule(
 
     @dg.schedule(
         name=f"{assets.op_name}_gaps",
-        target=assets.selection,
+        job_name=assets.job_name,
         cron_schedule=cron,
         execution_timezone="UTC",
         default_status=status,

@@ -94,6 +94,17 @@ class StreamAssets:
         assets = dg.AssetSelection.assets(self.raw, self.events).without_checks()
         return assets | dg.AssetSelection.checks(*self.checks)
 
+    @property
+    def job_name(self) -> str:
+        """Name of the job that schedules and sensors start."""
+        return f"{self.op_name}_load"
+
+    def definitions(self) -> dg.Definitions:
+        """The step, and the job by which schedules and sensors start it."""
+        description = f"Loads partitions of {self.stream.key}."
+        job = dg.define_asset_job(self.job_name, selection=self.selection, description=description)
+        return dg.Definitions(assets=[self.definition()], jobs=[job])
+
     def definition(self) -> dg.AssetsDefinition:
         """The step, with both assets and their checks."""
         partitions = self.partitions

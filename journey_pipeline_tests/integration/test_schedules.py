@@ -85,16 +85,19 @@ def test_what_has_landed_leaves_a_hole_in_what_is_asked_for(runner: Runner, asse
     assert not set(there) & set(asked(assets, data))
 
 
-@pytest.mark.parametrize("how", ["partition", "range"])
+@pytest.mark.parametrize("how", ["partition", "range", "scheduled"])
 def test_what_is_queued_or_running_is_not_asked_for_twice(runner: Runner, assets: StreamAssets, how: str) -> None:
     at = HOUR_END + timedelta(minutes=40)
     first, *_, last = asked(assets, tick(runner, "gaps", at))[:10]
     keys = key_of(assets.partitions, first), key_of(assets.partitions, last)
     tags = {"dagster/partition": keys[0]} if how == "partition" else {RANGE_START: keys[0], RANGE_END: keys[1]}
-    job = runner.deployment.definitions.resolve_implicit_global_asset_job_def()
-    run = runner.instance.create_run_for_job(
-        job_def=job, tags=tags, asset_selection=frozenset({assets.raw, assets.events})
-    )
+    definitions = runner.deployment.definitions
+    if how == "scheduled":
+        run = runner.instance.create_run_for_job(job_def=definitions.resolve_job_def(assets.job_name), tags=tags)
+    else:
+        chosen = frozenset({assets.raw, assets.events})
+        everything = definitions.resolve_implicit_global_asset_job_def()
+        run = runner.instance.create_run_for_job(job_def=everything, tags=tags, asset_selection=chosen)
     runner.instance.report_run_canceling(run)
     again = asked(assets, tick(runner, "gaps", at))
     assert first not in again
