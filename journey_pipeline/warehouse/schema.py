@@ -201,8 +201,13 @@ def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
         days = {"first_day": "1970-01-01", "last_day": "1970-01-01"} if table.is_by_day else None
         session.execute(f"create table {table.name} as from ({table.sql}) limit 0", days)
     else:
-        columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
+        columns = ", ".join(f'"{column.name}" {column.type}{_compression(column)}' for column in table.columns)
         session.execute(f"create table {table.name} ({columns})")
+
+
+def _compression(column: Column) -> str:
+    # Left to choose, DuckDB spends most of an insert on trying out how to compress the properties, and chooses worse.
+    return " using compression zstd" if column.type == "JSON" else ""
 
 
 def note_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -1,0 +1,57 @@
+"""The pipeline without Dagster: backfill, sync and publish as plain functions, every guarantee on.
+
+Not here: the same as a Dagster run (`through_dagster.py`).
+"""
+
+from __future__ import annotations
+
+from benchmarks.task import Stopwatch, Task, peak_mib, say
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.partition import LoadSettings
+from journey_pipeline.vendors.sfmc.client import SfmcClient
+from journey_pipeline.vendors.sfmc.journey_history import JourneyHistory, journey_history_stream
+from journey_pipeline.warehouse.publish import publish
+from journey_pipeline.warehouse.query import query
+from journey_pipeline.warehouse.sync import sync
+
+CONNECTION = "sfmc"
+
+
+def published_rows(lake: Lake) -> int:
+    """Events in the published warehouse."""
+    (((rows,),),) = query(lake, "select count(*) from core.journey_events").batches
+    return int(rows)
+
+
+def main() -> None:
+    """Loads the hours of this process's task."""
+    watch = Stopwatch()
+    task = Task.given()
+    lake = Lake(task.home)
+    stream = journey_history_stream(CONNECTION, task.span.start)
+    backfill = Backfill(
+        lake,
+        stream,
+        task.windows,
+        LoadSettings(),
+        open_source=lambda: JourneyHistory(SfmcClient(CONNECTION), stream),
+    )
+    for outcome in backfill.outcomes():
+        if outcome.error:
+            raise outcome.error
+    load_s, load_peak_mib = watch.seconds, peak_mib()
+    report = sync(lake)
+    published = publish(lake)
+    say(
+        published_rows(lake),
+        watch.seconds,
+        load_s=load_s,
+        load_peak_mib=load_peak_mib,
+        sync_s=report.seconds,
+        publish_s=published.seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The questions that are measured, each with its sizes and contenders, and the answer as text.
+
+Contenders take turns, A B C A B C, so that a slow minute of the machine hits all of them. Not here: how one is run
+(`processes.py`), how figures are shown (`tables.py`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.processes import ContenderError, Measured, run, serving
+from benchmarks.tables import comparison, phases, table
+
+FLOOR, DIRECT, DAGSTER = "floor", "direct", "through_dagster"
+DLT, DLT_RECORDS = "dlt_arrow", "dlt_records"
+
+# The vendor keeps 30 days, and the pipeline asks for nothing of the last hours before they expire.
+MONTH_HOURS = 714
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done.
+
+    Attributes:
+        repeats: Of every contender.
+        quick: Whether sizes are so small that only the scripts are tried, not the machine.
+        with_dlt: Whether dlt takes part.
+        tell: Takes a line for every run, as it ends.
+    """
+
+    repeats: int
+    quick: bool
+    with_dlt: bool
+    tell: Callable[[str], None]
+
+    def size(self, full: int, quick: int) -> int:
+        """A size for this effort."""
+        return quick if self.quick else full
+
+
+def day(effort: Effort) -> str:
+    """24 hours of 50,000 rows."""
+    return _load(effort, effort.size(24, 3), effort.size(50_000, 300), _with_dlt(effort, [FLOOR, DIRECT, DAGSTER]))
+
+
+def records(effort: Effort) -> str:
+    """4 hours of 50,000 rows, once, for the sake of dlt's slowest way."""
+    contenders = _with_dlt(effort, [FLOOR, DIRECT]) + ([DLT_RECORDS] if effort.with_dlt else [])
+    return _load(_once(effort), effort.size(4, 1), effort.size(50_000, 300), contenders)
+
+
+def hour(effort: Effort) -> str:
+    """One hour of 1,000,000 rows."""
+    return _load(effort, 1, effort.size(1_000_000, 500), _with_dlt(effort, [FLOOR, DIRECT, DAGSTER]))
+
+
+def month(effort: Effort) -> str:
+    """714 hours of 1,000 rows: as far back as the vendor can be asked."""
+    hours = effort.size(MONTH_HOURS, 3)
+    return _load(effort, hours, effort.size(1_000, 100), [FLOOR, DIRECT, DAGSTER], per=hours)
+
+
+def normalizer(effort: Effort) -> str:
+    """One landed hour of 1,000,000 rows to events."""
+    with _folder() as folder, serving(1, effort.size(1_000_000, 500)) as vendor:
+        home = folder / "home"
+        run(DIRECT, home, vendor.environment)
+        effort.tell("an hour has landed")
+        runs = _in_turn(effort, ["normalizer_floor", "normalizer"], lambda _: home, vendor.environment, vendor.rows)
+    speeds = {name: min(one.said["work_s"] for one in repeats) for name, repeats in runs.items()}
+    share = speeds["normalizer_floor"] / speeds["normalizer"]
+    return f"{comparison(runs)}\n\nBest work s against best work s: {share:.2f} times the speed of its floor."
+
+
+def warehouse(effort: Effort) -> str:
+    """One more hour of 50,000 events at 1, 10 and 30 million; 10 million from nothing."""
+    rows = effort.size(50_000, 200)
+    sizes = [str(effort.size(hours, quick)) for hours, quick in ((20, 4), (200, 8), (600, 12))]
+    with serving(1, 1) as vendor, _folder() as folder:
+        grown = run("warehouse_growth", folder / "growth", vendor.environment, str(rows), *sizes)
+        effort.tell(f"warehouse_growth: {grown.wall_s:.1f} s, {grown.peak_mib:.0f} MiB")
+        shutil.rmtree(folder / "growth")
+        run("made_hours", folder / "rebuild", vendor.environment, str(rows), sizes[1])
+        rebuilt = run("warehouse_rebuild", folder / "rebuild", vendor.environment)
+    return _growth(grown) + "\n\n" + _rebuild(rebuilt)
+
+
+QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
+    "day": day,
+    "records": records,
+    "hour": hour,
+    "month": month,
+    "normalizer": normalizer,
+    "warehouse": warehouse,
+}
+
+
+def _with_dlt(effort: Effort, contenders: list[str]) -> list[str]:
+    return [*contenders, DLT] if effort.with_dlt else contenders
+
+
+def _once(effort: Effort) -> Effort:
+    return Effort(1, effort.quick, effort.with_dlt, effort.tell)
+
+
+def _load(effort: Effort, hours: int, rows: int, contenders: Sequence[str], *, per: int = 0) -> str:
+    with _folder() as folder, serving(hours, rows) as vendor:
+        effort.tell(f"the vendor has {hours} hours with {vendor.rows:,} rows")
+        runs = _in_turn(effort, contenders, lambda name: folder / name, vendor.environment, vendor.rows, clean=True)
+    spent = [f"- {name}: {phases(repeats[-1])}" for name, repeats in runs.items() if phases(repeats[-1])]
+    return "\n".join([comparison(runs, per=per), "", "Of the last repeat:", *spent])
+
+
+def _in_turn(
+    effort: Effort,
+    contenders: Sequence[str],
+    home: Callable[[str], Path],
+    environment: Mapping[str, str],
+    rows: int,
+    *,
+    clean: bool = False,
+) -> dict[str, list[Measured]]:
+    """The repeats of each contender; all of them must come to the same rows."""
+    runs: dict[str, list[Measured]] = {name: [] for name in contenders}
+    for _ in range(effort.repeats):
+        for name in contenders:
+            measured = run(name, home(name), environment)
+            if clean:
+                shutil.rmtree(home(name))
+            if measured.said["rows"] != rows:
+                raise ContenderError(f"{name} came to {measured.said['rows']} rows, not {rows}")
+            runs[name].append(measured)
+            effort.tell(f"{name}: {measured.wall_s:.2f} s, {measured.peak_mib:.0f} MiB; {phases(measured)}")
+    return runs
+
+
+def _growth(grown: Measured) -> str:
+    header = ["events", "one more hour s", "publish s", "plain copy s", "copy and flush s", "file MiB", "bulk events/s"]
+    sizes = grown.said["grown"]
+    rows = [
+        [
+            f"{size['events']:,}",
+            f"{size['hour_s']:.2f}",
+            f"{size['publish_s']:.2f}",
+            f"{size['copy_s']:.2f}",
+            f"{size['flushed_copy_s']:.2f}",
+            f"{size['file_mib']:.0f}",
+            f"{size['bulk_events_per_s']:,.0f}",
+        ]
+        for size in sizes
+    ]
+    ratio = sizes[-1]["hour_s"] / sizes[0]["hour_s"]
+    spent = [
+        f"- {size['events']:,}: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in size["phases"].items())
+        for size in sizes
+    ]
+    lines = [
+        table(header, rows),
+        "",
+        f"The last against the first: {ratio:.2f} times as long. One hour's phases:",
+        *spent,
+    ]
+    return "\n".join(lines)
+
+
+def _rebuild(rebuilt: Measured) -> str:
+    said = rebuilt.said
+    return (
+        f"{said['rows']:,} events from nothing: {said['rebuild_s']:.1f} s, {said['events_per_s']:,.0f} events/s, peak "
+        f"{rebuilt.peak_mib:.0f} MiB."
+    )
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as folder:
+        yield Path(folder)
