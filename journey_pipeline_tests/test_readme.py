@@ -66,6 +66,13 @@ def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedPr
     return subprocess.run(["bash", "-ec", script], cwd=folder, env=given, capture_output=True, text=True, check=False)
 
 
+def run_within_an_hour(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a script once more if the clock struck meanwhile: then an hour is missing that was not there before."""
+    hour = datetime.now(UTC).hour
+    done = run(script, folder, **environment)
+    return done if datetime.now(UTC).hour == hour else run(script, folder, **environment)
+
+
 def lines_with(*words: str) -> list[str]:
     found = [line for line in LINES if any(word in line for word in words)]
     assert found, f"the README has no line with {words}"
@@ -102,7 +109,7 @@ def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
 def test_the_commands_for_a_real_account(clone: Path, sandbox: Sandbox) -> None:
     (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in sandbox.environment().items()))
     script = "\n".join(lines_with("doctor", "backfill", "journey-pipeline status"))
-    done = run(script, clone, SFMC_REQUESTS_PER_SECOND="500")
+    done = run_within_an_hour(script, clone, SFMC_REQUESTS_PER_SECOND="500")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (clone / "data/journeys.duckdb").exists()
 

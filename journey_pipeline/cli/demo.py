@@ -7,6 +7,7 @@ the load (`load.py`).
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -114,6 +115,9 @@ def _show_results(lake: Lake) -> None:
 
 def _show_files(lake: Lake) -> None:
     folder = os.path.relpath(lake.home)
+    # As a person can type it: the virtual environment may not be active.
+    here = os.path.relpath(Path(sys.executable).parent / "journey-pipeline")
+    command = "journey-pipeline" if shutil.which("journey-pipeline") else here
     results.print(
         f"""
 Where it is
@@ -124,9 +128,10 @@ Where it is
 What to try next
   make dev                                    the same in Dagster's UI, with sandbox and daemon
   export JOURNEY_PIPELINE_HOME={folder}
-  journey-pipeline status
-  journey-pipeline query "from marts.journey_daily limit 10"
+  {command} status
+  {command} query "from marts.journey_daily limit 10"
 """,
         highlight=False,
         markup=False,
+        soft_wrap=True,
     )
