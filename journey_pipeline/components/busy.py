@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
-from journey_pipeline.components.partitions import window_of
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START, window_of
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.model import Window
 
@@ -44,8 +44,8 @@ def _of_runs(instance: dg.DagsterInstance, assets: StreamAssets) -> Iterator[str
             continue
         if partition := run.tags.get("dagster/partition"):
             yield partition
-        first = run.tags.get("dagster/asset_partition_range_start")
-        last = run.tags.get("dagster/asset_partition_range_end")
+        first = run.tags.get(RANGE_START)
+        last = run.tags.get(RANGE_END)
         if first and last:
             yield from assets.partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
 

@@ -10,6 +10,10 @@ import dagster as dg
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.vendors.source import Stream
 
+# How Dagster tags a run over a range of partitions.
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
 
 def partitions_definition(stream: Stream) -> dg.TimeWindowPartitionsDefinition:
     """Hours or days in UTC from the stream's fixed start, whole ones only."""

@@ -14,7 +14,7 @@ import dagster as dg
 import psutil
 
 from journey_pipeline.components.deployment import Deployment
-from journey_pipeline.components.partitions import key_of
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.reconciliation import reconciliation_key
 from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
 from journey_pipeline.lake.locking import exclusive
@@ -76,7 +76,7 @@ class Runner:
             pool=assets.stream.key.connection,
             checks=assets.checks,
             config={assets.op_name: {"config": config.model_dump()}},
-            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
+            tags={RANGE_START: first, RANGE_END: last},
         )
 
     def sweep(self, assets: StreamAssets) -> RunOutcome:

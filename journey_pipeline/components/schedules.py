@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.busy import busy_windows
-from journey_pipeline.components.partitions import key_of, last_whole
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole
 from journey_pipeline.components.previews import accepted_previews
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
@@ -20,9 +20,6 @@ from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Freshness
-
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
 
 
 def newest_partition_schedule(

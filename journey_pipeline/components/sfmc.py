@@ -132,11 +132,10 @@ class SfmcJourneyHistory(ConnectionComponent):
 
     def open_source(self) -> WindowedSource:
         """The journey history, with credentials from the environment."""
-        filters = {name: tuple(values) for name, values in self.filters.model_dump().items()}
         return JourneyHistory(
             self._client(),
             self.streams[0].stream,
-            filters=Filters(**filters),
+            filters=Filters.of(self.filters.model_dump()),
             columns=DEFAULT_COLUMNS if self.columns == "all" else LEAN_COLUMNS,
             most_compressed_bytes=self.most_bytes_per_request,
             most_rows=self.most_rows_per_request,

@@ -16,6 +16,7 @@ import duckdb
 from journey_pipeline.lake.atomic import replacing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
+from journey_pipeline.lake.session import quoted
 from journey_pipeline.model import DimensionRecipe, StreamKey
 
 
@@ -44,7 +45,7 @@ def update_dimension(lake: Lake, landed: Iterable[LandingManifest], recipe: Dime
             session.executemany("insert into pages values (?, ?)", _pages(lake, manifest))
         session.execute(_fold(recipe, connection, path if path.exists() else None))
         with replacing(path) as temporary:
-            session.execute(f"copy (from folded) to {quoted(temporary)} (format parquet, compression zstd)")
+            session.execute(f"copy (from folded) to {quoted(str(temporary))} (format parquet, compression zstd)")
         row = session.execute("select count(*) from folded").fetchone()
     return int(row[0]) if row else 0
 
@@ -60,7 +61,7 @@ def _pages(lake: Lake, manifest: LandingManifest) -> list[tuple[str, datetime]]:
 
 def _fold(recipe: DimensionRecipe, connection: str, existing: Path | None) -> str:
     key = ", ".join(recipe.key)
-    earlier = f"union all by name select * from read_parquet({quoted(existing)})" if existing else ""
+    earlier = f"union all by name select * from read_parquet({quoted(str(existing))})" if existing else ""
     return f"""
         create table folded as
         with seen as (
@@ -77,8 +78,3 @@ def _fold(recipe: DimensionRecipe, connection: str, existing: Path | None) -> st
         qualify row_number() over (partition by {key} order by last_seen_at desc) = 1
         order by {key}
     """
-
-
-def quoted(path: Path) -> str:
-    """A path as a literal in SQL."""
-    return "'" + str(path).replace("'", "''") + "'"

@@ -9,7 +9,7 @@ import gzip
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from journey_pipeline import __version__
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.dimensions import update_dimension
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt, read_landing
+from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
+from journey_pipeline.lake.manifest import Attempt, LandedFile
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import DimensionRecipe, Granularity, StreamKey, Window, floor
 
@@ -63,18 +63,6 @@ def pull_dimensions(
         raise
     newest = manifest.model_copy(update={"attempts": manifest.attempts[-1:]})
     return {recipe.name: update_dimension(lake, [newest], recipe) for recipe in recipes}
-
-
-def remake_dimensions(lake: Lake, key: StreamKey, recipes: Sequence[DimensionRecipe]) -> dict[str, int]:
-    """Folds everything that ever landed of a list into its dimensions again, without the vendor."""
-    return {recipe.name: update_dimension(lake, _landed(lake, key), recipe) for recipe in recipes}
-
-
-def _landed(lake: Lake, key: StreamKey) -> Iterator[LandingManifest]:
-    root = lake.landing_dir(key, "any").parent
-    for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        if manifest := read_landing(lake, key, folder.name):
-            yield manifest
 
 
 def _land(path: Path, page: bytes) -> LandedFile:

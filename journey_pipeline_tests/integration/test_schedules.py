@@ -10,10 +10,9 @@ import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from journey_pipeline.components.completeness import CHECK
-from journey_pipeline.components.partitions import key_of, window_of
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, window_of
 from journey_pipeline.components.previews import accepted_previews
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.schedules import RANGE_END, RANGE_START
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
