@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,17 @@ from journey_pipeline.lake.drift import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.integration.conftest import ROWS_PER_HOUR
 from journey_pipeline_tests.integration.truth import ask, hours_ago, truth, warehouse_rows
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A vendor with so many late rows that every two hours have some, whatever hours these are."""
+    with serve(World(rows_per_hour=ROWS_PER_HOUR, contacts=500, steady=True, late_share=0.05)) as running:
+        yield running
 
 
 def swept(runner: Runner, assets: StreamAssets, lake: Lake) -> DriftReport:
