@@ -1,7 +1,7 @@
 """The words that all layers share: windows and partitions, streams, the canonical event, how a landing is typed.
 
 Not here: anything that is true of one vendor (`vendors/`), where files lie (`lake/layout.py`), or what a table of the
-warehouse holds (`warehouse/`). Imports nothing of the project but `errors`, and everything may import it.
+warehouse holds (`warehouse/`). Imports nothing of the project but `errors` and `formats`, and everything may import it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from journey_pipeline.errors import ConfigError
+
+if TYPE_CHECKING:  # it brings Arrow along, which the command line does not need in order to say what it can do
+    from journey_pipeline.formats.records import RecordReader
 
 
 class Granularity(enum.Enum):
@@ -194,7 +198,8 @@ class Recipe:
             unknown codes if the table lacks them, case aside.
         properties: The columns that `landing.properties` carries on as they are: name there, column in the file.
             Columns that the recipe does not know join them under their own names. NULLs are left out.
-        delimiter: The field separator of the vendor's file.
+        delimiter: The field separator of the vendor's file, if it is delimited text.
+        reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
     """
 
     stream: str
@@ -204,6 +209,14 @@ class Recipe:
     codes: Mapping[str, Path] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     delimiter: str = ","
+    reader: RecordReader | None = None
+
+    @property
+    def extension(self) -> str:
+        """Of the files that it is for, as they land."""
+        if self.reader:
+            return f"{self.reader.extension}.gz"
+        return "tsv.gz" if self.delimiter == "\t" else "csv.gz"
 
 
 @dataclass(frozen=True, slots=True)

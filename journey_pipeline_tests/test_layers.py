@@ -13,12 +13,13 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},
-    "model": {"errors"},
+    "formats": {"errors"},
+    "model": {"formats", "errors"},
     "transport": {"model", "errors", "settings"},
     "sandbox": {"model", "errors"},
-    "vendors": {"transport", "model", "errors", "settings"},
+    "vendors": {"transport", "formats", "model", "errors", "settings"},
     "exports": {"transport", "model", "errors", "settings"},
-    "lake": {"transport", "model", "errors", "settings"},
+    "lake": {"transport", "formats", "model", "errors", "settings"},
     "loading": {"vendors", "exports", "lake", "transport", "model", "errors", "settings"},
     "warehouse": {"lake", "model", "errors", "settings"},
     "components": {

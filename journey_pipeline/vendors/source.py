@@ -42,8 +42,10 @@ class Part:
         bytes: Its size.
         raw_bytes: Its size inflated.
         rows: Records in it.
-        columns: Its header.
+        columns: Its header, or the names of its records' fields.
         received_as: `gzip` as it came, or `identity` if it was compressed here.
+        promised_rows: How many records the answer itself says it has, where it does.
+        next_page: Where the answer goes on, if it says that it does; never kept, it may hold a secret.
     """
 
     path: Path
@@ -54,6 +56,19 @@ class Part:
     rows: int
     columns: tuple[str, ...]
     received_as: str
+    promised_rows: int | None = None
+    next_page: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEnded:
+    """An answer goes on to the moment of asking, and holds older events besides: answers overlap.
+
+    Attributes:
+        reach: How far before the start of its window an answer may reach.
+    """
+
+    reach: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,8 @@ class Stream:
         retention: How long the vendor keeps a window after its start, our reserve taken off.
         start: Where its first partition starts, UTC.
         requests_per_partition: How many requests one partition costs, as a rule.
+        open_ended: If its answers overlap: one answer then covers all later windows that had ended when it was asked
+            for, and a range is a single request, from its first window on.
     """
 
     key: StreamKey
@@ -75,6 +92,7 @@ class Stream:
     retention: timedelta
     start: datetime
     requests_per_partition: int = 2
+    open_ended: OpenEnded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +127,11 @@ class WindowedSource(Protocol):
         """Asks up to where the history is complete."""
         ...
 
-    def estimate(self, window: Window) -> Estimate:
-        """Asks what a window holds."""
+    def estimate(self, window: Window) -> Estimate | None:
+        """Asks what a window holds; None of a vendor who can't tell."""
         ...
 
-    def too_large(self, estimate: Estimate) -> bool:
+    def too_large(self, estimate: Estimate | None) -> bool:
         """Whether the window has to be asked for in halves."""
         ...
 
@@ -122,11 +140,15 @@ class WindowedSource(Protocol):
         window: Window,
         to: Path,
         *,
-        estimate: Estimate,
+        estimate: Estimate | None,
+        after: Part | None = None,
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
     ) -> Part:
-        """Downloads a window to a file, completely or not at all; keeps an answer that is no such file as evidence."""
+        """Downloads a window to a file, completely or not at all; keeps an answer that is no such file as evidence.
+
+        An answer in pages is downloaded page by page: `after` is the page before, whose `next_page` is asked for.
+        """
         ...
 
     def request(self, window: Window) -> dict[str, Any]:

@@ -110,8 +110,11 @@ class JourneyHistory:
         """Asks what a window holds, with the columns and filters of the download."""
         return self._client.estimate(self._filters.body(window), self._columns, window=window)
 
-    def too_large(self, estimate: Estimate) -> bool:
+    def too_large(self, estimate: Estimate | None) -> bool:
         """Whether a window is near the documented limit of 1 GB, which is compared with the compressed size."""
+        return estimate is not None and self._is_above_limits(estimate)
+
+    def _is_above_limits(self, estimate: Estimate) -> bool:
         return estimate.rows > self._most_rows or (estimate.compressed_bytes or 0) > self._most_compressed_bytes
 
     def download(
@@ -119,7 +122,8 @@ class JourneyHistory:
         window: Window,
         to: Path,
         *,
-        estimate: Estimate,
+        estimate: Estimate | None,
+        after: Part | None = None,  # noqa: ARG002 - an hour comes as one file, never in pages
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
     ) -> Part:
@@ -129,7 +133,7 @@ class JourneyHistory:
             TransientVendorError: If every try was cut off, or a window with rows came back without a byte.
             ContractError: If the answer is no CSV with the columns asked for.
         """
-        inspector = partial(_HistoryInspector, self._columns, may_be_empty=estimate.rows == 0)
+        inspector = partial(_HistoryInspector, self._columns, may_be_empty=not (estimate and estimate.rows))
         got = self._client.download(
             self._filters.body(window),
             self._columns,

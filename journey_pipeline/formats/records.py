@@ -1,0 +1,78 @@
+"""What the lake asks of a vendor whose files are not delimited text: records as columns of text, some at a time.
+
+Not here: cutting a file into records (the modules beside this one), which field is which column (`vendors/`), and
+delimited text, which the lake reads by itself (`lake/csv_batches.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Some records of a landed file, in its order.
+
+    Attributes:
+        numbers: Their numbers in the file, from 1; int64.
+        columns: Text by the names of the recipe's columns, NULL where a record has none; a name that is left out is
+            NULL for all of them.
+        properties: A JSON object for each, as text.
+        raw: The records as they stand in the file; only if asked for.
+        faults: Why a record's form is wrong, or None; only if `raw` is asked for.
+    """
+
+    numbers: pa.Array[Any]
+    columns: Mapping[str, pa.Array[Any]]
+    properties: pa.Array[Any]
+    raw: Sequence[bytes] = ()
+    faults: Sequence[str | None] = ()
+
+
+class Reading(Protocol):
+    """One pass over one file. What it says of the file is final when the pass is.
+
+    Attributes:
+        faults: Records whose form is wrong.
+        unknown: Fields that nobody knows.
+        missing: Columns of the recipe that no field stands for.
+    """
+
+    faults: int
+    unknown: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Records]:
+        """The records, a bounded number at a time.
+
+        Raises:
+            ContractError: If the file is whole and can't be understood.
+            LakeError: If it is not whole, or a record is longer than the reader takes.
+        """
+        ...
+
+
+class RecordReader(Protocol):
+    """Reads the landed files of one stream; given by a vendor with its recipe, called by the lake.
+
+    Attributes:
+        extension: Of the landed files, such as `json`.
+        version: Says how files are read; events that were made by another one are made anew.
+    """
+
+    extension: str
+    version: str
+
+    def read(self, chunks: Iterable[bytes], *, with_raw: bool) -> Reading:
+        """Reads a file.
+
+        Args:
+            chunks: Its inflated bytes without byte order mark, in pieces of any size.
+            with_raw: Whether to give the records' bytes, and those too whose form is wrong. Without it these are only
+                counted, and all that speed needs is allowed.
+        """
+        ...
