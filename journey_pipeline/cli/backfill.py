@@ -114,12 +114,16 @@ def _show_plan(assets: StreamAssets, found: Survey, windows: list[Window], *, ag
         return
     source = assets.open_source()
     try:
-        expected = sum(source.estimate(Window(run[0].start, run[-1].end)).rows for run in contiguous(asked, len(asked)))
-        requests = len(asked) * assets.stream.requests_per_partition
+        spans = [Window(run[0].start, run[-1].end) for run in contiguous(asked, len(asked))]
+        estimates = [estimate for span in spans if (estimate := source.estimate(span))]
+        requests = (1 if assets.stream.open_ended else len(asked)) * assets.stream.requests_per_partition
         seconds = requests / source.requests_per_s
     finally:
         source.close()
-    results.print(f"{requests:,} requests, {expected:,} rows expected, at least {timedelta(seconds=round(seconds))}")
+    expected = (
+        f"{sum(estimate.rows for estimate in estimates):,} rows expected" if estimates else "no estimate to be had"
+    )
+    results.print(f"{requests:,} requests, {expected}, at least {timedelta(seconds=round(seconds))}")
 
 
 def _named(windows: list[Window]) -> str:

@@ -19,10 +19,10 @@ from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.runs import MOST_PARTITIONS, Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import made_events
-from journey_pipeline.loading.plan import State, Survey, contiguous, survey
+from journey_pipeline.loading.plan import State, Survey, loads, survey
 from journey_pipeline.model import Window
 
 MEGABYTE = 1_000_000
@@ -71,13 +71,13 @@ def to_load(runner: Runner, assets: StreamAssets, found: Survey, *, again: bool)
 def load(
     runner: Runner, assets: StreamAssets, windows: Sequence[Window], *, pull: bool = True, again: bool = False
 ) -> Loaded:
-    """Runs partitions through Dagster, a run for each contiguous range, with a bar on standard error."""
+    """Runs partitions through Dagster, as many as go together in a run, with a bar on standard error."""
     loaded = Loaded(assets, list(windows))
     if not windows:
         return loaded
     title = f"{assets.stream.key}"
     with ProgressBar(notes, len(windows), title) as bar:
-        for part in contiguous(windows, MOST_PARTITIONS):
+        for part in loads(assets.stream, windows, MOST_PARTITIONS):
             outcome = runner.load(assets, part, pull=pull, only_missing=not again)
             if not outcome.succeeded and not bar.failed:
                 loaded.run_failures.append(outcome.says)
@@ -108,12 +108,14 @@ def partition_table(lake: Lake, assets: StreamAssets, windows: Sequence[Window])
 
 def _figures(lake: Lake, assets: StreamAssets, window: Window) -> list[str]:
     try:
-        landing = read_landing(lake, assets.stream.key, window.partition)
+        landing = read_holder(lake, assets.stream.key, window.partition)
         events = made_events(lake, assets.stream, window.partition)
     except LakeError:
         return ["", "damaged", "", "", "", ""]
-    if landing is None or not landing.attempts or events is None:
+    if landing is None or events is None:
         return ["", "missing", "", "", "", ""]
+    if landing.partition != window.partition:
+        return ["", f"in {landing.partition}", "", "", "", ""]
     newest = landing.attempts[-1]
     estimate = "" if newest.estimate_rows is None else f"{newest.estimate_rows:,}"
     return [

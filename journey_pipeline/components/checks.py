@@ -3,20 +3,24 @@
 Not here: what is claimed (`loading/claims.py`), when it is recorded (`recording.py`).
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from journey_pipeline.components.previews import accepted_previews
-from journey_pipeline.loading.claims import CLAIMS, Claim, Severity
+from journey_pipeline.loading.claims import Claim, Severity
 
 SEVERITIES = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}
 
 
-def check_specs(asset: dg.AssetKey, partitions: dg.TimeWindowPartitionsDefinition) -> list[dg.AssetCheckSpec]:
+def check_specs(
+    asset: dg.AssetKey, partitions: dg.TimeWindowPartitionsDefinition, claims: Mapping[str, str]
+) -> list[dg.AssetCheckSpec]:
     """One check for each claim, partitioned like its asset."""
     with accepted_previews():
         return [
             dg.AssetCheckSpec(name, asset=asset, partitions_def=partitions, description=sentence)
-            for name, sentence in CLAIMS.items()
+            for name, sentence in claims.items()
         ]
 
 

@@ -19,6 +19,7 @@ from journey_pipeline.lake.normalize import NormalizeLimits
 from journey_pipeline.loading.claims import Tolerance
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.reconcile import SweepSettings
+from journey_pipeline.model import Granularity
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
 
@@ -115,8 +116,12 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         )
         return LoadSettings(tolerance=tolerance, limits=NormalizeLimits(memory=self.normalize_memory))
 
+    def fresh_for(self, granularity: Granularity) -> timedelta:
+        """So long after one partition was loaded the next one should have been."""
+        return granularity.duration + timedelta(hours=self.missing_after_hours)
+
     def stream_definitions(
-        self, assets: StreamAssets, *, newest: str, gaps: str, completeness: str, reconciliation: str
+        self, assets: StreamAssets, *, newest: str, gaps: str, completeness: str, reconciliation: str | None
     ) -> dg.Definitions:
         """A stream's assets and what keeps it complete.
 
@@ -125,7 +130,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             newest: When to look for the newest partition, as cron, UTC.
             gaps: When to look for missing ones.
             completeness: When to count what is missing.
-            reconciliation: When to sweep over what has landed.
+            reconciliation: When to sweep over what has landed; None of a vendor without estimates to ask for again.
         """
         status = self.schedule_status
         standing = completeness_definitions(
@@ -135,20 +140,23 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             requests_per_s=self.requests_per_second,
             status=status,
         )
-        sweeps = reconciliation_definitions(
-            assets,
-            cron=reconciliation,
-            settings=SweepSettings(
-                settled_after=timedelta(hours=self.tolerance.settled_after_hours), sample=self.reconcile_sample
-            ),
-            schedule_status=status,
-            sensor_status=self.sensor_status,
-        )
+        sweeps = self._sweeps(assets, reconciliation) if reconciliation else dg.Definitions()
         schedules = [
             newest_partition_schedule(assets, cron=newest, status=status),
             gap_schedule(assets, cron=gaps, most_partitions=self.gap_partitions, status=status),
         ]
         return dg.Definitions.merge(assets.definitions(), standing, sweeps, dg.Definitions(schedules=schedules))
+
+    def _sweeps(self, assets: StreamAssets, cron: str) -> dg.Definitions:
+        return reconciliation_definitions(
+            assets,
+            cron=cron,
+            settings=SweepSettings(
+                settled_after=timedelta(hours=self.tolerance.settled_after_hours), sample=self.reconcile_sample
+            ),
+            schedule_status=self.schedule_status,
+            sensor_status=self.sensor_status,
+        )
 
     @property
     def schedule_status(self) -> dg.DefaultScheduleStatus:

@@ -24,6 +24,8 @@ def event_schema() -> dg.TableSchema:
 
 def landing_metadata(outcome: PartitionOutcome) -> Metadata:
     """Of the newest answer: rows, size, what the vendor said, how fast it came."""
+    if outcome.covered_by:
+        return {"covered_by": outcome.covered_by}
     if outcome.landing is None or not outcome.landing.attempts:
         return {}
     newest = outcome.landing.attempts[-1]
@@ -47,6 +49,8 @@ def landing_metadata(outcome: PartitionOutcome) -> Metadata:
 def events_metadata(previews: Previews, outcome: PartitionOutcome) -> Metadata:
     """Of the events: where every landed row went, and what they look like."""
     events = outcome.events
+    if outcome.covered_by:
+        return {"covered_by": outcome.covered_by}
     if events is None:
         return {}
     metadata: dict[str, Any] = {

@@ -60,11 +60,11 @@ class Runner:
     instance: dg.DagsterInstance
 
     def load(self, assets: StreamAssets, windows: Sequence[Window], *, pull: bool, only_missing: bool) -> RunOutcome:
-        """Loads a contiguous range of partitions in one run.
+        """Loads the range from the first to the last of some partitions in one run.
 
         Args:
             assets: The stream.
-            windows: The partitions, each starting where the one before ends; at most `MOST_PARTITIONS`.
+            windows: The partitions, as `loading.plan.loads` puts them together.
             pull: Whether to ask the vendor; otherwise events are made again from the landing.
             only_missing: Whether partitions that have landed are left alone.
         """

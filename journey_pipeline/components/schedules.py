@@ -16,7 +16,7 @@ from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.gaps import find_gaps
 from journey_pipeline.loading.partition import made_events
-from journey_pipeline.loading.plan import contiguous
+from journey_pipeline.loading.plan import loads
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Freshness
@@ -87,21 +87,26 @@ def gap_schedule(
         with accepted_previews():
             busy = busy_windows(context.instance, assets, context.repository_def.asset_graph)
         late = {window for window in gaps.missing if window.end > fresh.until}
-        windows = gaps.next(busy | late, most_partitions)
+        # One answer of an open-ended stream fills all gaps: asked for one by one, each would fill those after it again.
+        windows = gaps.next(busy | late, gaps.count if assets.stream.open_ended else most_partitions)
         if not windows:
             return dg.SkipReason(
                 f"{gaps.count} partitions are not complete: {len(busy)} are queued or running, "
                 f"{len(late - busy)} too new ({fresh.says})"
             )
         return [
-            request(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
+            request(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}")
+            for run in loads(assets.stream, windows, 1000)
         ]
 
     return fill_gaps
 
 
 def request(assets: StreamAssets, windows: Sequence[Window], *, run_key: str, again: bool = False) -> dg.RunRequest:
-    """A run for a contiguous range of partitions; unless `again`, it leaves alone what has landed meanwhile."""
+    """A run for the range from the first to the last of some partitions.
+
+    Unless `again`, it leaves alone what has landed, meanwhile or between them.
+    """
     first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
     config: dict[str, Any] = {"ops": {assets.op_name: {"config": {"only_missing": not again}}}}
     if len(windows) == 1:

@@ -13,7 +13,7 @@ from pydantic import Field
 from journey_pipeline.components.connection import ConnectionComponent
 from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.stream_assets import StreamAssets
-from journey_pipeline.model import StreamKey
+from journey_pipeline.model import Granularity, StreamKey
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.sfmc.client import SfmcClient
 from journey_pipeline.vendors.sfmc.dimensions import ACTIVITIES, JOURNEYS
@@ -87,6 +87,7 @@ class SfmcJourneyHistory(ConnectionComponent):
                 title="Journey history of Salesforce Marketing Cloud",
                 kinds=KINDS,
                 owners=self.owners,
+                fresh_for=self.fresh_for(Granularity.HOUR),
             )
         ]
 

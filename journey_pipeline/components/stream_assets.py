@@ -6,7 +6,7 @@ A step takes each partition through both, so that an hour is events as soon as i
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -20,7 +20,7 @@ from journey_pipeline.components.recording import Recorder
 from journey_pipeline.errors import PermanentVendorError, TransientVendorError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
-from journey_pipeline.loading.claims import CLAIMS
+from journey_pipeline.loading.claims import claims_of
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Stream, WindowedSource
@@ -54,6 +54,7 @@ class StreamAssets:
         title: What the stream is, for the UI.
         kinds: Icons of the landing's asset.
         owners: Who answers for it: an address or `team:name`.
+        fresh_for: So long after one partition was loaded the next one should have been.
     """
 
     stream: Stream
@@ -62,6 +63,7 @@ class StreamAssets:
     title: str
     kinds: frozenset[str]
     owners: Sequence[str]
+    fresh_for: timedelta
 
     @property
     def raw(self) -> dg.AssetKey:
@@ -86,7 +88,7 @@ class StreamAssets:
     @property
     def checks(self) -> list[dg.AssetCheckKey]:
         """Keys of the checks that a load evaluates for each partition."""
-        return [dg.AssetCheckKey(self.events, name) for name in CLAIMS]
+        return [dg.AssetCheckKey(self.events, name) for name in claims_of(self.stream)]
 
     @property
     def selection(self) -> dg.AssetSelection:
@@ -113,7 +115,7 @@ class StreamAssets:
             @dg.multi_asset(
                 name=self.op_name,
                 specs=self._specs(),
-                check_specs=check_specs(self.events, partitions),
+                check_specs=check_specs(self.events, partitions, claims_of(self.stream)),
                 partitions_def=partitions,
                 can_subset=True,
                 backfill_policy=dg.BackfillPolicy.single_run(),
@@ -127,6 +129,9 @@ class StreamAssets:
 
     def _specs(self) -> list[dg.AssetSpec]:
         key = self.stream.key
+        # Dagster counts from the last load of any partition, so that a backfill makes it look fresh; the standing
+        # check looks at each.
+        freshness = dg.FreshnessPolicy.time_window(fail_window=2 * self.fresh_for, warn_window=self.fresh_for)
         return [
             dg.AssetSpec(
                 self.raw,
@@ -135,6 +140,7 @@ class StreamAssets:
                 group_name=key.connection,
                 owners=list(self.owners),
                 skippable=True,
+                freshness_policy=freshness,
             ),
             dg.AssetSpec(
                 self.events,
@@ -146,6 +152,7 @@ class StreamAssets:
                 group_name=key.connection,
                 owners=list(self.owners),
                 skippable=True,
+                freshness_policy=freshness,
             ),
         ]
 

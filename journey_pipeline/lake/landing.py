@@ -97,6 +97,40 @@ def commit_attempt(lake: Lake, stream: StreamKey, window: Window, attempt: Attem
     return manifest
 
 
+def mark_covered(lake: Lake, stream: StreamKey, windows: Iterable[Window], *, by: Window) -> None:
+    """Notes of partitions that another one's landing holds theirs. One that has answers of its own keeps them.
+
+    Args:
+        lake: Where they lie.
+        stream: Whose they are.
+        windows: The partitions; each must have ended when the answer that covers it was asked for.
+        by: The partition that landed.
+    """
+    for window in windows:
+        folder = lake.landing_dir(stream, window.partition)
+        folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(folder / LANDING_LOCK):
+            known = _read_or_noted(lake, stream, window)
+            if known is None or not known.attempts:
+                covered = _manifest(stream, window, ()).model_copy(update={"covered_by": by.partition})
+                covered.write(lake.landing_manifest(stream, window.partition))
+
+
+def read_holder(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest | None:
+    """The manifest with the answers for a partition: its own, or that of the partition that covers it.
+
+    Returns:
+        It, or None if nothing has landed for the partition.
+
+    Raises:
+        LakeError: If a manifest is there and can't be understood.
+    """
+    landing = read_landing(lake, stream, partition)
+    if landing and not landing.attempts and landing.covered_by:
+        landing = read_landing(lake, stream, landing.covered_by)
+    return landing if landing and landing.attempts else None
+
+
 def restore_landing(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest:
     """Makes a landing manifest that can't be understood again, from the attempts' own notes.
 
@@ -137,10 +171,12 @@ def _read_or_noted(lake: Lake, stream: StreamKey, window: Window) -> LandingMani
     try:
         return read_landing(lake, stream, window.partition)
     except LakeError:
-        notes = sorted(lake.landing_dir(stream, window.partition).glob(f"*/{NOTE}"))
-        attempts = [attempt for note in notes if (attempt := Attempt.read(note))]
+        folder = lake.landing_dir(stream, window.partition)
+        attempts = [attempt for note in sorted(folder.glob(f"*/{NOTE}")) if (attempt := Attempt.read(note))]
         if not attempts:
-            raise
+            if any(path.is_dir() for path in folder.iterdir()):
+                raise
+            return None  # it said that another partition covers this one; nothing of its own can be lost
         return _manifest(stream, window, attempts)
 
 

@@ -26,13 +26,19 @@ from journey_pipeline.lake.locking import EVENTS_LOCK, exclusive
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.lake.session import NormalizeLimits, Session, session
 from journey_pipeline.lake.staging import Source, stage_events, stage_rejects
-from journey_pipeline.model import Recipe, StreamKey, partition_window
+from journey_pipeline.model import Recipe, StreamKey, Window, partition_window
 
 __all__ = ["NormalizeLimits", "is_normalized", "normalize"]
 
 
 def normalize(
-    lake: Lake, stream: StreamKey, partition: str, recipe: Recipe, limits: NormalizeLimits | None = None
+    lake: Lake,
+    stream: StreamKey,
+    partition: str,
+    recipe: Recipe,
+    limits: NormalizeLimits | None = None,
+    *,
+    inside: Window | None = None,
 ) -> EventsManifest:
     """Makes a partition's events and rejects of its landing, and puts them in place.
 
@@ -42,6 +48,7 @@ def normalize(
         partition: Its name.
         recipe: How its records become events.
         limits: What the work may use.
+        inside: Where its events should lie in time; the partition's window if None. Those outside are counted.
 
     Returns:
         The manifest of the events. Its `unaccounted` says whether as many records were met as were counted while
@@ -60,7 +67,7 @@ def normalize(
             for table in codes:
                 opened.connection.execute(table.macro)
             made = _Work(opened, lake, landing, recipe).make(landing.active)
-            found = inspect_events(opened, made.events, partition_window(partition), codes)
+            found = inspect_events(opened, made.events, inside or partition_window(partition), codes)
             manifest = _manifest(landing, recipe, made, found)
             put_events(lake, manifest, made.events, made.rejects)
         if superseded := {attempt.attempt for attempt in landing.active} - set(manifest.attempts):

@@ -1,6 +1,7 @@
 """Many partitions at a time: a partition is normalized as soon as it has landed, while the next ones download.
 
-A partition that fails does not take the others with it. Not here: which partitions are missing (`plan.py`), what one of
+A partition that fails does not take the others with it. Of an open-ended stream one answer is asked for, from the first
+partition on, and covers the others. Not here: which partitions are missing (`plan.py`), what one of
 them goes through (`pull.py`, `partition.py`).
 """
 
@@ -9,19 +10,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from journey_pipeline.errors import JourneyError, LakeError
 from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import read_landing, restore_landing
+from journey_pipeline.lake.landing import read_holder, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading import progress as watching
+from journey_pipeline.loading.claims import covered
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
-from journey_pipeline.loading.pull import pull, utc_now
+from journey_pipeline.loading.pull import expiry, is_expired, pull, utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream, WindowedSource
 
@@ -71,33 +73,66 @@ class Backfill:
         threads = NORMALIZERS + (source.concurrency() if self.pull else 0)
         with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
             try:
-                futures = {pool.submit(self._load, source, room, w, watcher): w for w in self.windows}
+                units = [tuple(self.windows)] if self._is_one_answer() else [(window,) for window in self.windows]
+                futures = {pool.submit(self._load, source, room, unit, watcher): unit for unit in units}
                 for future in as_completed(futures):
-                    outcome = _outcome(future, futures[future])
-                    watcher.done(outcome.partition, outcome.rows, str(outcome.error) if outcome.error else None)
-                    yield outcome
+                    for outcome in _outcomes(future, futures[future]):
+                        watcher.done(outcome.partition, outcome.rows, str(outcome.error) if outcome.error else None)
+                        yield outcome
             finally:
                 self._stopped.set()
                 pool.shutdown(cancel_futures=True)
                 source.close()
 
-    def _load(
-        self, source: _Opened, room: threading.Semaphore, window: Window, watcher: watching.Progress
-    ) -> PartitionOutcome:
-        started = time.monotonic()
-        landed = self._land(source, window, watcher)
-        pull_s = time.monotonic() - started if landed.pulled else 0.0
-        if not self.normalize:
-            return PartitionOutcome(window, landing=landed.manifest, pull_s=pull_s)
-        with room:
-            return self._make(window, pull_s)
+    def _is_one_answer(self) -> bool:
+        return self.pull and self.stream.open_ended is not None and len(self.windows) > 0
 
-    def _land(self, source: _Opened, window: Window, watcher: watching.Progress) -> _Landed:
+    def _load(
+        self, source: _Opened, room: threading.Semaphore, windows: Sequence[Window], watcher: watching.Progress
+    ) -> list[PartitionOutcome]:
+        """Lands the windows with one answer, as far as they have not landed, and makes the events of each."""
+        started = time.monotonic()
+        wanted = sorted(window for window in windows if not self._has_landed(window))
+        errors = self._ask(source, wanted, watcher)
+        asked = [window for window in wanted if window not in errors]
+        pull_s = time.monotonic() - started
+        return [
+            PartitionOutcome(window, error=errors[window])
+            if window in errors
+            else self._finish(room, window, pull_s if window in asked[:1] else 0.0)
+            for window in sorted(windows)
+        ]
+
+    def _ask(
+        self, source: _Opened, wanted: Sequence[Window], watcher: watching.Progress
+    ) -> Mapping[Window, JourneyError]:
+        """Lands windows with one answer; gives those that could not be had, and why."""
+        now, stopped = self.now(), self._stopped.is_set
+        errors: dict[Window, JourneyError] = {
+            window: expiry(self.stream, window, now) for window in wanted if is_expired(self.stream, window, now)
+        }
+        kept = [window for window in wanted if window not in errors]
+        if kept:
+            try:
+                pull(self.lake, source.get(), kept[0], covers=kept[1:], now=self.now, progress=watcher, stopped=stopped)
+            except JourneyError as error:
+                errors |= dict.fromkeys(kept, error)
+        return errors
+
+    def _finish(self, room: threading.Semaphore, window: Window, pull_s: float) -> PartitionOutcome:
+        try:
+            if not self.normalize:
+                holder = read_holder(self.lake, self.stream.key, window.partition)
+                return PartitionOutcome(window, landing=holder, pull_s=pull_s)
+            with room:
+                return self._make(window, pull_s)
+        except JourneyError as error:
+            return PartitionOutcome(window, error=error)
+
+    def _has_landed(self, window: Window) -> bool:
+        """Whether nothing is to be asked for: nothing may be, or what is there is kept."""
         existing = self._existing(window)
-        if not self.pull or self._is_kept(existing):
-            return _Landed(existing, pulled=False)
-        manifest = pull(self.lake, source.get(), window, now=self.now, progress=watcher, stopped=self._stopped.is_set)
-        return _Landed(manifest, pulled=True)
+        return not self.pull or self._is_kept(existing)
 
     def _existing(self, window: Window) -> LandingManifest | None:
         """What has landed; a damaged manifest is restored, and whatever else is damaged will be made again."""
@@ -105,12 +140,12 @@ class Backfill:
         if damage := find_damage(self.lake, key, partition):
             log.warning("%s %s is damaged and healed now: %s", key, partition, damage)
         try:
-            return read_landing(self.lake, key, partition)
+            return read_holder(self.lake, key, partition)
         except LakeError:
             return restore_landing(self.lake, key, window)
 
     def _is_kept(self, existing: LandingManifest | None) -> bool:
-        if existing is None or not existing.attempts or self.kept_since is None:
+        if existing is None or self.kept_since is None:
             return False
         return existing.attempts[-1].landed_at >= self.kept_since
 
@@ -119,20 +154,17 @@ class Backfill:
         # Normalizing on its own is asked for to make the events anew; after a pull, only where they are not yet made.
         always = not self.pull
         landing, events = make_events(self.lake, self.stream, window, self.settings, always=always)
+        judged = judge(self.lake, self.stream, landing, events, self.settings)
+        if landing.partition != window.partition:
+            judged = tuple(covered(claim, landing.partition) for claim in judged)
         return PartitionOutcome(
             window,
             landing=landing,
             events=events,
-            claims=judge(landing, events, self.settings),
+            claims=judged,
             pull_s=pull_s,
             normalize_s=time.monotonic() - started,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Landed:
-    manifest: LandingManifest | None
-    pulled: bool
 
 
 class _Opened:
@@ -169,11 +201,11 @@ class _Opened:
             self._source.close()
 
 
-def _outcome(future: Future[PartitionOutcome], window: Window) -> PartitionOutcome:
+def _outcomes(future: Future[list[PartitionOutcome]], windows: Sequence[Window]) -> list[PartitionOutcome]:
     try:
         return future.result()
     except JourneyError as error:
-        return PartitionOutcome(window, error=error)
+        return [PartitionOutcome(window, error=error) for window in windows]
     except Exception as error:
-        log.exception("partition %s failed in a way that nobody foresaw", window.partition)
-        return PartitionOutcome(window, error=error)
+        log.exception("partition %s failed in a way that nobody foresaw", windows[0].partition)
+        return [PartitionOutcome(window, error=error) for window in windows]

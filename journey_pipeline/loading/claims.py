@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
+from journey_pipeline.lake.overlap import Overlap
 from journey_pipeline.model import partition_window
+from journey_pipeline.vendors.source import OpenEnded, Stream
 
 
 class Severity(enum.Enum):
@@ -65,16 +67,48 @@ CLAIMS = {
     "schema_is_known": "The vendor's file has the columns that are known, and no others.",
 }
 
+OPEN_ENDED_CLAIMS = {
+    **CLAIMS,
+    "no_row_is_lost": "Every landed row is an event, a reject or a duplicate.",
+    "events_are_inside_window": "Every event happened between the furthest that an answer reaches back and its asking.",
+    "earlier_answer_is_repeated": "What the answer before had since this partition's start, this answer has too.",
+}
 
-def claims(landing: LandingManifest, events: EventsManifest, tolerance: Tolerance) -> list[Claim]:
-    """All claims about one partition, in the order of `CLAIMS`."""
-    return [
+
+def claims_of(stream: Stream) -> Mapping[str, str]:
+    """The claims about each partition of a stream, and what they say."""
+    return OPEN_ENDED_CLAIMS if stream.open_ended else CLAIMS
+
+
+def claims(
+    landing: LandingManifest,
+    events: EventsManifest,
+    tolerance: Tolerance,
+    open_ended: OpenEnded | None = None,
+    overlap: Overlap | None = None,
+) -> list[Claim]:
+    """All claims about one partition, in the order of `claims_of`.
+
+    Args:
+        landing: Its answers.
+        events: Its events.
+        tolerance: When a difference is normal.
+        open_ended: If its stream's answers overlap.
+        overlap: Then: how it compares with the answer before, if that was asked earlier.
+    """
+    judged = [
         _rows_match_estimate(landing, tolerance),
-        _no_row_is_lost(events),
-        _events_are_inside_window(events),
+        _no_row_is_lost(events, moving=open_ended is not None),
+        _events_are_inside_window(events, open_ended),
         _keys_are_unique(events),
         _schema_is_known(events, tolerance),
     ]
+    return [*judged, _earlier_answer_is_repeated(overlap)] if open_ended else judged
+
+
+def covered(claim: Claim, by: str) -> Claim:
+    """A claim about the partition whose answer covers another one, as said of that other one."""
+    return replace(claim, says=f"covered by the answer of {by}: {claim.says}")
 
 
 def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Claim:
@@ -106,7 +140,8 @@ def _settled(partition: str, asked_at: datetime, after: timedelta) -> bool:
     return asked_at >= partition_window(partition).end + after
 
 
-def _no_row_is_lost(events: EventsManifest) -> Claim:
+def _no_row_is_lost(events: EventsManifest, *, moving: bool) -> Claim:
+    """Of answers whose reach moves with their asking, a newer one lacks what an older one had: that is no loss."""
     rejects = events.rejects.rows if events.rejects else 0
     facts: dict[str, int | float | str] = {
         "landed": events.landed,
@@ -126,22 +161,40 @@ def _no_row_is_lost(events: EventsManifest) -> Claim:
         says += f"; {events.withdrawn:,} of them are no longer in the vendor's newest answer, and kept"
     return Claim(
         "no_row_is_lost",
-        holds=not events.unaccounted and not events.withdrawn,
+        holds=not events.unaccounted and (moving or not events.withdrawn),
         severity=Severity.ERROR if events.unaccounted else Severity.WARN,
         says=says,
         facts=facts,
     )
 
 
-def _events_are_inside_window(events: EventsManifest) -> Claim:
+def _events_are_inside_window(events: EventsManifest, open_ended: OpenEnded | None) -> Claim:
     outside = events.outside_window
+    where = events.window
+    if open_ended:
+        where += f", {open_ended.reach.days} days before it and the time up to the asking"
     return Claim(
         "events_are_inside_window",
         holds=outside == 0,
         severity=Severity.WARN,
-        says=f"{outside:,} of {events.events.rows:,} events happened outside of {events.window}; all are kept",
+        says=f"{outside:,} of {events.events.rows:,} events happened outside of {where}; all are kept",
         facts={"outside": outside},
     )
+
+
+def _earlier_answer_is_repeated(overlap: Overlap | None) -> Claim:
+    name, severity = "earlier_answer_is_repeated", Severity.WARN
+    if overlap is None:
+        return Claim(name, holds=True, severity=severity, says="no answer of the partition before was asked earlier")
+    says = f"{overlap.lacking:,} of {overlap.shared:,} events that {overlap.earlier} has from here on are lacking"
+    if overlap.lacking:
+        says += ": the vendor changed them or took them back, or an answer was cut. All are kept; pull this one again"
+    facts: dict[str, int | float | str] = {
+        "earlier": overlap.earlier,
+        "shared": overlap.shared,
+        "lacking": overlap.lacking,
+    }
+    return Claim(name, holds=not overlap.lacking, severity=severity, says=says, facts=facts)
 
 
 def _keys_are_unique(events: EventsManifest) -> Claim:

@@ -44,7 +44,8 @@ class Gaps:
 
     def needed(self, requests_per_s: float) -> timedelta:
         """How long it takes at least to ask for all that is missing."""
-        return timedelta(seconds=len(self.missing) * self.stream.requests_per_partition / requests_per_s)
+        answers = min(1, len(self.missing)) if self.stream.open_ended else len(self.missing)
+        return timedelta(seconds=answers * self.stream.requests_per_partition / requests_per_s)
 
     def is_urgent(self, requests_per_s: float, reserve: timedelta = timedelta(hours=24)) -> bool:
         """Whether the oldest partition may be gone before the backlog is worked off, with time for a person to act."""

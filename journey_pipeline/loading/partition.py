@@ -6,15 +6,19 @@ Not here: many partitions at a time (`backfill.py`), what a run of Dagster recor
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.landing import read_holder, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
 from journey_pipeline.lake.normalize import NormalizeLimits, is_normalized, normalize
+from journey_pipeline.lake.overlap import Overlap, compare_overlap
 from journey_pipeline.loading.claims import Claim, Tolerance, claims
-from journey_pipeline.model import Window
+from journey_pipeline.model import Window, partition_window
 from journey_pipeline.vendors.source import Stream
+
+CLOCK_DIFFERENCE = timedelta(minutes=5)  # between the vendor's clock and ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +27,8 @@ class PartitionOutcome:
 
     Attributes:
         window: Its window.
-        landing: Its landing, once landed.
-        events: Its events, once normalized.
+        landing: Its landing, once landed; that of the partition that covers it, if one does.
+        events: Its events, once normalized; likewise.
         claims: What was judged of it.
         pull_s: Seconds that the pull took; 0 if nothing was pulled.
         normalize_s: Seconds that normalizing took.
@@ -45,11 +49,19 @@ class PartitionOutcome:
         return self.window.partition
 
     @property
+    def covered_by(self) -> str | None:
+        """The partition whose landing holds this one's, if it has none of its own."""
+        return self.landing.partition if self.landing and self.landing.partition != self.partition else None
+
+    @property
     def rows(self) -> int:
-        """Events, or landed rows where nothing was normalized."""
+        """Events, or landed rows where nothing was normalized; none where another partition holds them."""
+        if self.covered_by:
+            return 0
         if self.events:
             return self.events.events.rows
-        return sum(file.rows for file in self.landing.attempts[-1].files) if self.landing else 0
+        answers = self.landing.attempts if self.landing else ()
+        return sum(file.rows for file in answers[-1].files) if answers else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,7 @@ class LoadSettings:
 def make_events(
     lake: Lake, stream: Stream, window: Window, settings: LoadSettings, *, always: bool = True
 ) -> tuple[LandingManifest, EventsManifest]:
-    """Makes a landed partition's events, from the landing alone.
+    """Makes a landed partition's events, from the landing alone; if another one covers it, those of that one.
 
     Args:
         lake: Where the partition lies.
@@ -78,32 +90,69 @@ def make_events(
         always: If false, events that are made from exactly this landing, with this recipe, are taken as they are.
 
     Returns:
-        The landing's manifest as it is afterwards, and the events' manifest.
+        The manifest with the answers as it is afterwards, and the events' manifest.
 
     Raises:
         LakeError: If the partition has not landed, or a landed file is not what the manifest says.
     """
     partition = window.partition
-    if read_landing(lake, stream.key, partition) is None:
+    holder = read_holder(lake, stream.key, partition)
+    if holder is None:
         raise LakeError(
             f"{stream.key} {partition} has not landed, so there is nothing to normalize. Pull it with "
             f"`journey-pipeline backfill {stream.key} --from {partition} --to ...`."
         )
-    events = None if always else made_events(lake, stream, partition)
-    events = events or normalize(lake, stream.key, partition, stream.recipe, settings.limits)
-    landing = read_landing(lake, stream.key, partition)
+    events = None
+    if not always or holder.partition != partition:  # who covers others is made anew for its own sake, not for each
+        events = made_events(lake, stream, holder.partition)
+    events = events or normalize(
+        lake, stream.key, holder.partition, stream.recipe, settings.limits, inside=_inside(stream, holder)
+    )
+    landing = read_landing(lake, stream.key, holder.partition)
     if landing is None:
         raise LakeError(f"the landing manifest of {stream.key} {partition} vanished while its events were made")
     return landing, events
 
 
 def made_events(lake: Lake, stream: Stream, partition: str) -> EventsManifest | None:
-    """The events' manifest, if the events are made from exactly this landing, with this recipe."""
-    if not is_normalized(lake, stream.key, partition, stream.recipe):
+    """The manifest of the events that hold a partition, if they are made of exactly this landing, by this recipe."""
+    holder = read_holder(lake, stream.key, partition)
+    if holder is None or not is_normalized(lake, stream.key, holder.partition, stream.recipe):
         return None
-    return EventsManifest.read(lake.events_manifest(stream.key, partition))
+    return EventsManifest.read(lake.events_manifest(stream.key, holder.partition))
 
 
-def judge(landing: LandingManifest, events: EventsManifest, settings: LoadSettings) -> tuple[Claim, ...]:
-    """The claims about a partition."""
-    return tuple(claims(landing, events, settings.tolerance))
+def judge(
+    lake: Lake, stream: Stream, landing: LandingManifest, events: EventsManifest, settings: LoadSettings
+) -> tuple[Claim, ...]:
+    """The claims about a partition that has answers of its own."""
+    overlap = _overlap(lake, stream, landing, settings) if stream.open_ended else None
+    return tuple(claims(landing, events, settings.tolerance, stream.open_ended, overlap))
+
+
+def _inside(stream: Stream, landing: LandingManifest) -> Window:
+    """Where the events of a landing may lie: in its window, or in all that an open-ended answer reaches."""
+    window = partition_window(landing.partition)
+    if stream.open_ended is None:
+        return window
+    newest = max(attempt.landed_at for attempt in landing.attempts)
+    return Window(window.start - stream.open_ended.reach, max(newest + CLOCK_DIFFERENCE, window.end))
+
+
+def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> Overlap | None:
+    """What the answer of the partition before should have in common with this one; None if it was not asked earlier."""
+    window = partition_window(landing.partition)
+    before = Window(window.start - window.duration, window.start).partition
+    earlier = read_holder(lake, stream.key, before)
+    if earlier is None or earlier.attempts[-1].landed_at > landing.attempts[-1].started_at:
+        return None
+    if not made_events(lake, stream, earlier.partition):
+        return None
+    return compare_overlap(
+        lake,
+        stream.key,
+        earlier=earlier.partition,
+        later=landing.partition,
+        since=window.start,
+        limits=settings.limits,
+    )

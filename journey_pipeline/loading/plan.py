@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.pull import is_expired
@@ -80,14 +80,22 @@ def contiguous(windows: Iterable[Window], at_most: int) -> list[list[Window]]:
     return runs
 
 
+def loads(stream: Stream, windows: Iterable[Window], at_most: int) -> list[list[Window]]:
+    """The windows in the lists in which they are loaded: of an open-ended stream all at once, from one answer."""
+    windows = sorted(windows)
+    if stream.open_ended:
+        return [windows] if windows else []
+    return contiguous(windows, at_most)
+
+
 def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
     try:
         if made_events(lake, stream, window.partition):
             return State.COMPLETE
-        landing = read_landing(lake, stream.key, window.partition)
+        holder = read_holder(lake, stream.key, window.partition)
     except LakeError:
         return State.LANDED
-    if landing and landing.attempts:
+    if holder:
         return State.LANDED
     if window.end > now:
         return State.FUTURE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.lake.disk import naming_disk_troubles
-from journey_pipeline.lake.landing import AttemptFolder, begin_attempt, commit_attempt
+from journey_pipeline.lake.landing import AttemptFolder, begin_attempt, commit_attempt, mark_covered
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
 from journey_pipeline.loading.progress import Progress, Silent
@@ -65,14 +65,19 @@ def refuse_expired(stream: Stream, window: Window, now: datetime) -> None:
         ExportExpired: If the window is older than the vendor's retention.
     """
     if is_expired(stream, window, now):
-        raise ExportExpired(
-            f"{stream.key} {window}: the vendor keeps history from {iso(now - stream.retention)} on, so this window "
-            "can no longer be downloaded. Nothing was asked and nothing landed.",
-            vendor=stream.key.vendor,
-            connection=stream.key.connection,
-            stream=stream.key.stream,
-            window=str(window),
-        )
+        raise expiry(stream, window, now)
+
+
+def expiry(stream: Stream, window: Window, now: datetime) -> ExportExpired:
+    """What is said of a window that the vendor no longer keeps."""
+    return ExportExpired(
+        f"{stream.key} {window}: the vendor keeps history from {iso(now - stream.retention)} on, so this window "
+        "can no longer be downloaded. Nothing was asked and nothing landed.",
+        vendor=stream.key.vendor,
+        connection=stream.key.connection,
+        stream=stream.key.stream,
+        window=str(window),
+    )
 
 
 def pull(
@@ -80,6 +85,7 @@ def pull(
     source: WindowedSource,
     window: Window,
     *,
+    covers: Sequence[Window] = (),
     now: Callable[[], datetime] = utc_now,
     progress: Progress | None = None,
     stopped: Callable[[], bool] = lambda: False,
@@ -90,6 +96,8 @@ def pull(
         lake: Where it lands.
         source: The vendor's stream.
         window: The partition's window.
+        covers: Later partitions that the answer holds too, of an open-ended stream. Those that had ended when it was
+            asked for are marked as covered; the others are left as they are.
         now: The clock that retention is measured by.
         progress: Who is told of bytes and estimates.
         stopped: Asked between chunks; if true, the work ends with StoppedError and leaves nothing.
@@ -108,14 +116,18 @@ def pull(
         folder = begin_attempt(lake, source.stream.key, window, started_at)
         evidence = lake.evidence_dir(source.stream.key, window.partition)
         download = _Download(lake, source, folder, evidence, progress or Silent(), stopped)
-        return _land(download, window, started_at, now)
+        landing = _land(download, window, started_at, now)
+        ended = [other for other in covers if other.end <= started_at]
+        mark_covered(lake, source.stream.key, ended, by=window)
+        return landing
 
 
 def _land(download: _Download, window: Window, started_at: datetime, now: Callable[[], datetime]) -> LandingManifest:
     lake, source, folder = download.lake, download.source, download.folder
     try:
         estimate = source.estimate(window)
-        download.progress.expected(estimate.rows)
+        if estimate:
+            download.progress.expected(estimate.rows)
         parts = download.whole(window, estimate)
         attempt = Attempt(
             attempt=folder.name,
@@ -124,8 +136,8 @@ def _land(download: _Download, window: Window, started_at: datetime, now: Callab
             package_version=__version__,
             request=source.request(window),
             constants=source.constants,
-            estimate_rows=estimate.rows,
-            answers={"estimate": dict(estimate.answer)},
+            estimate_rows=estimate.rows if estimate else _promised(parts),
+            answers={"estimate": dict(estimate.answer)} if estimate else {},
             files=tuple(_landed(part) for part in parts),
         )
         return commit_attempt(lake, source.stream.key, window, attempt)
@@ -148,12 +160,12 @@ class _Download:
     stopped: Callable[[], bool]
     number: int = 0
 
-    def whole(self, window: Window, estimate: Estimate) -> list[Part]:
-        """The window in one part, or in the parts of its halves where it is too large or is cut off each time."""
-        if self.source.too_large(estimate):
+    def whole(self, window: Window, estimate: Estimate | None) -> list[Part]:
+        """The window as one answer, or in halves where it is too large or is cut off each time."""
+        if estimate and self.source.too_large(estimate):
             return self._halves(window, f"the vendor's limit is below {estimate.rows} rows")
         try:
-            return [self._part(window, estimate)]
+            return self._pages(window, estimate)
         except TransientVendorError as error:
             # A window that is cut off on every try may be too much for the vendor; an outage is not helped by halving.
             if error.status != 200:  # noqa: PLR2004
@@ -179,12 +191,19 @@ class _Download:
         """Where the start of the next part is kept if something is wrong with its content."""
         return self.evidence_dir / f"{self.folder.name}-part-{self.number}.txt"
 
-    def _part(self, window: Window, estimate: Estimate) -> Part:
+    def _pages(self, window: Window, estimate: Estimate | None) -> list[Part]:
+        pages = [self._part(window, estimate)]
+        while pages[-1].next_page:
+            pages.append(self._part(window, estimate, after=pages[-1]))
+        return pages
+
+    def _part(self, window: Window, estimate: Estimate | None, after: Part | None = None) -> Part:
         try:
             part = self.source.download(
                 window,
-                self.folder.part(self.number, "csv.gz"),
+                self.folder.part(self.number, self.source.stream.recipe.extension),
                 estimate=estimate,
+                after=after,
                 on_bytes=self._received,
                 evidence=self.evidence,
             )
@@ -224,6 +243,18 @@ class _Download:
         if self.stopped():
             raise StoppedError
         self.progress.received(count)
+
+
+def _promised(parts: Sequence[Part]) -> int | None:
+    """How many records the answer says it has, if each of its parts says so.
+
+    Of an answer in pages each may give its own number, or all of them that of the whole.
+    """
+    promised = [part.promised_rows for part in parts if part.promised_rows is not None]
+    if not promised or len(promised) < len(parts):
+        return None
+    says_whole = len(parts) > 1 and len(set(promised)) == 1 and promised[0] > parts[0].rows
+    return promised[0] if says_whole else sum(promised)
 
 
 def _landed(part: Part) -> LandedFile:

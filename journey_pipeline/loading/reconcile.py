@@ -105,6 +105,9 @@ class _Sweep:
         except (VendorError, LakeError) as error:
             self._done(window, error)
             return
+        if estimate is None:  # a vendor who can't tell: its answers are compared with each other as they come
+            self._done(window)
+            return
         self.estimates[window] = estimate
         if estimate.rows == rows:
             self.agreeing.append(window)
