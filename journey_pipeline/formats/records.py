@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -51,7 +51,7 @@ class Reading(Protocol):
 
         Raises:
             ContractError: If the file is whole and can't be understood.
-            LakeError: If it is not whole, or a record is longer than the reader takes.
+            DocumentError: If it is not whole, or a record is longer than the reader takes; the lake says which file.
         """
         ...
 
@@ -74,5 +74,18 @@ class RecordReader(Protocol):
             chunks: Its inflated bytes without byte order mark, in pieces of any size.
             with_raw: Whether to give the records' bytes, and those too whose form is wrong. Without it these are only
                 counted, and all that speed needs is allowed.
+        """
+        ...
+
+
+@runtime_checkable
+class InformedReader(RecordReader, Protocol):
+    """A reader to which a file alone does not say enough."""
+
+    def informed(self, answers: Mapping[str, Any]) -> RecordReader:
+        """The reader of one landing's files.
+
+        Args:
+            answers: What else the vendor said when they landed, as the manifest keeps it.
         """
         ...

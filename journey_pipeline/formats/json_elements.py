@@ -1,0 +1,190 @@
+"""One JSON container cut into its elements as it streams by: the values of an array, or the members of an object.
+
+Memory is one piece and one element. Not here: which container of a document is meant (`json_records.py`,
+`json_object.py`), and what an element holds: it is given as it stands, right or wrong.
+"""
+
+from __future__ import annotations
+
+import enum
+from itertools import pairwise
+
+from journey_pipeline.formats.failures import BrokenError, CutError, OversizedError
+from journey_pipeline.formats.json_scan import Scanner
+
+BLANK = b" \t\r\n"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CLOSING = {b"[": b"]", b"{": b"}"}
+_SCANNED_AT_ONCE = 1 << 18
+
+
+class _Pending(enum.Enum):
+    """What becomes of the element that has begun."""
+
+    GIVEN = enum.auto()
+    SKIPPED = enum.auto()
+    READ_ELSEWHERE = enum.auto()
+
+
+class Elements:
+    """Cuts a container whose opening bracket has been read.
+
+    Args:
+        opening: That bracket.
+        at: Where the first byte after it lies in the document.
+        longest_bytes: The most bytes of one element.
+
+    Attributes:
+        at: Where the next byte lies that `feed` is given.
+        count: Elements so far.
+        starts: Where the elements lie that `feed` gave last.
+        rest: What followed the closing bracket in the piece that held it; None before the container is closed.
+    """
+
+    def __init__(self, opening: bytes, *, at: int, longest_bytes: int) -> None:
+        self.at = at
+        self.count = 0
+        self.starts: list[int] = []
+        self.rest: bytes | None = None
+        self._closing = _CLOSING[opening]
+        self._longest = longest_bytes
+        self._scanner = Scanner(1)
+        self._held: list[bytes] = []
+        self._size = 0
+        self._pending = _Pending.GIVEN
+        self._resumed_at = at
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much is held of the element that has begun and is not complete."""
+        return self._size
+
+    @property
+    def pending(self) -> bytes:
+        """That, from its first letter on."""
+        self._held = [b"".join(self._held)] if self._held else []
+        return self._held[0] if self._held else b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The elements that the next piece completes, without white space around them.
+
+        Raises:
+            BrokenError: If an element is missing between two commas, or the wrong bracket closes the container.
+            OversizedError: If an element is longer than allowed.
+        """
+        elements: list[bytes] = []
+        self.starts = []
+        for start in range(0, len(piece), _SCANNED_AT_ONCE):
+            stop = start + _SCANNED_AT_ONCE
+            self._take(piece[start:stop], elements)
+            if self.rest is not None:
+                self.rest += piece[stop:]
+                break
+        return elements
+
+    def take_pending(self) -> bytes:
+        """The element that has begun, as far as it came: somebody else reads it now, see `resume`."""
+        pending = self.pending
+        self._held, self._size, self._pending = [], 0, _Pending.READ_ELSEWHERE
+        return pending
+
+    def skip_pending(self) -> None:
+        """Lets go of the element that has begun; the rest of it is not given either."""
+        self._held, self._size, self._pending = [], 0, _Pending.SKIPPED
+
+    def resume(self, rest: bytes, at: int) -> list[bytes]:
+        """Goes on after the element that somebody else has read to its end.
+
+        Args:
+            rest: What follows it.
+            at: Where that lies.
+
+        Raises:
+            BrokenError: As for `feed`, and if anything stands between the element and the next comma.
+        """
+        self._scanner = Scanner(1)
+        self.at = self._resumed_at = at
+        return self.feed(rest)
+
+    def cut(self) -> CutError:
+        """What to raise if nothing more comes."""
+        where = "inside a string" if self._scanner.inside_string else "before its last bracket"
+        return CutError(f"ends {where}, after {self.at} bytes", at=self.at)
+
+    def _take(self, piece: bytes, elements: list[bytes]) -> None:
+        marks = self._scanner.scan(piece)
+        end, commas = marks.end(1), marks.commas(1)
+        if end is not None:
+            commas = commas[commas < end]
+        start = self._between(piece, commas.tolist(), elements)
+        if end is None:
+            self._hold(piece[start:])
+            self.at += len(piece)
+        else:
+            self._close(elements, piece[start:end], piece[end : end + 1], at=self.at + end)
+            self.at += end + 1
+            self.rest = piece[end + 1 :]
+
+    def _between(self, piece: bytes, commas: list[int], elements: list[bytes]) -> int:
+        """Takes the elements before each comma of a piece; says where the next one begins."""
+        if not commas:
+            return 0
+        self._complete(elements, piece[: commas[0]], at=self.at + commas[0])
+        # The others lie in this piece alone: together, because most records come this way.
+        texts = [piece[start + 1 : stop].lstrip(BLANK) for start, stop in pairwise(commas)]
+        whole = [text.rstrip(BLANK) for text in texts]
+        if all(whole) and max(map(len, whole), default=0) <= self._longest:
+            elements += whole
+            self.starts += [self.at + stop - len(text) for text, stop in zip(texts, commas[1:], strict=True)]
+            self.count += len(whole)
+        else:
+            for start, stop in pairwise(commas):
+                self._complete(elements, piece[start + 1 : stop], at=self.at + stop)
+        return commas[-1] + 1
+
+    def _complete(self, elements: list[bytes], last: bytes, *, at: int) -> None:
+        """Ends the element at a comma or bracket that lies at `at`."""
+        if self._held:
+            self._hold(last)
+            last, self._held, self._size = b"".join(self._held), [], 0
+        element, pending = last.strip(BLANK), self._pending
+        self._pending = _Pending.GIVEN
+        if pending is _Pending.GIVEN and not element:
+            raise BrokenError(f"has a comma with nothing beside it at byte {at}", at=at)
+        if pending is _Pending.READ_ELSEWHERE and element:
+            at = self._resumed_at
+            raise BrokenError(f"has no comma after the value that ends at byte {at}", at=at)
+        if len(element) > self._longest:
+            raise self._oversized(at)
+        self.count += 1
+        if pending is _Pending.GIVEN:
+            elements.append(element)
+            self.starts.append(at - len(last.lstrip(BLANK)))
+
+    def _close(self, elements: list[bytes], last: bytes, bracket: bytes, *, at: int) -> None:
+        if bracket != self._closing:
+            raise BrokenError(f"has a bracket of the wrong kind at byte {at}", at=at)
+        is_empty = self._pending is _Pending.GIVEN and not (self.count or self._size or last.strip(BLANK))
+        if not is_empty:
+            self._complete(elements, last, at=at)
+
+    def _hold(self, piece: bytes) -> None:
+        if self._pending is _Pending.SKIPPED:
+            return
+        piece = piece if self._size else piece.lstrip(BLANK)
+        if piece:
+            self._held.append(piece)
+            self._size += len(piece)
+        if self._size > self._longest:
+            raise self._oversized(self.at)
+
+    def _oversized(self, at: int) -> OversizedError:
+        return OversizedError(f"has a value longer than {self._longest} bytes before byte {at}", at=at)
+
+
+def beginning(head: bytes, *, at_end: bool) -> int | None:
+    """Where a document's first letter lies in its first bytes; None if it has not come."""
+    if not at_end and _BYTE_ORDER_MARK.startswith(head):
+        return None  # the rest of a byte order mark may follow
+    text = head.removeprefix(_BYTE_ORDER_MARK).lstrip(BLANK)
+    return len(head) - len(text) if text else None

@@ -1,0 +1,56 @@
+"""Newline-delimited JSON cut into its lines as it streams by.
+
+A line end can't stand inside a JSON value, so that a broken line spoils no other. Not here: how it is known that a file
+is of this form (`json_records.py`).
+"""
+
+from __future__ import annotations
+
+from journey_pipeline.formats.failures import CutError, OversizedError
+from journey_pipeline.formats.json_elements import BLANK
+from journey_pipeline.formats.json_scan import Scanner
+
+
+class Lines:
+    """Cuts lines; blank ones are left out.
+
+    Args:
+        at: Where the first byte lies in the document.
+        longest_bytes: The most bytes of one line.
+    """
+
+    def __init__(self, *, at: int, longest_bytes: int) -> None:
+        self._at = at
+        self._longest = longest_bytes
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The lines that the next piece completes, without white space around them.
+
+        Raises:
+            OversizedError: If a line is longer than allowed.
+        """
+        *lines, last = piece.split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._held, lines[0]])
+            self._held, self._size = [], 0
+        self._held.append(last)
+        self._size += len(last)
+        self._at += len(piece)
+        if self._size > self._longest or any(len(line) > self._longest for line in lines):
+            raise OversizedError(f"has a line longer than {self._longest} bytes before byte {self._at}", at=self._at)
+        return [line for line in (line.strip(BLANK) for line in lines) if line]
+
+    def finish(self) -> list[bytes]:
+        """The last line, if it has no line end.
+
+        Raises:
+            CutError: If that line is not complete. A file that was cut between two lines looks whole.
+        """
+        line = b"".join(self._held).strip(BLANK)
+        scanner = Scanner()
+        scanner.scan(line)
+        if scanner.depth or scanner.inside_string:
+            raise CutError(f"ends inside a line, after {self._at} bytes", at=self._at)
+        return [line] if line else []

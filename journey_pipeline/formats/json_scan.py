@@ -1,0 +1,99 @@
+"""The structure of JSON text, whole pieces at a time: where brackets and commas stand outside of strings, and how deep.
+
+Exact for any valid JSON, however it is cut into pieces, and blind for everything else: what stands between the marks
+is not looked at. Not here: what is cut at the marks (`json_elements.py`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+_QUOTE, _BACKSLASH, OPEN, _CLOSE, _COMMA = 1, 2, 3, 4, 5
+_KIND_OF = {ord('"'): _QUOTE, ord("\\"): _BACKSLASH, ord(","): _COMMA}
+_KIND_OF |= dict.fromkeys(b"{[", OPEN) | dict.fromkeys(b"}]", _CLOSE)
+_KINDS = bytes(_KIND_OF.get(byte, 0) for byte in range(256))
+_STEP = np.zeros(256, np.int8)
+_STEP[OPEN], _STEP[_CLOSE] = 1, -1
+
+Integers = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
+
+
+class Marks(NamedTuple):
+    """Brackets and commas outside of strings, in the order in which they stand.
+
+    Attributes:
+        positions: Offsets in the piece.
+        kinds: Which each one is; `OPEN` if it is an opening bracket.
+        depths: How many brackets are open after each one.
+    """
+
+    positions: Integers
+    kinds: Bytes
+    depths: Integers
+
+    def commas(self, depth: int) -> Integers:
+        """Offsets of the commas between the elements of the containers that lie at a depth."""
+        found: Integers = self.positions[(self.kinds == _COMMA) & (self.depths == depth)]
+        return found
+
+    def end(self, depth: int) -> int | None:
+        """Offset of the first bracket that closes a container at a depth."""
+        closing = np.flatnonzero((self.kinds == _CLOSE) & (self.depths == depth - 1))
+        return int(self.positions[closing[0]]) if closing.size else None
+
+
+class Scanner:
+    """Scans JSON text piece by piece; the text starts outside of strings.
+
+    Args:
+        depth: How many brackets are open before it.
+
+    Attributes:
+        inside_string: Whether the text so far ends inside a string.
+        depth: How many brackets are open at its end.
+    """
+
+    def __init__(self, depth: int = 0) -> None:
+        self.depth = depth
+        self.inside_string = False
+        self._escaped = False
+
+    def scan(self, piece: bytes | memoryview) -> Marks:
+        """Takes the next piece, cut anywhere."""
+        text = bytes(piece)
+        kinds_of_all = np.frombuffer(text.translate(_KINDS), np.uint8)
+        positions = np.flatnonzero(kinds_of_all != 0)  # of truth values it is twice as fast as of bytes
+        if self._escaped and positions.size and positions[0] == 0:
+            positions = positions[1:]
+        self._escaped &= not text
+        kinds = kinds_of_all[positions]
+        quotes = kinds == _QUOTE
+        self._drop_escaped(quotes, positions, positions[kinds == _BACKSLASH], len(text))
+        inside = np.bitwise_xor.accumulate(quotes, dtype=np.bool_) ^ self.inside_string
+        if inside.size:
+            self.inside_string = bool(inside[-1])
+        marks = np.flatnonzero(~inside & (kinds >= OPEN))
+        kinds = kinds[marks]
+        depths = np.cumsum(_STEP[kinds], dtype=np.int64) + self.depth
+        if depths.size:
+            self.depth = int(depths[-1])
+        return Marks(positions[marks], kinds, depths)
+
+    def _drop_escaped(self, quotes: Flags, positions: Integers, backslashes: Integers, length: int) -> None:
+        """Takes out the quotes that a backslash escapes: an odd run of them escapes what follows it."""
+        if not backslashes.size:
+            return
+        first = np.flatnonzero(np.diff(backslashes, prepend=-2) != 1)
+        runs = np.diff(np.append(first, backslashes.size))
+        odd = runs % 2 == 1
+        escaped = backslashes[first][odd] + runs[odd]
+        if escaped.size and escaped[-1] == length:
+            self._escaped = True
+            escaped = escaped[:-1]
+        found = np.minimum(np.searchsorted(positions, escaped), positions.size - 1)
+        quotes[found[positions[found] == escaped]] = False
