@@ -8,6 +8,8 @@
           ExportFailed           the vendor made no file of it
           ExportExpired          the vendor no longer has it
         ContractError            answered, but not as documented; the evidence is kept
+      LedgerError                the ledger of exports can't be used, or not in this way
+        ExportMovedOn            somebody else has taken the export further meanwhile
       LakeError                  landing or events are not as the manifests say
       WarehouseError             the DuckDB warehouse can't be written or read
 
@@ -95,6 +97,14 @@ class ContractError(VendorError):
     def __init__(self, message: str, *, evidence: str | None = None, **context: object) -> None:
         super().__init__(message, **context)  # type: ignore[arg-type]
         self.evidence = evidence
+
+
+class LedgerError(JourneyError):
+    """The ledger of exports can't be opened, read or written, or an export can't go that way."""
+
+
+class ExportMovedOn(LedgerError):  # noqa: N818 - it names what happened
+    """Somebody else has taken the export further since it was read: whatever was about to be written is void."""
 
 
 class LakeError(JourneyError):

@@ -193,11 +193,14 @@ class Recipe:
         columns: Every column known of the vendor's file, in the vendor's spelling.
         key_columns: The columns that must be in every file.
         codes: Tables in which the SQL looks codes up, by name, each a CSV file with a header line. The first column
-            is the code, in lower case, or its beginning and `*`; `name(code)` is the row's other columns as a STRUCT,
-            or NULL. Where the first column has the name of an event column, that column's values are counted as
-            unknown codes if the table lacks them, case aside.
+            is the code, in lower case, or a pattern with `*` for anything; the first pattern that fits counts, and
+            before it the very code. `name(code)` is the row's other columns as a STRUCT, or NULL. Where the first
+            column has the name of an event column, that column's values are counted as unknown codes if the table
+            lacks them, case aside.
         properties: The columns that `landing.properties` carries on as they are: name there, column in the file.
             Columns that the recipe does not know join them under their own names. NULLs are left out.
+        property_groups: Objects in `landing.properties`, by name there: a pattern, and the columns whose names fit it
+            are in the object, each under the pattern's first group. Such columns are known.
         delimiter: The field separator of the vendor's file, if it is delimited text.
         reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
     """
@@ -208,6 +211,7 @@ class Recipe:
     key_columns: tuple[str, ...]
     codes: Mapping[str, Path] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
+    property_groups: Mapping[str, str] = field(default_factory=dict)
     delimiter: str = ","
     reader: RecordReader | None = None
 

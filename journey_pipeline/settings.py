@@ -16,6 +16,7 @@ from journey_pipeline.errors import ConfigError
 
 HOME_VARIABLE = "JOURNEY_PIPELINE_HOME"
 DEFAULT_HOME = "data"
+LEDGER_VARIABLE = "JOURNEY_PIPELINE_LEDGER_URL"
 
 
 def load_environment_file() -> None:
@@ -26,6 +27,11 @@ def load_environment_file() -> None:
 def home() -> Path:
     """The folder that holds lake and warehouse: `JOURNEY_PIPELINE_HOME`, or `data` in the working directory."""
     return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+
+
+def ledger_url() -> str:
+    """Where the ledger of exports lies: `JOURNEY_PIPELINE_LEDGER_URL`, or a file in the home. May hold a password."""
+    return os.environ.get(LEDGER_VARIABLE, "").strip() or f"sqlite:///{home() / 'exports.db'}"
 
 
 def variable_name(connection: str, field: str) -> str:

@@ -6,6 +6,7 @@ Not here: the tables themselves (CSV files beside each vendor's SQL).
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from pathlib import Path
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.session import quoted
 
-_PREFIX = "*"
+_ANYTHING = "*"
+_MEANT_BY_LIKE = re.compile(r"[%_\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +46,33 @@ class CodeTable:
         """
         rows = ", ".join(self._struct(row) for row in self.rows)
         codes = {row[0]: number for number, row in enumerate(self.rows, start=1)}
-        exact = [f"when {quoted(code)} then {number}" for code, number in codes.items() if not code.endswith(_PREFIX)]
-        prefixes = [
-            f"when starts_with(code, {quoted(code.removesuffix(_PREFIX))}) then {number}"
-            for code, number in codes.items()
-            if code.endswith(_PREFIX)
-        ]
-        other = f"case {' '.join(prefixes)} end" if prefixes else "null"
-        return f"create macro {self.name}(code) as ([{rows}])[case code {' '.join(exact)} else {other} end]"
+        exact = [f"when {quoted(code)} then {number}" for code, number in codes.items() if _ANYTHING not in code]
+        patterns = [f"when {_matches(code)} then {number}" for code, number in codes.items() if _ANYTHING in code]
+        other = f"case {' '.join(patterns)} end" if patterns else "null"
+        number = f"case code {' '.join(exact)} else {other} end" if exact else other
+        return f"create macro {self.name}(code) as ([{rows}])[{number}]"
 
     def _struct(self, row: tuple[str, ...]) -> str:
         others = zip(self.columns[1:], row[1:], strict=True)
         return "{" + ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in others) + "}"
 
     def has(self, value: str) -> bool:
-        """Whether a value is one of the codes, or begins as one that ends in `*`; case aside."""
+        """Whether a value is one of the codes, or fits one that holds a `*`; case aside."""
         value = value.lower()
         codes = (row[0].lower() for row in self.rows)
-        return any(value == code or (code.endswith(_PREFIX) and value.startswith(code[:-1])) for code in codes)
+        return any(
+            re.fullmatch(".*".join(map(re.escape, code.split(_ANYTHING))), value, re.DOTALL) is not None
+            for code in codes
+        )
+
+
+def _matches(code: str) -> str:
+    """The condition that the macro's argument fits a code that holds a `*`."""
+    beginning, *others = code.split(_ANYTHING)
+    if others == [""]:
+        return f"starts_with(code, {quoted(beginning)})"
+    parts = (_MEANT_BY_LIKE.sub(r"\\\g<0>", part) for part in (beginning, *others))
+    return f"code like {quoted('%'.join(parts))} escape '\\'"
 
 
 def read_codes(paths: Mapping[str, Path]) -> list[CodeTable]:

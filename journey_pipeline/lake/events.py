@@ -29,6 +29,8 @@ def recipe_digest(recipe: Recipe) -> str:
         "properties": list(recipe.properties.items()),
         "codes": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in recipe.codes.items()},
         "delimiter": recipe.delimiter,
+        **({"property_groups": list(recipe.property_groups.items())} if recipe.property_groups else {}),
+        **({"reader": recipe.reader.version} if recipe.reader else {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -27,7 +27,7 @@ class Inspection:
     Attributes:
         first_at: The least `occurred_at`, None if there are no events.
         last_at: The greatest.
-        outside_window: Events whose time is not in the partition's window.
+        outside_window: Events whose time is not in the window.
         unknown_codes: Events with a code that no table has, by `column=value`; past the commonest, `column=*`.
     """
 
@@ -43,7 +43,7 @@ def inspect_events(session: Session, events: Path, window: Window, codes: Sequen
     Args:
         session: Where it runs.
         events: The file.
-        window: The partition's window.
+        window: Where they should lie in time.
         codes: The recipe's code tables.
     """
     first_at, last_at, outside = session.one(

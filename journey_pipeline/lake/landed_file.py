@@ -99,7 +99,7 @@ def open_landed(path: Path, name: str, file: LandedFile, delimiter: str) -> Land
     Raises:
         LakeError: If it is missing, not the bytes that landed, can't be inflated, or its header can't be read.
     """
-    _check(path, file)
+    check_landed(path, file)
     with closing(Inflated(path)) as content:
         records = split_records(content.chunks(), delimiter.encode(), LONGEST_HEADER_BYTES)
         try:
@@ -112,7 +112,12 @@ def open_landed(path: Path, name: str, file: LandedFile, delimiter: str) -> Land
     return LandedCsv(path, name, file.rows, delimiter, tuple(header), first.end if first else 0)
 
 
-def _check(path: Path, file: LandedFile) -> None:
+def check_landed(path: Path, file: LandedFile) -> None:
+    """Checks a landed file against its manifest.
+
+    Raises:
+        LakeError: If it is missing or not the bytes that landed.
+    """
     found = "is missing"
     try:
         with path.open("rb") as content:

@@ -1,23 +1,25 @@
-"""From the columns of a file to the relation `landing` that a recipe's SQL reads.
+"""From the columns or records of a file to the relation `landing` that a recipe's SQL reads.
 
 Known columns stand under the vendor's names whatever their order in the file, constants are filled in, the rest is
-carried in `properties`, and `lineage` says where each record lies. Not here: reading the file (`csv_batches.py`), what
-is made of it (`events_sql.py`).
+carried in `properties`, and `lineage` says where each record lies. Not here: reading the file (`csv_batches.py`,
+`reader_source.py`), what is made of it (`events_sql.py`).
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.csv_batches import CheckedRecord, CsvBatch
+from journey_pipeline.formats.records import Records
+from journey_pipeline.lake.csv_batches import CsvBatch
 from journey_pipeline.lake.json_objects import json_objects
 from journey_pipeline.lake.landed_file import LandedCsv
+from journey_pipeline.lake.property_groups import group_of, with_group
 from journey_pipeline.model import Recipe
 
 _LINEAGE = (pa.field("file", pa.string()), pa.field("row", pa.int64()))
@@ -46,6 +48,7 @@ class ColumnMap:
         unknown: The columns that the recipe does not know, or met twice, as the file names them.
         missing: Known columns that neither the file nor the constants have.
         constants: Values of columns that were not downloaded.
+        groups: Position of each column that goes into an object of `properties`, by that object's name and its own.
     """
 
     known: Mapping[str, int]
@@ -53,6 +56,7 @@ class ColumnMap:
     unknown: tuple[str, ...]
     missing: tuple[str, ...]
     constants: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str]) -> ColumnMap:
@@ -63,9 +67,13 @@ def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str])
     """
     known: dict[str, int] = {}
     unknown: dict[int, str] = {}
+    groups: dict[str, dict[str, int]] = {}
     for position, name in enumerate(landed.header):
         if name in recipe.columns and name not in known:
             known[name] = position
+        elif member := group_of(name, recipe.property_groups):
+            group = groups.setdefault(member[0], {})
+            group[_free(member[1], group)] = position
         else:
             unknown[position] = name
     constants = {name: value for name, value in constants.items() if name in recipe.columns and name not in known}
@@ -80,7 +88,7 @@ def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str])
     properties: dict[str, int | str] = dict(taken)
     for position, name in unknown.items():
         properties[_free(name, properties)] = position
-    return ColumnMap(known, properties, tuple(unknown.values()), missing, constants)
+    return ColumnMap(known, properties, tuple(unknown.values()), missing, constants, groups)
 
 
 def landing_batch(batch: CsvBatch, landed: LandedCsv, columns: ColumnMap, schema: pa.Schema) -> pa.RecordBatch:
@@ -95,22 +103,53 @@ def landing_batch(batch: CsvBatch, landed: LandedCsv, columns: ColumnMap, schema
 
     known = [column(columns.known.get(name, name)) for name in schema.names[:-2]]
     properties = json_objects({name: column(source) for name, source in columns.properties.items()}, rows)
+    for name, group in columns.groups.items():
+        members = {member: column(position) for member, position in group.items()}
+        properties = with_group(properties, name, members, rows)
     lineage = schema.field("lineage").type
     parts = [pa.repeat(pa.scalar(landed.name), rows), batch.numbers]
     if lineage.num_fields > len(parts):
-        parts += _raw(batch.records)
+        parts += _raw([record.raw for record in batch.records], [record.fault for record in batch.records])
+    return _relation(known, properties, parts, schema)
+
+
+def read_batch(records: Records, name: str, constants: Mapping[str, str], schema: pa.Schema) -> pa.RecordBatch:
+    """Some records that a reader has read, as a batch of `landing`.
+
+    Args:
+        records: The records.
+        name: Of their file, as lineage names it.
+        constants: Values of columns that were not downloaded.
+        schema: Of `landing`.
+    """
+    rows = len(records.numbers)
+
+    def column(known: str) -> pa.Array[Any]:
+        found = records.columns.get(known)
+        return pa.repeat(pa.scalar(constants.get(known) or None, pa.string()), rows) if found is None else found
+
+    parts = [pa.repeat(pa.scalar(name), rows), records.numbers]
+    if schema.field("lineage").type.num_fields > len(parts):
+        parts += _raw(records.raw, records.faults)
+    properties = pa.ExtensionArray.from_storage(pa.json_(), records.properties)
+    return _relation([column(known) for known in schema.names[:-2]], properties, parts, schema)
+
+
+def _relation(
+    known: list[pa.Array[Any]], properties: pa.Array[Any], lineage: list[pa.Array[Any]], schema: pa.Schema
+) -> pa.RecordBatch:
+    fields = list(schema.field("lineage").type)
     return pa.RecordBatch.from_arrays(
-        [*known, properties, pa.StructArray.from_arrays(parts, fields=list(lineage))], schema=schema
+        [*known, properties, pa.StructArray.from_arrays(lineage, fields=fields)], schema=schema
     )
 
 
-def _raw(records: Iterable[CheckedRecord]) -> list[pa.Array[Any]]:
+def _raw(records: Sequence[bytes], faults: Sequence[str | None]) -> list[pa.Array[Any]]:
     """Raw text, the raw bytes in base64 where text can't hold them, and what is wrong with the form."""
-    records = tuple(records)
-    texts = [record.raw.decode(errors="replace") for record in records]
-    intact = (text.encode() == record.raw for text, record in zip(texts, records, strict=True))
-    encoded = [None if same else base64.b64encode(r.raw).decode() for same, r in zip(intact, records, strict=True)]
-    return [pa.array(values, pa.string()) for values in (texts, encoded, [record.fault for record in records])]
+    texts = [raw.decode(errors="replace") for raw in records]
+    intact = (text.encode() == raw for text, raw in zip(texts, records, strict=True))
+    encoded = [None if same else base64.b64encode(raw).decode() for same, raw in zip(intact, records, strict=True)]
+    return [pa.array(values, pa.string()) for values in (texts, encoded, faults)]
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:

@@ -159,7 +159,7 @@ class EventsManifest(Document):
             negative; 0 unless something is wrong.
         withdrawn: Events that only an older attempt has.
         conflicts: Keys that came with two different contents in the same attempt.
-        outside_window: Events whose time is not in the partition's window.
+        outside_window: Events whose time is neither in the partition's window nor where its answers may reach.
         first_at: The least `occurred_at`, or None if there are no events.
         last_at: The greatest.
         unknown_columns: Columns of the files that the recipe does not know; kept in `properties`.

@@ -12,18 +12,19 @@ from pathlib import Path
 
 from journey_pipeline import __version__
 from journey_pipeline.errors import LakeError
+from journey_pipeline.formats.records import InformedReader
 from journey_pipeline.lake.codes import read_codes
+from journey_pipeline.lake.csv_source import CsvSource
 from journey_pipeline.lake.deduplication import Deduplicated, deduplicate, repeated_keys, superseded_attempts
 from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.events import describe_parquet, is_normalized, put_events, recipe_digest
 from journey_pipeline.lake.events_sql import select_events, select_rejects
 from journey_pipeline.lake.inspection import Inspection, inspect_events
-from journey_pipeline.lake.landed_file import open_landed
 from journey_pipeline.lake.landing import mark_superseded, read_landing
-from journey_pipeline.lake.landing_relation import map_columns
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import EVENTS_LOCK, exclusive
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest, ParquetFile
+from journey_pipeline.lake.reader_source import ReaderSource
 from journey_pipeline.lake.session import NormalizeLimits, Session, session
 from journey_pipeline.lake.staging import Source, stage_events, stage_rejects
 from journey_pipeline.model import Recipe, StreamKey, Window, partition_window
@@ -57,6 +58,7 @@ def normalize(
     Raises:
         LakeError: If the partition has not landed, a landed file is missing or is not the bytes that landed, or a
             record is longer than the limits allow. What was in place before stays.
+        ContractError: If a landed file is whole and the recipe's reader can't understand it. Likewise.
     """
     limits = limits or NormalizeLimits()
     work = f"normalizing {stream} {partition}"
@@ -129,9 +131,22 @@ class _Work:
         folder = self.lake.landing_dir(self.landing.key, self.landing.partition) / attempt.attempt
         for file in attempt.files:
             name = f"{self.landing.partition}/{attempt.attempt}/{file.name}"
-            landed = open_landed(folder / file.name, name, file, self.recipe.delimiter)
-            columns = map_columns(landed, self.recipe, attempt.constants)
-            yield Source(landed, columns, attempt.attempt, self.opened.limits.block_bytes)
+            path, constants = folder / file.name, attempt.constants
+            if reader := self.recipe.reader:
+                if isinstance(reader, InformedReader):
+                    reader = reader.informed(attempt.answers)
+                yield ReaderSource.open(
+                    path, name=name, file=file, recipe=self.recipe, reader=reader, constants=constants
+                )
+            else:
+                yield CsvSource.open(
+                    path,
+                    name=name,
+                    file=file,
+                    recipe=self.recipe,
+                    constants=constants,
+                    block_bytes=self.opened.limits.block_bytes,
+                )
 
     def _stage(self, sources: Sequence[Source], to: Path, *, for_deduplication: bool) -> int:
         select = select_events(
@@ -152,12 +167,11 @@ class _Work:
 
 def _is_complete(attempt: str, sources: Iterable[Source]) -> bool:
     """Whether as many records of an attempt were met as were counted while landing."""
-    return all(source.read + source.faults == source.landed.rows for source in sources if source.attempt == attempt)
+    return all(source.read + source.faults == source.rows for source in sources if source.attempt == attempt)
 
 
 def _manifest(landing: LandingManifest, recipe: Recipe, made: _Made, found: Inspection) -> EventsManifest:
     counts, newest = made.counts, made.attempts[-1]
-    columns = [source.columns for source in made.sources]
     landed = sum(file.rows for attempt in made.attempts for file in attempt.files)
     rejects: ParquetFile | None = describe_parquet(made.rejects, made.reject_rows) if made.rejects else None
     return EventsManifest(
@@ -180,8 +194,8 @@ def _manifest(landing: LandingManifest, recipe: Recipe, made: _Made, found: Insp
         outside_window=found.outside_window,
         first_at=found.first_at,
         last_at=found.last_at,
-        unknown_columns=_all_of(one.unknown for one in columns),
-        missing_columns=_all_of(one.missing for one in columns),
+        unknown_columns=_all_of(source.unknown for source in made.sources),
+        missing_columns=_all_of(source.missing for source in made.sources),
         unknown_codes=found.unknown_codes,
         estimate_rows=newest.estimate_rows,
         landing_bytes=sum(file.bytes for attempt in made.attempts for file in attempt.files),

@@ -1,92 +1,63 @@
 """Landed files through a recipe into a Parquet file: read ahead in one thread, computed in another.
 
-A file is read at full speed first; one that turns out irregular is read again record by record. Not here: which files
-(`normalize.py`), what becomes of repeated keys (`deduplication.py`).
+Not here: which files (`normalize.py`), how each is read (`csv_source.py`, `reader_source.py`), what becomes of repeated
+keys (`deduplication.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 import pyarrow as pa
 
-from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.csv_batches import (
-    CheckedRecord,
-    CsvBatch,
-    IrregularError,
-    LongRecordError,
-    checked_batches,
-    fast_batches,
-)
-from journey_pipeline.lake.landed_file import LandedCsv
-from journey_pipeline.lake.landing_relation import ColumnMap, landing_batch, landing_schema
+from journey_pipeline.lake.csv_batches import IrregularError
+from journey_pipeline.lake.landing_relation import landing_schema
 from journey_pipeline.lake.read_ahead import read_ahead
 from journey_pipeline.lake.session import NormalizeLimits, Session
 from journey_pipeline.model import Recipe
 
-_BLOCK_GROWTH = 8
 
-
-@dataclass(slots=True)
-class Source:
-    """One landed file and how it has to be read.
+class Source(Protocol):
+    """One landed file, read as batches of `landing`.
 
     Attributes:
-        landed: The file.
-        columns: Which of its columns is which.
         attempt: The attempt that it belongs to.
-        block_bytes: How much is parsed at a time; grows where a record is longer.
-        irregular: Whether it has to be read record by record.
+        rows: Records counted while landing.
         read: Records that were handed to the recipe.
         faults: Records whose form is wrong.
     """
 
-    landed: LandedCsv
-    columns: ColumnMap
     attempt: str
-    block_bytes: int
-    irregular: bool = False
-    read: int = 0
-    faults: int = 0
+    rows: int
+    read: int
+    faults: int
 
-    def good(self, limits: NormalizeLimits) -> Iterator[CsvBatch]:
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What the file has and the recipe does not know, as the file names it; final once it was read."""
+        ...
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the recipe knows and neither the file nor the constants have; final once it was read."""
+        ...
+
+    def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
         """The records whose form is right, counted.
 
         Raises:
             IrregularError: If the file has to be read again from its start, another way than now.
-            LakeError: If a record is longer than the limits allow.
+            LakeError: If it can't be read, or a record is longer than the limits allow.
+            ContractError: If it is whole and can't be understood.
         """
-        self.read = self.faults = 0
-        if not self.landed.header:
-            return
-        try:
-            for batch in self._batches(limits):
-                self.read += len(batch.numbers)
-                yield batch
-        except IrregularError:
-            self.irregular = True
-            raise
-        except LongRecordError as error:
-            if self.irregular or self.block_bytes >= limits.longest_record_bytes:
-                raise LakeError(
-                    f"{self.landed.path} has a record longer than {limits.longest_record_bytes} bytes, or a quote that "
-                    "is never closed. Look at the file; raise `longest_record_bytes` of NormalizeLimits if it is right."
-                ) from error
-            self.block_bytes = min(self.block_bytes * _BLOCK_GROWTH, limits.longest_record_bytes)
-            raise IrregularError from error
+        ...
 
-    def _batches(self, limits: NormalizeLimits) -> Iterator[CsvBatch]:
-        if self.irregular:
-            return checked_batches(self.landed, self.block_bytes, limits.longest_record_bytes, self._is_good)
-        return fast_batches(self.landed, self.block_bytes)
-
-    def _is_good(self, record: CheckedRecord) -> bool:
-        self.faults += record.fault is not None
-        return record.fault is None
+    def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
+        """All records, or those whose form is wrong, each with its raw text."""
+        ...
 
 
 def stage_events(session: Session, sources: Sequence[Source], recipe: Recipe, select: str, to: Path) -> int:
@@ -103,14 +74,14 @@ def stage_events(session: Session, sources: Sequence[Source], recipe: Recipe, se
         The events written.
 
     Raises:
-        LakeError: If a file can't be inflated, or a record is longer than the limits allow.
+        LakeError: If a file can't be read to its end, or a record is longer than the limits allow.
+        ContractError: If a file is whole and can't be understood.
     """
     schema = landing_schema(recipe, with_raw=False)
     while True:
         try:
-            return _copy(
-                session, _relation(sources, schema, lambda source: source.good(session.limits)), schema, select, to
-            )
+            batches = (batch for source in sources for batch in source.good(session.limits))
+            return _copy(session, batches, schema, select, to)
         except IrregularError:
             continue  # the source knows now how to be read
 
@@ -132,24 +103,9 @@ def stage_rejects(
         The rejects written.
     """
     schema = landing_schema(recipe, with_raw=True)
-    longest = session.limits.longest_record_bytes
-
-    def wanted(record: CheckedRecord) -> bool:
-        return not faults_only or record.fault is not None
-
-    def batches(source: Source) -> Iterator[CsvBatch]:
-        if source.landed.header and (source.faults or not faults_only):
-            yield from checked_batches(source.landed, source.block_bytes, longest, wanted)
-
-    return _copy(session, _relation(sources, schema, batches), schema, select, to)
-
-
-def _relation(
-    sources: Sequence[Source], schema: pa.Schema, batches: Callable[[Source], Iterator[CsvBatch]]
-) -> Iterator[pa.RecordBatch]:
-    for source in sources:
-        for batch in batches(source):
-            yield landing_batch(batch, source.landed, source.columns, schema)
+    wanted = (source for source in sources if source.faults or not faults_only)
+    batches = (batch for source in wanted for batch in source.with_raw(session.limits, faults_only=faults_only))
+    return _copy(session, batches, schema, select, to)
 
 
 def _copy(session: Session, batches: Iterator[pa.RecordBatch], schema: pa.Schema, select: str, to: Path) -> int:

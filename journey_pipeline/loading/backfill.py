@@ -15,14 +15,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from journey_pipeline.errors import JourneyError, LakeError
-from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import read_holder, restore_landing
+from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading import progress as watching
-from journey_pipeline.loading.claims import covered
-from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
+from journey_pipeline.loading.landed import LandedPartitions
+from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.loading.pull import expiry, is_expired, pull, utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream, WindowedSource
@@ -120,51 +117,18 @@ class Backfill:
         return errors
 
     def _finish(self, room: threading.Semaphore, window: Window, pull_s: float) -> PartitionOutcome:
-        try:
-            if not self.normalize:
-                holder = read_holder(self.lake, self.stream.key, window.partition)
-                return PartitionOutcome(window, landing=holder, pull_s=pull_s)
-            with room:
-                return self._make(window, pull_s)
-        except JourneyError as error:
-            return PartitionOutcome(window, error=error)
+        with room:
+            # Normalizing alone is asked for to make the events anew; after a pull, only where they are not yet made.
+            return self._landed.finish(window, pull_s=pull_s, normalize=self.normalize, always=not self.pull)
 
     def _has_landed(self, window: Window) -> bool:
         """Whether nothing is to be asked for: nothing may be, or what is there is kept."""
-        existing = self._existing(window)
-        return not self.pull or self._is_kept(existing)
+        is_kept = self._landed.is_kept(window)
+        return is_kept or not self.pull
 
-    def _existing(self, window: Window) -> LandingManifest | None:
-        """What has landed; a damaged manifest is restored, and whatever else is damaged will be made again."""
-        key, partition = self.stream.key, window.partition
-        if damage := find_damage(self.lake, key, partition):
-            log.warning("%s %s is damaged and healed now: %s", key, partition, damage)
-        try:
-            return read_holder(self.lake, key, partition)
-        except LakeError:
-            return restore_landing(self.lake, key, window)
-
-    def _is_kept(self, existing: LandingManifest | None) -> bool:
-        if existing is None or self.kept_since is None:
-            return False
-        return existing.attempts[-1].landed_at >= self.kept_since
-
-    def _make(self, window: Window, pull_s: float) -> PartitionOutcome:
-        started = time.monotonic()
-        # Normalizing on its own is asked for to make the events anew; after a pull, only where they are not yet made.
-        always = not self.pull
-        landing, events = make_events(self.lake, self.stream, window, self.settings, always=always)
-        judged = judge(self.lake, self.stream, landing, events, self.settings)
-        if landing.partition != window.partition:
-            judged = tuple(covered(claim, landing.partition) for claim in judged)
-        return PartitionOutcome(
-            window,
-            landing=landing,
-            events=events,
-            claims=judged,
-            pull_s=pull_s,
-            normalize_s=time.monotonic() - started,
-        )
+    @property
+    def _landed(self) -> LandedPartitions:
+        return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since)
 
 
 class _Opened:

@@ -138,7 +138,7 @@ def _land(download: _Download, window: Window, started_at: datetime, now: Callab
             constants=source.constants,
             estimate_rows=estimate.rows if estimate else _promised(parts),
             answers={"estimate": dict(estimate.answer)} if estimate else {},
-            files=tuple(_landed(part) for part in parts),
+            files=tuple(landed_file(part) for part in parts),
         )
         return commit_attempt(lake, source.stream.key, window, attempt)
     except BaseException as error:
@@ -246,18 +246,15 @@ class _Download:
 
 
 def _promised(parts: Sequence[Part]) -> int | None:
-    """How many records the answer says it has, if each of its parts says so.
-
-    Of an answer in pages each may give its own number, or all of them that of the whole.
-    """
-    promised = [part.promised_rows for part in parts if part.promised_rows is not None]
-    if not promised or len(promised) < len(parts):
+    """How many records the answer says it has, if it does. The last of several pages may speak of itself alone."""
+    last = parts[-1]
+    if len(parts) > 1 and (last.promised_rows or 0) <= last.rows:
         return None
-    says_whole = len(parts) > 1 and len(set(promised)) == 1 and promised[0] > parts[0].rows
-    return promised[0] if says_whole else sum(promised)
+    return last.promised_rows
 
 
-def _landed(part: Part) -> LandedFile:
+def landed_file(part: Part) -> LandedFile:
+    """A downloaded part as the manifest names it."""
     return LandedFile(
         name=part.path.name,
         sha256=part.sha256,

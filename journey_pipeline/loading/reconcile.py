@@ -121,13 +121,14 @@ class _Sweep:
             return
         attempt = self._newest(window)
         folder = self.lake.landing_dir(self.source.stream.key, window.partition) / attempt.attempt
-        delimiter = self.source.stream.recipe.delimiter
+        recipe = self.source.stream.recipe
         self.lake.work_dir.mkdir(parents=True, exist_ok=True)
         try:
             with TemporaryDirectory(dir=self.lake.work_dir) as scratch:
-                part = self.source.download(window, Path(scratch) / "again.csv.gz", estimate=self.estimates[window])
-                again = content_digest([part.path], delimiter=delimiter)
-            landed = content_digest([folder / file.name for file in attempt.files], delimiter=delimiter)
+                to = Path(scratch) / f"again.{recipe.extension}"
+                part = self.source.download(window, to, estimate=self.estimates[window])
+                again = content_digest([part.path], recipe)
+            landed = content_digest([folder / file.name for file in attempt.files], recipe)
         except (VendorError, LakeError) as error:
             self.failed[window.partition] = str(error)
             return

@@ -93,7 +93,7 @@ class MadeLanding:
         files = []
         for number, body in enumerate(bodies):
             content = gzip.compress(body, compresslevel=1, mtime=0)
-            path = folder.part(number, "csv.gz")
+            path = folder.part(number, self.recipe.extension)
             path.write_bytes(content)
             files.append(
                 LandedFile(

@@ -29,6 +29,19 @@ def test_a_code_is_looked_up_exactly_or_by_its_beginning(tmp_path: Path) -> None
     assert [table.has(value) for value in ("MAIL", "Lead", "lea", "mails")] == [True, True, False, False]
 
 
+def test_a_code_is_looked_up_by_what_it_contains_and_the_first_pattern_that_fits_counts(tmp_path: Path) -> None:
+    path = tmp_path / "channels.csv"
+    path.write_text("name,channel\n*web*push*,web_push\n*push*,app_push\n*50%_off*,ads\n*a\\b*,api\n")
+    (table,) = read_codes({"channels": path})
+    names = ["web push", "push", "a push", "push web", "50%_off!", "50 xoff", "a\\b", "web"]
+    with duckdb.connect() as connection:
+        connection.execute(table.macro)
+        found = connection.execute("select channels(unnest($1)).channel", [names]).fetchall()
+    expected = ["web_push", "app_push", "app_push", "app_push", "ads", None, "api", None]
+    assert [channel for (channel,) in found] == expected
+    assert [table.has(name.upper()) for name in names] == [channel is not None for channel in expected]
+
+
 @pytest.mark.parametrize("text", ["", "code,meaning\n", "code\na\n", "code,meaning\na\n"])
 def test_a_table_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "broken.csv"

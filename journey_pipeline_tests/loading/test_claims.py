@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest, ParquetFile
-from journey_pipeline.loading.claims import CLAIMS, Claim, Severity, Tolerance, claims
+from journey_pipeline.lake.overlap import Overlap
+from journey_pipeline.loading.claims import CLAIMS, OPEN_ENDED_CLAIMS, Claim, Severity, Tolerance, claims
+from journey_pipeline.vendors.source import OpenEnded
 
 WINDOW = "2026-11-01T05:00:00Z/2026-11-01T06:00:00Z"
 END = datetime(2026, 11, 1, 6, tzinfo=UTC)
@@ -41,6 +43,41 @@ def judged(name: str, landed: LandingManifest, made: EventsManifest, tolerance: 
     return next(claim for claim in claims(landed, made, tolerance or Tolerance()) if claim.name == name)
 
 
+OPEN_ENDED = OpenEnded(reach=timedelta(days=91))
+
+
+def judged_of_deltas(name: str, made: EventsManifest, overlap: Overlap | None = None) -> Claim:
+    """Of a stream whose answers overlap."""
+    of = claims(landing(10, None, LATE), made, Tolerance(), OPEN_ENDED, overlap)
+    assert [claim.name for claim in of] == list(OPEN_ENDED_CLAIMS)
+    return next(claim for claim in of if claim.name == name)
+
+
+def test_what_a_later_answer_of_moving_reach_lacks_is_no_loss() -> None:
+    claim = judged_of_deltas("no_row_is_lost", events(withdrawn=3))
+    assert claim.holds
+    assert "3 of them are no longer in the vendor's newest answer, and kept" in claim.says
+    assert not judged_of_deltas("no_row_is_lost", events(unaccounted=1)).holds
+
+
+def test_the_window_of_deltas_is_told_with_its_reach() -> None:
+    claim = judged_of_deltas("events_are_inside_window", events(outside_window=2))
+    assert not claim.holds
+    assert "91 days before" in claim.says
+
+
+@pytest.mark.parametrize(("lacking", "holds"), [(0, True), (1, False)])
+def test_an_answer_repeats_what_the_one_before_had(lacking: int, holds: bool) -> None:
+    overlap = Overlap(earlier="2026-10-31", shared=7, lacking=lacking)
+    claim = judged_of_deltas("earlier_answer_is_repeated", events(), overlap)
+    assert (claim.holds, claim.severity) == (holds, Severity.WARN)
+    assert claim.facts == {"earlier": "2026-10-31", "shared": 7, "lacking": lacking}
+
+
+def test_without_an_earlier_answer_there_is_nothing_to_repeat() -> None:
+    assert judged_of_deltas("earlier_answer_is_repeated", events()).holds
+
+
 SOON, LATE = timedelta(minutes=30), timedelta(days=2)
 
 
@@ -55,7 +92,9 @@ SOON, LATE = timedelta(minutes=30), timedelta(days=2)
         (1001, 1000, LATE, True, Severity.WARN),
         (999, 1000, LATE, False, Severity.ERROR),
         (0, 0, LATE, True, Severity.WARN),
-        (1000, None, LATE, True, Severity.WARN),
+        (1001, None, LATE, True, Severity.WARN),
+        (0, None, LATE, True, Severity.WARN),
+        (2000, None, LATE, False, Severity.WARN),
     ],
 )
 def test_rows_are_compared_with_the_estimate(

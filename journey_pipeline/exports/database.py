@@ -1,0 +1,131 @@
+"""Opens the ledger's database: SQLite by default, PostgreSQL by URL; makes its tables and checks their version.
+
+SQLite is told to keep a write-ahead log, so that people can list exports while a poller writes, to wait for other
+writers, and to have every commit on the disk before it says so: an intent that is lost with the power would be an
+export that nobody knows of. Not here: what a transaction does (`ledger.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from journey_pipeline.errors import ConfigError, LedgerError
+from journey_pipeline.exports.tables import SCHEMA_VERSION, metadata, schema
+from journey_pipeline.settings import LEDGER_VARIABLE
+from journey_pipeline.transport.redaction import everywhere
+
+_BUSY_TIMEOUT_MS = 30_000
+_SCHEMA_LOCK = 0x6A6F7572  # any figure that is always the same: PostgreSQL's advisory locks go by number
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+def open_engine(url: str) -> Engine:
+    """An engine on the ledger, its tables made if they weren't there.
+
+    Args:
+        url: `sqlite:///<path>` or `postgresql://<user>:<password>@<host>/<database>`.
+
+    Raises:
+        ConfigError: If the URL is none of these, or PostgreSQL's driver isn't installed.
+        LedgerError: If the database can't be reached, or was made by a newer version.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = _sqlite(parsed)
+    else:
+        try:
+            # Parameters may hold an address that is a secret: they stay out of the library's messages.
+            engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        except ImportError as error:
+            raise ConfigError(
+                "a ledger in PostgreSQL needs a driver: `pip install journey-pipeline[postgres]`"
+            ) from error
+    with explained(f"opening the ledger of exports at {shown(parsed)}"), engine.begin() as connection:
+        _prepare(connection)
+    return engine
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Gives the library's errors the project's form: what was attempted, what came back, what to do next."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # The driver's own words, on one line: the library would add the statement.
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise LedgerError(
+            f"{doing} failed: {everywhere(said)}. If it can't be reached, check {LEDGER_VARIABLE}, the "
+            "disk and the rights; then try again: nothing was half written."
+        ) from error
+
+
+def shown(url: URL) -> str:
+    """A URL as people may see it: no password, no options."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError(
+            f"{LEDGER_VARIABLE} is not a URL: write sqlite:///path/to/exports.db or postgresql://user@host/database"
+        ) from None
+    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    if parsed.drivername not in {"sqlite", "postgresql+psycopg"} or not parsed.database:
+        raise ConfigError(
+            f"{LEDGER_VARIABLE} names {parsed.drivername!r}, or no database: the ledger lies in SQLite "
+            "(sqlite:///path/to/exports.db) or PostgreSQL (postgresql://user@host/database)"
+        )
+    return parsed
+
+
+def _sqlite(url: URL) -> Engine:
+    path = Path(url.database or "")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Poll addresses are secrets: the file, and the log that takes over its rights, are their owner's alone.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise LedgerError(
+            f"opening the ledger of exports at {path} failed: {error.strerror}. Check the disk and the rights of "
+            f"{path.parent}, or name another place with {LEDGER_VARIABLE}."
+        ) from error
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver would begin transactions by itself, and only at the first write: too late for a guard that reads.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _prepare(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _SCHEMA_LOCK})
+    metadata.create_all(connection)
+    version = connection.scalar(select(schema.c.version))
+    if version is None:
+        connection.execute(insert(schema).values(version=SCHEMA_VERSION))
+    elif version != SCHEMA_VERSION:
+        raise LedgerError(
+            f"the ledger of exports has version {version}, this package knows {SCHEMA_VERSION}: upgrade "
+            f"journey-pipeline, or name another ledger with {LEDGER_VARIABLE}"
+        )

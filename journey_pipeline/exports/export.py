@@ -1,0 +1,165 @@
+"""An export as everybody sees it: what is wanted, how far it has come, and what may be fetched together.
+
+Values only, as they were read at one instant. Not here: how they are kept (`tables.py`, `ledger.py`), what the states
+mean (`states.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.exports.states import State
+from journey_pipeline.model import StreamKey, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted of a vendor.
+
+    Attributes:
+        key: Of which stream.
+        partition: The partition that it lands under: the first one of its window.
+        window: What it is for; one or several partitions.
+        request: What is asked for besides the window, as JSON. No secrets and nobody's data: people get to see it.
+    """
+
+    key: StreamKey
+    partition: str
+    window: Window
+    request: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SmallerOrder:
+    """A part of an export that was too large.
+
+    Attributes:
+        window: What it is for; inside the window of the export.
+        request: What is asked for besides the window.
+    """
+
+    window: Window
+    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """One export, as the ledger had it at one instant. Whoever has claimed it answers with this very value.
+
+    Attributes:
+        id: Its own id; a vendor never sees it.
+        key: Which stream it belongs to.
+        partition: The partition that it lands under.
+        window: What it is for.
+        request: What is asked for besides the window.
+        parent_id: The export that it is a part of, if that was too large.
+        root_id: The export at the top: itself, unless it is a part.
+        position: Its place in the connection's queue; parts have the place of what they are parts of.
+        state: How far it has come.
+        version: Counts every change; a change is refused to whoever saw an earlier version.
+        attempt: How often it has been asked for.
+        polls: How often the present attempt was polled.
+        tries: Calls in a row that have brought it no further.
+        failures: How often the vendor made it and broke it.
+        losses: How often the vendor had lost it.
+        vendor_export_id: The vendor's own id of the present attempt.
+        poll_address: Where to ask for it or fetch it. A secret: never shown, and forgotten when it is of no more use.
+        generation: Which rules the poll address goes by, where a vendor has several.
+        lease: Proof of whoever holds it.
+        leased_until: When others may take it over.
+        due_at: When it is next to be asked for, polled or fetched.
+        wanted_at: When it was ordered here.
+        asked_at: When it was last asked for.
+        requested_at: When the vendor took the present attempt on.
+        polled_at: When it was last polled.
+        ready_at: When its file was found to be ready.
+        landed_at: When its file had landed.
+        changed_at: When anything last changed.
+        last_status: The HTTP status of the last answer; None if there was none.
+        error: What went wrong last, without secrets or persons.
+    """
+
+    id: int
+    key: StreamKey
+    partition: str
+    window: Window
+    request: Mapping[str, Any]
+    parent_id: int | None
+    root_id: int
+    position: int
+    state: State
+    version: int
+    attempt: int
+    polls: int
+    tries: int
+    failures: int
+    losses: int
+    vendor_export_id: str | None
+    poll_address: str | None = field(repr=False)
+    generation: int | None
+    lease: str | None = field(repr=False)
+    leased_until: datetime | None
+    due_at: datetime
+    wanted_at: datetime
+    asked_at: datetime | None
+    requested_at: datetime | None
+    polled_at: datetime | None
+    ready_at: datetime | None
+    landed_at: datetime | None
+    changed_at: datetime
+    last_status: int | None
+    error: str | None
+
+    def __str__(self) -> str:
+        return f"export {self.id} of {self.key} for {self.window} ({self.state}, attempt {self.attempt})"
+
+    @property
+    def seed(self) -> str:
+        """What its random waits go by."""
+        return f"{self.id}/{self.attempt}"
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it stands in for a share of a larger export."""
+        return self.parent_id is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """An export whose file or files can all be fetched, to land together or not at all.
+
+    Attributes:
+        root: What was ordered; whoever holds its lease fetches.
+        parts: The exports that have files, in the order of their windows; the root alone if it was never split.
+    """
+
+    root: Export
+    parts: tuple[Export, ...]
+
+    @property
+    def run_key(self) -> str:
+        """Names this chance to fetch it: another one after a try failed or a part was made again."""
+        attempts = sum(part.attempt for part in self.parts)
+        versions = sum({export.id: export.version for export in (self.root, *self.parts)}.values())
+        return f"{self.root.key}/{self.root.partition}:{self.root.id}:{attempts}:{versions}"
+
+
+def check_parts(export: Export, parts: tuple[SmallerOrder, ...]) -> None:
+    """Checks that parts are smaller than the whole and leave nothing of its window out.
+
+    Raises:
+        ConfigError: If they are or do.
+    """
+    if len(parts) < 2 or any(part == SmallerOrder(export.window, export.request) for part in parts):  # noqa: PLR2004
+        raise ConfigError(f"{export} can't be split into {len(parts)} parts of which one is as large as itself")
+    covered_until = export.window.start
+    for window in sorted(part.window for part in parts):
+        if window.start > covered_until or window.start < export.window.start or window.end > export.window.end:
+            raise ConfigError(f"{export} can't be split: {window} leaves out a time before it or lies outside")
+        covered_until = max(covered_until, window.end)
+    if covered_until < export.window.end:
+        raise ConfigError(f"{export} can't be split: no part covers what follows {covered_until.isoformat()}")

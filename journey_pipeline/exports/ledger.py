@@ -1,0 +1,182 @@
+"""The one truth about exports: a transaction over them, and the only way in which one goes along an edge.
+
+Every change is guarded by the version that was read, so that of two pollers one wins and the other learns of it.
+Not here: what is taken up (`claims.py`), what follows from an answer (`answers.py`), how exports come to be
+(`orders.py`), what people see (`listing.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, Select, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from journey_pipeline.errors import ExportMovedOn, LedgerError
+from journey_pipeline.exports.database import explained, open_engine
+from journey_pipeline.exports.export import Export
+from journey_pipeline.exports.states import Edge, State, after
+from journey_pipeline.exports.tables import export_of, exports, queues, transitions
+from journey_pipeline.transport.redaction import everywhere
+
+_LONGEST_ERROR = 1000
+_NOBODY: dict[str, Any] = {"lease": None, "leased_until": None}
+
+
+class Ledger:
+    """The ledger at a URL. Cheap to keep open; safe to use from several threads and processes at once.
+
+    Args:
+        url: As `settings.ledger_url()` gives it.
+
+    Raises:
+        ConfigError: If the URL is of no use.
+        LedgerError: If it can't be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine: Engine = open_engine(url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives its connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """A look at the ledger that waits for nobody."""
+        with explained("reading the ledger of exports"), self._engine.connect() as connection:
+            yield Transaction(connection.execution_options(reads=True))
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """A transaction: all of it is kept, or none."""
+        with explained("writing to the ledger of exports"), self._engine.begin() as connection:
+            yield Transaction(connection)
+
+
+class Transaction:
+    """What can be done with the ledger, all at once or not at all.
+
+    Args:
+        connection: To the database, in a transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def lock_queue(self, connection: str) -> None:
+        """Holds a connection's queue until the end of the transaction: nobody else orders or picks meanwhile."""
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        made = dialect.insert(queues).values(connection=connection, position=0).on_conflict_do_nothing()
+        self._connection.execute(made)
+        self._connection.execute(select(queues).where(queues.c.connection == connection).with_for_update())
+
+    def next_position(self, connection: str) -> int:
+        """The next place in a queue that is held."""
+        mine = queues.c.connection == connection
+        self._connection.execute(update(queues).where(mine).values(position=queues.c.position + 1))
+        return self.count(select(queues.c.position).where(mine))
+
+    def hold_queue(self, connection: str, until: datetime) -> None:
+        """Lets nothing of a connection be asked for until then."""
+        self._connection.execute(update(queues).where(queues.c.connection == connection).values(held_until=until))
+
+    def held_until(self, connection: str) -> datetime | None:
+        """Until when nothing of a connection is asked for; None if it never had to be held."""
+        return self._connection.scalar(select(queues.c.held_until).where(queues.c.connection == connection))
+
+    def find(self, query: Select[Any]) -> list[Export]:
+        """The exports that a query over `exports` gives."""
+        return [export_of(row) for row in self._connection.execute(query).mappings()]
+
+    def count(self, query: Select[Any]) -> int:
+        """The figure that a query gives."""
+        return self._connection.scalar(query) or 0
+
+    def get(self, export_id: int) -> Export:
+        """An export as it is now; held until the end of the transaction if that writes.
+
+        Raises:
+            LedgerError: If there is none of that id.
+        """
+        query = select(exports).where(exports.c.id == export_id)
+        if not self._connection.get_execution_options().get("reads"):
+            query = query.with_for_update()
+        found = self.find(query)
+        if not found:
+            raise LedgerError(f"the ledger knows no export {export_id}: `journey-pipeline exports` lists them")
+        return found[0]
+
+    def tree(self, root_id: int) -> list[Export]:
+        """An export and all that stand in for it, in the order of their making; held like `get`."""
+        query = select(exports).where(exports.c.root_id == root_id).order_by(exports.c.id)
+        if not self._connection.get_execution_options().get("reads"):
+            query = query.with_for_update()
+        return self.find(query)
+
+    def add(self, values: dict[str, Any]) -> Export:
+        """A new export; without `root_id` it is its own root."""
+        counters = dict.fromkeys(("version", "attempt", "polls", "tries", "failures", "losses"), 0)
+        done = self._connection.execute(insert(exports).values(**counters, root_id=0).values(**values))
+        export_id = int(next(iter(done.inserted_primary_key or ())))
+        if "root_id" not in values:
+            self._connection.execute(update(exports).where(exports.c.id == export_id).values(root_id=export_id))
+        return self.get(export_id)
+
+    def move(self, export: Export, edge: Edge, *, at: datetime, **changes: Any) -> Export:
+        """Takes an export along an edge and notes it; nobody holds it afterwards, unless the changes say so.
+
+        Raises:
+            LedgerError: If no such edge leaves its state.
+            ExportMovedOn: If it is no longer as it was read.
+        """
+        target = after(export.state, edge)
+        moved = self.change(export, at=at, state=target, **{**_NOBODY, **changes})
+        self._connection.execute(
+            insert(transitions).values(
+                export_id=export.id,
+                connection=export.key.connection,
+                edge=edge,
+                from_state=export.state,
+                to_state=target,
+                at=at,
+                attempt=moved.attempt,
+                status=changes.get("last_status"),
+                error=moved.error if "error" in changes else None,
+            )
+        )
+        return moved
+
+    def change(self, export: Export, *, at: datetime, **changes: Any) -> Export:
+        """Changes what an export knows of itself, its state left alone.
+
+        Raises:
+            ExportMovedOn: If it is no longer as it was read.
+        """
+        as_read = (exports.c.id == export.id) & (exports.c.version == export.version)
+        changes |= {"version": export.version + 1, "changed_at": at}
+        if error := changes.get("error"):
+            changes["error"] = everywhere(error)[:_LONGEST_ERROR]
+        if not self._connection.execute(update(exports).where(as_read).values(**changes)).rowcount:
+            raise ExportMovedOn(f"somebody else has meanwhile taken {export} further; read it again")
+        return self.get(export.id)
+
+    def set_lease(self, export: Export, **changes: Any) -> bool:
+        """Changes the lease of an export for whoever holds it. Not guarded by the version: others' claims end it."""
+        held = (exports.c.id == export.id) & (exports.c.lease == export.lease)
+        return bool(self._connection.execute(update(exports).where(held).values(**changes)).rowcount)
+
+    def steps(self, export_id: int) -> Sequence[tuple[Edge, State, State, datetime]]:
+        """The edges that an export has taken, oldest first: edge, from, to, when."""
+        query = select(transitions).where(transitions.c.export_id == export_id).order_by(transitions.c.id)
+        rows = self._connection.execute(query).mappings()
+        return [(Edge(row["edge"]), State(row["from_state"]), State(row["to_state"]), row["at"]) for row in rows]

@@ -1,0 +1,136 @@
+"""A landed file that its vendor's own reader reads, as batches of `landing`.
+
+Not here: what the records mean (the reader, in `vendors/`), delimited text (`csv_source.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from journey_pipeline.errors import ContractError, LakeError
+from journey_pipeline.formats.failures import DocumentError, NoRecordsError
+from journey_pipeline.formats.records import Reading, RecordReader, Records
+from journey_pipeline.lake.landed_file import Inflated, check_landed
+from journey_pipeline.lake.landing_relation import landing_schema, read_batch
+from journey_pipeline.lake.manifest import LandedFile
+from journey_pipeline.lake.session import NormalizeLimits
+from journey_pipeline.model import Recipe
+
+
+@dataclass(slots=True)
+class ReaderSource:
+    """One landed file and who reads it; a `Source`.
+
+    Attributes:
+        attempt: The attempt that it belongs to.
+        rows: Records counted while landing.
+        read: Records that were handed to the recipe.
+        faults: Records whose form is wrong.
+        unknown: Fields that nobody knows; final once the file was read.
+    """
+
+    attempt: str
+    rows: int
+    read: int = 0
+    faults: int = 0
+    unknown: tuple[str, ...] = ()
+    _missing: tuple[str, ...] = ()
+    _path: Path = field(kw_only=True)
+    _name: str = field(kw_only=True)
+    _recipe: Recipe = field(kw_only=True)
+    _reader: RecordReader = field(kw_only=True)
+    _constants: Mapping[str, str] = field(kw_only=True)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        name: str,
+        file: LandedFile,
+        recipe: Recipe,
+        reader: RecordReader,
+        constants: Mapping[str, str],
+    ) -> Self:
+        """Checks a file against its manifest.
+
+        Args:
+            path: Where it lies.
+            name: As lineage names it, `partition/attempt/file`.
+            file: What the manifest says of it.
+            recipe: What it is read for.
+            reader: The recipe's reader.
+            constants: Values of columns that were not downloaded.
+
+        Raises:
+            LakeError: If it is not what landed.
+        """
+        check_landed(path, file)
+        attempt = path.parent.name
+        return cls(attempt, file.rows, _path=path, _name=name, _recipe=recipe, _reader=reader, _constants=constants)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Columns of the recipe that neither a field nor a constant stands for; final once the file was read."""
+        return tuple(name for name in self._missing if name not in self._constants)
+
+    def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
+        """The records whose form is right, counted.
+
+        Args:
+            limits: Not asked: how long a record may be is the reader's affair.
+
+        Raises:
+            LakeError: If the file is damaged, or a record is longer than the reader takes.
+            ContractError: If it is whole and can't be understood.
+        """
+        del limits
+        self.read = self.faults = 0
+        schema = landing_schema(self._recipe, with_raw=False)
+        with closing(Inflated(self._path)) as content:
+            reading = self._reader.read(content.chunks(), with_raw=False)
+            for records in told_of_file(reading, self._path):
+                self.read += len(records.numbers)
+                yield read_batch(records, self._name, self._constants, schema)
+        self.faults, self.unknown, self._missing = reading.faults, reading.unknown, reading.missing
+
+    def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
+        """All records, or those whose form is wrong, each with its raw text."""
+        del limits
+        schema = landing_schema(self._recipe, with_raw=True)
+        with closing(Inflated(self._path)) as content:
+            reading = self._reader.read(content.chunks(), with_raw=True)
+            for records in told_of_file(reading, self._path):
+                batch = read_batch(records, self._name, self._constants, schema)
+                if faults_only:
+                    faulty = np.array([fault is not None for fault in records.faults], np.bool_)
+                    batch = batch.filter(pa.array(faulty))
+                if batch.num_rows:
+                    yield batch
+
+
+def told_of_file(reading: Reading, path: Path) -> Iterator[Records]:
+    """What a reader reads of a file; an error of the file's form says which file it is.
+
+    Raises:
+        LakeError: If the file is not whole, or a record is longer than the reader takes.
+        ContractError: If it is whole and there are no records in it, or the reader can't understand it.
+    """
+    try:
+        yield from reading
+    except NoRecordsError as error:
+        raise ContractError(
+            f"{path} {error}. Look at the file, and tell the connection where the records are."
+        ) from error
+    except DocumentError as error:
+        raise LakeError(
+            f"{path} {error}, so no events can be made of it. Look at the file; pull the partition again with "
+            "`journey-pipeline backfill --again`."
+        ) from error

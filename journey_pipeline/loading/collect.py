@@ -1,0 +1,136 @@
+"""An export that is ready, with all its parts, into the landing: all of it under one manifest, or nothing.
+
+Not here: getting it ready (`exports.py`), making events of it (`partition.py`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from journey_pipeline import __version__
+from journey_pipeline.errors import (
+    ContractError,
+    ExportExpired,
+    ExportFailed,
+    JourneyError,
+    TransientVendorError,
+    VendorError,
+)
+from journey_pipeline.exports import answers, claims
+from journey_pipeline.exports.export import Collection, Export
+from journey_pipeline.lake.disk import naming_disk_troubles
+from journey_pipeline.lake.landing import AttemptFolder, begin_attempt, commit_attempt, mark_covered
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import Attempt, LandingManifest
+from journey_pipeline.loading.exports import Exporting, ordered_of, wanted_of
+from journey_pipeline.loading.progress import Progress, Silent
+from journey_pipeline.loading.pull import StoppedError, landed_file
+from journey_pipeline.model import Window, partition_window
+from journey_pipeline.vendors.source import Part
+
+RENEWED_AFTER = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Collecting:
+    """One claimed export on its way into the lake.
+
+    Attributes:
+        lake: Where it lands.
+        exporting: Whose exports.
+        collection: What was claimed.
+        progress: Who is told of bytes.
+        stopped: Asked between chunks; if true, the work ends with StoppedError and leaves nothing.
+    """
+
+    lake: Lake
+    exporting: Exporting
+    collection: Collection
+    progress: Progress = field(default_factory=Silent)
+    stopped: Callable[[], bool] = lambda: False
+    _renewed_at: datetime | None = None
+
+    def land(self) -> LandingManifest:
+        """Fetches all files and lands them; the other partitions of the export's window are marked as covered.
+
+        Raises:
+            VendorError: If a file could not be had; the ledger knows what is to be done about it.
+            LakeError: If the disk refuses.
+            ExportMovedOn: If somebody else has taken the export over. What landed stays, and counts once.
+        """
+        root, now = self.collection.root, self.exporting.now
+        key = root.key
+        window = partition_window(root.partition)
+        self._renewed_at = now()
+        with naming_disk_troubles(f"landing {key} {root.partition}", self.lake.home):
+            folder = begin_attempt(self.lake, key, window, now())
+            try:
+                parts = [self._fetch(number, part, folder) for number, part in enumerate(self.collection.parts)]
+                landing = commit_attempt(self.lake, key, window, self._attempt(folder, parts))
+            except BaseException:
+                shutil.rmtree(folder.path, ignore_errors=True)
+                raise
+            mark_covered(self.lake, key, self._others(window), by=window)
+        answers.landed(self.exporting.ledger, self.collection, at=now())
+        return landing
+
+    def _fetch(self, number: int, part: Export, folder: AttemptFolder) -> Part:
+        source = self.exporting.source_of(part)
+        to = folder.part(number, source.stream.recipe.extension)
+        evidence = self._evidence(folder, number)
+        try:
+            got = source.collect(ordered_of(part), wanted_of(part), to, on_bytes=self._received, evidence=evidence)
+        except JourneyError as error:
+            self._note(part, error)
+            raise
+        except StoppedError:
+            claims.release(self.exporting.ledger, self.collection.root)
+            raise
+        evidence.unlink(missing_ok=True)
+        return got
+
+    def _note(self, part: Export, error: JourneyError) -> None:
+        ledger, policy, at = self.exporting.ledger, self.exporting.policy, self.exporting.now()
+        status = error.status if isinstance(error, VendorError) else None
+        wait_s = error.retry_after_s if isinstance(error, TransientVendorError) else None
+        if isinstance(error, ExportExpired):
+            answers.expired(ledger, part, policy, at=at, status=status, error=str(error))
+        elif isinstance(error, ExportFailed | ContractError):
+            answers.failed(ledger, part, policy, at=at, status=status, error=str(error))
+        elif isinstance(error, VendorError) and not isinstance(error, TransientVendorError):
+            answers.stopped(ledger, part, at=at, status=status, error=str(error))
+        answers.not_fetched(ledger, self.collection, policy, at=at, error=str(error), retry_after_s=wait_s)
+
+    def _received(self, count: int) -> None:
+        if self.stopped():
+            raise StoppedError
+        self.progress.received(count)
+        now = self.exporting.now()
+        if self._renewed_at is None or now - self._renewed_at >= RENEWED_AFTER:
+            claims.renew(self.exporting.ledger, self.collection.root, self.exporting.policy, at=now)
+            self._renewed_at = now
+
+    def _attempt(self, folder: AttemptFolder, parts: Sequence[Part]) -> Attempt:
+        root = self.collection.root
+        return Attempt(
+            attempt=folder.name,
+            started_at=min((part.asked_at for part in self.collection.parts if part.asked_at), default=root.wanted_at),
+            landed_at=self.exporting.now(),
+            package_version=__version__,
+            request={"orders": [dict(part.request) for part in self.collection.parts]},
+            answers={"exports": [part.vendor_export_id for part in self.collection.parts]},
+            files=tuple(landed_file(part) for part in parts),
+        )
+
+    def _others(self, first: Window) -> list[Window]:
+        root = self.collection.root
+        granularity = self.exporting.source_of(root).stream.granularity
+        return [window for window in root.window.partitions(granularity) if window != first]
+
+    def _evidence(self, folder: AttemptFolder, number: int) -> Path:
+        root = self.collection.root
+        return self.lake.evidence_dir(root.key, root.partition) / f"{folder.name}-part-{number}.txt"

@@ -1,0 +1,191 @@
+"""Many partitions of a stream whose exports are ordered: wanted, ready, landed, and made events of as they come.
+
+It does the whole life cycle by itself, by the same code as the sensor; broken off and started again it goes on with the
+exports that it made. Not here: single steps (`exports.py`, `collect.py`), streams that answer at once (`backfill.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from journey_pipeline.errors import ExportFailed, ExportMovedOn, JourneyError, TransientVendorError
+from journey_pipeline.exports import claims
+from journey_pipeline.exports.export import Export, Order
+from journey_pipeline.exports.listing import current, stopped_in
+from journey_pipeline.exports.orders import want
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading import progress as watching
+from journey_pipeline.loading.collect import Collecting
+from journey_pipeline.loading.exports import Exporting, advance
+from journey_pipeline.loading.landed import LandedPartitions
+from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
+from journey_pipeline.loading.plan import contiguous
+from journey_pipeline.loading.pull import expiry, is_expired
+from journey_pipeline.model import Window
+from journey_pipeline.transport import waiting
+from journey_pipeline.vendors.source import Stream
+
+LONGEST_NAP_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportBackfill:
+    """What to do with a range of partitions.
+
+    Attributes:
+        lake: Where they lie.
+        stream: Whose they are.
+        windows: Their windows.
+        settings: Tolerance and limits.
+        open_exports: Opens the ledger and the vendor's streams; called only if something has to be asked for.
+        longest_window: The longest window of one order.
+        pull: Whether to ask the vendor.
+        normalize: Whether to make events.
+        kept_since: A partition that has landed since then is not asked for again; None asks for all of them.
+        waits: Whether to wait for the vendor; if not, what is not ready is an error that says how far it is.
+        nap: Sleeps between polls.
+    """
+
+    lake: Lake
+    stream: Stream
+    windows: Sequence[Window]
+    settings: LoadSettings
+    open_exports: Callable[[], Exporting]
+    longest_window: timedelta
+    pull: bool = True
+    normalize: bool = True
+    kept_since: datetime | None = None
+    waits: bool = True
+    nap: Callable[[float], None] = waiting.wait
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def outcomes(self) -> Iterator[PartitionOutcome]:
+        """Loads the partitions and gives each one's outcome as it is finished, in no order."""
+        watcher = watching.current()
+        watcher.planned(str(self.stream.key), len(self.windows))
+        try:
+            for outcome in self._outcomes():
+                watcher.done(outcome.partition, outcome.rows, str(outcome.error) if outcome.error else None)
+                yield outcome
+        finally:
+            self._stopped.set()
+
+    def _outcomes(self) -> Iterator[PartitionOutcome]:
+        wanted = []
+        for window in sorted(self.windows):
+            if self._landed.is_kept(window) or not self.pull:
+                yield self._finish(window)
+            else:
+                wanted.append(window)
+        if not wanted:
+            return
+        try:
+            exporting = self.open_exports()
+        except JourneyError as error:
+            yield from (PartitionOutcome(window, error=error) for window in wanted)
+            return
+        expired = [window for window in wanted if is_expired(self.stream, window, exporting.now())]
+        for window in expired:
+            yield PartitionOutcome(window, error=expiry(self.stream, window, exporting.now()))
+        yield from self._through(exporting, wanted[len(expired) :])
+
+    def _through(self, exporting: Exporting, windows: Sequence[Window]) -> Iterator[PartitionOutcome]:
+        """Orders, polls and collects until every window has landed or can't."""
+        under_way = dict(self._want(exporting, windows))
+        while under_way:
+            advance(exporting, is_over=self._stopped.is_set)
+            for root_id in list(under_way):
+                if error := _what_stopped(exporting, root_id):
+                    yield from (PartitionOutcome(window, error=error) for window in under_way.pop(root_id))
+            for collection in claims.collectable(
+                exporting.ledger, exporting.connection, at=exporting.now(), streams=(self.stream.key.stream,)
+            ):
+                if collection.root.id in under_way and self._collect(exporting, collection.root.id):
+                    yield from (self._finish(window) for window in under_way.pop(collection.root.id))
+            yield from self._landed_elsewhere(exporting, under_way)
+            if under_way and not self.waits:
+                yield from self._not_ready(exporting, under_way)
+                return
+            if under_way:
+                self.nap(LONGEST_NAP_S)
+
+    def _want(self, exporting: Exporting, windows: Sequence[Window]) -> Iterator[tuple[int, list[Window]]]:
+        source = exporting.sources[self.stream.key.stream]
+        at_most = max(1, self.longest_window // self.stream.granularity.duration)
+        for run in contiguous(windows, at_most):
+            wanted = source.wanted(Window(run[0].start, run[-1].end))
+            order = Order(self.stream.key, run[0].partition, wanted.window, wanted.request)
+            if not self.waits and (known := current(exporting.ledger, self.stream.key, wanted.window)):
+                yield known.id, run
+            else:
+                yield want(exporting.ledger, order, at=exporting.now(), again=True).id, run
+
+    def _collect(self, exporting: Exporting, root_id: int) -> bool:
+        collection = claims.claim_to_collect(exporting.ledger, root_id, exporting.policy, at=exporting.now())
+        if collection is None:
+            return False
+        watcher = watching.current()
+        try:
+            Collecting(self.lake, exporting, collection, progress=watcher, stopped=self._stopped.is_set).land()
+        except ExportMovedOn as moved:
+            log.info("%s", moved)
+            return False
+        except JourneyError as error:
+            # The ledger knows whether it is fetched again, ordered again, or a person is needed.
+            log.warning("%s", error)
+            return False
+        return True
+
+    def _landed_elsewhere(self, exporting: Exporting, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
+        """What another process, such as a run that the sensor started, has landed meanwhile."""
+        for root_id in list(under_way):
+            with exporting.ledger.reading() as tx:
+                export = tx.get(root_id)
+            if export.landed_at is not None:
+                yield from (self._finish(window) for window in under_way.pop(root_id))
+
+    def _not_ready(self, exporting: Exporting, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
+        for root_id, windows in under_way.items():
+            with exporting.ledger.reading() as tx:
+                error = _pending(tx.get(root_id))
+            yield from (PartitionOutcome(window, error=error) for window in windows)
+
+    def _finish(self, window: Window) -> PartitionOutcome:
+        return self._landed.finish(window, pull_s=0.0, normalize=self.normalize, always=not self.pull)
+
+    @property
+    def _landed(self) -> LandedPartitions:
+        return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since)
+
+
+def _what_stopped(exporting: Exporting, root_id: int) -> JourneyError | None:
+    stopped = stopped_in(exporting.ledger, root_id)
+    if not stopped:
+        return None
+    export = stopped[0]
+    return ExportFailed(
+        f"{export} needs a person: {export.error or 'it was stopped'} `journey-pipeline exports` lists it; "
+        "`journey-pipeline backfill` asks for it again.",
+        vendor=export.key.vendor,
+        connection=export.key.connection,
+        stream=export.key.stream,
+        window=str(export.window),
+        status=export.last_status,
+    )
+
+
+def _pending(export: Export) -> TransientVendorError:
+    return TransientVendorError(
+        f"{export} is not ready. The sensor polls it and starts this load again; so does `journey-pipeline backfill`.",
+        vendor=export.key.vendor,
+        connection=export.key.connection,
+        stream=export.key.stream,
+        window=str(export.window),
+        status=export.last_status,
+    )

@@ -1,0 +1,212 @@
+"""Exports on their way: ordered, polled, and what the vendor said noted in the ledger, each one on its own.
+
+The sensor and the command line move exports by this same code. Not here: what the ledger allows (`exports/`), fetching
+a file that is ready (`collect.py`), a backfill from order to events (`export_backfill.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from journey_pipeline.errors import ExportMovedOn, JourneyError, TransientVendorError
+from journey_pipeline.exports import answers, claims
+from journey_pipeline.exports.export import Export, SmallerOrder
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.orders import split
+from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.vendors.exports import ExportSource, Ordered, Polled, Verdict, Wanted
+
+TOO_MANY_REQUESTS = 429
+FAILURES_BEFORE_SPLIT = 2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Exporting:
+    """One connection's exports and who moves them.
+
+    Attributes:
+        connection: The configured account.
+        ledger: Where its exports are kept.
+        sources: Its streams, by name.
+        policy: The vendor's limits and waits.
+        now: The clock.
+    """
+
+    connection: str
+    ledger: Ledger
+    sources: Mapping[str, ExportSource]
+    policy: ExportPolicy = field(default_factory=ExportPolicy)
+    now: Callable[[], datetime] = utc_now
+
+    def source_of(self, export: Export) -> ExportSource:
+        """The stream that an export belongs to."""
+        return self.sources[export.key.stream]
+
+
+def advance(exporting: Exporting, *, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Orders and polls all that is due, as far as the vendor's limits allow; a bad export stops none of the others.
+
+    Args:
+        exporting: Whose exports.
+        is_over: Asked before each call to the vendor; if true, the rest is left for the next time.
+
+    Returns:
+        How many calls were made.
+    """
+    calls = 0
+    while not is_over():
+        if not (_order_next(exporting) or _poll_next(exporting)):
+            return calls
+        calls += 1
+    return calls
+
+
+def wanted_of(export: Export) -> Wanted:
+    """What was ordered, as the vendor's side takes it."""
+    return Wanted(export.window, export.request)
+
+
+def ordered_of(export: Export) -> Ordered:
+    """What the vendor answered to the order, as kept."""
+    return Ordered(export.vendor_export_id, export.poll_address, export.generation)
+
+
+def _order_next(exporting: Exporting) -> bool:
+    ledger, policy = exporting.ledger, exporting.policy
+    export = claims.claim_to_ask(
+        ledger, exporting.connection, policy, at=exporting.now(), streams=tuple(exporting.sources)
+    )
+    if export is None:
+        return False
+    try:
+        _order(exporting, export)
+    except ExportMovedOn as moved:
+        log.info("%s", moved)
+    except Exception:
+        # Its lease runs out, and it is asked for again as one that never got an answer.
+        log.exception("ordering %s failed in a way that nobody foresaw", export)
+    return True
+
+
+def _order(exporting: Exporting, export: Export) -> None:
+    ledger, policy = exporting.ledger, exporting.policy
+    try:
+        ordered = exporting.source_of(export).order(wanted_of(export))
+    except TransientVendorError as error:
+        if error.status is None:
+            answers.unanswered(ledger, export, policy, at=exporting.now(), error=str(error))
+            return
+        answers.refused(
+            ledger,
+            export,
+            policy,
+            at=exporting.now(),
+            status=error.status,
+            error=str(error),
+            retry_after_s=error.retry_after_s,
+            holds_queue=error.status == TOO_MANY_REQUESTS,
+        )
+    except JourneyError as error:
+        status = getattr(error, "status", None)
+        answers.stopped(ledger, export, at=exporting.now(), status=status, error=str(error))
+    else:
+        answers.answered(
+            ledger,
+            export,
+            policy,
+            at=exporting.now(),
+            vendor_export_id=ordered.export_id,
+            poll_address=ordered.poll_address,
+            generation=ordered.generation,
+            status=ordered.status,
+        )
+
+
+def _poll_next(exporting: Exporting) -> bool:
+    export = claims.claim_to_poll(
+        exporting.ledger,
+        exporting.connection,
+        exporting.policy,
+        at=exporting.now(),
+        streams=tuple(exporting.sources),
+    )
+    if export is None:
+        return False
+    try:
+        _poll(exporting, export)
+    except ExportMovedOn as moved:
+        log.info("%s", moved)
+    except Exception:
+        log.exception("polling %s failed in a way that nobody foresaw", export)
+    return True
+
+
+def _poll(exporting: Exporting, export: Export) -> None:
+    ledger, policy = exporting.ledger, exporting.policy
+    try:
+        polled = exporting.source_of(export).poll(ordered_of(export), wanted_of(export))
+    except TransientVendorError as error:
+        answers.still_pending(
+            ledger,
+            export,
+            policy,
+            at=exporting.now(),
+            status=error.status,
+            error=str(error),
+            retry_after_s=error.retry_after_s,
+            acknowledged=False,
+        )
+    except JourneyError as error:
+        status = getattr(error, "status", None)
+        answers.stopped(ledger, export, at=exporting.now(), status=status, error=str(error))
+    else:
+        note(exporting, export, polled)
+
+
+def note(exporting: Exporting, export: Export, polled: Polled) -> None:
+    """Writes down what a poll found out.
+
+    Args:
+        exporting: Whose exports.
+        export: As it was claimed.
+        polled: What came back.
+    """
+    ledger, policy, at = exporting.ledger, exporting.policy, exporting.now()
+    match polled.verdict:
+        case Verdict.PENDING | Verdict.UNACKNOWLEDGED:
+            answers.still_pending(
+                ledger,
+                export,
+                policy,
+                at=at,
+                status=polled.status,
+                retry_after_s=polled.retry_after_s,
+                acknowledged=polled.verdict is Verdict.PENDING,
+            )
+        case Verdict.READY:
+            answers.ready(ledger, export, at=at, status=polled.status)
+        case Verdict.GONE:
+            answers.expired(ledger, export, policy, at=at, status=polled.status, error=polled.says)
+        case Verdict.FAILED if export.failures + 1 < FAILURES_BEFORE_SPLIT:
+            answers.failed(ledger, export, policy, at=at, status=polled.status, error=polled.says)
+        case Verdict.FAILED | Verdict.TOO_LARGE:
+            _make_smaller(exporting, export, polled, at)
+
+
+def _make_smaller(exporting: Exporting, export: Export, polled: Polled, at: datetime) -> None:
+    """Orders the same in smaller pieces; a vendor who failed again and again may have had too much to do."""
+    pieces = exporting.source_of(export).smaller(wanted_of(export))
+    if pieces:
+        parts = [SmallerOrder(piece.window, piece.request) for piece in pieces]
+        split(exporting.ledger, export, parts, at=at)
+    elif polled.verdict is Verdict.FAILED:
+        answers.failed(exporting.ledger, export, exporting.policy, at=at, status=polled.status, error=polled.says)
+    else:
+        says = f"{polled.says}, and it can't be ordered in smaller pieces. Ask the vendor."
+        answers.stopped(exporting.ledger, export, at=at, status=polled.status, error=says)

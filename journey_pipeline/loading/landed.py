@@ -1,0 +1,88 @@
+"""Partitions that have landed: which of them are kept as they are, and their events with what is judged of them.
+
+Not here: landing them (`backfill.py`, `export_backfill.py`), what one partition's events are made of (`partition.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from journey_pipeline.errors import JourneyError, LakeError
+from journey_pipeline.lake.events import find_damage
+from journey_pipeline.lake.landing import read_holder, restore_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import LandingManifest
+from journey_pipeline.loading.claims import covered
+from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
+from journey_pipeline.model import Window
+from journey_pipeline.vendors.source import Stream
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LandedPartitions:
+    """The landed partitions of one stream.
+
+    Attributes:
+        lake: Where they lie.
+        stream: Whose they are.
+        settings: Tolerance and limits.
+        kept_since: A partition that has landed since then is not asked for again; None: all are.
+    """
+
+    lake: Lake
+    stream: Stream
+    settings: LoadSettings
+    kept_since: datetime | None = None
+
+    def is_kept(self, window: Window) -> bool:
+        """Whether a partition need not be asked for. What is damaged of it is healed, or will be made again."""
+        existing = self._existing(window)
+        if existing is None or self.kept_since is None:
+            return False
+        return existing.attempts[-1].landed_at >= self.kept_since
+
+    def finish(self, window: Window, *, pull_s: float, normalize: bool, always: bool) -> PartitionOutcome:
+        """A partition's events, and what is judged of them; an error is part of the outcome.
+
+        Args:
+            window: The partition's window.
+            pull_s: How long it took to land it.
+            normalize: Whether to make events.
+            always: Whether to make them anew even if they are made of exactly this landing.
+        """
+        try:
+            if normalize:
+                return self._make(window, pull_s, always=always)
+            holder = read_holder(self.lake, self.stream.key, window.partition)
+            return PartitionOutcome(window, landing=holder, pull_s=pull_s)
+        except JourneyError as error:
+            return PartitionOutcome(window, error=error)
+
+    def _existing(self, window: Window) -> LandingManifest | None:
+        key, partition = self.stream.key, window.partition
+        if damage := find_damage(self.lake, key, partition):
+            log.warning("%s %s is damaged and healed now: %s", key, partition, damage)
+        try:
+            return read_holder(self.lake, key, partition)
+        except LakeError:
+            return restore_landing(self.lake, key, window)
+
+    def _make(self, window: Window, pull_s: float, *, always: bool) -> PartitionOutcome:
+        started = time.monotonic()
+        landing, events = make_events(self.lake, self.stream, window, self.settings, always=always)
+        judged = judge(self.lake, self.stream, landing, events, self.settings)
+        if landing.partition != window.partition:
+            judged = tuple(covered(claim, landing.partition) for claim in judged)
+        return PartitionOutcome(
+            window,
+            landing=landing,
+            events=events,
+            claims=judged,
+            pull_s=pull_s,
+            normalize_s=time.monotonic() - started,
+        )

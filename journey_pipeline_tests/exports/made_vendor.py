@@ -1,0 +1,193 @@
+"""A vendor of exports in plain Python, a worker who may die at every step, and the lake in which it lands files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Connection, event
+
+from journey_pipeline.exports.answers import (
+    answered,
+    expired,
+    failed,
+    landed,
+    not_fetched,
+    ready,
+    refused,
+    still_pending,
+    stopped,
+    unanswered,
+)
+from journey_pipeline.exports.claims import claim_to_ask, claim_to_collect, claim_to_poll
+from journey_pipeline.exports.export import Collection, Export, SmallerOrder
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.orders import split
+from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.states import State
+from journey_pipeline.model import Window
+
+SMALL_ENOUGH = timedelta(hours=12)
+
+
+class Crash(Exception):  # noqa: N818 - it is no error, it is the plug being pulled
+    """The worker's process is gone."""
+
+
+class Moment(Enum):
+    """Where a worker dies, if it does."""
+
+    NEVER = "never"
+    CLAIMING = "as it writes that it is about to act"
+    ACTING = "before it has called the vendor or the lake"
+    ACTED = "after it has called, before it writes what came back"
+    NOTING = "as it writes what came back"
+
+
+@contextmanager
+def dying_at_commit(ledger: Ledger, *, dies: bool) -> Iterator[None]:
+    """Whoever commits in here dies of it, and the commit doesn't happen."""
+
+    def pull_the_plug(_: Connection) -> None:
+        raise Crash
+
+    if dies:
+        event.listen(ledger._engine, "commit", pull_the_plug)
+    try:
+        yield
+    finally:
+        if dies:
+            event.remove(ledger._engine, "commit", pull_the_plug)
+
+
+@dataclass
+class Made:
+    """An export at the vendor's."""
+
+    window: Window
+    status: str = "pending"
+
+
+@dataclass
+class Vendor:
+    """Knows only what it was asked for."""
+
+    limit: int
+    exports: dict[str, Made] = field(default_factory=dict)
+
+    def order(self, window: Window) -> str | None:
+        """A new export's id; None if too many are pending."""
+        if sum(made.status == "pending" for made in self.exports.values()) >= self.limit:
+            return None
+        self.exports[made_id := f"ex-{len(self.exports)}"] = Made(window)
+        return made_id
+
+    def settle(self, made: Made, outcome: str) -> None:
+        """Ends the work on an export; one that is too large can only fail."""
+        made.status = "too large" if outcome == "ready" and made.window.duration > SMALL_ENOUGH else outcome
+
+
+@dataclass
+class Worker:
+    """Takes one step at a time, as a poller does, and dies in the midst of it where it is told to.
+
+    Attributes:
+        landings: What the lake has: the order's number, and the windows of the files that landed together.
+        slow: Answers that are still to be written, by a process that everybody takes for dead.
+    """
+
+    ledger: Ledger
+    vendor: Vendor
+    policy: ExportPolicy
+    landings: list[tuple[int, tuple[Window, ...]]] = field(default_factory=list)
+    slow: list[Any] = field(default_factory=list)
+
+    def ask(self, at: datetime, dies: Moment, outcome: str) -> bool:
+        """Asks for the next one; the outcome: taken on, lost answer, server error, wrong request, or slow."""
+        with dying_at_commit(self.ledger, dies=dies is Moment.CLAIMING):
+            export = claim_to_ask(self.ledger, "apsis", self.policy, at=at)
+        if export is None:
+            return False
+        self._die(dies, Moment.ACTING)
+        made_id = self.vendor.order(export.window) if outcome in {"taken on", "lost answer", "slow"} else None
+        self._die(dies, Moment.ACTED)
+        with dying_at_commit(self.ledger, dies=dies is Moment.NOTING):
+            self._note_asked(export, made_id, at, outcome)
+        return True
+
+    def _note_asked(self, export: Export, made_id: str | None, at: datetime, outcome: str) -> None:
+        if outcome == "slow" and made_id:
+            self.slow.append(
+                lambda later: answered(self.ledger, export, self.policy, at=later, vendor_export_id=made_id)
+            )
+        elif outcome == "lost answer":
+            unanswered(self.ledger, export, self.policy, at=at, error="no answer")
+        elif outcome == "wrong request":
+            stopped(self.ledger, export, at=at, status=400, error="wrong")
+        elif made_id is None:
+            full = outcome != "server error"
+            refused(self.ledger, export, self.policy, at=at, status=429, error="no", holds_queue=full)
+        else:
+            answered(self.ledger, export, self.policy, at=at, vendor_export_id=made_id)
+
+    def poll(self, at: datetime, dies: Moment) -> bool:
+        """Polls the one that is due."""
+        with dying_at_commit(self.ledger, dies=dies is Moment.CLAIMING):
+            export = claim_to_poll(self.ledger, "apsis", self.policy, at=at)
+        if export is None:
+            return False
+        self._die(dies, Moment.ACTING)
+        status = self.vendor.exports[str(export.vendor_export_id)].status
+        self._die(dies, Moment.ACTED)
+        with dying_at_commit(self.ledger, dies=dies is Moment.NOTING):
+            self._note_polled(export, status, at)
+        return True
+
+    def _note_polled(self, export: Export, status: str, at: datetime) -> None:
+        match status:
+            case "pending":
+                still_pending(self.ledger, export, self.policy, at=at, status=404, acknowledged=False)
+            case "ready":
+                ready(self.ledger, export, at=at, status=200)
+            case "failed":
+                failed(self.ledger, export, self.policy, at=at, status=503, error="failed")
+            case "gone":
+                expired(self.ledger, export, self.policy, at=at, status=410, error="gone")
+            case "too large":
+                halves = [SmallerOrder(window, export.request) for window in export.window.halves()]
+                split(self.ledger, export, halves, at=at)
+
+    def collect(self, root_id: int, at: datetime, dies: Moment, outcome: str) -> bool:
+        """Fetches an order's files and lands them; the outcome: whole, broken off, or slow."""
+        with dying_at_commit(self.ledger, dies=dies is Moment.CLAIMING):
+            found = claim_to_collect(self.ledger, root_id, self.policy, at=at)
+        if found is None:
+            return False
+        self._die(dies, Moment.ACTING)
+        gone = [part for part in found.parts if self.vendor.exports[str(part.vendor_export_id)].status == "gone"]
+        if not gone and outcome != "broken off":
+            self.landings.append((found.root.id, tuple(part.window for part in found.parts)))
+        self._die(dies, Moment.ACTED)
+        with dying_at_commit(self.ledger, dies=dies is Moment.NOTING):
+            self._note_collected(found, gone, at, outcome)
+        return True
+
+    def _note_collected(self, found: Collection, gone: list[Export], at: datetime, outcome: str) -> None:
+        for part in gone:
+            expired(self.ledger, part, self.policy, at=at, status=410, error="gone")
+        if gone or outcome == "broken off":
+            not_fetched(self.ledger, found, self.policy, at=at, error="broken off")
+        elif outcome == "slow":
+            self.slow.append(lambda later: landed(self.ledger, found, at=later))
+        else:
+            done = landed(self.ledger, found, at=at)
+            assert done.state is State.LANDED
+
+    @staticmethod
+    def _die(dies: Moment, here: Moment) -> None:
+        if dies is here:
+            raise Crash

@@ -1,0 +1,42 @@
+"""A worker dies at each point of each step, once: the next one finishes, and the order lands once."""
+
+from __future__ import annotations
+
+import pytest
+
+from journey_pipeline.exports import listing
+from journey_pipeline.exports.claims import next_due_at
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.states import Edge, State
+from journey_pipeline_tests.exports.made_orders import DAY, NOW, POLICY, wanted
+from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
+
+DEATHS = [moment for moment in Moment if moment is not Moment.NEVER]
+
+
+@pytest.mark.parametrize("moment", DEATHS, ids=lambda moment: moment.name.lower())
+@pytest.mark.parametrize("step", ["ask", "poll", "collect"])
+@pytest.mark.parametrize("days", [1, 2])
+def test_an_order_lands_once_wherever_a_worker_dies(ledger: Ledger, step: str, moment: Moment, days: int) -> None:
+    worker = Worker(ledger, Vendor(limit=2), POLICY)
+    root = wanted(ledger, days=days)
+    deaths, at = [moment], NOW
+    while (due_at := next_due_at(ledger, "apsis", POLICY, at=at)) and at < NOW + DAY:
+        at = max(at, due_at)
+        for name, work in (
+            ("ask", lambda dies: worker.ask(at, dies, "taken on")),  # noqa: B023 - called at once
+            ("poll", lambda dies: worker.poll(at, dies)),  # noqa: B023
+            ("collect", lambda dies: worker.collect(root.id, at, dies, "whole")),  # noqa: B023
+        ):
+            try:
+                work(deaths[0] if deaths and name == step else Moment.NEVER)
+            except Crash:
+                deaths.clear()
+        for made in worker.vendor.exports.values():
+            if made.status == "pending":
+                worker.vendor.settle(made, "ready")
+    assert not deaths
+    assert {export.state for export in listing.listed(ledger, with_ended=True)} == {State.LANDED}
+    with ledger.reading() as tx:
+        assert [edge for edge, *_ in tx.steps(root.id)].count(Edge.LAND) == 1
+    assert [number for number, _ in worker.landings] == [root.id] * (1 + (step == "collect" and moment in DEATHS[2:]))

@@ -1,0 +1,111 @@
+"""Where the ledger lies: who may read it, what a wrong URL gets, and that its version is minded."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline import settings
+from journey_pipeline.errors import ConfigError, LedgerError
+from journey_pipeline.exports import listing
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.states import Edge
+from journey_pipeline_tests.exports.made_orders import NOW, claimed, wanted
+
+
+def test_it_lies_in_the_home_unless_a_url_says_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(settings.LEDGER_VARIABLE, raising=False)
+    monkeypatch.setenv(settings.HOME_VARIABLE, str(tmp_path / "home"))
+    with Ledger(settings.ledger_url()) as ledger:
+        wanted(ledger)
+    assert (tmp_path / "home" / "exports.db").is_file()
+    monkeypatch.setenv(settings.LEDGER_VARIABLE, "postgresql://ledger@db.example/exports")
+    assert settings.ledger_url() == "postgresql://ledger@db.example/exports"
+
+
+def test_its_files_are_their_owners_alone(tmp_path: Path) -> None:
+    with Ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
+        wanted(ledger)
+        files = list(tmp_path.iterdir())
+        assert {path.name for path in files} >= {"exports.db", "exports.db-wal"}
+        assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+
+def test_what_was_written_is_there_when_it_is_opened_again(ledger: Ledger, ledger_url: str) -> None:
+    wanted(ledger, at_risk="a \x1f line\nbreak", ids=[1, None, "é"])
+    export = claimed(ledger)
+    ledger.close()
+    with Ledger(ledger_url) as again:
+        assert listing.get(again, export.id) == export
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "exports.db",
+        "mysql://u:pa55word@h/db",
+        "sqlite://",
+        "postgresql://u:pa55word@h",
+        "duckdb:///x",
+        "://",
+        "sqlite",
+    ],
+)
+def test_a_url_of_no_use_is_explained_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError, match="JOURNEY_PIPELINE_LEDGER_URL") as caught:
+        Ledger(url)
+    assert "sqlite:///path/to/exports.db" in str(caught.value)
+    assert "pa55word" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_explained_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match=r"opening the ledger of exports at postgresql.* failed") as caught:
+        Ledger(f"postgresql://u:pa55word@/exports?host={tmp_path}")
+    assert "pa55word" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "exports.db").write_bytes(b"something else entirely " * 100)
+    with pytest.raises(LedgerError, match="file is not a database"):
+        Ledger(f"sqlite:///{tmp_path / 'exports.db'}")
+
+
+def test_a_folder_that_is_a_file_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    with pytest.raises(LedgerError, match="opening the ledger"):
+        Ledger(f"sqlite:///{tmp_path / 'home' / 'exports.db'}")
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'exports.db'}"
+    Ledger(url).close()
+    with closing(sqlite3.connect(tmp_path / "exports.db")) as connection, connection:
+        connection.execute("update journey_export_schema set version = 99")
+    with pytest.raises(LedgerError, match="version 99, this package knows 1: upgrade"):
+        Ledger(url)
+
+
+def test_people_can_list_while_somebody_writes(ledger: Ledger, ledger_url: str) -> None:
+    export = wanted(ledger)
+    with Ledger(ledger_url) as reader, ledger.writing() as tx:
+        tx.lock_queue("apsis")
+        assert listing.listed(reader) == [export]
+
+
+def test_a_transaction_that_breaks_leaves_nothing_behind(ledger: Ledger) -> None:
+    before = wanted(ledger)
+
+    def ask_and_break() -> None:
+        with ledger.writing() as tx:
+            tx.move(before, Edge.ASK, at=NOW)
+            raise RuntimeError("the power is gone")
+
+    with pytest.raises(RuntimeError, match="power"):
+        ask_and_break()
+    assert listing.get(ledger, before.id) == before
+    with ledger.reading() as tx:
+        assert tx.steps(before.id) == []

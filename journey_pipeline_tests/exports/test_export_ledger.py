@@ -1,0 +1,469 @@
+"""What happens to one export, in SQLite and in PostgreSQL alike."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from journey_pipeline.errors import ExportMovedOn, LedgerError
+from journey_pipeline.exports import listing
+from journey_pipeline.exports.answers import (
+    answered,
+    delivered,
+    expired,
+    failed,
+    landed,
+    not_fetched,
+    ready,
+    refused,
+    still_pending,
+    stopped,
+    unanswered,
+)
+from journey_pipeline.exports.claims import (
+    claim_to_ask,
+    claim_to_collect,
+    claim_to_poll,
+    collectable,
+    next_due_at,
+    release,
+    renew,
+)
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.orders import want
+from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.states import State
+from journey_pipeline_tests.exports.made_orders import (
+    ADDRESS,
+    DAY,
+    EMAILS,
+    HOUR,
+    MINUTE,
+    NOW,
+    POLICY,
+    PROFILES,
+    SECOND,
+    STEADY,
+    claimed,
+    made_ready,
+    order,
+    polled,
+    requested,
+    wanted,
+)
+
+
+def test_an_export_is_wanted_asked_for_polled_fetched_and_landed(ledger: Ledger) -> None:
+    ordered = wanted(ledger)
+    assert (ordered.state, ordered.attempt) == (State.WANTED, 0)
+    asked = claimed(ledger)
+    assert (asked.id, asked.state, asked.attempt, asked.asked_at) == (ordered.id, State.ASKING, 1, NOW)
+    taken_on = answered(
+        ledger, asked, POLICY, at=NOW, vendor_export_id="ex-1", poll_address=ADDRESS, generation=1, status=202
+    )
+    assert (taken_on.state, taken_on.vendor_export_id, taken_on.generation) == (State.REQUESTED, "ex-1", 1)
+    later = still_pending(ledger, polled(ledger, at=NOW + MINUTE), POLICY, at=NOW + MINUTE, status=404)
+    assert (later.state, later.polls, later.last_status) == (State.REQUESTED, 1, 404)
+    found = ready(ledger, polled(ledger, at=NOW + HOUR), at=NOW + HOUR, status=200)
+    assert (found.state, found.polls, found.poll_address) == (State.READY, 2, ADDRESS)
+    collection = claim_to_collect(ledger, ordered.id, POLICY, at=NOW + HOUR)
+    assert collection is not None
+    done = landed(ledger, collection, at=NOW + 2 * HOUR)
+    assert (done.state, done.landed_at, done.attempt) == (State.LANDED, NOW + 2 * HOUR, 1)
+    with ledger.reading() as tx:
+        edges = [edge for edge, *_ in tx.steps(ordered.id)]
+    assert edges == ["ask", "answer", "deliver", "land"]
+
+
+def test_the_intent_to_ask_is_kept_before_the_vendor_is_called(ledger: Ledger, ledger_url: str) -> None:
+    wanted(ledger)
+    asked = claimed(ledger)
+    with Ledger(ledger_url) as another:
+        assert listing.get(another, asked.id).state is State.ASKING
+
+
+def test_exports_are_asked_for_in_the_order_in_which_they_were_wanted(ledger: Ledger) -> None:
+    days = [4, 0, 2, 1, 3]
+    ids = [wanted(ledger, day).id for day in days]
+    assert [claimed(ledger).id for _ in days] == ids
+
+
+def test_no_more_is_asked_for_than_may_be_pending(ledger: Ledger) -> None:
+    for day in range(3):
+        wanted(ledger, day)
+    policy = ExportPolicy(pending_limit=2)
+    first, _ = requested(ledger, policy=policy), requested(ledger, policy=policy)
+    assert claim_to_ask(ledger, "apsis", policy, at=NOW) is None
+    assert NOW < (next_due_at(ledger, "apsis", policy, at=NOW) or NOW) <= NOW + 2 * SECOND
+    assert listing.pending_count(ledger, "apsis") == 2
+    due = polled(ledger, at=NOW + HOUR)
+    assert due.id == first.id
+    ready(ledger, due, at=NOW + HOUR, status=200)
+    assert claim_to_ask(ledger, "apsis", policy, at=NOW + HOUR) is not None
+
+
+def test_a_refusal_for_too_much_under_way_holds_the_whole_queue_and_keeps_its_order(ledger: Ledger) -> None:
+    first, second = wanted(ledger, 0), wanted(ledger, 1)
+    refused(
+        ledger,
+        claimed(ledger),
+        POLICY,
+        at=NOW,
+        status=429,
+        error="too many pending exports",
+        retry_after_s=3600,
+        holds_queue=True,
+    )
+    assert claim_to_ask(ledger, "apsis", POLICY, at=NOW + HOUR - SECOND) is None
+    assert next_due_at(ledger, "apsis", POLICY, at=NOW) == NOW + HOUR
+    assert [claimed(ledger, at=NOW + HOUR).id for _ in range(2)] == [first.id, second.id]
+
+
+def test_one_export_that_is_refused_keeps_no_other_waiting(ledger: Ledger) -> None:
+    bad, good = wanted(ledger, 0), wanted(ledger, 1)
+    assert refused(ledger, claimed(ledger), STEADY, at=NOW, status=500, error="no").state is State.REFUSED
+    assert claimed(ledger).id == good.id
+    again = claimed(ledger, at=NOW + MINUTE)
+    assert (again.id, again.attempt) == (bad.id, 2)
+
+
+def test_a_failed_export_cools_down_while_others_go_on_and_stops_at_the_ceiling(ledger: Ledger) -> None:
+    bad, good = wanted(ledger, 0), wanted(ledger, 1)
+    at = NOW
+    for attempt in (1, 2):
+        requested(ledger, at=at)
+        at += HOUR
+        broken = failed(ledger, polled(ledger, at=at), POLICY, at=at, status=503, error="processing failed")
+        assert (broken.id, broken.state, broken.attempt) == (bad.id, State.FAILED, attempt)
+        assert at < broken.due_at <= at + 2 * HOUR
+        at = broken.due_at
+    assert [step.id for step in (claimed(ledger, at=at), claimed(ledger, at=at))] == [bad.id, good.id]
+
+
+def test_the_third_failure_needs_a_person_and_is_asked_for_again_only_on_their_word(ledger: Ledger) -> None:
+    wanted(ledger)
+    at = NOW
+    for _ in range(3):
+        broken = failed(
+            ledger, requested(ledger, at=at), POLICY, at=at, status=503, error="processing failed; ask for less"
+        )
+        at = broken.due_at + SECOND
+    assert (broken.state, broken.failures) == (State.STOPPED, 3)
+    assert listing.needing_a_person(ledger, POLICY, at=at) == [broken]
+    assert claim_to_ask(ledger, "apsis", POLICY, at=at + 30 * DAY) is None
+    assert next_due_at(ledger, "apsis", POLICY, at=at) is None
+    assert want(ledger, order(), at=at).id == broken.id
+    assert claim_to_ask(ledger, "apsis", POLICY, at=at) is None
+    reopened = want(ledger, order(), at=at, again=True)
+    assert (reopened.id, reopened.state, reopened.failures) == (broken.id, State.WANTED, 0)
+    assert claimed(ledger, at=at).attempt == 4
+
+
+def test_what_the_vendor_no_longer_has_is_asked_for_again(ledger: Ledger) -> None:
+    wanted(ledger)
+    requested(ledger)
+    gone = expired(ledger, polled(ledger), POLICY, at=NOW + HOUR, status=410, error="gone")
+    assert (gone.state, gone.poll_address, gone.losses) == (State.EXPIRED, None, 1)
+    again = claimed(ledger, at=gone.due_at)
+    assert (again.attempt, again.vendor_export_id, again.requested_at) == (2, None, None)
+
+
+def test_a_permanent_refusal_stops_and_says_what_to_do(ledger: Ledger) -> None:
+    wanted(ledger)
+    said = "413: 30 sections are more than the vendor takes; name fewer `sections` in defs.yaml"
+    held = stopped(ledger, claimed(ledger), at=NOW, status=413, error=said)
+    assert (held.state, held.error, held.last_status) == (State.STOPPED, said, 413)
+    assert listing.stopped_in(ledger, held.id) == [held]
+
+
+def test_an_order_that_was_changed_replaces_the_one_that_stopped(ledger: Ledger) -> None:
+    wanted(ledger, sections=["a", "b"])
+    bad = stopped(ledger, claimed(ledger), at=NOW, status=413, error="too many sections")
+    good = wanted(ledger, sections=["a"])
+    assert good.id != bad.id
+    assert listing.get(ledger, bad.id).state is State.REPLACED
+    assert listing.current(ledger, PROFILES, order().window) == good
+    assert listing.needing_a_person(ledger, POLICY, at=NOW + DAY) == []
+
+
+def test_what_stopped_needs_no_person_once_its_window_has_landed_with_a_longer_one(ledger: Ledger) -> None:
+    wanted(ledger)
+    stopped(ledger, claimed(ledger), at=NOW, status=400, error="wrong")
+    month = want(ledger, order(0, days=10), at=NOW)
+    made_ready(ledger)
+    assert [export.state for export in listing.needing_a_person(ledger, POLICY, at=NOW)] == [State.STOPPED]
+    collection = claim_to_collect(ledger, month.id, POLICY, at=NOW + HOUR)
+    assert collection is not None
+    landed(ledger, collection, at=NOW + HOUR)
+    assert listing.needing_a_person(ledger, POLICY, at=NOW) == []
+
+
+def test_an_order_that_is_on_its_way_is_not_made_twice(ledger: Ledger) -> None:
+    month = want(ledger, order(0, days=10), at=NOW)
+    assert want(ledger, order(0, days=10), at=NOW + HOUR) == month
+    assert want(ledger, order(3), at=NOW).id == month.id
+    assert want(ledger, order(9, days=2), at=NOW).id != month.id
+    assert want(ledger, order(0, key=EMAILS), at=NOW).id != month.id
+
+
+def test_a_day_that_has_landed_can_be_asked_for_again(ledger: Ledger) -> None:
+    first = made_ready_and_landed(ledger)
+    second = wanted(ledger, at=NOW + DAY)
+    assert second.id != first
+    assert listing.current(ledger, PROFILES, order().window) == second
+
+
+def made_ready_and_landed(ledger: Ledger) -> int:
+    wanted(ledger)
+    export = made_ready(ledger)
+    collection = claim_to_collect(ledger, export.id, POLICY, at=NOW + HOUR)
+    assert collection is not None
+    return landed(ledger, collection, at=NOW + HOUR).id
+
+
+def test_an_unanswered_request_is_asked_again_after_ten_minutes(ledger: Ledger) -> None:
+    wanted(ledger)
+    lost = unanswered(ledger, claimed(ledger), POLICY, at=NOW + MINUTE, error="no answer within 60 s")
+    assert (lost.state, lost.due_at) == (State.UNKNOWN, NOW + 10 * MINUTE)
+    assert claim_to_ask(ledger, "apsis", POLICY, at=NOW + 10 * MINUTE - SECOND) is None
+    assert claimed(ledger, at=NOW + 10 * MINUTE).attempt == 2
+
+
+def test_a_poller_who_died_while_asking_leaves_an_unknown_export_that_is_asked_for_again(ledger: Ledger) -> None:
+    wanted(ledger)
+    asked = claimed(ledger)
+    assert next_due_at(ledger, "apsis", POLICY, at=NOW) == NOW + 10 * MINUTE
+    assert claim_to_ask(ledger, "apsis", POLICY, at=NOW + 10 * MINUTE - SECOND) is None
+    again = claimed(ledger, at=NOW + 10 * MINUTE)
+    assert (again.id, again.attempt) == (asked.id, 2)
+    with ledger.reading() as tx:
+        assert [edge for edge, *_ in tx.steps(asked.id)] == ["ask", "lose_answer", "ask"]
+
+
+def test_a_late_answer_counts_if_nobody_has_asked_again(ledger: Ledger) -> None:
+    wanted(ledger)
+    slow = claimed(ledger)
+    unanswered(ledger, slow, POLICY, at=NOW + MINUTE, error="no answer")
+    taken_on = answered(ledger, slow, POLICY, at=NOW + 5 * MINUTE, vendor_export_id="ex-slow")
+    assert (taken_on.state, taken_on.vendor_export_id) == (State.REQUESTED, "ex-slow")
+    assert claim_to_ask(ledger, "apsis", POLICY, at=NOW + DAY) is None
+
+
+def test_of_two_answers_only_the_one_to_the_newer_attempt_counts(ledger: Ledger) -> None:
+    wanted(ledger)
+    slow = claimed(ledger)
+    quick = claimed(ledger, at=NOW + 10 * MINUTE)
+    with pytest.raises(ExportMovedOn, match="attempt 1 came too late"):
+        answered(ledger, slow, POLICY, at=NOW + 11 * MINUTE, vendor_export_id="ex-slow")
+    assert answered(ledger, quick, POLICY, at=NOW + 11 * MINUTE, vendor_export_id="ex-quick").attempt == 2
+    with pytest.raises(ExportMovedOn):
+        answered(ledger, slow, POLICY, at=NOW + 12 * MINUTE, vendor_export_id="ex-slow")
+    assert listing.get(ledger, slow.id).vendor_export_id == "ex-quick"
+
+
+@pytest.mark.parametrize("has_answered", [False, True])
+def test_a_callback_makes_an_export_ready_whether_or_not_the_request_was_answered(
+    ledger: Ledger, *, has_answered: bool
+) -> None:
+    wanted(ledger)
+    asked = claimed(ledger)
+    if has_answered:
+        answered(ledger, asked, POLICY, at=NOW)
+    found = delivered(ledger, asked.id, 1, ADDRESS, at=NOW + HOUR)
+    assert (found.state, found.poll_address) == (State.READY, ADDRESS)
+    with pytest.raises(ExportMovedOn):
+        delivered(ledger, asked.id, 1, ADDRESS, at=NOW + HOUR)
+    with pytest.raises(ExportMovedOn):
+        answered(ledger, asked, POLICY, at=NOW + HOUR)
+
+
+def test_a_callback_for_an_earlier_attempt_is_void(ledger: Ledger) -> None:
+    wanted(ledger)
+    claimed(ledger)
+    again = claimed(ledger, at=NOW + 10 * MINUTE)
+    with pytest.raises(ExportMovedOn, match="attempt 1"):
+        delivered(ledger, again.id, 1, ADDRESS, at=NOW + HOUR)
+
+
+def test_a_day_has_no_more_requests_than_the_vendor_takes_and_refused_ones_are_free(ledger: Ledger) -> None:
+    policy = ExportPolicy(asks_per_day=1)
+    for day in range(3):
+        wanted(ledger, day)
+    refused(ledger, claimed(ledger, policy=policy), STEADY, at=NOW, status=500, error="no")
+    stopped(ledger, claimed(ledger, policy=policy), at=NOW, status=400, error="a wrong segment")
+    unanswered(ledger, claimed(ledger, policy=policy), policy, at=NOW, error="no answer")
+    assert claim_to_ask(ledger, "apsis", policy, at=NOW + 12 * HOUR - SECOND) is None
+    assert next_due_at(ledger, "apsis", policy, at=NOW) == NOW + 12 * HOUR
+    assert claim_to_ask(ledger, "apsis", policy, at=NOW + 12 * HOUR) is not None
+
+
+def test_the_poll_that_has_been_due_for_longest_comes_first_and_is_left_to_one_poller(ledger: Ledger) -> None:
+    for day in range(2):
+        wanted(ledger, day)
+    first, second = requested(ledger, at=NOW), requested(ledger, at=NOW + MINUTE)
+    at = NOW + 2 * MINUTE
+    assert [polled(ledger, at=at).id, polled(ledger, at=at).id] == [first.id, second.id]
+    assert claim_to_poll(ledger, "apsis", POLICY, at=at) is None
+    assert polled(ledger, at=at + POLICY.call_lease).id == first.id
+
+
+def test_a_poller_whose_export_was_taken_over_learns_of_it(ledger: Ledger) -> None:
+    wanted(ledger)
+    requested(ledger)
+    slow = polled(ledger, at=NOW + MINUTE)
+    quick = polled(ledger, at=NOW + HOUR)
+    with pytest.raises(ExportMovedOn, match="somebody else"):
+        expired(ledger, slow, POLICY, at=NOW + HOUR, status=410, error="gone")
+    assert ready(ledger, quick, at=NOW + HOUR, status=200).state is State.READY
+
+
+def test_a_slow_poller_whose_export_nobody_took_over_is_still_heard(ledger: Ledger) -> None:
+    wanted(ledger)
+    requested(ledger)
+    slow = polled(ledger, at=NOW + MINUTE)
+    assert ready(ledger, slow, at=NOW + DAY, status=200).state is State.READY
+
+
+def test_a_poll_that_was_broken_off_is_given_back(ledger: Ledger) -> None:
+    wanted(ledger)
+    requested(ledger)
+    release(ledger, polled(ledger, at=NOW + MINUTE))
+    assert claim_to_poll(ledger, "apsis", POLICY, at=NOW + MINUTE) is not None
+
+
+def test_what_is_being_asked_for_can_not_be_given_back(ledger: Ledger) -> None:
+    wanted(ledger)
+    asked = claimed(ledger)
+    release(ledger, asked)
+    assert listing.get(ledger, asked.id).lease == asked.lease
+
+
+def test_polls_become_rarer_and_obey_the_vendor(ledger: Ledger) -> None:
+    wanted(ledger)
+    export, at = requested(ledger), NOW
+    waits: list[timedelta] = []
+    for _ in range(12):
+        at = export.due_at
+        export = still_pending(ledger, polled(ledger, at=at), POLICY, at=at, status=404)
+        waits.append(export.due_at - at)
+    assert waits[0] <= 8 * SECOND
+    assert all(2.5 * MINUTE <= wait <= 5 * MINUTE for wait in waits[-3:])
+    obeyed = still_pending(
+        ledger, polled(ledger, at=at + HOUR), POLICY, at=at + HOUR, status=429, retry_after_s=7200, error="slow down"
+    )
+    assert obeyed.due_at == at + 3 * HOUR
+
+
+def test_an_export_that_takes_too_long_is_overdue_and_can_still_be_ready(ledger: Ledger) -> None:
+    wanted(ledger)
+    requested(ledger)
+    on_time = still_pending(ledger, polled(ledger, at=NOW + 11 * HOUR), POLICY, at=NOW + 11 * HOUR, status=404)
+    assert on_time.state is State.REQUESTED
+    late = still_pending(ledger, polled(ledger, at=NOW + 12 * HOUR), POLICY, at=NOW + 12 * HOUR, status=404)
+    assert late.state is State.OVERDUE
+    assert listing.needing_a_person(ledger, POLICY, at=NOW) == [late]
+    assert ready(ledger, polled(ledger, at=NOW + 13 * HOUR), at=NOW + 13 * HOUR, status=200).state is State.READY
+
+
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_after_a_day_an_export_is_lost_unless_the_vendor_says_that_it_is_at_work(
+    ledger: Ledger, *, acknowledged: bool
+) -> None:
+    wanted(ledger)
+    requested(ledger)
+    at = NOW + DAY
+    export = still_pending(ledger, polled(ledger, at=at), POLICY, at=at, status=404, acknowledged=acknowledged)
+    assert export.state is (State.OVERDUE if acknowledged else State.EXPIRED)
+
+
+def test_an_order_that_is_refused_for_half_a_day_is_shown_to_a_person(ledger: Ledger) -> None:
+    wanted(ledger, 1)
+    again = refused(ledger, claimed(ledger), POLICY, at=NOW, status=429, error="too many", retry_after_s=60)
+    wanted(ledger, 2)
+    assert listing.needing_a_person(ledger, POLICY, at=NOW + HOUR) == []
+    assert listing.needing_a_person(ledger, POLICY, at=NOW + 12 * HOUR) == [again]
+
+
+def test_what_is_ready_is_fetched_by_one_at_a_time_and_tried_again_under_another_key(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = made_ready(ledger)
+    at = NOW + HOUR
+    (chance,) = collectable(ledger, "apsis", at=at)
+    assert collectable(ledger, "apsis", at=at)[0].run_key == chance.run_key
+    collection = claim_to_collect(ledger, export.id, POLICY, at=at)
+    assert collection is not None
+    assert collectable(ledger, "apsis", at=at) == []
+    assert claim_to_collect(ledger, export.id, POLICY, at=at) is None
+    not_fetched(ledger, collection, POLICY, at=at, error="the body broke off")
+    assert collectable(ledger, "apsis", at=at) == []
+    (again,) = collectable(ledger, "apsis", at=at + HOUR)
+    assert again.run_key != chance.run_key
+    assert again.root.error == "the body broke off"
+
+
+def test_who_takes_long_to_fetch_keeps_the_export_by_renewing(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = made_ready(ledger)
+    mine = claim_to_collect(ledger, export.id, POLICY, at=NOW + HOUR)
+    assert mine is not None
+    renew(ledger, mine.root, POLICY, at=NOW + 2 * HOUR)
+    assert claim_to_collect(ledger, export.id, POLICY, at=NOW + 2 * HOUR) is None
+    theirs = claim_to_collect(ledger, export.id, POLICY, at=NOW + 3 * HOUR)
+    assert theirs is not None
+    with pytest.raises(ExportMovedOn):
+        renew(ledger, mine.root, POLICY, at=NOW + 3 * HOUR)
+    with pytest.raises(ExportMovedOn):
+        landed(ledger, mine, at=NOW + 3 * HOUR)
+    assert landed(ledger, theirs, at=NOW + 3 * HOUR).state is State.LANDED
+
+
+def test_a_link_that_ran_out_before_the_file_was_fetched_is_asked_for_again(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = made_ready(ledger)
+    collection = claim_to_collect(ledger, export.id, POLICY, at=NOW + DAY)
+    assert collection is not None
+    expired(ledger, collection.parts[0], POLICY, at=NOW + DAY, status=410, error="gone")
+    not_fetched(ledger, collection, POLICY, at=NOW + DAY, error="a part is gone")
+    assert claimed(ledger, at=NOW + DAY + HOUR).attempt == 2
+
+
+def test_what_a_person_or_an_analyst_sees_holds_no_address_and_no_one(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = requested(ledger)
+    error = f"ada@example.com was in the answer of {ADDRESS} to Authorization: Bearer abcdefghijklmnop123"
+    still_pending(ledger, polled(ledger), POLICY, at=NOW + HOUR, status=500, error=error)
+    found = listing.listed(ledger)
+    text = f"{found} {listing.rows(found)} {export} {found[0].error}"
+    for secret in ("ada@", "s3cr3t", "abcdefgh", str(found[0].poll_address)):
+        assert secret not in text
+    assert all(len(row) == len(listing.OPS_COLUMNS) for row in listing.rows(found))
+
+
+def test_an_address_is_forgotten_when_it_is_of_no_more_use(ledger: Ledger) -> None:
+    export_id = made_ready_and_landed(ledger)
+    assert listing.get(ledger, export_id).poll_address is None
+
+
+def test_lists_hold_what_is_under_way_unless_more_is_asked_for(ledger: Ledger) -> None:
+    done = made_ready_and_landed(ledger)
+    open_one = wanted(ledger, 5, at=NOW + HOUR)
+    assert [export.id for export in listing.listed(ledger)] == [open_one.id]
+    assert [export.id for export in listing.listed(ledger, with_ended=True)] == [done, open_one.id]
+    assert listing.listed(ledger, connection="another") == []
+
+
+def test_streams_of_one_connection_share_its_limit_and_can_be_served_apart(ledger: Ledger) -> None:
+    profiles, emails = wanted(ledger), wanted(ledger, key=EMAILS)
+    policy = ExportPolicy(pending_limit=1)
+    asked = claim_to_ask(ledger, "apsis", policy, at=NOW, streams=["email_events"])
+    assert asked is not None
+    assert asked.id == emails.id
+    assert claim_to_ask(ledger, "apsis", policy, at=NOW, streams=["profile_events"]) is None
+    refused(ledger, asked, policy, at=NOW, status=500, error="no")
+    assert claimed(ledger, policy=policy).id == profiles.id
+
+
+def test_an_export_that_nobody_knows_is_said_to_be_unknown(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="no export 7"):
+        listing.get(ledger, 7)
