@@ -38,7 +38,7 @@ class Credential:
 
 
 class TokenRoute(Protocol):
-    """Sends a token request without credentials, with the client's retries."""
+    """Sends a token request without credentials, once: the call that needs the token is tried again as a whole."""
 
     def __call__(self, url: str, *, json: object = None, form: Mapping[str, str] | None = None) -> Answer:
         """The answer; a refusal is a PermanentVendorError."""
@@ -51,7 +51,10 @@ class Auth(Protocol):
     Attributes:
         secrets: What must never be seen, as known from the start.
         renewable: Whether a refused credential can be exchanged for another.
+        refused: Why no credential is sent any more: the vendor's answer to the last one there was, None as a rule.
     """
+
+    refused: VendorError | None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -85,6 +88,7 @@ class BearerKey:
 
     def __init__(self, key: str, *, header: str = "Authorization", scheme: str = "Bearer") -> None:
         self.secrets = (key,)
+        self.refused: VendorError | None = None
         self._credential = Credential(header, f"{scheme} {key}".strip(), key)
 
     def credential(self, ask: TokenRoute) -> Credential:  # noqa: ARG002 - nothing to ask for
@@ -127,6 +131,7 @@ class ClientCredentials:
         self._renew_at_s = 0.0
         self._failures = 0
         self._failure: VendorError | None = None
+        self.refused: VendorError | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ Take = Callable[[requests.Response, Attempt], T]
 LARGEST_ANSWER_BYTES = 64 << 20
 _REFUSAL_BYTES = 64 << 10
 _READ_BYTES = 64 << 10
+_UNAUTHORIZED = 401
 
 _log = logging.getLogger(__name__)
 
@@ -76,15 +77,20 @@ class Calls:
         def attempt(this: Attempt) -> T:
             nonlocal renewals
             while True:
-                credential = self._credential(auth, asked) if auth else None
+                credential = self._credential(auth, asked, this) if auth else None
                 with self._open(request, asked, credential, this, self._pace) as response:
                     action = policy.action(response.status_code)
                     if action is Action.ANSWER:
                         return take(response, this)
                     # Another host's refusal, after a redirect, says nothing about the credential.
                     at_home = origin(response.url) == origin(self.home)
-                    if not (auth and credential and at_home and renewals and action is Action.RENEW_AUTH):
-                        raise self._refusal(response, asked, action)
+                    body = _start(response)
+                    is_expired = action is Action.RENEW_AUTH or policy.says_expired(response.status_code, body)
+                    if not (auth and credential and at_home and renewals and is_expired):
+                        refusal = self._refusal(response, body, asked, action)
+                        if auth and at_home and response.status_code == _UNAUTHORIZED:
+                            auth.refused = refusal
+                        raise refusal
                 renewals -= 1
                 auth.invalidate(credential.secret)
 
@@ -108,31 +114,31 @@ class Calls:
                 )
         return Answer(response.status_code, response.headers, bytes(body), asked)
 
-    def _credential(self, auth: Auth, asked: Asked) -> Credential:
+    def _credential(self, auth: Auth, asked: Asked, this: Attempt) -> Credential:
         def ask(url: str, *, json: object = None, form: Mapping[str, str] | None = None) -> Answer:
-            return self._ask_token(asked, url, json, form)
+            return self._ask_token(asked, this, url, json, form)
 
+        if auth.refused:
+            raise asked.permanent(
+                f"not sent, for the credentials were refused before: {auth.refused}", status=_UNAUTHORIZED
+            )
         credential = auth.credential(ask)
         self.redactor.add(credential.secret)
         return credential
 
-    def _ask_token(self, asked: Asked, url: str, json: object, form: Mapping[str, str] | None) -> Answer:
-        # Without a place in the queue: the call that needs the token holds one already.
+    def _ask_token(self, asked: Asked, this: Attempt, url: str, json: object, form: Mapping[str, str] | None) -> Answer:
+        # Without a place in the queue and without tries of its own: the call that needs the token has both already.
         if form is None:
             request = Request("POST", url, {"Content-Type": "application/json"}, jsonlib.dumps(json).encode())
         else:
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
             request = Request("POST", url, kind, urlencode(form).encode())
         asked = replace(asked, stream=None, window=None, what=f"POST {url.partition('?')[0]} (token)")
-
-        def attempt(this: Attempt) -> Answer:
-            with self._open(request, asked, None, this, lambda: None) as response:
-                action = self.policy.action(response.status_code)
-                if action is not Action.ANSWER:
-                    raise self._refusal(response, asked, action)
-                return self.read(asked, response, this)
-
-        return retry.run(self.policy, attempt, self._before_wait)
+        with self._open(request, asked, None, this, lambda: None) as response:
+            action = self.policy.action(response.status_code)
+            if action is not Action.ANSWER:
+                raise self._refusal(response, _start(response), asked, action)
+            return self.read(asked, response, this)
 
     def _open(
         self,
@@ -147,8 +153,8 @@ class Calls:
     def _pace(self) -> None:
         self.gate.pace(self.limits)
 
-    def _refusal(self, response: requests.Response, asked: Asked, action: Action) -> VendorError:
-        status, body = response.status_code, _start(response)
+    def _refusal(self, response: requests.Response, body: bytes, asked: Asked, action: Action) -> VendorError:
+        status = response.status_code
         came = answered(self.redactor, status, body, self.explain(status, body) if self.explain else "")
         if action is Action.RETRY:
             return asked.transient(came, status=status, retry_after_s=retry.retry_after_s(response.headers))

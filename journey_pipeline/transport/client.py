@@ -67,6 +67,7 @@ class HttpClient:
         explain: Says what a refusal means, from status and body; it ends up in the message, redacted.
         user_agent: How we call ourselves.
         chunk_bytes: How much of a body is read at once.
+        stays_on_host: Whether a redirect to another host is an error, of a vendor who has no reason for one.
     """
 
     def __init__(
@@ -83,13 +84,15 @@ class HttpClient:
         explain: Callable[[int, bytes], str] | None = None,
         user_agent: str = USER_AGENT,
         chunk_bytes: int = _CHUNK_BYTES,
+        stays_on_host: bool = False,
     ) -> None:
         self._vendor = vendor
         self._connection = connection
         self._base_url = base_url.rstrip("/")
         self._chunk_bytes = chunk_bytes
         self._redactor = redaction.Redactor((*secrets, *(auth.secrets if auth else ())))
-        self._wire = Wire(timeouts, user_agent, connections=max(limits.concurrency, _CONNECTIONS))
+        connections = max(limits.concurrency, _CONNECTIONS)
+        self._wire = Wire(timeouts, user_agent, connections, stays_on_host=stays_on_host)
         self._calls = Calls(
             home=self._base_url,
             wire=self._wire,
@@ -113,6 +116,27 @@ class HttpClient:
     def close(self) -> None:
         """Gives back the connections."""
         self._wire.close()
+
+    def keep_secret(self, secret: str) -> None:
+        """Takes care that a secret which a vendor's answer held is never seen in messages and logs."""
+        self._redactor.add(secret)
+
+    def status(self, path: str, *, policy: RetryPolicy, stream: str | None = None, window: object = None) -> int:
+        """Sends a GET and looks at the status alone: a body, however large, is left unread.
+
+        Args:
+            path: As for `send`, and so are the other arguments.
+            policy: Says which statuses are answers.
+            stream: As for `send`.
+            window: As for `send`.
+
+        Raises:
+            VendorError: As for `send`.
+        """
+        request = self._request("GET", path, "", None, None)
+        return self._calls.run(
+            request, self._asked(request, stream, window), policy, lambda response, _: response.status_code
+        )
 
     def send(
         self,

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.transport import waiting
@@ -32,6 +32,21 @@ class Limits:
     def __post_init__(self) -> None:
         if self.requests_per_s <= 0 or self.concurrency < 1:
             raise ConfigError(f"limits must be above zero, got {self}")
+
+    def paced(self, requests_per_s: str | None) -> Limits:
+        """The same with a pace that a variable gives; as they are where it is not set.
+
+        Raises:
+            ConfigError: If it is not a number above zero.
+        """
+        if requests_per_s is None:
+            return self
+        try:
+            return replace(self, requests_per_s=float(requests_per_s))
+        except ValueError:
+            raise ConfigError(
+                f"REQUESTS_PER_SECOND of a connection is {requests_per_s!r}; write a number such as 1.5"
+            ) from None
 
 
 class Gate:

@@ -51,6 +51,8 @@ class RetryPolicy:
         statuses: What to do about a status, where it differs from `STATUSES` and from the rule of its class: 2xx is
             an answer, 5xx is tried again, anything else is permanent.
         least_wait_s: By status, the shortest wait where the vendor gives no `Retry-After`.
+        expiry_words: By status, a word of the body, in any case, by which a refusal means that the credential has
+            expired: it is renewed once then, as after a 401.
     """
 
     attempts: int = 4
@@ -60,6 +62,12 @@ class RetryPolicy:
     deadline_s: float = 1800.0
     statuses: Mapping[int, Action] = field(default_factory=dict)
     least_wait_s: Mapping[int, float] = field(default_factory=dict)
+    expiry_words: Mapping[int, str] = field(default_factory=dict)
+
+    def says_expired(self, status: int, body: bytes) -> bool:
+        """Whether a refusal is one of a credential that has expired."""
+        word = self.expiry_words.get(status)
+        return word is not None and word.lower().encode() in body.lower()
 
     def action(self, status: int) -> Action:
         """What to do about a status."""

@@ -92,10 +92,12 @@ class Wire:
         timeouts: Limits of one request.
         user_agent: How we call ourselves.
         connections: How many to keep per host.
+        stays_on_host: Whether a redirect to another host is an error.
     """
 
-    def __init__(self, timeouts: Timeouts, user_agent: str, connections: int) -> None:
+    def __init__(self, timeouts: Timeouts, user_agent: str, connections: int, *, stays_on_host: bool = False) -> None:
         self._timeouts = timeouts
+        self._stays_on_host = stays_on_host
         self._session = _Session()
         self._session.headers.clear()
         self._session.headers.update({"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"})
@@ -140,6 +142,12 @@ class Wire:
                 return response
             response.close()
             request = request.redirected(response.status_code, location, asked)
+            if self._stays_on_host and origin(request.url) != home:
+                raise asked.permanent(
+                    f"answered {response.status_code}: a redirect to another host, which is not followed. Check the "
+                    "connection's URL.",
+                    status=response.status_code,
+                )
         raise asked.permanent(
             f"was redirected more than {MAX_REDIRECTS} times. Check the connection's URL.", status=response.status_code
         )

@@ -12,6 +12,8 @@ import json
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from journey_pipeline.errors import ContractError, TransientVendorError
 
 _BOM = b"\xef\xbb\xbf"
@@ -22,9 +24,8 @@ _TAIL = 1 << 16
 _PAGE_READ = 4096
 _PAGE_QUOTED = 200
 _COLUMNS_NAMED = 5
-_NOT_STRUCTURE = bytes(set(range(256)) - set(b'"\n'))
+_QUOTE, _LINE_FEED = b'"\n'
 _LINE_END = re.compile(rb"[\r\n]")
-_BLANK_LINES = re.compile(rb"\n\n+")
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(rb"<[^>]*>")
 
@@ -177,7 +178,7 @@ class CsvInspector:
 
 
 class _RecordCounter:
-    """Counts lines outside quotes that are not blank, at the speed of a few passes in C."""
+    """Counts lines outside quotes that are not blank, in a few passes over whole pieces."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -205,27 +206,15 @@ class _RecordCounter:
         self.count += self._line_open
 
     def _count(self, chunk: bytes) -> None:
-        if b"\n\n" in chunk or chunk.startswith(b"\n"):
-            self._count_with_blank_lines(chunk)
-            return
-        ends = chunk.translate(None, _NOT_STRUCTURE)
-        if b'"' in ends:
-            # Two quotes with no line end between them change nothing for the lines around them.
-            pieces = ends.replace(b'""', b"").split(b'"')
-            self.count += sum(map(len, pieces[self.inside_quotes :: 2]))
-            self.inside_quotes ^= len(pieces) % 2 == 0
-        elif not self.inside_quotes:
-            self.count += len(ends)
-        self._line_open = self.inside_quotes or not chunk.endswith(b"\n")
-
-    def _count_with_blank_lines(self, chunk: bytes) -> None:
-        pieces = chunk.split(b'"')
-        # Kept between the pieces, a quote marks that the line holds something.
-        outside = b'"'.join(pieces[self.inside_quotes :: 2])
-        blank = sum(len(run) - 1 for run in _BLANK_LINES.findall(outside))
-        blank += outside.startswith(b"\n") and not self._line_open
-        self.count += outside.count(b"\n") - blank
-        self.inside_quotes ^= len(pieces) % 2 == 0
+        content = np.frombuffer(chunk, np.uint8)
+        quotes = np.flatnonzero(content == _QUOTE)
+        ends = np.flatnonzero(content == _LINE_FEED)
+        # A line end is outside quotes if as many were opened before it as were closed.
+        outside = ends[(np.searchsorted(quotes, ends) + self.inside_quotes) % 2 == 0]
+        blank = np.count_nonzero(np.diff(outside) == 1)
+        starts_blank = outside.size > 0 and outside[0] == 0 and not self._line_open
+        self.count += outside.size - int(blank) - bool(starts_blank)
+        self.inside_quotes ^= quotes.size % 2 == 1
         self._line_open = self.inside_quotes or not chunk.endswith(b"\n")
 
 

@@ -279,6 +279,26 @@ def test_a_refused_key_is_permanent_at_once(server: FlakyServer, client_of: Make
 
 
 @pytest.mark.usefixtures("vendor")
+def test_a_key_that_was_refused_is_sent_by_no_later_call(server: FlakyServer, client_of: MakeClient) -> None:
+    server.on("/x", answer(401, b"this key is revoked"))
+    client = client_of(server, auth=BearerKey("key-of-a-person"))
+    for _ in range(3):
+        with pytest.raises(PermanentVendorError, match=r"answered 401 \(this key is revoked\)") as caught:
+            client.send("GET", "/x")
+        assert caught.value.status == 401
+    assert server.count("/x") == 1
+
+
+def test_a_token_route_that_stays_down_is_asked_as_often_as_the_policy_says(
+    server: FlakyServer, client_of: MakeClient, waits: Waits
+) -> None:
+    server.on("/v2/token", answer(503))
+    with pytest.raises(TransientVendorError, match="Gave up after 4 attempts"):
+        client_of(server, auth=credentials(server), policy=RetryPolicy(attempts=4)).send("GET", "/v1/data")
+    assert (server.count("/v2/token"), len(waits)) == (4, 3)
+
+
+@pytest.mark.usefixtures("vendor")
 def test_a_netrc_file_does_not_replace_the_credential(
     server: FlakyServer, client_of: MakeClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,12 +7,11 @@ steps for a window (`journey_history.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from journey_pipeline.errors import ConfigError, ContractError, VendorError
+from journey_pipeline.errors import ContractError, VendorError
 from journey_pipeline.model import Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
@@ -72,7 +71,7 @@ class SfmcClient:
             auth=auth,
             policy=policy or POLICY,
             timeouts=timeouts or Timeouts(),
-            limits=_paced(limits or Limits(requests_per_s=1.0, concurrency=2), given.get("requests_per_second")),
+            limits=(limits or Limits(requests_per_s=1.0, concurrency=2)).paced(given.get("requests_per_second")),
             secrets=(given["client_secret"],),
             explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
         )
@@ -178,17 +177,6 @@ class SfmcClient:
             read += len(items)
             if not items or read >= total:
                 return
-
-
-def _paced(limits: Limits, requests_per_s: str | None) -> Limits:
-    if requests_per_s is None:
-        return limits
-    try:
-        return replace(limits, requests_per_s=float(requests_per_s))
-    except ValueError:
-        raise ConfigError(
-            f"REQUESTS_PER_SECOND of a connection is {requests_per_s!r}; write a number such as 1.5"
-        ) from None
 
 
 def _items(answer: Answer) -> tuple[list[dict[str, Any]], int]:
