@@ -1,6 +1,6 @@
 """Bodies of answers, whole or spoilt: cut off, slow, or broken in the gzip.
 
-Vendor-neutral: a body is a file of gzip that is sent as it is or unpacked. Not here: sending it (`wire.py`), and which
+Vendor-neutral: a body is a file that is sent as gzip or as it is. Not here: sending it (`wire.py`), and which
 call is hit (`faults.py`).
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal, Protocol, TypeAlias
 
 from isal import isal_zlib
 
@@ -18,6 +18,28 @@ _TRAILER_BYTES = 8  # CRC-32 and length, both of the unpacked bytes
 _RECORD_CUT_BYTES = 12  # how far into a record a cut goes
 
 Ending: TypeAlias = Literal["complete", "close", "reset"]
+
+
+class Content(Protocol):
+    """A file that an answer is made of."""
+
+    @property
+    def packed_bytes(self) -> int:
+        """Its size as gzip."""
+        ...
+
+    @property
+    def raw_bytes(self) -> int:
+        """Its size without."""
+        ...
+
+    def packed(self, most: int | None = None) -> Iterator[bytes]:
+        """Its bytes as gzip, the first `most` of them."""
+        ...
+
+    def raw(self) -> Iterator[bytes]:
+        """Its bytes."""
+        ...
 
 
 @dataclass(slots=True)
@@ -68,7 +90,15 @@ class Body:
     pause_s: float = 0.0
 
 
-def spoil(packed: PackedFile, *, gzip: bool, kind: str | None, value: str = "", error: bytes = b"") -> Body:
+def spoil(
+    packed: Content,
+    *,
+    gzip: bool,
+    kind: str | None,
+    value: str = "",
+    error: bytes = b"",
+    cut: Callable[[Iterator[bytes], int, str], Iterator[bytes]] | None = None,
+) -> Body:
     """The body of an answer as a fault leaves it; as it should be for kinds that do nothing to bodies.
 
     Args:
@@ -77,12 +107,17 @@ def spoil(packed: PackedFile, *, gzip: bool, kind: str | None, value: str = "", 
         kind: Kind of the fault, None for none.
         value: Its value.
         error: Line that `csv_then_error` adds.
+        cut: Cuts the file; `cut_off` if None.
     """
     length = packed.packed_bytes if gzip else packed.raw_bytes
     whole = packed.packed() if gzip else packed.raw()
     if kind in {"cut_record", "cut_line", "cut_character"}:
-        raw = cut_off(packed.raw(), packed.raw_bytes // 2, kind)
+        raw = (cut or cut_off)(packed.raw(), packed.raw_bytes // 2, kind)
         return Body(_packed_open(raw) if gzip else raw, length, "reset" if value == "reset" else "close")
+    if kind == "cut_file":
+        half = packed.raw_bytes // 2
+        raw = first_bytes(packed.raw(), half)
+        return Body(repack(raw), None) if gzip else Body(raw, half)
     if kind == "csv_then_error":
         raw = _followed(packed.raw(), error)
         return Body(repack(raw) if gzip else raw, None)
@@ -93,25 +128,26 @@ def spoil(packed: PackedFile, *, gzip: bool, kind: str | None, value: str = "", 
     return Body(whole, length)
 
 
-def cut_off(chunks: Iterator[bytes], after: int, kind: str) -> Iterator[bytes]:
+def cut_off(chunks: Iterator[bytes], after: int, kind: str, *, quoted: bool = True) -> Iterator[bytes]:
     """The bytes up to the first place of a kind after an offset.
 
     Args:
-        chunks: CSV, minimally quoted.
+        chunks: CSV, minimally quoted, or JSON with a record a line.
         after: Offset in bytes.
         kind: `cut_record` cuts inside a record, `cut_line` between two, `cut_character` inside a multi-byte character.
+        quoted: Whether a line break inside quotes ends no record, as in CSV; in JSON there is none.
     """
-    seen, quotes = 0, 0
+    seen, quotes = 0, 0 if quoted else None
     for chunk in chunks:
         for place in _places(chunk, max(0, after - seen), kind, quotes) if seen + len(chunk) > after else ():
             yield chunk[:place]
             return
-        quotes += chunk.count(b'"')
+        quotes = None if quotes is None else quotes + chunk.count(b'"')
         seen += len(chunk)
         yield chunk
 
 
-def _places(chunk: bytes, start: int, kind: str, quotes: int) -> Iterator[int]:
+def _places(chunk: bytes, start: int, kind: str, quotes: int | None) -> Iterator[int]:
     """Where a chunk can be cut."""
     if kind == "cut_character":
         yield from (place + 1 for place in range(start, len(chunk)) if chunk[place] >= 0xC0)  # noqa: PLR2004 - UTF-8
@@ -119,7 +155,7 @@ def _places(chunk: bytes, start: int, kind: str, quotes: int) -> Iterator[int]:
     place = start
     while (place := chunk.find(b"\n", place) + 1) > 0:
         # A line break inside quotes ends no record: there, the number of quotes so far is odd.
-        if (quotes + chunk.count(b'"', 0, place)) % 2:
+        if quotes is not None and (quotes + chunk.count(b'"', 0, place)) % 2:
             continue
         if kind == "cut_line":
             yield place
@@ -163,30 +199,34 @@ def _in_pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield chunk[start : start + _SLOW_BYTES]
 
 
-def _cut_gzip(packed: PackedFile) -> Body:
+def _cut_gzip(packed: Content) -> Body:
     return Body(packed.packed(packed.packed_bytes // 2), packed.packed_bytes // 2)
 
 
-def _no_trailer(packed: PackedFile) -> Body:
+def _no_trailer(packed: Content) -> Body:
     most = packed.packed_bytes - _TRAILER_BYTES
     return Body(packed.packed(most), most)
 
 
-def _bad_crc(packed: PackedFile) -> Body:
+def _bad_crc(packed: Content) -> Body:
     def chunks() -> Iterator[bytes]:
-        yield from packed.packed(packed.packed_bytes - _TRAILER_BYTES)
-        trailer = packed.file.read(_TRAILER_BYTES)
-        yield bytes((trailer[0] ^ 0xFF, *trailer[1:]))
+        place = packed.packed_bytes - _TRAILER_BYTES
+        for chunk in packed.packed():
+            if 0 <= place < len(chunk):
+                yield chunk[:place] + bytes([chunk[place] ^ 0xFF]) + chunk[place + 1 :]
+            else:
+                yield chunk
+            place -= len(chunk)
 
     return Body(chunks(), packed.packed_bytes)
 
 
-def _trailing(packed: PackedFile) -> Body:
+def _trailing(packed: Content) -> Body:
     more = b"more bytes after the end"
     return Body(_followed(packed.packed(), more), packed.packed_bytes + len(more))
 
 
-_GZIP_FAULTS: dict[str, Callable[[PackedFile], Body]] = {
+_GZIP_FAULTS: dict[str, Callable[[Content], Body]] = {
     "cut_gzip": _cut_gzip,
     "gzip_no_trailer": _no_trailer,
     "gzip_bad_crc": _bad_crc,

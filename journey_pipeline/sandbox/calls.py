@@ -6,6 +6,7 @@ Tokens and secrets are left out. Not here: what was answered, but for the status
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "x-api-key"})
+_SECRET_HEADERS = frozenset({"authorization", "cookie", "x-api-key", "x-apsis-auth"})
 _SECRET_FIELDS = frozenset({"client_secret", "password", "api_key"})
+_SECRET_PARAMETER = re.compile(r"(?<![^&])(signature=)[^&]*")
 _MOST_BODY_CHARS = 100_000
 
 
@@ -28,8 +30,8 @@ class Call:
         route: Name of the route, `unknown` if there is none.
         method: HTTP method, upper case.
         path: Path with the vendor's prefix.
-        query: Query, decoded; the last value of a name.
-        query_string: The same as it came.
+        query: Query, decoded; the last value of a name; signatures as `***`.
+        query_string: The same as it came, signatures as `***`.
         body: JSON or form as Python values, else text; secrets as `***`.
         headers: By lower-case name; tokens as `***`.
         at: When, on the sandbox's clock.
@@ -99,6 +101,11 @@ def recorded_headers(headers: Mapping[str, str]) -> dict[str, str]:
         else value
         for name, value in headers.items()
     }
+
+
+def recorded_query(query: str) -> str:
+    """A query string without what opens a door."""
+    return _SECRET_PARAMETER.sub(r"\1***", query)
 
 
 def recorded_body(content_type: str, body: bytes) -> Any:

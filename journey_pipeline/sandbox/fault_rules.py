@@ -31,12 +31,15 @@ KINDS: dict[str, str] = {
     "cut_record": "close or reset",
     "cut_line": "close or reset",
     "cut_character": "close or reset",
+    "cut_file": "",
     "cut_gzip": "",
     "gzip_no_trailer": "",
     "gzip_bad_crc": "",
     "gzip_trailing": "",
     "csv_then_error": "",
     "expire_token_now": "",
+    "fail_export": "",
+    "order_then_reset": "",
 }
 _HOUR, _DAY = Granularity.HOUR.duration, Granularity.DAY.duration
 _RULE = re.compile(
@@ -101,7 +104,7 @@ class Fault:
 def parse_fault(text: str, *, seed: int = 0) -> Fault:
     """A rule from its text form: `ROUTE:KIND[=VALUE][@CALLS or ~RATE][#WINDOW]`.
 
-    - ROUTE is a name such as `token`, `estimate`, `download`, `freshness`, `journeys`; `sfmc/download`; `*` for all.
+    - ROUTE is a name such as `token`, `estimate`, `download`, `customer_journeys`; `sfmc/download`; `*` for all.
     - KIND is one of `KINDS`; VALUE is for the kinds that take one: `slow_first_byte=2`, `cut_record=reset`.
     - `@3` is the third call from now alone, `@1-2` the first two, `@3-` all from the third; nothing means every call.
     - `~0.1` is one call in ten, by the dice of a seed.

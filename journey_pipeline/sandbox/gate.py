@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import TypeAlias
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from journey_pipeline.model import Window
-from journey_pipeline.sandbox.calls import Call, CallLog, recorded_body, recorded_headers
+from journey_pipeline.sandbox.calls import Call, CallLog, recorded_body, recorded_headers, recorded_query
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.fault_rules import Fault
 from journey_pipeline.sandbox.faults import Faults
@@ -60,7 +61,7 @@ class Gate:
         faults: Rules in force.
         calls: Where calls are recorded.
         faulty_answer: The vendor's answer to a kind of fault, None for the kinds that act elsewhere.
-        window_of: What span a call asks for, None if it asks for none.
+        window_of: What span a call asks for by its body, or by its query if it has no body; None if it asks for none.
     """
 
     vendor: str
@@ -83,7 +84,7 @@ class Gate:
             body = await request.body()
             now = self.clock.now()
             call = self._recorded(name, request, body, now)
-            fault = self.faults.pick(self.vendor, name, self.window_of(body))
+            fault = self.faults.pick(self.vendor, name, self.window_of(body or request.url.query.encode()))
             call.fault = fault.kind if fault else None
             response = await self._answer(handler, Exchange(request, body, now, fault))
             call.status = response.status_code
@@ -104,13 +105,14 @@ class Gate:
         return await run_in_threadpool(handler, exchange)
 
     def _recorded(self, name: str, request: Request, body: bytes, now: datetime) -> Call:
+        query = recorded_query(request.url.query)
         call = Call(
             vendor=self.vendor,
             route=name,
             method=request.method,
             path=request.url.path,
-            query=dict(request.query_params),
-            query_string=request.url.query,
+            query=dict(QueryParams(query)),
+            query_string=query,
             body=recorded_body(request.headers.get("content-type", ""), body),
             headers=recorded_headers(request.headers),
             at=now,

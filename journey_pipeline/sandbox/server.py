@@ -34,7 +34,12 @@ DEFAULT_PORT = 8765
 def build_app(sandbox: Sandbox) -> Starlette:
     """The sandbox as an ASGI application; needs the protocol that `serve` and `run` bring."""
     return Starlette(
-        routes=[Mount("/_sandbox", routes=Admin(sandbox).routes()), Mount("/sfmc", routes=sandbox.sfmc.routes())]
+        routes=[
+            Mount("/_sandbox", routes=Admin(sandbox).routes()),
+            Mount("/sfmc", routes=sandbox.sfmc.routes()),
+            Mount("/layerfive", routes=sandbox.layerfive.routes()),
+            Mount("/apsis", routes=sandbox.apsis.routes()),
+        ]
     )
 
 

@@ -41,10 +41,12 @@ class StreamedResponse(Response):
         body: What is sent, and how it ends.
         headers: Of the answer.
         promise_length: Send a `Content-Length` where the length is known, instead of chunks.
-        file: To close at the end.
+        file: To close at the end, if there is one.
     """
 
-    def __init__(self, body: Body, *, headers: Mapping[str, str], promise_length: bool, file: BinaryIO) -> None:
+    def __init__(
+        self, body: Body, *, headers: Mapping[str, str], promise_length: bool, file: BinaryIO | None = None
+    ) -> None:
         super().__init__()
         promised = promise_length and body.length is not None
         given = {**headers, "content-length": str(body.length)} if promised else headers
@@ -67,7 +69,8 @@ class StreamedResponse(Response):
             else:
                 await hang_up(scope, receive, reset=body.ending == "reset")
         finally:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
 
 
 async def hang_up(scope: Scope, receive: Receive, *, reset: bool) -> None:

@@ -24,6 +24,8 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.sandbox.apsis_caller import ApsisCaller
+from journey_pipeline_tests.sandbox.layerfive_caller import LayerFiveCaller
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 START = datetime(2026, 11, 18, 9, tzinfo=UTC)
@@ -112,7 +114,7 @@ class Caller:
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    return World(rows_per_hour=400, contacts=2_000, late_share=0.05, steady=True)
+    return World(rows_per_hour=400, contacts=2_000, late_share=0.05, steady=True, touchpoints_per_day=400)
 
 
 @pytest.fixture(scope="session")
@@ -134,6 +136,21 @@ def sandbox(running: Sandbox) -> Sandbox:
 @pytest.fixture
 def caller(sandbox: Sandbox) -> Iterator[Caller]:
     caller = Caller(sandbox)
+    with caller.session:
+        yield caller
+
+
+@pytest.fixture
+def layerfive(sandbox: Sandbox) -> Iterator[LayerFiveCaller]:
+    caller = LayerFiveCaller(sandbox)
+    with caller.session:
+        yield caller
+
+
+@pytest.fixture
+def apsis(sandbox: Sandbox) -> Iterator[ApsisCaller]:
+    sandbox.apsis.exports.clear()
+    caller = ApsisCaller(sandbox)
     with caller.session:
         yield caller
 

@@ -39,6 +39,11 @@ def test_a_sandbox_tells_where_it_is_and_how_to_get_in(world: World) -> None:
             "SFMC_CLIENT_ID": "mine",
             "SFMC_CLIENT_SECRET": "sandbox-secret",
             "SFMC_ACCOUNT_ID": "7",
+            "LAYERFIVE_URL": f"{sandbox.url}/layerfive",
+            "LAYERFIVE_API_KEY": "sandbox-layerfive-key",
+            "APSIS_URL": f"{sandbox.url}/apsis",
+            "APSIS_CLIENT_ID": "sandbox",
+            "APSIS_CLIENT_SECRET": "sandbox-secret",
         }
         assert sandbox.world is world
         assert requests.get(f"{sandbox.url}/_sandbox/health", timeout=30).json()["status"] == "ok"

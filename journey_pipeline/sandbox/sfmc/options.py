@@ -42,6 +42,7 @@ class SfmcOptions(BaseModel):
         over_limit: Refuse a larger one, or cut the connection at the limit.
         silent_completes: Show rows with an empty activity name and the status Complete, as before Winter '25.
         mutate: Every 16th row comes back with the status Failed instead of Complete, under the same Id.
+        odd_messages: Texts that every fourth row has as its `Message`, in turn by its id.
         transfer: `chunked`, or with a `Content-Length`.
         line_end: `lf` or `crlf`.
         bom: Begin with a byte order mark.
@@ -78,6 +79,7 @@ class SfmcOptions(BaseModel):
     over_limit: Literal["reject", "cut"] = "reject"
     silent_completes: bool = False
     mutate: bool = False
+    odd_messages: tuple[str, ...] = ()
     transfer: Literal["chunked", "content_length"] = "chunked"
     line_end: Literal["lf", "crlf"] = "lf"
     bom: bool = False

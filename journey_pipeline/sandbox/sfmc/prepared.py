@@ -123,6 +123,7 @@ class PreparedAnswers:
             line_end=query.line_end,
             extra=query.extra_column is not None,
             mutate=query.mutate,
+            odd_messages=query.odd_messages,
         )
         header = [*query.columns, query.extra_column] if query.extra_column else query.columns
         held = (_BOM if query.bom else b"") + (query.delimiter.join(header) + query.line_end).encode()

@@ -48,6 +48,7 @@ class HistoryQuery:
         final_newline: Whether the last record ends.
         silent_completes: Whether rows without an activity's name that went well are shown.
         mutate: Whether some rows are changed.
+        odd_messages: Texts that some rows have as their message.
         empty_body: Whether an empty answer has no header line.
         foreign: Whether it comes from an account that has no journeys.
     """
@@ -64,6 +65,7 @@ class HistoryQuery:
     final_newline: bool = True
     silent_completes: bool = False
     mutate: bool = False
+    odd_messages: tuple[str, ...] = ()
     empty_body: bool = False
     foreign: bool = False
 
@@ -104,6 +106,7 @@ def read_query(
         final_newline=options.final_newline,
         silent_completes=options.silent_completes,
         mutate=options.mutate,
+        odd_messages=options.odd_messages,
         empty_body=options.empty_body,
         foreign=foreign,
     )

@@ -67,15 +67,16 @@ _CONTACT_FIELD, _START_FIELD = "{4}", "{6}"
 _ESCAPED_CONTACT = f"{{{CONTACT}}}"
 
 
-def row(event: Event, *, mutated: bool = False) -> dict[str, str]:
+def row(event: Event, *, mutated: bool = False, odd_messages: tuple[str, ...] = ()) -> dict[str, str]:
     """All columns of an event's row, in the vendor's text form.
 
     Args:
         event: An event of the world.
         mutated: As the option `mutate` shows it.
+        odd_messages: As the option of this name has them.
     """
     values = _values(event)
-    cells = _cells(event.happening, mutated=mutated and mutates(event))
+    cells = _cells(event.happening, mutated=mutated and mutates(event), odd=_odd_message(event, odd_messages))
     return {column: cell.format(*values) for column, cell in cells.items()}
 
 
@@ -85,18 +86,25 @@ def mutates(event: Event) -> bool:
 
 
 def line_writer(
-    columns: tuple[str, ...], *, delimiter: str, line_end: str, extra: bool, mutate: bool
+    columns: tuple[str, ...],
+    *,
+    delimiter: str,
+    line_end: str,
+    extra: bool,
+    mutate: bool,
+    odd_messages: tuple[str, ...] = (),
 ) -> Callable[[Event], str]:
     """A function that writes an event as a line of the given columns, minimally quoted as RFC 4180 says."""
 
     @cache
-    def template(happening: Happening, mutated: bool) -> str:  # noqa: FBT001 - a key of the cache
-        cells = _cells(happening, mutated=mutated)
+    def template(happening: Happening, mutated: bool, odd: str | None) -> str:  # noqa: FBT001 - a key of the cache
+        cells = _cells(happening, mutated=mutated, odd=odd)
         texts = [quoted(cells[column], delimiter) for column in columns]
         return delimiter.join([*texts, "x"] if extra else texts) + line_end
 
     def write(event: Event) -> str:
-        return template(event.happening, mutate and mutates(event)).format(*_values(event))
+        odd = _odd_message(event, odd_messages)
+        return template(event.happening, mutate and mutates(event), odd).format(*_values(event))
 
     return write
 
@@ -133,7 +141,11 @@ def _values(event: Event) -> tuple[str, str, int, str, str, str, str]:
     )
 
 
-def _cells(happening: Happening, *, mutated: bool) -> dict[str, str]:
+def _odd_message(event: Event, messages: tuple[str, ...]) -> str | None:
+    return messages[(event.number >> 24) % len(messages)] if messages and not event.number >> 16 & 3 else None
+
+
+def _cells(happening: Happening, *, mutated: bool, odd: str | None) -> dict[str, str]:
     """The columns as format strings: what is the same in all rows of a happening stands there already."""
     journey, activity, failure = happening.journey, happening.activity, happening.failure
     status = "Failed" if mutated and happening.status == "Complete" else happening.status
@@ -150,7 +162,7 @@ def _cells(happening: Happening, *, mutated: bool) -> dict[str, str]:
         "EventName": journey.event_name,
         "EntrySource": journey.entry_source,
         "SourceType": "Event" if journey.entry_source == "APIEvent" else "Audience",
-        "Message": failure.message if failure else "",
+        "Message": odd if odd is not None else failure.message if failure else "",
         "Result.Status": "Failed" if failure else "Passed",
         "Result.Outcome": happening.outcome,
         "Result.Tags": "",

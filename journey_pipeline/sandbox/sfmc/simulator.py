@@ -89,7 +89,7 @@ class SfmcSimulator:
             visible_at: Only rows that could be had at this instant; all that will ever be if None.
         """
         for event in self.events(window, visible_at=visible_at):
-            yield row(event, mutated=self._options.mutate)
+            yield row(event, mutated=self._options.mutate, odd_messages=self._options.odd_messages)
 
     def events(self, window: Window, *, visible_at: datetime | None = None) -> Iterator[Event]:
         """The world's events behind `truth`: fewer than the world's, for the vendor leaves some out."""

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from journey_pipeline.errors import ConfigError
@@ -20,6 +21,7 @@ from journey_pipeline.sandbox.world.catalog import Journey, catalog, guid_text
 from journey_pipeline.sandbox.world.curve import busyness
 from journey_pipeline.sandbox.world.people import Person, contact_key, person
 from journey_pipeline.sandbox.world.routes import TABLE_BITS, Happening, Table, tables
+from journey_pipeline.sandbox.world.visits import Touchpoint, Visits
 
 HOUR_MS = 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,6 +94,8 @@ class World:
         late_h: The most hours that a late event comes after `lag_s`; the least is one.
         lag_s: The most seconds that any other event takes to become visible.
         steady: Whether all hours are equally busy, instead of following the curve of a week.
+        touchpoints_per_day: Touches of the shop's site and mails that a day of average business has, nearly.
+        known_share: Share of new visitors who become known, up to 89 days after they first came.
     """
 
     seed: int = 7
@@ -102,18 +106,28 @@ class World:
     late_h: int = 30
     lag_s: int = 1_200
     steady: bool = False
+    touchpoints_per_day: int = 3_000
+    known_share: float = 0.4
     catalog: tuple[Journey, ...] = field(init=False, repr=False, compare=False)
     _tables: dict[int, Table] = field(init=False, repr=False, compare=False)
     _entries_per_hour: float = field(init=False, repr=False, compare=False)
     _slices_per_hour: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        least = {"contacts": 1, "rows_per_hour": 0, "journeys": 1, "late_h": 1, "lag_s": 1}
+        least = {
+            "contacts": 1,
+            "rows_per_hour": 0,
+            "journeys": 1,
+            "late_h": 1,
+            "lag_s": 1,
+            "touchpoints_per_day": 0,
+        }
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ConfigError(f"a world needs {name} of at least {value}, got {getattr(self, name)}")
-        if not 0 <= self.late_share <= 1:
-            raise ConfigError(f"a world's late_share is a share from 0 to 1, got {self.late_share}")
+        for name in ("late_share", "known_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"a world's {name} is a share from 0 to 1, got {getattr(self, name)}")
         journeys = catalog(self.seed, self.journeys)
         by_hour, rows_a_passage = tables(journeys)
         object.__setattr__(self, "catalog", journeys)
@@ -141,6 +155,23 @@ class World:
     def count(self, window: Window, *, visible_at: datetime | None = None) -> int:
         """How many events `events` gives."""
         return sum(1 for _ in self.events(window, visible_at=visible_at))
+
+    @cached_property
+    def visits(self) -> Visits:
+        """What people do on the shop's site and with its mails, and when they become known."""
+        return Visits(
+            self.seed,
+            customers=self.contacts,
+            campaigns=[journey.name for journey in self.catalog],
+            touchpoints_per_day=self.touchpoints_per_day,
+            known_share=self.known_share,
+            steady=self.steady,
+        )
+
+    def touchpoints(self, window: Window) -> Iterator[Touchpoint]:
+        """What people did in a window on the site and with mails, known or not; by person, not by time."""
+        for some in self.visits.touchpoints(_ceil_ms(window.start), _ceil_ms(window.end)):
+            yield from some
 
     def slices(self, start_ms: int, end_ms: int, *, newest_first: bool = False) -> Iterator[list[Event]]:
         """The events of `[start_ms, end_ms)` in lists of a few thousand, one for each slice of time."""
