@@ -29,12 +29,22 @@ attributes:
   connection: {connection}
   start: "2026-01-01-00:00"
 """
+LAYERFIVE = """
+type: journey_pipeline.components.LayerFiveCustomerJourneys
+attributes:
+  connection: {connection}
+  start: "2026-01-01-00:00"
+"""
+CONNECTIONS = {"sfmc": SFMC, "layerfive": LAYERFIVE}
 WAREHOUSE = "type: journey_pipeline.components.JourneyWarehouse\n"
 ALERTS = "type: journey_pipeline.components.JourneyAlerts\n"
 
 
 def make_project(folder: Path, *connections: str) -> Path:
-    """Writes a project with a connection of each name and a warehouse; its history starts early in 2026."""
+    """Writes a project with a connection of each name and a warehouse; its history starts early in 2026.
+
+    A connection's vendor is the first word of its name.
+    """
     files = {
         "pyproject.toml": PYPROJECT,
         "shop/__init__.py": "",
@@ -42,7 +52,10 @@ def make_project(folder: Path, *connections: str) -> Path:
         "shop/defs/__init__.py": "",
         "shop/defs/warehouse/defs.yaml": WAREHOUSE,
         "shop/defs/alerts/defs.yaml": ALERTS,
-        **{f"shop/defs/{name}/defs.yaml": SFMC.format(connection=name) for name in connections},
+        **{
+            f"shop/defs/{name}/defs.yaml": CONNECTIONS[name.partition("_")[0]].format(connection=name)
+            for name in connections
+        },
     }
     for name, content in files.items():
         path = folder / name

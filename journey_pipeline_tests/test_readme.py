@@ -20,7 +20,7 @@ from journey_pipeline.cli.main import COMMANDS
 from journey_pipeline.components.completeness import CHECK
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.warehouse import EQUALS_LAKE
-from journey_pipeline.loading.claims import CLAIMS
+from journey_pipeline.loading.claims import CLAIMS, OPEN_ENDED_CLAIMS
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
@@ -180,8 +180,28 @@ def test_every_schedule_and_check_has_its_line_on_the_operations_page() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     definitions = load_deployment(ROOT).definitions
     names = [each.name for each in (*(definitions.schedules or ()), *(definitions.sensors or ()))]
-    names += [*CLAIMS, CHECK, EQUALS_LAKE]
+    names += [*CLAIMS, *OPEN_ENDED_CLAIMS, CHECK, EQUALS_LAKE]
     assert [name for name in names if f"`{name}`" not in page] == []
+
+
+VENDORS = re.findall(r"\(docs/vendors/(\w+)\.md\)", README)
+STEPS = re.search(r"### Add a vendor\n(.*?)\n### |### Add a vendor\n(.*)\Z", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_vendor_has_what_the_steps_to_add_one_ask_for(vendor: str) -> None:
+    assert STEPS
+    named = re.findall(r"`([\w./<>]+[./][\w./<>]*)`", STEPS[1] or STEPS[2])
+    places = [name.replace("<vendor>", vendor) for name in named if "/" in name]
+    inside = [ROOT / place if (ROOT / place).exists() else ROOT / "journey_pipeline" / place for place in places]
+    assert len([name for name in named if "<vendor>" in name]) >= 5
+    assert [str(place) for place in inside if not place.exists()] == []
+    assert list((ROOT / "journey_pipeline_tests/golden").glob(f"{vendor}_*"))
+    assert f'"{vendor}"' in (ROOT / "journey_pipeline_tests/contract/streams.py").read_text()
+    component = (ROOT / f"journey_pipeline/components/{vendor}.py").read_text()
+    exported = (ROOT / "journey_pipeline/components/__init__.py").read_text()
+    (name,) = re.findall(r"^class (\w+)\(ConnectionComponent\)", component, re.MULTILINE)
+    assert name in exported
 
 
 def test_every_command_has_its_line_in_the_readme() -> None:

@@ -1,6 +1,6 @@
-"""`journey-pipeline demo`: a day of simulated history, from the vendor to the table that an analyst reads.
+"""`journey-pipeline demo`: a short simulated history of every vendor, up to the tables that an analyst reads.
 
-Everything is the real thing but the vendor, who is simulated on this machine. Not here: the simulation (`sandbox/`),
+Everything is the real thing but the vendors, who are simulated on this machine. Not here: the simulation (`sandbox/`),
 the load (`load.py`).
 """
 
@@ -23,14 +23,16 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.pull import utc_now
-from journey_pipeline.model import Window, floor
+from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import HOME_VARIABLE, home
 from journey_pipeline.warehouse import query as asking
 
 SANDBOX_HOME = "data/sandbox"
-SANDBOX_PACE = {"SFMC_REQUESTS_PER_SECOND": "200"}  # a vendor on this machine needs no sparing
+# A vendor on this machine needs no sparing.
+SANDBOX_PACE = {f"{vendor}_REQUESTS_PER_SECOND": "200" for vendor in ("SFMC", "LAYERFIVE")}
+DAYS = 3  # of streams whose partitions are days
 RESULTS = (
     (
         "What each journey did",
@@ -63,48 +65,58 @@ RESULTS = (
 
 
 @click.command()
-@click.option("--hours", default=24, show_default=True, help="How many of the last whole hours to load.")
+@click.option(
+    "--hours", default=24, show_default=True, help=f"How many of the last hours to load; of daily streams, {DAYS} days."
+)
 @click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Where it all goes.")
 def demo(hours: int, folder: str) -> None:
     """Load a day of simulated history and show what comes of it.
 
-    Starts the sandbox in this process, backfills the last hours through the Dagster assets over HTTP, syncs and
-    publishes the warehouse. Run again, it loads only the hours that are missing.
+    Starts the sandbox in this process, backfills the last hours or days of each stream through the Dagster assets over
+    HTTP, syncs and publishes the warehouse. Run again, it loads only what is missing.
     """
     route_logs(notes)
-    started = time.monotonic()
     os.environ[HOME_VARIABLE] = str(Path(folder).absolute())
     os.environ.pop(DAGSTER_HOME, None)
     with serve(World()) as sandbox:
         os.environ.update(sandbox.environment() | SANDBOX_PACE)
-        loaded, well = _load(hours)
+        complete = _load(hours)
     lake = Lake(home())
-    windows = loaded.windows
+    if complete:
+        _show_results(lake)
+    _show_files(lake)
+    sys.exit(0 if complete else 1)
+
+
+def _load(hours: int) -> bool:
+    lake = Lake(home())
+    complete, names = True, []
+    with open_instance() as instance:
+        runner = Runner(load_deployment(), instance)
+        for assets in runner.deployment.streams():
+            started = time.monotonic()
+            granularity = assets.stream.granularity
+            count = hours if granularity is Granularity.HOUR else DAYS
+            now = utc_now()
+            end = floor(now, granularity)
+            found = look(lake, assets, Window(end - count * granularity.duration, end), now)
+            loaded = load(runner, assets, to_load(runner, assets, found, again=False))
+            _show_load(lake, loaded, count, time.monotonic() - started)
+            complete = complete and loaded.complete
+            if loaded.windows:
+                names.append(assets.stream.key.connection)
+        return (bring_level(runner, *dict.fromkeys(names)) if names else True) and complete
+
+
+def _show_load(lake: Lake, loaded: Loaded, count: int, seconds: float) -> None:
+    windows, unit = loaded.windows, loaded.assets.stream.granularity.value
     if windows:
         results.print(partition_table(lake, loaded.assets, windows))
     results.print(
-        f"{len(windows)} hours loaded, {hours - len(windows)} were there already"
-        + (f"; {loaded.bytes / 1e6:.1f} MB in {time.monotonic() - started:.0f} s" if windows else "")
+        f"{loaded.assets.stream.key}: {len(windows)} {unit}s loaded, {count - len(windows)} were there already"
+        + (f"; {loaded.bytes / 1e6:.1f} MB in {seconds:.0f} s" if windows else "")
     )
     tell_failures(notes, loaded)
-    if well:
-        _show_results(lake)
-    _show_files(lake)
-    sys.exit(0 if loaded.complete and well else 1)
-
-
-def _load(hours: int) -> tuple[Loaded, bool]:
-    now = utc_now()
-    lake = Lake(home())
-    with open_instance() as instance:
-        runner = Runner(load_deployment(), instance)
-        assets = runner.deployment.streams("sfmc/journey_history")[0]
-        granularity = assets.stream.granularity
-        end = floor(now, granularity)
-        found = look(lake, assets, Window(end - hours * granularity.duration, end), now)
-        loaded = load(runner, assets, to_load(runner, assets, found, again=False))
-        well = bring_level(runner, "sfmc") if loaded.windows else True
-    return loaded, well
 
 
 def _show_results(lake: Lake) -> None:
@@ -122,7 +134,7 @@ def _show_files(lake: Lake) -> None:
         f"""
 Where it is
   {folder}/journeys.duckdb   the warehouse that analysts open
-  {folder}/events/           canonical events, one Parquet file an hour
+  {folder}/events/           canonical events, one Parquet file a partition
   {folder}/raw/              the vendor's answers as they came, with a manifest each
 
 What to try next

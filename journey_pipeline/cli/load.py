@@ -86,9 +86,9 @@ def load(
     return loaded
 
 
-def bring_level(runner: Runner, connection: str | None = None) -> bool:
-    """Pulls a connection's dimensions, if one is named, then syncs and publishes; whether all went well."""
-    outcomes = [runner.pull_dimensions(connection) if connection else None, runner.sync_warehouse()]
+def bring_level(runner: Runner, *connections: str) -> bool:
+    """Pulls the dimensions of the named connections, then syncs and publishes; whether all went well."""
+    outcomes = [*(runner.pull_dimensions(connection) for connection in connections), runner.sync_warehouse()]
     said = [says for outcome in outcomes if outcome for says in (*outcome.problems, outcome.says) if says]
     for says in said:
         notes.print(says, markup=False, highlight=False, soft_wrap=True)

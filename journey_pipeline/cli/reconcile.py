@@ -41,6 +41,12 @@ def reconcile(selector: str) -> None:
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance)
         for assets in runner.deployment.streams(selector):
+            if assets.stream.open_ended:
+                results.print(
+                    f"{assets.stream.key}: its answers overlap, so that each one is compared with the one before as it "
+                    "lands; there is no estimate to ask for again"
+                )
+                continue
             swept = runner.sweep(assets)
             report = newest_report(lake, assets.stream.key)
             if not swept.succeeded or report is None:

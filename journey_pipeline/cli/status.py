@@ -20,25 +20,35 @@ from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import iso
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Stream
+from journey_pipeline.warehouse.lookalikes import count_lookalikes
 
 
 @click.command(
     epilog="""\b
 Examples:
   journey-pipeline status
+  journey-pipeline status sfmc
   journey-pipeline status --json
 """
 )
+@click.argument("selector", metavar="[CONNECTION[/STREAM]]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, for monitors.")
-def status(*, as_json: bool) -> None:
+def status(selector: str | None, *, as_json: bool) -> None:
     """Show what is complete, missing, and about to be lost.
 
     Missing are the partitions that the vendor still keeps and that have not landed. Ends with 1 if there are any, or if
     a file is damaged, so that a monitor can use it.
     """
     lake = Lake(home())
-    rows = [_row(lake, assets.stream) for assets in load_deployment().streams()]
+    rows = [_row(lake, assets.stream) for assets in load_deployment().streams(selector)]
     for row in rows:
+        if row["lookalikes"]:
+            notes.print(
+                f"{row['stream']}: {row['lookalikes']:,} events have another one of the same person, time and action "
+                "and of different content: the vendor may have corrected them. All are kept",
+                highlight=False,
+                soft_wrap=True,
+            )
         for damage in row["damaged"]:
             notes.print(f"{row['stream']} damaged: {damage}", markup=False, highlight=False, soft_wrap=True)
     if as_json:
@@ -67,6 +77,8 @@ def _row(lake: Lake, stream: Stream) -> dict[str, Any]:
         "expired": _expired_after_first(found),
         "oldest_missing": missing[0].partition if missing else None,
         "hours_until_deleted": round(first_lost / timedelta(hours=1), 1) if first_lost is not None else None,
+        # Where the vendor gives no ids, a corrected record is a second event.
+        "lookalikes": count_lookalikes(lake, stream.key) if stream.open_ended else None,
     }
 
 

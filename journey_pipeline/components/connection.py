@@ -15,11 +15,13 @@ from journey_pipeline.components.completeness import completeness_definitions
 from journey_pipeline.components.reconciliation import reconciliation_definitions
 from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.normalize import NormalizeLimits
 from journey_pipeline.loading.claims import Tolerance
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.reconcile import SweepSettings
 from journey_pipeline.model import Granularity
+from journey_pipeline.vendors.source import PeopleSource
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
 
@@ -98,6 +100,19 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         Raises:
             JourneyError: If configuration, credentials or the vendor's answer are not as they should be.
         """
+
+    @property
+    def answers_for_people(self) -> bool:
+        """Whether the vendor can be asked for a single person."""
+        return False
+
+    def open_people(self) -> PeopleSource:
+        """Opens what answers for a single person.
+
+        Raises:
+            ConfigError: If the vendor does not.
+        """
+        raise ConfigError(f"{self.connection}: {self.vendor} does not answer for a single person")
 
     @property
     def start_at(self) -> datetime:

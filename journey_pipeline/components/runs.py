@@ -14,6 +14,7 @@ import dagster as dg
 import psutil
 
 from journey_pipeline.components.deployment import Deployment
+from journey_pipeline.components.history import history_kept_open
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.reconciliation import reconciliation_key
 from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
@@ -126,7 +127,8 @@ class Runner:
         )
         # Of two commands that meet in a pool, Dagster may free the slot just before it notes that the other one waits,
         # and nobody wakes that one. So commands queue here; the pool keeps them apart from the daemon's runs.
-        with exclusive(Path(self.instance.root_directory) / f".{pool}.lock"):
+        lock = exclusive(Path(self.instance.root_directory) / f".{pool}.lock")
+        with lock, history_kept_open(self.instance):
             result = job.execute_in_process(
                 instance=self.instance,
                 run_config={"ops": dict(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

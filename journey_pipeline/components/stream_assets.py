@@ -122,7 +122,7 @@ class StreamAssets:
                 pool=self.stream.key.connection,
             )
             def load(context: dg.AssetExecutionContext, config: LoadConfig) -> Iterator[dg.MaterializeResult[Any]]:
-                with history_kept_open(context.instance, context.run.run_id):
+                with history_kept_open(context.instance):
                     yield from _load(context, config, self, partitions)
 
         return load

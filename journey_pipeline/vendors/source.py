@@ -108,6 +108,26 @@ class Freshness:
     says: str
 
 
+class PeopleSource(Protocol):
+    """A vendor that answers for a single person, at once.
+
+    Attributes:
+        stream: Whose records these are.
+        person_reach: How far back such an answer goes.
+    """
+
+    stream: Stream
+    person_reach: timedelta
+
+    def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Part:
+        """Downloads what the vendor has of a person to a file; of somebody unknown, a file without records."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what it holds open."""
+        ...
+
+
 class WindowedSource(Protocol):
     """A stream that answers a window with a file, at once.
 

@@ -16,31 +16,8 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.claims import CLAIMS
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline_tests.integration.recorded import checks, materialization
 from journey_pipeline_tests.integration.truth import ask, hours_ago, truth, warehouse_rows
-
-
-def checks(runner: Runner, assets: StreamAssets, partition: str) -> dict[str, Any]:
-    """The latest evaluation of each check for one of Dagster's partition keys."""
-    found = {}
-    for name in CLAIMS:
-        key = dg.AssetCheckKey(assets.events, name)
-        for record in runner.instance.event_log_storage.get_asset_check_execution_history(key, limit=100):
-            event = record.event and record.event.dagster_event
-            if event and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-                evaluation = event.asset_check_evaluation_data
-                if evaluation.partition == partition:
-                    found.setdefault(name, evaluation)
-    return found
-
-
-def materialization(runner: Runner, asset: dg.AssetKey, partition: str) -> dict[str, Any]:
-    records = runner.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition]), limit=1
-    ).records
-    (record,) = records
-    event = record.asset_materialization
-    assert event is not None
-    return dict(event.metadata)
 
 
 def figure(metadata: dict[str, Any], name: str) -> int:

@@ -1,0 +1,95 @@
+"""`journey-pipeline contact`: one person's last weeks as the vendor tells them now, beside what the warehouse has.
+
+Not here: asking (`loading/contact.py`), comparing (`warehouse/contact.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+import click
+from rich.markup import escape
+
+from journey_pipeline.cli.output import notes, plain_table, results, route_logs
+from journey_pipeline.components.connection import ConnectionComponent
+from journey_pipeline.components.deployment import Deployment, load_deployment
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.contact import ask_for_person
+from journey_pipeline.settings import home
+from journey_pipeline.warehouse.contact import TimelineEvent, compare_person
+
+BOTH, ONLY_TOLD, ONLY_KNOWN, NOT_LOADED = "both", "vendor only", "warehouse only", "not loaded"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  journey-pipeline contact ana@example.org
+  journey-pipeline contact ana@example.org --connection layerfive
+"""
+)
+@click.argument("email")
+@click.option("--connection", help="Which vendor to ask [default: all that answer for a person].")
+def contact(email: str, connection: str | None) -> None:
+    """Show one person as the vendor tells them now, beside the warehouse.
+
+    Shows the person's events as a timeline and marks those that only one side has. What happened before the first
+    partition that was loaded, or after the last answer, is no difference. Ends with 1 if there are any. Nothing is
+    stored.
+    """
+    route_logs(notes)
+    agree = True
+    for component in _answering(load_deployment(), connection):
+        agree = _show(component, email) and agree
+    sys.exit(0 if agree else 1)
+
+
+def _answering(deployment: Deployment, name: str | None) -> Sequence[ConnectionComponent]:
+    chosen = [deployment.connection(name)] if name else deployment.connections
+    answering = [component for component in chosen if component.answers_for_people]
+    if not answering:
+        which = name or "none of the configured connections"
+        raise ConfigError(f"{which}: no vendor here answers for a single person; LayerFive does")
+    return answering
+
+
+def _show(component: ConnectionComponent, email: str) -> bool:
+    source = component.open_people()
+    lake = Lake(home())
+    key = source.stream.key
+    try:
+        with ask_for_person(lake, source, email, limits=component.load_settings.limits) as asked:
+            timeline = compare_person(lake, key, email=email, told=asked.events, since=asked.since)
+    finally:
+        source.close()
+    events = timeline.events
+    sides = [_side(event, is_loaded=timeline.is_loaded(event.occurred_at)) for event in events]
+    table = plain_table(
+        "at (UTC)", "channel", "action", "journey", "activity", "", title=f"{key}: {len(events)} events"
+    )
+    for event, side in zip(events, sides, strict=True):
+        mark = f"[red]{side}[/red]" if side in {ONLY_TOLD, ONLY_KNOWN} else "" if side == BOTH else side
+        at = f"{event.occurred_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(at, event.channel, event.action, _text(event.journey_name), _text(event.activity_name), mark)
+    results.print(table)
+    counts = Counter(sides)
+    results.print(
+        f"{counts[BOTH]} on both sides, {counts[ONLY_TOLD]} only at the vendor, {counts[ONLY_KNOWN]} only in the "
+        f"warehouse, {counts[NOT_LOADED]} from before the first load or after the last"
+    )
+    return not counts[ONLY_TOLD] and not counts[ONLY_KNOWN]
+
+
+def _side(event: TimelineEvent, *, is_loaded: bool) -> str:
+    if event.is_told and event.is_known:
+        return BOTH
+    if event.is_known:
+        return ONLY_KNOWN
+    return ONLY_TOLD if is_loaded else NOT_LOADED
+
+
+def _text(value: str | None) -> str:
+    return escape((value or "").translate({10: "↵", 13: "", 9: "⇥"}))

@@ -1,0 +1,132 @@
+"""The Component of LayerFive.
+
+Not here: the vendor's routes and rules (`vendors/layerfive/`), how assets are built (`stream_assets.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import dagster as dg
+from pydantic import Field
+
+from journey_pipeline.components.connection import ConnectionComponent
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.model import Granularity
+from journey_pipeline.transport.limits import Limits
+from journey_pipeline.vendors.layerfive.client import LayerFiveClient
+from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
+from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+
+KINDS = frozenset({"layerfive"})
+
+
+class LayerFiveCustomerJourneys(ConnectionComponent):
+    """LayerFive: customer journeys, daily deltas that overlap.
+
+    Gives the assets raw/<connection>/customer_journeys and events/<connection>/customer_journeys, daily in UTC. An
+    answer holds everything since its day, and the last 90 days of people who became known since, so that a range of
+    days is one request.
+
+    Needs the variables <CONNECTION>_URL and <CONNECTION>_API_KEY.
+    """
+
+    connection: str = Field(
+        "layerfive",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
+    )
+    fields: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Which field of a record each canonical column is read from, as a name or a dotted path, such as "
+        "{occurred_at: hit_time, contact_id: person.key}; the others are looked for under common names.",
+    )
+    volatile: Sequence[str] = Field(
+        default_factory=list,
+        description="Fields that change without the event being another one; they are left out of its identity.",
+    )
+    known_fields: Sequence[str] = Field(
+        default_factory=list,
+        description="Fields of this account that are no news, so that schema_is_known ignores them.",
+    )
+    event_id_is_unique: bool = Field(
+        default=False, description="Whether the event id tells events apart: then a corrected record is the same event."
+    )
+    timezone: str = Field("UTC", description="Of times without a zone, and of the account's days.")
+    overlap_days: int = Field(
+        1,
+        ge=0,
+        le=7,
+        description="How many days earlier than needed is asked: what the vendor calls a day is unpublished.",
+    )
+    auth_header: str = Field("Authorization", description="The header that the API key goes in.")
+    auth_scheme: str = Field("Bearer", description="What stands before the key in that header; may be empty.")
+
+    @property
+    def vendor(self) -> str:
+        """The vendor's short name."""
+        return "layerfive"
+
+    @cached_property
+    def mapping(self) -> MappingSettings:
+        """What the connection says of its records."""
+        return MappingSettings(
+            fields=dict(self.fields),
+            volatile=tuple(self.volatile),
+            known_fields=tuple(self.known_fields),
+            event_id_is_unique=self.event_id_is_unique,
+            timezone=self.timezone,
+        )
+
+    @property
+    def streams(self) -> list[StreamAssets]:
+        """The customer journeys."""
+        return [
+            StreamAssets(
+                stream=customer_journeys_stream(
+                    self.connection, self.start_at, self.mapping, overlap_days=self.overlap_days
+                ),
+                settings=self.load_settings,
+                open_source=self.open_source,
+                title="Customer journeys of LayerFive",
+                kinds=KINDS,
+                owners=self.owners,
+                fresh_for=self.fresh_for(Granularity.DAY),
+            )
+        ]
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
+        """The assets, checks and schedules of the connection."""
+        (assets,) = self.streams
+        return self.stream_definitions(
+            assets, newest="*/30 * * * *", gaps="40 * * * *", completeness="50 * * * *", reconciliation=None
+        )
+
+    def check(self) -> Mapping[str, str]:
+        """Asks for the last day, and tells which column is read from which field."""
+        source = self.open_source()
+        try:
+            return source.check()
+        finally:
+            source.close()
+
+    @property
+    def answers_for_people(self) -> bool:
+        """LayerFive does."""
+        return True
+
+    def open_people(self) -> CustomerJourneys:
+        """The customer journeys, which also answer for a single person."""
+        return self.open_source()
+
+    def open_source(self) -> CustomerJourneys:
+        """The customer journeys, with the key from the environment."""
+        limits = Limits(requests_per_s=self.requests_per_second, concurrency=1)
+        client = LayerFiveClient(
+            self.connection, limits=limits, auth_header=self.auth_header, auth_scheme=self.auth_scheme
+        )
+        return CustomerJourneys(
+            client,
+            self.streams[0].stream,
+            overlap_days=self.overlap_days,
+            requests_per_s=self.requests_per_second,
+        )

@@ -1,0 +1,1 @@
+"""APSIS One: what happened to profiles, and to e-mails, as exports that are ordered and come later."""

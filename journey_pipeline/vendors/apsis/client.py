@@ -1,0 +1,204 @@
+"""The routes of APSIS One that the two exports and the definitions need, one method each.
+
+Not here: HTTP itself (`transport/`), what to order (`orders.py`), what a poll's status means (`profile_events.py`,
+`email_events.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from journey_pipeline.errors import PermanentVendorError
+from journey_pipeline.settings import connection_variables
+from journey_pipeline.transport.auth import ClientCredentials
+from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Inspector
+from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.retry import Action, RetryPolicy
+from journey_pipeline.transport.timeouts import Timeouts
+from journey_pipeline.vendors.apsis.answers import explain
+from journey_pipeline.vendors.apsis.definitions import IN_SECTIONS, Page, discriminators, items_of
+
+PROFILE_EXPORTS = "/audience/profiles/exports"
+EMAIL_REPORTS = "/emails/reports"
+SECTIONS = "/audience/sections"
+SEGMENTS = "/audience/segments/"
+AUTH_HEADER = "x-apsis-auth"
+REQUIRED_VARIABLES = ("url", "client_id", "client_secret")
+OPTIONAL_VARIABLES = ("requests_per_second",)
+# The vendor publishes no figure (assumed).
+LIMITS = Limits(requests_per_s=2.0, concurrency=2)
+
+_NOT_FOUND = 404
+# An expired token may be answered as a 403 that says so (observed in public code: C3).
+_EXPIRY_WORDS = {403: "expired"}
+POLICY = RetryPolicy(expiry_words=_EXPIRY_WORDS)
+# An order is sent once: whoever keeps the ledger knows whether it may be sent again.
+ORDER_POLICY = RetryPolicy(attempts=1, expiry_words=_EXPIRY_WORDS)
+# What a poll's status means depends on the generation of its address, and trying again at once helps none of them.
+VERDICTS = (202, 404, 410, 503)
+_LOOK_POLICY = RetryPolicy(attempts=2, statuses=dict.fromkeys(VERDICTS, Action.ANSWER), expiry_words=_EXPIRY_WORDS)
+_TAKE_POLICY = RetryPolicy(statuses=dict.fromkeys(VERDICTS, Action.PERMANENT), expiry_words=_EXPIRY_WORDS)
+
+
+class ApsisClient:
+    """One account of APSIS One. Fit for threads.
+
+    Args:
+        connection: Name of the connection; prefixes its variables.
+        timeouts: How long to wait.
+        limits: Requests per second and at a time: 2 and 2 (assumed). The variable `<CONNECTION>_REQUESTS_PER_SECOND`
+            wins, since a pace goes with a host.
+
+    Raises:
+        ConfigError: If a variable of the connection is missing.
+    """
+
+    def __init__(self, connection: str, *, timeouts: Timeouts | None = None, limits: Limits | None = None) -> None:
+        given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
+        prefix = connection.upper()
+        auth = ClientCredentials(
+            f"{given['url'].rstrip('/')}/oauth/token",
+            {name: given[name] for name in ("client_id", "client_secret")},
+            hint=f"check {prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET",
+        )
+        self.connection = connection
+        self._http = HttpClient(
+            vendor="apsis",
+            connection=connection,
+            base_url=given["url"],
+            auth=auth,
+            policy=POLICY,
+            timeouts=timeouts or Timeouts(),
+            limits=(limits or LIMITS).paced(given.get("requests_per_second")),
+            secrets=(given["client_secret"],),
+            explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
+        )
+
+    def order_profiles(self, body: Mapping[str, Any], *, window: object) -> Answer:
+        """Orders an export of profile events, once."""
+        return self._http.send(
+            "POST", PROFILE_EXPORTS, json=body, stream="profile_events", window=window, policy=ORDER_POLICY
+        )
+
+    def profile_status(self, address: str) -> int:
+        """Looks at a poll address of either generation without taking the file: its status, 202, 404, 410, 503 too."""
+        return self._http.status(address, stream="profile_events", policy=_LOOK_POLICY)
+
+    def take_profiles(
+        self,
+        address: str,
+        to: Path,
+        *,
+        inspector: Callable[[], Inspector],
+        on_bytes: Callable[[int], None] | None,
+        evidence: Path | None,
+        window: object,
+    ) -> Downloaded:
+        """Downloads from a poll address; a cut download is repeated from it (documented: D1).
+
+        Raises:
+            PermanentVendorError: With status 202, 404, 410 or 503, if there is nothing to download.
+        """
+        return self._http.download(
+            "GET",
+            address,
+            to=to,
+            inspector=inspector,
+            on_bytes=on_bytes,
+            evidence=evidence,
+            stream="profile_events",
+            window=window,
+            policy=_TAKE_POLICY,
+        )
+
+    def order_emails(self, body: Mapping[str, Any], *, window: object) -> Answer:
+        """Orders an export of e-mail events, once."""
+        return self._http.send(
+            "POST", EMAIL_REPORTS, json=body, stream="email_events", window=window, policy=ORDER_POLICY
+        )
+
+    def email_report(self, report_id: str) -> tuple[Any, str | None]:
+        """The status of an e-mail export, and the token that opens its link (documented: D3, `header_auth`)."""
+        answer = self._http.send(
+            "GET", f"{EMAIL_REPORTS}/{quote(report_id, safe='')}", query="header_auth=true", stream="email_events"
+        )
+        token = answer.headers.get(AUTH_HEADER)
+        if token:
+            self._http.keep_secret(token)
+        return answer.json(), token
+
+    def take_emails(
+        self,
+        link: str,
+        token: str | None,
+        to: Path,
+        *,
+        inspector: Callable[[], Inspector],
+        on_bytes: Callable[[int], None] | None,
+        evidence: Path | None,
+        window: object,
+    ) -> Downloaded:
+        """Downloads a report's file. The token goes to the link's host alone, the bearer token only to the account's.
+
+        The file is gzip itself; a transfer encoding on top is not asked for.
+        """
+        return self._http.download(
+            "GET",
+            link,
+            to=to,
+            headers={"Accept-Encoding": "identity", **({AUTH_HEADER: token} if token else {})},
+            inspector=inspector,
+            on_bytes=on_bytes,
+            evidence=evidence,
+            stream="email_events",
+            window=window,
+        )
+
+    def definition_pages(self) -> Iterator[Page]:
+        """Sections with their attributes, tags and event types: all that orders and files refer to."""
+        sections = self._page("sections", None, SECTIONS)
+        yield sections
+        for section in discriminators(sections.items):
+            for kind in IN_SECTIONS:
+                yield self._page(kind, section, f"{SECTIONS}/{quote(section, safe='')}/{kind}")
+
+    def dimension_pages(self) -> Iterator[bytes]:
+        """All that the account lists, as pages that say what they are: definitions, topics, segments, e-mails.
+
+        A route that the account does not have is left out: which ones there are is only observed in public code (C1).
+        """
+        for page in self.definition_pages():
+            yield page.body
+            if page.kind != "sections":
+                continue
+            for section in discriminators(page.items):
+                yield from (one.body for one in self._topics(section))
+                path = f"/emails/sections/{quote(section, safe='')}/activities"
+                yield from (one.body for one in self._optional("activities", section, path))
+        yield from (one.body for one in self._optional("segments", None, SEGMENTS))
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._http.close()
+
+    def _topics(self, section: str) -> Iterator[Page]:
+        lists = f"{SECTIONS}/{quote(section, safe='')}/consent-lists"
+        for page in self._optional("consent_lists", section, lists):
+            for consent_list in discriminators(page.items):
+                yield from self._optional("topics", section, f"{lists}/{quote(consent_list, safe='')}/topics")
+
+    def _optional(self, kind: str, section: str | None, path: str) -> Iterator[Page]:
+        try:
+            page = self._page(kind, section, path)
+        except PermanentVendorError as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return
+        yield page
+
+    def _page(self, kind: str, section: str | None, path: str) -> Page:
+        answer = self._http.send("GET", path, stream=kind)
+        return Page(kind, section, answer.read_by(items_of))

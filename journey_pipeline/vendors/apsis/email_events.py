@@ -1,0 +1,211 @@
+"""The stream `email_events`: what happened to e-mails, ordered by day and section, polled by id, fetched from a link.
+
+Not here: what is ordered (`account.py`, `orders.py`), what its file holds (`recipes.py`, `email_events.sql`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from journey_pipeline.errors import (
+    ContractError,
+    ExportExpired,
+    ExportFailed,
+    PermanentVendorError,
+    TransientVendorError,
+)
+from journey_pipeline.model import Window
+from journey_pipeline.transport.client import Downloaded
+from journey_pipeline.vendors.apsis.account import Account
+from journey_pipeline.vendors.apsis.ordering import LONGEST_WINDOW, saying_if_unknown, stream_of
+from journey_pipeline.vendors.apsis.orders import email_body, read_email_order, request_of, told_fields
+from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS
+from journey_pipeline.vendors.apsis.smaller import by_section, smaller_orders
+from journey_pipeline.vendors.csv_answer import CsvInspector
+from journey_pipeline.vendors.exports import Ordered, Polled, Verdict, Wanted
+from journey_pipeline.vendors.source import Part, Stream
+
+# Without these an event can't be told apart or put in time.
+NEEDED_COLUMNS = ("activity_id", "address", "type", "correlation_id", "event_time", "server_time")
+_COMPLETED, _ERROR = "completed", "error"  # documented: D2, D3
+_PENDING = frozenset({"in_progress", "pending", "queued", "processing", "started", "created"})  # assumed
+_GONE = frozenset({404, 410})
+_LINK_ENDED = frozenset({401, 403})
+_LINKS = 3  # how many links one download may take: each lives but a short while
+
+log = logging.getLogger(__name__)
+
+
+def email_events_stream(connection: str, start: datetime) -> Stream:
+    """The stream of a connection, known without asking the vendor: an order, some polls and a download a section."""
+    return stream_of(connection, start, EMAIL_EVENTS, requests=5)
+
+
+class _Report(NamedTuple):
+    """What the vendor says of an export; link and token only if it is completed."""
+
+    status: str
+    link: str | None
+    token: str | None
+
+
+class EmailEvents:
+    """E-mail events of one connection, as `vendors.exports.ExportSource` asks for it.
+
+    One order has one section. Of several, the whole is never ordered: its first poll says, without a request, that it
+    is too large, and its smaller orders are those of the sections.
+
+    Args:
+        account: The account, and what is asked of it.
+        stream: Which stream it is, as `email_events_stream` gives it.
+        concurrency: Downloads at a time (assumed).
+        requests_per_s: What the client keeps to (assumed).
+    """
+
+    longest_window = LONGEST_WINDOW
+
+    def __init__(self, account: Account, stream: Stream, *, concurrency: int = 2, requests_per_s: float = 2.0) -> None:
+        self.stream = stream
+        self.concurrency = concurrency
+        self.requests_per_s = requests_per_s
+        self._account = account
+
+    def wanted(self, window: Window) -> Wanted:
+        """All sections, with the attributes and tags that are selected; asks for the definitions.
+
+        Raises:
+            ConfigError: If something is selected that the account does not have.
+            VendorError: If the definitions can't be had.
+        """
+        return Wanted(window, request_of(self._account.email_sections(), self._account.selection.segments))
+
+    def smaller(self, wanted: Wanted) -> Sequence[Wanted]:
+        """One section each; then less time."""
+        return by_section(wanted) if _is_of_several(wanted) else smaller_orders(wanted)
+
+    def order(self, wanted: Wanted) -> Ordered:
+        """Orders an export, as `ExportSource` says; never twice, and of several sections not at all."""
+        if _is_of_several(wanted):
+            return Ordered()
+        names = self._account.names
+        with saying_if_unknown():
+            answer = self._account.client.order_emails(email_body(wanted, names), window=wanted.window)
+        return answer.read_by(partial(read_email_order, status=answer.status, names=names))
+
+    def poll(
+        self,
+        ordered: Ordered,
+        wanted: Wanted,
+        *,
+        to: Path | None = None,  # noqa: ARG002 - poll and download are two requests here
+        on_bytes: Callable[[int], None] | None = None,  # noqa: ARG002 - likewise
+        evidence: Path | None = None,  # noqa: ARG002 - likewise
+    ) -> Polled:
+        """Asks how far an export is.
+
+        Raises:
+            TransientVendorError: If the answer says nothing of the export.
+            PermanentVendorError: If asking again would give the same.
+        """
+        if _is_of_several(wanted):
+            return Polled(Verdict.TOO_LARGE, 0, "one order of e-mail events has one section")
+        try:
+            report = self._report(ordered)
+        except PermanentVendorError as error:
+            if error.status not in _GONE:
+                raise
+            return Polled(Verdict.GONE, error.status or 0, f"answered {error.status}: the report is not there")
+        if report.status == _COMPLETED:
+            return Polled(Verdict.READY, 200, "the report is completed")
+        if report.status == _ERROR:
+            return Polled(Verdict.TOO_LARGE, 200, "the report ended with an error: too much data, or too complex")
+        if report.status not in _PENDING:
+            log.warning("%s: the report's status is %.40r; taken for pending", self.stream.key, report.status)
+        return Polled(Verdict.PENDING, 200, f"the report is {report.status[:40]}")
+
+    def collect(
+        self,
+        ordered: Ordered,
+        wanted: Wanted,
+        to: Path,
+        *,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Part:
+        """Downloads the file, as `ExportSource` says. A link that has ended is asked for again."""
+        take = partial(
+            self._account.client.take_emails,
+            to=to,
+            inspector=partial(CsvInspector, NEEDED_COLUMNS),
+            on_bytes=on_bytes,
+            evidence=evidence,
+            window=wanted.window,
+        )
+        got = self._with_fresh_links(ordered, take)
+        inspector: CsvInspector = got.inspector
+        return Part(
+            path=got.path,
+            window=wanted.window,
+            sha256=got.sha256,
+            bytes=got.bytes,
+            raw_bytes=got.raw_bytes,
+            rows=inspector.rows,
+            columns=tuple(inspector.columns),
+            received_as=got.received_as,
+        )
+
+    def answers(self) -> dict[str, Any]:
+        """Nothing: the file says by itself what it holds."""
+        return {}
+
+    def close(self) -> None:
+        """Closes the account's connections."""
+        self._account.client.close()
+
+    def _with_fresh_links(self, ordered: Ordered, take: Callable[[str, str | None], Downloaded]) -> Downloaded:
+        for remaining in reversed(range(_LINKS)):
+            try:
+                report = self._report(ordered)
+                if report.link is None:
+                    raise self._not_there(report.status)
+                return take(report.link, report.token)
+            except PermanentVendorError as error:
+                if error.status in _GONE:
+                    raise self._expired(error) from None
+                if error.status not in _LINK_ENDED or not remaining:
+                    raise
+        raise AssertionError("unreachable: the last link either works or raises")
+
+    def _report(self, ordered: Ordered) -> _Report:
+        answer, token = self._account.client.email_report(ordered.export_id or "")
+        status = answer.get("status") if isinstance(answer, dict) else None
+        link = answer.get("file_download_url") if isinstance(answer, dict) else None
+        if not isinstance(status, str) or (status == _COMPLETED and not isinstance(link, str)):
+            raise ContractError(
+                f"{self.stream.key}: the report's status or link is missing: the answer's fields are "
+                f"{told_fields(answer)}. The vendor's answer has changed; please report it with these names.",
+                **self._context(),
+            )
+        return _Report(status, link if status == _COMPLETED else None, token)
+
+    def _not_there(self, status: str) -> Exception:
+        if status == _ERROR:
+            return ExportFailed(f"{self.stream.key}: the report ended with an error after all.", **self._context())
+        return TransientVendorError(
+            f"{self.stream.key}: the report was completed and is {status[:40]} now; ask again later.", **self._context()
+        )
+
+    def _expired(self, error: PermanentVendorError) -> ExportExpired:
+        return ExportExpired(str(error), **self._context(), status=error.status)
+
+    def _context(self) -> dict[str, Any]:
+        return {"vendor": "apsis", "connection": self.stream.key.connection, "stream": self.stream.key.stream}
+
+
+def _is_of_several(wanted: Wanted) -> bool:
+    return len(wanted.request["sections"]) > 1

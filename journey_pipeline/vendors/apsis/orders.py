@@ -1,0 +1,213 @@
+"""What is ordered of APSIS One and what it answers to an order: every name that nobody publishes stands here, once.
+
+Inside of the project a request is neutral (`sections` with what of each, `segments`); its body in the vendor's words is
+made last, so that a name that turns out to be another one is a setting. Not here: which sections
+there are (`definitions.py`), sending (`client.py`), smaller orders (`smaller.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from journey_pipeline.errors import ConfigError, ContractError
+from journey_pipeline.model import iso
+from journey_pipeline.vendors.exports import Ordered, Request, Wanted
+
+MOST_ATTRIBUTES, MOST_TAGS = 75, 25  # documented: D1, D2
+FIRST_GENERATION, SECOND_GENERATION = 1, 2
+EMAIL_ATTRIBUTE = "com.apsis1.attributes.email"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The vendor's names in bodies and answers.
+
+    Documented are `start_at`, `end_at`, `segment_filter`, the two mappings (D1, D2), the report's id (D2) and both
+    addresses (D4); all others are assumed.
+
+    Attributes:
+        sections: List of sections of a profile export.
+        section: A section, in that list and in an e-mail order.
+        attributes: Attributes of a section, by discriminator.
+        tags: Tags of a section, by discriminator.
+        event_types: Event types of a section, by discriminator.
+        events: Object with the times of a profile export's events.
+        start_at: Start of the window.
+        end_at: Its end.
+        segment_filter: Object with the segments.
+        segments: List of segments in it.
+        email_attributes: Attributes of an e-mail export, by version id.
+        email_tags: Its tags, by version id.
+        first_address: In the answer: where to poll, by the rules of the first generation.
+        second_address: The same, by those of the second.
+        export_id: Id of a profile export.
+        report_id: Id of an e-mail export.
+    """
+
+    sections: str = "sections"
+    section: str = "section_discriminator"
+    attributes: str = "attribute_discriminators"
+    tags: str = "tag_discriminators"
+    event_types: str = "event_discriminators"
+    events: str = "events"
+    start_at: str = "start_at"
+    end_at: str = "end_at"
+    segment_filter: str = "segment_filter"
+    segments: str = "segment_discriminators"
+    email_attributes: str = "additional_attribute_mappings"
+    email_tags: str = "additional_tag_mappings"
+    first_address: str = "file_download_url"
+    second_address: str = "file_download_url_v2"
+    export_id: str = "export_id"
+    report_id: str = "report_id"
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> Self:
+        """Names of which a configuration gives some.
+
+        Raises:
+            ConfigError: If there is no such name; says which there are.
+        """
+        known = [one.name for one in fields(cls)]
+        if wrong := sorted(set(given) - set(known)):
+            raise ConfigError(f"names: {', '.join(wrong)} is no name of APSIS One's; there are {', '.join(known)}")
+        return cls(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a connection asks for. Empty means everything that the definitions list, but for attributes and tags.
+
+    Attributes:
+        sections: Discriminators.
+        attributes: Discriminators; without any attribute or tag profiles do not show up at all (documented: D1).
+        tags: Discriminators.
+        event_types: Discriminators.
+        segments: Discriminators; only profiles in one of them, all profiles if empty.
+
+    Raises:
+        ConfigError: If there are more attributes or tags than the vendor takes, or neither.
+    """
+
+    sections: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = (EMAIL_ATTRIBUTE,)
+    tags: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.attributes or self.tags):
+            raise ConfigError(
+                "attributes and tags are both empty: APSIS One leaves profiles out of an export that asks for neither. "
+                f"Name at least one, such as {EMAIL_ATTRIBUTE}."
+            )
+        for what, named, most in (("attributes", self.attributes, MOST_ATTRIBUTES), ("tags", self.tags, MOST_TAGS)):
+            if len(named) > most:
+                raise ConfigError(f"{what}: {len(named)} are named, and an export of APSIS One takes {most} at most")
+
+
+@dataclass(frozen=True, slots=True)
+class SectionOrder:
+    """What is asked of one section.
+
+    Attributes:
+        section: Discriminator.
+        attributes: Discriminators; version ids in an order of e-mail events.
+        tags: Likewise.
+        event_types: Discriminators; none in an order of e-mail events, which has them all.
+    """
+
+    section: str
+    attributes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    event_types: tuple[str, ...] = field(default=())
+
+    def as_json(self) -> dict[str, Any]:
+        """As a request holds it; what is empty is left out."""
+        lists = {"attributes": self.attributes, "tags": self.tags, "event_types": self.event_types}
+        return {"section": self.section, **{name: list(values) for name, values in lists.items() if values}}
+
+
+def request_of(sections: tuple[SectionOrder, ...], segments: tuple[str, ...]) -> Request:
+    """A request in the project's words."""
+    request: dict[str, Any] = {"sections": [section.as_json() for section in sections]}
+    return {**request, "segments": list(segments)} if segments else request
+
+
+def profile_body(wanted: Wanted, names: Names) -> dict[str, Any]:
+    """The body of an order of profile events. `end_at` is always there: without it a week is taken (documented: D1)."""
+    terms = {"attributes": names.attributes, "tags": names.tags, "event_types": names.event_types}
+    sections = [_section_body(asked, names, terms) for asked in wanted.request["sections"]]
+    return {names.sections: sections, names.events: _times(wanted, names), **_segments(wanted, names)}
+
+
+def email_body(wanted: Wanted, names: Names) -> dict[str, Any]:
+    """The body of an order of e-mail events of the request's one section."""
+    (asked,) = wanted.request["sections"]
+    terms = {"attributes": names.email_attributes, "tags": names.email_tags}
+    return {**_section_body(asked, names, terms), **_times(wanted, names), **_segments(wanted, names)}
+
+
+def read_profile_order(answer: Any, *, status: int, location: str | None, names: Names) -> Ordered:
+    """Where a profile export is polled: the second generation's address, else the first one's, else the only one.
+
+    Args:
+        answer: The answer's JSON.
+        status: Of the answer.
+        location: Its header `Location`.
+        names: The vendor's.
+
+    Raises:
+        ContractError: If it names no address.
+    """
+    texts = {name: value for name, value in _members(answer).items() if isinstance(value, str)}
+    addresses = [value for value in texts.values() if value.startswith(("http://", "https://"))]
+    first = texts.get(names.first_address) or (addresses[0] if len(addresses) == 1 else None) or location
+    second = texts.get(names.second_address)
+    if not (first or second):
+        raise ContractError(
+            f"the answer to the order names no address to poll: its fields are {told_fields(answer)}. Set `names` in "
+            "defs.yaml to the field that holds it, such as `first_address`."
+        )
+    generation = SECOND_GENERATION if second else FIRST_GENERATION
+    export_id = texts.get(names.export_id)
+    return Ordered(export_id=export_id, poll_address=second or first, generation=generation, status=status)
+
+
+def read_email_order(answer: Any, *, status: int, names: Names) -> Ordered:
+    """The id of an e-mail export.
+
+    Raises:
+        ContractError: If there is none.
+    """
+    report_id = _members(answer).get(names.report_id)
+    if not isinstance(report_id, str | int) or isinstance(report_id, bool) or report_id == "":
+        raise ContractError(
+            f"the answer to the order has no {names.report_id}: its fields are {told_fields(answer)}. Set `names` in "
+            "defs.yaml to the field that holds the report's id, as `report_id`."
+        )
+    return Ordered(export_id=str(report_id), status=status)
+
+
+def told_fields(answer: Any) -> str:
+    """The names of an answer's fields, for people."""
+    return ", ".join(sorted(answer)) if isinstance(answer, dict) and answer else f"none (a {type(answer).__name__})"
+
+
+def _members(answer: Any) -> Mapping[str, Any]:
+    return answer if isinstance(answer, dict) else {}
+
+
+def _section_body(asked: Mapping[str, Any], names: Names, terms: Mapping[str, str]) -> dict[str, Any]:
+    return {names.section: asked["section"], **{name: asked[term] for term, name in terms.items() if term in asked}}
+
+
+def _times(wanted: Wanted, names: Names) -> dict[str, str]:
+    return {names.start_at: iso(wanted.window.start), names.end_at: iso(wanted.window.end)}
+
+
+def _segments(wanted: Wanted, names: Names) -> dict[str, Any]:
+    segments = wanted.request.get("segments")
+    return {names.segment_filter: {names.segments: segments, "time_zone": "UTC"}} if segments else {}

@@ -1,0 +1,187 @@
+"""The stream `profile_events`: what happened to profiles, ordered by the day, polled where it is then downloaded.
+
+Not here: what is ordered (`account.py`, `orders.py`), what its file holds (`profile_reader.py`, `profile_events.sql`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from journey_pipeline.errors import ExportExpired, ExportFailed, PermanentVendorError, TransientVendorError, VendorError
+from journey_pipeline.model import Window
+from journey_pipeline.vendors.apsis.account import Account
+from journey_pipeline.vendors.apsis.client import VERDICTS
+from journey_pipeline.vendors.apsis.ordering import LONGEST_WINDOW, saying_if_unknown, stream_of
+from journey_pipeline.vendors.apsis.orders import (
+    SECOND_GENERATION,
+    profile_body,
+    read_profile_order,
+    request_of,
+)
+from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
+from journey_pipeline.vendors.apsis.profile_reader import ANSWER
+from journey_pipeline.vendors.apsis.recipes import PROFILE_EVENTS
+from journey_pipeline.vendors.apsis.smaller import smaller_orders
+from journey_pipeline.vendors.exports import Ordered, Polled, Verdict, Wanted
+from journey_pipeline.vendors.source import Part, Stream
+
+_OK, _NOT_FOUND = 200, 404
+# The first generation answers 404 while it is at work (documented: D1), the second only to a wrong id (D4).
+_MEANINGS: Mapping[int, tuple[Verdict, str]] = {
+    200: (Verdict.READY, "the export is ready"),
+    202: (Verdict.PENDING, "the vendor is at work on it"),
+    404: (Verdict.UNACKNOWLEDGED, "answered 404: the vendor is at work on it, or never heard of it"),
+    410: (Verdict.GONE, "answered 410: the export is no longer there"),
+    503: (Verdict.FAILED, "answered 503: the vendor could not make the export"),
+}
+_WRONG_ID = (Verdict.GONE, "answered 404: the vendor knows no such export")
+
+
+def profile_events_stream(connection: str, start: datetime) -> Stream:
+    """The stream of a connection, known without asking the vendor: an order, polls, a download, the definitions."""
+    return stream_of(connection, start, PROFILE_EVENTS, requests=5)
+
+
+class ProfileEvents:
+    """Profile events of one connection, as `vendors.exports.ExportSource` asks for it.
+
+    Args:
+        account: The account, and what is asked of it.
+        stream: Which stream it is, as `profile_events_stream` gives it.
+        concurrency: Downloads at a time (assumed).
+        requests_per_s: What the client keeps to (assumed).
+    """
+
+    longest_window = LONGEST_WINDOW
+
+    def __init__(self, account: Account, stream: Stream, *, concurrency: int = 2, requests_per_s: float = 2.0) -> None:
+        self.stream = stream
+        self.concurrency = concurrency
+        self.requests_per_s = requests_per_s
+        self._account = account
+
+    def wanted(self, window: Window) -> Wanted:
+        """All sections in one order, with what of each is selected; asks for the definitions.
+
+        Raises:
+            ConfigError: If something is selected that the account does not have.
+            VendorError: If the definitions can't be had.
+        """
+        return Wanted(window, request_of(self._account.profile_sections(), self._account.selection.segments))
+
+    def smaller(self, wanted: Wanted) -> Sequence[Wanted]:
+        """Less time, then one section each, then half of the event types each."""
+        return smaller_orders(wanted)
+
+    def order(self, wanted: Wanted) -> Ordered:
+        """Orders an export, as `ExportSource` says; never twice."""
+        names, window = self._account.names, wanted.window
+        with saying_if_unknown():
+            answer = self._account.client.order_profiles(profile_body(wanted, names), window=window)
+        location = answer.headers.get("Location")
+        return answer.read_by(
+            lambda read: read_profile_order(read, status=answer.status, location=location, names=names)
+        )
+
+    def poll(
+        self,
+        ordered: Ordered,
+        wanted: Wanted,
+        *,
+        to: Path | None = None,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Polled:
+        """Asks how far an export is. Given a place, the first answer that has the file puts it there.
+
+        Raises:
+            TransientVendorError: If the answer says nothing of the export.
+            PermanentVendorError: If asking again would give the same.
+        """
+        address = self._address(ordered)
+        if to is None:
+            return _polled(self._account.client.profile_status(address), ordered)
+        try:
+            part = self._take(address, wanted, to, on_bytes=on_bytes, evidence=evidence)
+        except PermanentVendorError as error:
+            if error.status not in VERDICTS:
+                raise
+            return _polled(error.status or 0, ordered)
+        return _polled(_OK, ordered, part)
+
+    def collect(
+        self,
+        ordered: Ordered,
+        wanted: Wanted,
+        to: Path,
+        *,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Part:
+        """Downloads the file, as `ExportSource` says; the same address gives it again for a day (documented: D1)."""
+        polled = self.poll(ordered, wanted, to=to, on_bytes=on_bytes, evidence=evidence)
+        if polled.part:
+            return polled.part
+        failure: Callable[..., VendorError] = {
+            Verdict.GONE: ExportExpired,
+            Verdict.FAILED: ExportFailed,
+        }.get(polled.verdict, TransientVendorError)
+        raise failure(
+            f"{self.stream.key} {wanted.window}: the file was not there any more: {polled.says}.",
+            vendor="apsis",
+            connection=self.stream.key.connection,
+            stream=self.stream.key.stream,
+            window=str(wanted.window),
+            status=polled.status,
+        )
+
+    def answers(self) -> dict[str, Any]:
+        """What the account has defined now that the files came: they name event types and attributes by version ids."""
+        return {ANSWER: self._account.definitions(again=True).as_answer()}
+
+    def close(self) -> None:
+        """Closes the account's connections."""
+        self._account.client.close()
+
+    def _take(
+        self,
+        address: str,
+        wanted: Wanted,
+        to: Path,
+        *,
+        on_bytes: Callable[[int], None] | None,
+        evidence: Path | None,
+    ) -> Part:
+        got = self._account.client.take_profiles(
+            address, to, inspector=ProfileInspector, on_bytes=on_bytes, evidence=evidence, window=wanted.window
+        )
+        inspector: ProfileInspector = got.inspector
+        return Part(
+            path=got.path,
+            window=wanted.window,
+            sha256=got.sha256,
+            bytes=got.bytes,
+            raw_bytes=got.raw_bytes,
+            rows=inspector.rows,
+            columns=(),
+            received_as=got.received_as,
+        )
+
+    def _address(self, ordered: Ordered) -> str:
+        if not ordered.poll_address:
+            raise PermanentVendorError(
+                f"{self.stream.key}: no address to poll is kept for the export {ordered.export_id}. Order it again.",
+                vendor="apsis",
+                connection=self.stream.key.connection,
+                stream=self.stream.key.stream,
+            )
+        return ordered.poll_address
+
+
+def _polled(status: int, ordered: Ordered, part: Part | None = None) -> Polled:
+    is_wrong_id = status == _NOT_FOUND and ordered.generation == SECOND_GENERATION
+    verdict, says = _WRONG_ID if is_wrong_id else _MEANINGS.get(status, _MEANINGS[_OK])
+    return Polled(verdict, status, says, part=part)

@@ -1,0 +1,170 @@
+"""The file of a profile export, some profiles at a time: one JSON object of any size, read by the buffer.
+
+Profiles are decoded into their typed form where all of a buffer is as documented (D1), and into raw pieces where
+anything in it is not, so that one odd event spoils no other. Not here: what an event means (`profile_events.sql`), rows
+of events (`profile_reader.py`) and of attributes (`profile_attributes.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from journey_pipeline.formats.json_elements import Elements
+from journey_pipeline.formats.json_object import ObjectSplitter
+
+Scalar = str | int | None
+
+_EMPTY = msgspec.Raw(b"{}")
+_NULL = msgspec.Raw(b"null")
+_SECTIONS = b'"sections"'
+_REFUSALS = (msgspec.DecodeError, ValueError)
+# An escaped backslash, a pair of surrogates, or one that lacks the other: half a character, cut off by the vendor.
+_ESCAPES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+_REPLACEMENT = rb"\ufffd"
+NO_PROFILE = "not a profile with sections"
+
+
+class Event(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """An event as documented (D1); ids and times may come as numbers or as text (assumed)."""
+
+    correlation_id: Scalar = None
+    source_event_time: Scalar = None
+    type_id: Scalar = None
+    created_at: Scalar = None
+    data: msgspec.Raw = _NULL
+
+
+class Section(msgspec.Struct, gc=False):
+    """What a profile has in one section. What else is in it stays in the landing."""
+
+    attributes: msgspec.Raw = _EMPTY
+    events: list[Event] | None = None
+
+
+class Profile(msgspec.Struct, gc=False):
+    """A profile, its sections by id."""
+
+    sections: dict[str, Section] | None = None
+
+
+class RawSection(msgspec.Struct, gc=False):
+    """What a profile has in one section, its events as they stand."""
+
+    attributes: msgspec.Raw = _EMPTY
+    events: list[msgspec.Raw] | None = None
+
+
+class RawProfile(msgspec.Struct, gc=False):
+    """A profile of which at least one event of its buffer is not as documented."""
+
+    sections: dict[str, RawSection] | None = None
+
+
+class Keyed(NamedTuple):
+    """A profile under its export key; None if it has no sections as documented, with its text."""
+
+    key: str
+    profile: Profile | RawProfile | None
+    raw: bytes = b""
+
+    @property
+    def records(self) -> int:
+        """How many records it is: its events, or itself if it is none."""
+        if self.profile is None:
+            return 1
+        return sum(len(section.events or ()) for section in (self.profile.sections or {}).values())
+
+
+class Faulty(NamedTuple):
+    """Some text in place of a profile, and what is wrong with it."""
+
+    raw: bytes
+    fault: str
+
+
+_typed = msgspec.json.Decoder(dict[str, Profile]).decode
+_untyped = msgspec.json.Decoder(dict[str, RawProfile]).decode
+_pieces = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_profile = msgspec.json.Decoder(RawProfile).decode
+
+
+def splitter(*, as_raw: bool) -> ObjectSplitter[list[Keyed]]:
+    """Reads a file by buffers of whole profiles; one that is too long comes in parts, each with its attributes.
+
+    Args:
+        as_raw: Whether all events are wanted as they stand.
+    """
+
+    def decode(document: bytes) -> list[Keyed]:
+        return decoded(document, as_raw=as_raw)
+
+    return ObjectSplitter("profiles", decode, hint="sections", array="events")
+
+
+def profiles(chunks: Iterable[bytes], *, as_raw: bool) -> Iterator[list[Keyed] | Faulty]:
+    """The profiles of a whole file, some at a time, and what stands in place of profiles.
+
+    Raises:
+        DocumentError: If the file is not whole, or no such file.
+    """
+    for members in splitter(as_raw=as_raw).split(chunks):
+        yield Faulty(members.raw, members.fault or NO_PROFILE) if members.decoded is None else members.decoded
+
+
+def decoded(document: bytes, *, as_raw: bool) -> list[Keyed]:
+    """The profiles of a document `{"key": ...}`; each one where a key repeats.
+
+    Raises:
+        ValueError: If it is no JSON; `msgspec.DecodeError` is one.
+    """
+    try:
+        return _all_of(document, _read_raw if as_raw else _read)
+    except _REFUSALS:
+        mended = _ESCAPES.sub(_mended, document) if b"\\ud" in document or b"\\uD" in document else document
+        if mended == document:
+            raise
+        return _all_of(mended, _read_raw if as_raw else _read)
+
+
+def _all_of(document: bytes, read: Callable[[bytes], list[Keyed]]) -> list[Keyed]:
+    """All profiles: of those under one key, reading at once gives the last one alone."""
+    found = read(document)
+    if document.count(_SECTIONS) == len(found):
+        return found
+    members = Elements(b"{", at=1, longest_bytes=len(document)).feed(document[document.index(b"{") + 1 :])
+    if len(members) == len(found):
+        return found
+    return [one for member in members for one in read(b"{%b}" % member)]
+
+
+def _read(document: bytes) -> list[Keyed]:
+    try:
+        if not document.isascii():
+            document.decode()
+        return [Keyed(key, profile) for key, profile in _typed(document).items()]
+    except _REFUSALS:
+        return _read_raw(document)
+
+
+def _read_raw(document: bytes) -> list[Keyed]:
+    try:
+        return [Keyed(key, profile) for key, profile in _untyped(document).items()]
+    except msgspec.ValidationError:
+        return [_one(key, bytes(raw)) for key, raw in _pieces(document).items()]
+
+
+def _one(key: str, raw: bytes) -> Keyed:
+    try:
+        return Keyed(key, _profile(raw))
+    except msgspec.ValidationError:
+        return Keyed(key, None, raw)
+
+
+def _mended(found: re.Match[bytes]) -> bytes:
+    return _REPLACEMENT if found[1] else found[0]

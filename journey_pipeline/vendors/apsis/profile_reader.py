@@ -1,0 +1,208 @@
+"""Reads landed profile exports: one record for each event, some thousands at a time, into what the SQL reads.
+
+Not here: the file as a document (`profile_file.py`), times, channels and actions (`profile_events.sql`), attributes as
+rows of their own (`profile_attributes.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+import msgspec
+import pyarrow as pa
+
+from journey_pipeline.formats.records import Records
+from journey_pipeline.vendors.apsis.definitions import Definitions
+from journey_pipeline.vendors.apsis.event_fields import (
+    FIELDS,
+    KNOWN_MEMBERS,
+    RawEvent,
+    event_columns,
+    event_properties,
+    read_event,
+    with_others,
+)
+from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE
+from journey_pipeline.vendors.apsis.profile_file import NO_PROFILE, Event, Faulty, Scalar, profiles
+
+ANSWER = "definitions"  # under this name a landing keeps what the account had defined when its file came
+COLUMNS = ("profile_key", "section_id", "email", "event_type", *FIELDS)
+_RULES = 1  # raised when events are read another way, so that they are made anew
+_RECORDS_AT_ONCE = 16_384
+
+
+class _Value(msgspec.Struct, gc=False):
+    value: Any = None
+
+
+_values = msgspec.json.Decoder(dict[str, _Value]).decode
+
+
+class _Whose(NamedTuple):
+    """What all events of a profile in a section have in common."""
+
+    profile_key: str | None = None
+    section_id: str = ""
+    email: str | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Records on their way into columns: a value each in every list; raw text and faults only where they are wanted."""
+
+    numbers: list[int] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    types: list[str | None] = field(default_factory=list)
+    profile_keys: list[str | None] = field(default_factory=list)
+    section_ids: list[str] = field(default_factory=list)
+    emails: list[str | None] = field(default_factory=list)
+    raws: list[bytes] = field(default_factory=list)
+    faults: list[str | None] = field(default_factory=list)
+    others: dict[int, Mapping[str, msgspec.Raw]] = field(default_factory=dict)
+
+    def add(self, first: int, events: Sequence[Event], types: Mapping[Scalar, str], whose: _Whose) -> None:
+        """Adds events that follow each other in the file, from a number on."""
+        count = len(events)
+        self.numbers += range(first, first + count)
+        self.events += events
+        self.types += [types.get(event.type_id) for event in events]
+        self.profile_keys += [whose.profile_key] * count
+        self.section_ids += [whose.section_id] * count
+        self.emails += [whose.email] * count
+
+    def records(self) -> Records:
+        """The records as columns."""
+        properties = event_properties(self.events, self.section_ids)
+        for place, others in self.others.items():
+            properties[place] = with_others(properties[place], others)
+        columns = {
+            "profile_key": pa.array(self.profile_keys, pa.string()),
+            "section_id": pa.array([section_id or None for section_id in self.section_ids], pa.string()),
+            "email": pa.array(self.emails, pa.string()),
+            "event_type": pa.array(self.types, pa.string()),
+            **event_columns(self.events),
+        }
+        return Records(
+            numbers=pa.array(self.numbers, pa.int64()),
+            columns=columns,
+            properties=pa.array(properties, pa.binary()).cast(pa.string()),
+            raw=self.raws,
+            faults=self.faults,
+        )
+
+
+class ProfileEventReader:
+    """Reads the profile exports of one landing.
+
+    Args:
+        definitions: What the account had defined when its files came; without them types are unknown.
+    """
+
+    extension = "json"
+    version = str(_RULES)
+
+    def __init__(self, definitions: Definitions | None = None) -> None:
+        self._definitions = definitions or Definitions()
+
+    def informed(self, answers: Mapping[str, Any]) -> ProfileEventReader:
+        """The reader of a landing that keeps these answers of the vendor's."""
+        return ProfileEventReader(Definitions.of_answer(answers.get(ANSWER, {})))
+
+    def read(self, chunks: Iterable[bytes], *, with_raw: bool) -> ProfileEventReading:
+        """Reads a file; as `formats.records.RecordReader` says."""
+        return ProfileEventReading(self._definitions, chunks, with_raw=with_raw)
+
+
+class ProfileEventReading:
+    """One pass over one file.
+
+    Attributes:
+        faults: Events that are no objects, and what stands in place of profiles.
+        unknown: Members of events that nobody knows.
+        missing: `event_type`, if no event has a type that is defined.
+    """
+
+    def __init__(self, definitions: Definitions, chunks: Iterable[bytes], *, with_raw: bool) -> None:
+        self.faults = 0
+        self.unknown: tuple[str, ...] = ()
+        self.missing: tuple[str, ...] = ()
+        self._chunks = chunks
+        self._with_raw = with_raw
+        self._number = 0
+        self._types: dict[str, dict[Scalar, str]] = {
+            section_id: {key: one.discriminator for type_id, one in section.events.items() for key in _keys(type_id)}
+            for section_id, section in definitions.sections.items()
+        }
+        self._emails = {
+            section_id: [key for key, one in section.attributes.items() if one.discriminator == EMAIL_ATTRIBUTE]
+            for section_id, section in definitions.sections.items()
+        }
+
+    def __iter__(self) -> Iterator[Records]:
+        batch = _Batch()
+        for whose, events in self._runs():
+            # An array of an odd length would make the batch as large as itself.
+            for start in range(0, len(events), _RECORDS_AT_ONCE):
+                self._take(batch, whose, events[start : start + _RECORDS_AT_ONCE])
+                if len(batch.numbers) >= _RECORDS_AT_ONCE:
+                    yield batch.records()
+                    batch = _Batch()
+        if batch.numbers:
+            yield batch.records()
+
+    def _runs(self) -> Iterator[tuple[_Whose, Sequence[Event | msgspec.Raw | RawEvent]]]:
+        """The events, those of a profile and section at a time; what stands in place of profiles is one of its own."""
+        for found in profiles(self._chunks, as_raw=self._with_raw):
+            if isinstance(found, Faulty):
+                yield _Whose(), [_faulty(found.raw, found.fault)]
+                continue
+            for key, profile, raw in found:
+                if profile is None:
+                    yield _Whose(key), [_faulty(raw, NO_PROFILE)]
+                    continue
+                for section_id, section in (profile.sections or {}).items():
+                    if section.events:
+                        yield _Whose(key, section_id, self._email(section_id, section.attributes)), section.events
+
+    def _take(self, batch: _Batch, whose: _Whose, events: Sequence[Event | msgspec.Raw | RawEvent]) -> None:
+        types = self._types.get(whose.section_id, {})
+        if isinstance(events[0], Event):
+            batch.add(self._number + 1, cast("Sequence[Event]", events), types, whose)
+            self._number += len(events)
+            return
+        for event in events:
+            self._number += 1
+            read = event if isinstance(event, RawEvent) else read_event(bytes(cast("msgspec.Raw", event)))
+            self.faults += read.fault is not None
+            if read.fault is not None and not self._with_raw:
+                continue
+            if read.others:
+                batch.others[len(batch.events)] = read.others
+                self.unknown = tuple(sorted({*self.unknown, *(read.others.keys() - KNOWN_MEMBERS)}))
+            batch.add(self._number, [read.event], types, whose)
+            if self._with_raw:
+                batch.raws.append(read.raw)
+                batch.faults.append(read.fault)
+
+    def _email(self, section_id: str, attributes: msgspec.Raw) -> str | None:
+        """The address of the same section, where it was asked for."""
+        ids = self._emails.get(section_id)
+        if not ids:
+            return None
+        try:
+            values = _values(attributes)
+        except msgspec.ValidationError:  # an attribute of another shape
+            return None
+        found = (values[key].value for key in ids if key in values)
+        return next((value for value in found if isinstance(value, str) and value), None)
+
+
+def _keys(type_id: str) -> tuple[Scalar, ...]:
+    """A version id as files may write it: as text, or as a number."""
+    return (type_id, int(type_id)) if type_id.isascii() and type_id.isdigit() else (type_id,)
+
+
+def _faulty(raw: bytes, fault: str) -> RawEvent:
+    return RawEvent(Event(), {}, raw, fault)

@@ -1,0 +1,79 @@
+"""How the two exports become events: their columns, SQL and code tables.
+
+Not here: asking for them (`profile_events.py`, `email_events.py`), reading profile files (`profile_reader.py`), running
+the SQL (`lake/`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from journey_pipeline.model import Recipe
+from journey_pipeline.vendors.apsis.profile_reader import COLUMNS, ProfileEventReader
+
+_FOLDER = Path(__file__).parent
+
+PROFILE_EVENTS = Recipe(
+    stream="profile_events",
+    sql=(_FOLDER / "profile_events.sql").read_text(encoding="utf-8"),
+    columns=COLUMNS,
+    key_columns=(),  # a file of no event has none
+    codes={"event_types": _FOLDER / "codes" / "event_types.csv"},
+    reader=ProfileEventReader(),
+)
+
+EMAIL_COLUMNS: tuple[str, ...] = (
+    "activity_id",
+    "split_id",
+    "activity_name",
+    "split_activity_name",
+    "sender",
+    "subject",
+    "address",
+    "variation",
+    "type",
+    "correlation_id",
+    "event_time",
+    "server_time",
+    "device",
+    "location",
+    "link_id",
+    "link_url",
+    "link_title",
+    "bounce_code",
+    "unsubscribe_topic",
+    "abuse_section",
+)
+"""The default columns that the vendor documents (D2); their order is not promised."""
+
+VERSIONED_COLUMN = r".*\(version_id: (\d+)\)"
+"""The header of a requested attribute or tag (documented: D2)."""
+
+EMAIL_EVENTS = Recipe(
+    stream="email_events",
+    sql=(_FOLDER / "email_events.sql").read_text(encoding="utf-8"),
+    columns=EMAIL_COLUMNS,
+    key_columns=("type", "server_time"),
+    codes={
+        name: _FOLDER / "codes" / f"{name}.csv"
+        for name in ("email_types", "device_classes", "bounce_codes", "bounce_reasons")
+    },
+    properties={
+        name: name
+        for name in (
+            "sender",
+            "subject",
+            "variation",
+            "correlation_id",
+            "device",
+            "location",
+            "link_id",
+            "link_url",
+            "link_title",
+            "bounce_code",
+            "unsubscribe_topic",
+            "abuse_section",
+        )
+    },
+    property_groups={"attributes": VERSIONED_COLUMN},
+)

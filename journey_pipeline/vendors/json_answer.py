@@ -1,0 +1,131 @@
+"""What every vendor's JSON with records must look like, checked in passing while it lands.
+
+Error pages, error objects and a cut end are noticed, records are counted. Not here: what a record holds (whoever reads
+the landed file), where the records are in the document (`formats/json_records.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from journey_pipeline.errors import ContractError, TransientVendorError
+from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError
+from journey_pipeline.formats.json_records import RecordSplitter
+
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+_PAGE_READ = 4096
+_QUOTED = 200
+_ERRORS = ("detail", "error", "message")
+_TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(rb"<[^>]*>")
+
+
+class JsonInspector:
+    """Checks one JSON body and counts its records.
+
+    A whole object without an array of records lands too, as no record: whoever reads it can say what there is instead.
+    Only an error in place of records does not.
+
+    Args:
+        arrays: Names of arrays of records in a top-level object, the likeliest first.
+
+    Attributes:
+        rows: Records; final once `finish` has returned.
+        no_records: Why nothing in the body can be the records, None if something can.
+    """
+
+    def __init__(self, arrays: Sequence[str] = ()) -> None:
+        self.rows = 0
+        self.no_records: NoRecordsError | None = None
+        self._splitter = RecordSplitter(arrays)
+        self._page: bytes | None = b""
+        self._ends_line = False
+
+    @property
+    def members(self) -> Mapping[str, Any]:
+        """What a top-level object says besides its records, such as `count`; final once `finish` has returned."""
+        return self._splitter.members
+
+    def take(self, records: Sequence[bytes]) -> None:
+        """Takes note of the next records, as they stand."""
+        self.rows += len(records)
+
+    def feed(self, chunk: bytes) -> None:
+        """Takes the next piece, cut anywhere.
+
+        Raises:
+            ContractError: If it is a page, or no JSON from its first byte on.
+            TransientVendorError: If it stops being JSON later: asked again, it may come whole.
+        """
+        if not chunk:
+            return
+        self._ends_line = chunk.endswith(b"\n")
+        if self._page is not None:
+            self._page += chunk
+            text = self._page.lstrip(_BLANK)
+            if text.startswith(b"<"):
+                if len(text) >= _PAGE_READ:
+                    raise _page_error(text)
+                return
+            if not text:
+                return
+            chunk, self._page = self._page, None
+        try:
+            self.take(self._splitter.feed(chunk))
+        except DocumentError as error:
+            raise self._told(error) from None
+
+    def finish(self, *, verified: bool) -> None:
+        """Takes the end.
+
+        Args:
+            verified: Whether the wire proved that nothing is missing. Without that proof, newline-delimited JSON whose
+                last line has no end counts as cut; a document has an end of its own.
+
+        Raises:
+            TransientVendorError: If the body is cut.
+            ContractError: If it is a page, no JSON, or an error in place of records.
+        """
+        if self._page:
+            text = self._page.lstrip(_BLANK)
+            if text.startswith(b"<"):
+                raise _page_error(text)
+        try:
+            self.take(self._splitter.finish())
+        except NoRecordsError as error:
+            self.no_records = error
+            if said := _error_in(self.members):
+                raise ContractError(
+                    f"a JSON error ({said}) came in place of records. If it does not tell what is wrong, try again "
+                    "later and ask the vendor."
+                ) from None
+        except DocumentError as error:
+            raise self._told(error) from None
+        if self._splitter.is_lines and not verified and not self._ends_line:
+            raise TransientVendorError("the JSON ended without a line end, and nothing else proves that it is whole.")
+
+    def _told(self, error: DocumentError) -> ContractError | TransientVendorError:
+        if isinstance(error, CutError):
+            return TransientVendorError(f"the JSON {error}: it was cut off.")
+        if isinstance(error, BrokenError) and error.at > _PAGE_READ:
+            return TransientVendorError(f"the JSON {error}: the vendor broke off, or it was damaged on the way.")
+        return ContractError(f"what should be JSON with records {error}. Look at what came, and ask the vendor.")
+
+
+def _page_error(page: bytes) -> ContractError:
+    title = _TITLE.search(page[:_PAGE_READ])
+    text = (title[1] if title else _TAG.sub(b" ", page[:_PAGE_READ])).decode("utf-8", "replace")
+    return ContractError(
+        f"an HTML page ({' '.join(text.split())[:_QUOTED]}) came in place of JSON. Check the connection's URL; if it "
+        "is right, try again later."
+    )
+
+
+def _error_in(members: Mapping[str, Any]) -> str:
+    """What an error object says, as far as it is text; its names if it has none."""
+    named = [name for name in _ERRORS if name in members]
+    return ", ".join(f"{name}: {members[name]}"[:_QUOTED] for name in named if isinstance(members[name], str)) or (
+        ", ".join(named)
+    )

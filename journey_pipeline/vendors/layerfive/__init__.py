@@ -1,0 +1,1 @@
+"""LayerFive: what known people did, as deltas that overlap."""

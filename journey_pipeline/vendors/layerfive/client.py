@@ -1,0 +1,186 @@
+"""The one route of LayerFive, in its three forms: since a date, of one person, of the last day.
+
+Not here: HTTP itself (`transport/`), what an answer holds (`answers.py`, `mapping.py`), which date to ask for
+(`customer_journeys.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
+
+from journey_pipeline.errors import ContractError
+from journey_pipeline.settings import connection_variables
+from journey_pipeline.transport.auth import BearerKey
+from journey_pipeline.transport.client import Downloaded, HttpClient
+from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.retry import RetryPolicy
+from journey_pipeline.transport.timeouts import Timeouts
+from journey_pipeline.vendors.layerfive.answers import JourneyInspector, explain
+
+ROUTE = "/api/v1/customer-journey-details"
+REQUIRED_VARIABLES = ("url", "api_key")
+OPTIONAL_VARIABLES = ("requests_per_second",)
+STREAM = "customer_journeys"
+# Cost and speed are unpublished; an answer may be thought about for long (assumed).
+TIMEOUTS = Timeouts(first_byte_s=600.0)
+LIMITS = Limits(requests_per_s=1.0, concurrency=1)
+_HEADERS = {"Accept": "application/json"}
+
+
+class LayerFiveClient:
+    """One account of LayerFive.
+
+    Args:
+        connection: Name of the connection; prefixes its variables.
+        policy: When to try again.
+        timeouts: How long to wait.
+        limits: Requests per second and at a time; the vendor publishes no figure (assumed: 1 and 1). The variable
+            `<CONNECTION>_REQUESTS_PER_SECOND` wins, since a pace goes with a host.
+        auth_header: The header that carries the key (assumed: the vendor publishes none).
+        auth_scheme: The word before it; may be empty.
+
+    Raises:
+        ConfigError: If a variable of the connection is missing.
+    """
+
+    def __init__(
+        self,
+        connection: str,
+        *,
+        policy: RetryPolicy | None = None,
+        timeouts: Timeouts = TIMEOUTS,
+        limits: Limits = LIMITS,
+        auth_header: str = "Authorization",
+        auth_scheme: str = "Bearer",
+    ) -> None:
+        given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
+        prefix = connection.upper()
+        self._base_url = given["url"].rstrip("/")
+        self._connection = connection
+        self._http = HttpClient(
+            vendor="layerfive",
+            connection=connection,
+            base_url=self._base_url,
+            auth=BearerKey(given["api_key"], header=auth_header, scheme=auth_scheme),
+            policy=policy or RetryPolicy(),
+            timeouts=timeouts,
+            limits=limits.paced(given.get("requests_per_second")),
+            explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
+            stays_on_host=True,
+        )
+
+    def since(
+        self,
+        day: date,
+        to: Path,
+        *,
+        window: object = None,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Downloaded:
+        """Downloads what known people did since a day, and 90 days of people who became known since (documented).
+
+        Args:
+            day: The first day of the account.
+            to: Where the file appears when all is well.
+            window: For messages.
+            on_bytes: Told of progress.
+            evidence: Where the start of an answer is kept that is not as documented.
+
+        Raises:
+            TransientVendorError: If every try was cut off, or the vendor is in trouble.
+            PermanentVendorError: On a refusal.
+            ContractError: If the answer is no JSON with records, but a page or an error.
+        """
+        query = urlencode({"event_date": day.isoformat()})
+        return self._download(ROUTE, query, to, window=window, on_bytes=on_bytes, evidence=evidence)
+
+    def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Downloaded:
+        """Downloads the last 90 days of one person (documented); see `since`.
+
+        Raises:
+            PermanentVendorError: With status 404 if nobody has that address (assumed).
+        """
+        return self._download(ROUTE, urlencode({"email": email}), to, evidence=evidence)
+
+    def recent(self, to: Path, *, inspector: Callable[[], JourneyInspector] = JourneyInspector) -> Downloaded:
+        """Downloads the last 24 hours of known people (documented); see `since`."""
+        return self._download(ROUTE, "", to, inspector=inspector)
+
+    def page(
+        self,
+        link: str,
+        to: Path,
+        *,
+        window: object = None,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Downloaded:
+        """Downloads a further page of an answer, whose address `resolved` gave; see `since`."""
+        return self._download(link, "", to, window=window, on_bytes=on_bytes, evidence=evidence)
+
+    def resolved(self, link: str) -> str:
+        """The whole address of a `next` link, absolute or relative, on the connection's own host.
+
+        A link that names the host with another scheme is asked for with the connection's: behind a proxy, servers take
+        https for http.
+
+        Raises:
+            ContractError: If it leads to another host.
+        """
+        base = urlsplit(self._base_url)
+        try:
+            target = urlsplit(urljoin(f"{self._base_url}{ROUTE}", link))
+            is_own = _host(target) == _host(base)
+        except ValueError:
+            is_own = False
+        if not is_own:
+            raise ContractError(
+                "the answer goes on at another host, which is not followed: the key belongs to "
+                f"{base.hostname}. Check {self._connection.upper()}_URL, and ask the vendor.",
+                vendor="layerfive",
+                connection=self._connection,
+                stream=STREAM,
+            )
+        return target._replace(scheme=base.scheme, netloc=base.netloc, fragment="").geturl()
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._http.close()
+
+    def _download(
+        self,
+        path: str,
+        query: str,
+        to: Path,
+        *,
+        inspector: Callable[[], JourneyInspector] = JourneyInspector,
+        window: object = None,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Downloaded:
+        return self._http.download(
+            "GET",
+            path,
+            to=to,
+            query=query,
+            headers=_HEADERS,
+            inspector=inspector,
+            on_bytes=on_bytes,
+            evidence=evidence,
+            stream=STREAM,
+            window=window,
+        )
+
+
+def _host(address: SplitResult) -> tuple[str | None, int | None]:
+    """Host and port; None for a port that the scheme implies.
+
+    Raises:
+        ValueError: If the port is no number.
+    """
+    implied = {"http": 80, "https": 443}.get(address.scheme)
+    return address.hostname, None if address.port == implied else address.port

@@ -1,0 +1,178 @@
+"""The stream `customer_journeys`: what known people did, as deltas without an end that overlap, a day at a time.
+
+Not here: the route (`client.py`), the pages of an answer (`pages.py`), how records are read (`recipe.py` and what it
+names), where files go (`loading/`, `lake/`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from journey_pipeline.errors import PermanentVendorError
+from journey_pipeline.model import Granularity, StreamKey, Window
+from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
+from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.pages import Pages, joined, part_of
+from journey_pipeline.vendors.layerfive.reader import JourneyReader
+from journey_pipeline.vendors.layerfive.recipe import customer_journeys_recipe
+from journey_pipeline.vendors.layerfive.sample import told_of_sample
+from journey_pipeline.vendors.source import Estimate, Freshness, OpenEnded, Part, Stream
+
+REACH = timedelta(days=90)  # documented, of people who became known; how long an old day is answered for is assumed
+RESERVE = timedelta(hours=1)
+ANSWER_LAG = timedelta(hours=2)  # assumed: the vendor says nothing of how late its events come in
+OVERLAP_DAYS = 1  # the account's day is unpublished, and may begin up to 14 hours before UTC's
+_UNKNOWN_PERSON = 404
+
+
+def customer_journeys_stream(
+    connection: str, start: datetime, settings: MappingSettings | None = None, *, overlap_days: int = OVERLAP_DAYS
+) -> Stream:
+    """The stream of a connection, known without asking the vendor.
+
+    Args:
+        connection: Its name.
+        start: Where its first partition starts.
+        settings: What the connection says of its records.
+        overlap_days: How many days earlier than a window is asked for; the vendor must still keep those.
+    """
+    overlap = timedelta(days=overlap_days)
+    return Stream(
+        key=StreamKey("layerfive", connection, STREAM),
+        granularity=Granularity.DAY,
+        recipe=customer_journeys_recipe(settings or MappingSettings()),
+        retention=REACH - overlap - RESERVE,
+        start=start,
+        requests_per_partition=1,
+        open_ended=OpenEnded(reach=REACH + overlap),
+    )
+
+
+class CustomerJourneys:
+    """Customer journeys of one connection, as `vendors.source` asks for windows and for people.
+
+    Args:
+        client: The account.
+        stream: Which stream it is, as `customer_journeys_stream` gives it.
+        overlap_days: As the stream was made with.
+        answer_lag: How long after its end a day may be loaded.
+        requests_per_s: What the client keeps to.
+    """
+
+    shortest_window = Granularity.DAY.duration
+    concurrency = 1
+    person_reach = REACH
+
+    def __init__(
+        self,
+        client: LayerFiveClient,
+        stream: Stream,
+        *,
+        overlap_days: int = OVERLAP_DAYS,
+        answer_lag: timedelta = ANSWER_LAG,
+        requests_per_s: float = 1.0,
+    ) -> None:
+        self.stream = stream
+        self.requests_per_s = requests_per_s
+        self._client = client
+        self._pages = Pages(client)
+        self._overlap = timedelta(days=overlap_days)
+        self._answer_lag = answer_lag
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """None: everything is downloaded."""
+        return {}
+
+    @property
+    def settings(self) -> MappingSettings:
+        """What the connection says of its records, as the stream's recipe has it."""
+        reader = self.stream.recipe.reader
+        return reader.settings if isinstance(reader, JourneyReader) else MappingSettings()
+
+    def request(self, window: Window) -> dict[str, Any]:
+        """The day asked for: the account's day in which the window starts, and `overlap_days` before."""
+        return {"event_date": self._day(window).isoformat()}
+
+    def freshness(self, now: datetime) -> Freshness:
+        """Up to a fixed while ago: there is no route that says it."""
+        return Freshness(now - self._answer_lag, f"a day is loaded {self._answer_lag} after its end")
+
+    def estimate(self, window: Window) -> Estimate | None:  # noqa: ARG002 - there is no such route
+        """None: the vendor gives no estimates."""
+        return None
+
+    def too_large(self, estimate: Estimate | None) -> bool:  # noqa: ARG002 - nothing to go by
+        """Never: an answer has no end that could be moved."""
+        return False
+
+    def download(
+        self,
+        window: Window,
+        to: Path,
+        *,
+        estimate: Estimate | None,  # noqa: ARG002 - there is none
+        after: Part | None = None,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Part:
+        """Downloads a page of everything since the window's day; where there are no pages, that is the answer.
+
+        Raises:
+            TransientVendorError: If every try was cut off, or the vendor is in trouble.
+            PermanentVendorError: On a refusal.
+            ContractError: If the answer is no JSON with records, or its pages lead away or around.
+        """
+        if after is None or after.next_page is None:
+            self._pages.begin(window)
+            got = self._client.since(self._day(window), to, window=window, on_bytes=on_bytes, evidence=evidence)
+        else:
+            got = self._client.page(after.next_page, to, window=window, on_bytes=on_bytes, evidence=evidence)
+        return part_of(got, window, next_page=self._pages.next_of(window, got.inspector))
+
+    def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Part:
+        """Downloads the last 90 days of one person to a file; of somebody unknown, a file without records.
+
+        An answer in pages is put together, for the sake of the one file.
+
+        Raises:
+            VendorError: As for `download`.
+        """
+        window = Window(self.stream.start, self.stream.start + self.person_reach)
+        self._pages.begin(window)
+        try:
+            got = self._client.person(email, to, evidence=evidence)
+        except PermanentVendorError as error:
+            if error.status != _UNKNOWN_PERSON:
+                raise
+            return joined([], to, window)
+        first = part_of(got, window, next_page=self._pages.next_of(window, got.inspector))
+        if first.next_page is None:
+            return first
+        with tempfile.TemporaryDirectory(dir=to.parent, prefix="pages-") as folder:
+            pages = [first]
+            while link := pages[-1].next_page:
+                got = self._client.page(link, Path(folder) / f"{len(pages)}.json.gz", evidence=evidence)
+                pages.append(part_of(got, window, next_page=self._pages.next_of(window, got.inspector)))
+            return joined(pages, to, window)
+
+    def check(self) -> dict[str, str]:
+        """One harmless call, broken off once its first records are there: what they are read from, by column.
+
+        Raises:
+            VendorError: If the key is refused, or the answer can't be mapped.
+        """
+        with tempfile.TemporaryDirectory(prefix="layerfive-") as folder:
+            return told_of_sample(self._client, Path(folder) / "recent.json.gz", self.settings)
+
+    def close(self) -> None:
+        """Closes the account's connections."""
+        self._client.close()
+
+    def _day(self, window: Window) -> date:
+        return (window.start.astimezone(ZoneInfo(self.settings.timezone)) - self._overlap).date()

@@ -1,0 +1,186 @@
+"""Reads landed answers: JSON in any of its forms, some records at a time, into the columns that the SQL reads.
+
+Not here: where the records are in an answer (`formats/`), which field is which (`mapping.py`), rows (`columns.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from journey_pipeline.formats.failures import NoRecordsError
+from journey_pipeline.formats.json_records import RecordSplitter
+from journey_pipeline.formats.records import Records
+from journey_pipeline.vendors.layerfive.columns import COLUMNS, Converter, Row
+from journey_pipeline.vendors.layerfive.explanations import no_array, unmappable, vanished
+from journey_pipeline.vendors.layerfive.mapping import KNOWN_NAMES, Detection, MappingSettings, is_tellable, plain
+from journey_pipeline.vendors.layerfive.nesting import PERSONS, unfolded
+from journey_pipeline.vendors.layerfive.parsing import ARRAYS, UNREADABLE, Head, decode, leniently
+
+_RULES = 1  # raised when records are read another way, so that events are made anew
+_RECORDS_AT_ONCE = 4096
+_NO_OBJECT = "not a JSON object"
+_UNTOLD = "(a name that is no word)"
+_NO_JSON = "unreadable JSON"
+_NOTHING: Row = (None,) * len(COLUMNS)
+
+
+class JourneyReader:
+    """Reads the answers of one connection.
+
+    Args:
+        settings: What the connection says of its records.
+
+    Attributes:
+        settings: Likewise.
+    """
+
+    extension = "json"
+
+    def __init__(self, settings: MappingSettings) -> None:
+        self.settings = settings
+        self.version = f"{_RULES}:{settings.digest}"
+
+    def read(self, chunks: Iterable[bytes], *, with_raw: bool) -> JourneyReading:
+        """Reads a file; as `formats.records.RecordReader` says."""
+        return JourneyReading(self.settings, chunks, with_raw=with_raw)
+
+
+class JourneyReading:
+    """One pass over one file.
+
+    Attributes:
+        faults: Records that are no objects.
+        unknown: Names that neither the contract nor the connection knows.
+        missing: Columns that no field stands for.
+    """
+
+    def __init__(self, settings: MappingSettings, chunks: Iterable[bytes], *, with_raw: bool) -> None:
+        self.faults = 0
+        self.unknown: tuple[str, ...] = ()
+        self.missing: tuple[str, ...] = ()
+        self._settings = settings
+        self._chunks = chunks
+        self._with_raw = with_raw
+
+    def __iter__(self) -> Iterator[Records]:
+        try:
+            yield from self._mapped(RecordSplitter(ARRAYS).split(self._chunks))
+        except NoRecordsError as error:
+            raise no_array(error) from None
+
+    def _mapped(self, batches: Iterator[list[bytes]]) -> Iterator[Records]:
+        """The records, mapped by what the first of them show.
+
+        Raises:
+            ContractError: If they have no time or no person, or a declared field never appears.
+        """
+        head, rest = Head(), list[bytes]()
+        while not head.is_full and (batch := next(batches, None)) is not None:
+            rest = head.take(batch)
+        if not head.records:
+            return
+        nested = head.nested_name()
+        detection = head.detection(self._settings)
+        if detection.lacking:
+            raise unmappable(detection)
+        converter = Converter(self._settings, detection)
+        filled: set[str] = set()
+        number = 1
+        for batch in chain([head.records, rest], batches):
+            events = _events(batch, nested)
+            while count := len(rows := _Rows(converter, islice(events, _RECORDS_AT_ONCE), with_raw=self._with_raw)):
+                records = rows.records(number)
+                filled.update(name for name, column in records.columns.items() if column.null_count < len(column))
+                self.faults += rows.faults
+                number += count
+                yield records
+        self.unknown = self._unknown(converter.names)
+        self.missing = self._missing(detection)
+        if gone := detection.vanished(filled, converter.names):
+            raise vanished(gone, number - 1)
+
+    def _unknown(self, names: Iterable[str]) -> tuple[str, ...]:
+        known = KNOWN_NAMES | self._settings.known_names
+        news = {name for name in names if plain(name.removeprefix(PERSONS)) not in known}
+        return tuple(sorted({name if is_tellable(name) else _UNTOLD for name in news}))
+
+    def _missing(self, detection: Detection) -> tuple[str, ...]:
+        needless = () if self._settings.event_id_is_unique else ("event_id",)
+        return tuple(column for column in detection.missing if column not in needless)
+
+
+class _Rows:
+    """Some events of a file as rows; its length is how many events they were."""
+
+    def __init__(self, converter: Converter, events: Iterable[tuple[bytes | None, Any]], *, with_raw: bool) -> None:
+        self.faults = 0
+        self._constants = converter.constants
+        self._numbers: list[int] = []
+        self._rows: list[Row] = []
+        self._properties: list[bytes] = []
+        self._raw: list[bytes] = []
+        self._faults: list[str | None] = []
+        self._count = 0
+        for count, (raw, value) in enumerate(events):
+            self._count = count + 1
+            fault = None if type(value) is dict else value if isinstance(value, _Fault) else _NO_OBJECT
+            if fault is not None:
+                self.faults += 1
+                if not with_raw:
+                    continue
+            if with_raw:
+                self._raw.append(msgspec.json.encode(value) if raw is None else raw)
+                self._faults.append(fault)
+            row, properties = converter.row(value) if fault is None else (_NOTHING, b"{}")
+            self._numbers.append(count)
+            self._rows.append(row)
+            self._properties.append(properties)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def records(self, first: int) -> Records:
+        """The rows as columns; `first` is the number of the first event in the file."""
+        columns = dict(zip(COLUMNS, zip(*self._rows, strict=True), strict=True)) if self._rows else {}
+        constants = {name: pa.repeat(pa.scalar(value), len(self._rows)) for name, value in self._constants.items()}
+        return Records(
+            numbers=pa.array([first + number for number in self._numbers], pa.int64()),
+            columns={name: pa.array(values, pa.string()) for name, values in columns.items()} | constants,
+            properties=pa.array(self._properties, pa.binary()).cast(pa.string()),
+            raw=self._raw,
+            faults=self._faults,
+        )
+
+
+class _Fault(str):
+    """Why a record has no value."""
+
+    __slots__ = ()
+
+
+def _events(records: Iterable[bytes], nested: str | None) -> Iterator[tuple[bytes | None, Any]]:
+    """The events of some records, each with its bytes as they stand, or None if it lies inside of a record."""
+    for record in records:
+        try:
+            value = decode(record)
+        except UNREADABLE:
+            value = _leniently(record)
+        if nested is None:
+            yield record, value
+            continue
+        events = unfolded(value, nested)
+        is_itself = len(events) == 1 and events[0] is value
+        for event in events:
+            yield record if is_itself else None, event
+
+
+def _leniently(record: bytes) -> Any:
+    try:
+        return leniently(record)
+    except ValueError:
+        return _Fault(_NO_JSON)

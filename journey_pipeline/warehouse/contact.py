@@ -1,0 +1,130 @@
+"""One person's events as a vendor tells them now, beside what the published warehouse has of them.
+
+Not here: asking the vendor (`loading/contact.py`), showing the timeline (`cli/contact.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from journey_pipeline.errors import WarehouseError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.model import StreamKey, iso
+from journey_pipeline.warehouse.connection import describe, literal, published_file, reading
+
+_SQL = """
+with told as (
+    select *
+    from read_parquet({file}, hive_partitioning = false)
+),
+known as (
+    select *
+    from core.journey_events
+    where connection = $connection
+        and stream = $stream
+        and (email = lower($email) or contact_id in (select contact_id from told))
+        and occurred_at >= $since::timestamptz
+),
+both_sides as (
+    select
+        event_key,
+        told.event_key is not null as is_told,
+        known.event_key is not null as is_known,
+        coalesce(told.occurred_at, known.occurred_at) as occurred_at,
+        coalesce(told.channel, known.channel) as channel,
+        coalesce(told.action, known.action) as action,
+        coalesce(told.journey_name, known.journey_name) as journey_name,
+        coalesce(told.activity_name, known.activity_name) as activity_name
+    from told
+    full join known using (event_key)
+)
+select * exclude (event_key)
+from both_sides
+order by occurred_at, event_key
+"""
+_LOADED_SQL = """
+select
+    min(window_start),
+    max(landed_at)
+from ops.partitions
+where connection = $connection
+    and stream = $stream
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEvent:
+    """One event of a person.
+
+    Attributes:
+        is_told: Whether the vendor tells of it now.
+        is_known: Whether the warehouse has it.
+        occurred_at: When it happened, UTC.
+        channel: As in core.journey_events.
+        action: Likewise.
+        journey_name: Likewise.
+        activity_name: Likewise.
+    """
+
+    is_told: bool
+    is_known: bool
+    occurred_at: datetime
+    channel: str
+    action: str
+    journey_name: str | None
+    activity_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A person's events from both sides; the same event on both sides is one.
+
+    Attributes:
+        events: Oldest first.
+        loaded_from: Where the first partition that the warehouse has of the stream starts; None if it has none.
+        loaded_at: When the newest answer that it has landed; likewise.
+    """
+
+    events: Sequence[TimelineEvent]
+    loaded_from: datetime | None
+    loaded_at: datetime | None
+
+    def is_loaded(self, at: datetime) -> bool:
+        """Whether what happened then was asked for, so that the warehouse should have it."""
+        return self.loaded_from is not None and self.loaded_at is not None and self.loaded_from <= at <= self.loaded_at
+
+
+def compare_person(
+    lake: Lake, stream: StreamKey, *, email: str, told: Path, since: datetime, memory: str = "1GB", threads: int = 2
+) -> Timeline:
+    """A person's events as a vendor tells them, beside what is published.
+
+    Args:
+        lake: Whose published warehouse.
+        stream: Whose events.
+        email: The person's address, in any case.
+        told: The events' file of what the vendor told.
+        since: How far back it goes; what the warehouse has from before is left out.
+        memory: DuckDB's memory limit.
+        threads: DuckDB's threads.
+
+    Raises:
+        WarehouseError: If nothing is published yet, or the files can't be read.
+    """
+    file = published_file(lake)
+    if not file.exists():
+        raise WarehouseError(f"nothing is published yet: {file.name} is not there; run `journey-pipeline sync`.")
+    which = {"connection": stream.connection, "stream": stream.stream}
+    whom = {**which, "email": email, "since": iso(since)}
+    try:
+        with reading(lake, file, memory, threads) as session:
+            rows = session.execute(_SQL.format(file=literal(str(told))), whom).fetchall()
+            ((loaded_from, loaded_at),) = session.execute(_LOADED_SQL, which).fetchall()
+    except duckdb.Error as error:
+        raise WarehouseError(f"comparing a person with the warehouse failed: {describe(error)}.") from error
+    return Timeline([TimelineEvent(*row) for row in rows], loaded_from, loaded_at)

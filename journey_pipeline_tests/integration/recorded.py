@@ -1,0 +1,35 @@
+"""What Dagster's history holds of single partitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.loading.claims import claims_of
+
+
+def checks(runner: Runner, assets: StreamAssets, partition: str) -> dict[str, Any]:
+    """The latest evaluation of each check for one of Dagster's partition keys."""
+    found = {}
+    for name in claims_of(assets.stream):
+        key = dg.AssetCheckKey(assets.events, name)
+        for record in runner.instance.event_log_storage.get_asset_check_execution_history(key, limit=100):
+            event = record.event and record.event.dagster_event
+            if event and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                evaluation = event.asset_check_evaluation_data
+                if evaluation.partition == partition:
+                    found.setdefault(name, evaluation)
+    return found
+
+
+def materialization(runner: Runner, asset: dg.AssetKey, partition: str) -> dict[str, Any]:
+    records = runner.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition]), limit=1
+    ).records
+    (record,) = records
+    event = record.asset_materialization
+    assert event is not None
+    return dict(event.metadata)

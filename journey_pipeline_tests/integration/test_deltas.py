@@ -1,0 +1,174 @@
+"""Open-ended deltas through Dagster: a range is one answer, one fills all gaps, and answers are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from journey_pipeline.components.deployment import Deployment, load_deployment
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.plan import State, survey
+from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.integration.recorded import checks, materialization
+from journey_pipeline_tests.integration.truth import ask
+from journey_pipeline_tests.projects import make_project
+
+TODAY = floor(datetime.now(UTC), Granularity.DAY)
+ROUTE = "customer_journeys"
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A project with two accounts of a vendor whose answers overlap."""
+    folder = make_project(tmp_path_factory.mktemp("deltas"), "layerfive", "layerfive_brand_b")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield load_deployment(folder)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with serve(World(touchpoints_per_day=120, contacts=200)) as running:
+        yield running
+
+
+@pytest.fixture
+def assets(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> StreamAssets:
+    monkeypatch.setenv("LAYERFIVE_REQUESTS_PER_SECOND", "500")
+    return deployment.streams("layerfive")[0]
+
+
+def days_ago(first: int, count: int) -> list[Window]:
+    """Days that began so many days before the present one."""
+    start = TODAY - timedelta(days=first)
+    return Window(start, start + timedelta(days=count)).partitions(Granularity.DAY)
+
+
+def load(runner: Runner, assets: StreamAssets, days: list[Window], *, again: bool = False) -> None:
+    outcome = runner.load(assets, days, pull=True, only_missing=not again)
+    assert outcome.succeeded, outcome.says
+
+
+def test_a_range_is_one_request_and_the_manifests_say_which_day_covers_the_others(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake, home: Path
+) -> None:
+    first, second, third = days_ago(5, 3)
+    load(runner, assets, [first, second, third])
+    assert sandbox.calls.count(ROUTE) == 1
+    manifests = [read_landing(lake, assets.stream.key, day.partition) for day in (first, second, third)]
+    assert all(manifests)
+    assert [manifest.covered_by for manifest in manifests if manifest] == [None, first.partition, first.partition]
+    assert [len(manifest.attempts) for manifest in manifests if manifest] == [1, 0, 0]
+    for asset in (assets.raw, assets.events):
+        recorded = materialization(runner, asset, key_of(assets.partitions, third))
+        assert {name: value.value for name, value in recorded.items()} == {"covered_by": first.partition}
+    assert len(runner.materialized(assets)) == 3
+    states = survey(lake, assets.stream, Window(first.start, third.end), datetime.now(UTC)).states
+    assert set(states.values()) == {State.COMPLETE}
+    runner.sync_warehouse()
+    asked = Window(first.start - timedelta(days=1), third.end)
+    ((events,),) = ask(home, "select count(*) from core.journey_events")
+    assert events == sandbox.layerfive.count(asked)
+    assert ask(home, "select partition_key, events from ops.partitions") == [(first.partition, events)]
+
+
+def test_a_day_that_is_covered_can_be_asked_for_by_itself(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+) -> None:
+    first, second = days_ago(5, 2)
+    load(runner, assets, [first, second])
+    load(runner, assets, [second], again=True)
+    assert sandbox.calls.count(ROUTE) == 2
+    manifest = read_landing(lake, assets.stream.key, second.partition)
+    assert manifest
+    assert (len(manifest.attempts), manifest.covered_by) == (1, None)
+
+
+def test_what_is_covered_is_not_asked_for_again(runner: Runner, assets: StreamAssets, sandbox: Sandbox) -> None:
+    load(runner, assets, days_ago(5, 3))
+    load(runner, assets, days_ago(5, 4))
+    assert [call.query["event_date"] for call in sandbox.calls.to(ROUTE)] == [
+        f"{days_ago(6, 1)[0].partition}",
+        f"{days_ago(3, 1)[0].partition}",
+    ]
+
+
+def test_the_gap_filler_asks_once_from_the_oldest_missing_day(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox
+) -> None:
+    load(runner, assets, days_ago(30, 1))
+    load(runner, assets, days_ago(10, 2))
+    repository = runner.deployment.definitions.get_repository_def()
+    schedule = repository.get_schedule_def("layerfive__customer_journeys_gaps")
+    at = TODAY + timedelta(hours=3)
+    context = dg.build_schedule_context(
+        instance=runner.instance, repository_def=repository, scheduled_execution_time=at
+    )
+    (asked,) = schedule.evaluate_tick(context).run_requests or ()
+    retrievable = floor(at - assets.stream.retention, Granularity.DAY) + timedelta(days=1)
+    assert asked.tags[RANGE_START] == f"{retrievable:%Y-%m-%d}"
+    assert asked.tags[RANGE_END] == f"{TODAY - timedelta(days=1):%Y-%m-%d}"
+    sandbox.calls.clear()
+    load(runner, assets, Window(retrievable, TODAY).partitions(Granularity.DAY))
+    assert sandbox.calls.count(ROUTE) == 1
+
+
+def test_the_newest_day_waits_two_hours(runner: Runner, assets: StreamAssets) -> None:
+    repository = runner.deployment.definitions.get_repository_def()
+    schedule = repository.get_schedule_def("layerfive__customer_journeys_newest")
+
+    def tick(at: datetime) -> Any:
+        context = dg.build_schedule_context(
+            instance=runner.instance, repository_def=repository, scheduled_execution_time=at
+        )
+        return schedule.evaluate_tick(context)
+
+    assert "2:00:00 after its end" in tick(TODAY + timedelta(minutes=90)).skip_message
+    (asked,) = tick(TODAY + timedelta(minutes=150)).run_requests
+    assert asked.partition_key == f"{TODAY - timedelta(days=1):%Y-%m-%d}"
+    assert key_of(assets.partitions, days_ago(1, 1)[0]) == asked.partition_key
+
+
+def test_an_answer_that_lacks_what_the_one_before_had_is_a_warning_with_their_number(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox
+) -> None:
+    # Each is asked for three days after its end, so that the two answers have days in common.
+    days = days_ago(8, 2)
+    said = []
+    for day in days:
+        sandbox.clock.freeze(day.end + timedelta(days=3))
+        if day == days[1]:
+            sandbox.options.layerfive.taken_back_after_h = 1.0
+        load(runner, assets, [day])
+        said.append(checks(runner, assets, key_of(assets.partitions, day))["earlier_answer_is_repeated"])
+    assert [given.passed for given in said] == [True, False]
+    facts = {name: value.value for name, value in said[1].metadata.items()}
+    assert 0 < facts["lacking"] < facts["shared"]
+    assert said[1].severity is dg.AssetCheckSeverity.WARN
+
+
+def test_two_accounts_live_side_by_side(
+    runner: Runner, assets: StreamAssets, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(World(seed=11, touchpoints_per_day=60, contacts=100)) as brand_b:
+        for name, value in brand_b.environment().items():
+            monkeypatch.setenv(name.replace("LAYERFIVE_", "LAYERFIVE_BRAND_B_"), value)
+        (other,) = runner.deployment.streams("layerfive_brand_b")
+        load(runner, assets, days_ago(2, 1))
+        load(runner, other, days_ago(2, 1))
+    runner.sync_warehouse()
+    counts = dict(ask(home, "select connection, count(*) from core.journey_events group by 1"))
+    assert set(counts) == {"layerfive", "layerfive_brand_b"}
+    assert counts["layerfive"] > counts["layerfive_brand_b"] > 0
