@@ -1,0 +1,50 @@
+"""One sandbox for the whole suite, as if just started for each test, and an empty home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.options import SandboxOptions
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline.transport.waiting import Waits, no_waiting
+from journey_pipeline_tests.contract.pipeline import Pipeline
+from journey_pipeline_tests.contract.streams import NOW, ContractStream
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Sandbox]:
+    world = World(rows_per_hour=60, touchpoints_per_day=120, contacts=200, steady=True)
+    with serve(world, clock=SandboxClock.frozen(NOW)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(running: Sandbox) -> Sandbox:
+    running.clock.freeze(NOW)
+    running.faults.clear()
+    running.calls.clear()
+    running.options.change(SandboxOptions().model_dump_json().encode())
+    return running
+
+
+@pytest.fixture
+def waits() -> Iterator[Waits]:
+    with no_waiting() as waits:
+        yield waits
+
+
+@pytest.fixture
+def pipeline(
+    stream: ContractStream, sandbox: Sandbox, waits: Waits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Pipeline:
+    assert waits == []
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    return Pipeline(stream, sandbox, Lake(tmp_path))

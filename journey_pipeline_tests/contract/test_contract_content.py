@@ -1,0 +1,62 @@
+"""What a record may hold: fields that nobody knows, and any text at all."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from journey_pipeline.loading.claims import Claim, Severity, Tolerance
+from journey_pipeline.loading.partition import LoadSettings
+from journey_pipeline_tests.contract.pipeline import Pipeline
+from journey_pipeline_tests.contract.streams import every_stream
+
+
+def schema_claim(pipeline: Pipeline, new_column: str) -> Claim:
+    """What is said of the schema of a window whose records have a field that nobody knows."""
+    pipeline.switch(pipeline.stream.unknown_field)
+    settings = LoadSettings(tolerance=Tolerance(new_column=new_column))
+    (outcome,) = pipeline.arrive(*pipeline.stream.windows(1), settings=settings)
+    (claim,) = [claim for claim in outcome.claims if claim.name == "schema_is_known"]
+    assert [other for other in outcome.claims if not other.holds and other is not claim] == []
+    return claim
+
+
+@every_stream
+def test_a_field_that_nobody_knows_is_kept_and_changes_nothing_else(pipeline: Pipeline) -> None:
+    windows = pipeline.stream.windows(1)
+    pipeline.switch(pipeline.stream.unknown_field)
+    pipeline.arrive(*windows)
+    assert pipeline.events() == pipeline.truth(*windows)
+    kept = pipeline.events(f"(properties ->> '$.{pipeline.stream.unknown_name}') is not null")
+    assert kept == {(True,): pipeline.truth(*windows).total()}
+
+
+@pytest.mark.parametrize(
+    ("new_column", "holds", "severity"),
+    [("keep", True, Severity.WARN), ("warn", False, Severity.WARN), ("stop", False, Severity.ERROR)],
+)
+@every_stream
+def test_a_changed_schema_is_reported_by_the_name_of_the_new_field_as_strictly_as_configured(
+    pipeline: Pipeline, new_column: str, holds: bool, severity: Severity
+) -> None:
+    claim = schema_claim(pipeline, new_column)
+    assert (claim.holds, claim.severity) == (holds, severity)
+    assert claim.facts["unknown_columns"] == pipeline.stream.unknown_name
+    assert f"unknown columns: {pipeline.stream.unknown_name}" in claim.says
+
+
+@every_stream
+def test_odd_text_comes_back_exactly(pipeline: Pipeline) -> None:
+    windows = pipeline.stream.windows(2)
+    pipeline.switch(pipeline.stream.odd_text)
+    pipeline.arrive(*windows)
+    truth = pipeline.truth(*windows)
+    texts = {text for row in truth for text in row}
+    written = {char for text in texts for char in text[:1000]}
+    assert written >= set('"\n\r\0\\')
+    assert "AL" in map(unicodedata.bidirectional, written)
+    assert max(written) > "\uffff"
+    assert max(len(text.encode()) for text in texts) >= 1_000_000
+    assert pipeline.events() == truth
+    assert pipeline.warehouse() == truth

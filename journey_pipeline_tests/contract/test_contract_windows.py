@@ -1,0 +1,80 @@
+"""What a window brings: all of it, nothing, the records at its edges, and the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from journey_pipeline.model import iso
+from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.contract.pipeline import Pipeline
+from journey_pipeline_tests.contract.streams import DAY_EDGE, MONTH_EDGE, NOW, every_stream
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[Sandbox]:
+    """A vendor to whom nothing happened."""
+    with serve(World(rows_per_hour=0, touchpoints_per_day=0), clock=SandboxClock.frozen(NOW)) as sandbox:
+        yield sandbox
+
+
+@every_stream
+def test_a_full_window_arrives_whole_with_all_its_claims(pipeline: Pipeline) -> None:
+    windows = pipeline.stream.windows(3)
+    outcomes = pipeline.arrive(*windows)
+    assert [outcome.window for outcome in outcomes] == list(windows)
+    assert [claim for outcome in outcomes for claim in outcome.claims if not claim.holds] == []
+    assert pipeline.truth(*windows).total() > 100
+    assert pipeline.events() == pipeline.truth(*windows)
+    assert pipeline.warehouse() == pipeline.truth(*windows)
+
+
+@every_stream
+def test_an_empty_window_lands_and_holds_nothing(
+    pipeline: Pipeline, quiet: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in quiet.environment().items():
+        monkeypatch.setenv(name, value)
+    windows = pipeline.stream.windows(1)
+    (outcome,) = pipeline.arrive(*windows)
+    assert [claim for claim in outcome.claims if not claim.holds] == []
+    assert pipeline.lake.landing_manifest(pipeline.stream.key, windows[0].partition).exists()
+    assert pipeline.events().total() == pipeline.warehouse().total() == 0
+
+
+@pytest.mark.parametrize("edge", [DAY_EDGE, MONTH_EDGE], ids=["day", "month"])
+@every_stream
+def test_windows_on_both_sides_of_an_edge_bring_each_record_once(pipeline: Pipeline, edge: datetime) -> None:
+    before, after = pipeline.stream.around(edge)
+    pipeline.arrive(before)
+    assert pipeline.warehouse() == pipeline.truth(before)
+    pipeline.arrive(after)
+    assert pipeline.warehouse() == pipeline.truth(before) | pipeline.truth(after)
+    assert pipeline.warehouse("strftime(occurred_at, '%Y-%m-%dT%H:%M:%SZ')")[(iso(edge),)] > 0
+
+
+@every_stream
+def test_the_same_window_twice_gives_the_same_events(pipeline: Pipeline) -> None:
+    (window,) = pipeline.stream.windows(1)
+    columns = f"event_key::varchar, {pipeline.stream.columns}"
+    pipeline.arrive(window)
+    first = pipeline.warehouse(columns)
+    pipeline.arrive(window)
+    assert pipeline.warehouse(columns) == first == pipeline.events(columns)
+    assert set(first.values()) == {1}
+    assert len(pipeline.calls(pipeline.stream.answer)) == 2
+
+
+@every_stream
+def test_a_window_that_has_landed_is_not_asked_for_again(pipeline: Pipeline) -> None:
+    windows = pipeline.stream.windows(2)
+    pipeline.arrive(*windows)
+    pipeline.sandbox.calls.clear()
+    pipeline.arrive(*windows, again=False)
+    assert len(pipeline.calls(pipeline.stream.answer)) == 0
+    assert pipeline.events() == pipeline.truth(*windows)
