@@ -46,7 +46,7 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
     )
     known_fields: Sequence[str] = Field(
         default_factory=list,
-        description="Fields of this account that are no news, so that schema_is_known ignores them.",
+        description="Fields of this account that are no news to schema_is_known.",
     )
     event_id_is_unique: bool = Field(
         default=False, description="Whether the event id tells events apart: then a corrected record is the same event."
@@ -56,7 +56,7 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
         1,
         ge=0,
         le=7,
-        description="How many days earlier than needed is asked: what the vendor calls a day is unpublished.",
+        description="How many days earlier than needed is asked; when the vendor's day begins is unpublished.",
     )
     auth_header: str = Field("Authorization", description="The header that the API key goes in.")
     auth_scheme: str = Field("Bearer", description="What stands before the key in that header; may be empty.")
