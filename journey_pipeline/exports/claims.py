@@ -203,7 +203,7 @@ def _collection(tree: list[Export]) -> Collection | None:
     ready = [export for export in tree if export.state is State.READY]
     parts = tuple(sorted(ready, key=lambda export: (export.window, export.id)))
     whole = parts and all(export.state in {State.READY, State.SPLIT} for export in tree)
-    return Collection(tree[0], parts) if whole else None
+    return Collection(next(export for export in tree if not export.is_part), parts) if whole else None
 
 
 def _mine(connection: str, streams: Names[str]) -> ColumnElement[bool]:

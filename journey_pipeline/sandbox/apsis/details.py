@@ -60,7 +60,7 @@ def data_text(event: Reaction, automations: Automations) -> str:
     """The JSON of `data`, on one line."""
     if event.type.csv_type:
         data = _email_data(event, automations)
-    elif event.type.discriminator.startswith("com.shop.") or event.type.discriminator.startswith("usercreated."):
+    elif event.type.discriminator.startswith(("com.shop.", "usercreated.")):
         data = _shop_data(event)
     else:
         data = _step_data(event)
@@ -90,10 +90,9 @@ def _email_data(event: Reaction, automations: Automations) -> dict[str, Any]:
 
 def _step_data(event: Reaction) -> dict[str, Any]:
     happening = event.happening
+    id_name = "flowId" if ".sms-" in event.type.discriminator else "automationId"
     data: dict[str, Any] = {
-        "flowId" if event.type.discriminator.rpartition(".")[2].startswith("sms") else "automationId": automation_id(
-            happening.version
-        ),
+        id_name: automation_id(happening.version),
         "automationName": happening.journey.name,
         "nodeId": f"n-{happening.activity.id[:13]}",
         "nodeName": happening.activity.name,
@@ -135,8 +134,7 @@ def type_id(event: Reaction) -> str:
 
 def _variation(event: Reaction) -> str:
     """A and B get a fifth each, the winner the rest; by the send, not by the single event."""
-    number = event.number % 5
-    return ("A", "B", "", "", "")[number]
+    return ("A", "B", "", "", "")[event.number % 5]
 
 
 def _bounce_code(event: Reaction) -> str:
