@@ -19,6 +19,7 @@ from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.gaps import requests_for
 from journey_pipeline.loading.plan import State, Survey, contiguous
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window, floor
@@ -112,14 +113,10 @@ def _show_plan(assets: StreamAssets, found: Survey, windows: list[Window], *, ag
     asked = rows["to ask the vendor for"]
     if not asked:
         return
-    source = assets.open_source()
-    try:
-        spans = [Window(run[0].start, run[-1].end) for run in contiguous(asked, len(asked))]
-        estimates = [estimate for span in spans if (estimate := source.estimate(span))]
-        requests = (1 if assets.stream.open_ended else len(asked)) * assets.stream.requests_per_partition
-        seconds = requests / source.requests_per_s
-    finally:
-        source.close()
+    requests = requests_for(assets.stream, len(asked))
+    seconds = requests / assets.requests_per_s
+    spans = [Window(run[0].start, run[-1].end) for run in contiguous(asked, len(asked))]
+    estimates = assets.estimates(spans)
     expected = (
         f"{sum(estimate.rows for estimate in estimates):,} rows expected" if estimates else "no estimate to be had"
     )

@@ -31,7 +31,7 @@ from journey_pipeline.warehouse import query as asking
 
 SANDBOX_HOME = "data/sandbox"
 # A vendor on this machine needs no sparing.
-SANDBOX_PACE = {f"{vendor}_REQUESTS_PER_SECOND": "200" for vendor in ("SFMC", "LAYERFIVE")}
+SANDBOX_PACE = {f"{vendor}_REQUESTS_PER_SECOND": "200" for vendor in ("SFMC", "LAYERFIVE", "APSIS")}
 DAYS = 3  # of streams whose partitions are days
 RESULTS = (
     (

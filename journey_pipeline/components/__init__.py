@@ -4,8 +4,9 @@ Only here and in `definitions.py` is dagster imported.
 """
 
 from journey_pipeline.components.alerts import JourneyAlerts
+from journey_pipeline.components.apsis import ApsisExports
 from journey_pipeline.components.layerfive import LayerFiveCustomerJourneys
 from journey_pipeline.components.sfmc import SfmcJourneyHistory
 from journey_pipeline.components.warehouse import JourneyWarehouse
 
-__all__ = ["JourneyAlerts", "JourneyWarehouse", "LayerFiveCustomerJourneys", "SfmcJourneyHistory"]
+__all__ = ["ApsisExports", "JourneyAlerts", "JourneyWarehouse", "LayerFiveCustomerJourneys", "SfmcJourneyHistory"]

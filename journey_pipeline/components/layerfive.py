@@ -91,6 +91,7 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
                 kinds=KINDS,
                 owners=self.owners,
                 fresh_for=self.fresh_for(Granularity.DAY),
+                requests_per_s=self.requests_per_second,
             )
         ]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.lake.preview import Previews
 from journey_pipeline.loading.partition import PartitionOutcome
 from journey_pipeline.model import EVENT_COLUMNS
@@ -43,7 +44,14 @@ def landing_metadata(outcome: PartitionOutcome) -> Metadata:
         "attempts": len(outcome.landing.attempts),
         "attempt": newest.attempt,
         "landed_at": dg.MetadataValue.timestamp(newest.landed_at),
+        **_exports(newest),
     }
+
+
+def _exports(newest: Attempt) -> dict[str, Any]:
+    """The life of the exports that it came from: asked for, polled, ready."""
+    lives = newest.answers.get("exports")
+    return {"exports": dg.MetadataValue.table([dg.TableRecord(life) for life in lives])} if lives else {}
 
 
 def events_metadata(previews: Previews, outcome: PartitionOutcome) -> Metadata:

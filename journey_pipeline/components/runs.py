@@ -71,7 +71,7 @@ class Runner:
         """
         partitions = assets.partitions
         first, last = key_of(partitions, windows[0]), key_of(partitions, windows[-1])
-        config = LoadConfig(only_missing=only_missing, tries_later=0)
+        config = LoadConfig(only_missing=only_missing, waits=True, tries_later=0)
         return self._run(
             [assets.raw, assets.events] if pull else [assets.events],
             pool=assets.stream.key.connection,

@@ -110,8 +110,9 @@ def request(assets: StreamAssets, windows: Sequence[Window], *, run_key: str, ag
     first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
     config: dict[str, Any] = {"ops": {assets.op_name: {"config": {"only_missing": not again}}}}
     if len(windows) == 1:
-        return dg.RunRequest(run_key=run_key, partition_key=first, run_config=config)
-    return dg.RunRequest(run_key=run_key, run_config=config, tags={RANGE_START: first, RANGE_END: last})
+        return dg.RunRequest(run_key=run_key, job_name=assets.job_name, partition_key=first, run_config=config)
+    tags = {RANGE_START: first, RANGE_END: last}
+    return dg.RunRequest(run_key=run_key, job_name=assets.job_name, run_config=config, tags=tags)
 
 
 def freshness(assets: StreamAssets, now: datetime) -> Freshness:

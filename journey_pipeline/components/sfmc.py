@@ -88,6 +88,7 @@ class SfmcJourneyHistory(ConnectionComponent):
                 kinds=KINDS,
                 owners=self.owners,
                 fresh_for=self.fresh_for(Granularity.HOUR),
+                requests_per_s=self.requests_per_second,
             )
         ]
 

@@ -7,7 +7,7 @@ A step takes each partition through both, so that an hour is events as soon as i
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import dagster as dg
 
@@ -22,8 +22,9 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.claims import claims_of
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
+from journey_pipeline.model import Window
 from journey_pipeline.settings import home
-from journey_pipeline.vendors.source import Stream, WindowedSource
+from journey_pipeline.vendors.source import Estimate, Stream, WindowedSource
 
 NAMED_FAILURES = 20
 EVERYTHING = datetime.min.replace(tzinfo=UTC)
@@ -34,13 +35,30 @@ class LoadConfig(dg.Config):
 
     Attributes:
         only_missing: Whether partitions that have landed are left alone instead of being asked for again.
+        waits: Whether to wait for exports that the vendor has not made yet; a stream that answers at once never does.
         tries_later: How often the step is tried again, minutes later, after failures that may pass.
         first_wait_s: How many seconds before the first of those tries; each one after waits twice as long.
     """
 
     only_missing: bool = False
+    waits: bool = False
     tries_later: int = 2
     first_wait_s: float = 60.0
+
+
+class Steps(NamedTuple):
+    """Which of the two a run is to do."""
+
+    pull: bool
+    normalize: bool
+
+
+class Loading(Protocol):
+    """Partitions on their way through."""
+
+    def outcomes(self) -> Iterator[PartitionOutcome]:
+        """Each one's outcome as it is finished."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +73,7 @@ class StreamAssets:
         kinds: Icons of the landing's asset.
         owners: Who answers for it: an address or `team:name`.
         fresh_for: So long after one partition was loaded the next one should have been.
+        requests_per_s: How fast the vendor is asked.
     """
 
     stream: Stream
@@ -64,6 +83,39 @@ class StreamAssets:
     kinds: frozenset[str]
     owners: Sequence[str]
     fresh_for: timedelta
+    requests_per_s: float
+
+    def estimates(self, windows: Sequence[Window]) -> list[Estimate]:
+        """What the vendor says that windows hold; nothing of a vendor who can't tell."""
+        source = self.open_source()
+        try:
+            return [estimate for window in windows if (estimate := source.estimate(window))]
+        finally:
+            source.close()
+
+    def loading(
+        self, lake: Lake, windows: Sequence[Window], *, steps: Steps, kept_since: datetime, waits: bool
+    ) -> Loading:
+        """What one run does.
+
+        Args:
+            lake: Where to.
+            windows: The partitions.
+            steps: Which of landing and events is wanted.
+            kept_since: What has landed since then is not asked for again.
+            waits: As `LoadConfig` says.
+        """
+        del waits  # every window is answered at once
+        return Backfill(
+            lake=lake,
+            stream=self.stream,
+            windows=windows,
+            settings=self.settings,
+            open_source=self.open_source,
+            pull=steps.pull,
+            normalize=steps.normalize,
+            kept_since=kept_since,
+        )
 
     @property
     def raw(self) -> dg.AssetKey:
@@ -74,6 +126,11 @@ class StreamAssets:
     def events(self) -> dg.AssetKey:
         """Key of the events' asset."""
         return dg.AssetKey(["events", self.stream.key.connection, self.stream.key.stream])
+
+    @property
+    def upstream(self) -> Sequence[dg.AssetKey]:
+        """What comes before the landing; nothing, of a vendor who answers at once."""
+        return ()
 
     @property
     def op_name(self) -> str:
@@ -101,11 +158,15 @@ class StreamAssets:
         """Name of the job that schedules and sensors start."""
         return f"{self.op_name}_load"
 
+    @property
+    def load_job(self) -> Any:  # Dagster does not export the type
+        """The job by which schedules and sensors start a load."""
+        description = f"Loads partitions of {self.stream.key}."
+        return dg.define_asset_job(self.job_name, selection=self.selection, description=description)
+
     def definitions(self) -> dg.Definitions:
         """The step, and the job by which schedules and sensors start it."""
-        description = f"Loads partitions of {self.stream.key}."
-        job = dg.define_asset_job(self.job_name, selection=self.selection, description=description)
-        return dg.Definitions(assets=[self.definition()], jobs=[job])
+        return dg.Definitions(assets=[self.definition()], jobs=[self.load_job])
 
     def definition(self) -> dg.AssetsDefinition:
         """The step, with both assets and their checks."""
@@ -135,6 +196,7 @@ class StreamAssets:
         return [
             dg.AssetSpec(
                 self.raw,
+                deps=self.upstream,
                 description=f"{self.title}: the vendor's answers as they came, kept under `raw/{key}/<partition>/`.",
                 kinds={*self.kinds, "gzip"},
                 group_name=key.connection,
@@ -165,18 +227,15 @@ def _load(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     lake = Lake(home())
     chosen = context.selected_asset_keys
-    backfill = Backfill(
-        lake=lake,
-        stream=assets.stream,
-        windows=[window_of(partitions, key) for key in context.partition_keys],
-        settings=assets.settings,
-        open_source=assets.open_source,
-        pull=assets.raw in chosen,
-        normalize=assets.events in chosen,
+    loading = assets.loading(
+        lake,
+        [window_of(partitions, key) for key in context.partition_keys],
+        steps=Steps(pull=assets.raw in chosen, normalize=assets.events in chosen),
         kept_since=EVERYTHING if config.only_missing else _first_try(context),
+        waits=config.waits,
     )
     outcomes = []
-    for outcome in backfill.outcomes():
+    for outcome in loading.outcomes():
         _say(context, key_of(partitions, outcome.window), outcome)
         outcomes.append(outcome)
     outcomes.sort(key=lambda outcome: outcome.window)

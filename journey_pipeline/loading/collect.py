@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from journey_pipeline import __version__
 from journey_pipeline.errors import (
@@ -29,7 +30,7 @@ from journey_pipeline.lake.manifest import Attempt, LandingManifest
 from journey_pipeline.loading.exports import Exporting, ordered_of, wanted_of
 from journey_pipeline.loading.progress import Progress, Silent
 from journey_pipeline.loading.pull import StoppedError, landed_file
-from journey_pipeline.model import Window, partition_window
+from journey_pipeline.model import Window, iso, partition_window
 from journey_pipeline.vendors.source import Part
 
 RENEWED_AFTER = timedelta(minutes=1)
@@ -115,14 +116,14 @@ class Collecting:
             self._renewed_at = now
 
     def _attempt(self, folder: AttemptFolder, parts: Sequence[Part]) -> Attempt:
-        root = self.collection.root
+        root, parts_of = self.collection.root, self.collection.parts
         return Attempt(
             attempt=folder.name,
             started_at=min((part.asked_at for part in self.collection.parts if part.asked_at), default=root.wanted_at),
             landed_at=self.exporting.now(),
             package_version=__version__,
             request={"orders": [dict(part.request) for part in self.collection.parts]},
-            answers={"exports": [part.vendor_export_id for part in self.collection.parts]},
+            answers={**self.exporting.source_of(root).answers(), "exports": [_life(part) for part in parts_of]},
             files=tuple(landed_file(part) for part in parts),
         )
 
@@ -134,3 +135,15 @@ class Collecting:
     def _evidence(self, folder: AttemptFolder, number: int) -> Path:
         root = self.collection.root
         return self.lake.evidence_dir(root.key, root.partition) / f"{folder.name}-part-{number}.txt"
+
+
+def _life(part: Export) -> dict[str, Any]:
+    """What became of an export until it was fetched, for whoever looks at the manifest or the UI."""
+    times = {"requested_at": part.requested_at, "ready_at": part.ready_at}
+    return {
+        "id": part.vendor_export_id,
+        "window": str(part.window),
+        "attempt": part.attempt,
+        "polls": part.polls,
+        **{name: iso(at) if at else None for name, at in times.items()},
+    }

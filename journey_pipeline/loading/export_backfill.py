@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from journey_pipeline.errors import ExportFailed, ExportMovedOn, JourneyError, TransientVendorError
 from journey_pipeline.exports import claims
@@ -44,7 +44,6 @@ class ExportBackfill:
         windows: Their windows.
         settings: Tolerance and limits.
         open_exports: Opens the ledger and the vendor's streams; called only if something has to be asked for.
-        longest_window: The longest window of one order.
         pull: Whether to ask the vendor.
         normalize: Whether to make events.
         kept_since: A partition that has landed since then is not asked for again; None asks for all of them.
@@ -57,7 +56,6 @@ class ExportBackfill:
     windows: Sequence[Window]
     settings: LoadSettings
     open_exports: Callable[[], Exporting]
-    longest_window: timedelta
     pull: bool = True
     normalize: bool = True
     kept_since: datetime | None = None
@@ -93,7 +91,8 @@ class ExportBackfill:
         expired = [window for window in wanted if is_expired(self.stream, window, exporting.now())]
         for window in expired:
             yield PartitionOutcome(window, error=expiry(self.stream, window, exporting.now()))
-        yield from self._through(exporting, wanted[len(expired) :])
+        with exporting:
+            yield from self._through(exporting, wanted[len(expired) :])
 
     def _through(self, exporting: Exporting, windows: Sequence[Window]) -> Iterator[PartitionOutcome]:
         """Orders, polls and collects until every window has landed or can't."""
@@ -116,15 +115,19 @@ class ExportBackfill:
                 self.nap(LONGEST_NAP_S)
 
     def _want(self, exporting: Exporting, windows: Sequence[Window]) -> Iterator[tuple[int, list[Window]]]:
-        source = exporting.sources[self.stream.key.stream]
-        at_most = max(1, self.longest_window // self.stream.granularity.duration)
-        for run in contiguous(windows, at_most):
-            wanted = source.wanted(Window(run[0].start, run[-1].end))
-            order = Order(self.stream.key, run[0].partition, wanted.window, wanted.request)
-            if not self.waits and (known := current(exporting.ledger, self.stream.key, wanted.window)):
-                yield known.id, run
+        if self.waits:
+            yield from want_windows(exporting, self.stream, windows, again=True)
+            return
+        known: dict[int, list[Window]] = {}
+        unknown = []
+        for window in windows:
+            export = current(exporting.ledger, self.stream.key, window)
+            if export:
+                known.setdefault(export.id, []).append(window)
             else:
-                yield want(exporting.ledger, order, at=exporting.now(), again=True).id, run
+                unknown.append(window)
+        yield from known.items()
+        yield from want_windows(exporting, self.stream, unknown)
 
     def _collect(self, exporting: Exporting, root_id: int) -> bool:
         collection = claims.claim_to_collect(exporting.ledger, root_id, exporting.policy, at=exporting.now())
@@ -189,3 +192,25 @@ def _pending(export: Export) -> TransientVendorError:
         window=str(export.window),
         status=export.last_status,
     )
+
+
+def want_windows(
+    exporting: Exporting, stream: Stream, windows: Sequence[Window], *, again: bool = False
+) -> Iterator[tuple[int, list[Window]]]:
+    """Puts orders for windows into the ledger, as few as the vendor's longest window allows.
+
+    Args:
+        exporting: Whose exports.
+        stream: Which stream.
+        windows: The partitions.
+        again: Whether a person asks, so that what had stopped is ordered again.
+
+    Yields:
+        Each export at the top, by its number, with the windows that it is for.
+    """
+    source = exporting.sources[stream.key.stream]
+    longest = stream.ordered_in or stream.granularity.duration
+    for run in contiguous(windows, max(1, longest // stream.granularity.duration)):
+        wanted = source.wanted(Window(run[0].start, run[-1].end))
+        order = Order(stream.key, run[0].partition, wanted.window, wanted.request)
+        yield want(exporting.ledger, order, at=exporting.now(), again=again).id, run

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Self
 
 from journey_pipeline.errors import ExportMovedOn, JourneyError, TransientVendorError
 from journey_pipeline.exports import answers, claims
@@ -43,6 +44,18 @@ class Exporting:
     sources: Mapping[str, ExportSource]
     policy: ExportPolicy = field(default_factory=ExportPolicy)
     now: Callable[[], datetime] = utc_now
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives back what the ledger and the sources hold open."""
+        for source in self.sources.values():
+            source.close()
+        self.ledger.close()
 
     def source_of(self, export: Export) -> ExportSource:
         """The stream that an export belongs to."""

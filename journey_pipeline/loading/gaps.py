@@ -16,6 +16,16 @@ from journey_pipeline.model import Window, floor
 from journey_pipeline.vendors.source import Stream
 
 
+def requests_for(stream: Stream, partitions: int) -> int:
+    """How many requests it takes, as a rule, to load so many partitions in a row."""
+    answers = partitions
+    if stream.open_ended:
+        answers = min(1, partitions)
+    elif stream.ordered_in:
+        answers = -(-partitions // max(1, stream.ordered_in // stream.granularity.duration))
+    return answers * stream.requests_per_partition
+
+
 @dataclass(frozen=True, slots=True)
 class Gaps:
     """What a stream lacks of what the vendor still keeps.
@@ -44,8 +54,7 @@ class Gaps:
 
     def needed(self, requests_per_s: float) -> timedelta:
         """How long it takes at least to ask for all that is missing."""
-        answers = min(1, len(self.missing)) if self.stream.open_ended else len(self.missing)
-        return timedelta(seconds=answers * self.stream.requests_per_partition / requests_per_s)
+        return timedelta(seconds=requests_for(self.stream, len(self.missing)) / requests_per_s)
 
     def is_urgent(self, requests_per_s: float, reserve: timedelta = timedelta(hours=24)) -> bool:
         """Whether the oldest partition may be gone before the backlog is worked off, with time for a person to act."""

@@ -148,6 +148,10 @@ class ExportSource(Protocol):
         """
         ...
 
+    def answers(self) -> dict[str, Any]:
+        """What else the vendor said that the files can't be read without; kept in the manifest beside them."""
+        ...
+
     def close(self) -> None:
         """Gives back what it holds open."""
         ...

@@ -84,6 +84,8 @@ class Stream:
         requests_per_partition: How many requests one partition costs, as a rule.
         open_ended: If its answers overlap: one answer then covers all later windows that had ended when it was asked
             for, and a range is a single request, from its first window on.
+        ordered_in: The longest window of one order, if its answers are exports that are ordered and come later; None of
+            a stream that answers at once.
     """
 
     key: StreamKey
@@ -93,6 +95,7 @@ class Stream:
     start: datetime
     requests_per_partition: int = 2
     open_ended: OpenEnded | None = None
+    ordered_in: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,15 +38,15 @@ _REFUSALS = (msgspec.DecodeError, ValueError)
 _EMPTY = (None, "")
 
 
-class _Properties(msgspec.Struct, omit_defaults=True, gc=False):
+class _Properties(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """What `properties` holds. `data` is written as it came, byte for byte; times only if no timestamp shows them."""
 
     section_id: str
-    type_id: Scalar
-    correlation_id: Scalar
-    data: msgspec.Raw
+    type_id: Scalar = None
+    correlation_id: Scalar = None
     source_event_time: Scalar = None
     created_at: Scalar = None
+    data: msgspec.Raw
 
 
 class _Data(msgspec.Struct, rename="camel", gc=False):
@@ -81,6 +81,7 @@ class RawEvent(NamedTuple):
 
 
 _data = msgspec.json.Decoder(_Data).decode
+_documented = msgspec.json.Decoder(Scalar).decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 _NO_DATA = _Data()
@@ -108,12 +109,12 @@ def event_properties(events: Sequence[Event], section_ids: Sequence[str]) -> lis
     return [
         _encode(
             _Properties(
-                section_id,
-                event.type_id,
-                event.correlation_id,
-                event.data,
-                _unless_shown(event.source_event_time),
-                _unless_shown(event.created_at),
+                section_id=section_id,
+                type_id=event.type_id,
+                correlation_id=event.correlation_id,
+                source_event_time=_unless_shown(event.source_event_time),
+                created_at=_unless_shown(event.created_at),
+                data=event.data,
             )
         )
         for event, section_id in zip(events, section_ids, strict=True)
@@ -160,12 +161,13 @@ def _named(data: msgspec.Raw) -> _Data:
     return _Data(**{name: _scalar(members[called]) for called, name in names.items() if called in members})
 
 
-def _scalar(raw: msgspec.Raw) -> str | None:
-    """A value as text: numbers and truth values as they stand; None for what is nothing, or holds further values."""
-    text = bytes(raw)
-    if text.startswith((b"{", b"[")) or text == b"null":
-        return None
-    return msgspec.json.decode(text, type=str) if text.startswith(b'"') else text.decode()
+def _scalar(raw: msgspec.Raw) -> Scalar:
+    """A value as a typed event would have it; other numbers and truth values as text; None for objects and arrays."""
+    try:
+        return cast("Scalar", _documented(raw))
+    except msgspec.ValidationError:
+        text = bytes(raw)
+        return None if text.startswith((b"{", b"[")) else text.decode()
 
 
 def _texts(values: list[Scalar]) -> pa.Array[Any]:

@@ -39,6 +39,7 @@ def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int
         retention=RETENTION,
         start=start,
         requests_per_partition=requests,
+        ordered_in=LONGEST_WINDOW,
     )
 
 

@@ -1,0 +1,141 @@
+"""The assets of a stream whose exports are ordered: `requests/…` before `raw/…` and `events/…`.
+
+A request is an order in the ledger; the landing takes what is ready. Not here: the step of landing and events
+(`stream_assets.py`), what polls and starts it (`export_sensor.py`), the work itself (`loading/`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from journey_pipeline.components.partitions import window_of
+from journey_pipeline.components.stream_assets import Loading, Steps, StreamAssets
+from journey_pipeline.errors import JourneyError
+from journey_pipeline.exports.export import Export
+from journey_pipeline.exports.listing import current
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.export_backfill import ExportBackfill, want_windows
+from journey_pipeline.loading.exports import Exporting, advance
+from journey_pipeline.model import Window
+from journey_pipeline.vendors.source import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ExportAssets(StreamAssets):
+    """A stream of exports as Dagster assets.
+
+    Attributes:
+        open_exports: Opens the ledger and the connection's streams, when a run needs them.
+        trailing_days: So many days before the newest one are ordered again with it, since events come late.
+    """
+
+    open_exports: Callable[[], Exporting]
+    trailing_days: int
+
+    @property
+    def requests(self) -> dg.AssetKey:
+        """Key of the orders' asset."""
+        return dg.AssetKey(["requests", self.stream.key.connection, self.stream.key.stream])
+
+    @property
+    def upstream(self) -> Sequence[dg.AssetKey]:
+        """The orders come before the landing."""
+        return (self.requests,)
+
+    @property
+    def request_job_name(self) -> str:
+        """Name of the job by which schedules order."""
+        return f"{self.op_name}_request"
+
+    def estimates(self, windows: Sequence[Window]) -> list[Estimate]:  # noqa: ARG002 - there are none
+        """None: nobody knows how much an export will hold."""
+        return []
+
+    def loading(
+        self, lake: Lake, windows: Sequence[Window], *, steps: Steps, kept_since: datetime, waits: bool
+    ) -> Loading:
+        """Orders what nobody ordered, and lands what is ready."""
+        return ExportBackfill(
+            lake=lake,
+            stream=self.stream,
+            windows=windows,
+            settings=self.settings,
+            open_exports=self.open_exports,
+            pull=steps.pull,
+            normalize=steps.normalize,
+            kept_since=kept_since,
+            waits=waits,
+        )
+
+    def definitions(self) -> dg.Definitions:
+        """The steps, and the job by which schedules order; the sensor brings the job that it starts a load by."""
+        job = dg.define_asset_job(
+            self.request_job_name,
+            selection=dg.AssetSelection.assets(self.requests),
+            description=f"Orders exports of {self.stream.key}.",
+        )
+        return dg.Definitions(assets=[self.definition(), self._request()], jobs=[job])
+
+    def _request(self) -> dg.AssetsDefinition:
+        partitions = self.partitions
+        key = self.stream.key
+
+        @dg.asset(
+            key=self.requests,
+            partitions_def=partitions,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            group_name=key.connection,
+            kinds=set(self.kinds),
+            owners=list(self.owners),
+            pool=key.connection,
+            description=f"{self.title}: orders of exports, kept in the ledger of exports (`journey-pipeline exports`, "
+            "`ops.exports`). The sensor polls them and starts the landing of what is ready.",
+        )
+        def request(context: dg.AssetExecutionContext) -> None:
+            windows = [window_of(partitions, name) for name in context.partition_keys]
+            for name, export in zip(context.partition_keys, _order(self, windows), strict=True):
+                context.add_asset_metadata(_metadata(export), asset_key=self.requests, partition_key=name)
+                context.log.info("%s", export)
+
+        return request
+
+
+def _order(assets: ExportAssets, windows: Sequence[Window]) -> Iterator[Export]:
+    """Orders windows and asks the vendor as far as it lets us; gives the export of each window."""
+    try:
+        exporting = assets.open_exports()
+    except JourneyError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    with exporting:
+        try:
+            for _ in want_windows(exporting, assets.stream, windows):
+                continue
+            advance(exporting)
+        except JourneyError as error:
+            raise dg.Failure(str(error)) from error
+        for window in windows:
+            export = current(exporting.ledger, assets.stream.key, window)
+            assert export, window  # noqa: S101 - it was just ordered
+            yield export
+
+
+def _metadata(export: Export) -> dict[str, Any]:
+    times = {
+        "requested_at": export.requested_at,
+        "polled_at": export.polled_at,
+        "ready_at": export.ready_at,
+        "landed_at": export.landed_at,
+        "due_at": export.due_at,
+    }
+    return {
+        "state": str(export.state),
+        "export": export.id,
+        "attempt": export.attempt,
+        "polls": export.polls,
+        "window": str(export.window),
+        **{name: dg.MetadataValue.timestamp(at) for name, at in times.items() if at},
+        **({"error": export.error} if export.error else {}),
+    }

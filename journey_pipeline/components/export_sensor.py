@@ -1,0 +1,201 @@
+"""What keeps exports moving: the sensor that orders and polls, the schedules that order, the check that tells.
+
+One sensor for a connection; a tick has a time budget, and an export that is broken stops none of the others. Not here:
+single steps (`loading/exports.py`), the assets (`export_assets.py`).
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from journey_pipeline.components.export_assets import ExportAssets
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole
+from journey_pipeline.components.schedules import request
+from journey_pipeline.exports.claims import collectable
+from journey_pipeline.exports.export import Collection
+from journey_pipeline.exports.listing import current, listed, needing_a_person
+from journey_pipeline.exports.states import ENDED
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.exports import Exporting, advance
+from journey_pipeline.loading.gaps import find_gaps
+from journey_pipeline.loading.plan import contiguous
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.model import Window
+from journey_pipeline.settings import home
+
+BUDGET_S = 40.0  # Dagster gives a tick a minute
+INTERVAL_S = 30
+CHECK = "no_export_needs_a_person"
+NAMED = 5
+
+
+def export_sensor(
+    connection: str,
+    streams: Sequence[ExportAssets],
+    *,
+    open_exports: Callable[[], Exporting],
+    status: dg.DefaultSensorStatus,
+) -> dg.SensorDefinition:
+    """Orders, polls, and starts the landing of what is ready.
+
+    Args:
+        connection: Whose exports.
+        streams: Its streams.
+        open_exports: Opens ledger and streams.
+        status: Whether it runs without being switched on.
+    """
+    of = {assets.stream.key.stream: assets for assets in streams}
+
+    @dg.sensor(
+        name=f"{connection}_exports",
+        jobs=[assets.load_job for assets in streams],
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=status,
+        description=f"Orders and polls the exports of {connection} that are due, and starts the landing of those that "
+        "are ready.",
+    )
+    def exports(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+        with open_exports() as exporting:
+            over_at = exporting.now() + timedelta(seconds=BUDGET_S)
+            advance(exporting, is_over=lambda: exporting.now() >= over_at)
+            ready = collectable(exporting.ledger, connection, at=exporting.now(), streams=tuple(of))
+            if not ready:
+                return dg.SkipReason(_told(exporting))
+            return [_landing(of[found.root.key.stream], found) for found in ready]
+
+    return exports
+
+
+def _landing(assets: ExportAssets, found: Collection) -> dg.RunRequest:
+    windows = found.root.window.partitions(assets.stream.granularity)
+    # The landing is of this very chance to fetch it: what landed of an earlier order is no reason to leave it.
+    return request(assets, windows, run_key=found.run_key, again=True)
+
+
+def _told(exporting: Exporting) -> str:
+    waiting = listed(exporting.ledger, connection=exporting.connection)
+    if not waiting:
+        return "no export is under way"
+    states = {state: sum(export.state == state for export in waiting) for state in {each.state for each in waiting}}
+    due = min(export.due_at for export in waiting)
+    counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    return f"{counted}; the next call is due at {due:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def request_schedules(
+    assets: ExportAssets, *, newest: str, gaps: str, most_partitions: int, status: dg.DefaultScheduleStatus
+) -> list[dg.ScheduleDefinition]:
+    """Orders the newest day with the trailing ones, and what is missing.
+
+    Args:
+        assets: The stream.
+        newest: When to order the newest partition, as cron, UTC.
+        gaps: When to look for missing ones.
+        most_partitions: How many missing ones are ordered at a time.
+        status: Whether they run without being switched on.
+    """
+    key = assets.stream.key
+
+    @dg.schedule(
+        name=f"{assets.op_name}_newest",
+        job_name=assets.request_job_name,
+        cron_schedule=newest,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Orders the newest day of {key}, and the {assets.trailing_days} days before it again, since "
+        "events come late.",
+    )
+    def order_newest(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        last = last_whole(assets.stream, now)
+        first = max(last.start - assets.trailing_days * assets.stream.granularity.duration, assets.stream.start)
+        if last.start < assets.stream.start:
+            return dg.SkipReason(f"the first partition starts at {assets.stream.start:%Y-%m-%d %H:%M} UTC")
+        windows = Window(first, last.end).partitions(assets.stream.granularity)
+        return _ordering(assets, windows, run_key=last.partition)
+
+    @dg.schedule(
+        name=f"{assets.op_name}_gaps",
+        job_name=assets.request_job_name,
+        cron_schedule=gaps,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Orders the partitions of {key} that are missing, that the vendor still keeps, and that nobody "
+        f"has ordered yet, oldest first, at most {most_partitions} at a time.",
+    )
+    def order_gaps(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        found = find_gaps(Lake(home()), assets.stream, now)
+        with assets.open_exports() as exporting:
+            under_way = {window for window in found.missing if _is_under_way(exporting, assets, window)}
+        windows = found.next(under_way, most_partitions)
+        if not windows:
+            return dg.SkipReason(f"{found.count} partitions are missing, {len(under_way)} of them are under way")
+        return [
+            _ordering(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
+        ]
+
+    return [order_newest, order_gaps]
+
+
+def _is_under_way(exporting: Exporting, assets: ExportAssets, window: Window) -> bool:
+    export = current(exporting.ledger, assets.stream.key, window)
+    return export is not None and export.state not in ENDED
+
+
+def _ordering(assets: ExportAssets, windows: Sequence[Window], *, run_key: str) -> dg.RunRequest:
+    first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
+    if first == last:
+        return dg.RunRequest(run_key=run_key, partition_key=first)
+    return dg.RunRequest(run_key=run_key, tags={RANGE_START: first, RANGE_END: last})
+
+
+def export_check(
+    assets: ExportAssets, *, cron: str, status: dg.DefaultScheduleStatus, now: Callable[[], datetime] = utc_now
+) -> dg.Definitions:
+    """The check that tells of exports that will not come by themselves, and the schedule that runs it.
+
+    Args:
+        assets: The stream.
+        cron: When it runs, UTC.
+        status: Whether its schedule runs without being switched on.
+        now: The clock.
+    """
+
+    @dg.asset_check(
+        asset=assets.requests,
+        name=CHECK,
+        description="No export has stopped, and none takes longer than it should.",
+    )
+    def no_export_needs_a_person() -> dg.AssetCheckResult:
+        with assets.open_exports() as exporting:
+            key = assets.stream.key
+            stuck = [
+                export
+                for export in needing_a_person(exporting.ledger, exporting.policy, at=now(), connection=key.connection)
+                if export.key == key
+            ]
+        named = "; ".join(f"{export}: {export.error or 'no answer yet'}" for export in stuck[:NAMED])
+        return dg.AssetCheckResult(
+            check_name=CHECK,
+            passed=not stuck,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=named or "every export is on its way or has landed",
+            metadata={"stuck": len(stuck)},
+        )
+
+    job = dg.define_asset_job(
+        f"{assets.op_name}_exports_check",
+        selection=dg.AssetSelection.checks(dg.AssetCheckKey(assets.requests, CHECK)),
+        description=f"Looks for exports of {assets.stream.key} that need a person.",
+    )
+    schedule = dg.ScheduleDefinition(
+        name=f"{assets.op_name}_exports_check",
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Runs the check {CHECK} of {assets.stream.key}.",
+    )
+    return dg.Definitions(asset_checks=[no_export_needs_a_person], jobs=[job], schedules=[schedule])
