@@ -202,6 +202,8 @@ class Recipe:
         property_groups: Objects in `landing.properties`, by name there: a pattern, and the columns whose names fit it
             are in the object, each under the pattern's first group. Such columns are known.
         delimiter: The field separator of the vendor's file, if it is delimited text.
+        windows_of_arrival: Whether the vendor's windows may mean when events reached it, not when they happened: then
+            an event is outside of its window only if both times are.
         reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
     """
 
@@ -214,6 +216,7 @@ class Recipe:
     property_groups: Mapping[str, str] = field(default_factory=dict)
     delimiter: str = ","
     reader: RecordReader | None = None
+    windows_of_arrival: bool = False
 
     @property
     def extension(self) -> str:

@@ -33,6 +33,7 @@ SANDBOX_HOME = "data/sandbox"
 # A vendor on this machine needs no sparing.
 SANDBOX_PACE = {f"{vendor}_REQUESTS_PER_SECOND": "200" for vendor in ("SFMC", "LAYERFIVE", "APSIS")}
 DAYS = 3  # of streams whose partitions are days
+ORDERED_DAYS = 1  # of those whose exports are ordered and take a while
 RESULTS = (
     (
         "What each journey did",
@@ -66,7 +67,10 @@ RESULTS = (
 
 @click.command()
 @click.option(
-    "--hours", default=24, show_default=True, help=f"How many of the last hours to load; of daily streams, {DAYS} days."
+    "--hours",
+    default=24,
+    show_default=True,
+    help="How many of the last hours to load; of daily streams, the last days.",
 )
 @click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Where it all goes.")
 def demo(hours: int, folder: str) -> None:
@@ -96,7 +100,8 @@ def _load(hours: int) -> bool:
         for assets in runner.deployment.streams():
             started = time.monotonic()
             granularity = assets.stream.granularity
-            count = hours if granularity is Granularity.HOUR else DAYS
+            days = ORDERED_DAYS if assets.stream.ordered_in else DAYS
+            count = hours if granularity is Granularity.HOUR else days
             now = utc_now()
             end = floor(now, granularity)
             found = look(lake, assets, Window(end - count * granularity.duration, end), now)

@@ -27,6 +27,7 @@ COMMANDS = {
     "rebuild": ("journey_pipeline.cli.warehouse", "Make the warehouse from nothing, and publish it."),
     "publish": ("journey_pipeline.cli.warehouse", "Put the warehouse in place for analysts."),
     "status": ("journey_pipeline.cli.status", "Show what is complete, missing, and about to be lost."),
+    "exports": ("journey_pipeline.cli.exports", "Show what was ordered of the vendors, and how far it is."),
     "contact": ("journey_pipeline.cli.contact", "Show one person as the vendor tells them now, beside the warehouse."),
     "query": ("journey_pipeline.cli.query", "Ask the published warehouse in SQL."),
 }

@@ -14,7 +14,8 @@ from journey_pipeline.lake.session import Session, quoted
 from journey_pipeline.model import EVENT_COLUMNS
 
 _LINEAGE = {"event_key", "landing_file", "landing_row"}
-_CONTENT = ", ".join(column.name for column in EVENT_COLUMNS if column.name not in _LINEAGE)
+# Sent once more, a record arrives at another time and is the same.
+_CONTENT = ", ".join(c.name for c in EVENT_COLUMNS if c.name not in _LINEAGE | {"received_at"})
 _ATTEMPT = "split_part(landing_file, '/', 2)"
 
 

@@ -37,7 +37,9 @@ class Inspection:
     unknown_codes: dict[str, int]
 
 
-def inspect_events(session: Session, events: Path, window: Window, codes: Sequence[CodeTable]) -> Inspection:
+def inspect_events(
+    session: Session, events: Path, window: Window, codes: Sequence[CodeTable], *, by_arrival: bool = False
+) -> Inspection:
     """Looks at an events file.
 
     Args:
@@ -45,10 +47,12 @@ def inspect_events(session: Session, events: Path, window: Window, codes: Sequen
         events: The file.
         window: Where they should lie in time.
         codes: The recipe's code tables.
+        by_arrival: Whether it is enough that they arrived inside the window.
     """
+    times = ("occurred_at", "received_at") if by_arrival else ("occurred_at",)
+    inside = " or ".join(f"coalesce({time} >= $2 and {time} < $3, false)" for time in times)
     first_at, last_at, outside = session.one(
-        "select min(occurred_at), max(occurred_at), count(*) filter (not (occurred_at >= $2 and occurred_at < $3)) "
-        "from read_parquet($1)",
+        f"select min(occurred_at), max(occurred_at), count(*) filter (not ({inside})) from read_parquet($1)",
         [str(events), window.start, window.end],
     )
     assert first_at is None or isinstance(first_at, datetime)  # noqa: S101 - min of a TIMESTAMPTZ

@@ -69,7 +69,9 @@ def normalize(
             for table in codes:
                 opened.connection.execute(table.macro)
             made = _Work(opened, lake, landing, recipe).make(landing.active)
-            found = inspect_events(opened, made.events, inside or partition_window(partition), codes)
+            found = inspect_events(
+                opened, made.events, inside or partition_window(partition), codes, by_arrival=recipe.windows_of_arrival
+            )
             manifest = _manifest(landing, recipe, made, found)
             put_events(lake, manifest, made.events, made.rejects)
         if superseded := {attempt.attempt for attempt in landing.active} - set(manifest.attempts):

@@ -6,7 +6,7 @@ Not here: many partitions at a time (`backfill.py`), what a run of Dagster recor
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_holder, read_landing
@@ -134,9 +134,15 @@ def _inside(stream: Stream, landing: LandingManifest) -> Window:
     """Where the events of a landing may lie: in its window, or in all that an open-ended answer reaches."""
     window = partition_window(landing.partition)
     if stream.open_ended is None:
-        return window
+        return Window(window.start, max([window.end, *_ends(landing)]))
     newest = max(attempt.landed_at for attempt in landing.attempts)
     return Window(window.start - stream.open_ended.reach, max(newest + CLOCK_DIFFERENCE, window.end))
+
+
+def _ends(landing: LandingManifest) -> list[datetime]:
+    """Where the windows that were asked for end: an export may be for several partitions."""
+    asked = [file.window for attempt in landing.attempts for file in attempt.files if file.window]
+    return [datetime.fromisoformat(window.partition("/")[2]) for window in asked]
 
 
 def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> Overlap | None:

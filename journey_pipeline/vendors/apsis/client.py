@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from journey_pipeline.errors import PermanentVendorError
+from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Inspector
@@ -121,14 +121,23 @@ class ApsisClient:
         )
 
     def email_report(self, report_id: str) -> tuple[Any, str | None]:
-        """The status of an e-mail export, and the token that opens its link (documented: D3, `header_auth`)."""
+        """The status of an e-mail export, and the token that opens its link (documented: D3, `header_auth`).
+
+        Raises:
+            TransientVendorError: As for all calls; and if the answer is no JSON.
+        """
         answer = self._http.send(
             "GET", f"{EMAIL_REPORTS}/{quote(report_id, safe='')}", query="header_auth=true", stream="email_events"
         )
         token = answer.headers.get(AUTH_HEADER)
         if token:
             self._http.keep_secret(token)
-        return answer.json(), token
+        try:
+            return answer.json(), token
+        except ContractError as page:  # a page of the vendor's own troubles, as a rule
+            raise TransientVendorError(
+                str(page), vendor="apsis", connection=self.connection, stream="email_events", status=page.status
+            ) from None
 
     def take_emails(
         self,

@@ -185,9 +185,15 @@ class EmailEvents:
         answer, token = self._account.client.email_report(ordered.export_id or "")
         status = answer.get("status") if isinstance(answer, dict) else None
         link = answer.get("file_download_url") if isinstance(answer, dict) else None
-        if not isinstance(status, str) or (status == _COMPLETED and not isinstance(link, str)):
+        if not isinstance(status, str):
+            raise TransientVendorError(
+                f"{self.stream.key}: the answer says nothing of the report: its fields are {told_fields(answer)}. Asked "
+                "again later; if it stays so, the vendor's answer has changed: please report it with these names.",
+                **self._context(),
+            )
+        if status == _COMPLETED and not isinstance(link, str):
             raise ContractError(
-                f"{self.stream.key}: the report's status or link is missing: the answer's fields are "
+                f"{self.stream.key}: the report is completed and has no link: the answer's fields are "
                 f"{told_fields(answer)}. The vendor's answer has changed; please report it with these names.",
                 **self._context(),
             )

@@ -131,6 +131,7 @@ class ProfileEventReading:
         self._chunks = chunks
         self._with_raw = with_raw
         self._number = 0
+        self._is_typed = False
         self._types: dict[str, dict[Scalar, str]] = {
             section_id: {key: one.discriminator for type_id, one in section.events.items() for key in _keys(type_id)}
             for section_id, section in definitions.sections.items()
@@ -147,10 +148,14 @@ class ProfileEventReading:
             for start in range(0, len(events), _RECORDS_AT_ONCE):
                 self._take(batch, whose, events[start : start + _RECORDS_AT_ONCE])
                 if len(batch.numbers) >= _RECORDS_AT_ONCE:
+                    self._is_typed |= any(batch.types)
                     yield batch.records()
                     batch = _Batch()
         if batch.numbers:
+            self._is_typed |= any(batch.types)
             yield batch.records()
+        if self._number and not self._is_typed:
+            self.missing = ("event_type",)
 
     def _runs(self) -> Iterator[tuple[_Whose, Sequence[Event | msgspec.Raw | RawEvent]]]:
         """The events, those of a profile and section at a time; what stands in place of profiles is one of its own."""

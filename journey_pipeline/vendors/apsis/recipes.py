@@ -20,6 +20,7 @@ PROFILE_EVENTS = Recipe(
     key_columns=(),  # a file of no event has none
     codes={"event_types": _FOLDER / "codes" / "event_types.csv"},
     reader=ProfileEventReader(),
+    windows_of_arrival=True,  # what the bounds of an order test is unpublished
 )
 
 EMAIL_COLUMNS: tuple[str, ...] = (
@@ -76,4 +77,5 @@ EMAIL_EVENTS = Recipe(
         )
     },
     property_groups={"attributes": VERSIONED_COLUMN},
+    windows_of_arrival=True,  # what the bounds of an order test is unpublished
 )

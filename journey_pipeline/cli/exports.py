@@ -1,0 +1,74 @@
+"""`journey-pipeline exports`: what was ordered of the vendors, how far it has come, what needs a person.
+
+Not here: the ledger (`exports/`), moving exports (`loading/exports.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from journey_pipeline.cli.output import plain_table, results
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
+from journey_pipeline.settings import ledger_url
+
+SHOWN = ("state", "partition_key", "window", "attempt", "polls", "requested_at", "ready_at", "due_at")
+NEEDS_A_PERSON = frozenset({"stopped", "overdue"})
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  journey-pipeline exports
+  journey-pipeline exports apsis --all
+  journey-pipeline exports --json
+"""
+)
+@click.argument("connection", required=False)
+@click.option("--all", "with_ended", is_flag=True, help="Also those that have landed or were replaced.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, for monitors.")
+def exports(connection: str | None, *, with_ended: bool, as_json: bool) -> None:
+    """Show what was ordered, how far it is, and what needs a person.
+
+    Ends with 1 if an export has stopped or takes longer than it should. To order again what has stopped, run
+    `journey-pipeline backfill` for its days.
+    """
+    with Ledger(ledger_url()) as ledger:
+        found = [
+            dict(zip((c.name for c in OPS_COLUMNS), row, strict=True))
+            for row in rows(listed(ledger, connection=connection, with_ended=with_ended))
+        ]
+    if as_json:
+        click.echo(json.dumps(found, indent=1, default=str))
+    elif found:
+        _show(found)
+    else:
+        results.print("no export is under way" if not with_ended else "nothing was ever ordered")
+    sys.exit(1 if any(export["state"] in NEEDS_A_PERSON for export in found) else 0)
+
+
+def _show(found: Sequence[dict[str, Any]]) -> None:
+    table = plain_table("export", "stream", *SHOWN, right=("export", "attempt", "polls"))
+    for export in found:
+        state = export["state"]
+        window = f"{export['window_start']:%m-%d %H:%M} to {export['window_end']:%m-%d %H:%M}"
+        table.add_row(
+            str(export["export_id"]),
+            f"{export['connection']}/{export['stream']}",
+            f"[red]{state}[/red]" if state in NEEDS_A_PERSON else state,
+            export["partition_key"],
+            window,
+            str(export["attempt"]),
+            str(export["polls"]),
+            *(f"{export[name]:%m-%d %H:%M:%S}" if export[name] else "-" for name in SHOWN[5:]),
+        )
+    results.print(table)
+    for export in found:
+        if export["error"]:
+            results.print(f"{export['export_id']}: {escape(export['error'])}", highlight=False, soft_wrap=True)

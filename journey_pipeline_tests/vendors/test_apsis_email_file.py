@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from journey_pipeline.model import ACTIONS
+from journey_pipeline.vendors.apsis.recipes import EMAIL_COLUMNS, EMAIL_EVENTS
+from journey_pipeline_tests.vendors.made_apsis import Normalized, landed
+
+SENT = {
+    "activity_id": "a-1",
+    "split_id": "a-1",
+    "activity_name": "Winter",
+    "sender": "Shop",
+    "subject": 'Sale, "big"\nreally',
+    "address": "Ann@Example.org",
+    "type": "SENT",
+    "event_time": "1795075200123",
+    "server_time": "1795075201000",
+}
+
+
+def body(*records: dict[str, str], columns: tuple[str, ...] = EMAIL_COLUMNS) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"correlation_id": f"c-{number}", **SENT, **record} for number, record in enumerate(records))
+    return text.getvalue().encode()
+
+
+def typed(tmp_path: Path, *records: dict[str, str], columns: tuple[str, ...] = EMAIL_COLUMNS) -> Normalized:
+    return landed(tmp_path, EMAIL_EVENTS, body(*records, columns=columns))
+
+
+def codes(name: str) -> list[dict[str, str]]:
+    with EMAIL_EVENTS.codes[name].open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_record_becomes_what_the_contract_says(tmp_path: Path) -> None:
+    made = typed(tmp_path, {"split_id": "a-1-b", "split_activity_name": "Group B", "variation": "B"})
+    columns = (
+        "occurred_at::varchar, occurred_at_source, received_at::varchar, contact_id, email, journey_id, journey_name, "
+        "activity_id, activity_name, activity_type, channel, action, vendor_action, outcome, reason"
+    )
+    assert made.events(columns) == [
+        (
+            "2026-11-19 08:00:00.123+00",
+            "event_time",
+            "2026-11-19 08:00:01+00",
+            "Ann@Example.org",
+            "ann@example.org",
+            "a-1",
+            "Winter",
+            "a-1-b",
+            "Group B",
+            "email",
+            "email",
+            "send",
+            "SENT",
+            None,
+            None,
+        )
+    ]
+    ((properties,),) = made.events("properties::varchar")
+    assert json.loads(properties) == {
+        "sender": "Shop",
+        "subject": 'Sale, "big"\nreally',
+        "variation": "B",
+        "correlation_id": "c-0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "action"),
+    [
+        ("SENT", "send"),
+        ("DELIVERED", "deliver"),
+        ("OPENED", "open"),
+        ("CLICKED", "click"),
+        ("BOUNCED", "bounce"),
+        ("UNSUBSCRIBED", "unsubscribe"),
+        ("ABUSE", "complain"),
+        ("opened", "open"),
+        ("FORWARDED", "other"),
+    ],
+)
+def test_the_type_decides_the_action(tmp_path: Path, kind: str, action: str) -> None:
+    made = typed(tmp_path, {"type": kind})
+    assert made.events("channel, action, vendor_action") == [("email", action, kind)]
+    assert made.manifest.unknown_codes == ({"vendor_action=FORWARDED": 1} if kind == "FORWARDED" else {})
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "reason"),
+    [
+        ("1000", "soft", "Rejected by recipient's server"),
+        ("1999", "soft", "Rejected by recipient's server"),
+        ("2001", "hard", "Email address does not exist"),
+        ("2002", "hard", "Domain of address does not exist"),
+        ("2003", "hard", "Invalid address"),
+        ("2004", "hard", "Closed email account"),
+        ("3001", "soft", "Mailbox is full"),
+        ("3002", "soft", "Recipient server is too busy"),
+        ("3003", "soft", "Email account is inactive"),
+        ("3777", "soft", "Address is temporarily unavailable"),
+        ("4000", "soft", "Technical delivery problem"),
+        ("4003", "soft", "Network error"),
+        ("4007", "soft", "SPF authentication error"),
+        ("4008", "soft", "DMARC authentication error"),
+        ("4009", "soft", "DKIM authentication error"),
+        ("5999", "info", "Informational, such as out of office"),
+        ("9999", "soft", "Unknown failure"),
+        ("7777", None, "unknown bounce code"),
+        ("20011", None, "unknown bounce code"),
+        ("2", None, "unknown bounce code"),
+        ("", None, None),
+    ],
+)
+def test_a_bounce_code_says_how_hard_and_why(
+    tmp_path: Path, code: str, outcome: str | None, reason: str | None
+) -> None:
+    made = typed(tmp_path, {"type": "BOUNCED", "bounce_code": code})
+    assert made.events("outcome, reason, properties ->> 'bounce_code'") == [(outcome, reason, code or None)]
+    is_unknown = reason == "unknown bounce code"
+    assert made.manifest.unknown_codes == ({"reason=unknown bounce code": 1} if is_unknown else {})
+
+
+def test_every_code_table_is_on_the_fixed_lists_and_every_reason_is_known() -> None:
+    assert {row["action"] for row in codes("email_types")} <= ACTIONS
+    assert {row["outcome"] for row in codes("bounce_codes")} == {"hard", "soft", "info"}
+    assert [row["reason"] for row in codes("bounce_reasons")] == [row["reason"] for row in codes("bounce_codes")]
+
+
+@pytest.mark.parametrize(
+    ("device", "device_class"),
+    [
+        ("TABLET", "TABLET"),
+        ("MOBILE_IOS", "MOBILE"),
+        ("DESKTOP:Firefox", "DESKTOP"),
+        ("SMART_TV", "SMART_TV"),
+        ("UNKNOWN", "UNKNOWN"),
+        ("WATCH", None),
+        ("", None),
+    ],
+)
+def test_a_device_with_a_suffix_is_of_its_class(tmp_path: Path, device: str, device_class: str | None) -> None:
+    made = typed(tmp_path, {"type": "OPENED", "device": device})
+    assert made.events("properties ->> 'device', properties ->> 'device_class'") == [(device or None, device_class)]
+
+
+@pytest.mark.parametrize(
+    ("location", "country"), [("SE", "SE"), ("se-AB", "SE"), ("US/CA", "US"), ("Sweden", None), ("7", None), ("", None)]
+)
+def test_a_location_with_a_suffix_is_in_its_country(tmp_path: Path, location: str, country: str | None) -> None:
+    made = typed(tmp_path, {"type": "OPENED", "location": location})
+    assert made.events("properties ->> 'location', properties ->> 'country'") == [(location or None, country)]
+
+
+@pytest.mark.parametrize(
+    ("event_time", "expected", "field", "kept"),
+    [
+        ("0", "2026-11-19 08:00:01+00", "server_time", "0"),
+        ("86400000", "2026-11-19 08:00:01+00", "server_time", "86400000"),
+        ("1970-01-01T00:00:00Z", "2026-11-19 08:00:01+00", "server_time", "1970-01-01T00:00:00Z"),
+        ("", "2026-11-19 08:00:01+00", "server_time", None),
+        ("soon", "2026-11-19 08:00:01+00", "server_time", "soon"),
+        ("946684800000", "2000-01-01 00:00:00+00", "event_time", None),
+        ("2026-11-19T08:00:00.5Z", "2026-11-19 08:00:00.5+00", "event_time", None),
+        ("2026-11-19 09:00:00+01:00", "2026-11-19 08:00:00+00", "event_time", None),
+    ],
+)
+def test_a_source_that_knew_no_time_gives_way_to_the_server(
+    tmp_path: Path, event_time: str, expected: str, field: str, kept: str | None
+) -> None:
+    made = typed(tmp_path, {"event_time": event_time})
+    assert made.events("occurred_at::varchar, occurred_at_source, properties ->> 'event_time'") == [
+        (expected, field, kept)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"),
+    [
+        ({"event_time": "", "server_time": ""}, "no time"),
+        ({"event_time": "0", "server_time": "0"}, "unreadable time"),
+    ],
+)
+def test_a_record_without_any_time_is_rejected(tmp_path: Path, times: dict[str, str], reason: str) -> None:
+    made = typed(tmp_path, times, {})
+    assert made.rejects("reason, contact_id") == [(reason, "Ann@Example.org")]
+    assert len(made.events()) == 1
+
+
+def test_a_retry_is_the_same_event_and_what_has_no_id_is_as_many_as_came(tmp_path: Path) -> None:
+    retried: list[dict[str, str]] = [{"correlation_id": "c"}, {"correlation_id": "c", "server_time": "1795075209000"}]
+    others = [{"correlation_id": "c", "type": "OPENED"}, {"correlation_id": "c", "activity_id": "a-2"}]
+    unnamed = [{"correlation_id": ""}, {"correlation_id": ""}]
+    made = typed(tmp_path, *retried, *others, *unnamed)
+    assert len(made.events()) == 1 + 2 + 2
+    assert (made.manifest.duplicates, made.manifest.unaccounted) == (1, 0)
+
+
+def test_requested_attributes_lie_under_their_version_ids_whatever_they_are_called(tmp_path: Path) -> None:
+    more = ('gen"der (of all), sort (version_id: 491874)', "VIP (version_id: 7731)", "score (version_id: 600011)")
+    columns = (*more, *reversed(EMAIL_COLUMNS), "mood")
+    first = {more[0]: "fe,male", more[1]: "TAG", "mood": "x"}
+    made = typed(tmp_path, first, {}, columns=columns)
+    found: list[Any] = [json.loads(text) for (text,) in made.events("properties::varchar")]
+    assert found[0]["attributes"] == {"491874": "fe,male", "7731": "TAG"}
+    assert found[0]["mood"] == "x"
+    assert "attributes" not in found[1]
+    assert made.manifest.unknown_columns == ("mood",)
+    plain = typed(tmp_path / "plain", {}, {})
+    assert made.events("event_key") == plain.events("event_key")

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from journey_pipeline.errors import ContractError, TransientVendorError, VendorError
+from journey_pipeline.model import ACTIONS, CHANNELS
+from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
+from journey_pipeline.vendors.apsis.recipes import PROFILE_EVENTS
+from journey_pipeline_tests.vendors.made_apsis import DEFINED, Normalized, event, export, landed, profile
+
+
+def one(tmp_path: Path, *events: Any, **attributes: Any) -> Normalized:
+    return landed(tmp_path, PROFILE_EVENTS, export({"xk-0001": profile(events, **attributes)}))
+
+
+def inspected(*chunks: bytes) -> int:
+    inspector = ProfileInspector()
+    for chunk in chunks:
+        inspector.feed(chunk)
+    inspector.finish(verified=False)
+    return inspector.rows
+
+
+def test_an_event_becomes_what_the_contract_says(tmp_path: Path) -> None:
+    data = {"activityId": "a-19", "activityName": "Mail", "automationId": "au-1", "automationName": "Winter"}
+    made = one(tmp_path, event(data=data), a88="Ann@Example.org")
+    columns = (
+        "occurred_at::varchar, occurred_at_source, received_at::varchar, contact_id, email, journey_id, journey_name, "
+        "activity_id, activity_name, activity_type, channel, action, vendor_action"
+    )
+    assert made.events(columns) == [
+        (
+            "2026-11-19 08:00:00.123+00",
+            "sourceEventTime",
+            "2026-11-19 08:00:01+00",
+            "xk-0001",
+            "ann@example.org",
+            "au-1",
+            "Winter",
+            "a-19",
+            "Mail",
+            "com.apsis1.events.email-open",
+            "email",
+            "open",
+            "email-open",
+        )
+    ]
+
+
+def test_data_is_kept_byte_for_byte(tmp_path: Path) -> None:
+    data = '{ "a" : [1 , 2.50],\t"same":1,"same":2, "text":"\\u00e5 {}]\\" \\\\" }'
+    text = json.dumps({"profiles": {"xk": profile([event(data="@")])}}).replace('"@"', data)
+    made = landed(tmp_path, PROFILE_EVENTS, text.encode())
+    ((properties,),) = made.events("properties::varchar")
+    assert properties == f'{{"section_id":"1234","type_id":"5512","correlation_id":"c-77:1","data":{data}}}'
+
+
+@pytest.mark.parametrize(
+    ("source", "created", "expected", "kept"),
+    [
+        (0, 1_795_075_201_000, ("2026-11-19 08:00:01+00", "createdAt"), 0),
+        (946_684_799_999, 1_795_075_201_000, ("2026-11-19 08:00:01+00", "createdAt"), 946_684_799_999),
+        (946_684_800_000, 1_795_075_201_000, ("2000-01-01 00:00:00+00", "sourceEventTime"), None),
+        ("1795075200123", "1795075201000", ("2026-11-19 08:00:00.123+00", "sourceEventTime"), None),
+        (
+            "2026-11-19T08:00:00Z",
+            1_795_075_201_000,
+            ("2026-11-19 08:00:00+00", "sourceEventTime"),
+            "2026-11-19T08:00:00Z",
+        ),
+        (..., 1_795_075_201_000, ("2026-11-19 08:00:01+00", "createdAt"), None),
+        (10**30, 1_795_075_201_000, ("2026-11-19 08:00:01+00", "createdAt"), 10**30),
+        (1_795_075_200_123.0, 1_795_075_201_000, ("2026-11-19 08:00:00.123+00", "sourceEventTime"), "1795075200123.0"),
+        ([1], 1_795_075_201_000, ("2026-11-19 08:00:01+00", "createdAt"), None),
+        ("infinity", 1_795_075_201_000, ("2026-11-19 08:00:01+00", "createdAt"), "infinity"),
+    ],
+)
+def test_a_time_that_is_none_gives_way_to_the_servers_and_stays_in_the_properties(
+    tmp_path: Path, source: Any, created: Any, expected: tuple[str, str], kept: Any
+) -> None:
+    made = one(tmp_path, event(sourceEventTime=source, createdAt=created))
+    ((occurred_at, told, properties),) = made.events("occurred_at::varchar, occurred_at_source, properties::varchar")
+    assert (occurred_at, told) == expected
+    assert json.loads(properties).get("source_event_time") == kept
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"),
+    [
+        ({"sourceEventTime": ..., "createdAt": ...}, "no time"),
+        ({"sourceEventTime": 0, "createdAt": "soon"}, "unreadable time"),
+        ({"sourceEventTime": 0, "createdAt": 0}, "unreadable time"),
+    ],
+)
+def test_an_event_without_any_time_is_rejected_with_its_text(
+    tmp_path: Path, times: dict[str, Any], reason: str
+) -> None:
+    made = one(tmp_path, event(**times), event(correlationId="c-2"))
+    ((raw, why, contact),) = made.rejects("raw, reason, contact_id")
+    assert (json.loads(raw), why, contact) == (event(**times), reason, "xk-0001")
+    assert len(made.events()) == 1
+    assert made.manifest.unaccounted == 0
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [(b"7", "not a JSON object"), (b"null", "not a JSON object"), (b'{"data":"\xff"}', "not UTF-8")],
+)
+def test_what_is_no_event_is_rejected_and_spoils_no_other(tmp_path: Path, odd: bytes, reason: str) -> None:
+    body = export({"xk": profile([event(), "@", event(correlationId="c-2")])}).replace(b'"@"', odd)
+    made = landed(tmp_path, PROFILE_EVENTS, body)
+    assert made.rejects("reason, landing_row") == [(reason, 2)]
+    assert made.events("landing_row") == [(1,), (3,)]
+    assert made.manifest.unaccounted == 0
+
+
+@pytest.mark.parametrize("odd", ["7", "[]", '{"sections":[]}', '{"sections":{"1234":7}}'])
+def test_what_is_no_profile_is_one_reject(tmp_path: Path, odd: str) -> None:
+    body = export({"xk-1": profile([event()]), "xk-2": "@", "xk-3": profile([event(correlationId="c-2")])})
+    made = landed(tmp_path, PROFILE_EVENTS, body.replace(b'"@"', odd.encode()))
+    assert made.rejects("raw, reason, contact_id") == [(odd, "not a profile with sections", "xk-2")]
+    assert (len(made.events()), made.manifest.unaccounted) == (2, 0)
+
+
+def test_an_unknown_member_of_an_event_is_kept_and_told(tmp_path: Path) -> None:
+    made = one(tmp_path, event(mood={"a": [1.50]}), event(correlationId="c-2"))
+    assert made.manifest.unknown_columns == ("mood",)
+    kept = [json.loads(text).get("mood") for (text,) in made.events("properties::varchar")]
+    assert kept == [{"a": [1.5]}, None]
+
+
+def test_a_type_that_nobody_lists_is_kept_labelled_and_counted(tmp_path: Path) -> None:
+    made = one(tmp_path, event(typeId=9999), event(typeId="9998", correlationId="c-2"), event(typeId=...))
+    assert made.events("activity_type, channel, action, vendor_action") == [
+        ("unknown:9999", "other", "other", None),
+        ("unknown:9998", "other", "other", None),
+        ("unknown:", "other", "other", None),
+    ]
+    assert made.manifest.unknown_codes == {
+        "activity_type=unknown:": 1,
+        "activity_type=unknown:9998": 1,
+        "activity_type=unknown:9999": 1,
+    }
+
+
+def test_types_are_those_that_landed_with_the_file(tmp_path: Path) -> None:
+    body = export({"xk": profile([event()])})
+    bare = landed(tmp_path / "bare", PROFILE_EVENTS, body, answers={})
+    told = landed(tmp_path / "told", PROFILE_EVENTS, body)
+    assert bare.events("activity_type") == [("unknown:5512",)]
+    assert told.events("activity_type") == [("com.apsis1.events.email-open",)]
+    assert bare.events("event_key") == told.events("event_key")
+    assert (bare.manifest.missing_columns, told.manifest.missing_columns) == (("event_type",), ())
+
+
+@pytest.mark.parametrize("type_id", ["5513", 5513])
+def test_type_ids_may_be_text_or_numbers(tmp_path: Path, type_id: Any) -> None:
+    assert one(tmp_path, event(typeId=type_id)).events("channel, action") == [("journey", "enter")]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"flowId": 7, "nodeId": "n", "flowName": "F", "nodeName": True}, ("7", "F", "n", "true")),
+        (
+            {"journeyId": "j", "journeyName": None, "activityId": 12345678901234567890},
+            ("j", None, "12345678901234567890", None),
+        ),
+        ({"automationId": {"a": 1}, "activityName": 1.50}, (None, None, None, "1.5")),
+        (None, (None, None, None, None)),
+        ([], (None, None, None, None)),
+        ("text", (None, None, None, None)),
+    ],
+)
+def test_journey_and_step_come_out_of_data_whatever_it_is(tmp_path: Path, data: Any, expected: tuple[Any, ...]) -> None:
+    made = one(tmp_path, event(data=data))
+    assert made.events("journey_id, journey_name, activity_id, activity_name") == [expected]
+
+
+def test_a_retry_is_the_same_event_and_what_has_no_id_is_as_many_as_came(tmp_path: Path) -> None:
+    retried = [event(), event(createdAt=1_795_075_209_000)]
+    unnamed = [event(correlationId=name) for name in ("", "", None, ...)]
+    made = one(tmp_path, *retried, *unnamed)
+    assert len(made.events()) == 1 + 4
+    assert (made.manifest.duplicates, made.manifest.unaccounted) == (1, 0)
+    keys = one(tmp_path / "again", event(correlationId=""), event()).events("event_key")
+    assert set(keys) < set(made.events("event_key"))
+
+
+def test_a_correlation_id_is_an_events_own_only_within_section_and_type(tmp_path: Path) -> None:
+    body = export({"a": profile([event(), event(typeId="5513")]), "b": profile([event()], section="9")})
+    assert len(landed(tmp_path, PROFILE_EVENTS, body).events()) == 3
+
+
+def test_a_profile_that_comes_twice_keeps_all_events_and_counts_them(tmp_path: Path) -> None:
+    first, last = profile([event(), event(correlationId="c-2")]), profile([event(correlationId="c-2")])
+    inner = b",".join(b'"xk":' + json.dumps(each).encode() for each in (first, last))
+    made = landed(tmp_path, PROFILE_EVENTS, b'{"profiles":{' + inner + b"}}")
+    assert (len(made.events()), made.manifest.landed, made.manifest.duplicates) == (2, 3, 1)
+
+
+def test_half_a_character_spoils_nothing(tmp_path: Path) -> None:
+    body = export({"xk-1": profile([event(data={"cut": "@"})]), "xk-2": profile([event(correlationId="c-2")])})
+    made = landed(tmp_path, PROFILE_EVENTS, body.replace(b"@", rb"\ud83d"))
+    assert (len(made.events()), made.rejects()) == (2, [])
+    ((properties,),) = made.events("properties::varchar")[:1]
+    assert json.loads(properties)["data"] == {"cut": "�"}
+
+
+def test_metadata_and_history_around_the_profiles_change_nothing(tmp_path: Path) -> None:
+    plain = {"xk": profile([event()], a88="a@example.org")}
+    odd = json.loads(json.dumps(plain))
+    odd["xk"]["sections"]["1234"]["attributes"]["88"]["history"] = [{"value": None}]
+    odd["xk"]["sections"]["1234"]["topics"] = {"t": "opted-in"}
+    tricky = {"note": '}]"', "profiles": {"xk-0": {"sections": {}}}}
+    expected = landed(tmp_path / "plain", PROFILE_EVENTS, export(plain)).events("event_key, email, properties")
+    for number, body in enumerate(
+        (
+            export(odd, metadata=tricky),
+            json.dumps({"metadata": tricky, "profiles": odd}, indent=2).encode(),
+        )
+    ):
+        assert landed(tmp_path / str(number), PROFILE_EVENTS, body).events("event_key, email, properties") == expected
+
+
+def test_empty_profiles_and_files_have_no_events(tmp_path: Path) -> None:
+    for number, body in enumerate(
+        (
+            b'{"profiles":{}}',
+            export({"xk": {"sections": {}}}),
+            export({"xk": {"sections": {"1234": {"attributes": {}}}}}),
+        )
+    ):
+        made = landed(tmp_path / str(number), PROFILE_EVENTS, body)
+        assert (made.manifest.landed, made.events()) == (0, [])
+
+
+def test_however_a_file_is_cut_on_the_way_its_events_are_counted_the_same() -> None:
+    events = [event(correlationId=f"c-{number}", data={"sections": {"events": []}}) for number in range(50)]
+    body = export({f"xk-{number}": profile(events) for number in range(200)})
+    expected = inspected(body)
+    assert expected == 200 * 50
+    assert all(
+        inspected(*(body[start : start + size] for start in range(0, len(body), size))) == expected
+        for size in (100, 4093, 1 << 18)
+    )
+
+
+def test_a_profile_larger_than_any_buffer_comes_in_parts_that_know_whose_they_are(tmp_path: Path) -> None:
+    filler = "x" * 1000
+    events = [event(correlationId=f"c-{number}", data={"filler": filler}) for number in range(20_000)]
+    body = export({"xk-1": profile(events, a88="a@example.org"), "xk-2": profile([event()])})
+    made = landed(tmp_path, PROFILE_EVENTS, body)
+    assert made.manifest.landed == 20_001
+    found = made.events("contact_id, email")
+    assert found == [("xk-1", "a@example.org")] * 20_000 + [("xk-2", None)]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_a_cut_file_is_never_a_landing(share: float) -> None:
+    body = export({f"xk-{number}": profile([event()]) for number in range(500)})
+    with pytest.raises(TransientVendorError, match="cut off"):
+        inspected(body[: int(len(body) * share)])
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"<html><body><h1>Bad gateway</h1>", ContractError),
+        (b'{"code":"0","message":"Something broke"}', ContractError),
+        (b"[]", ContractError),
+        (b"profiles", ContractError),
+        (b"", TransientVendorError),
+    ],
+)
+def test_what_is_no_export_is_never_a_landing(body: bytes, kind: type[VendorError]) -> None:
+    with pytest.raises(kind):
+        inspected(body)
+
+
+def test_every_code_of_the_discriminator_table_is_on_the_fixed_lists() -> None:
+    rows = [line.split(",") for line in PROFILE_EVENTS.codes["event_types"].read_text().splitlines()[1:]]
+    assert all(code == code.lower() and channel in CHANNELS and action in ACTIONS for code, channel, action in rows)
+
+
+@pytest.mark.parametrize(
+    ("discriminator", "expected"),
+    [
+        ("com.apsis1.events.email-sent", ("email", "send")),
+        ("com.apsis1.events.email-delivered", ("email", "deliver")),
+        ("com.apsis1.events.email-open", ("email", "open")),
+        ("com.apsis1.events.email-click", ("email", "click")),
+        ("com.apsis1.events.email-bounce", ("email", "bounce")),
+        ("com.apsis1.events.email-unsubscribe", ("email", "unsubscribe")),
+        ("com.apsis1.events.email-abuse", ("email", "complain")),
+        ("com.apsis1.events.email-spam", ("email", "complain")),
+        ("usercreated.events.email-consent-1", ("other", "other")),
+        ("com.apsis1.events.sms-sent", ("sms", "send")),
+        ("com.apsis1.events.SMS-reply", ("sms", "reply")),
+        ("com.apsis1.events.ma-entered", ("journey", "enter")),
+        ("com.apsis1.events.ma-exited", ("journey", "exit")),
+        ("com.apsis1.events.ma-ended", ("journey", "exit")),
+        ("com.apsis1.events.ma-wait-ended", ("journey", "wait")),
+        ("com.apsis1.events.ma-condition-met", ("journey", "decide")),
+        ("com.apsis1.events.ma-split-taken", ("journey", "decide")),
+        ("com.apsis1.events.automation-entered", ("journey", "enter")),
+        ("com.apsis1.events.flow-end", ("journey", "exit")),
+        ("com.apsis1.events.form-submitted", ("web", "visit")),
+        ("com.apsis1.events.page-viewed", ("web", "visit")),
+        ("com.shop.events.order-placed", ("web", "convert")),
+        ("com.shop.events.purchase", ("web", "convert")),
+        ("com.shop.events.cart-updated", ("web", "other")),
+        ("usercreated.events.main-entered", ("other", "other")),
+        ("usercreated.events.points-9", ("other", "other")),
+    ],
+)
+def test_the_discriminator_decides_channel_and_action(
+    tmp_path: Path, discriminator: str, expected: tuple[str, str]
+) -> None:
+    defined = {"1234": {**DEFINED["1234"], "events": {"5512": {"discriminator": discriminator}}}}
+    body = export({"xk": profile([event()])})
+    made = landed(tmp_path, PROFILE_EVENTS, body, answers={"definitions": defined})
+    assert made.events("channel, action, activity_type, vendor_action") == [
+        (*expected, discriminator, discriminator.rpartition(".")[2])
+    ]
+    assert bool(made.manifest.unknown_codes) == (expected == ("other", "other") and "consent" not in discriminator)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from journey_pipeline.errors import ContractError, TransientVendorError, VendorError
+from journey_pipeline.vendors.json_answer import JsonInspector
+
+RECORDS = [{"text": 'quote " brace } bracket ] \\ end', "n": number} for number in range(5)]
+BODIES = {
+    "object": json.dumps({"count": 5, "results": RECORDS, "next": "x"}).encode(),
+    "array": json.dumps(RECORDS).encode(),
+    "lines": b"\n".join(json.dumps(record).encode() for record in RECORDS) + b"\n",
+    "empty": b'{"count": 0, "results": []}',
+}
+
+
+def inspected(body: bytes, *, step: int, verified: bool = False) -> JsonInspector:
+    inspector = JsonInspector(["results"])
+    for start in range(0, len(body), step):
+        inspector.feed(body[start : start + step])
+    inspector.finish(verified=verified)
+    return inspector
+
+
+@pytest.mark.parametrize("step", [1, 7, 1 << 20])
+@pytest.mark.parametrize("form", list(BODIES))
+def test_records_are_counted_however_the_body_is_cut_into_pieces(form: str, step: int) -> None:
+    seen = inspected(BODIES[form], step=step)
+    assert seen.rows == (0 if form == "empty" else 5)
+    assert seen.members.get("count") == {"object": 5, "empty": 0}.get(form)
+
+
+@pytest.mark.parametrize("form", ["object", "array", "empty"])
+def test_a_body_that_ends_anywhere_before_its_end_was_cut(form: str) -> None:
+    for length in range(len(BODIES[form])):
+        with pytest.raises(TransientVendorError):
+            inspected(BODIES[form][:length], step=1 << 20)
+
+
+def test_lines_without_a_last_line_end_count_as_cut_unless_the_wire_proves_otherwise() -> None:
+    body = BODIES["lines"].rstrip()
+    with pytest.raises(TransientVendorError, match="line end"):
+        inspected(body, step=1 << 20)
+    assert inspected(body, step=1 << 20, verified=True).rows == 5
+
+
+@pytest.mark.parametrize("step", [1, 1 << 20])
+@pytest.mark.parametrize(
+    ("body", "error", "told"),
+    [
+        (b" \n<html><head><title>Log\nin</title></head></html>", ContractError, "HTML page .Log in."),
+        (b"\xef\xbb\xbf<p>down</p>", ContractError, "HTML page .down."),
+        (b"<" + b"x" * 100_000, ContractError, "HTML page"),
+        (b'{"detail": "no"}', ContractError, "detail: no"),
+        (b'{"error": {"a": 1}, "code": 5}', ContractError, r"\(error\)"),
+        (b'{"message": "no"} trailing', ContractError, "goes on"),
+        (b"Internal error", ContractError, "does not begin"),
+        (b" \n ", TransientVendorError, "empty"),
+        (BODIES["array"][:-1] + b"}", ContractError, "wrong kind"),
+        (BODIES["array"] * 100, ContractError, "goes on"),
+        (b"[" + b"1," * 5000 + b",1]", TransientVendorError, "a comma with nothing"),
+    ],
+)
+def test_what_is_no_json_with_records_is_told_by_its_kind(
+    body: bytes, error: type[VendorError], told: str, step: int
+) -> None:
+    with pytest.raises(error, match=told):
+        inspected(body, step=step)
+
+
+def test_a_whole_object_without_records_lands_and_says_so() -> None:
+    seen = inspected(b'{"status": "ok", "list": [1, 2]}', step=3)
+    assert (seen.rows, seen.no_records is not None) == (0, True)
+
+
+def test_an_error_beside_records_is_no_error() -> None:
+    assert inspected(b'{"error": null, "detail": "", "results": [{}]}', step=5).rows == 1
