@@ -1,10 +1,13 @@
 """A lake of any size made by DuckDB in no time: events files as the pipeline writes them, without a vendor or landing.
 
-An hour's keys are its own, so that hours don't overlap. Not here: what is measured on it (`contenders/warehouse_*.py`).
+A partition's keys are its own, so that partitions don't overlap; a delta overlaps many of them. Not here: what is
+measured on it (`contenders/warehouse_*.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -13,24 +16,27 @@ from journey_pipeline import __version__
 from journey_pipeline.lake.events import describe_parquet, put_events
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.model import EVENT_COLUMNS, StreamKey, Window, iso
+from journey_pipeline.model import EVENT_COLUMNS, Granularity, StreamKey, Window, iso
 
 STREAM = StreamKey("sfmc", "sfmc", "journey_history")
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 CONTACTS = 500_000
 JOURNEYS = 60
 ACTIVITIES = 720
+SHARE_NEW = 0.2
+ATTEMPT = "20260101T000000.000000Z-000000"
+LATER_ATTEMPT = "20260401T000000.000000Z-000000"
 
 _MADE = {
-    "event_key": "md5(concat($start, '/', row))::uuid",
+    "event_key": "md5(concat(start_at, '/', row))::uuid",
     "vendor": "'sfmc'",
     "connection": "'sfmc'",
     "stream": "'journey_history'",
-    "occurred_at": "$start::timestamptz + to_microseconds(row * 3600000000 // $rows)",
-    "occurred_on": "$start::timestamp::date",
+    "occurred_at": "start_at::timestamptz + to_microseconds(row % $rows * $length_us // $rows)",
+    "occurred_on": "start_at::timestamp::date",
     "occurred_at_source": "'TransactionTime'",
-    "received_at": "$start::timestamptz + to_microseconds(row * 3600000000 // $rows + 5000000)",
-    "contact_id": f"concat('003', hash(row, $start) % {CONTACTS})",
+    "received_at": "start_at::timestamptz + to_microseconds(row % $rows * $length_us // $rows + 5000000)",
+    "contact_id": f"concat('003', hash(row, start_at) % {CONTACTS})",
     "journey_id": f"md5(concat('journey', hash(row) % {JOURNEYS}))",
     "journey_name": f"concat('Welcome, part ', hash(row) % {JOURNEYS})",
     "activity_id": f"md5(concat('activity', hash(row) % {ACTIVITIES}))",
@@ -42,9 +48,9 @@ _MADE = {
     "outcome": "'Passed'",
     "reason": "case when hash(row, 1) % 11 = 0 then 'The address was held back.' end",
     "is_test": "false",
-    "properties": "json_object('id', md5(concat($start, row)), 'definition_instance_id', md5(row::varchar))",
+    "properties": "json_object('id', md5(concat(start_at, row)), 'definition_instance_id', md5(row::varchar))",
     "partition_key": "$partition",
-    "landing_file": "concat($partition, '/20260101T000000.000000Z-000000/part-0.csv.gz')",
+    "landing_file": "concat($partition, '/', $attempt, '/part-0.csv.gz')",
     "landing_row": "row + 1",
 }
 _SELECT = ", ".join(f"({_MADE.get(column.name, 'null')})::{column.type} as {column.name}" for column in EVENT_COLUMNS)
@@ -52,8 +58,12 @@ _SELECT = ", ".join(f"({_MADE.get(column.name, 'null')})::{column.type} as {colu
 
 def hour(number: int) -> Window:
     """The window of the hour with a number, from 0."""
-    start = FIRST + timedelta(hours=number)
-    return Window(start, start + timedelta(hours=1))
+    return _window(Granularity.HOUR, number)
+
+
+def day(number: int) -> Window:
+    """The window of the day with a number, from 0."""
+    return _window(Granularity.DAY, number)
 
 
 def make_hours(lake: Lake, numbers: range, rows: int) -> None:
@@ -64,30 +74,92 @@ def make_hours(lake: Lake, numbers: range, rows: int) -> None:
         numbers: Which hours.
         rows: Events of each.
     """
+    _make(lake, [hour(number) for number in numbers], rows)
+
+
+def make_days(lake: Lake, numbers: range, rows: int) -> None:
+    """Puts the events of some days in place, a partition each; as for `make_hours`."""
+    _make(lake, [day(number) for number in numbers], rows)
+
+
+def make_delta(lake: Lake, number: int, days: int, rows_of_day: int, rows: int) -> int:
+    """Puts a day's partition in place with events of the first days, most of which those days' partitions have too.
+
+    Args:
+        lake: Where.
+        number: Its day. Another one's new events are others.
+        days: Over how many days its events are spread.
+        rows_of_day: Events of each day's own partition.
+        rows: About how many events.
+
+    Returns:
+        How many of them are new.
+    """
+    each = rows // days
+    fresh = round(each * SHARE_NEW)
+    made = (
+        "select strftime($start::timestamptz + to_days(day::integer), '%Y-%m-%dT%H:%M:%SZ') as start_at, row "
+        f"from range({days}) as days(day) cross join ("
+        f"select (row * 7 + {number}) % $rows as row from range({each - fresh}) as known(row) union all "
+        f"select $rows + {number * fresh} + row from range({fresh}) as fresh(row))"
+    )
+    with _session(lake) as session:
+        _put(session, lake, day(number), made, rows=rows_of_day, first=day(0), attempt=LATER_ATTEMPT)
+    return fresh * days
+
+
+def _make(lake: Lake, windows: Sequence[Window], rows: int) -> None:
+    with _session(lake) as session:
+        for window in windows:
+            made = "select $start as start_at, row from range($rows) as made(row)"
+            _put(session, lake, window, made, rows=rows, first=window, attempt=ATTEMPT)
+
+
+@contextmanager
+def _session(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
     lake.work_dir.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as session:
         session.execute("set timezone = 'UTC'; set threads = 2")
-        for number in numbers:
-            _make_hour(session, lake, hour(number), rows)
+        yield session
 
 
-def _make_hour(session: duckdb.DuckDBPyConnection, lake: Lake, window: Window, rows: int) -> None:
+def _put(
+    session: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    window: Window,
+    made: str,
+    *,
+    rows: int,
+    first: Window,
+    attempt: str,
+) -> None:
     file = lake.work_dir / f"{window.partition}.parquet"
-    session.execute(
-        f"copy (select {_SELECT} from range($rows) as made(row)) to '{file}' (format parquet, compression zstd)",
-        {"start": iso(window.start), "partition": window.partition, "rows": rows},
-    )
+    ((count,),) = session.execute(
+        f"copy (select {_SELECT} from ({made})) to '{file}' (format parquet, compression zstd)",
+        {
+            "start": iso(first.start),
+            "partition": window.partition,
+            "rows": rows,
+            "length_us": window.duration // timedelta(microseconds=1),
+            "attempt": attempt,
+        },
+    ).fetchall()
     manifest = EventsManifest(
         vendor=STREAM.vendor,
         connection=STREAM.connection,
         stream=STREAM.stream,
         partition=window.partition,
         window=str(window),
-        attempts=("20260101T000000.000000Z-000000",),
+        attempts=(attempt,),
         recipe="made",
         package_version=__version__,
         landed_at=window.end,
-        events=describe_parquet(file, rows),
-        landed=rows,
+        events=describe_parquet(file, count),
+        landed=count,
     )
     put_events(lake, manifest, file, None)
+
+
+def _window(granularity: Granularity, number: int) -> Window:
+    start = FIRST + granularity.duration * number
+    return Window(start, start + granularity.duration)

@@ -91,6 +91,17 @@ def warehouse(effort: Effort) -> str:
     return _growth(grown) + "\n\n" + _rebuild(rebuilt)
 
 
+def delta(effort: Effort) -> str:
+    """A delta of 50,000 events over 90 days, 80 % of them there already, added to 1, 10 and 30 million events."""
+    rows, days = effort.size(50_000, 200), effort.size(90, 4)
+    sizes = [
+        effort.size(events, quick) for events, quick in ((1_000_000, 800), (10_000_000, 1_600), (30_000_000, 2_400))
+    ]
+    with serving(1, 1) as vendor, _folder() as folder:
+        grown = run("warehouse_delta", folder, vendor.environment, str(rows), str(days), *map(str, sizes))
+    return _deltas(grown)
+
+
 QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "day": day,
     "records": records,
@@ -98,6 +109,7 @@ QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "month": month,
     "normalizer": normalizer,
     "warehouse": warehouse,
+    "delta": delta,
 }
 
 
@@ -167,6 +179,31 @@ def _growth(grown: Measured) -> str:
         *spent,
     ]
     return "\n".join(lines)
+
+
+def _deltas(grown: Measured) -> str:
+    header = [
+        "events",
+        "one more delta s",
+        "of it merging s",
+        "tables s",
+        "first proof s",
+        "next proof s",
+        "nothing new s",
+    ]
+    rows = [
+        [
+            f"{size['events']:,}",
+            f"{size['delta_s']:.2f}",
+            f"{size['phases']['merge']:.2f}",
+            f"{size['phases']['tables']:.2f}",
+            f"{size['first_compare_s']:.2f}",
+            f"{size['compare_s']:.2f}",
+            f"{size['unchanged_compare_s']:.2f}",
+        ]
+        for size in grown.said["grown"]
+    ]
+    return f"{table(header, rows)}\n\nPeak {grown.peak_mib:.0f} MiB."
 
 
 def _rebuild(rebuilt: Measured) -> str:

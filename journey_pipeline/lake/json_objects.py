@@ -27,19 +27,40 @@ def json_objects(fields: Mapping[str, pa.Array[Any]], rows: int) -> pa.Array[Any
     Returns:
         An array of Arrow's JSON type, which DuckDB takes as JSON without reading it again.
     """
-    members = [_members(name, column) for name, column in fields.items() if column.null_count < rows]
-    if members:
-        inner = _joined(*_never_all_null(members), separator=",", null_handling="skip")
-        text = _joined("{", inner, "}")
-    else:
+    columns = {name: column for name, column in fields.items() if column.null_count < rows}
+    text: pa.Array[Any]
+    if not columns:
         text = pa.repeat(pa.scalar("{}"), rows)
+    elif any(column.null_count == 0 for column in columns.values()):
+        text = _joined(*_around_a_sure_one(columns))
+    else:
+        members = [_member(name, column) for name, column in columns.items()]
+        text = _joined("{", _joined(*_never_all_null(members), separator=",", null_handling="skip"), "}")
     return pa.ExtensionArray.from_storage(pa.json_(), text)
+
+
+def _around_a_sure_one(columns: Mapping[str, pa.Array[Any]]) -> list[str | pa.Array[Any]]:
+    """The parts of objects of which at least one column has no NULL, so that it is known where the commas stand.
+
+    Columns without NULLs go in as they are, which copies them once and not twice.
+    """
+    parts: list[str | pa.Array[Any]] = []
+    constant, has_sure = "{", False
+    for name, column in columns.items():
+        opening = f'{json.dumps(name, ensure_ascii=False)}:"'
+        if column.null_count == 0:
+            parts += [f"{constant}{',' if has_sure else ''}{opening}", _escaped(column)]
+            constant, has_sure = '"', True
+        else:
+            before, after = (",", "") if has_sure else ("", ",")
+            member = _joined(f"{before}{opening}", _escaped(column), f'"{after}')
+            parts += [constant, pc.if_else(pc.is_null(member), "", member)]
+            constant = ""
+    return [*parts, f"{constant}}}"]
 
 
 def _never_all_null(members: list[pa.Array[Any]]) -> list[pa.Array[Any]]:
     """The members, the first one empty text where all are NULL: of such rows the join gives none at all."""
-    if any(member.null_count == 0 for member in members):
-        return members
     first, *others = members
     empty = pc.is_null(first)
     for other in others:
@@ -47,10 +68,9 @@ def _never_all_null(members: list[pa.Array[Any]]) -> list[pa.Array[Any]]:
     return [cast("pa.Array[Any]", pc.if_else(empty, "", first)), *others]
 
 
-def _members(name: str, column: pa.Array[Any]) -> pa.Array[Any]:
+def _member(name: str, column: pa.Array[Any]) -> pa.Array[Any]:
     """`"name":"value"`, or NULL where there is no value."""
-    key = json.dumps(name, ensure_ascii=False)
-    return _joined(f'{key}:"', _escaped(column), '"')
+    return _joined(f'{json.dumps(name, ensure_ascii=False)}:"', _escaped(column), '"')
 
 
 def _joined(

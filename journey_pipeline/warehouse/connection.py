@@ -30,12 +30,15 @@ class WarehouseSettings:
         threads: DuckDB's threads.
         lock_wait_s: How long to wait while another process writes.
         batch_rows: How many new events are sorted and inserted at a time.
+        small_change: Up to which share of a day's events its rows in other tables change one by one; beyond, the day is
+            made again as a whole.
     """
 
     memory: str = "2GB"
     threads: int = 2
     lock_wait_s: float = 60.0
     batch_rows: int = 1_000_000
+    small_change: float = 0.25
 
 
 def warehouse_file(lake: Lake) -> Path:

@@ -1,6 +1,7 @@
 """The claim that the warehouse equals the lake, checked on what lies there rather than on what a sync believed.
 
-Not here: making it so (`sync.py`), how the claim is shown (`components/`).
+Not here: making it so (`sync.py`), what an earlier comparison spares this one (`proof.py`), how the claim is shown
+(`components/`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
@@ -21,8 +23,17 @@ from journey_pipeline.warehouse.connection import (
     warehouse_file,
 )
 from journey_pipeline.warehouse.intake import parquet
-from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, loaded_files, take_inventory
+from journey_pipeline.warehouse.inventory import (
+    BrokenFile,
+    FileKey,
+    Inventory,
+    LoadedFile,
+    loaded_files,
+    signature,
+    take_inventory,
+)
 from journey_pipeline.warehouse.lock import writer_lock
+from journey_pipeline.warehouse.proof import KeySet, Proof, keys_of_lake
 
 _HEAL = "run `journey-pipeline rebuild`"
 _NAMED = 3
@@ -77,8 +88,9 @@ class EqualityReport:
 def compare_with_lake(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> EqualityReport:
     """Checks that every manifest of the lake is loaded, every key of the lake there once, and nothing else.
 
-    Each partition's events in the warehouse are counted. Where they are as many as its file has, they are the
-    file's, because keys are unique; where rows lost to other files', each key of the file is looked for.
+    Each partition's events in the warehouse are counted, and the warehouse's keys are held against the lake's. What an
+    earlier comparison has proven of files is not looked at again, and neither is a warehouse that nobody has written
+    since; only where something differs are single keys looked for.
 
     Args:
         lake: Where the files lie. Files whose manifest is the loaded one are not hashed again.
@@ -97,6 +109,11 @@ def compare_with_lake(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> Eq
             return _compare(session, lake, begun)
 
 
+def proof_file(lake: Lake) -> Path:
+    """Where the last proof is kept."""
+    return lake.home / "warehouse.proof.json"
+
+
 def _problem(partitions: tuple[str, ...], what: str, heal: str) -> str:
     names = ", ".join(partitions[:_NAMED]) + (", ..." if len(partitions) > _NAMED else "")
     return f"{len(partitions)} partitions are {what}: {names}; {heal}" if partitions else ""
@@ -105,27 +122,70 @@ def _problem(partitions: tuple[str, ...], what: str, heal: str) -> str:
 def _compare(session: duckdb.DuckDBPyConnection, lake: Lake, begun: float) -> EqualityReport:
     loaded = loaded_files(session)
     inventory = take_inventory(lake, loaded)
-    counted = _counted(session)
-    losers = [key for key, file in loaded.items() if file.loaded < file.events and key not in inventory.removed]
-    ((events,),) = session.execute("select count(*) from core.journey_events").fetchall()
+    paths = {lake.relative(_path(lake, key)): file.events_sha256 for key, file in loaded.items()}
+    proof, now = Proof.read(proof_file(lake)), signature(warehouse_file(lake))
+    is_as_loaded = not (inventory.fresh or inventory.restated or inventory.removed or inventory.broken)
+    if is_as_loaded and proof and (proof.files, proof.warehouse) == (paths, now):
+        counted = {key: file.loaded for key, file in loaded.items()}
+        return _report(loaded, inventory, counted, _Keys(), begun)
+    counted, held = _counted(session)
+    known = _keys_of_lake(session, lake, paths, proof) if is_as_loaded else None
+    # Where not all files can be read, those are that lost rows to others: only their keys may be missing unnoticed.
+    losing = [key for key, file in loaded.items() if file.loaded < file.events and key not in inventory.removed]
+    keys = _Keys() if held == known else _search(session, lake, losing if known is None else loaded)
+    report = _report(loaded, inventory, counted, keys, begun)
+    if report.is_equal and held == known:
+        Proof(paths, held, now).write(proof_file(lake))
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """How many keys are wrong."""
+
+    missing: int = 0
+    repeated: int = 0
+
+
+def _report(
+    loaded: dict[FileKey, LoadedFile], inventory: Inventory, counted: dict[FileKey, int], keys: _Keys, begun: float
+) -> EqualityReport:
     return EqualityReport(
         partitions=len(loaded.keys() - set(inventory.removed)) + len(inventory.added),
-        events=events,
+        events=sum(counted.values()),
         not_loaded=_names(found.key for found in [*inventory.fresh, *inventory.restated]),
         extra=_names([*inventory.removed, *(counted.keys() - loaded.keys())]),
         miscounted=_names(key for key, file in loaded.items() if counted.get(key, 0) != file.loaded),
-        missing_keys=_missing(session, lake, losers),
-        repeated_keys=_repeated(session),
+        missing_keys=keys.missing,
+        repeated_keys=keys.repeated,
         broken=tuple(inventory.broken),
         seconds=time.perf_counter() - begun,
     )
 
 
-def _counted(session: duckdb.DuckDBPyConnection) -> dict[FileKey, int]:
+def _counted(session: duckdb.DuckDBPyConnection) -> tuple[dict[FileKey, int], KeySet]:
+    """Each partition's events in the warehouse, and the keys of all of them."""
     rows = session.execute(
-        "select connection, stream, partition_key, count(*) from core.journey_events group by all"
+        "select connection, stream, partition_key, count(*), sum(hash(event_key)::hugeint) "
+        "from core.journey_events group by all"
     ).fetchall()
-    return {FileKey(*names): events for *names, events in rows}
+    counted = {FileKey(*names): events for *names, events, _ in rows}
+    return counted, KeySet(sum(counted.values()), sum(hashes for *_, hashes in rows))
+
+
+def _keys_of_lake(
+    session: duckdb.DuckDBPyConnection, lake: Lake, paths: dict[str, str], proof: Proof | None
+) -> KeySet | None:
+    """The keys of the lake's files; None if one of them can't be read, which normalizing notices and heals."""
+    try:
+        return keys_of_lake(session, lake.home, paths, proof)
+    except duckdb.Error:
+        return None
+
+
+def _search(session: duckdb.DuckDBPyConnection, lake: Lake, files: Iterable[FileKey]) -> _Keys:
+    present = [path for key in files if (path := _path(lake, key)).exists()]
+    return _Keys(_missing(session, present), _repeated(session))
 
 
 def _repeated(session: duckdb.DuckDBPyConnection) -> int:
@@ -141,16 +201,18 @@ def _repeated(session: duckdb.DuckDBPyConnection) -> int:
     return int(rows[0][0])
 
 
-def _missing(session: duckdb.DuckDBPyConnection, lake: Lake, losers: list[FileKey]) -> int:
-    # The vendor's name is no part of where a file lies.
-    paths = [lake.events_file(StreamKey("", key.connection, key.stream), key.partition) for key in losers]
-    readable = [path for path in paths if path.exists()]
-    if not readable:
+def _missing(session: duckdb.DuckDBPyConnection, files: list[Path]) -> int:
+    if not files:
         return 0
     rows = session.execute(
-        f"select count(distinct event_key) from {parquet(readable)} anti join core.journey_events using (event_key)"
+        f"select count(distinct event_key) from {parquet(files)} anti join core.journey_events using (event_key)"
     ).fetchall()
     return int(rows[0][0])
+
+
+def _path(lake: Lake, key: FileKey) -> Path:
+    # The vendor's name is no part of where a file lies.
+    return lake.events_file(StreamKey("", key.connection, key.stream), key.partition)
 
 
 def _names(keys: Iterable[FileKey]) -> tuple[str, ...]:

@@ -8,19 +8,28 @@ changed (`inventory.py`), the tables that are made from the events (`refresh.py`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from journey_pipeline.model import EVENT_COLUMNS
+from journey_pipeline.warehouse.changes import ADDED, TAKEN, Changes, begin
+from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.contest import IN_WAREHOUSE, NUMBERED_ROWS, find_contested, rank
 from journey_pipeline.warehouse.intake import Extent, parquet
 from journey_pipeline.warehouse.inventory import FileKey, FoundFile
 
 _COLUMNS = ", ".join(column.name for column in EVENT_COLUMNS)
 _KEY = "connection, stream, partition_key"
+
+KEEP_ORDER = "set preserve_insertion_order = true"
+
+# Files whose events lie further apart are sorted as they are loaded, so that a query for some days reads only those.
+# Many narrower ones, taken in order of time, are near enough to it as they are, and sorting is half of loading them. A
+# few are sorted too: threads that insert beside one another would leave pieces that the next checkpoint writes again.
+_WIDE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +52,25 @@ class Merged:
     """What a merge did.
 
     Attributes:
+        changes: The days whose events changed, and how.
         rows_inserted: Rows that went in.
         rows_deleted: Rows that went out.
-        days: The UTC days whose events may have changed.
     """
 
+    changes: Changes
     rows_inserted: int = 0
     rows_deleted: int = 0
-    days: set[date] = field(default_factory=set)
 
 
-def merge(session: duckdb.DuckDBPyConnection, change: Change, batch_rows: int) -> Merged:
+def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: WarehouseSettings) -> Merged:
     """Makes the change in `core.journey_events` and in `internal.files`.
 
     Args:
         session: With a transaction open.
         change: What goes and comes.
-        batch_rows: About how many rows to sort and insert at a time.
+        settings: How many rows to sort at a time, and which changes of a day are small.
     """
-    merged = Merged()
+    merged = Merged(begin(session, list(change.incoming), settings.small_change))
     _take_out(session, change.outgoing, merged)
     _number_files(session, change)
     incoming = [found.path for found in change.incoming]
@@ -70,20 +79,20 @@ def merge(session: duckdb.DuckDBPyConnection, change: Change, batch_rows: int) -
     if contested:
         rank(session, incoming + losers)
         _settle(session, losers, merged)
-    for batch in _batches(change.incoming, batch_rows):
-        _append(session, batch, merged, contested=bool(contested))
+    for batch in _batches(change.incoming, settings.batch_rows):
+        rows = sum(found.manifest.events.rows for found in batch)
+        in_order = _is_wide(change.incoming[batch[0]]) or rows < settings.batch_rows
+        _append(session, batch, merged, contested=bool(contested), in_order=in_order)
     _note_files(session, change, contested=bool(contested))
     return merged
 
 
 def _take_out(session: duckdb.DuckDBPyConnection, outgoing: Sequence[FileKey], merged: Merged) -> None:
-    session.execute("create or replace temp table gone (place bigint, event_key uuid, occurred_on date)")
+    session.execute("create or replace temp table gone (place bigint, event_key uuid)")
     if not outgoing:
         return
     session.execute("create or replace temp table outgoing (connection varchar, stream varchar, partition_key varchar)")
-    session.executemany(
-        "insert into outgoing values (?, ?, ?)", [(key.connection, key.stream, key.partition) for key in outgoing]
-    )
+    _insert(session, "outgoing", [(key.connection, key.stream, key.partition) for key in outgoing])
     # A file's rows lie between its least and its greatest time: the rest of the table is not read.
     (span,) = session.execute(
         f"select min(first_at), max(last_at) from internal.files semi join outgoing using ({_KEY})"
@@ -93,15 +102,14 @@ def _take_out(session: duckdb.DuckDBPyConnection, outgoing: Sequence[FileKey], m
         insert into gone
         select
             events.rowid,
-            event_key,
-            occurred_on
+            event_key
         from core.journey_events as events
         semi join outgoing using ({_KEY})
         where occurred_at between ? and ?
         """,
         span,
     )
-    merged.days |= _days(session, "gone")
+    merged.changes.note("(from core.journey_events where rowid in (select place from gone))", TAKEN)
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from gone)")
     _run(session, f"delete from internal.files where ({_KEY}) in (select ({_KEY}) from outgoing)")
 
@@ -113,8 +121,7 @@ def _number_files(session: duckdb.DuckDBPyConnection, change: Change) -> None:
     )
     places = {found.key: found.path for found in change.incoming} | change.losers
     rows = [(i, str(path), key.connection, key.stream, key.partition) for i, (key, path) in enumerate(places.items())]
-    if rows:
-        session.executemany("insert into numbered values (?, ?, ?, ?, ?)", rows)
+    _insert(session, "numbered", rows)
 
 
 def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: Merged) -> None:
@@ -123,12 +130,11 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
         create or replace temp table lost as
         select
             rowid as place,
-            occurred_on,
             {_KEY}
         from core.journey_events
         where rowid in (select place from contenders where file_id = {IN_WAREHOUSE} and not has_won)
     """)
-    merged.days |= _days(session, "lost")
+    merged.changes.note("(from core.journey_events where rowid in (select place from lost))", TAKEN)
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from lost)")
     _recount(session, "lost", "-")
     if not losers:
@@ -146,15 +152,16 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
             where has_won
         ) using (filename, file_row_number)
     """)
-    merged.days |= _days(session, "again")
+    merged.changes.note("again", ADDED)
     merged.rows_inserted += _run(
         session, f"insert into core.journey_events by name select {_COLUMNS} from again order by occurred_at"
     )
     _recount(session, "again", "+")
 
 
-def _append(session: duckdb.DuckDBPyConnection, batch: Sequence[FoundFile], merged: Merged, *, contested: bool) -> None:
-    source = parquet((found.path for found in batch), NUMBERED_ROWS if contested else "")
+def _append(
+    session: duckdb.DuckDBPyConnection, batch: Sequence[FoundFile], merged: Merged, *, contested: bool, in_order: bool
+) -> None:
     unless_lost = """
         anti join (
             select
@@ -165,17 +172,17 @@ def _append(session: duckdb.DuckDBPyConnection, batch: Sequence[FoundFile], merg
             where not has_won
         ) using (filename, file_row_number)
     """
-    merged.days |= _days(session, source)
-    merged.rows_inserted += _run(
-        session,
-        f"""
-        insert into core.journey_events by name
-        select {_COLUMNS}
-        from {source}
-        {unless_lost if contested else ""}
-        order by occurred_at
-        """,
-    )
+    source = parquet((found.path for found in batch), NUMBERED_ROWS if contested else "")
+    won = f"(select {_COLUMNS} from {source} {unless_lost if contested else ''})"
+    merged.changes.note(won, ADDED)
+    insert = f"insert into core.journey_events by name select {_COLUMNS} from {won}"
+    if in_order:
+        merged.rows_inserted += _run(session, f"{insert} order by occurred_at")
+        return
+    # Threads then insert what they have read beside one another, about in the order of the files.
+    session.execute("set preserve_insertion_order = false")
+    merged.rows_inserted += _run(session, insert)
+    session.execute(KEEP_ORDER)
 
 
 def _note_files(session: duckdb.DuckDBPyConnection, change: Change, *, contested: bool) -> None:
@@ -199,8 +206,7 @@ def _note_files(session: duckdb.DuckDBPyConnection, change: Change, *, contested
         )
         for found, extent in change.incoming.items()
     ]
-    if rows:
-        session.executemany("insert into internal.files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    _insert(session, "internal.files", rows)
 
 
 def _recount(session: duckdb.DuckDBPyConnection, rows: str, sign: str) -> None:
@@ -216,11 +222,16 @@ def _recount(session: duckdb.DuckDBPyConnection, rows: str, sign: str) -> None:
 
 
 def _batches(incoming: dict[FoundFile, Extent], batch_rows: int) -> Iterator[list[FoundFile]]:
-    """Files in order of time, so many together that sorting them stays inside memory."""
+    """Files in order of time: the narrow ones together, the wide ones so many that sorting them stays inside memory."""
     epoch = datetime.fromtimestamp(0, UTC)
+    in_time = sorted(incoming, key=lambda found: (incoming[found].first_at or epoch, found.key))
+    if narrow := [found for found in in_time if not _is_wide(incoming[found])]:
+        yield narrow
     batch: list[FoundFile] = []
     rows = 0
-    for found in sorted(incoming, key=lambda found: (incoming[found].first_at or epoch, found.key)):
+    for found in in_time:
+        if not _is_wide(incoming[found]):
+            continue
         if batch and rows + found.manifest.events.rows > batch_rows:
             yield batch
             batch, rows = [], 0
@@ -230,8 +241,15 @@ def _batches(incoming: dict[FoundFile, Extent], batch_rows: int) -> Iterator[lis
         yield batch
 
 
-def _days(session: duckdb.DuckDBPyConnection, rows: str) -> set[date]:
-    return {row[0] for row in session.execute(f"select distinct occurred_on from {rows}").fetchall()}
+def _is_wide(extent: Extent) -> bool:
+    return extent.first_at is not None and extent.last_at is not None and extent.last_at - extent.first_at > _WIDE
+
+
+def _insert(session: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Inserts rows in one statement: one for each takes a millisecond for each."""
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        session.execute(f"insert into {table} select {', '.join(['unnest(?)'] * len(columns))}", columns)
 
 
 def _run(session: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -45,7 +45,7 @@ def make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
     _remove(fresh)
     with writing(fresh, settings) as session:
         prepare(session)
-        report = update(session, lake, settings.batch_rows)
+        report = update(session, lake, settings)
         begun = time.perf_counter()
         session.execute("checkpoint")
     flush_file(fresh)

@@ -1,16 +1,18 @@
 """Makes the tables that are SELECTs over others, as far as a sync changed what they are made from.
 
 A SELECT that takes `$first_day` and `$last_day` is run again for the days that changed, any other one as a whole, and
-what it gives takes the place of the earlier rows. Not here: the SELECTs (`sql/`), their order (`schema.py`).
+what it gives takes the place of the earlier rows. Where little of a day changed, an increment gives the rows that
+change with it. Not here: the SELECTs (`sql/`), their order (`schema.py`), what changed (`changes.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 import duckdb
 
+from journey_pipeline.warehouse.changes import Changes
 from journey_pipeline.warehouse.schema import LOADED_TABLES, Table, create_table, forget_table, note_table
 
 # Days are made again together up to this many events, so that counting people stays inside memory.
@@ -30,7 +32,7 @@ def stale_tables(session: duckdb.DuckDBPyConnection, tables: tuple[Table, ...]) 
 
 
 def refresh(
-    session: duckdb.DuckDBPyConnection, tables: tuple[Table, ...], stale: set[Table], days: set[date]
+    session: duckdb.DuckDBPyConnection, tables: tuple[Table, ...], stale: set[Table], changes: Changes
 ) -> set[date]:
     """Makes tables again.
 
@@ -38,30 +40,51 @@ def refresh(
         session: With a transaction open.
         tables: All that SELECTs make, in order.
         stale: Those of them to make from the ground up.
-        days: The UTC days whose events changed.
+        changes: What the merge changed.
 
     Returns:
-        All days that were made again: besides those given, the days of journeys and steps that are described
+        All days that were made again: besides those that changed, the days of journeys and steps that are described
         otherwise now, because marts carry their names.
     """
-    days = set(days)
+    changes.forget_whole_days()
+    days = changes.days
+    events = _events_by_day(session)
     for table in tables:
         if table in stale:
             forget_table(session, table.name)
             create_table(session, table)
             note_table(session, table)
-        if table.is_by_day:
-            _replace_days(session, table, _all_days(session) if table in stale else days)
-        else:
+        if not table.is_by_day:
             days |= _replace(session, table)
+        elif table in stale:
+            _replace_days(session, table, set(events), events)
+        elif table.increment:
+            _replace_days(session, table, changes.whole, events)
+            _increment(session, table, changes.partly)
+        else:
+            _replace_days(session, table, days, events)
     return days
 
 
-def _replace_days(session: duckdb.DuckDBPyConnection, table: Table, days: set[date]) -> None:
-    for first_day, last_day in _spans(session, days):
+def _replace_days(
+    session: duckdb.DuckDBPyConnection, table: Table, days: set[date], events: Mapping[date, int]
+) -> None:
+    for first_day, last_day in _spans(days, events):
         span = {"first_day": first_day, "last_day": last_day}
         session.execute(f"delete from {table.name} where occurred_on between $first_day and $last_day", span)
         session.execute(f"insert into {table.name} by name {table.sql}", span)
+
+
+def _increment(session: duckdb.DuckDBPyConnection, table: Table, days: set[date]) -> None:
+    """Puts the rows that the increment gives in the place of those that they say; `is_gone` says that none remains."""
+    if not days:
+        return
+    span = {"first_day": min(days), "last_day": max(days)}
+    session.execute(f"create or replace temp table renewed as {table.increment}", span)
+    session.execute(f"delete from {table.name} where rowid in (select place from renewed)")
+    session.execute(
+        f"insert into {table.name} by name select * exclude (place, is_gone) from renewed where not is_gone"
+    )
 
 
 def _replace(session: duckdb.DuckDBPyConnection, table: Table) -> set[date]:
@@ -91,19 +114,12 @@ def _described_otherwise(session: duckdb.DuckDBPyConnection, name: str) -> set[d
     return {row[0] for row in rows}
 
 
-def _all_days(session: duckdb.DuckDBPyConnection) -> set[date]:
-    return {row[0] for row in session.execute("select distinct occurred_on from core.journey_events").fetchall()}
+def _events_by_day(session: duckdb.DuckDBPyConnection) -> dict[date, int]:
+    return dict(session.execute("select occurred_on, count(*) from core.journey_events group by all").fetchall())
 
 
-def _spans(session: duckdb.DuckDBPyConnection, days: set[date]) -> Iterator[tuple[date, date]]:
+def _spans(days: set[date], events: Mapping[date, int]) -> Iterator[tuple[date, date]]:
     """The days as runs without a gap, so long that none but a single day has too many events."""
-    if not days:
-        return
-    counted = session.execute(
-        "select occurred_on, count(*) from core.journey_events where occurred_on between ? and ? group by all",
-        [min(days), max(days)],
-    )
-    events: dict[date, int] = dict(counted.fetchall())
     first, last, rows = None, None, 0
     for day in sorted(days):
         if first and last and (day - last > timedelta(days=1) or rows + events.get(day, 0) > _SPAN_ROWS):

@@ -35,12 +35,14 @@ class Table:
         columns: In order. Types are empty where the SELECT gives them.
         sql: The SELECT that makes it; empty for a table that is loaded from files. One that takes `$first_day` and
             `$last_day` gives the rows of those days and is made again only for days that changed.
+        increment: The SELECT that gives what becomes of the rows that the changed events touch, if there is one.
     """
 
     name: str
     comment: str
     columns: tuple[Column, ...]
     sql: str = ""
+    increment: str = ""
 
     @property
     def is_by_day(self) -> bool:
@@ -50,7 +52,9 @@ class Table:
     @property
     def digest(self) -> str:
         """Changes with anything about it."""
-        return hashlib.sha256(repr((self.name, self.comment, self.columns, self.sql)).encode()).hexdigest()
+        return hashlib.sha256(
+            repr((self.name, self.comment, self.columns, self.sql, self.increment)).encode()
+        ).hexdigest()
 
 
 _KEY = (
@@ -192,7 +196,11 @@ def read_table(file: Path) -> Table:
         raise WarehouseError(f"{name}: its SQL file needs a header: the table, an empty comment line, each column")
     about, columns = header[: header.index("")], header[header.index("") + 1 :]
     matches = [match for line in columns if (match := _COLUMN.fullmatch(line))]
-    return Table(name, " ".join(about), tuple(Column(match[1], "", match[2]) for match in matches), text)
+    columns_told = tuple(Column(match[1], "", match[2]) for match in matches)
+    increment = _SQL / "increments" / file.name
+    return Table(
+        name, " ".join(about), columns_told, text, increment.read_text(encoding="utf-8") if increment.exists() else ""
+    )
 
 
 def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -37,7 +37,7 @@ def sync(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
         begun = time.perf_counter()
         with writing(warehouse_file(lake), settings) as session:
             if is_current := prepare(session):
-                report = update(session, lake, settings.batch_rows)
+                report = update(session, lake, settings)
                 checkpoint_begun = time.perf_counter()
                 session.execute("checkpoint")
                 report.phases["checkpoint"] = time.perf_counter() - checkpoint_begun

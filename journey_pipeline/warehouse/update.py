@@ -18,12 +18,13 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.dimensions import ListedChange, load_dimensions, stage_dimensions
 from journey_pipeline.warehouse.drift import ReportsChange, find_reports, load_reports
 from journey_pipeline.warehouse.intake import Extent, measure
 from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, FoundFile, Inventory, loaded_files, take_inventory
 from journey_pipeline.warehouse.losers import Losers, find_losers
-from journey_pipeline.warehouse.merge import Change, Merged, merge
+from journey_pipeline.warehouse.merge import KEEP_ORDER, Change, Merged, merge
 from journey_pipeline.warehouse.refresh import refresh, stale_tables
 from journey_pipeline.warehouse.rejects import load_rejects
 from journey_pipeline.warehouse.report import SyncReport
@@ -76,13 +77,13 @@ class _Clock:
         self.phases[name] = self.phases.get(name, 0.0) + time.perf_counter() - begun
 
 
-def update(session: duckdb.DuckDBPyConnection, lake: Lake, batch_rows: int) -> SyncReport:
+def update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings) -> SyncReport:
     """Makes the warehouse equal to the lake as it is now.
 
     Args:
         session: On a warehouse of this version's layout, no transaction open.
         lake: Where the files lie.
-        batch_rows: About how many new events to sort and insert at a time.
+        settings: How it is done.
 
     Raises:
         WarehouseError: If the events folder is not there although files of it are loaded, or files keep being
@@ -92,12 +93,13 @@ def update(session: duckdb.DuckDBPyConnection, lake: Lake, batch_rows: int) -> S
     moved: set[Path] = set()
     clock = _Clock()
     for _ in range(_PASSES):
+        session.execute(KEEP_ORDER)  # a pass that failed may have left it off
         plan = _plan(session, lake, moved, clock)
         if plan.is_empty:
-            return _report(plan, Merged(), set(), clock)
+            return _report(plan, None, set(), clock)
         session.execute("begin")
         try:
-            return _carry_out(session, plan, batch_rows, clock)
+            return _carry_out(session, plan, settings, clock)
         except _Replaced as replaced:
             session.execute("rollback")
             moved |= replaced.files
@@ -133,11 +135,13 @@ def _plan(session: duckdb.DuckDBPyConnection, lake: Lake, moved: set[Path], cloc
     return _Plan(inventory, extents, losers, listed, reports, tables, stale_tables(session, tables))
 
 
-def _carry_out(session: duckdb.DuckDBPyConnection, plan: _Plan, batch_rows: int, clock: _Clock) -> SyncReport:
+def _carry_out(
+    session: duckdb.DuckDBPyConnection, plan: _Plan, settings: WarehouseSettings, clock: _Clock
+) -> SyncReport:
     inventory = plan.inventory
     with clock.phase("merge"):
         incoming = {found: plan.extents[found] for found in inventory.fresh}
-        merged = merge(session, Change(plan.outgoing, incoming, plan.losers.files), batch_rows)
+        merged = merge(session, Change(plan.outgoing, incoming, plan.losers.files), settings)
         plan.losers.mark_unreadable(session)
         _restate(session, inventory.restated)
         restated = [found.key for found in inventory.restated]
@@ -145,7 +149,7 @@ def _carry_out(session: duckdb.DuckDBPyConnection, plan: _Plan, batch_rows: int,
     with clock.phase("tables"):
         load_dimensions(session, plan.listed)
         load_reports(session, plan.reports)
-        days = refresh(session, plan.tables, plan.stale, merged.days)
+        days = refresh(session, plan.tables, plan.stale, merged.changes)
     with clock.phase("commit"):
         if files := inventory.replaced_since():
             raise _Replaced(files)
@@ -167,7 +171,7 @@ def _restate(session: duckdb.DuckDBPyConnection, restated: list[FoundFile]) -> N
         )
 
 
-def _report(plan: _Plan, merged: Merged, days: set[date], clock: _Clock) -> SyncReport:
+def _report(plan: _Plan, merged: Merged | None, days: set[date], clock: _Clock) -> SyncReport:
     inventory = plan.inventory
     return SyncReport(
         added=len(inventory.added),
@@ -175,8 +179,8 @@ def _report(plan: _Plan, merged: Merged, days: set[date], clock: _Clock) -> Sync
         removed=len(inventory.removed),
         unchanged=inventory.unchanged + len(inventory.restated),
         broken=tuple(inventory.broken),
-        rows_inserted=merged.rows_inserted,
-        rows_deleted=merged.rows_deleted,
+        rows_inserted=merged.rows_inserted if merged else 0,
+        rows_deleted=merged.rows_deleted if merged else 0,
         days_touched=len(days),
         phases=clock.phases,
     )

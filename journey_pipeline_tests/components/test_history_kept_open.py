@@ -19,7 +19,7 @@ def test_an_event_leaves_the_log_beside_the_history_until_the_step_ends(
     with open_instance() as instance:
         instance.add_dynamic_partitions("windows", ["before"])
         assert not list(tmp_path.rglob("index.db-wal"))
-        with history_kept_open(instance, "no-such-run"):
+        with history_kept_open(instance):
             instance.add_dynamic_partitions("windows", ["during"])
             assert list(tmp_path.rglob("index.db-wal"))
         assert not list(tmp_path.rglob("index.db-wal"))
@@ -27,6 +27,6 @@ def test_an_event_leaves_the_log_beside_the_history_until_the_step_ends(
 
 
 def test_a_history_that_is_not_in_sqlite_is_left_alone() -> None:
-    with dg.DagsterInstance.ephemeral() as instance, history_kept_open(instance, "any-run"):
+    with dg.DagsterInstance.ephemeral() as instance, history_kept_open(instance):
         instance.add_dynamic_partitions("windows", ["one"])
         assert instance.get_dynamic_partitions("windows") == ["one"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from journey_pipeline_tests.warehouse.made_lake import (
 )
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, batch_rows=4)
+# Every day changes row by row, whatever share of it that is; or every one is made again as a whole.
+SHARES = st.sampled_from([100.0, 100.0, 0.0])
 PLACES = [
     (SFMC, "2026-11-01T05"),
     (SFMC, "2026-11-01T06"),
@@ -61,6 +64,7 @@ def rows(draw: st.DrawFn) -> list[Event]:
             journey=draw(st.sampled_from([None, "J-1", "J-2"])),
             journey_name=draw(st.sampled_from([None, "Welcome", "Winback"])),
             is_test=draw(st.sampled_from([False, False, True, None])),
+            received=draw(st.sampled_from([None, *(MIDNIGHT + timedelta(hours=hours) for hours in (6, 7, 40, 250))])),
         )
         for number, key in enumerate(keys, 1)
     ]
@@ -105,11 +109,12 @@ def take(step: Step, made: MadeLake, server: CrashServer) -> None:
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(start=START, rounds=ROUNDS, end=END)
+@given(start=START, rounds=ROUNDS, end=END, share=SHARES)
 def test_the_warehouse_is_the_deduplicated_union_whatever_happened(
     start: tuple[list[Event], ...],
     rounds: list[tuple[list[Step], Step]],
     end: list[Step],
+    share: float,
     crash_server: CrashServer,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -122,7 +127,7 @@ def test_the_warehouse_is_the_deduplicated_union_whatever_happened(
                 take(step, made, crash_server)
         for step in end:
             take(step, made, crash_server)
-        report = sync(made.lake, SMALL)
+        report = sync(made.lake, replace(SMALL, small_change=share))
         assert not report.broken
         synced = dump(made.lake)
         assert_is_as_in_the_model(made)

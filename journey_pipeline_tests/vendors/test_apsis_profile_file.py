@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from journey_pipeline.errors import ContractError, TransientVendorError, VendorError
 from journey_pipeline.model import ACTIONS, CHANNELS
 from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
+from journey_pipeline.vendors.apsis.profile_reader import ProfileEventReader
 from journey_pipeline.vendors.apsis.recipes import PROFILE_EVENTS
 from journey_pipeline_tests.vendors.made_apsis import DEFINED, Normalized, event, export, landed, profile
 
@@ -227,6 +230,15 @@ def test_metadata_and_history_around_the_profiles_change_nothing(tmp_path: Path)
         assert landed(tmp_path / str(number), PROFILE_EVENTS, body).events("event_key, email, properties") == expected
 
 
+def test_an_attribute_of_another_shape_costs_nobody_the_address(tmp_path: Path) -> None:
+    odd: Any = profile([event()], a88="a@example.org")
+    odd["sections"]["1234"]["attributes"] |= {"1": "bare", "2": [], "3": {"value": {"a": 1}}}
+    others = {"b": profile([event(correlationId="c-2")], a88=7), "c": {"sections": {"1234": {"attributes": []}}}}
+    others["c"]["sections"]["1234"]["events"] = [event(correlationId="c-3")]
+    made = landed(tmp_path, PROFILE_EVENTS, export({"a": odd, **others}))
+    assert made.events("email") == [("a@example.org",), (None,), (None,)]
+
+
 def test_empty_profiles_and_files_have_no_events(tmp_path: Path) -> None:
     for number, body in enumerate(
         (
@@ -328,3 +340,42 @@ def test_the_discriminator_decides_channel_and_action(
         (*expected, discriminator, discriminator.rpartition(".")[2])
     ]
     assert bool(made.manifest.unknown_codes) == (expected == ("other", "other") and "consent" not in discriminator)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+EVENTS = st.builds(
+    event,
+    correlationId=st.text() | st.integers() | st.none(),
+    sourceEventTime=JSON,
+    typeId=st.sampled_from(["5512", 5513, None, "x"]),
+    data=JSON,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    found=st.dictionaries(st.text(), st.lists(EVENTS | JSON, max_size=3), max_size=4),
+    size=st.integers(1, 300),
+    with_raw=st.booleans(),
+)
+def test_every_event_of_any_file_is_read_once_as_it_is(found: dict[str, list[Any]], size: int, with_raw: bool) -> None:
+    body = export({key: profile(events) for key, events in found.items()})
+    reading = ProfileEventReader().read((body[at : at + size] for at in range(0, len(body), size)), with_raw=with_raw)
+    records = list(reading)
+    events = [(key, each) for key, listed in found.items() for each in listed]
+    good = [(key, each) for key, each in events if isinstance(each, dict)]
+    assert inspected(body) == len(events)
+    assert reading.faults == len(events) - len(good)
+    rows = [
+        row
+        for batch in records
+        for row in zip(batch.columns["profile_key"].to_pylist(), batch.properties.to_pylist(), strict=True)
+    ]
+    assert len(rows) == (len(events) if with_raw else len(good))
+    if not with_raw:
+        kept = [(key, json.loads(str(text))["data"]) for key, text in rows]
+        assert kept == [(key, each.get("data")) for key, each in good]

@@ -48,6 +48,7 @@ class Event:
     activity_name: str | None = "First mail"
     action: str = "send"
     is_test: bool | None = False
+    received: datetime | None = None
 
     def columns(self, stream: StreamKey, partition: str) -> dict[str, Any]:
         """The canonical row."""
@@ -58,6 +59,7 @@ class Event:
             "stream": stream.stream,
             "occurred_at": self.at,
             "occurred_on": self.at.astimezone(UTC).date(),
+            "received_at": self.received,
             "contact_id": self.contact,
             "journey_id": self.journey,
             "journey_name": self.journey_name,

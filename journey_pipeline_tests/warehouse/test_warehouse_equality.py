@@ -36,6 +36,39 @@ def test_a_lake_that_changed_is_noticed(synced: MadeLake) -> None:
     assert not report.is_equal
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "delete from core.journey_events where landing_row = 1 and partition_key like '%05'",
+        "insert into core.journey_events from core.journey_events limit 1",
+        "update core.journey_events set event_key = uuid() where landing_row = 2 and partition_key like '%06'",
+    ],
+)
+def test_what_was_proven_once_hides_no_damage_that_came_later(synced: MadeLake, damage: str) -> None:
+    assert compare_with_lake(synced.lake, SMALL).is_equal
+    with duckdb.connect(warehouse_file(synced.lake)) as session:
+        session.execute(damage)
+    assert not compare_with_lake(synced.lake, SMALL).is_equal
+
+
+def test_a_proof_grows_with_what_is_loaded_and_is_made_anew_when_files_go(synced: MadeLake) -> None:
+    assert compare_with_lake(synced.lake, SMALL).is_equal
+    synced.put("2026-11-01T07", events([3, 4, 5], attempt="a3"))
+    sync(synced.lake, SMALL)
+    assert compare_with_lake(synced.lake, SMALL).events == 5
+    synced.remove(SIX)
+    sync(synced.lake, SMALL)
+    report = compare_with_lake(synced.lake, SMALL)
+    assert (report.is_equal, report.events) == (True, 5)
+    assert compare_with_lake(synced.lake, SMALL).events == 5
+
+
+def test_a_proof_that_cannot_be_read_is_made_again(synced: MadeLake) -> None:
+    assert compare_with_lake(synced.lake, SMALL).is_equal
+    (synced.lake.home / "warehouse.proof.json").write_text("[")
+    assert compare_with_lake(synced.lake, SMALL).is_equal
+
+
 def test_a_broken_file_is_noticed(synced: MadeLake) -> None:
     synced.lake.events_manifest(SFMC, FIVE).write_text("{")
     assert [broken.path for broken in compare_with_lake(synced.lake, SMALL).broken] == [

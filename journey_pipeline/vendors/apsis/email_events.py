@@ -187,7 +187,7 @@ class EmailEvents:
         link = answer.get("file_download_url") if isinstance(answer, dict) else None
         if not isinstance(status, str):
             raise TransientVendorError(
-                f"{self.stream.key}: the answer says nothing of the report: its fields are {told_fields(answer)}. Asked "
+                f"{self.stream.key}: the answer says nothing of the report: its fields are {told_fields(answer)}. Ask "
                 "again later; if it stays so, the vendor's answer has changed: please report it with these names.",
                 **self._context(),
             )

@@ -33,11 +33,12 @@ _RULES = 1  # raised when events are read another way, so that they are made ane
 _RECORDS_AT_ONCE = 16_384
 
 
-class _Value(msgspec.Struct, gc=False):
-    value: Any = None
+class _Text(msgspec.Struct, gc=False):
+    value: str | None = None
 
 
-_values = msgspec.json.Decoder(dict[str, _Value]).decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_text = msgspec.json.Decoder(_Text).decode
 
 
 class _Whose(NamedTuple):
@@ -193,15 +194,14 @@ class ProfileEventReading:
 
     def _email(self, section_id: str, attributes: msgspec.Raw) -> str | None:
         """The address of the same section, where it was asked for."""
-        ids = self._emails.get(section_id)
-        if not ids:
-            return None
-        try:
-            values = _values(attributes)
-        except msgspec.ValidationError:  # an attribute of another shape
-            return None
-        found = (values[key].value for key in ids if key in values)
-        return next((value for value in found if isinstance(value, str) and value), None)
+        for attribute_id in self._emails.get(section_id, ()):
+            try:
+                held = _members(attributes).get(attribute_id)
+                if held is not None and (email := _text(held).value):
+                    return email
+            except msgspec.ValidationError:  # of another shape: it stays in the landing
+                continue
+        return None
 
 
 def _keys(type_id: str) -> tuple[Scalar, ...]:

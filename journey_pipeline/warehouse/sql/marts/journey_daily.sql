@@ -14,21 +14,6 @@
 -- action: What happened, one of a fixed list.
 -- events: How many events.
 -- contacts: How many different people they happened to.
-with counted as (
-    select
-        occurred_on,
-        connection,
-        journey_id,
-        activity_id,
-        channel,
-        action,
-        count(*) as events,
-        count(distinct contact_id) as contacts
-    from core.journey_events
-    where occurred_on between $first_day and $last_day
-        and is_test is not true
-    group by all
-)
 select
     counted.occurred_on,
     counted.connection,
@@ -42,6 +27,7 @@ select
     counted.action,
     counted.events,
     counted.contacts
-from counted
+from internal.counts_by_day as counted
 left join core.journeys using (connection, journey_id)
 left join core.activities using (connection, activity_id)
+where counted.occurred_on between $first_day and $last_day

@@ -11,26 +11,15 @@
 -- share_after_1d: Share that came more than a day after it.
 -- share_after_7d: Share that came more than 7 days after it.
 -- latest: The longest that one took.
-with arrived as (
-    select
-        events.occurred_on,
-        events.connection,
-        events.stream,
-        events.received_at - split_part(files.manifest ->> 'window', '/', 2)::timestamptz as delay
-    from core.journey_events as events
-    join internal.files as files using (connection, stream, partition_key)
-    where events.occurred_on between $first_day and $last_day
-        and events.received_at is not null
-)
 select
     occurred_on,
     connection,
     stream,
-    count(*) as events,
-    avg((delay > interval 1 hour)::integer) as share_after_1h,
-    avg((delay > interval 6 hours)::integer) as share_after_6h,
-    avg((delay > interval 1 day)::integer) as share_after_1d,
-    avg((delay > interval 7 days)::integer) as share_after_7d,
-    max(delay) as latest
-from arrived
-group by all
+    events,
+    after_1h / events as share_after_1h,
+    after_6h / events as share_after_6h,
+    after_1d / events as share_after_1d,
+    after_7d / events as share_after_7d,
+    latest
+from internal.delays_by_day
+where occurred_on between $first_day and $last_day

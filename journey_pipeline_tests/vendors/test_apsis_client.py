@@ -1,0 +1,154 @@
+"""What the client does where the vendor, or whoever is between, behaves as no good one would."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.errors import ConfigError, ContractError, PermanentVendorError, TransientVendorError
+from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.waiting import no_waiting
+from journey_pipeline.vendors.apsis.client import ApsisClient
+from journey_pipeline.vendors.csv_answer import CsvInspector
+from journey_pipeline_tests.transport.flaky_server import FlakyServer, Piece, Seen, answer, gz, json
+
+TOKEN = "file-token-that-nobody-sees"
+
+
+class Vendor:
+    """A token route that numbers its tokens."""
+
+    def __init__(self, server: FlakyServer) -> None:
+        self.server = server
+        self.numbers = itertools.count(1)
+        server.on("/oauth/token", self.mint)
+
+    def mint(self, _seen: Seen) -> Iterable[Piece]:
+        return json({"access_token": f"token-number-{next(self.numbers)}", "expires_in": 86_400})
+
+    def bearers(self, path: str) -> list[str | None]:
+        return [seen.headers.get("authorization") for seen in self.server.seen if seen.path == path]
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    server = FlakyServer()
+    with no_waiting():
+        yield Vendor(server)
+    server.close()
+
+
+@pytest.fixture
+def client(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApsisClient]:
+    monkeypatch.setenv("APSIS_URL", vendor.server.url)
+    monkeypatch.setenv("APSIS_CLIENT_ID", "the-client")
+    monkeypatch.setenv("APSIS_CLIENT_SECRET", "hush-hush-secret")
+    client = ApsisClient("apsis", limits=Limits(requests_per_s=1e9, concurrency=8))
+    yield client
+    client.close()
+
+
+def taken(client: ApsisClient, link: str, to: Path) -> int:
+    got = client.take_emails(
+        link, TOKEN, to, inspector=lambda: CsvInspector(("a",)), on_bytes=None, evidence=None, window=None
+    )
+    rows: int = got.inspector.rows
+    return rows
+
+
+def test_a_403_that_says_expired_renews_the_token_once(vendor: Vendor, client: ApsisClient) -> None:
+    refusal = answer(403, b"Your access token has EXPIRED.")
+    vendor.server.on("/emails/reports", refusal, json({"report_id": "rp-1"}, 202), refusal)
+    assert client.order_emails({}, window=None).json() == {"report_id": "rp-1"}
+    with pytest.raises(PermanentVendorError):
+        client.order_emails({}, window=None)
+    numbers = [1, 2, 2, 3]
+    assert vendor.bearers("/emails/reports") == [f"Bearer token-number-{number}" for number in numbers]
+
+
+def test_the_secrets_of_a_link_are_in_no_message(vendor: Vendor, client: ApsisClient, tmp_path: Path) -> None:
+    link = f"{vendor.server.url}/files/1?signature=hidden-in-the-link"
+    report = json({"status": "completed", "file_download_url": link}, x_apsis_auth=TOKEN)
+    vendor.server.on("/emails/reports/rp%2F1", report)
+    vendor.server.on("/files/1", lambda seen: answer(400, f"bad {seen.headers['x-apsis-auth']} at {link}".encode()))
+    told, token = client.email_report("rp/1")
+    assert (told["file_download_url"], token) == (link, TOKEN)
+    with pytest.raises(PermanentVendorError) as raised:
+        taken(client, link, tmp_path / "part.csv.gz")
+    assert TOKEN not in str(raised.value)
+    assert "hidden-in-the-link" not in str(raised.value)
+
+
+def test_a_files_token_follows_no_redirect_to_another_host(vendor: Vendor, client: ApsisClient, tmp_path: Path) -> None:
+    elsewhere = vendor.server.url.replace("127.0.0.1", "localhost")
+    vendor.server.on("/files/1", answer(302, Location=f"{elsewhere}/stored/1"))
+    vendor.server.on("/stored/1", answer(200, gz(b"a\n1\n2\n")))
+    assert taken(client, f"{vendor.server.url}/files/1", tmp_path / "part.csv.gz") == 2
+    (stored,) = [seen for seen in vendor.server.seen if seen.path == "/stored/1"]
+    assert not {"x-apsis-auth", "authorization"} & set(stored.headers)
+
+
+def test_a_gzip_file_is_kept_as_it_came(vendor: Vendor, client: ApsisClient, tmp_path: Path) -> None:
+    file = gz(b"a\n" + b"1\n" * 1000)
+    vendor.server.on("/files/1", answer(200, file, Content_Type="application/gzip"))
+    assert taken(client, f"{vendor.server.url}/files/1", tmp_path / "part.csv.gz") == 1000
+    assert (tmp_path / "part.csv.gz").read_bytes() == file
+
+
+def test_a_gzip_file_that_lacks_its_end_is_asked_for_again(vendor: Vendor, client: ApsisClient, tmp_path: Path) -> None:
+    file = gz(b"a\n" + b"1\n" * 1000)
+    vendor.server.on("/files/1", answer(200, file[:-4]), answer(200, file))
+    assert taken(client, f"{vendor.server.url}/files/1", tmp_path / "part.csv.gz") == 1000
+    assert vendor.server.count("/files/1") == 2
+
+
+def test_a_look_leaves_the_body_unread_whatever_its_size(vendor: Vendor, client: ApsisClient) -> None:
+    vendor.server.on("/poll", [b"HTTP/1.1 200 OK\r\nContent-Length: 900000000000\r\n\r\n{"])
+    assert client.profile_status(f"{vendor.server.url}/poll") == 200
+
+
+@pytest.mark.parametrize("status", [202, 404, 410, 503])
+def test_a_status_that_is_an_answer_is_asked_for_once(vendor: Vendor, client: ApsisClient, status: int) -> None:
+    vendor.server.on("/poll", answer(status, b"whatever"))
+    assert client.profile_status(f"{vendor.server.url}/poll") == status
+    assert vendor.server.count("/poll") == 1
+
+
+def test_an_outage_says_nothing_of_an_export(vendor: Vendor, client: ApsisClient) -> None:
+    vendor.server.on("/poll", answer(502))
+    with pytest.raises(TransientVendorError) as raised:
+        client.profile_status(f"{vendor.server.url}/poll")
+    assert raised.value.status == 502
+
+
+def test_a_poll_address_of_another_host_gets_no_token(vendor: Vendor, client: ApsisClient) -> None:
+    vendor.server.on("/poll", answer(404))
+    client.profile_status(f"{vendor.server.url.replace('127.0.0.1', 'localhost')}/poll")
+    assert vendor.bearers("/poll") == [None]
+
+
+def test_lists_that_an_account_does_not_have_are_left_out_of_the_dimensions(
+    vendor: Vendor, client: ApsisClient
+) -> None:
+    section = "/audience/sections/a%2Fb"
+    vendor.server.on("/audience/sections", json({"items": [{"discriminator": "a/b", "id": 1}]}))
+    for kind in ("attributes", "tags", "events"):
+        vendor.server.on(f"{section}/{kind}", json({"items": []}))
+    kinds = [page.split(b'"', 4)[3].decode() for page in client.dimension_pages()]
+    assert kinds == ["sections", "attributes", "tags", "events"]
+
+
+def test_a_list_that_is_none_says_where_it_was_asked_for(vendor: Vendor, client: ApsisClient) -> None:
+    vendor.server.on("/audience/sections", json({"sections": 7}))
+    with pytest.raises(ContractError, match=r"GET .*/audience/sections: the answer has no list of items"):
+        next(client.definition_pages())
+
+
+def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("APSIS_NORTH_URL", "APSIS_NORTH_CLIENT_ID", "APSIS_NORTH_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match="APSIS_NORTH_URL, APSIS_NORTH_CLIENT_ID, APSIS_NORTH_CLIENT_SECRET not set"):
+        ApsisClient("apsis_north")

@@ -1,0 +1,91 @@
+"""Days of which little changes: their tables change with it, and end as a rebuild makes them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from journey_pipeline.warehouse.connection import WarehouseSettings
+from journey_pipeline.warehouse.rebuild import rebuild
+from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, MadeLake, assert_is_as_in_the_model, dump
+
+SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
+FIVE, SIX, SEVEN = "2026-11-01T05", "2026-11-01T06", "2026-11-01T07"
+OLD, NEW = "20261101T060000Z-aa", "20261103T060000Z-bb"
+
+
+def busy_hour(rows: int = 400) -> list[Event]:
+    """An hour of one journey: its latest event, and the one received latest, is the last."""
+    start = MIDNIGHT + timedelta(hours=5)
+    return [
+        Event(
+            number,
+            at=start + timedelta(seconds=number),
+            attempt=OLD,
+            row=number,
+            contact=f"C-{number % 150}",
+            activity=f"A-{number % 5}",
+            received=start + timedelta(hours=1, seconds=number),
+        )
+        for number in range(1, rows + 1)
+    ]
+
+
+@pytest.fixture
+def busy(made: MadeLake) -> MadeLake:
+    made.put(FIVE, busy_hour())
+    sync(made.lake, SMALL)
+    return made
+
+
+def assert_as_rebuilt(made: MadeLake) -> None:
+    assert_is_as_in_the_model(made)
+    synced = dump(made.lake)
+    rebuild(made.lake, SMALL)
+    assert dump(made.lake) == synced
+
+
+def test_a_few_more_events_are_added_to_their_day(busy: MadeLake) -> None:
+    known, new = busy_hour()[7], busy_hour()[8]
+    busy.put(
+        SIX,
+        [
+            replace(known, key=1001, attempt=NEW, received=MIDNIGHT + timedelta(days=9)),
+            replace(new, key=1002, attempt=NEW, contact="C-new"),
+            replace(new, key=1003, attempt=NEW, contact="C-new", journey=None, activity=None),
+            replace(new, key=1004, attempt=NEW, at=MIDNIGHT + timedelta(hours=6, seconds=1), received=None),
+            replace(new, key=1005, attempt=NEW, is_test=True),
+        ],
+    )
+    sync(busy.lake, SMALL)
+    assert_as_rebuilt(busy)
+
+
+def test_events_that_come_again_in_a_newer_answer_change_no_figure(busy: MadeLake) -> None:
+    before = busy.daily()
+    busy.put(SIX, [replace(event, attempt=NEW) for event in busy_hour()[::20]])
+    sync(busy.lake, SMALL)
+    assert busy.daily() == before
+    assert_as_rebuilt(busy)
+
+
+def test_the_latest_event_of_a_day_can_go(busy: MadeLake) -> None:
+    last = busy_hour()[-1]
+    busy.put(SIX, [replace(last, attempt=NEW, at=MIDNIGHT + timedelta(days=3), received=MIDNIGHT, contact="C-other")])
+    sync(busy.lake, SMALL)
+    assert_as_rebuilt(busy)
+    busy.remove(SIX)
+    sync(busy.lake, SMALL)
+    assert_as_rebuilt(busy)
+
+
+def test_a_step_that_nobody_takes_any_more_leaves_its_day(busy: MadeLake) -> None:
+    busy.put(SIX, [replace(busy_hour()[0], key=2001, attempt=NEW, activity="A-rare", activity_name="Rare")])
+    sync(busy.lake, SMALL)
+    busy.remove(SIX)
+    busy.put(SEVEN, [replace(busy_hour()[0], key=2002, attempt=NEW, activity_name="Called otherwise now")])
+    sync(busy.lake, SMALL)
+    assert_as_rebuilt(busy)
