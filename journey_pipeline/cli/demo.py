@@ -36,7 +36,7 @@ DAYS = 3  # of streams whose partitions are days
 ORDERED_DAYS = 1  # of those whose exports are ordered and take a while
 RESULTS = (
     (
-        "What each journey did",
+        "What each journey did (Salesforce)",
         """
         select
             journey_name as journey,
@@ -46,17 +46,50 @@ RESULTS = (
             sum(events) filter (where action = 'exit')::bigint as "left",
             sum(events)::bigint as events
         from marts.journey_daily
+        where connection = 'sfmc'
         group by journey_name
         order by events desc
-        limit 8
+        limit 5
+        """,
+    ),
+    (
+        "What became of e-mails (APSIS One)",
+        """
+        select
+            journey_name as "e-mail",
+            sum(events) filter (where action = 'send')::bigint as sent,
+            sum(events) filter (where action = 'deliver')::bigint as delivered,
+            sum(events) filter (where action = 'open')::bigint as opened,
+            sum(events) filter (where action = 'click')::bigint as clicked,
+            sum(events) filter (where action = 'bounce')::bigint as bounced
+        from marts.journey_daily
+        where connection = 'apsis' and channel = 'email'
+        group by journey_name
+        order by sent desc nulls last
+        limit 5
+        """,
+    ),
+    (
+        "Where people came from (LayerFive)",
+        """
+        select
+            channel,
+            count(*) filter (where action = 'visit') as visits,
+            count(*) filter (where action = 'click') as clicks,
+            count(*) filter (where action = 'convert') as purchases,
+            count(distinct contact_id) as people
+        from core.journey_events
+        where connection = 'layerfive'
+        group by channel
+        order by visits desc
         """,
     ),
     (
         "Why people were not reached",
         """
-        select reason, channel, count(*) as events, count(distinct contact_id) as contacts
+        select reason, connection, channel, count(*) as events, count(distinct contact_id) as contacts
         from core.journey_events
-        where action in ('fail', 'suppress') and reason is not null
+        where action in ('fail', 'suppress', 'bounce') and reason is not null
         group by all
         order by events desc
         limit 5
@@ -126,8 +159,11 @@ def _show_load(lake: Lake, loaded: Loaded, count: int, seconds: float) -> None:
 
 def _show_results(lake: Lake) -> None:
     for title, sql in RESULTS:
-        results.print()
-        show_table(asking.query(lake, sql), title)
+        answer = asking.query(lake, sql)
+        rows = [row for batch in answer.batches for row in batch]
+        if rows:  # a project may have other connections than this one
+            results.print()
+            show_table(asking.QueryResult(answer.columns, iter([rows])), title)
 
 
 def _show_files(lake: Lake) -> None:

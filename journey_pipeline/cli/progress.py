@@ -36,10 +36,11 @@ class ProgressBar:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[says]}"),
             console=console,
             transient=True,
         )
-        self._task = self._bar.add_task(title, total=total, rows=0, megabytes=0.0)
+        self._task = self._bar.add_task(title, total=total, rows=0, megabytes=0.0, says="")
         self._lock = threading.Lock()
         self._watched = watched_by(self)
         self.rows = 0
@@ -68,6 +69,10 @@ class ProgressBar:
         with self._lock:
             self.bytes += count
             self._bar.update(self._task, megabytes=self.bytes / MEGABYTE)
+
+    def says(self, text: str) -> None:
+        """What is going on just now."""
+        self._bar.update(self._task, says=text)
 
     def done(self, partition: str, rows: int, error: str | None) -> None:
         """A partition is finished or has failed."""

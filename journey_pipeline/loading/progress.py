@@ -27,6 +27,10 @@ class Progress(Protocol):
         """So many bytes came."""
         ...
 
+    def says(self, text: str) -> None:
+        """What is going on just now, where that takes long."""
+        ...
+
     def done(self, partition: str, rows: int, error: str | None) -> None:
         """A partition is finished, or has failed."""
         ...
@@ -42,6 +46,9 @@ class Silent:
         """Ignores it."""
 
     def received(self, count: int) -> None:
+        """Ignores it."""
+
+    def says(self, text: str) -> None:
         """Ignores it."""
 
     def done(self, partition: str, rows: int, error: str | None) -> None:
