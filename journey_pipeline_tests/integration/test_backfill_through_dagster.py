@@ -178,14 +178,3 @@ def test_names_and_versions_of_journeys_come_from_the_vendors_list(
     assert ask(home, "select max(version) from core.journeys")[0][0] > 1
     unknown = "select count(*) from core.journey_events anti join core.journeys using (connection, journey_id)"
     assert ask(home, unknown) == [(0,)]
-
-
-def test_nothing_secret_is_recorded(runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path) -> None:
-    sandbox.faults.add("download:401@1")
-    runner.load(assets, hours_ago(6, 2), pull=True, only_missing=True)
-    recorded = b"".join(
-        path.read_bytes() for path in home.rglob("*") if path.suffix in {".db", ".json", ".out", ".err"}
-    )
-    assert b"journey_history" in recorded
-    assert b"sandbox-secret" not in recorded
-    assert b"Bearer" not in recorded

@@ -9,11 +9,9 @@ import duckdb
 import pytest
 
 from journey_pipeline.errors import (
-    ContractError,
     ExportExpired,
     PermanentVendorError,
     TransientVendorError,
-    VendorError,
 )
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
@@ -144,40 +142,6 @@ def test_zero_bytes_are_an_empty_hour_only_if_the_estimate_says_so(
     sandbox.options.sfmc.estimate_drift_rows = 5
     with pytest.raises(TransientVendorError, match="not a byte came"):
         landed(lake, open_source(filters=nobody))
-
-
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ("download:503", TransientVendorError),
-        ("download:reset", TransientVendorError),
-        ("download:gzip_bad_crc", TransientVendorError),
-        ("download:html_200", ContractError),
-        ("download:json_200", ContractError),
-        ("estimate:500", TransientVendorError),
-        ("token:401", PermanentVendorError),
-    ],
-)
-def test_a_failed_pull_leaves_nothing_in_the_landing(
-    lake: Lake, open_source: OpenSource, sandbox: Sandbox, fault: str, error: type[VendorError]
-) -> None:
-    sandbox.faults.add(fault)
-    with pytest.raises(error) as caught:
-        landed(lake, open_source())
-    assert caught.value.connection == "sfmc"
-    assert list((lake.home / "raw").rglob("*.gz*")) == []
-    assert list((lake.home / "raw").rglob("manifest.json")) == []
-
-
-def test_an_error_page_in_place_of_a_csv_is_kept_as_evidence(
-    lake: Lake, open_source: OpenSource, sandbox: Sandbox
-) -> None:
-    sandbox.faults.add("download:html_200@1")
-    source = open_source()
-    with pytest.raises(ContractError, match="HTML page"):
-        landed(lake, source)
-    (kept,) = lake.evidence_dir(source.stream.key, HOUR.partition).iterdir()
-    assert b"<html" in kept.read_bytes().lower()
 
 
 def test_a_second_answer_adds_and_never_takes_away(lake: Lake, open_source: OpenSource, sandbox: Sandbox) -> None:
