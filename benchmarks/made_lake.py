@@ -157,7 +157,7 @@ def _put(
         events=describe_parquet(file, count),
         landed=count,
     )
-    put_events(lake, manifest, file, None)
+    put_events(lake, manifest, file)
 
 
 def _window(granularity: Granularity, number: int) -> Window:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from journey_pipeline.errors import ConfigError
 
 if TYPE_CHECKING:  # it brings Arrow along, which the command line does not need in order to say what it can do
+    from journey_pipeline.formats.attributes import AttributeReader
     from journey_pipeline.formats.records import RecordReader
 
 
@@ -168,6 +169,41 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("landing_row", "BIGINT", "The record's number in that file, from 1, the header not counted."),
 )
 
+ATTRIBUTE_COLUMNS: tuple[Column, ...] = (
+    Column("section_id", "VARCHAR", "The part of the account that it belongs to; NULL where the export does not say."),
+    Column("profile_key", "VARCHAR", "The vendor's key of the person, as in contact_id of the events."),
+    Column("attribute_id", "VARCHAR", "The vendor's id of the attribute or tag, as files name it."),
+    Column("attribute", "VARCHAR", "How the vendor's definitions call it for programs, where they say so."),
+    Column("attribute_name", "VARCHAR", "How they call it for people, where they say so."),
+    Column("value", "VARCHAR", "Text as it is, anything else as JSON; of a tag true or false; NULL: not set."),
+    Column("is_tag", "BOOLEAN", "Whether it is a tag; NULL where nothing tells."),
+)
+EXPORT_COLUMNS: tuple[Column, ...] = (
+    Column("export_id", "BIGINT", "The export's number in the ledger."),
+    Column("part_of", "BIGINT", "The export that this one is a part of, if that was too large for the vendor."),
+    Column("vendor", "VARCHAR", "The vendor's short name."),
+    Column("connection", "VARCHAR", "The configured account that it was asked through."),
+    Column("stream", "VARCHAR", "The kind of record that it holds."),
+    Column("partition_key", "VARCHAR", "The partition that it lands under."),
+    Column("window_start", "TIMESTAMPTZ", "Start of the time that it was asked for, UTC."),
+    Column("window_end", "TIMESTAMPTZ", "End of that time, not included, UTC."),
+    Column("state", "VARCHAR", "How far it has come; stopped means that a person must change something."),
+    Column("attempt", "BIGINT", "How often it was asked for."),
+    Column("polls", "BIGINT", "How often the present attempt was polled."),
+    Column("failures", "BIGINT", "How often the vendor took it on and made nothing of it."),
+    Column("losses", "BIGINT", "How often the vendor no longer had it."),
+    Column("vendor_export_id", "VARCHAR", "The vendor's own id of the present attempt."),
+    Column("wanted_at", "TIMESTAMPTZ", "When it was ordered here, UTC."),
+    Column("asked_at", "TIMESTAMPTZ", "When the vendor was last asked for it, UTC."),
+    Column("requested_at", "TIMESTAMPTZ", "When the vendor took the present attempt on, UTC."),
+    Column("polled_at", "TIMESTAMPTZ", "When it was last polled, UTC."),
+    Column("ready_at", "TIMESTAMPTZ", "When its file was found to be ready, UTC."),
+    Column("landed_at", "TIMESTAMPTZ", "When its file lay in the lake, UTC."),
+    Column("due_at", "TIMESTAMPTZ", "When it is next asked for, polled or fetched; NULL once it has ended or stopped."),
+    Column("last_status", "BIGINT", "The HTTP status of the vendor's last answer about it."),
+    Column("error", "VARCHAR", "What went wrong last."),
+)
+
 CHANNELS = frozenset(
     "email sms whatsapp web_push app_push in_app on_site api ads web journey other".split()  # noqa: SIM905
 )
@@ -175,6 +211,24 @@ ACTIONS = frozenset(
     "enter exit send deliver open click reply bounce unsubscribe complain convert decide wait skip suppress fail "  # noqa: SIM905
     "visit other".split()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """That another stream of the same connection tells of some of the same events, and says more about them.
+
+    An event of each with the same value of a property, the same channel and the same action is one thing that happened;
+    marts count it in the twin. The twin has no twin itself.
+
+    Attributes:
+        stream: The other stream.
+        property: The property that has the value, by its name in `properties` of both.
+        channel: The channel of the events that both tell of.
+    """
+
+    stream: str
+    property: str
+    channel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +259,7 @@ class Recipe:
         windows_of_arrival: Whether the vendor's windows may mean when events reached it, not when they happened: then
             an event is outside of its window only if both times are.
         reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
+        twin: The stream in which marts count those events that both tell of, if there is one.
     """
 
     stream: str
@@ -217,6 +272,8 @@ class Recipe:
     delimiter: str = ","
     reader: RecordReader | None = None
     windows_of_arrival: bool = False
+    twin: Twin | None = None
+    attributes: AttributeReader | None = None
 
     @property
     def extension(self) -> str:
@@ -233,7 +290,7 @@ class DimensionRecipe:
     Attributes:
         name: The dimension, such as `journeys`.
         sql: One SELECT over the relation `pages` (`body` JSON, one page a row; `seen_at` TIMESTAMPTZ), without
-            `connection`, `first_seen_at` and `last_seen_at`, which the lake adds.
+            `vendor`, `connection`, `first_seen_at` and `last_seen_at`, which the lake adds.
         key: The columns that tell its rows apart, besides `connection`.
     """
 

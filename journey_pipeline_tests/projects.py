@@ -35,7 +35,16 @@ attributes:
   connection: {connection}
   start: "2026-01-01-00:00"
 """
-CONNECTIONS = {"sfmc": SFMC, "layerfive": LAYERFIVE}
+# Runs wait on the machine's clock: polls are not to be far apart, and what never comes is not waited for.
+APSIS = """
+type: journey_pipeline.components.ApsisExports
+attributes:
+  connection: {connection}
+  start: "2026-01-01-00:00"
+  longest_poll_wait_seconds: 0.2
+  overdue_after_hours: 0.02
+"""
+CONNECTIONS = {"sfmc": SFMC, "layerfive": LAYERFIVE, "apsis": APSIS}
 WAREHOUSE = "type: journey_pipeline.components.JourneyWarehouse\n"
 ALERTS = "type: journey_pipeline.components.JourneyAlerts\n"
 
@@ -43,7 +52,7 @@ ALERTS = "type: journey_pipeline.components.JourneyAlerts\n"
 def make_project(folder: Path, *connections: str) -> Path:
     """Writes a project with a connection of each name and a warehouse; its history starts early in 2026.
 
-    A connection's vendor is the first word of its name.
+    A connection's vendor is the first word of its name; Salesforce where that is none.
     """
     files = {
         "pyproject.toml": PYPROJECT,
@@ -53,7 +62,7 @@ def make_project(folder: Path, *connections: str) -> Path:
         "shop/defs/warehouse/defs.yaml": WAREHOUSE,
         "shop/defs/alerts/defs.yaml": ALERTS,
         **{
-            f"shop/defs/{name}/defs.yaml": CONNECTIONS[name.partition("_")[0]].format(connection=name)
+            f"shop/defs/{name}/defs.yaml": CONNECTIONS.get(name.partition("_")[0], SFMC).format(connection=name)
             for name in connections
         },
     }

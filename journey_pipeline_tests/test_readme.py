@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.cli.main import COMMANDS
+from journey_pipeline.components.agreement import EXPORTS_AGREE
 from journey_pipeline.components.completeness import CHECK
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.warehouse import EQUALS_LAKE
@@ -180,7 +181,7 @@ def test_every_schedule_and_check_has_its_line_on_the_operations_page() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     definitions = load_deployment(ROOT).definitions
     names = [each.name for each in (*(definitions.schedules or ()), *(definitions.sensors or ()))]
-    names += [*CLAIMS, *OPEN_ENDED_CLAIMS, CHECK, EQUALS_LAKE]
+    names += [*CLAIMS, *OPEN_ENDED_CLAIMS, CHECK, EQUALS_LAKE, EXPORTS_AGREE]
     assert [name for name in names if f"`{name}`" not in page] == []
 
 

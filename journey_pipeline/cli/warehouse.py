@@ -15,7 +15,8 @@ from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.settings import home
+from journey_pipeline.loading.export_listing import list_exports
+from journey_pipeline.settings import home, ledger_url
 from journey_pipeline.warehouse import publish as publishing
 from journey_pipeline.warehouse import rebuild as rebuilding
 from journey_pipeline.warehouse.connection import published_file
@@ -41,6 +42,7 @@ def rebuild() -> None:
     """
     route_logs(notes)
     lake = Lake(home())
+    list_exports(lake, ledger_url())
     report = rebuilding.rebuild(lake)
     results.print(f"{report.added:,} files, {report.rows_inserted:,} events in {report.seconds:.1f} s")
     for broken in report.broken:

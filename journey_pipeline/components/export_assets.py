@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from journey_pipeline.components.partitions import window_of
+from journey_pipeline.components.partitions import key_of, window_of
 from journey_pipeline.components.stream_assets import Loading, Steps, StreamAssets
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports.export import Export
@@ -19,6 +19,7 @@ from journey_pipeline.exports.listing import current
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_backfill import ExportBackfill, want_windows
 from journey_pipeline.loading.exports import Exporting, advance
+from journey_pipeline.loading.pull import refuse_expired
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Estimate
 
@@ -96,21 +97,28 @@ class ExportAssets(StreamAssets):
         )
         def request(context: dg.AssetExecutionContext) -> None:
             windows = [window_of(partitions, name) for name in context.partition_keys]
-            for name, export in zip(context.partition_keys, _order(self, windows), strict=True):
+            for window, export in _order(self, windows):
+                name = key_of(partitions, window)
                 context.add_asset_metadata(_metadata(export), asset_key=self.requests, partition_key=name)
                 context.log.info("%s", export)
 
         return request
 
 
-def _order(assets: ExportAssets, windows: Sequence[Window]) -> Iterator[Export]:
-    """Orders windows and asks the vendor as far as it lets us; gives the export of each window."""
+def _order(assets: ExportAssets, windows: Sequence[Window]) -> Iterator[tuple[Window, Export]]:
+    """Orders windows and asks the vendor as far as it lets us; gives the export of each window.
+
+    Raises:
+        dg.Failure: If an order can't be written down or, before anything is ordered, if a window is too old for one.
+    """
     try:
         exporting = assets.open_exports()
     except JourneyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     with exporting:
         try:
+            for window in windows:
+                refuse_expired(assets.stream, window, exporting.now())
             for _ in want_windows(exporting, assets.stream, windows):
                 continue
             advance(exporting)
@@ -119,7 +127,7 @@ def _order(assets: ExportAssets, windows: Sequence[Window]) -> Iterator[Export]:
         for window in windows:
             export = current(exporting.ledger, assets.stream.key, window)
             assert export, window  # noqa: S101 - it was just ordered
-            yield export
+            yield window, export
 
 
 def _metadata(export: Export) -> dict[str, Any]:

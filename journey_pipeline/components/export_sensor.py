@@ -4,6 +4,7 @@ One sensor for a connection; a tick has a time budget, and an export that is bro
 single steps (`loading/exports.py`), the assets (`export_assets.py`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,7 @@ import dagster as dg
 from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole
 from journey_pipeline.components.schedules import request
-from journey_pipeline.exports.claims import collectable
+from journey_pipeline.exports.claims import collectable, next_due_at
 from journey_pipeline.exports.export import Collection
 from journey_pipeline.exports.listing import current, listed, needing_a_person
 from journey_pipeline.exports.states import ENDED
@@ -25,6 +26,7 @@ from journey_pipeline.model import Window
 from journey_pipeline.settings import home
 
 BUDGET_S = 40.0  # Dagster gives a tick a minute
+STARTED_AGAIN_AFTER = timedelta(hours=1)  # a run that died before it took the export up leaves no trace in the ledger
 INTERVAL_S = 30
 CHECK = "no_export_needs_a_person"
 NAMED = 5
@@ -62,31 +64,34 @@ def export_sensor(
             ready = collectable(exporting.ledger, connection, at=exporting.now(), streams=tuple(of))
             if not ready:
                 return dg.SkipReason(_told(exporting))
-            return [_landing(of[found.root.key.stream], found) for found in ready]
+            return [_landing(of[found.root.key.stream], found, exporting.now()) for found in ready]
 
     return exports
 
 
-def _landing(assets: ExportAssets, found: Collection) -> dg.RunRequest:
+def _landing(assets: ExportAssets, found: Collection, now: datetime) -> dg.RunRequest:
     windows = found.root.window.partitions(assets.stream.granularity)
+    ready_for = now - max(part.ready_at or now for part in found.parts)
     # The landing is of this very chance to fetch it: what landed of an earlier order is no reason to leave it.
-    return request(assets, windows, run_key=found.run_key, again=True)
+    return request(assets, windows, run_key=f"{found.run_key}:{ready_for // STARTED_AGAIN_AFTER}", again=True)
 
 
 def _told(exporting: Exporting) -> str:
     waiting = listed(exporting.ledger, connection=exporting.connection)
     if not waiting:
         return "no export is under way"
-    states = {state: sum(export.state == state for export in waiting) for state in {each.state for each in waiting}}
-    due = min(export.due_at for export in waiting)
+    states = Counter(str(export.state) for export in waiting)
     counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    return f"{counted}; the next call is due at {due:%Y-%m-%d %H:%M:%S} UTC"
+    due = next_due_at(exporting.ledger, exporting.connection, exporting.policy, at=exporting.now())
+    return f"{counted}; " + (
+        f"the next call is due at {due:%Y-%m-%d %H:%M:%S} UTC" if due else "none will go on by itself"
+    )
 
 
 def request_schedules(
     assets: ExportAssets, *, newest: str, gaps: str, most_partitions: int, status: dg.DefaultScheduleStatus
 ) -> list[dg.ScheduleDefinition]:
-    """Orders the newest day with the trailing ones, and what is missing.
+    """Orders the newest day with the trailing ones, and what is missing; finishes what has landed.
 
     Args:
         assets: The stream.
@@ -129,14 +134,38 @@ def request_schedules(
         found = find_gaps(Lake(home()), assets.stream, now)
         with assets.open_exports() as exporting:
             under_way = {window for window in found.missing if _is_under_way(exporting, assets, window)}
-        windows = found.next(under_way, most_partitions)
+        windows = [window for window in found.missing if window not in under_way][:most_partitions]
         if not windows:
-            return dg.SkipReason(f"{found.count} partitions are missing, {len(under_way)} of them are under way")
+            return dg.SkipReason(f"{len(found.missing)} partitions are missing, {len(under_way)} of them are under way")
         return [
             _ordering(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
         ]
 
-    return [order_newest, order_gaps]
+    return [order_newest, order_gaps, _unfinished_schedule(assets, cron=gaps, status=status)]
+
+
+def _unfinished_schedule(assets: ExportAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Makes the events of what has landed without them. The vendor is not asked: the landing has all that it takes."""
+
+    @dg.schedule(
+        name=f"{assets.op_name}_unfinished",
+        job_name=assets.job_name,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Makes the events of the partitions of {assets.stream.key} that have landed and lack them, as "
+        "after an upgrade or a run that was killed.",
+    )
+    def finish(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        windows = find_gaps(Lake(home()), assets.stream, now).unfinished
+        if not windows:
+            return dg.SkipReason("all that has landed has its events")
+        return [
+            request(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
+        ]
+
+    return finish
 
 
 def _is_under_way(exporting: Exporting, assets: ExportAssets, window: Window) -> bool:

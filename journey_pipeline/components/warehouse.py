@@ -10,16 +10,20 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from journey_pipeline.components.agreement import agreement_result, agreement_spec
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.settings import home
+from journey_pipeline.loading.export_listing import list_exports
+from journey_pipeline.settings import home, ledger_url
+from journey_pipeline.warehouse.agreement import AgreementTolerance, read_agreements
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.equality import EqualityReport, compare_with_lake
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.report import SyncReport
-from journey_pipeline.warehouse.schema import EVENTS, Table, made_tables
+from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES, made_tables
 from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.table import Table
 
 WAREHOUSE_POOL = "warehouse"
 EQUALS_LAKE = "warehouse_equals_lake"
@@ -33,18 +37,26 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
 
     Gives an asset for each table: warehouse/journey_events and its dimensions, and the marts. They are synced when any
     events of any connection are new, whether or not the run that made them succeeded as a whole, and then published
-    as journeys.duckdb. The check warehouse_equals_lake compares the whole with the lake after each sync.
+    as journeys.duckdb. After each sync the check warehouse_equals_lake compares the whole with the lake, and
+    the_two_exports_agree the streams that tell of the same events.
     """
 
     memory: str = Field("2GB", description="What DuckDB may use of memory during a sync.")
     threads: int = Field(2, ge=1, description="Threads of DuckDB during a sync.")
     owners: Sequence[str] = Field(default_factory=list, description="Who answers for it: addresses or team:name.")
     sync_automatically: bool = Field(default=True, description="Whether it is synced by itself when events are new.")
+    exports_may_differ_by: float = Field(
+        AgreementTolerance().share,
+        ge=0,
+        le=1,
+        description="Of two streams that tell of the same events: up to this share of a day's may be in only one.",
+    )
 
     @property
     def tables(self) -> list[Table]:
         """The tables that are assets, the events first."""
-        return [EVENTS, *(table for table in made_tables() if table.name.split(".")[0] in SHOWN_SCHEMAS)]
+        shown = (table for table in (*LOADED_TABLES, *made_tables()) if table.name.split(".")[0] in SHOWN_SCHEMAS)
+        return [EVENTS, *(table for table in shown if table is not EVENTS)]
 
     @property
     def keys(self) -> list[dg.AssetKey]:
@@ -67,6 +79,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
 
     def _definition(self, upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         settings = WarehouseSettings(memory=self.memory, threads=self.threads)
+        tolerance = AgreementTolerance(share=self.exports_may_differ_by)
 
         @dg.multi_asset(
             name="warehouse",
@@ -76,12 +89,13 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
                     EQUALS_LAKE,
                     asset=asset_key(EVENTS),
                     description="The warehouse holds exactly the events of the lake, each one once.",
-                )
+                ),
+                agreement_spec(asset_key(EVENTS)),
             ],
             pool=WAREHOUSE_POOL,
         )
         def warehouse(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-            yield from _sync(context, settings, self.keys)
+            yield from _sync(context, settings, tolerance, self.keys)
 
         return warehouse
 
@@ -111,13 +125,18 @@ def asset_key(table: Table) -> dg.AssetKey:
 
 
 def _sync(
-    context: dg.AssetExecutionContext, settings: WarehouseSettings, keys: Sequence[dg.AssetKey]
+    context: dg.AssetExecutionContext,
+    settings: WarehouseSettings,
+    tolerance: AgreementTolerance,
+    keys: Sequence[dg.AssetKey],
 ) -> Iterator[dg.MaterializeResult[Any]]:
     lake = Lake(home())
     try:
+        list_exports(lake, ledger_url())
         report = sync(lake, settings)
         equality = compare_with_lake(lake, settings)
         published = publish(lake, settings)
+        agreements = read_agreements(lake, tolerance)
     except JourneyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     for broken in report.broken:
@@ -138,7 +157,9 @@ def _sync(
         yield dg.MaterializeResult(
             asset_key=key,
             metadata=_metadata(report, equality) if is_events else {},
-            check_results=[_equals_lake(key, report, equality)] if is_events else [],
+            check_results=(
+                [_equals_lake(key, report, equality), agreement_result(key, agreements, tolerance)] if is_events else []
+            ),
         )
 
 

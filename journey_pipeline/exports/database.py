@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from journey_pipeline.errors import ConfigError, LedgerError
@@ -38,19 +38,28 @@ def open_engine(url: str) -> Engine:
         LedgerError: If the database can't be reached, or was made by a newer version.
     """
     parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite":
-        engine = _sqlite(parsed)
-    else:
-        try:
-            # Parameters may hold an address that is a secret: they stay out of the library's messages.
-            engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
-        except ImportError as error:
-            raise ConfigError(
-                "a ledger in PostgreSQL needs a driver: `pip install journey-pipeline[postgres]`"
-            ) from error
+    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
     with explained(f"opening the ledger of exports at {shown(parsed)}"), engine.begin() as connection:
         _prepare(connection)
     return engine
+
+
+def is_there(url: str) -> bool:
+    """Whether there is a ledger at a URL; none is made.
+
+    Raises:
+        ConfigError: If the URL is none of those that `open_engine` takes, or PostgreSQL's driver isn't installed.
+        LedgerError: If the database can't be reached.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return Path(parsed.database or "").is_file()
+    engine = _postgresql(parsed)
+    try:
+        with explained(f"looking for the ledger of exports at {shown(parsed)}"):
+            return inspect(engine).has_table(schema.name)
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -103,6 +112,14 @@ def _sqlite(url: URL) -> Engine:
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        # Parameters may hold an address that is a secret: they stay out of the library's messages.
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    except ImportError as error:
+        raise ConfigError("a ledger in PostgreSQL needs a driver: `pip install journey-pipeline[postgres]`") from error
 
 
 def _set_up(connection: sqlite3.Connection, _record: Any) -> None:

@@ -16,33 +16,9 @@ from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import ENDED, PENDING, TO_ASK, State
 from journey_pipeline.exports.tables import exports
-from journey_pipeline.model import Column, StreamKey, Window
+from journey_pipeline.model import EXPORT_COLUMNS, StreamKey, Window
 
-OPS_COLUMNS: tuple[Column, ...] = (
-    Column("export_id", "BIGINT", "The export's number in the ledger."),
-    Column("part_of", "BIGINT", "The export that this one is a part of, if that was too large for the vendor."),
-    Column("vendor", "VARCHAR", "The vendor's short name."),
-    Column("connection", "VARCHAR", "The configured account that it was asked through."),
-    Column("stream", "VARCHAR", "The kind of record that it holds."),
-    Column("partition_key", "VARCHAR", "The partition that it lands under."),
-    Column("window_start", "TIMESTAMPTZ", "Start of the time that it was asked for, UTC."),
-    Column("window_end", "TIMESTAMPTZ", "End of that time, not included, UTC."),
-    Column("state", "VARCHAR", "How far it has come; stopped means that a person must change something."),
-    Column("attempt", "BIGINT", "How often it was asked for."),
-    Column("polls", "BIGINT", "How often the present attempt was polled."),
-    Column("failures", "BIGINT", "How often the vendor took it on and made nothing of it."),
-    Column("losses", "BIGINT", "How often the vendor no longer had it."),
-    Column("vendor_export_id", "VARCHAR", "The vendor's own id of the present attempt."),
-    Column("wanted_at", "TIMESTAMPTZ", "When it was ordered here, UTC."),
-    Column("asked_at", "TIMESTAMPTZ", "When the vendor was last asked for it, UTC."),
-    Column("requested_at", "TIMESTAMPTZ", "When the vendor took the present attempt on, UTC."),
-    Column("polled_at", "TIMESTAMPTZ", "When it was last polled, UTC."),
-    Column("ready_at", "TIMESTAMPTZ", "When its file was found to be ready, UTC."),
-    Column("landed_at", "TIMESTAMPTZ", "When its file lay in the lake, UTC."),
-    Column("due_at", "TIMESTAMPTZ", "When it is next asked for, polled or fetched; NULL once it has ended or stopped."),
-    Column("last_status", "BIGINT", "The HTTP status of the vendor's last answer about it."),
-    Column("error", "VARCHAR", "What went wrong last."),
-)
+OPS_COLUMNS = EXPORT_COLUMNS
 
 
 def get(ledger: Ledger, export_id: int) -> Export:

@@ -15,7 +15,11 @@ from journey_pipeline.model import EVENT_COLUMNS
 
 _LINEAGE = {"event_key", "landing_file", "landing_row"}
 # Sent once more, a record arrives at another time and is the same.
-_CONTENT = ", ".join(c.name for c in EVENT_COLUMNS if c.name not in _LINEAGE | {"received_at"})
+_TIMES = {"occurred_at", "occurred_on", "received_at"}
+# A time that is only that of its arrival is another one each time that the source sends the event.
+_CONTENT = ", ".join(
+    [c.name for c in EVENT_COLUMNS if c.name not in _LINEAGE | _TIMES] + ["nullif(occurred_at, received_at)"]
+)
 _ATTEMPT = "split_part(landing_file, '/', 2)"
 
 

@@ -36,14 +36,14 @@ def update_dimension(lake: Lake, landed: Iterable[LandingManifest], recipe: Dime
     manifests = list(landed)
     if not manifests:
         return 0
-    connection = manifests[0].connection
+    vendor, connection = manifests[0].vendor, manifests[0].connection
     path = lake.dimension_file(connection, recipe.name)
     with duckdb.connect(config={"threads": 1, "memory_limit": "500MB"}) as session:
         session.execute("set timezone = 'UTC'")
         session.execute("create table pages (body json, seen_at timestamptz)")
         for manifest in manifests:
             session.executemany("insert into pages values (?, ?)", _pages(lake, manifest))
-        session.execute(_fold(recipe, connection, path if path.exists() else None))
+        session.execute(_fold(recipe, vendor, connection, path if path.exists() else None))
         with replacing(path) as temporary:
             session.execute(f"copy (from folded) to {quoted(str(temporary))} (format parquet, compression zstd)")
         row = session.execute("select count(*) from folded").fetchone()
@@ -59,13 +59,14 @@ def _pages(lake: Lake, manifest: LandingManifest) -> list[tuple[str, datetime]]:
     ]
 
 
-def _fold(recipe: DimensionRecipe, connection: str, existing: Path | None) -> str:
+def _fold(recipe: DimensionRecipe, vendor: str, connection: str, existing: Path | None) -> str:
     key = ", ".join(recipe.key)
     earlier = f"union all by name select * from read_parquet({quoted(str(existing))})" if existing else ""
     return f"""
         create table folded as
         with seen as (
             select
+                '{vendor}' as vendor,
                 '{connection}' as connection,
                 fresh.* exclude (seen_at),
                 seen_at as first_seen_at,
@@ -73,7 +74,11 @@ def _fold(recipe: DimensionRecipe, connection: str, existing: Path | None) -> st
             from ({recipe.sql}) as fresh
             {earlier}
         )
-        select * replace (min(first_seen_at) over (partition by {key}) as first_seen_at)
+        select
+            * replace (
+                '{vendor}' as vendor,  -- files of an earlier version have none
+                min(first_seen_at) over (partition by {key}) as first_seen_at
+            )
         from seen
         qualify row_number() over (partition by {key} order by last_seen_at desc) = 1
         order by {key}

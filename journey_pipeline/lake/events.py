@@ -1,4 +1,4 @@
-"""Events, rejects and their manifest in place: put there in an order that a crash can't spoil, and checked.
+"""Events, what lies beside them and their manifest: put in place in an order that a crash can't spoil, and checked.
 
 Not here: making them (`normalize.py`).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
@@ -31,6 +32,8 @@ def recipe_digest(recipe: Recipe) -> str:
         "delimiter": recipe.delimiter,
         **({"property_groups": list(recipe.property_groups.items())} if recipe.property_groups else {}),
         **({"reader": recipe.reader.version} if recipe.reader else {}),
+        **({"attributes": recipe.attributes.version} if recipe.attributes else {}),
+        **({"twin": asdict(recipe.twin)} if recipe.twin else {}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -40,7 +43,9 @@ def describe_parquet(path: Path, rows: int) -> ParquetFile:
     return ParquetFile(sha256=_sha256(path), bytes=path.stat().st_size, rows=rows)
 
 
-def put_events(lake: Lake, manifest: EventsManifest, events: Path, rejects: Path | None) -> None:
+def put_events(
+    lake: Lake, manifest: EventsManifest, events: Path, *, rejects: Path | None = None, attributes: Path | None = None
+) -> None:
     """Puts a partition's events in place, their manifest last.
 
     A crash on the way leaves an old manifest beside a newer file; its digest tells (`verify_events`), its size most
@@ -51,14 +56,18 @@ def put_events(lake: Lake, manifest: EventsManifest, events: Path, rejects: Path
         manifest: What the files hold.
         events: The finished file, on the lake's file system; it is moved.
         rejects: Likewise, or None if there are none.
+        attributes: Likewise.
     """
     stream, partition = manifest.key, manifest.partition
-    if rejects:
-        _move(rejects, lake.rejects_file(stream, partition))
+    beside = {lake.rejects_file(stream, partition): rejects, lake.attributes_file(stream, partition): attributes}
+    for place, file in beside.items():
+        if file:
+            _move(file, place)
     _move(events, lake.events_file(stream, partition))
     manifest.write(lake.events_manifest(stream, partition))
-    if not rejects:  # only now: until here an older manifest may have vouched for it
-        lake.rejects_file(stream, partition).unlink(missing_ok=True)
+    for place, file in beside.items():
+        if not file:  # only now: until here an older manifest may have vouched for it
+            place.unlink(missing_ok=True)
 
 
 def is_normalized(lake: Lake, stream: StreamKey, partition: str, recipe: Recipe) -> bool:
@@ -84,7 +93,7 @@ def is_normalized(lake: Lake, stream: StreamKey, partition: str, recipe: Recipe)
 
 
 def find_damage(lake: Lake, stream: StreamKey, partition: str) -> str:
-    """What is damaged of a partition's manifests, events and rejects: which file, how, and what heals it; or nothing.
+    """What is damaged of a partition's manifests and their files: which file, how, and what heals it; or nothing.
 
     As cheap as `is_normalized`: sizes are compared.
     """
@@ -110,6 +119,8 @@ def _files(lake: Lake, manifest: EventsManifest) -> dict[Path, ParquetFile]:
     files = {lake.events_file(manifest.key, manifest.partition): manifest.events}
     if manifest.rejects:
         files[lake.rejects_file(manifest.key, manifest.partition)] = manifest.rejects
+    if manifest.attributes:
+        files[lake.attributes_file(manifest.key, manifest.partition)] = manifest.attributes
     return files
 
 

@@ -42,6 +42,10 @@ class Lake:
         """The records of one partition that could not be typed; absent when there are none."""
         return self.home / "rejects" / stream.connection / stream.stream / f"{partition}.parquet"
 
+    def attributes_file(self, stream: StreamKey, partition: str) -> Path:
+        """What one partition's newest answer says of people themselves; absent when it says nothing."""
+        return self.home / "attributes" / stream.connection / stream.stream / f"{partition}.parquet"
+
     def evidence_dir(self, stream: StreamKey, partition: str) -> Path:
         """Answers that broke the vendor's contract, kept for a person to look at."""
         return self.home / "evidence" / stream.connection / stream.stream / partition
@@ -68,6 +72,11 @@ class Lake:
     def dimensions_root(self) -> Path:
         """Where all dimension files are found."""
         return self.home / "dimensions"
+
+    @property
+    def export_listing(self) -> Path:
+        """What people get to see of the ledger of exports, as it was before the last sync; absent without a ledger."""
+        return self.home / "exports" / "ledger.json"
 
     @property
     def work_dir(self) -> Path:

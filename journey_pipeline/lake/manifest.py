@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.atomic import write_bytes
-from journey_pipeline.model import StreamKey
+from journey_pipeline.model import StreamKey, Twin
 
 
 class Document(BaseModel):
@@ -50,7 +50,12 @@ class Document(BaseModel):
 
     def write(self, path: Path) -> None:
         """Puts the document in place, whole or not at all."""
-        write_bytes(path, self.model_dump_json(indent=1).encode() + b"\n")
+        write_bytes(path, self.content)
+
+    @property
+    def content(self) -> bytes:
+        """The document as it lies in the lake."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
 
 
 class LandedFile(Document):
@@ -147,12 +152,13 @@ class ParquetFile(Document):
 
 
 class EventsManifest(Document):
-    """What one partition's events file holds, and the proof that nothing fell out.
+    """What one partition's events file holds and what lies beside it, and the proof that nothing fell out.
 
     Attributes:
         attempts: The landing attempts it was made from, oldest first.
         recipe: Digest of the SQL and the code tables it was made with.
         landed_at: When the newest of the attempts landed.
+        attributes: What that one says of people themselves; None if it says nothing, or the stream never does.
         landed: Records in the files of those attempts.
         duplicates: Records whose key another record of the partition has; `landed = events + rejects + duplicates`.
         unaccounted: Records that were counted while landing and are in none of the three, or the other way round when
@@ -167,6 +173,7 @@ class EventsManifest(Document):
         unknown_codes: How many events carry a vendor code that no table decodes, by `column=value`.
         estimate_rows: The estimate of the newest attempt.
         landing_bytes: Size of the landed files of those attempts.
+        twin: The stream in which marts count those events that both tell of, if the recipe names one.
     """
 
     format: int = 1
@@ -181,6 +188,7 @@ class EventsManifest(Document):
     landed_at: AwareDatetime
     events: ParquetFile
     rejects: ParquetFile | None = None
+    attributes: ParquetFile | None = None
     landed: int
     duplicates: int = 0
     unaccounted: int = 0
@@ -194,6 +202,7 @@ class EventsManifest(Document):
     unknown_codes: dict[str, int] = {}
     estimate_rows: int | None = None
     landing_bytes: int = 0
+    twin: Twin | None = None
 
     @property
     def key(self) -> StreamKey:

@@ -1,7 +1,7 @@
 """From a partition's landing to its events: every landed record becomes an event, a reject or a duplicate, provably.
 
 Given the same landing, recipe and limits it writes the same bytes. Not here: the steps themselves (`staging.py`,
-`deduplication.py`, `inspection.py`, `events.py`), and when to take them (`loading/`).
+`deduplication.py`, `attributes.py`, `inspection.py`, `events.py`), and when to take them (`loading/`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from journey_pipeline import __version__
 from journey_pipeline.errors import LakeError
 from journey_pipeline.formats.records import InformedReader
+from journey_pipeline.lake.attributes import write_attributes
 from journey_pipeline.lake.codes import read_codes
 from journey_pipeline.lake.csv_source import CsvSource
 from journey_pipeline.lake.deduplication import Deduplicated, deduplicate, repeated_keys, superseded_attempts
@@ -41,7 +42,7 @@ def normalize(
     *,
     inside: Window | None = None,
 ) -> EventsManifest:
-    """Makes a partition's events and rejects of its landing, and puts them in place.
+    """Makes a partition's events, rejects and attributes of its landing, and puts them in place.
 
     Args:
         lake: Where the partition lies.
@@ -68,15 +69,26 @@ def normalize(
         with session(lake, limits, work) as opened:
             for table in codes:
                 opened.connection.execute(table.macro)
-            made = _Work(opened, lake, landing, recipe).make(landing.active)
+            steps = _Work(opened, lake, landing, recipe)
+            made = steps.make(landing.active)
+            attributes = steps.attributes(made.attempts[-1])
             found = inspect_events(
                 opened, made.events, inside or partition_window(partition), codes, by_arrival=recipe.windows_of_arrival
             )
-            manifest = _manifest(landing, recipe, made, found)
-            put_events(lake, manifest, made.events, made.rejects)
+            manifest = _manifest(landing, recipe, made, found, attributes)
+            beside = {"rejects": made.rejects, "attributes": attributes.path if attributes else None}
+            put_events(lake, manifest, made.events, **beside)
         if superseded := {attempt.attempt for attempt in landing.active} - set(manifest.attempts):
             mark_superseded(lake, stream, partition, superseded)
     return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Attributes:
+    """A finished file that is not in place yet."""
+
+    path: Path
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +141,19 @@ class _Work:
         counts = deduplicate(self.opened, staged, attempts[-1].attempt, events)
         return _Made(attempts, sources, events, rejects, reject_rows, counts)
 
+    def attributes(self, newest: Attempt) -> _Attributes | None:
+        """What the newest attempt says of people themselves; None if it says nothing."""
+        if self.recipe.attributes is None:
+            return None
+        to = self.opened.folder / "attributes.parquet"
+        rows = write_attributes(self.opened, self.recipe.attributes, newest, self._folder(newest), to)
+        return _Attributes(to, rows) if rows else None
+
+    def _folder(self, attempt: Attempt) -> Path:
+        return self.lake.landing_dir(self.landing.key, self.landing.partition) / attempt.attempt
+
     def _sources(self, attempt: Attempt) -> Iterator[Source]:
-        folder = self.lake.landing_dir(self.landing.key, self.landing.partition) / attempt.attempt
+        folder = self._folder(attempt)
         for file in attempt.files:
             name = f"{self.landing.partition}/{attempt.attempt}/{file.name}"
             path, constants = folder / file.name, attempt.constants
@@ -172,7 +195,9 @@ def _is_complete(attempt: str, sources: Iterable[Source]) -> bool:
     return all(source.read + source.faults == source.rows for source in sources if source.attempt == attempt)
 
 
-def _manifest(landing: LandingManifest, recipe: Recipe, made: _Made, found: Inspection) -> EventsManifest:
+def _manifest(
+    landing: LandingManifest, recipe: Recipe, made: _Made, found: Inspection, attributes: _Attributes | None
+) -> EventsManifest:
     counts, newest = made.counts, made.attempts[-1]
     landed = sum(file.rows for attempt in made.attempts for file in attempt.files)
     rejects: ParquetFile | None = describe_parquet(made.rejects, made.reject_rows) if made.rejects else None
@@ -188,6 +213,7 @@ def _manifest(landing: LandingManifest, recipe: Recipe, made: _Made, found: Insp
         landed_at=newest.landed_at,
         events=describe_parquet(made.events, counts.events),
         rejects=rejects,
+        attributes=describe_parquet(attributes.path, attributes.rows) if attributes else None,
         landed=landed,
         duplicates=counts.typed - counts.events,
         unaccounted=landed - counts.typed - made.reject_rows,
@@ -201,6 +227,7 @@ def _manifest(landing: LandingManifest, recipe: Recipe, made: _Made, found: Insp
         unknown_codes=found.unknown_codes,
         estimate_rows=newest.estimate_rows,
         landing_bytes=sum(file.bytes for attempt in made.attempts for file in attempt.files),
+        twin=recipe.twin,
     )
 
 

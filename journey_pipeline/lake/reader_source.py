@@ -5,23 +5,25 @@ Not here: what the records mean (the reader, in `vendors/`), delimited text (`cs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from journey_pipeline.errors import ContractError, LakeError
 from journey_pipeline.formats.failures import DocumentError, NoRecordsError
-from journey_pipeline.formats.records import Reading, RecordReader, Records
+from journey_pipeline.formats.records import RecordReader
 from journey_pipeline.lake.landed_file import Inflated, check_landed
 from journey_pipeline.lake.landing_relation import landing_schema, read_batch
 from journey_pipeline.lake.manifest import LandedFile
 from journey_pipeline.lake.session import NormalizeLimits
 from journey_pipeline.model import Recipe
+
+Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ class ReaderSource:
                     yield batch
 
 
-def told_of_file(reading: Reading, path: Path) -> Iterator[Records]:
+def told_of_file(reading: Iterable[Item], path: Path) -> Iterator[Item]:
     """What a reader reads of a file; an error of the file's form says which file it is.
 
     Raises:

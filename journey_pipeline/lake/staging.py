@@ -81,7 +81,7 @@ def stage_events(session: Session, sources: Sequence[Source], recipe: Recipe, se
     while True:
         try:
             batches = (batch for source in sources for batch in source.good(session.limits))
-            return _copy(session, batches, schema, select, to)
+            return copy_batches(session, batches, schema, select, to)
         except IrregularError:
             continue  # the source knows now how to be read
 
@@ -105,10 +105,22 @@ def stage_rejects(
     schema = landing_schema(recipe, with_raw=True)
     wanted = (source for source in sources if source.faults or not faults_only)
     batches = (batch for source in wanted for batch in source.with_raw(session.limits, faults_only=faults_only))
-    return _copy(session, batches, schema, select, to)
+    return copy_batches(session, batches, schema, select, to)
 
 
-def _copy(session: Session, batches: Iterator[pa.RecordBatch], schema: pa.Schema, select: str, to: Path) -> int:
+def copy_batches(session: Session, batches: Iterator[pa.RecordBatch], schema: pa.Schema, select: str, to: Path) -> int:
+    """Writes what a statement gives of some batches, which are made in another thread meanwhile.
+
+    Args:
+        session: Where it runs.
+        batches: What the relation `landing` holds.
+        schema: Of each of them.
+        select: The statement over `landing`.
+        to: The Parquet file.
+
+    Returns:
+        The rows written.
+    """
     with read_ahead(batches) as ahead:
         session.connection.register("landing", pa.RecordBatchReader.from_batches(schema, iter(ahead)))
         try:

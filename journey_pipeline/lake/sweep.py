@@ -52,7 +52,7 @@ def _sweep_attempts(partition: Path, limit: float) -> list[Path]:
 
 
 def _temporary_files(lake: Lake) -> Iterator[Path]:
-    for root in ("raw", "events", "rejects", "dimensions"):
+    for root in ("raw", "events", "rejects", "attributes", "dimensions", "exports"):
         yield from (lake.home / root).rglob(f".*{TEMPORARY_SUFFIX}")
 
 

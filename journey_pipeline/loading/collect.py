@@ -63,6 +63,23 @@ class Collecting:
             LakeError: If the disk refuses.
             ExportMovedOn: If somebody else has taken the export over. What landed stays, and counts once.
         """
+        ledger = self.exporting.ledger
+        try:
+            landing = self._land()
+        except JourneyError as error:
+            self.exporting.troubles[self.collection.root.id] = error
+            wait_s = error.retry_after_s if isinstance(error, TransientVendorError) else None
+            at, policy = self.exporting.now(), self.exporting.policy
+            answers.not_fetched(ledger, self.collection, policy, at=at, error=str(error), retry_after_s=wait_s)
+            raise
+        except BaseException:  # whoever is stopped or interrupted keeps nobody waiting
+            claims.release(ledger, self.collection.root)
+            raise
+        answers.landed(ledger, self.collection, at=self.exporting.now())
+        self.exporting.troubles.pop(self.collection.root.id, None)
+        return landing
+
+    def _land(self) -> LandingManifest:
         root, now = self.collection.root, self.exporting.now
         key = root.key
         window = partition_window(root.partition)
@@ -76,7 +93,6 @@ class Collecting:
                 shutil.rmtree(folder.path, ignore_errors=True)
                 raise
             mark_covered(self.lake, key, self._others(window), by=window)
-        answers.landed(self.exporting.ledger, self.collection, at=now())
         return landing
 
     def _fetch(self, number: int, part: Export, folder: AttemptFolder) -> Part:
@@ -85,26 +101,29 @@ class Collecting:
         evidence = self._evidence(folder, number)
         try:
             got = source.collect(ordered_of(part), wanted_of(part), to, on_bytes=self._received, evidence=evidence)
-        except JourneyError as error:
-            self._note(part, error)
-            raise
-        except StoppedError:
-            claims.release(self.exporting.ledger, self.collection.root)
+        except VendorError as error:
+            if isinstance(error, ContractError):
+                self._name_evidence(error, evidence)
+            # Of what was broken on its way nothing is kept: then the file itself is.
+            self._note(part, error, is_broken=isinstance(error, ContractError) or evidence.exists())
             raise
         evidence.unlink(missing_ok=True)
         return got
 
-    def _note(self, part: Export, error: JourneyError) -> None:
+    def _note(self, part: Export, error: VendorError, *, is_broken: bool) -> None:
+        """Writes down what an error says of the part that it came of; one that may pass says nothing."""
         ledger, policy, at = self.exporting.ledger, self.exporting.policy, self.exporting.now()
-        status = error.status if isinstance(error, VendorError) else None
-        wait_s = error.retry_after_s if isinstance(error, TransientVendorError) else None
         if isinstance(error, ExportExpired):
-            answers.expired(ledger, part, policy, at=at, status=status, error=str(error))
-        elif isinstance(error, ExportFailed | ContractError):
-            answers.failed(ledger, part, policy, at=at, status=status, error=str(error))
-        elif isinstance(error, VendorError) and not isinstance(error, TransientVendorError):
-            answers.stopped(ledger, part, at=at, status=status, error=str(error))
-        answers.not_fetched(ledger, self.collection, policy, at=at, error=str(error), retry_after_s=wait_s)
+            answers.expired(ledger, part, policy, at=at, status=error.status, error=str(error))
+        elif isinstance(error, ExportFailed) or is_broken:
+            answers.failed(ledger, part, policy, at=at, status=error.status, error=str(error))
+        elif not isinstance(error, TransientVendorError):
+            answers.stopped(ledger, part, at=at, status=error.status, error=str(error))
+
+    def _name_evidence(self, error: ContractError, evidence: Path) -> None:
+        error.evidence = self.lake.relative(evidence) if evidence.exists() else None
+        where = f"The start of the answer is kept in {error.evidence}. " if error.evidence else ""
+        error.args = (f"{error} {where}Nothing landed; the export is ordered again.",)
 
     def _received(self, count: int) -> None:
         if self.stopped():

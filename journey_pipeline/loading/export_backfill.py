@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from journey_pipeline.errors import ExportFailed, ExportMovedOn, JourneyError, TransientVendorError
+from journey_pipeline.errors import (
+    ExportFailed,
+    ExportMovedOn,
+    JourneyError,
+    LakeError,
+    TransientVendorError,
+    VendorError,
+)
 from journey_pipeline.exports import claims
 from journey_pipeline.exports.export import Export, Order
-from journey_pipeline.exports.listing import current, stopped_in
+from journey_pipeline.exports.listing import current, get, stopped_in
 from journey_pipeline.exports.orders import want
+from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.collect import Collecting
@@ -47,7 +55,8 @@ class ExportBackfill:
         pull: Whether to ask the vendor.
         normalize: Whether to make events.
         kept_since: A partition that has landed since then is not asked for again; None asks for all of them.
-        waits: Whether to wait for the vendor; if not, what is not ready is an error that says how far it is.
+        waits: Whether to wait for the vendor, for as long as anything moves within the time after which an export is
+            overdue; what is not ready then, or at once if it does not wait, is an error that says how far it is.
         nap: Sleeps between polls.
     """
 
@@ -86,48 +95,69 @@ class ExportBackfill:
         try:
             exporting = self.open_exports()
         except JourneyError as error:
-            yield from (PartitionOutcome(window, error=error) for window in wanted)
+            yield from _failed(wanted, error)
             return
-        expired = [window for window in wanted if is_expired(self.stream, window, exporting.now())]
-        for window in expired:
-            yield PartitionOutcome(window, error=expiry(self.stream, window, exporting.now()))
         with exporting:
-            yield from self._through(exporting, wanted[len(expired) :])
+            yield from self._all_through(exporting, wanted)
+
+    def _all_through(self, exporting: Exporting, windows: Sequence[Window]) -> Iterator[PartitionOutcome]:
+        """The outcome of each window, even if the ledger or the account's definitions can't be read meanwhile."""
+        left = set(windows)
+        try:
+            for outcome in self._through(exporting, windows):
+                left.discard(outcome.window)
+                yield outcome
+        except JourneyError as error:
+            yield from _failed(sorted(left), error)
 
     def _through(self, exporting: Exporting, windows: Sequence[Window]) -> Iterator[PartitionOutcome]:
-        """Orders, polls and collects until every window has landed or can't."""
-        under_way = dict(self._want(exporting, windows))
+        """Orders, polls and collects until every window has landed or can't, or nothing moves any more."""
+        under_way: dict[int, list[Window]] = {}
+        yield from self._want(exporting, windows, under_way)
+        moved_at = exporting.now()
         while under_way:
             advance(exporting, is_over=self._stopped.is_set)
             for root_id in list(under_way):
                 if error := _what_stopped(exporting, root_id):
-                    yield from (PartitionOutcome(window, error=error) for window in under_way.pop(root_id))
-            for collection in claims.collectable(
-                exporting.ledger, exporting.connection, at=exporting.now(), streams=(self.stream.key.stream,)
-            ):
-                if collection.root.id in under_way and self._collect(exporting, collection.root.id):
-                    yield from (self._finish(window) for window in under_way.pop(collection.root.id))
+                    yield from _failed(under_way.pop(root_id), error)
+            yield from self._collect_ready(exporting, under_way)
             yield from self._landed_elsewhere(exporting, under_way)
-            if under_way and not self.waits:
-                yield from self._not_ready(exporting, under_way)
+            moved_at = max([moved_at, *_moved_at(exporting, under_way)])
+            if not self.waits or exporting.now() - moved_at >= exporting.policy.overdue_after:
+                yield from _not_ready(exporting, under_way)
                 return
             if under_way:
                 self.nap(LONGEST_NAP_S)
 
-    def _want(self, exporting: Exporting, windows: Sequence[Window]) -> Iterator[tuple[int, list[Window]]]:
-        if self.waits:
-            yield from want_windows(exporting, self.stream, windows, again=True)
-            return
-        known: dict[int, list[Window]] = {}
+    def _want(
+        self, exporting: Exporting, windows: Sequence[Window], under_way: dict[int, list[Window]]
+    ) -> Iterator[PartitionOutcome]:
+        """Finds the windows' exports, and orders those that have none; gives the outcome of what is too old for one."""
+        collectable = claims.collectable(exporting.ledger, exporting.connection, at=exporting.now())
+        ready = [found.root for found in collectable if found.root.key == self.stream.key]
         unknown = []
         for window in windows:
-            export = current(exporting.ledger, self.stream.key, window)
-            if export:
-                known.setdefault(export.id, []).append(window)
+            export = _under_way(exporting, ready, self.stream, window)
+            too_old = is_expired(self.stream, window, exporting.now())
+            if too_old and (export is None or export.state is State.STOPPED):
+                yield PartitionOutcome(window, error=expiry(self.stream, window, exporting.now()))
+            elif export and (too_old or not self.waits):
+                under_way.setdefault(export.id, []).append(window)
             else:
                 unknown.append(window)
-        yield from known.items()
-        yield from want_windows(exporting, self.stream, unknown)
+        for root_id, run in want_windows(exporting, self.stream, unknown, again=self.waits):
+            under_way.setdefault(root_id, []).extend(run)
+
+    def _collect_ready(self, exporting: Exporting, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
+        ready = claims.collectable(exporting.ledger, exporting.connection, at=exporting.now())
+        for root_id in [found.root.id for found in ready if found.root.id in under_way]:
+            try:
+                has_landed = self._collect(exporting, root_id)
+            except LakeError as error:  # of the disk: no other try of ours helps
+                yield from _failed(under_way.pop(root_id), error)
+                continue
+            if has_landed:
+                yield from (self._finish(window) for window in under_way.pop(root_id))
 
     def _collect(self, exporting: Exporting, root_id: int) -> bool:
         collection = claims.claim_to_collect(exporting.ledger, root_id, exporting.policy, at=exporting.now())
@@ -139,7 +169,7 @@ class ExportBackfill:
         except ExportMovedOn as moved:
             log.info("%s", moved)
             return False
-        except JourneyError as error:
+        except VendorError as error:
             # The ledger knows whether it is fetched again, ordered again, or a person is needed.
             log.warning("%s", error)
             return False
@@ -148,16 +178,8 @@ class ExportBackfill:
     def _landed_elsewhere(self, exporting: Exporting, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
         """What another process, such as a run that the sensor started, has landed meanwhile."""
         for root_id in list(under_way):
-            with exporting.ledger.reading() as tx:
-                export = tx.get(root_id)
-            if export.landed_at is not None:
+            if get(exporting.ledger, root_id).landed_at is not None:
                 yield from (self._finish(window) for window in under_way.pop(root_id))
-
-    def _not_ready(self, exporting: Exporting, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
-        for root_id, windows in under_way.items():
-            with exporting.ledger.reading() as tx:
-                error = _pending(tx.get(root_id))
-            yield from (PartitionOutcome(window, error=error) for window in windows)
 
     def _finish(self, window: Window) -> PartitionOutcome:
         return self._landed.finish(window, pull_s=0.0, normalize=self.normalize, always=not self.pull)
@@ -167,12 +189,33 @@ class ExportBackfill:
         return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since)
 
 
+def _failed(windows: Iterable[Window], error: JourneyError) -> Iterator[PartitionOutcome]:
+    return (PartitionOutcome(window, error=error) for window in windows)
+
+
+def _under_way(exporting: Exporting, ready: Sequence[Export], stream: Stream, window: Window) -> Export | None:
+    """The export that will bring a window: one that can be fetched rather than a newer one that is still made."""
+    for export in ready:
+        if export.window.start <= window.start and window.end <= export.window.end:
+            return export
+    newest = current(exporting.ledger, stream.key, window)
+    return newest if newest and newest.state not in ENDED else None
+
+
+def _moved_at(exporting: Exporting, root_ids: Iterable[int]) -> Iterator[datetime]:
+    """When the vendor took exports on, and when they were ready."""
+    for root_id in root_ids:
+        with exporting.ledger.reading() as tx:
+            for export in tx.tree(root_id):
+                yield from filter(None, (export.wanted_at, export.requested_at, export.ready_at))
+
+
 def _what_stopped(exporting: Exporting, root_id: int) -> JourneyError | None:
     stopped = stopped_in(exporting.ledger, root_id)
     if not stopped:
         return None
     export = stopped[0]
-    return ExportFailed(
+    return exporting.troubles.get(root_id) or ExportFailed(
         f"{export} needs a person: {export.error or 'it was stopped'} `journey-pipeline exports` lists it; "
         "`journey-pipeline backfill` asks for it again.",
         vendor=export.key.vendor,
@@ -183,9 +226,17 @@ def _what_stopped(exporting: Exporting, root_id: int) -> JourneyError | None:
     )
 
 
+def _not_ready(exporting: Exporting, under_way: Mapping[int, list[Window]]) -> Iterator[PartitionOutcome]:
+    for root_id, windows in under_way.items():
+        error = exporting.troubles.get(root_id) or _pending(get(exporting.ledger, root_id))
+        yield from _failed(windows, error)
+
+
 def _pending(export: Export) -> TransientVendorError:
+    why = f": {export.error}" if export.error else "."
     return TransientVendorError(
-        f"{export} is not ready. The sensor polls it and starts this load again; so does `journey-pipeline backfill`.",
+        f"{export} is not ready{why} The sensor polls it and starts this load again; so does "
+        "`journey-pipeline backfill`: run it again later.",
         vendor=export.key.vendor,
         connection=export.key.connection,
         stream=export.key.stream,

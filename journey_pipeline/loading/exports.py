@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
-from journey_pipeline.errors import ExportMovedOn, JourneyError, TransientVendorError
+from journey_pipeline.errors import ContractError, ExportMovedOn, JourneyError, TransientVendorError, VendorError
 from journey_pipeline.exports import answers, claims
 from journey_pipeline.exports.export import Export, SmallerOrder
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import split
 from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.states import State
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.vendors.exports import ExportSource, Ordered, Polled, Verdict, Wanted
 
@@ -37,6 +38,10 @@ class Exporting:
         sources: Its streams, by name.
         policy: The vendor's limits and waits.
         now: The clock.
+        most_pieces: An order that is in so many pieces of which none became a file does not fail for its size, and is
+            not cut further. By then a month has gone down to days, and a day to hours.
+        troubles: What went wrong last with an order or its parts since this was opened, by the number at its top. The
+            ledger knows the same in words; whoever waits for the order is told with it.
     """
 
     connection: str
@@ -44,6 +49,8 @@ class Exporting:
     sources: Mapping[str, ExportSource]
     policy: ExportPolicy = field(default_factory=ExportPolicy)
     now: Callable[[], datetime] = utc_now
+    most_pieces: int = 64
+    troubles: dict[int, JourneyError] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +119,7 @@ def _order(exporting: Exporting, export: Export) -> None:
     try:
         ordered = exporting.source_of(export).order(wanted_of(export))
     except TransientVendorError as error:
+        exporting.troubles[export.root_id] = error
         if error.status is None:
             answers.unanswered(ledger, export, policy, at=exporting.now(), error=str(error))
             return
@@ -126,9 +134,9 @@ def _order(exporting: Exporting, export: Export) -> None:
             holds_queue=error.status == TOO_MANY_REQUESTS,
         )
     except JourneyError as error:
-        status = getattr(error, "status", None)
-        answers.stopped(ledger, export, at=exporting.now(), status=status, error=str(error))
+        _stop(exporting, export, error)
     else:
+        exporting.troubles.pop(export.root_id, None)
         answers.answered(
             ledger,
             export,
@@ -157,6 +165,9 @@ def _poll_next(exporting: Exporting) -> bool:
         log.info("%s", moved)
     except Exception:
         log.exception("polling %s failed in a way that nobody foresaw", export)
+    except BaseException:  # whoever was interrupted keeps nobody waiting
+        claims.release(exporting.ledger, export)
+        raise
     return True
 
 
@@ -164,7 +175,9 @@ def _poll(exporting: Exporting, export: Export) -> None:
     ledger, policy = exporting.ledger, exporting.policy
     try:
         polled = exporting.source_of(export).poll(ordered_of(export), wanted_of(export))
-    except TransientVendorError as error:
+    except (TransientVendorError, ContractError) as error:
+        # A page of some gateway says nothing of the export either; one that stays so counts as lost in the end.
+        exporting.troubles[export.root_id] = error
         answers.still_pending(
             ledger,
             export,
@@ -172,14 +185,20 @@ def _poll(exporting: Exporting, export: Export) -> None:
             at=exporting.now(),
             status=error.status,
             error=str(error),
-            retry_after_s=error.retry_after_s,
+            retry_after_s=error.retry_after_s if isinstance(error, TransientVendorError) else None,
             acknowledged=False,
         )
     except JourneyError as error:
-        status = getattr(error, "status", None)
-        answers.stopped(ledger, export, at=exporting.now(), status=status, error=str(error))
+        _stop(exporting, export, error)
     else:
+        exporting.troubles.pop(export.root_id, None)
         note(exporting, export, polled)
+
+
+def _stop(exporting: Exporting, export: Export, error: JourneyError) -> None:
+    exporting.troubles[export.root_id] = error
+    status = error.status if isinstance(error, VendorError) else None
+    answers.stopped(exporting.ledger, export, at=exporting.now(), status=status, error=str(error))
 
 
 def note(exporting: Exporting, export: Export, polled: Polled) -> None:
@@ -215,7 +234,7 @@ def note(exporting: Exporting, export: Export, polled: Polled) -> None:
 def _make_smaller(exporting: Exporting, export: Export, polled: Polled, at: datetime) -> None:
     """Orders the same in smaller pieces; a vendor who failed again and again may have had too much to do."""
     pieces = exporting.source_of(export).smaller(wanted_of(export))
-    if pieces:
+    if pieces and not (polled.verdict is Verdict.FAILED and _size_is_not_why(exporting, export)):
         parts = [SmallerOrder(piece.window, piece.request) for piece in pieces]
         split(exporting.ledger, export, parts, at=at)
     elif polled.verdict is Verdict.FAILED:
@@ -223,3 +242,10 @@ def _make_smaller(exporting: Exporting, export: Export, polled: Polled, at: date
     else:
         says = f"{polled.says}, and it can't be ordered in smaller pieces. Ask the vendor."
         answers.stopped(exporting.ledger, export, at=at, status=polled.status, error=says)
+
+
+def _size_is_not_why(exporting: Exporting, export: Export) -> bool:
+    """Whether the order is in many pieces already, and the vendor has made a file of none."""
+    with exporting.ledger.reading() as tx:
+        pieces = tx.tree(export.root_id)
+    return len(pieces) >= exporting.most_pieces and not any(piece.state is State.READY for piece in pieces)

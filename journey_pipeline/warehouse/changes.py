@@ -14,15 +14,17 @@ from datetime import date
 import duckdb
 
 from journey_pipeline.warehouse.inventory import FoundFile
+from journey_pipeline.warehouse.table import create_empty
 
 ADDED, TAKEN = 1, -1
 
 # A day is made again as a whole, however little of it changes, if more changed rows than these would be kept with it.
 _MOST_KEPT = 1_000_000
 
-# What the increments look at; `delay` is how long after the end of its window an event was received.
+# What the increments look at; `delay` is how long after the end of its window an event was received. Links are those
+# from before the change until all of it is made; an event that they then leave out goes and comes again.
 _KEPT = """
-    occurred_on,
+    rows.occurred_on,
     occurred_at,
     connection,
     stream,
@@ -36,8 +38,10 @@ _KEPT = """
     action,
     is_test,
     contact_id,
-    received_at - ends_at as delay
+    received_at - ends_at as delay,
+    left_out.event_key is not null as is_left_out
 """
+_LEFT_OUT = "left join core.linked_events as left_out on left_out.event_key = rows.event_key"
 
 
 @dataclass(slots=True)
@@ -89,7 +93,8 @@ class Changes:
         if kept:
             self.session.execute(
                 f"insert into changed select {_KEPT}, ?::bigint as change from {relation} as rows "
-                "left join window_ends using (connection, stream, partition_key) where list_contains(?, occurred_on)",
+                f"left join window_ends using (connection, stream, partition_key) {_LEFT_OUT} "
+                "where list_contains(?, rows.occurred_on)",
                 [sign, kept],
             )
 
@@ -127,12 +132,7 @@ def begin(session: duckdb.DuckDBPyConnection, coming: Sequence[FoundFile], small
             "windows": [found.manifest.window for found in coming],
         },
     )
-    session.execute(f"""
-        create or replace temp table changed as
-        select {_KEPT}, 0::bigint as change
-        from core.journey_events
-        join window_ends using (connection, stream, partition_key)
-        limit 0
-    """)
+    rows = f"from core.journey_events as rows join window_ends using (connection, stream, partition_key) {_LEFT_OUT}"
+    create_empty(session, "changed", f"select {_KEPT}, 0::bigint as change {rows}", temporary=True)
     counted = session.execute("select occurred_on, count(*) from core.journey_events group by all").fetchall()
     return Changes(session, dict(counted), small)

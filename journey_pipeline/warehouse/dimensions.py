@@ -15,10 +15,10 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.connection import describe, literal
 from journey_pipeline.warehouse.intake import parquet
 from journey_pipeline.warehouse.inventory import BrokenFile
-from journey_pipeline.warehouse.schema import LISTED_ACTIVITIES, LISTED_JOURNEYS, Table
+from journey_pipeline.warehouse.listed_tables import KEYS, LISTED
+from journey_pipeline.warehouse.table import Table
 
-_HEAL = "list the journeys again with `journey-pipeline backfill`"
-_TABLES = {"journeys": LISTED_JOURNEYS, "activities": LISTED_ACTIVITIES}
+_HEAL = "list it again with `journey-pipeline backfill`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def stage_dimensions(session: duckdb.DuckDBPyConnection, lake: Lake, broken: lis
     found = set()
     for path in sorted(lake.dimensions_root.glob("*/*.parquet")):
         connection, dimension = path.parent.name, path.stem
-        if dimension not in _TABLES:
+        if dimension not in LISTED:
             continue
         found.add((connection, dimension))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -66,7 +66,7 @@ def stage_dimensions(session: duckdb.DuckDBPyConnection, lake: Lake, broken: lis
 def load_dimensions(session: duckdb.DuckDBPyConnection, changes: list[ListedChange]) -> None:
     """Puts the staged rows in the place of what was loaded; inside the caller's transaction."""
     for change in changes:
-        table = _TABLES[change.dimension].name
+        table = LISTED[change.dimension].name
         which = [change.connection, change.dimension]
         session.execute(f"delete from {table} where connection = ?", which[:1])
         session.execute("delete from internal.dimension_files where connection = ? and dimension = ?", which)
@@ -77,15 +77,18 @@ def load_dimensions(session: duckdb.DuckDBPyConnection, changes: list[ListedChan
 
 def _stage(session: duckdb.DuckDBPyConnection, lake: Lake, connection: str, dimension: str, staged: str) -> str:
     """Reads one file; gives what is wrong with it, or nothing."""
-    table = _TABLES[dimension]
+    table = LISTED[dimension]
     source = parquet([lake.dimension_file(connection, dimension)])
     try:
         session.execute(f"create or replace temp table {staged} as select {_typed(table, connection)} from {source}")
     except duckdb.Error as error:
         return f"it can't be read as {dimension} ({describe(error)})"
-    identity = table.columns[1].name
-    ((repeated,),) = session.execute(f"select count(*) - count(distinct {identity}) from {staged}").fetchall()
-    return f"{repeated} of its rows have no {identity} or repeat one" if repeated else ""
+    names = KEYS[dimension]
+    key, is_whole = ", ".join(names), " and ".join(f"{name} is not null" for name in names)
+    ((repeated,),) = session.execute(
+        f"select count(*) - count(distinct ({key})) filter ({is_whole}) from {staged}"
+    ).fetchall()
+    return f"{repeated} of its rows have no {key} or repeat one" if repeated else ""
 
 
 def _typed(table: Table, connection: str) -> str:

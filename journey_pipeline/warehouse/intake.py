@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.model import EVENT_COLUMNS
+from journey_pipeline.model import ATTRIBUTE_COLUMNS, EVENT_COLUMNS
 from journey_pipeline.warehouse.connection import describe, literal
 from journey_pipeline.warehouse.inventory import FoundFile
 from journey_pipeline.warehouse.schema import REJECTS
@@ -22,6 +22,7 @@ from journey_pipeline.warehouse.schema import REJECTS
 _TYPE_NAMES = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
 _EXPECTED = [(column.name, _TYPE_NAMES.get(column.type, column.type)) for column in EVENT_COLUMNS]
 _REJECT_EXPECTED = {(column.name, _TYPE_NAMES.get(column.type, column.type)) for column in REJECTS.columns}
+_ATTRIBUTE_EXPECTED = {(column.name, column.type) for column in ATTRIBUTE_COLUMNS}
 _REQUIRED = (
     "event_key",
     "occurred_at",
@@ -75,18 +76,19 @@ def measure(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> d
 
 
 def _measure(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> dict[FoundFile, Extent | str]:
-    rejects = [found.rejects_path for found in files if found.manifest.rejects]
-    columns = _columns(session, [found.path for found in files] + rejects)
-    fit = [
-        found
-        for found in files
-        if columns.get(found.path) == _EXPECTED
-        and (not found.manifest.rejects or _REJECT_EXPECTED.issubset(columns.get(found.rejects_path, [])))
-    ]
+    columns = _columns(session, [path for found in files for path in found.files])
+    fit = [found for found in files if _has_its_columns(found, columns)]
     rows = _rows(session, fit) if fit else {}
-    wrong = "its columns are not those of events or rejects; another version of journey_pipeline wrote it"
+    wrong = "its columns, or those of what lies beside it, are of another version of journey_pipeline"
     nothing = _Rows(0, 0, (), Extent(None, None))
     return {found: _judge(found, rows.get(found.path, nothing)) if found in fit else wrong for found in files}
+
+
+def _has_its_columns(found: FoundFile, columns: dict[Path, list[tuple[str, str]]]) -> bool:
+    beside = {found.rejects_path: _REJECT_EXPECTED, found.attributes_path: _ATTRIBUTE_EXPECTED}
+    return columns.get(found.path) == _EXPECTED and all(
+        expected.issubset(columns.get(path, [])) for path, expected in beside.items() if path in found.files
+    )
 
 
 def _columns(session: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, list[tuple[str, str]]]:

@@ -64,6 +64,7 @@ class FoundFile:
         key: Which partition.
         path: Its events file.
         rejects_path: Its rejects file, if the manifest names one.
+        attributes_path: Its attributes file, likewise.
         manifest: What its manifest says.
         manifest_text: The same as it lies in the lake, so that what is stored depends on no version of the package.
         manifest_sha256: Of that text.
@@ -72,9 +73,20 @@ class FoundFile:
     key: FileKey
     path: Path
     rejects_path: Path
+    attributes_path: Path
     manifest: EventsManifest
     manifest_text: str
     manifest_sha256: str
+
+    @property
+    def files(self) -> dict[Path, ParquetFile]:
+        """The files that the manifest vouches for."""
+        stated = {
+            self.path: self.manifest.events,
+            self.rejects_path: self.manifest.rejects,
+            self.attributes_path: self.manifest.attributes,
+        }
+        return {path: file for path, file in stated.items() if file}
 
 
 # Differs once a file has been replaced: its number, its time, its size.
@@ -110,8 +122,8 @@ class Inventory:
 
     def break_off(self, found: FoundFile, broken: BrokenFile) -> None:
         """Takes a file out: what is loaded of it stays, and it may be replaced while others are read."""
-        self.seen.pop(found.path, None)
-        self.seen.pop(found.rejects_path, None)
+        for path in found.files:
+            self.seen.pop(path, None)
         for group in (self.added, self.replaced, self.restated):
             if found in group:
                 group.remove(found)
@@ -175,13 +187,12 @@ def _compare(lake: Lake, path: Path, key: FileKey, loaded: LoadedFile | None, in
         key,
         path.with_suffix(".parquet"),
         lake.rejects_file(manifest.key, manifest.partition),
+        lake.attributes_file(manifest.key, manifest.partition),
         manifest,
         text.decode(),
         digest,
     )
-    for file, stated in ((found.path, manifest.events), (found.rejects_path, manifest.rejects)):
-        if stated is None:
-            continue
+    for file, stated in found.files.items():
         inventory.seen[file] = signature(file)
         if problem := mismatch(file, stated):
             inventory.break_off(found, BrokenFile(lake.relative(file), problem))

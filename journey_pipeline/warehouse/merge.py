@@ -2,7 +2,8 @@
 
 Rows that came from files now replaced or gone go first. Keys that more than one row may stand for are decided by rank
 (`contest.py`); all other new rows, mostly all of them, are a plain append in order of time. Not here: which files
-changed (`inventory.py`), the tables that are made from the events (`refresh.py`).
+changed (`inventory.py`), which events another stream tells of too (`relink.py`), the tables that are made from the
+events (`refresh.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.contest import IN_WAREHOUSE, NUMBERED_ROWS, find_contested, rank
 from journey_pipeline.warehouse.intake import Extent, parquet
 from journey_pipeline.warehouse.inventory import FileKey, FoundFile
+from journey_pipeline.warehouse.links import Links, begin_links
 
 _COLUMNS = ", ".join(column.name for column in EVENT_COLUMNS)
 _KEY = "connection, stream, partition_key"
@@ -53,13 +55,20 @@ class Merged:
 
     Attributes:
         changes: The days whose events changed, and how.
+        links: Which of them another stream may tell of too.
         rows_inserted: Rows that went in.
         rows_deleted: Rows that went out.
     """
 
     changes: Changes
+    links: Links
     rows_inserted: int = 0
     rows_deleted: int = 0
+
+    def note(self, relation: str, sign: int) -> None:
+        """Takes note of rows that come or go, as `Changes.note` says."""
+        self.changes.note(relation, sign)
+        self.links.note(relation, sign)
 
 
 def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: WarehouseSettings) -> Merged:
@@ -70,7 +79,7 @@ def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: Warehous
         change: What goes and comes.
         settings: How many rows to sort at a time, and which changes of a day are small.
     """
-    merged = Merged(begin(session, list(change.incoming), settings.small_change))
+    merged = Merged(begin(session, list(change.incoming), settings.small_change), begin_links(session))
     _take_out(session, change.outgoing, merged)
     _number_files(session, change)
     incoming = [found.path for found in change.incoming]
@@ -109,7 +118,7 @@ def _take_out(session: duckdb.DuckDBPyConnection, outgoing: Sequence[FileKey], m
         """,
         span,
     )
-    merged.changes.note("(from core.journey_events where rowid in (select place from gone))", TAKEN)
+    merged.note("(from core.journey_events where rowid in (select place from gone))", TAKEN)
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from gone)")
     _run(session, f"delete from internal.files where ({_KEY}) in (select ({_KEY}) from outgoing)")
 
@@ -134,7 +143,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
         from core.journey_events
         where rowid in (select place from contenders where file_id = {IN_WAREHOUSE} and not has_won)
     """)
-    merged.changes.note("(from core.journey_events where rowid in (select place from lost))", TAKEN)
+    merged.note("(from core.journey_events where rowid in (select place from lost))", TAKEN)
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from lost)")
     _recount(session, "lost", "-")
     if not losers:
@@ -152,7 +161,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
             where has_won
         ) using (filename, file_row_number)
     """)
-    merged.changes.note("again", ADDED)
+    merged.note("again", ADDED)
     merged.rows_inserted += _run(
         session, f"insert into core.journey_events by name select {_COLUMNS} from again order by occurred_at"
     )
@@ -174,7 +183,7 @@ def _append(
     """
     source = parquet((found.path for found in batch), NUMBERED_ROWS if contested else "")
     won = f"(select {_COLUMNS} from {source} {unless_lost if contested else ''})"
-    merged.changes.note(won, ADDED)
+    merged.note(won, ADDED)
     insert = f"insert into core.journey_events by name select {_COLUMNS} from {won}"
     if in_order:
         merged.rows_inserted += _run(session, f"{insert} order by occurred_at")

@@ -13,7 +13,8 @@ from datetime import date, timedelta
 import duckdb
 
 from journey_pipeline.warehouse.changes import Changes
-from journey_pipeline.warehouse.schema import LOADED_TABLES, Table, create_table, forget_table, note_table
+from journey_pipeline.warehouse.schema import LOADED_TABLES, create_table, forget_table, note_table
+from journey_pipeline.warehouse.table import Table
 
 # Days are made again together up to this many events, so that counting people stays inside memory.
 _SPAN_ROWS = 2_000_000

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.model import EVENT_COLUMNS, Column
+from journey_pipeline.model import EVENT_COLUMNS, EXPORT_COLUMNS, Column
+from journey_pipeline.warehouse.attribute_tables import ATTRIBUTE_TABLES
 from journey_pipeline.warehouse.connection import literal
+from journey_pipeline.warehouse.link_tables import LINK_TABLES
+from journey_pipeline.warehouse.listed_tables import LISTED
+from journey_pipeline.warehouse.table import Table, create_empty
 
 # Raise it when loading the same files gives other rows than before; a warehouse of another layout is made anew.
 LAYOUT_VERSION = 1
@@ -25,47 +28,10 @@ _SQL = Path(__file__).parent / "sql"
 _COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table and what documents it.
-
-    Attributes:
-        name: With its schema, such as `core.journeys`.
-        comment: What it holds, its grain and key.
-        columns: In order. Types are empty where the SELECT gives them.
-        sql: The SELECT that makes it; empty for a table that is loaded from files. One that takes `$first_day` and
-            `$last_day` gives the rows of those days and is made again only for days that changed.
-        increment: The SELECT that gives what becomes of the rows that the changed events touch, if there is one.
-    """
-
-    name: str
-    comment: str
-    columns: tuple[Column, ...]
-    sql: str = ""
-    increment: str = ""
-
-    @property
-    def is_by_day(self) -> bool:
-        """Whether it can be made day by day."""
-        return "$first_day" in self.sql
-
-    @property
-    def digest(self) -> str:
-        """Changes with anything about it."""
-        return hashlib.sha256(
-            repr((self.name, self.comment, self.columns, self.sql, self.increment)).encode()
-        ).hexdigest()
-
-
 _KEY = (
     Column("connection", "VARCHAR", "The configured account."),
     Column("stream", "VARCHAR", "The kind of record."),
     Column("partition_key", "VARCHAR", "The partition's name."),
-)
-_LISTED = (
-    Column("properties", "JSON", "Every other field."),
-    Column("first_seen_at", "TIMESTAMPTZ", "When first listed to us, UTC."),
-    Column("last_seen_at", "TIMESTAMPTZ", "When last listed to us, UTC."),
 )
 _REJECT_ONLY = (
     Column("raw", "VARCHAR", "The record as text."),
@@ -84,6 +50,12 @@ REJECTS = Table(
     "Key: connection, stream, partition_key, landing_file, landing_row.",
     (*(column for column in EVENT_COLUMNS if column.name != "reason"), *_REJECT_ONLY),
 )
+EXPORTS = Table(
+    "ops.exports",
+    "What was ordered of vendors whose exports take a while, and how far it had come before the last sync. "
+    "Grain: one row per export. Key: export_id.",
+    EXPORT_COLUMNS,
+)
 FILES = Table(
     "internal.files",
     "The events files that are loaded. Key: connection, stream, partition_key.",
@@ -98,38 +70,12 @@ FILES = Table(
         Column("last_at", "TIMESTAMPTZ", "Its greatest occurred_at, UTC."),
     ),
 )
-LISTED_JOURNEYS = Table(
-    "internal.journeys",
-    "Journeys as the vendors list them. Key: connection, journey_id.",
-    (
-        *(
-            Column(name, "VARCHAR", "See core.journeys.")
-            for name in ("connection", "journey_id", "journey_root_id", "journey_key", "journey_name", "description")
-        ),
-        Column("version", "BIGINT", "See core.journeys."),
-        *(Column(name, "VARCHAR", "See core.journeys.") for name in ("status", "definition_type", "channel")),
-        *(Column(name, "TIMESTAMP", "See core.journeys.") for name in ("created_at", "modified_at", "published_at")),
-        *_LISTED,
-    ),
-)
-LISTED_ACTIVITIES = Table(
-    "internal.activities",
-    "Steps as the vendors list them. Key: connection, activity_id.",
-    (
-        *(
-            Column(name, "VARCHAR", "See core.activities.")
-            for name in ("connection", "activity_id", "journey_id", "activity_key", "activity_name", "activity_type")
-        ),
-        Column("outcomes", "JSON", "See core.activities."),
-        *_LISTED,
-    ),
-)
 DIMENSION_FILES = Table(
     "internal.dimension_files",
     "The dimension files that are loaded. Key: connection, dimension.",
     (
         Column("connection", "VARCHAR", "The configured account."),
-        Column("dimension", "VARCHAR", "journeys or activities."),
+        Column("dimension", "VARCHAR", "Its name, such as journeys."),
         Column("sha256", "VARCHAR", "Of the loaded file."),
     ),
 )
@@ -160,11 +106,13 @@ STATE = Table(
 LOADED_TABLES = (
     EVENTS,
     REJECTS,
+    *ATTRIBUTE_TABLES,
+    EXPORTS,
     FILES,
-    LISTED_JOURNEYS,
-    LISTED_ACTIVITIES,
+    *LISTED.values(),
     DIMENSION_FILES,
     DRIFT_REPORTS,
+    *LINK_TABLES,
     TABLES,
     STATE,
 )
@@ -207,7 +155,7 @@ def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Makes a table, empty, with its comments."""
     if table.sql:
         days = {"first_day": "1970-01-01", "last_day": "1970-01-01"} if table.is_by_day else None
-        session.execute(f"create table {table.name} as from ({table.sql}) limit 0", days)
+        create_empty(session, table.name, table.sql, days)
     else:
         columns = ", ".join(f'"{column.name}" {column.type}{_compression(column)}' for column in table.columns)
         session.execute(f"create table {table.name} ({columns})")

@@ -18,17 +18,22 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.warehouse.attribute_tables import EXPORTED_ATTRIBUTES
+from journey_pipeline.warehouse.attributes import make_history
+from journey_pipeline.warehouse.beside import load_beside
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.dimensions import ListedChange, load_dimensions, stage_dimensions
 from journey_pipeline.warehouse.drift import ReportsChange, find_reports, load_reports
+from journey_pipeline.warehouse.exports import load_exports, stage_exports
 from journey_pipeline.warehouse.intake import Extent, measure
 from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, FoundFile, Inventory, loaded_files, take_inventory
 from journey_pipeline.warehouse.losers import Losers, find_losers
 from journey_pipeline.warehouse.merge import KEEP_ORDER, Change, Merged, merge
 from journey_pipeline.warehouse.refresh import refresh, stale_tables
-from journey_pipeline.warehouse.rejects import load_rejects
+from journey_pipeline.warehouse.relink import relink
 from journey_pipeline.warehouse.report import SyncReport
-from journey_pipeline.warehouse.schema import Table, made_tables
+from journey_pipeline.warehouse.schema import REJECTS, made_tables
+from journey_pipeline.warehouse.table import Table
 
 _PASSES = 5
 
@@ -50,6 +55,7 @@ class _Plan:
     losers: Losers
     listed: list[ListedChange]
     reports: ReportsChange
+    exports_differ: bool
     tables: tuple[Table, ...]
     stale: set[Table]
 
@@ -61,7 +67,7 @@ class _Plan:
     def is_empty(self) -> bool:
         inventory = self.inventory
         changed = self.outgoing or inventory.added or inventory.restated or self.listed or self.stale
-        return not changed and self.reports.is_empty
+        return not (changed or self.exports_differ) and self.reports.is_empty
 
 
 @dataclass(slots=True)
@@ -118,7 +124,7 @@ def _plan(session: duckdb.DuckDBPyConnection, lake: Lake, moved: set[Path], cloc
     with clock.phase("inventory"):
         inventory = take_inventory(lake, loaded_files(session))
         for found in [*inventory.fresh, *inventory.restated]:
-            if moved & {found.path, found.rejects_path}:
+            if moved & found.files.keys():
                 problem = "it was replaced while it was read"
                 inventory.break_off(found, BrokenFile(lake.relative(found.path), problem, "sync again"))
     with clock.phase("read"):
@@ -130,9 +136,10 @@ def _plan(session: duckdb.DuckDBPyConnection, lake: Lake, moved: set[Path], cloc
                 extents[found] = extent
         listed = stage_dimensions(session, lake, inventory.broken)
         reports = find_reports(session, lake, inventory.broken)
+        exports_differ = stage_exports(session, lake, inventory.broken)
         losers = find_losers(session, lake, inventory, moved)
     tables = made_tables()
-    return _Plan(inventory, extents, losers, listed, reports, tables, stale_tables(session, tables))
+    return _Plan(inventory, extents, losers, listed, reports, exports_differ, tables, stale_tables(session, tables))
 
 
 def _carry_out(
@@ -144,11 +151,15 @@ def _carry_out(
         merged = merge(session, Change(plan.outgoing, incoming, plan.losers.files), settings)
         plan.losers.mark_unreadable(session)
         _restate(session, inventory.restated)
-        restated = [found.key for found in inventory.restated]
-        load_rejects(session, plan.outgoing + restated, inventory.fresh + inventory.restated)
+        attributes_changed = _load_beside(session, plan)
     with clock.phase("tables"):
+        if attributes_changed:
+            make_history(session)
         load_dimensions(session, plan.listed)
         load_reports(session, plan.reports)
+        if plan.exports_differ:
+            load_exports(session)
+        relink(session, merged.links, merged.changes)
         days = refresh(session, plan.tables, plan.stale, merged.changes)
     with clock.phase("commit"):
         if files := inventory.replaced_since():
@@ -156,6 +167,17 @@ def _carry_out(
         session.execute("update internal.state set revision = ?", [uuid.uuid4().hex])
         session.execute("commit")
     return _report(plan, merged, days, clock)
+
+
+def _load_beside(session: duckdb.DuckDBPyConnection, plan: _Plan) -> bool:
+    """Brings rejects and attributes level; says whether any attributes changed."""
+    inventory = plan.inventory
+    coming = inventory.fresh + inventory.restated
+    outgoing = plan.outgoing + [found.key for found in inventory.restated]
+    rejects = {found.rejects_path: found.key for found in coming if found.manifest.rejects}
+    attributes = {found.attributes_path: found.key for found in coming if found.manifest.attributes}
+    load_beside(session, REJECTS, outgoing, rejects)
+    return load_beside(session, EXPORTED_ATTRIBUTES, outgoing, attributes)
 
 
 def _restate(session: duckdb.DuckDBPyConnection, restated: list[FoundFile]) -> None:

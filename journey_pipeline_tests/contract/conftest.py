@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.waiting import Waits, no_waiting
+from journey_pipeline_tests.contract.declaration import NOW, ContractStream
 from journey_pipeline_tests.contract.pipeline import Pipeline
-from journey_pipeline_tests.contract.streams import NOW, ContractStream
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +46,8 @@ def pipeline(
     stream: ContractStream, sandbox: Sandbox, waits: Waits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Pipeline:
     assert waits == []
+    stream.forget(sandbox)
+    sandbox.options.change(json.dumps(stream.options).encode())
     for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
     return Pipeline(stream, sandbox, Lake(tmp_path))

@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from journey_pipeline.exports.claims import next_due_at
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.export_backfill import ExportBackfill
+from journey_pipeline.loading.exports import Exporting
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.transport.timeouts import Timeouts
+from journey_pipeline.vendors.exports import ExportSource
 from journey_pipeline.vendors.source import Stream, WindowedSource
 
 
@@ -25,7 +32,7 @@ class Order:
     Attributes:
         lake: Where it goes.
         windows: The partitions.
-        now: The present, the vendor's and ours.
+        clock: The present, the vendor's and ours.
         settings: Tolerance and limits.
         timeouts: How long to wait for the vendor.
         again: Whether what has landed is asked for again.
@@ -33,14 +40,23 @@ class Order:
 
     lake: Lake
     windows: tuple[Window, ...]
-    now: datetime
+    clock: SandboxClock
     settings: LoadSettings = field(default_factory=LoadSettings)
     timeouts: Timeouts = field(default_factory=Timeouts)
     again: bool = True
 
+    @property
+    def kept_since(self) -> datetime | None:
+        """What has landed since then is not asked for again."""
+        return None if self.again else datetime.min.replace(tzinfo=UTC)
+
 
 Load: TypeAlias = Callable[[Order], Iterable[PartitionOutcome]]
 OpenSource: TypeAlias = Callable[[Timeouts], WindowedSource]
+OpenExportSource: TypeAlias = Callable[[Timeouts], ExportSource]
+
+SHORTEST_NAP = timedelta(seconds=1)
+POLICY = ExportPolicy(overdue_after=timedelta(minutes=65))  # longer than any wait that a vendor asks for here
 
 
 def windowed(stream: Stream, open_source: OpenSource) -> Load:
@@ -53,8 +69,36 @@ def windowed(stream: Stream, open_source: OpenSource) -> Load:
             windows=order.windows,
             settings=order.settings,
             open_source=lambda: open_source(order.timeouts),
-            kept_since=None if order.again else datetime.min.replace(tzinfo=UTC),
-            now=lambda: order.now,
+            kept_since=order.kept_since,
+            now=order.clock.now,
+        ).outcomes()
+
+    return load
+
+
+def exported(stream: Stream, open_source: OpenExportSource) -> Load:
+    """The way of a stream whose exports are ordered, polled and collected; what it waits for passes on the clock."""
+
+    def load(order: Order) -> Iterable[PartitionOutcome]:
+        ledger = Ledger(f"sqlite:///{order.lake.home / 'exports.db'}")
+
+        def open_exports() -> Exporting:
+            sources = {stream.key.stream: open_source(order.timeouts)}
+            return Exporting(stream.key.connection, ledger, sources, POLICY, now=order.clock.now)
+
+        def nap(_: float) -> None:
+            now = order.clock.now()
+            due_at = next_due_at(ledger, stream.key.connection, POLICY, at=now)
+            order.clock.set(max(due_at or now, now + SHORTEST_NAP))
+
+        return ExportBackfill(
+            lake=order.lake,
+            stream=stream,
+            windows=order.windows,
+            settings=order.settings,
+            open_exports=open_exports,
+            kept_since=order.kept_since,
+            nap=nap,
         ).outcomes()
 
     return load

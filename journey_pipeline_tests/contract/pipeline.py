@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from journey_pipeline.sandbox.calls import Call
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.contract.declaration import ContractStream, Rows
 from journey_pipeline_tests.contract.loads import Order
-from journey_pipeline_tests.contract.streams import ContractStream, Rows
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=5)
 
@@ -44,7 +45,7 @@ class Pipeline:
 
     def load(self, *windows: Window, **settings: Any) -> list[PartitionOutcome]:
         """Loads partitions, and says what became of them, by time; settings are those of `Order`."""
-        order = Order(self.lake, windows, self.sandbox.clock.now(), **settings)
+        order = Order(self.lake, windows, self.sandbox.clock, **settings)
         return sorted(self.stream.load(order), key=lambda outcome: outcome.window)
 
     def arrive(self, *windows: Window, **settings: Any) -> list[PartitionOutcome]:
@@ -78,6 +79,16 @@ class Pipeline:
     def fault(self, rule: str) -> None:
         """Puts a fault of this vendor in force, such as `download:503@1`."""
         self.sandbox.faults.add(f"{self.stream.key.vendor}/{rule}")
+
+    def spoil(self, kind: str, *, times: int | None = None) -> None:
+        """Lets the answers with records go wrong: so many of them, or all."""
+        first = self.stream.answered_at
+        last = "" if times is None else first + times - 1
+        self.fault(f"{self.stream.answer}:{kind}@{first}-{last}")
+
+    def pass_time(self, by: timedelta) -> None:
+        """Moves the present."""
+        self.sandbox.clock.move(by)
 
     def switch(self, options: Mapping[str, Any]) -> None:
         """Changes options of the sandbox."""

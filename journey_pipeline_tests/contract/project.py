@@ -13,7 +13,7 @@ from pathlib import Path
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Window, iso
 from journey_pipeline_tests.contract.pipeline import Pipeline
-from journey_pipeline_tests.contract.streams import NOW, STREAMS
+from journey_pipeline_tests.contract.streams import STREAMS
 from journey_pipeline_tests.crash.commands import Ended, Instant, Request, Starter
 from journey_pipeline_tests.projects import make_project
 
@@ -30,7 +30,7 @@ def configured(folder: Path) -> Path:
 
 def variables(pipeline: Pipeline) -> dict[str, str]:
     """What tells the project where its home and its vendors are, and what time it is there."""
-    offset = NOW - datetime.now(UTC)
+    offset = pipeline.sandbox.clock.now() - datetime.now(UTC)
     return {
         "JOURNEY_PIPELINE_HOME": str(pipeline.lake.home),
         "JOURNEY_PIPELINE_NO_WAITING": "1",

@@ -1,107 +1,30 @@
-"""Every stream there is, as the contract suite sees it: the one module of this folder that knows a vendor.
+"""Every stream there is, as the contract suite sees it: the module of this folder that knows vendors.
 
 A stream joins with one declaration in `STREAMS`. It says how the stream is loaded (`windowed` for one that answers at
 once; another function of that shape for one whose exports are ordered, polled and collected), what the `defs.yaml` of
 its connection is, what the sandbox calls its routes, by which options of the sandbox its records get odd text or a
 field that nobody knows, and what the truth is: the records of the vendor's answer, as rows of text, and the SQL that
-gives the same rows of their events. All tests then go through it. Not here: the tests, and any vendor's own rules
-beyond those that all have in common.
+gives the same rows of their events. All tests then go through it. Not here: the streams of exports (`exports.py`), what
+there is to declare (`declaration.py`), the tests, and any vendor's own rules beyond those that all have in common.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
-from journey_pipeline.model import Granularity, StreamKey, Window, floor
+from journey_pipeline.model import Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
 from journey_pipeline.vendors.sfmc.client import SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history import JourneyHistory, journey_history_stream
-from journey_pipeline_tests.contract.loads import Load, windowed
-
-START = datetime(2024, 2, 3, tzinfo=UTC)
-NOW = datetime(2024, 3, 2, 12, 30, tzinfo=UTC)
-DAY_EDGE = datetime(2024, 2, 29, tzinfo=UTC)
-MONTH_EDGE = datetime(2024, 3, 1, tzinfo=UTC)
-
-Rows: TypeAlias = Counter[tuple[str, ...]]
-
-# One of each oddness; braces because the sandbox fills in templates, commas and backslashes for CSV and JSON.
-ODD_TEXTS = (
-    'she said "no", twice',
-    "first\nsecond\r\nthird\rfourth",
-    "🚚 kört klart 👩‍👩‍👧",
-    "مرحبا بك, שלום",
-    "before\0after",
-    '{"a": [1, "\\u0000"]}\\',
-    "  padded\t",
-    "x" * 1_000_000,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContractStream:
-    """One stream as the suite goes through it.
-
-    Attributes:
-        key: Which stream.
-        granularity: Length of its partitions.
-        load: How it is loaded.
-        definition: The `defs.yaml` of its connection.
-        routes: What the sandbox calls the routes that a load calls, in their order.
-        answer: Which of them answers with the records.
-        token: Which of them gives a credential that ends; None of a vendor whose key stays.
-        secret_variable: Variable of the credential that a person made.
-        token_pattern: What the vendor's tokens look like, as a regular expression.
-        cuts: Faults that end the answer's body early, in a rule's text form.
-        promised_length: Options of the sandbox by which the answer has a `Content-Length`.
-        odd_text: Options by which records hold `ODD_TEXTS`, or the vendor's own like them.
-        unknown_field: Options by which records have a field that nobody knows.
-        unknown_name: That field's name.
-        truth: The records that the vendor answers now when asked for some windows at once.
-        columns: SQL over the events' columns that gives the same rows.
-        personal: Which values of a row tell who the person is.
-    """
-
-    key: StreamKey
-    granularity: Granularity
-    load: Load
-    definition: str
-    routes: tuple[str, ...]
-    answer: str
-    token: str | None = None
-    secret_variable: str
-    token_pattern: str = "(?!)"
-    cuts: tuple[str, ...]
-    promised_length: Mapping[str, Any]
-    odd_text: Mapping[str, Any]
-    unknown_field: Mapping[str, Any]
-    unknown_name: str
-    truth: Callable[[Sandbox, Sequence[Window]], Rows]
-    columns: str
-    personal: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return str(self.key)
-
-    def around(self, edge: datetime) -> tuple[Window, Window]:
-        """The last partition before an edge of the calendar, and the first one after it."""
-        step = self.granularity.duration
-        return Window(edge - step, edge), Window(edge, edge + step)
-
-    def windows(self, count: int) -> tuple[Window, ...]:
-        """Partitions in a row that have settled at `NOW`."""
-        step = self.granularity.duration
-        end = floor(NOW - timedelta(hours=12), self.granularity)
-        return tuple(Window(end - step * n, end - step * (n - 1)) for n in range(count, 0, -1))
-
+from journey_pipeline_tests.contract.declaration import ODD_TEXTS, START, ContractStream, Rows
+from journey_pipeline_tests.contract.exports import EMAIL_EVENTS, PROFILE_EVENTS
+from journey_pipeline_tests.contract.loads import windowed
 
 _HISTORY = journey_history_stream("sfmc", START)
 
@@ -208,12 +131,24 @@ attributes:
     personal=(0, 1),
 )
 
-STREAMS = (JOURNEY_HISTORY, CUSTOMER_JOURNEYS)
+STREAMS = (JOURNEY_HISTORY, CUSTOMER_JOURNEYS, PROFILE_EVENTS, EMAIL_EVENTS)
 
 every_stream = pytest.mark.parametrize("stream", STREAMS, ids=str)
 every_route = pytest.mark.parametrize(
     ("stream", "route"),
     [pytest.param(stream, route, id=f"{stream} {route}") for stream in STREAMS for route in stream.routes],
+)
+every_route_that_hands_up, every_route_that_waits = (
+    pytest.mark.parametrize(
+        ("stream", "route"),
+        [
+            pytest.param(stream, route, id=f"{stream} {route}")
+            for stream in STREAMS
+            for route in stream.routes
+            if (route in stream.patient) is waits
+        ],
+    )
+    for waits in (False, True)
 )
 every_cut = pytest.mark.parametrize(
     ("stream", "cut"), [pytest.param(stream, cut, id=f"{stream} {cut}") for stream in STREAMS for cut in stream.cuts]

@@ -11,6 +11,7 @@ import pytest
 from journey_pipeline import settings
 from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports import listing
+from journey_pipeline.exports.database import is_there
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.states import Edge
 from journey_pipeline_tests.exports.made_orders import NOW, claimed, wanted
@@ -109,3 +110,11 @@ def test_a_transaction_that_breaks_leaves_nothing_behind(ledger: Ledger) -> None
     assert listing.get(ledger, before.id) == before
     with ledger.reading() as tx:
         assert tx.steps(before.id) == []
+
+
+def test_looking_whether_there_is_a_ledger_makes_none(ledger_url: str) -> None:
+    assert not is_there(ledger_url)
+    assert not is_there(ledger_url)
+    with Ledger(ledger_url):
+        assert is_there(ledger_url)
+    assert is_there(ledger_url)

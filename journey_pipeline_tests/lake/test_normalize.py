@@ -304,3 +304,10 @@ def test_nothing_is_left_in_the_folder_for_work(made: MadeLanding) -> None:
     with pytest.raises(LakeError):
         made.normalize()
     assert list(made.lake.work_dir.iterdir()) == []
+
+
+def test_a_line_break_inside_of_quotes_survives_wherever_a_block_ends(made: MadeLanding) -> None:
+    texts = [f"{'x' * (number % 37)}\r\n{number}" for number in range(300)]
+    made.land(as_csv([[str(number), "2026-11-20T09:00:00Z", "C-1", text] for number, text in enumerate(texts)]))
+    made.normalize(NormalizeLimits(block_bytes=128))
+    assert [text for (text,) in made.events("journey_name")] == texts

@@ -19,12 +19,19 @@ from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.rebuild import rebuild
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.warehouse.crashing import CrashServer
+from journey_pipeline_tests.warehouse.made_attributes import (
+    Export,
+    MadeExports,
+    Told,
+    held_history,
+    history,
+    put_attributes,
+)
 from journey_pipeline_tests.warehouse.made_lake import (
     INSIDER,
     MIDNIGHT,
     SFMC,
     Event,
-    MadeLake,
     assert_is_as_in_the_model,
     dump,
     rows_of,
@@ -70,9 +77,22 @@ def rows(draw: st.DrawFn) -> list[Event]:
     ]
 
 
+TOLD = st.builds(
+    Told,
+    profile=st.sampled_from(["P-1", "P-2"]),
+    attribute=st.sampled_from(["1", "2"]),
+    value=st.sampled_from([None, "true", "red"]),
+    is_tag=st.sampled_from([None, None, True, False]),
+    section=st.sampled_from(["S-1", "S-1", "S-2", None]),
+)
+EXPORTS = st.tuples(
+    st.lists(TOLD, max_size=5, unique_by=lambda told: (told.section, told.profile, told.attribute)),
+    st.sampled_from([MIDNIGHT + timedelta(days=days) for days in (1, 2, 3, 5, 9)]),
+)
+PUT = st.tuples(st.just("put"), st.sampled_from(PLACES), rows(), st.integers(0, 2), EXPORTS)
 CHANGES = st.one_of(
-    st.tuples(st.just("put"), st.sampled_from(PLACES), rows(), st.integers(0, 2)),
-    st.tuples(st.just("put"), st.sampled_from(PLACES), rows(), st.integers(0, 2)),
+    PUT,
+    PUT,
     st.tuples(st.just("remove"), st.sampled_from(PLACES)),
     st.tuples(st.just("list"), st.lists(st.sampled_from(["J-1", "J-2", "J-3"]), unique=True), st.integers(0, 2)),
 )
@@ -83,16 +103,19 @@ WRITES = st.one_of(
     st.tuples(st.just("publish"), st.none() | st.integers(1, 60)),
 )
 ROUNDS = st.lists(st.tuples(st.lists(CHANGES, min_size=1, max_size=4), WRITES), max_size=3)
-START = st.tuples(*(rows() for _ in PLACES))
+START = st.tuples(*(st.tuples(rows(), EXPORTS) for _ in PLACES))
 END = st.lists(CHANGES, min_size=1, max_size=3)
 
 
-def take(step: Step, made: MadeLake, server: CrashServer) -> None:
+def take(step: Step, made: MadeExports, server: CrashServer) -> None:
     match step:
-        case ("put", (stream, partition), found, rejects):
-            made.put(partition, found, stream, rejects=rejects)
+        case ("put", (stream, partition), found, rejects, (told, landed_at)):
+            stated = put_attributes(made.lake, stream, partition, told)
+            made.put(partition, found, stream, rejects=rejects, attributes=stated, landed_at=landed_at)
+            made.exports[stream, partition] = Export(landed_at, stream, partition, tuple(told))
         case ("remove", (stream, partition)) if (stream, partition) in made.files:
             made.remove(partition, stream)
+            del made.exports[stream, partition]
         case ("list", journeys, version):
             listed = [
                 {"journey_id": journey, "journey_name": f"Listed {version}", "version": 1} for journey in journeys
@@ -111,16 +134,16 @@ def take(step: Step, made: MadeLake, server: CrashServer) -> None:
 )
 @given(start=START, rounds=ROUNDS, end=END, share=SHARES)
 def test_the_warehouse_is_the_deduplicated_union_whatever_happened(
-    start: tuple[list[Event], ...],
+    start: tuple[tuple[list[Event], Any], ...],
     rounds: list[tuple[list[Step], Step]],
     end: list[Step],
     share: float,
     crash_server: CrashServer,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        made = MadeLake(Path(folder))
-        for (stream, partition), found in zip(PLACES, start, strict=True):
-            made.put(partition, found, stream)
+        made = MadeExports(Path(folder))
+        for place, (found, told) in zip(PLACES, start, strict=True):
+            take(("put", place, found, 0, told), made, crash_server)
         sync(made.lake, SMALL)
         for changes, write in rounds:
             for step in [*changes, write]:
@@ -131,6 +154,9 @@ def test_the_warehouse_is_the_deduplicated_union_whatever_happened(
         assert not report.broken
         synced = dump(made.lake)
         assert_is_as_in_the_model(made)
+        for connection in ("sfmc", "insider"):
+            exports = [export for (stream, _), export in made.exports.items() if stream.connection == connection]
+            assert held_history(made.lake, connection) == history(exports)
         assert compare_with_lake(made.lake, SMALL).problems == []
         publish(made.lake, SMALL)
         published = rows_of(published_file(made.lake), "from core.journey_events")

@@ -1,27 +1,31 @@
 from __future__ import annotations
 
-import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from journey_pipeline.formats.failures import CutError
-from journey_pipeline.vendors.apsis.profile_attributes import KEY, SCHEMA, email_attributes, profile_attributes
+from journey_pipeline.lake.attributes import ATTRIBUTE_KEY
+from journey_pipeline.vendors.apsis.profile_attributes import SCHEMA, EmailAttributes, ProfileAttributes
 from journey_pipeline_tests.vendors.made_apsis import DEFINED, event, export, profile
 
 Row = dict[str, Any]
 
 
+def pieces(body: bytes, size: int) -> Iterator[bytes]:
+    return (body[start : start + size] for start in range(0, len(body), size))
+
+
 def rows_of_profiles(body: bytes, defined: Any = DEFINED) -> list[Row]:
-    chunks = (body[start : start + 1000] for start in range(0, len(body), 1000))
-    batches = list(profile_attributes(chunks, {"definitions": defined}))
+    batches = list(ProfileAttributes().read(pieces(body, 1000), {"definitions": defined}))
     assert all(batch.schema == SCHEMA for batch in batches)
     return [row for batch in batches for row in batch.to_pylist()]
 
 
-def rows_of_emails(text: str) -> list[Row]:
-    batches = list(email_attributes(io.StringIO(text, newline="")))
+def rows_of_emails(text: str, size: int = 7) -> list[Row]:
+    batches = list(EmailAttributes().read(pieces(text.encode(), size), {}))
     assert all(batch.schema == SCHEMA for batch in batches)
     return [row for batch in batches for row in batch.to_pylist()]
 
@@ -36,7 +40,7 @@ def test_definitions_tell_a_tag_from_an_attribute_that_is_not_set() -> None:
     assert rows_of_profiles(body) == [
         row("88", "a@example.org", "com.apsis1.attributes.email", "Email", is_tag=False),
         row("491874", None, "usercreated.attributes.gender-a1", "gender", is_tag=False),
-        row("7731", None, "usercreated.tags.vip-2", "VIP", is_tag=True),
+        row("7731", "true", "usercreated.tags.vip-2", "VIP", is_tag=True),
         row("999", None, None, None, is_tag=None),
     ]
 
@@ -60,7 +64,7 @@ def test_of_a_profile_that_comes_twice_the_last_values_come_last() -> None:
         json.dumps(profile([], a88="old")).encode(),
         json.dumps(profile([], a88="new")).encode(),
     )
-    last = {tuple(one[name] for name in KEY): one["value"] for one in rows_of_profiles(twice)}
+    last = {tuple(one[name] for name in ATTRIBUTE_KEY): one["value"] for one in rows_of_profiles(twice)}
     assert last == {("1234", "xk", "88"): "new"}
 
 
@@ -76,10 +80,34 @@ def test_attributes_of_an_email_export_go_by_address() -> None:
         "a@example.org,SENT,female,TAG\n"
         ',SENT,male,TAG\n"b@example.org",OPENED,,\n'
     )
-    whole = {"section_id": None, "profile_key": "a@example.org", "attribute": None}
+
+    def told(key: str, gender: tuple[str | None, bool | None], vip: tuple[str | None, bool | None]) -> list[Row]:
+        whole = {"section_id": None, "profile_key": key, "attribute": None}
+        return [
+            {**whole, "attribute_id": "491874", "attribute_name": "gender, of all", "value": gender[0]}
+            | {"is_tag": gender[1]},
+            {**whole, "attribute_id": "7731", "attribute_name": "VIP", "value": vip[0], "is_tag": vip[1]},
+        ]
+
     assert rows_of_emails(text) == [
-        {**whole, "attribute_id": "491874", "attribute_name": "gender, of all", "value": "female", "is_tag": False},
-        {**whole, "attribute_id": "7731", "attribute_name": "VIP", "value": None, "is_tag": True},
+        *told("a@example.org", ("female", False), ("true", True)),
+        *told("b@example.org", (None, None), (None, None)),
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_where_an_email_export_is_cut_into_pieces_makes_no_difference(size: int, end: str) -> None:
+    text = f'address,é (version_id: 1){end}"a@example.org","two{end}lines, ""é"""{end}b@example.org,x'
+    found = [(one["profile_key"], one["attribute_name"], one["value"]) for one in rows_of_emails(text, size)]
+    assert found == [("a@example.org", "é", f'two{end}lines, "é"'), ("b@example.org", "é", "x")]
+
+
+def test_a_record_of_a_wrong_form_has_no_attributes_and_spoils_no_other() -> None:
+    text = "address,a (version_id: 1)\na@example.org,1\nb@example.org\nc@exam\rple.org,3\nd@example.org,4\n"
+    assert [(one["profile_key"], one["value"]) for one in rows_of_emails(text)] == [
+        ("a@example.org", "1"),
+        ("d@example.org", "4"),
     ]
 
 

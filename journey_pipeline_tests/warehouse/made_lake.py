@@ -152,8 +152,12 @@ class MadeLake:
 
     def daily(self) -> dict[tuple[Any, ...], tuple[int, int]]:
         """What `marts.journey_daily` must hold: events and contacts by its key."""
+        return self.count(self.winners().values())
+
+    def count(self, rows: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], tuple[int, int]]:
+        """Events and contacts of some rows, tests left out, by the key of `marts.journey_daily`."""
         groups: dict[tuple[Any, ...], list[str]] = {}
-        for row in self.winners().values():
+        for row in rows:
             if not row["is_test"]:
                 key = tuple(row[name] for name in DAILY_KEY)
                 groups.setdefault(key, []).append(row["contact_id"])

@@ -14,6 +14,7 @@ from journey_pipeline.sandbox.apsis.events import EventSource, Received, Span, i
 from journey_pipeline.sandbox.apsis.oddities import bulk_times
 from journey_pipeline.sandbox.apsis.options import FileShape
 from journey_pipeline.sandbox.apsis.orders import EmailOrder
+from journey_pipeline.sandbox.apsis.reactions import Reaction
 from journey_pipeline.sandbox.world.people import person
 from journey_pipeline.sandbox.world.profiles import attributes, tags
 
@@ -41,6 +42,7 @@ COLUMNS: tuple[str, ...] = (
 )
 _RECORDS_A_CHUNK = 1_000
 _BULK_PEOPLE = 1_009
+_ODD_EVERY = 150  # one in so many has each of the odd subjects
 
 
 class EmailFile:
@@ -110,7 +112,7 @@ class EmailFile:
             "activity_name": activity.name(event.source_ms),
             "split_activity_name": f"Group {facts.variation}" if facts.variation else "",
             "sender": activity.sender,
-            "subject": activity.subject(facts.variation),
+            "subject": self._odd_subject(event) or activity.subject(facts.variation),
             "address": person(event.person_number).email,
             "variation": facts.variation,
             "type": event.type.csv_type,
@@ -127,6 +129,10 @@ class EmailFile:
             "abuse_section": facts.abuse_section,
             **self._decoration(event.person_number),
         }
+
+    def _odd_subject(self, event: Reaction) -> str:
+        place = int(event.share(20) * _ODD_EVERY)
+        return self._shape.odd_subjects[place] if place < len(self._shape.odd_subjects) else ""
 
     def _made_up(self, number: int, at_ms: int) -> dict[str, str]:
         told = {

@@ -32,7 +32,9 @@ class FileShape(BaseModel):
         bulk_emails: Made-up records that an e-mail export has on top for every day.
         event_time: E-mail events' source time in milliseconds, or as a rendered date.
         column_order: Of the e-mail file: as documented, or reversed.
-        extra_column: Name of a column that nobody asked for, holding `x`; None for none.
+        extra_column: Name of a column, and of a field of profile events, that nobody asked for, holding `x`; None for
+            none.
+        odd_subjects: Subjects that a few e-mail events have instead of their own.
         window_time: Which time an order's bounds test: the server's or the source's.
         profile_gap: Share of the e-mail events that profile exports lack.
         email_gap: Share of the e-mail events that e-mail exports lack.
@@ -53,6 +55,7 @@ class FileShape(BaseModel):
     event_time: Literal["milliseconds", "date"] = "milliseconds"
     column_order: Literal["documented", "reversed"] = "documented"
     extra_column: str | None = None
+    odd_subjects: tuple[str, ...] = ()
     window_time: Literal["server", "source"] = "server"
     profile_gap: float = Field(default=0.004, ge=0, le=1)
     email_gap: float = Field(default=0.006, ge=0, le=1)

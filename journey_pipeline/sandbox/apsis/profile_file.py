@@ -33,6 +33,7 @@ class ProfileFile:
         self._colon = '": ' if self._is_pretty else '":'
         self._time_quote = '"' if shape.times == "text" else ""
         self._type_quote = '"' if shape.type_ids == "text" else ""
+        self._extra = f',{_encode(shape.extra_column)}:"x"' if shape.extra_column else ""
 
     @property
     def between(self) -> bytes:
@@ -112,5 +113,5 @@ class ProfileFile:
         named = "" if correlation_id is None else f'"correlationId":{_encode(correlation_id)},'
         return (
             f'{{{named}"sourceEventTime":{time}{stated_ms}{time},"typeId":{kind}{type_id}{kind},'
-            f'"createdAt":{time}{created_ms}{time},"data":{data}}}'
+            f'"createdAt":{time}{created_ms}{time},"data":{data}{self._extra}}}'
         )

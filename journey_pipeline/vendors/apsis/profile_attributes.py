@@ -1,11 +1,13 @@
 """Attributes and tags of profiles, as rows of their own, out of the same landed files as the events.
 
-One row an attribute: connection and landing are known to whoever reads. Of rows with the same key the last one counts.
-Not here: events (`profile_reader.py`, `email_events.sql`), the table that is made of it (`warehouse/`).
+The lake reads them by `formats.attributes.AttributeReader`. A tag that is there has the value `true`; one that is gone
+has no row in a profile export, and what an e-mail export leaves empty has a row without a value. Not here: events
+(`profile_reader.py`, `email_events.sql`), keeping them (`lake/attributes.py`), the table of them (`warehouse/`).
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,29 +17,49 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from journey_pipeline.vendors.apsis.definitions import Definition, Definitions, Section
+from journey_pipeline.model import ATTRIBUTE_COLUMNS
+from journey_pipeline.vendors.apsis.definitions import Definitions, Section
 from journey_pipeline.vendors.apsis.profile_file import Faulty, Keyed, profiles
 from journey_pipeline.vendors.apsis.profile_reader import ANSWER
-from journey_pipeline.vendors.apsis.recipes import VERSIONED_COLUMN
 
-# section_id is NULL of e-mail exports, which don't name it; their profile_key is the address. attribute_id is the
-# version id, attribute the discriminator where it is defined. value is text as it is, other values as JSON, and NULL
-# where there is none. is_tag is NULL where nothing tells.
-_TEXTS = ("section_id", "profile_key", "attribute_id", "attribute", "attribute_name", "value")
-_FIELDS: list[tuple[str, pa.DataType]] = [*((name, pa.string()) for name in _TEXTS), ("is_tag", pa.bool_())]
-SCHEMA = pa.schema(_FIELDS)
-KEY = ("section_id", "profile_key", "attribute_id")
-VERSION = "1"  # raised when attributes are read another way
+VERSIONED_COLUMN = r".*\(version_id: (\d+)\)"
+"""The header of a requested attribute or tag in an e-mail export (documented: D2)."""
+
+SCHEMA = pa.schema(
+    [(column.name, pa.bool_() if column.type == "BOOLEAN" else pa.string()) for column in ATTRIBUTE_COLUMNS]
+)
+_RULES = "1"  # raised when attributes are read another way, so that they are read anew
 _ROWS_AT_ONCE = 16_384
 _TAG = "TAG"
+_SET = "true"
 _LONGEST_FIELD = 64 << 20
-_NOTHING = Section("", "")
 
-_attributes = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_held = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+class _Held(msgspec.Struct, gc=False):
+    """What a file has under a version id (documented: D1); whatever else is there stays in the landing."""
+
+    value: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_attributes = msgspec.json.Decoder(dict[str, _Held]).decode
+_pieces = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_held = msgspec.json.Decoder(_Held).decode
+
+
+class _Known(NamedTuple):
+    """What the definitions say of a version id."""
+
+    attribute: str | None = None
+    name: str | None = None
+    is_tag: bool | None = None
+
+
+_UNKNOWN = _Known()
 
 
 class _Row(NamedTuple):
+    """A row of `SCHEMA`."""
+
     section_id: str | None
     profile_key: str
     attribute_id: str
@@ -47,89 +69,131 @@ class _Row(NamedTuple):
     is_tag: bool | None
 
 
-def profile_attributes(chunks: Iterable[bytes], answers: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
-    """The attributes of a landed profile export.
+class ProfileAttributes:
+    """Reads the attributes of landed profile exports.
 
-    Args:
-        chunks: Its inflated bytes.
-        answers: What its landing's manifest keeps of the vendor's answers; says which ids are tags, and their names.
-
-    Raises:
-        DocumentError: If the file is not whole, or no such file.
+    Definitions say which ids are tags, and how they are called. A profile without any attribute or tag has no row.
     """
-    definitions = Definitions.of_answer(answers.get(ANSWER, {}))
-    found = (
-        row
-        for some in profiles(chunks, as_raw=False)
-        if not isinstance(some, Faulty)
-        for keyed in some
-        for row in _of_profile(keyed, definitions)
-    )
-    return _batches(found)
+
+    version = _RULES
+    schema = SCHEMA
+
+    def read(self, chunks: Iterable[bytes], answers: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+        """Reads a file; as `formats.attributes.AttributeReader` says."""
+        sections = Definitions.of_answer(answers.get(ANSWER, {})).sections
+        known = {section_id: _known_of(section) for section_id, section in sections.items()}
+        found = (
+            row
+            for some in profiles(chunks, as_raw=False)
+            if not isinstance(some, Faulty)
+            for keyed in some
+            for row in _of_profile(keyed, known)
+        )
+        return _batches(found)
 
 
-def email_attributes(lines: Iterable[str]) -> Iterator[pa.RecordBatch]:
-    """The attributes of a landed e-mail export, keyed by address; of each address those that the last record has.
+class EmailAttributes:
+    """Reads the attributes of landed e-mail exports, each record with all that were asked for.
 
-    Args:
-        lines: Its inflated text with its line ends.
+    Such an export names no section and goes by address. What is empty may be a tag or an attribute that is not set.
     """
-    csv.field_size_limit(_LONGEST_FIELD)
-    return _batches(_of_records(csv.DictReader(lines)))
+
+    version = _RULES
+    schema = SCHEMA
+
+    def read(self, chunks: Iterable[bytes], answers: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+        """Reads a file; as `formats.attributes.AttributeReader` says."""
+        del answers
+        csv.field_size_limit(_LONGEST_FIELD)
+        return _batches(_of_records(_records(chunks)))
 
 
-def _of_profile(keyed: Keyed, definitions: Definitions) -> Iterator[_Row]:
+def _of_profile(keyed: Keyed, known: Mapping[str, Mapping[str, _Known]]) -> Iterator[_Row]:
     if keyed.profile is None:
         return
     for section_id, section in (keyed.profile.sections or {}).items():
-        defined = definitions.sections.get(section_id, _NOTHING)
-        for attribute_id, raw in _objects(section.attributes).items():
-            known = defined.attributes.get(attribute_id) or defined.tags.get(attribute_id) or Definition("")
-            value = _value(raw)
-            yield _Row(
-                section_id,
-                keyed.key,
-                attribute_id,
-                known.discriminator or None,
-                known.name,
-                value,
-                _is_tag(attribute_id, defined, value),
-            )
+        defined = known.get(section_id, {})
+        for attribute_id, raw in _values(section.attributes):
+            attribute, name, is_tag = defined.get(attribute_id, _UNKNOWN)
+            value = _SET if is_tag else _text(raw)
+            is_tag = False if is_tag is None and value is not None else is_tag
+            yield _Row(section_id, keyed.key, attribute_id, attribute, name, value, is_tag)
 
 
-def _of_records(records: csv.DictReader[str]) -> Iterator[_Row]:
-    named = {name: re.fullmatch(VERSIONED_COLUMN, name, re.DOTALL) for name in records.fieldnames or ()}
-    columns = [(name, found[1], name[: found.start(1)].rpartition(" (")[0]) for name, found in named.items() if found]
-    for record in records if columns else ():
-        address = record.get("address")
-        for column, attribute_id, name in columns if address else ():
-            if value := record.get(column):
-                is_tag = value == _TAG
-                yield _Row(None, str(address), attribute_id, None, name, None if is_tag else value, is_tag)
+def _known_of(section: Section) -> dict[str, _Known]:
+    """A tag has no value, and neither has an attribute that is not set: only the definitions tell them apart."""
+    tags = {key: _Known(one.discriminator or None, one.name, is_tag=True) for key, one in section.tags.items()}
+    attributes = {
+        key: _Known(one.discriminator or None, one.name, is_tag=False) for key, one in section.attributes.items()
+    }
+    return attributes | tags
 
 
-def _objects(attributes: msgspec.Raw) -> dict[str, msgspec.Raw]:
+def _of_records(records: Iterator[list[str]]) -> Iterator[_Row]:
+    header = next(records, [])
+    named = [(place, re.fullmatch(VERSIONED_COLUMN, name, re.DOTALL), name) for place, name in enumerate(header)]
+    columns = [(place, found[1], name[: found.start(1)].rpartition(" (")[0]) for place, found, name in named if found]
+    if not columns or "address" not in header:
+        return
+    address = header.index("address")
+    for record in records:
+        if len(record) != len(header) or not record[address]:
+            continue  # of a wrong form, so that it is a reject, or of nobody
+        for place, attribute_id, name in columns:
+            value = record[place] or None
+            is_tag = True if value == _TAG else None if value is None else False
+            yield _Row(None, record[address], attribute_id, None, name, _SET if is_tag else value, is_tag)
+
+
+def _records(chunks: Iterable[bytes]) -> Iterator[list[str]]:
+    """The records of a CSV file; one that can't be read is a reject, and has no attributes either."""
+    reader = csv.reader(_lines(chunks))
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            continue
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    rest: list[str] = []
+    for chunk in chunks:
+        first, *others = decode(chunk).split("\n")
+        rest.append(first)
+        for following in others:
+            yield "".join(rest) + "\n"
+            rest = [following]
+    if last := "".join(rest):
+        yield last
+
+
+def _values(attributes: msgspec.Raw) -> Iterable[tuple[str, msgspec.Raw]]:
     try:
-        return _attributes(attributes)
-    except msgspec.DecodeError:  # of another shape: it stays in the landing
-        return {}
-
-
-def _value(raw: msgspec.Raw) -> str | None:
-    try:
-        value = bytes(_held(raw).get("value", b"null"))
+        return [(attribute_id, held.value) for attribute_id, held in _attributes(attributes).items()]
     except msgspec.DecodeError:
-        value = bytes(raw)
+        return _odd_values(attributes)
+
+
+def _odd_values(attributes: msgspec.Raw) -> Iterator[tuple[str, msgspec.Raw]]:
+    try:
+        pieces = _pieces(attributes)
+    except msgspec.DecodeError:  # of another shape: it stays in the landing
+        return
+    for attribute_id, raw in pieces.items():
+        try:
+            yield attribute_id, _held(raw).value
+        except msgspec.DecodeError:
+            yield attribute_id, raw
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    value = bytes(raw)
     if value == b"null":
         return None
     return msgspec.json.decode(value, type=str) if value.startswith(b'"') else value.decode(errors="replace")
-
-
-def _is_tag(attribute_id: str, defined: Section, value: str | None) -> bool | None:
-    """A tag has no value, and neither has an attribute that is not set: only the definitions tell them apart."""
-    if attribute_id in defined.tags:
-        return True
-    return False if value is not None or attribute_id in defined.attributes else None
 
 
 def _batches(rows: Iterator[_Row]) -> Iterator[pa.RecordBatch]:

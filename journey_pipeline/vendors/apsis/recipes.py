@@ -1,14 +1,15 @@
 """How the two exports become events: their columns, SQL and code tables.
 
-Not here: asking for them (`profile_events.py`, `email_events.py`), reading profile files (`profile_reader.py`), running
-the SQL (`lake/`).
+Not here: asking for them (`profile_events.py`, `email_events.py`), reading profile files (`profile_reader.py`) and
+attributes (`profile_attributes.py`), running the SQL (`lake/`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from journey_pipeline.model import Recipe
+from journey_pipeline.model import Recipe, Twin
+from journey_pipeline.vendors.apsis.profile_attributes import VERSIONED_COLUMN, EmailAttributes, ProfileAttributes
 from journey_pipeline.vendors.apsis.profile_reader import COLUMNS, ProfileEventReader
 
 _FOLDER = Path(__file__).parent
@@ -21,6 +22,9 @@ PROFILE_EVENTS = Recipe(
     codes={"event_types": _FOLDER / "codes" / "event_types.csv"},
     reader=ProfileEventReader(),
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
+    # Both exports repeat the source's id (documented: D1, D2). The e-mail file names no section: none is compared.
+    twin=Twin(stream="email_events", property="correlation_id", channel="email"),
+    attributes=ProfileAttributes(),
 )
 
 EMAIL_COLUMNS: tuple[str, ...] = (
@@ -46,9 +50,6 @@ EMAIL_COLUMNS: tuple[str, ...] = (
     "abuse_section",
 )
 """The default columns that the vendor documents (D2); their order is not promised."""
-
-VERSIONED_COLUMN = r".*\(version_id: (\d+)\)"
-"""The header of a requested attribute or tag (documented: D2)."""
 
 EMAIL_EVENTS = Recipe(
     stream="email_events",
@@ -78,4 +79,5 @@ EMAIL_EVENTS = Recipe(
     },
     property_groups={"attributes": VERSIONED_COLUMN},
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
+    attributes=EmailAttributes(),
 )

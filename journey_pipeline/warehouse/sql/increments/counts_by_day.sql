@@ -12,6 +12,7 @@ with people as (
         sum(change)::bigint as change
     from changed
     where is_test is not true
+        and not is_left_out
     group by all
     having sum(change) <> 0
 ),
@@ -19,7 +20,7 @@ with people as (
 found as (
     select
         people.*,
-        count(events.event_key) as present
+        count(events.event_key) filter (linked.event_key is null) as present
     from people
     left join core.journey_events as events
         on events.contact_id = people.contact_id
@@ -31,6 +32,9 @@ found as (
         and events.action is not distinct from people.action
         and events.occurred_on between $first_day and $last_day
         and events.is_test is not true
+    left join core.linked_events as linked
+        on linked.event_key = events.event_key
+        and linked.occurred_on between $first_day and $last_day
     group by all
 ),
 

@@ -1,4 +1,5 @@
 -- Events and people per day, journey, step, channel and action; dry runs and test sends are left out.
+-- What two streams tell of counts once, see core.linked_events.
 -- Grain: one row per day, journey, step, channel and action of a connection. Contacts can't be added up over rows.
 -- Key: occurred_on, connection, journey_id, activity_id, channel, action.
 --

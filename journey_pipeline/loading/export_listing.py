@@ -1,0 +1,57 @@
+"""Writes what people get to see of the ledger of exports into the lake, for the warehouse to take it from there.
+
+Not here: what that is (`exports/listing.py`), the document (`lake/export_listing.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from journey_pipeline.errors import ConfigError, LedgerError
+from journey_pipeline.exports.database import is_there
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
+from journey_pipeline.lake.disk import naming_disk_troubles
+from journey_pipeline.lake.export_listing import ExportListing, put_listing
+from journey_pipeline.lake.layout import Lake
+
+log = logging.getLogger(__name__)
+
+
+def list_exports(lake: Lake, url: str) -> bool:
+    """Brings the lake's listing level with the ledger; without a ledger there is none, and none is made.
+
+    A ledger that can't be read keeps nothing from the analysts: the earlier listing stays, and the log says why.
+
+    Args:
+        lake: Where the listing lies.
+        url: Of the ledger, as `settings.ledger_url()` gives it.
+
+    Returns:
+        Whether the listing changed.
+
+    Raises:
+        LakeError: If the disk refuses.
+    """
+    try:
+        listing = _read(url) if is_there(url) else None
+    except (ConfigError, LedgerError) as error:
+        log.warning("ops.exports stays as it was: %s", error)
+        return False
+    with naming_disk_troubles("listing the exports", lake.home):
+        return put_listing(lake, listing)
+
+
+def _read(url: str) -> ExportListing:
+    names = [column.name for column in OPS_COLUMNS]
+    with Ledger(url) as ledger:
+        found = rows(listed(ledger, with_ended=True))
+    return ExportListing(
+        exports=tuple(dict(zip(names, (_as_json(value) for value in row), strict=True)) for row in found)
+    )
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

@@ -1,0 +1,206 @@
+"""Makes the history of people's values of what the exports say, one export after the other, as they landed.
+
+Exports of recent days are asked for again and replaced, older ones hardly ever: the history as the older ones tell it
+is kept (*settled*), so that a sync folds in the recent ones alone. If an older one changes all the same, everything is
+folded again. Not here: loading what the exports say (`beside.py`), the tables (`attribute_tables.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import duckdb
+
+from journey_pipeline.warehouse.attribute_tables import PROFILE_ATTRIBUTES, SETTLED_EXPORTS, SETTLED_VALUES
+
+# Exports that landed so long before the newest one are settled. More costs every sync, less makes it likelier that an
+# export is replaced that was settled: those of the last days are ordered again daily.
+_UNSETTLED = timedelta(days=3)
+_KEY = ("connection", "section_id", "profile_key", "attribute_id")
+_PERSON = _KEY[:3]
+
+
+class _Export(NamedTuple):
+    """An export that says something of people; ordered by when it landed."""
+
+    exported_at: datetime
+    connection: str
+    stream: str
+    partition_key: str
+    attributes_sha256: str
+
+
+def make_history(session: duckdb.DuckDBPyConnection) -> None:
+    """Makes `core.profile_attributes` of `internal.exported_attributes`; inside the caller's transaction."""
+    exports = _exports(session)
+    settled = [export for export in exports if export.exported_at <= exports[-1].exported_at - _UNSETTLED]
+    before = _settled_before(session)
+    if settled[: len(before)] != before:
+        for table in (SETTLED_VALUES, SETTLED_EXPORTS):
+            session.execute(f"delete from {table.name}")
+        before = []
+    _begin(session)
+    if fresh := settled[len(before) :]:
+        _fold(session, fresh)
+        _keep(session, settled)
+    _fold(session, exports[len(settled) :])
+    _show(session)
+
+
+def _exports(session: duckdb.DuckDBPyConnection) -> list[_Export]:
+    rows = session.execute("""
+        select
+            (manifest ->> 'landed_at')::timestamptz as exported_at,
+            connection,
+            stream,
+            partition_key,
+            manifest ->> '$.attributes.sha256' as attributes_sha256
+        from internal.files
+        where attributes_sha256 is not null
+    """).fetchall()
+    return sorted(_Export(*row) for row in rows)
+
+
+def _settled_before(session: duckdb.DuckDBPyConnection) -> list[_Export]:
+    columns = ", ".join(_Export._fields)
+    return sorted(_Export(*row) for row in session.execute(f"select {columns} from {SETTLED_EXPORTS.name}").fetchall())
+
+
+def _begin(session: duckdb.DuckDBPyConnection) -> None:
+    """Starts from what is settled: `newest` has the latest values, `ended` those before."""
+    for table, condition in (("newest", "is_latest"), ("ended", "not is_latest")):
+        session.execute(
+            f"create or replace temp table {table} as "
+            f"select * exclude (is_latest) from {SETTLED_VALUES.name} where {condition}"
+        )
+
+
+def _fold(session: duckdb.DuckDBPyConnection, exports: Iterable[_Export]) -> None:
+    """Takes exports into `newest` and `ended`.
+
+    Whoever is in an export with a section is there with everything: what is missing is no longer so. Without a section
+    only what is there counts.
+    """
+    same_person = " and ".join(f"newest.{name} is not distinct from persons.{name}" for name in _PERSON)
+    same = " and ".join(f"newest.{name} is not distinct from told.{name}" for name in _KEY)
+    for export in exports:
+        session.execute(
+            """
+            create or replace temp table told as
+            select * exclude (stream, partition_key)
+            from internal.exported_attributes
+            where connection = ? and stream = ? and partition_key = ?
+            """,
+            [export.connection, export.stream, export.partition_key],
+        )
+        session.execute(f"""
+            create or replace temp table compared as
+            select
+                {", ".join(f"coalesce(told.{name}, newest.{name}) as {name}" for name in _KEY)},
+                newest.value as old_value,
+                newest.first_exported_at,
+                newest.last_exported_at,
+                told.value,
+                newest.profile_key is not null as is_known,
+                told.profile_key is not null or persons.profile_key is not null as is_seen,
+                is_seen and (not is_known or newest.value is distinct from told.value) as is_change
+            from newest
+            full join told on {same}
+            left join (
+                select distinct {", ".join(_PERSON)}
+                from told
+                where section_id is not null
+            ) as persons on {same_person}
+        """)
+        session.execute(f"""
+            insert into ended by name
+            select
+                {", ".join(_KEY)},
+                old_value as value,
+                first_exported_at,
+                last_exported_at
+            from compared
+            where is_change and is_known
+        """)
+        session.execute(
+            f"""
+            create or replace temp table newest as
+            select
+                {", ".join(_KEY)},
+                if(is_seen, value, old_value) as value,
+                if(is_change, $exported_at, first_exported_at) as first_exported_at,
+                if(is_seen, $exported_at, last_exported_at) as last_exported_at
+            from compared
+            """,
+            {"exported_at": export.exported_at},
+        )
+
+
+def _keep(session: duckdb.DuckDBPyConnection, settled: list[_Export]) -> None:
+    """Keeps what has been folded so far for the syncs to come."""
+    session.execute(f"delete from {SETTLED_VALUES.name}")
+    session.execute(f"insert into {SETTLED_VALUES.name} by name {_ALL}")
+    session.execute(f"delete from {SETTLED_EXPORTS.name}")
+    session.executemany(
+        f"insert into {SETTLED_EXPORTS.name} ({', '.join(_Export._fields)}) values (?, ?, ?, ?, ?)",
+        [list(export) for export in settled],
+    )
+
+
+def _show(session: duckdb.DuckDBPyConnection) -> None:
+    """Puts the history in place.
+
+    An attribute is one thing to everybody: what one export knows of it holds for all; a tag is one if none denies it.
+    """
+    session.execute(f"delete from {PROFILE_ATTRIBUTES.name}")
+    session.execute(f"""
+        insert into {PROFILE_ATTRIBUTES.name} by name
+        with known as (
+            select
+                connection,
+                attribute_id,
+                max({{'at': exported_at, 'is': attribute}}) filter (attribute is not null) as latest,
+                max({{'at': exported_at, 'is': attribute_name}}) filter (attribute_name is not null) as latest_name,
+                bool_and(is_tag) as is_tag
+            from (
+                select
+                    attributes.*,
+                    (manifest ->> 'landed_at')::timestamptz as exported_at
+                from internal.exported_attributes as attributes
+                join internal.files using (connection, stream, partition_key)
+            )
+            group by all
+        ),
+        accounts as (
+            select
+                connection,
+                any_value(manifest ->> 'vendor') as vendor
+            from internal.files
+            group by all
+        )
+        select
+            periods.* exclude (value),
+            accounts.vendor,
+            known.latest.is as attribute,
+            known.latest_name.is as attribute_name,
+            known.is_tag,
+            if(known.is_tag, coalesce(periods.value, 'false'), periods.value) as value
+        from ({_ALL}) as periods
+        join known using (connection, attribute_id)
+        join accounts using (connection)
+    """)
+
+
+_ALL = """
+    select
+        *,
+        true as is_latest
+    from newest
+    union all
+    select
+        *,
+        false as is_latest
+    from ended
+"""

@@ -1,0 +1,170 @@
+"""The streams whose exports are ordered, polled and collected, as the contract suite sees them.
+
+An order is sent once; whatever is wrong with it or with a poll is kept in the ledger, and it is sent again when due. So
+much of what other streams hand up is waited out here. Not here: streams that answer at once (`streams.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from journey_pipeline.model import Window
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.transport.timeouts import Timeouts
+from journey_pipeline.vendors.apsis.account import Account
+from journey_pipeline.vendors.apsis.client import ApsisClient
+from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
+from journey_pipeline_tests.contract.declaration import ODD_TEXTS, START, ContractStream, Rows
+from journey_pipeline_tests.contract.loads import exported
+
+_AT_ONCE = {"apsis": {"pending_s": 0}}
+_CUTS = ("cut_record=close", "cut_record=reset", "cut_line=close", "cut_line=reset", "cut_character=close")
+_MADE_AND_BROKEN = 3  # so many broken files, and a person is needed
+_YEAR_2000_MS = 946_684_800_000
+# A run of Dagster waits for the machine's clock: it is not to wait for long.
+_DEFINITION = f"""
+type: journey_pipeline.components.ApsisExports
+attributes:
+  connection: apsis
+  start: "{START:%Y-%m-%d-%H:%M}"
+  longest_poll_wait_seconds: 0.2
+  overdue_after_hours: 0.0006
+"""
+
+
+def _account(timeouts: Timeouts) -> Account:
+    return Account(ApsisClient("apsis", timeouts=timeouts))
+
+
+def _forget(sandbox: Sandbox) -> None:
+    sandbox.apsis.exports.clear()
+
+
+def _stated(source_ms: int) -> str:
+    return str(source_ms) if source_ms >= _YEAR_2000_MS else ""
+
+
+_PROFILE_EVENTS = profile_events_stream("apsis", START)
+
+
+def _profile_truth(sandbox: Sandbox, windows: Sequence[Window]) -> Rows:
+    # An event that was received twice stands in two windows where the days meet, and is one.
+    whole = Window(windows[0].start, windows[-1].end)
+    return Counter(
+        (
+            record["profile"],
+            record["email"].lower(),
+            _stated(record["source_ms"]),
+            record["discriminator"] or f"unknown:{record['type_id']}",
+            record["section"],
+            str(record["type_id"]),
+            str(record["correlation_id"] or record["created_ms"]),
+            record["data"],
+            _escapes(record["data"]),
+        )
+        for record in sandbox.apsis.profile_truth(whole, sandbox.clock.now())
+        for _ in range(1 if record["correlation_id"] else record["copies"])
+    )
+
+
+def _escapes(data: str) -> str:
+    value: Any = json.loads(data)
+    return str(value.get("escapes", "")) if isinstance(value, dict) else ""
+
+
+PROFILE_EVENTS = ContractStream(
+    key=_PROFILE_EVENTS.key,
+    granularity=_PROFILE_EVENTS.granularity,
+    load=exported(_PROFILE_EVENTS, lambda timeouts: ProfileEvents(_account(timeouts), _PROFILE_EVENTS)),
+    definition=_DEFINITION,
+    routes=("token", "sections", "profile_order", "profile_poll"),
+    answer="profile_poll",
+    token="token",
+    secret_variable="APSIS_CLIENT_SECRET",
+    token_pattern=r"sandbox\.[\w-]{60,}",
+    cuts=_CUTS,
+    promised_length={"apsis": {"transfer": "content_length"}},
+    odd_text={"apsis": {"hostile": True}},
+    unknown_field={"apsis": {"extra_column": "fresh"}},
+    unknown_name="fresh",
+    truth=_profile_truth,
+    columns="""
+        contact_id,
+        coalesce(email, ''),
+        case when occurred_at_source = 'sourceEventTime' then epoch_ms(occurred_at)::varchar else '' end,
+        activity_type,
+        properties ->> '$.section_id',
+        properties ->> '$.type_id',
+        coalesce(nullif(properties ->> '$.correlation_id', ''), epoch_ms(received_at)::varchar),
+        regexp_extract(properties::varchar, '(?s)"data":(.*?)(,"fresh":"x")?}$', 1),
+        coalesce(properties ->> '$.data.escapes', '')
+    """,
+    personal=(0, 1),
+    options=_AT_ONCE,
+    forget=_forget,
+    calls={"sections": 2, "profile_poll": 2},
+    tries={"profile_order": 1, "profile_poll": 2},
+    patient=frozenset({"profile_order", "profile_poll"}),
+    outages={"profile_poll": "500"},
+    answered_at=2,
+    attempts=_MADE_AND_BROKEN,
+    edge_time="received_at",
+    at_edge={"apsis": {"hostile": True}},
+)
+
+_EMAIL_EVENTS = email_events_stream("apsis", START)
+
+
+def _email_truth(sandbox: Sandbox, windows: Sequence[Window]) -> Rows:
+    whole = Window(windows[0].start, windows[-1].end)
+    names = ("address", "type", "correlation_id", "split_id", "subject", "link_url")
+    # The made-up records are in the files of both sections, under the same id: they are one event each.
+    return Counter(
+        {
+            (*(record[name] for name in names), _stated(record["source_ms"]))
+            for record in sandbox.apsis.email_truth(whole, sandbox.clock.now())
+        }
+    )
+
+
+EMAIL_EVENTS = ContractStream(
+    key=_EMAIL_EVENTS.key,
+    granularity=_EMAIL_EVENTS.granularity,
+    load=exported(_EMAIL_EVENTS, lambda timeouts: EmailEvents(_account(timeouts), _EMAIL_EVENTS)),
+    definition=_DEFINITION,
+    routes=("token", "sections", "email_order", "email_status", "email_file"),
+    answer="email_file",
+    token="token",
+    secret_variable="APSIS_CLIENT_SECRET",
+    token_pattern=r"sandbox\.[\w-]{60,}",
+    cuts=_CUTS,
+    promised_length={"apsis": {"transfer": "content_length"}},
+    odd_text={"apsis": {"odd_subjects": ODD_TEXTS}},
+    unknown_field={"apsis": {"extra_column": "fresh"}},
+    unknown_name="fresh",
+    truth=_email_truth,
+    columns="""
+        contact_id,
+        vendor_action,
+        properties ->> '$.correlation_id',
+        activity_id,
+        coalesce(properties ->> '$.subject', ''),
+        coalesce(properties ->> '$.link_url', ''),
+        case when occurred_at_source = 'event_time' then epoch_ms(occurred_at)::varchar else '' end
+    """,
+    personal=(0,),
+    options=_AT_ONCE,
+    forget=_forget,
+    calls={"email_order": 2, "email_status": 4, "email_file": 2},
+    tries={"email_order": 1},
+    patient=frozenset({"email_order", "email_status", "email_file"}),
+    silent=frozenset({"email_status"}),
+    authorized="email_status",
+    attempts=_MADE_AND_BROKEN,
+    edge_time="received_at",
+    at_edge={"apsis": {"bulk_emails": 1}},
+)

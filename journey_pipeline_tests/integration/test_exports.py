@@ -1,0 +1,308 @@
+"""Exports through Dagster: orders, the sensor's ticks, the runs that it starts, schedules, the check, the terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from journey_pipeline.components.deployment import Deployment, load_deployment
+from journey_pipeline.components.export_assets import ExportAssets
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, window_of
+from journey_pipeline.components.runs import Runner
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.plan import State, survey
+from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
+from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.crash.commands import FreshInterpreter, Request
+from journey_pipeline_tests.integration.recorded import checks, materialization
+from journey_pipeline_tests.integration.truth import ask, hours_ago
+from journey_pipeline_tests.projects import make_project
+
+TODAY = floor(datetime.now(UTC), Granularity.DAY)
+CHECK = "no_export_needs_a_person"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("exports"), "apsis", "sfmc")
+
+
+@pytest.fixture(scope="module")
+def deployment(shop: Path) -> Iterator[Deployment]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(shop)
+        yield load_deployment(shop)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with serve(World(rows_per_hour=20, contacts=100, steady=True)) as running:
+        yield running
+
+
+@pytest.fixture
+def streams(deployment: Deployment, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, ExportAssets]:
+    assert home.is_dir()
+    monkeypatch.setenv("APSIS_REQUESTS_PER_SECOND", "500")
+    found = {assets.stream.key.stream: assets for assets in deployment.streams("apsis")}
+    return {name: assets for name, assets in found.items() if isinstance(assets, ExportAssets)}
+
+
+@pytest.fixture
+def assets(streams: dict[str, ExportAssets]) -> ExportAssets:
+    return streams["profile_events"]
+
+
+def days_ago(first: int, count: int = 1) -> list[Window]:
+    """Days that began so many days before the present one."""
+    start = TODAY - timedelta(days=first)
+    return Window(start, start + timedelta(days=count)).partitions(Granularity.DAY)
+
+
+def minutes_pass(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
+    """For the vendor and for us."""
+    offset_s = float(os.environ.get(CLOCK_OFFSET_VARIABLE) or 0) + minutes * 60
+    monkeypatch.setenv(CLOCK_OFFSET_VARIABLE, str(offset_s))
+    sandbox.clock.move(timedelta(minutes=minutes))
+
+
+def started(runner: Runner, asked: dg.RunRequest, job_name: str | None = None) -> dg.ExecuteInProcessResult:
+    """The run that the daemon would start."""
+    job = runner.deployment.definitions.resolve_job_def(asked.job_name or job_name or "")
+    return job.execute_in_process(
+        instance=runner.instance,
+        partition_key=asked.partition_key,
+        run_config=asked.run_config,
+        tags=dict(asked.tags),
+        raise_on_error=False,
+    )
+
+
+def order(runner: Runner, assets: ExportAssets, *days: Window) -> dg.ExecuteInProcessResult:
+    first, last = (key_of(assets.partitions, day) for day in (days[0], days[-1]))
+    return started(runner, dg.RunRequest(tags={RANGE_START: first, RANGE_END: last}), assets.request_job_name)
+
+
+def tick(runner: Runner) -> Any:
+    repository = runner.deployment.definitions.get_repository_def()
+    with dg.build_sensor_context(instance=runner.instance, repository_def=repository) as context:
+        return repository.get_sensor_def("apsis_exports").evaluate_tick(context)
+
+
+def scheduled(runner: Runner, name: str, at: datetime) -> Any:
+    repository = runner.deployment.definitions.get_repository_def()
+    context = dg.build_schedule_context(
+        instance=runner.instance, repository_def=repository, scheduled_execution_time=at
+    )
+    return repository.get_schedule_def(f"apsis__profile_events_{name}").evaluate_tick(context)
+
+
+def asked_for(assets: ExportAssets, data: Any) -> list[Window]:
+    windows = []
+    for request in data.run_requests:
+        first = request.tags.get(RANGE_START) or request.partition_key
+        last = request.tags.get(RANGE_END) or request.partition_key
+        keys = assets.partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
+        windows += [window_of(assets.partitions, key) for key in keys]
+    return windows
+
+
+def test_a_request_orders_one_export_for_a_range_and_records_it_for_each_day(
+    runner: Runner, assets: ExportAssets, sandbox: Sandbox
+) -> None:
+    two = days_ago(5, 2)
+    assert order(runner, assets, *two).success
+    assert sandbox.calls.count("profile_order") == 1
+    for day in two:
+        recorded = materialization(runner, assets.requests, key_of(assets.partitions, day))
+        assert recorded["state"].value in {"requested", "ready"}
+        assert (recorded["export"].value, recorded["attempt"].value) == (1, 1)
+        assert recorded["requested_at"].value > 0
+    assert not any("http" in str(value.value) for value in recorded.values())
+    assert order(runner, assets, *two).success
+    assert sandbox.calls.count("profile_order") == 1
+
+
+def test_a_day_that_the_vendor_no_longer_keeps_is_not_ordered(
+    runner: Runner, assets: ExportAssets, sandbox: Sandbox
+) -> None:
+    assert not order(runner, assets, *days_ago(100, 2)).success
+    assert sandbox.calls.count("profile_order") == 0
+
+
+def test_the_sensor_polls_and_starts_one_run_that_lands_and_records_the_exports_life(
+    runner: Runner, assets: ExportAssets, sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.options.apsis.pending_s = 1800.0
+    assert tick(runner).skip_message == "no export is under way"
+    days = days_ago(5, 2)
+    order(runner, assets, *days)
+    minutes_pass(sandbox, monkeypatch, 1)
+    waiting = tick(runner)
+    assert waiting.run_requests == []
+    assert "1 requested; the next call is due at" in waiting.skip_message
+    minutes_pass(sandbox, monkeypatch, 30)
+    (asked,) = tick(runner).run_requests
+    assert asked.job_name == assets.job_name
+    assert [request.run_key for request in tick(runner).run_requests] == [asked.run_key]
+    done = started(runner, asked)
+    assert done.success, done.all_events
+    assert sandbox.calls.count("profile_order") == 1
+    lake = Lake(home)
+    states = survey(lake, assets.stream, Window(days[0].start, days[-1].end), datetime.now(UTC)).states
+    assert set(states.values()) == {State.COMPLETE}
+    keys = [key_of(assets.partitions, day) for day in days]
+    assert {check.passed for check in checks(runner, assets, keys[0]).values()} == {True}
+    assert materialization(runner, assets.raw, keys[1])["covered_by"].value == days[0].partition
+    (life,) = materialization(runner, assets.raw, keys[0])["exports"].value.records
+    assert life.data["polls"] >= 2
+    assert life.data["requested_at"] < life.data["ready_at"]
+    assert tick(runner).skip_message == "no export is under way"
+    runner.sync_warehouse()
+    whole = Window(days[0].start, days[-1].end)
+    truth = list(sandbox.apsis.profile_truth(whole, sandbox.clock.now()))
+    assert ask(home, "select count(*) from core.journey_events") == [(len(truth),)]
+
+
+def test_an_export_that_is_still_ready_after_an_hour_is_started_again(
+    runner: Runner, assets: ExportAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.options.apsis.pending_s = 0.0
+    order(runner, assets, *days_ago(5))
+    minutes_pass(sandbox, monkeypatch, 1)
+    keys = []
+    for _ in range(3):
+        keys += [asked.run_key for asked in tick(runner).run_requests]
+        minutes_pass(sandbox, monkeypatch, 45)
+    assert keys[0] != keys[2]
+    assert len(set(keys)) == 2
+
+
+def test_a_bad_export_stops_none_of_the_others_and_needs_a_person(
+    runner: Runner, streams: dict[str, ExportAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.options.apsis.pending_s = 0.0
+    sandbox.faults.add("apsis/profile_order:html_200@1")
+    for assets in streams.values():
+        order(runner, assets, *days_ago(5))
+    for _ in range(3):
+        minutes_pass(sandbox, monkeypatch, 1)
+        ready = tick(runner).run_requests
+    assert [asked.job_name for asked in ready] == [streams["email_events"].job_name]
+    assert started(runner, ready[0]).success
+    for name, passed in (("profile_events", False), ("email_events", True)):
+        job = runner.deployment.definitions.resolve_job_def(f"{streams[name].op_name}_exports_check")
+        (evaluation,) = job.execute_in_process(instance=runner.instance).get_asset_check_evaluations()
+        assert (evaluation.check_name, evaluation.passed) == (CHECK, passed)
+        assert ("on its way or has landed" if passed else "stopped") in (evaluation.description or "")
+    assert "1 stopped; none will go on by itself" in tick(runner).skip_message
+
+
+def test_a_landing_asked_for_before_its_export_is_ready_says_so_and_lands_later(
+    runner: Runner, assets: ExportAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.options.apsis.pending_s = 1800.0
+    (day,) = days_ago(5)
+    config = {"ops": {assets.op_name: {"config": {"tries_later": 0}}}}
+    asked = dg.RunRequest(job_name=assets.job_name, partition_key=key_of(assets.partitions, day), run_config=config)
+    failed = started(runner, asked)
+    assert not failed.success
+    assert "is not ready" in str([event.step_failure_data for event in failed.all_events if event.is_step_failure])
+    minutes_pass(sandbox, monkeypatch, 31)
+    (later,) = tick(runner).run_requests
+    assert started(runner, later).success
+    assert sandbox.calls.count("profile_order") == 1
+
+
+def test_the_newest_day_is_ordered_with_the_days_before_it(runner: Runner, assets: ExportAssets) -> None:
+    data = scheduled(runner, "newest", TODAY + timedelta(minutes=90))
+    assert asked_for(assets, data) == days_ago(4, 4)
+    assert [request.run_key for request in data.run_requests] == [days_ago(1)[0].partition]
+
+
+def test_gaps_are_ordered_oldest_first_without_what_is_under_way_or_has_landed(
+    runner: Runner, assets: ExportAssets, sandbox: Sandbox
+) -> None:
+    at = TODAY + timedelta(minutes=40)
+    missing = asked_for(assets, scheduled(runner, "gaps", at))
+    assert missing == sorted(missing)
+    sandbox.options.apsis.pending_s = 0.0
+    assert runner.load(assets, missing[:1], pull=True, only_missing=True).succeeded
+    sandbox.options.apsis.pending_s = 1800.0
+    order(runner, assets, *missing[2:4])
+    again = asked_for(assets, scheduled(runner, "gaps", at))
+    assert not {missing[0], *missing[2:4]} & set(again)
+    assert missing[1] in again
+
+
+def test_what_has_landed_without_events_is_finished_without_the_vendor(
+    runner: Runner, assets: ExportAssets, sandbox: Sandbox, home: Path
+) -> None:
+    sandbox.options.apsis.pending_s = 0.0
+    (day,) = days_ago(5)
+    at = TODAY + timedelta(minutes=40)
+    assert runner.load(assets, [day], pull=True, only_missing=True).succeeded
+    assert "has its events" in scheduled(runner, "unfinished", at).skip_message
+    for file in (home / "events").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    assert day not in asked_for(assets, scheduled(runner, "gaps", at))
+    sandbox.calls.clear()
+    (asked,) = scheduled(runner, "unfinished", at).run_requests
+    assert started(runner, asked, assets.job_name).success
+    assert len(sandbox.calls) == 0
+    assert "has its events" in scheduled(runner, "unfinished", at).skip_message
+
+
+def test_a_missing_variable_breaks_this_connection_alone(
+    runner: Runner, assets: ExportAssets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("APSIS_CLIENT_SECRET")
+    with pytest.raises(ConfigError, match="APSIS_CLIENT_SECRET"):
+        tick(runner)
+    assert not order(runner, assets, *days_ago(5)).success
+    outcome = runner.load(assets, days_ago(5), pull=True, only_missing=True)
+    assert "APSIS_CLIENT_SECRET" in outcome.says
+    (other,) = runner.deployment.streams("sfmc")
+    assert runner.load(other, hours_ago(6, 1), pull=True, only_missing=True).succeeded
+
+
+def test_a_backfill_in_a_terminal_does_all_of_it_by_itself(
+    streams: dict[str, ExportAssets], shop: Path, sandbox: Sandbox, home: Path
+) -> None:
+    sandbox.options.apsis.pending_s = 0.5
+    days = days_ago(5, 2)
+    whole = Window(days[0].start, days[-1].end)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(shop),
+        "COLUMNS": "300",
+        "JOURNEY_PIPELINE_HOME": str(home),
+        "APSIS_REQUESTS_PER_SECOND": "500",
+        **sandbox.environment(),
+    }
+    arguments = ("backfill", "apsis", "--from", days[0].partition, "--to", f"{whole.end:%Y-%m-%d}")
+    ended = FreshInterpreter().run(Request(arguments, environment, shop))
+    assert ended.code == 0, ended.err
+    lake = Lake(home)
+    for assets in streams.values():
+        assert set(survey(lake, assets.stream, whole, datetime.now(UTC)).states.values()) == {State.COMPLETE}
+    counts = dict(ask(home, "select stream, count(*) from core.journey_events group by all"))
+    now = sandbox.clock.now()
+    assert counts == {
+        "profile_events": sum(1 for _ in sandbox.apsis.profile_truth(whole, now)),
+        "email_events": sum(1 for _ in sandbox.apsis.email_truth(whole, now)),
+    }
+    sandbox.calls.clear()
+    assert FreshInterpreter().run(Request(arguments, environment, shop)).code == 0
+    assert sandbox.calls.count("profile_order") == sandbox.calls.count("email_order") == 0
