@@ -112,7 +112,7 @@ def test_damaged_files_are_named_by_status_and_sync_and_healed_by_normalize(term
     ]
     for file in files:
         file.write_bytes(file.read_bytes()[:50])
-    code, printed, said = terminal.run("status", "--json")
+    code, printed, said = terminal.run("status", "sfmc", "--json")
     assert code == 1
     (row,) = json.loads(printed)
     assert len(row["damaged"]) == 3
@@ -131,7 +131,7 @@ def test_damaged_files_are_named_by_status_and_sync_and_healed_by_normalize(term
     code, _, said = terminal.run("normalize", "sfmc", *SPAN)
     assert code == 0, said
     assert terminal.ids() == terminal.truth()
-    _, printed, said = terminal.run("status", "--json")
+    _, printed, said = terminal.run("status", "sfmc", "--json")
     assert json.loads(printed)[0]["damaged"] == []
     assert "damaged" not in said
 
