@@ -12,8 +12,8 @@ dependencies = ["journey-pipeline"]
 [tool.dg]
 directory_type = "project"
 [tool.dg.project]
-root_module = "shop"
-code_location_name = "shop"
+root_module = "{package}"
+code_location_name = "{package}"
 """
 DEFINITIONS = """
 from pathlib import Path
@@ -49,20 +49,21 @@ WAREHOUSE = "type: journey_pipeline.components.JourneyWarehouse\n"
 ALERTS = "type: journey_pipeline.components.JourneyAlerts\n"
 
 
-def make_project(folder: Path, *connections: str) -> Path:
+def make_project(folder: Path, *connections: str, package: str = "shop") -> Path:
     """Writes a project with a connection of each name and a warehouse; its history starts early in 2026.
 
-    A connection's vendor is the first word of its name; Salesforce where that is none.
+    A connection's vendor is the first word of its name; Salesforce where that is none. Projects that one process loads
+    need packages of different names.
     """
     files = {
-        "pyproject.toml": PYPROJECT,
-        "shop/__init__.py": "",
-        "shop/definitions.py": DEFINITIONS,
-        "shop/defs/__init__.py": "",
-        "shop/defs/warehouse/defs.yaml": WAREHOUSE,
-        "shop/defs/alerts/defs.yaml": ALERTS,
+        "pyproject.toml": PYPROJECT.format(package=package),
+        f"{package}/__init__.py": "",
+        f"{package}/definitions.py": DEFINITIONS,
+        f"{package}/defs/__init__.py": "",
+        f"{package}/defs/warehouse/defs.yaml": WAREHOUSE,
+        f"{package}/defs/alerts/defs.yaml": ALERTS,
         **{
-            f"shop/defs/{name}/defs.yaml": CONNECTIONS.get(name.partition("_")[0], SFMC).format(connection=name)
+            f"{package}/defs/{name}/defs.yaml": CONNECTIONS.get(name.partition("_")[0], SFMC).format(connection=name)
             for name in connections
         },
     }

@@ -17,12 +17,14 @@ from journey_pipeline_tests.contract.streams import STREAMS
 from journey_pipeline_tests.crash.commands import Ended, Instant, Request, Starter
 from journey_pipeline_tests.projects import make_project
 
+PACKAGE = "shop_of_all"
+
 
 def configured(folder: Path) -> Path:
     """A project with the connections of all streams and a warehouse."""
-    make_project(folder)
+    make_project(folder, package=PACKAGE)
     for stream in STREAMS:
-        definition = folder / "shop/defs" / stream.key.connection / "defs.yaml"
+        definition = folder / PACKAGE / "defs" / stream.key.connection / "defs.yaml"
         definition.parent.mkdir(exist_ok=True)
         definition.write_text(stream.definition)
     return folder

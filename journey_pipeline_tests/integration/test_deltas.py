@@ -32,7 +32,7 @@ ROUTE = "customer_journeys"
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A project with two accounts of a vendor whose answers overlap."""
-    folder = make_project(tmp_path_factory.mktemp("deltas"), "layerfive", "layerfive_brand_b")
+    folder = make_project(tmp_path_factory.mktemp("deltas"), "layerfive", "layerfive_brand_b", package="deltas_shop")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         yield load_deployment(folder)

@@ -34,7 +34,7 @@ CHECK = "no_export_needs_a_person"
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_project(tmp_path_factory.mktemp("exports"), "apsis", "sfmc")
+    return make_project(tmp_path_factory.mktemp("exports"), "apsis", "sfmc", package="exports_shop")
 
 
 @pytest.fixture(scope="module")
