@@ -103,7 +103,7 @@ def test_a_backfill_killed_again_and_again_ends_with_the_whole_truth(
         prove(backfills, backfills.hours)
 
 
-@pytest.mark.parametrize("seed", seeds(share=3))
+@pytest.mark.parametrize("seed", seeds(share=6))
 def test_a_backfill_killed_while_the_vendor_fails_ends_with_the_whole_truth(
     seed: int, tmp_path: Path, command_server: CommandServer
 ) -> None:
@@ -121,7 +121,7 @@ def test_a_backfill_killed_while_the_vendor_fails_ends_with_the_whole_truth(
         prove(backfills, backfills.hours)
 
 
-@pytest.mark.parametrize("seed", seeds(share=3))
+@pytest.mark.parametrize("seed", seeds(share=6))
 def test_of_hours_that_expire_during_a_backfill_none_that_landed_is_lost_and_the_others_are_named(
     seed: int, tmp_path: Path, command_server: CommandServer
 ) -> None:
