@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -127,6 +128,7 @@ class ExportBackfill:
                 yield from _not_ready(exporting, under_way)
                 return
             if under_way:
+                watching.current().says(_told(exporting, under_way))
                 self.nap(LONGEST_NAP_S)
 
     def _want(
@@ -208,6 +210,13 @@ def _moved_at(exporting: Exporting, root_ids: Iterable[int]) -> Iterator[datetim
         with exporting.ledger.reading() as tx:
             for export in tx.tree(root_id):
                 yield from filter(None, (export.wanted_at, export.requested_at, export.ready_at))
+
+
+def _told(exporting: Exporting, root_ids: Iterable[int]) -> str:
+    """How many exports are how far, such as `2 requested, 1 ready`."""
+    with exporting.ledger.reading() as tx:
+        states = Counter(str(export.state) for root_id in root_ids for export in tx.tree(root_id))
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
 
 
 def _what_stopped(exporting: Exporting, root_id: int) -> JourneyError | None:
