@@ -13,12 +13,13 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "errors": set(),
     "settings": {"errors"},
+    "processes": set(),
     "formats": {"errors"},
     "model": {"formats", "errors"},
     "transport": {"model", "errors", "settings"},
     "sandbox": {"model", "errors"},
     "vendors": {"transport", "formats", "model", "errors", "settings"},
-    "exports": {"transport", "model", "errors", "settings"},
+    "exports": {"transport", "model", "errors", "settings", "processes"},
     "lake": {"transport", "formats", "model", "errors", "settings"},
     "loading": {"vendors", "exports", "lake", "transport", "model", "errors", "settings"},
     "warehouse": {"lake", "model", "errors", "settings"},
@@ -32,6 +33,7 @@ MAY_IMPORT = {
         "model",
         "errors",
         "settings",
+        "processes",
         "defs",
     },
     "cli": {

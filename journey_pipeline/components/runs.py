@@ -4,14 +4,12 @@ A range that the run of a killed command left behind is marked failed and its po
 starts. Not here: what a step does (`stream_assets.py`, `warehouse.py`).
 """
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import psutil
 
 from journey_pipeline.components.deployment import Deployment
 from journey_pipeline.components.history import history_kept_open
@@ -20,6 +18,7 @@ from journey_pipeline.components.reconciliation import reconciliation_key
 from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
 from journey_pipeline.lake.locking import exclusive
 from journey_pipeline.model import Window
+from journey_pipeline.processes import is_dead, this_process
 
 PROCESS_TAG = "journey_pipeline/process"
 MOST_PARTITIONS = 1000  # Dagster plans an event for each before a run starts
@@ -102,7 +101,7 @@ class Runner:
         """
         abandoned = []
         for run in self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
-            if _is_dead(run.tags.get(PROCESS_TAG)):
+            if is_dead(run.tags.get(PROCESS_TAG)):
                 message = "The command that ran this was killed. What had landed is kept; run it again for the rest."
                 # In this order: a run that is marked failed is not looked at again, and slots that it still held
                 # would keep every later run waiting.
@@ -132,7 +131,7 @@ class Runner:
             result = job.execute_in_process(
                 instance=self.instance,
                 run_config={"ops": dict(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-                tags={PROCESS_TAG: _this_process(), **(tags or {})},
+                tags={PROCESS_TAG: this_process(), **(tags or {})},
                 raise_on_error=False,
             )
         failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
@@ -163,22 +162,3 @@ def _said(data: Any) -> str:
     while error.cause:
         error = error.cause
     return str(error.message).strip()
-
-
-def _this_process() -> str:
-    process = psutil.Process()
-    return f"{process.pid}@{socket.gethostname()}:{process.create_time()}"
-
-
-def _is_dead(tag: str | None) -> bool:
-    if tag is None:
-        return False
-    pid, _, rest = tag.partition("@")
-    host, _, created = rest.rpartition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        # A later process may have got the number: the time of its creation tells them apart.
-        return str(psutil.Process(int(pid)).create_time()) != created
-    except psutil.NoSuchProcess:
-        return True

@@ -1,7 +1,8 @@
 """Whose turn it is: takes up an export to be asked for, polled or fetched, and leaves it to its holder for a while.
 
 A claim is written before the vendor is called. Its lease runs out by itself, so that a holder who died keeps nobody
-waiting for long; one who was only slow can still answer as long as nobody else has taken the export up.
+waiting for long, and at once if it died on this machine; one who was only slow can still answer as long as nobody else
+has taken the export up.
 Not here: what the holder found out (`answers.py`).
 """
 
@@ -21,6 +22,7 @@ from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import ENDED, PENDING, TO_ASK, TO_POLL, Edge, State
 from journey_pipeline.exports.tables import exports, transitions
 from journey_pipeline.model import Granularity, floor
+from journey_pipeline.processes import is_dead, this_process
 
 
 def claim_to_ask(
@@ -147,6 +149,19 @@ def release(ledger: Ledger, export: Export) -> None:
         _set_lease(ledger, export, lease=None, leased_until=None)
 
 
+def end_leases_of_the_dead(ledger: Ledger, connection: str, *, at: datetime) -> list[Export]:
+    """Ends what processes held that were killed on this machine: nobody waits for them.
+
+    Returns:
+        The exports that they held.
+    """
+    held = select(exports).where(exports.c.connection == connection, exports.c.leased_until > at)
+    with ledger.reading() as tx:
+        orphans = [export for export in tx.find(held) if is_dead((export.lease or "").partition("/")[2])]
+    # The lease itself stays, and only its time is over: one that was being asked for is then noted as unanswered.
+    return [export for export in orphans if _set_lease(ledger, export, leased_until=at)]
+
+
 def next_due_at(
     ledger: Ledger, connection: str, policy: ExportPolicy, *, at: datetime, streams: Names[str] = ()
 ) -> datetime | None:
@@ -216,7 +231,7 @@ def _is_free(at: datetime) -> ColumnElement[bool]:
 
 
 def _lease(at: datetime, duration: timedelta) -> dict[str, Any]:
-    return {"lease": uuid.uuid4().hex, "leased_until": at + duration}
+    return {"lease": f"{uuid.uuid4().hex}/{this_process()}", "leased_until": at + duration}
 
 
 def _set_lease(ledger: Ledger, export: Export, **changes: Any) -> bool:

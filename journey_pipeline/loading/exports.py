@@ -79,6 +79,8 @@ def advance(exporting: Exporting, *, is_over: Callable[[], bool] = lambda: False
     Returns:
         How many calls were made.
     """
+    for orphan in claims.end_leases_of_the_dead(exporting.ledger, exporting.connection, at=exporting.now()):
+        log.warning("%s was held by a process that was killed; going on with it", orphan)
     calls = 0
     while not is_over():
         if not (_order_next(exporting) or _poll_next(exporting)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 
 import pytest
 
@@ -59,8 +58,6 @@ def killed_then_run_again(pipeline: Pipeline, command: Command, instant: Callabl
     killed = command.backfill(span, kill_at=lambda _: instant(pipeline))
     assert killed.was_killed, killed.err
     pipeline.sandbox.faults.clear()
-    if pipeline.stream.patient:
-        pipeline.pass_time(timedelta(hours=1))  # what the killed one held is let go of
     ended = command.backfill(span)
     assert ended.code == 0, ended.err
     assert pipeline.events() == pipeline.truth(*windows)

@@ -1,0 +1,38 @@
+"""Which process holds something, and whether it still lives: what a dead one held need not wait for its time to end.
+
+Only processes of this machine can be told dead; of others one waits. Not here: what is held (a run's pool in
+`components/runs.py`, an export in `exports/claims.py`), locks that the system frees by itself (`lake/locking.py`).
+"""
+
+from __future__ import annotations
+
+import socket
+
+import psutil
+
+CLOCK_WAS_SET_BY_S = 5.0
+
+
+def this_process() -> str:
+    """This process's name: number, machine and time of creation, since numbers are given again."""
+    process = psutil.Process()
+    return f"{process.pid}@{socket.gethostname()}:{process.create_time()}"
+
+
+def is_dead(name: str | None) -> bool:
+    """Whether a process of this machine that `this_process` named has ended; false of all that can't be known.
+
+    Args:
+        name: As `this_process` gave it in the process itself; None if nobody was named.
+    """
+    pid, _, rest = (name or "").partition("@")
+    host, _, created = rest.rpartition(":")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    try:
+        process = psutil.Process(int(pid))
+        # A later process may have got the number. Times of creation are told by the clock of the day, which may be set.
+        is_another = abs(process.create_time() - float(created)) > CLOCK_WAS_SET_BY_S
+        return is_another or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

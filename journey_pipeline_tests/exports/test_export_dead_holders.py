@@ -1,0 +1,107 @@
+"""What a process held that was killed on this machine is free at once; what a living one holds is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.exports.claims import (
+    claim_to_ask,
+    claim_to_collect,
+    claim_to_poll,
+    end_leases_of_the_dead,
+)
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.listing import get
+from journey_pipeline.exports.states import Edge, State
+from journey_pipeline.processes import is_dead, this_process
+from journey_pipeline_tests.exports.made_orders import HOUR, MINUTE, NOW, POLICY, made_ready, requested, wanted
+
+ROOT = Path(__file__).parents[2]
+AT = NOW + 6 * MINUTE
+PREPARED: dict[str, Callable[[Ledger], object]] = {
+    "ask": lambda _: None,
+    "poll": requested,
+    "collect": made_ready,
+}
+
+
+@contextmanager
+def holder(url: str, step: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the only export."""
+    command = [sys.executable, "-m", "journey_pipeline_tests.exports.holder", url, step, AT.isoformat()]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("step", PREPARED)
+def test_a_process_that_lives_keeps_what_it_holds(ledger: Ledger, ledger_url: str, step: str) -> None:
+    wanted(ledger)
+    PREPARED[step](ledger)
+    with holder(ledger_url, step):
+        assert end_leases_of_the_dead(ledger, "apsis", at=AT) == []
+        assert claim_to_poll(ledger, "apsis", POLICY, at=AT) is None
+        assert claim_to_collect(ledger, 1, POLICY, at=AT) is None
+
+
+def test_what_a_killed_process_was_polling_is_polled_at_once(ledger: Ledger, ledger_url: str) -> None:
+    wanted(ledger)
+    requested(ledger)
+    with holder(ledger_url, "poll") as process:
+        process.kill()
+        process.wait()
+        assert claim_to_poll(ledger, "apsis", POLICY, at=AT) is None
+        assert [export.id for export in end_leases_of_the_dead(ledger, "apsis", at=AT)] == [1]
+    assert claim_to_poll(ledger, "apsis", POLICY, at=AT)
+
+
+def test_what_a_killed_process_was_fetching_is_fetched_at_once(ledger: Ledger, ledger_url: str) -> None:
+    wanted(ledger)
+    made_ready(ledger)
+    with holder(ledger_url, "collect") as process:
+        process.kill()
+        process.wait()
+        assert [export.id for export in end_leases_of_the_dead(ledger, "apsis", at=AT)] == [1]
+    assert claim_to_collect(ledger, 1, POLICY, at=AT)
+
+
+def test_what_a_killed_process_was_asking_for_may_have_been_made_and_is_asked_for_again_in_ten_minutes(
+    ledger: Ledger, ledger_url: str
+) -> None:
+    wanted(ledger)
+    with holder(ledger_url, "ask") as process:
+        process.kill()
+        process.wait()
+        assert [export.id for export in end_leases_of_the_dead(ledger, "apsis", at=AT)] == [1]
+    assert claim_to_ask(ledger, "apsis", POLICY, at=AT) is None
+    assert get(ledger, 1).state is State.UNKNOWN
+    again = claim_to_ask(ledger, "apsis", POLICY, at=AT + 10 * MINUTE)
+    assert again
+    assert again.attempt == 2
+    with ledger.reading() as tx:
+        assert [edge for edge, *_ in tx.steps(1)] == [Edge.ASK, Edge.LOSE_ANSWER, Edge.ASK]
+
+
+def test_a_lease_that_has_run_out_is_nobody_s_to_end(ledger: Ledger, ledger_url: str) -> None:
+    wanted(ledger)
+    made_ready(ledger)
+    with holder(ledger_url, "collect") as process:
+        process.kill()
+        process.wait()
+        assert end_leases_of_the_dead(ledger, "apsis", at=AT + HOUR) == []
+
+
+@pytest.mark.parametrize("name", [None, "", "x", "1@elsewhere.example:1.0", this_process()])
+def test_only_what_is_known_to_be_dead_is_called_so(name: str | None) -> None:
+    assert not is_dead(name)
