@@ -6,6 +6,7 @@ An attempt's folder counts once the manifest names it; until then it is a leftov
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -42,9 +43,13 @@ class AttemptFolder:
         """The path of one part, such as `part-0.csv.gz`."""
         return self.path / f"part-{number}.{extension}"
 
+    def discard(self) -> None:
+        """Removes what was written there, if anything was."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
-def begin_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
-    """Makes the empty folder of a new attempt.
+
+def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
+    """The folder of a new attempt of which nobody knows yet whether anything comes; it is made with its first file.
 
     Args:
         lake: Where it lands.
@@ -53,9 +58,14 @@ def begin_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) 
         now: The time that the attempt is named after, aware.
     """
     name = f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{uuid.uuid4().hex[:8]}"
-    folder = lake.landing_dir(stream, window.partition) / name
-    folder.mkdir(parents=True)
-    return AttemptFolder(folder)
+    return AttemptFolder(lake.landing_dir(stream, window.partition) / name)
+
+
+def begin_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
+    """Makes the empty folder of a new attempt; its arguments are those of `name_attempt`."""
+    folder = name_attempt(lake, stream, window, now)
+    folder.path.mkdir(parents=True)
+    return folder
 
 
 def read_landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest | None:

@@ -5,7 +5,6 @@ Not here: getting it ready (`exports.py`), making events of it (`partition.py`).
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -37,6 +36,55 @@ RENEWED_AFTER = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
+class Receiving:
+    """An export that is held while its file comes: who watches is told, and the lease kept.
+
+    Attributes:
+        exporting: Whose exports.
+        export: As it was claimed.
+        progress: Who is told of bytes.
+        stopped: Asked between chunks; if true, the work ends with StoppedError.
+    """
+
+    exporting: Exporting
+    export: Export
+    progress: Progress
+    stopped: Callable[[], bool]
+    _renewed_at: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._renewed_at = self.exporting.now()
+
+    def received(self, count: int) -> None:
+        """So many bytes came.
+
+        Raises:
+            StoppedError: If the work was told to stop.
+            ExportMovedOn: If somebody else has taken the export over.
+        """
+        if self.stopped():
+            raise StoppedError
+        self.progress.received(count)
+        now = self.exporting.now()
+        if now - self._renewed_at >= RENEWED_AFTER:
+            claims.renew(self.exporting.ledger, self.export, self.exporting.policy, at=now)
+            self._renewed_at = now
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file that came with the answer to a poll and has not landed yet.
+
+    Attributes:
+        folder: The attempt that it is the only part of.
+        part: The file.
+    """
+
+    folder: AttemptFolder
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
 class Collecting:
     """One claimed export on its way into the lake.
 
@@ -46,6 +94,7 @@ class Collecting:
         collection: What was claimed.
         progress: Who is told of bytes.
         stopped: Asked between chunks; if true, the work ends with StoppedError and leaves nothing.
+        taken: Its file, where the poll has taken that along.
     """
 
     lake: Lake
@@ -53,7 +102,7 @@ class Collecting:
     collection: Collection
     progress: Progress = field(default_factory=Silent)
     stopped: Callable[[], bool] = lambda: False
-    _renewed_at: datetime | None = None
+    taken: Taken | None = None
 
     def land(self) -> LandingManifest:
         """Fetches all files and lands them; the other partitions of the export's window are marked as covered.
@@ -83,24 +132,27 @@ class Collecting:
         root, now = self.collection.root, self.exporting.now
         key = root.key
         window = partition_window(root.partition)
-        self._renewed_at = now()
         with naming_disk_troubles(f"landing {key} {root.partition}", self.lake.home):
-            folder = begin_attempt(self.lake, key, window, now())
+            folder = self.taken.folder if self.taken else begin_attempt(self.lake, key, window, now())
             try:
-                parts = [self._fetch(number, part, folder) for number, part in enumerate(self.collection.parts)]
+                parts = [self.taken.part] if self.taken else self._fetch_all(folder)
                 landing = commit_attempt(self.lake, key, window, self._attempt(folder, parts))
             except BaseException:
-                shutil.rmtree(folder.path, ignore_errors=True)
+                folder.discard()
                 raise
             mark_covered(self.lake, key, self._others(window), by=window)
         return landing
 
-    def _fetch(self, number: int, part: Export, folder: AttemptFolder) -> Part:
+    def _fetch_all(self, folder: AttemptFolder) -> list[Part]:
+        receiving = Receiving(self.exporting, self.collection.root, self.progress, self.stopped)
+        return [self._fetch(number, part, folder, receiving) for number, part in enumerate(self.collection.parts)]
+
+    def _fetch(self, number: int, part: Export, folder: AttemptFolder, receiving: Receiving) -> Part:
         source = self.exporting.source_of(part)
         to = folder.part(number, source.stream.recipe.extension)
         evidence = self._evidence(folder, number)
         try:
-            got = source.collect(ordered_of(part), wanted_of(part), to, on_bytes=self._received, evidence=evidence)
+            got = source.collect(ordered_of(part), wanted_of(part), to, on_bytes=receiving.received, evidence=evidence)
         except VendorError as error:
             if isinstance(error, ContractError):
                 self._name_evidence(error, evidence)
@@ -124,15 +176,6 @@ class Collecting:
         error.evidence = self.lake.relative(evidence) if evidence.exists() else None
         where = f"The start of the answer is kept in {error.evidence}. " if error.evidence else ""
         error.args = (f"{error} {where}Nothing landed; the export is ordered again.",)
-
-    def _received(self, count: int) -> None:
-        if self.stopped():
-            raise StoppedError
-        self.progress.received(count)
-        now = self.exporting.now()
-        if self._renewed_at is None or now - self._renewed_at >= RENEWED_AFTER:
-            claims.renew(self.exporting.ledger, self.collection.root, self.exporting.policy, at=now)
-            self._renewed_at = now
 
     def _attempt(self, folder: AttemptFolder, parts: Sequence[Part]) -> Attempt:
         root, parts_of = self.collection.root, self.collection.parts

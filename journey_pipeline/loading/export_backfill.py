@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from journey_pipeline.errors import (
     ExportFailed,
@@ -28,12 +29,13 @@ from journey_pipeline.exports.orders import want
 from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
-from journey_pipeline.loading.collect import Collecting
-from journey_pipeline.loading.exports import Exporting, advance
+from journey_pipeline.loading.collect import Collecting, Taken
+from journey_pipeline.loading.exports import Exporting, advance, poll
 from journey_pipeline.loading.landed import LandedPartitions
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.loading.pull import expiry, is_expired
+from journey_pipeline.loading.take_along import poll_and_take
 from journey_pipeline.model import Window
 from journey_pipeline.transport import waiting
 from journey_pipeline.vendors.source import Stream
@@ -72,6 +74,7 @@ class ExportBackfill:
     waits: bool = True
     nap: Callable[[float], None] = waiting.wait
     _stopped: threading.Event = field(default_factory=threading.Event)
+    _taken: dict[int, Taken] = field(default_factory=dict)
 
     def outcomes(self) -> Iterator[PartitionOutcome]:
         """Loads the partitions and gives each one's outcome as it is finished, in no order."""
@@ -83,6 +86,8 @@ class ExportBackfill:
                 yield outcome
         finally:
             self._stopped.set()
+            for taken in self._taken.values():
+                taken.folder.discard()
 
     def _outcomes(self) -> Iterator[PartitionOutcome]:
         wanted = []
@@ -117,7 +122,7 @@ class ExportBackfill:
         yield from self._want(exporting, windows, under_way)
         moved_at = exporting.now()
         while under_way:
-            advance(exporting, is_over=self._stopped.is_set)
+            advance(exporting, is_over=self._stopped.is_set, polling=partial(self._poll, under_way))
             for root_id in list(under_way):
                 if error := _what_stopped(exporting, root_id):
                     yield from _failed(under_way.pop(root_id), error)
@@ -130,6 +135,15 @@ class ExportBackfill:
             if under_way:
                 watching.current().says(_told(exporting, under_way))
                 self.nap(LONGEST_NAP_S)
+
+    def _poll(self, under_way: Container[int], exporting: Exporting, export: Export) -> None:
+        """Takes the file along of what we wait for, where the vendor works that way; at anything else it only looks."""
+        if export.id not in under_way or not exporting.source_of(export).poll_is_download:
+            poll(exporting, export)
+            return
+        watcher = watching.current()
+        if taken := poll_and_take(self.lake, exporting, export, progress=watcher, stopped=self._stopped.is_set):
+            self._taken[export.id] = taken
 
     def _want(
         self, exporting: Exporting, windows: Sequence[Window], under_way: dict[int, list[Window]]
@@ -162,12 +176,15 @@ class ExportBackfill:
                 yield from (self._finish(window) for window in under_way.pop(root_id))
 
     def _collect(self, exporting: Exporting, root_id: int) -> bool:
+        taken = self._taken.pop(root_id, None)
         collection = claims.claim_to_collect(exporting.ledger, root_id, exporting.policy, at=exporting.now())
         if collection is None:
+            if taken:
+                taken.folder.discard()
             return False
         watcher = watching.current()
         try:
-            Collecting(self.lake, exporting, collection, progress=watcher, stopped=self._stopped.is_set).land()
+            Collecting(self.lake, exporting, collection, watcher, self._stopped.is_set, taken).land()
         except ExportMovedOn as moved:
             log.info("%s", moved)
             return False

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 from journey_pipeline.errors import ContractError, ExportMovedOn, JourneyError, TransientVendorError, VendorError
@@ -22,7 +23,7 @@ from journey_pipeline.exports.states import State
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.vendors.exports import ExportSource, Ordered, Polled, Verdict, Wanted
 
-TOO_MANY_REQUESTS = 429
+OK, TOO_MANY_REQUESTS = 200, 429
 FAILURES_BEFORE_SPLIT = 2
 
 log = logging.getLogger(__name__)
@@ -69,12 +70,74 @@ class Exporting:
         return self.sources[export.key.stream]
 
 
-def advance(exporting: Exporting, *, is_over: Callable[[], bool] = lambda: False) -> int:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the file of an export goes that comes with the answer to a poll.
+
+    Attributes:
+        to: The file.
+        on_bytes: Told the size of each piece that comes.
+    """
+
+    to: Path
+    on_bytes: Callable[[int], None]
+
+
+def poll(exporting: Exporting, export: Export, *, place: Place | None = None) -> Polled | None:
+    """Asks how far an export is, and writes down what came of it.
+
+    Args:
+        exporting: Whose exports.
+        export: As it was claimed to be polled.
+        place: Where its file goes, if its vendor's answer is the file itself and it is to be taken along.
+
+    Returns:
+        What came back; None if the poll failed, which is in the ledger.
+
+    Raises:
+        ExportMovedOn: If somebody else has taken it further.
+    """
+    ledger, policy = exporting.ledger, exporting.policy
+    to, on_bytes = (place.to, place.on_bytes) if place else (None, None)
+    try:
+        polled = exporting.source_of(export).poll(ordered_of(export), wanted_of(export), to=to, on_bytes=on_bytes)
+    except (TransientVendorError, ContractError) as error:
+        exporting.troubles[export.root_id] = error
+        if place and error.status == OK:  # it is there, and whoever fetches it finds out what is wrong with it
+            answers.ready(ledger, export, at=exporting.now(), status=error.status)
+            return None
+        # A page of some gateway says nothing of the export either; one that stays so counts as lost in the end.
+        answers.still_pending(
+            ledger,
+            export,
+            policy,
+            at=exporting.now(),
+            status=error.status,
+            error=str(error),
+            retry_after_s=error.retry_after_s if isinstance(error, TransientVendorError) else None,
+            acknowledged=False,
+        )
+    except JourneyError as error:
+        _stop(exporting, export, error)
+    else:
+        exporting.troubles.pop(export.root_id, None)
+        note(exporting, export, polled)
+        return polled
+    return None
+
+
+def advance(
+    exporting: Exporting,
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+    polling: Callable[[Exporting, Export], object] = poll,
+) -> int:
     """Orders and polls all that is due, as far as the vendor's limits allow; a bad export stops none of the others.
 
     Args:
         exporting: Whose exports.
         is_over: Asked before each call to the vendor; if true, the rest is left for the next time.
+        polling: Polls one that was claimed.
 
     Returns:
         How many calls were made.
@@ -83,7 +146,7 @@ def advance(exporting: Exporting, *, is_over: Callable[[], bool] = lambda: False
         log.warning("%s was held by a process that was killed; going on with it", orphan)
     calls = 0
     while not is_over():
-        if not (_order_next(exporting) or _poll_next(exporting)):
+        if not (_order_next(exporting) or _poll_next(exporting, polling)):
             return calls
         calls += 1
     return calls
@@ -151,7 +214,7 @@ def _order(exporting: Exporting, export: Export) -> None:
         )
 
 
-def _poll_next(exporting: Exporting) -> bool:
+def _poll_next(exporting: Exporting, polling: Callable[[Exporting, Export], object]) -> bool:
     export = claims.claim_to_poll(
         exporting.ledger,
         exporting.connection,
@@ -162,7 +225,7 @@ def _poll_next(exporting: Exporting) -> bool:
     if export is None:
         return False
     try:
-        _poll(exporting, export)
+        polling(exporting, export)
     except ExportMovedOn as moved:
         log.info("%s", moved)
     except Exception:
@@ -171,30 +234,6 @@ def _poll_next(exporting: Exporting) -> bool:
         claims.release(exporting.ledger, export)
         raise
     return True
-
-
-def _poll(exporting: Exporting, export: Export) -> None:
-    ledger, policy = exporting.ledger, exporting.policy
-    try:
-        polled = exporting.source_of(export).poll(ordered_of(export), wanted_of(export))
-    except (TransientVendorError, ContractError) as error:
-        # A page of some gateway says nothing of the export either; one that stays so counts as lost in the end.
-        exporting.troubles[export.root_id] = error
-        answers.still_pending(
-            ledger,
-            export,
-            policy,
-            at=exporting.now(),
-            status=error.status,
-            error=str(error),
-            retry_after_s=error.retry_after_s if isinstance(error, TransientVendorError) else None,
-            acknowledged=False,
-        )
-    except JourneyError as error:
-        _stop(exporting, export, error)
-    else:
-        exporting.troubles.pop(export.root_id, None)
-        note(exporting, export, polled)
 
 
 def _stop(exporting: Exporting, export: Export, error: JourneyError) -> None:

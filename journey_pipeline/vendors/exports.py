@@ -87,12 +87,14 @@ class ExportSource(Protocol):
         longest_window: The longest window of one order; a range is ordered in pieces of at most so many partitions.
         concurrency: How many files are collected at a time.
         requests_per_s: How many requests the vendor is asked per second at most.
+        poll_is_download: Whether the answer to a poll is the file itself, once it is ready.
     """
 
     stream: Stream
     longest_window: timedelta
     concurrency: int
     requests_per_s: float
+    poll_is_download: bool
 
     def wanted(self, window: Window) -> Wanted:
         """What is ordered for a window."""
@@ -121,7 +123,7 @@ class ExportSource(Protocol):
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
     ) -> Polled:
-        """Asks how far an export is; given a place, it takes the file along where poll and download are one request.
+        """Asks how far an export is; given a place, it takes the file along if `poll_is_download`.
 
         Raises:
             TransientVendorError: If the answer says nothing of the export; it stays as it is.

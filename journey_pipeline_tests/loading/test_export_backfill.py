@@ -252,10 +252,22 @@ def test_a_gateways_page_in_place_of_a_poll_says_nothing_of_the_export(backfills
 
 def test_a_file_that_is_no_file_is_kept_as_evidence_and_ordered_again(backfills: Backfills) -> None:
     backfills.sandbox.options.apsis.pending_s = 0.0
-    backfills.sandbox.faults.add("apsis/profile_poll:html_200@2")
+    backfills.sandbox.faults.add("apsis/profile_poll:html_200@1-2")
     backfills.arrive(DAY)
     assert len(backfills.calls("profile_order")) == 2
     assert len(list((backfills.lake.home / "evidence").rglob("*.txt"))) == 1
+
+
+def test_a_poll_that_finds_the_file_is_its_download(backfills: Backfills) -> None:
+    backfills.sandbox.options.apsis.pending_s = 60.0
+    backfills.arrive(DAY)
+    (export,) = backfills.exports()
+    polls = backfills.calls("profile_poll")
+    assert [call.status for call in polls] == [404] * (export.polls - 1) + [200]
+    assert export.polls > 2
+    backfills.check_truth(DAY)
+    (attempt,) = (path for path in (backfills.lake.home / "raw").rglob("*Z-*") if path.is_dir())
+    assert attempt.name == backfills.manifest().attempts[0].attempt
 
 
 def interrupt() -> None:
@@ -442,7 +454,7 @@ def test_a_run_that_does_not_wait_lands_the_older_export_though_a_newer_one_is_o
 
 def test_a_contract_error_names_its_evidence_relative_to_the_home(backfills: Backfills) -> None:
     backfills.sandbox.options.apsis.pending_s = 0.0
-    backfills.sandbox.faults.add("apsis/profile_poll:html_200@2-")
+    backfills.sandbox.faults.add("apsis/profile_poll:html_200")
     (outcome,) = backfills.load(DAY)
     assert isinstance(outcome.error, ContractError)
     assert outcome.error.evidence

@@ -7,6 +7,7 @@ Not here: HTTP itself (`transport/`), what to order (`orders.py`), what a poll's
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,6 +42,8 @@ ORDER_POLICY = RetryPolicy(attempts=1, expiry_words=_EXPIRY_WORDS)
 VERDICTS = (202, 404, 410, 503)
 _LOOK_POLICY = RetryPolicy(attempts=2, statuses=dict.fromkeys(VERDICTS, Action.ANSWER), expiry_words=_EXPIRY_WORDS)
 _TAKE_POLICY = RetryPolicy(statuses=dict.fromkeys(VERDICTS, Action.PERMANENT), expiry_words=_EXPIRY_WORDS)
+# A poll that takes the file along is a poll: what fails it is soon asked for again, and other exports wait meanwhile.
+_POLL_POLICY = replace(_TAKE_POLICY, attempts=_LOOK_POLICY.attempts)
 
 
 class ApsisClient:
@@ -96,8 +99,11 @@ class ApsisClient:
         on_bytes: Callable[[int], None] | None,
         evidence: Path | None,
         window: object,
+        is_poll: bool,
     ) -> Downloaded:
         """Downloads from a poll address; a cut download is repeated from it (documented: D1).
+
+        With `is_poll` nobody knows yet whether there is anything to download, and a failure is not tried so often.
 
         Raises:
             PermanentVendorError: With status 202, 404, 410 or 503, if there is nothing to download.
@@ -111,7 +117,7 @@ class ApsisClient:
             evidence=evidence,
             stream="profile_events",
             window=window,
-            policy=_TAKE_POLICY,
+            policy=_POLL_POLICY if is_poll else _TAKE_POLICY,
         )
 
     def order_emails(self, body: Mapping[str, Any], *, window: object) -> Answer:

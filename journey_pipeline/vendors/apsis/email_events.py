@@ -68,6 +68,7 @@ class EmailEvents:
     """
 
     longest_window = LONGEST_WINDOW
+    poll_is_download = False
 
     def __init__(self, account: Account, stream: Stream, *, concurrency: int = 2, requests_per_s: float = 2.0) -> None:
         self.stream = stream

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from journey_pipeline.errors import ExportExpired, ExportFailed, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.model import Window
+from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import VERDICTS
 from journey_pipeline.vendors.apsis.ordering import LONGEST_WINDOW, saying_if_unknown, stream_of
@@ -56,6 +58,7 @@ class ProfileEvents:
     """
 
     longest_window = LONGEST_WINDOW
+    poll_is_download = True
 
     def __init__(self, account: Account, stream: Stream, *, concurrency: int = 2, requests_per_s: float = 2.0) -> None:
         self.stream = stream
@@ -101,16 +104,9 @@ class ProfileEvents:
             TransientVendorError: If the answer says nothing of the export.
             PermanentVendorError: If asking again would give the same.
         """
-        address = self._address(ordered)
         if to is None:
-            return _polled(self._account.client.profile_status(address), ordered)
-        try:
-            part = self._take(address, wanted, to, on_bytes=on_bytes, evidence=evidence)
-        except PermanentVendorError as error:
-            if error.status not in VERDICTS:
-                raise
-            return _polled(error.status or 0, ordered)
-        return _polled(_OK, ordered, part)
+            return _polled(self._account.client.profile_status(self._address(ordered)), ordered)
+        return self._take(ordered, wanted, to, on_bytes=on_bytes, evidence=evidence, is_poll=True)
 
     def collect(
         self,
@@ -122,7 +118,7 @@ class ProfileEvents:
         evidence: Path | None = None,
     ) -> Part:
         """Downloads the file, as `ExportSource` says; the same address gives it again for a day (documented: D1)."""
-        polled = self.poll(ordered, wanted, to=to, on_bytes=on_bytes, evidence=evidence)
+        polled = self._take(ordered, wanted, to, on_bytes=on_bytes, evidence=evidence, is_poll=False)
         if polled.part:
             return polled.part
         failure: Callable[..., VendorError] = {
@@ -148,27 +144,29 @@ class ProfileEvents:
 
     def _take(
         self,
-        address: str,
+        ordered: Ordered,
         wanted: Wanted,
         to: Path,
         *,
         on_bytes: Callable[[int], None] | None,
         evidence: Path | None,
-    ) -> Part:
-        got = self._account.client.take_profiles(
-            address, to, inspector=ProfileInspector, on_bytes=on_bytes, evidence=evidence, window=wanted.window
-        )
-        inspector: ProfileInspector = got.inspector
-        return Part(
-            path=got.path,
+        is_poll: bool,
+    ) -> Polled:
+        take = partial(
+            self._account.client.take_profiles,
+            inspector=ProfileInspector,
+            on_bytes=on_bytes,
+            evidence=evidence,
             window=wanted.window,
-            sha256=got.sha256,
-            bytes=got.bytes,
-            raw_bytes=got.raw_bytes,
-            rows=inspector.rows,
-            columns=(),
-            received_as=got.received_as,
+            is_poll=is_poll,
         )
+        try:
+            got = take(self._address(ordered), to)
+        except PermanentVendorError as error:
+            if error.status not in VERDICTS:
+                raise
+            return _polled(error.status or 0, ordered)
+        return _polled(_OK, ordered, _part(got, wanted))
 
     def _address(self, ordered: Ordered) -> str:
         if not ordered.poll_address:
@@ -185,3 +183,16 @@ def _polled(status: int, ordered: Ordered, part: Part | None = None) -> Polled:
     is_wrong_id = status == _NOT_FOUND and ordered.generation == SECOND_GENERATION
     verdict, says = _WRONG_ID if is_wrong_id else _MEANINGS.get(status, _MEANINGS[_OK])
     return Polled(verdict, status, says, part=part)
+
+
+def _part(got: Downloaded, wanted: Wanted) -> Part:
+    return Part(
+        path=got.path,
+        window=wanted.window,
+        sha256=got.sha256,
+        bytes=got.bytes,
+        raw_bytes=got.raw_bytes,
+        rows=got.inspector.rows,
+        columns=(),
+        received_as=got.received_as,
+    )
