@@ -10,7 +10,17 @@ from datetime import datetime, timedelta
 
 import click
 
-from journey_pipeline.cli.load import Loaded, bring_level, load, look, partition_table, tell_failures, to_load
+from journey_pipeline.cli.load import (
+    Loaded,
+    Planned,
+    bring_level,
+    load,
+    look,
+    order,
+    partition_table,
+    tell_failures,
+    to_load,
+)
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.cli.times import time
 from journey_pipeline.components.deployment import load_deployment
@@ -51,15 +61,16 @@ def backfill(selector: str, start: datetime | None, end: datetime | None, *, aga
     complete = True
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance)
-        for assets in runner.deployment.streams(selector):
-            found = look(lake, assets, _span(assets, start, end, now), now)
-            windows = to_load(runner, assets, found, again=again)
-            if plan:
-                _show_plan(assets, found, windows, again=again)
-                continue
-            loaded = load(runner, assets, windows, again=again)
-            complete = _show(lake, found, loaded) and complete
-        if not plan:
+        chosen = runner.deployment.streams(selector)
+        surveys = [(assets, look(lake, assets, _span(assets, start, end, now), now)) for assets in chosen]
+        plans = [Planned(assets, found, to_load(runner, assets, found, again=again)) for assets, found in surveys]
+        if plan:
+            for planned in plans:
+                _show_plan(planned, again=again)
+        else:
+            order(runner, plans, again=again)
+            for assets, found, windows in plans:
+                complete = _show(lake, found, load(runner, assets, windows, again=again)) and complete
             complete = bring_level(runner, selector.partition("/")[0]) and complete
     sys.exit(0 if complete else 1)
 
@@ -98,7 +109,8 @@ def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:
     return loaded.complete and not expired
 
 
-def _show_plan(assets: StreamAssets, found: Survey, windows: list[Window], *, again: bool) -> None:
+def _show_plan(planned: Planned, *, again: bool) -> None:
+    assets, found, windows = planned
     table = plain_table("what", "partitions", "which", right=("partitions",), title=f"{assets.stream.key}: plan")
     rows = {
         "complete": found.windows(State.COMPLETE),

@@ -10,17 +10,29 @@ import os
 import shutil
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import click
 
-from journey_pipeline.cli.load import Loaded, bring_level, load, look, partition_table, tell_failures, to_load
+from journey_pipeline.cli.load import (
+    Loaded,
+    Planned,
+    bring_level,
+    load,
+    look,
+    order,
+    partition_table,
+    tell_failures,
+    to_load,
+)
 from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.cli.query import show_table
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, Window, floor
@@ -130,20 +142,25 @@ def _load(hours: int) -> bool:
     complete, names = True, []
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance)
-        for assets in runner.deployment.streams():
+        now = utc_now()
+        found = [(assets, look(lake, assets, _span(assets, hours, now), now)) for assets in runner.deployment.streams()]
+        plans = [Planned(assets, survey, to_load(runner, assets, survey, again=False)) for assets, survey in found]
+        order(runner, plans)
+        for assets, survey, windows in plans:
             started = time.monotonic()
-            granularity = assets.stream.granularity
-            days = ORDERED_DAYS if assets.stream.ordered_in else DAYS
-            count = hours if granularity is Granularity.HOUR else days
-            now = utc_now()
-            end = floor(now, granularity)
-            found = look(lake, assets, Window(end - count * granularity.duration, end), now)
-            loaded = load(runner, assets, to_load(runner, assets, found, again=False))
-            _show_load(lake, loaded, count, time.monotonic() - started)
+            loaded = load(runner, assets, windows)
+            _show_load(lake, loaded, len(survey.states), time.monotonic() - started)
             complete = complete and loaded.complete
             if loaded.windows:
                 names.append(assets.stream.key.connection)
         return (bring_level(runner, *dict.fromkeys(names)) if names else True) and complete
+
+
+def _span(assets: StreamAssets, hours: int, now: datetime) -> Window:
+    granularity = assets.stream.granularity
+    days = ORDERED_DAYS if assets.stream.ordered_in else DAYS
+    end = floor(now, granularity)
+    return Window(end - (hours if granularity is Granularity.HOUR else days) * granularity.duration, end)
 
 
 def _show_load(lake: Lake, loaded: Loaded, count: int, seconds: float) -> None:

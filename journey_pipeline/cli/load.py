@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from journey_pipeline.cli.output import notes, plain_table
 from journey_pipeline.cli.progress import ProgressBar
+from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.runs import MOST_PARTITIONS, Runner
 from journey_pipeline.components.stream_assets import StreamAssets
@@ -53,6 +55,14 @@ class Loaded:
         return not self.failed and not self.run_failures
 
 
+class Planned(NamedTuple):
+    """A stream with what was found of it, and what of that is to be loaded."""
+
+    assets: StreamAssets
+    found: Survey
+    windows: list[Window]
+
+
 def to_load(runner: Runner, assets: StreamAssets, found: Survey, *, again: bool) -> list[Window]:
     """The partitions that a backfill has to load.
 
@@ -66,6 +76,18 @@ def to_load(runner: Runner, assets: StreamAssets, found: Survey, *, again: bool)
     known = runner.materialized(assets)
     partitions = assets.partitions
     return sorted(wanted + [window for window in complete if key_of(partitions, window) not in known])
+
+
+def order(runner: Runner, plans: Sequence[Planned], *, again: bool = False) -> None:
+    """Orders the exports of streams that have any, so that the vendor is at work on all of them at once.
+
+    An order that fails is no failure yet: the load orders what nobody ordered, and says of each partition why it can't.
+    """
+    for assets, found, windows in plans:
+        if isinstance(assets, ExportAssets):
+            wanted = [window for window in windows if again or found.states[window] is State.MISSING]
+            for run in loads(assets.stream, wanted, MOST_PARTITIONS):
+                runner.order(assets, run)
 
 
 def load(

@@ -12,6 +12,7 @@ import sys
 import click
 
 from journey_pipeline import __version__
+from journey_pipeline.cli.output import terminal_kept
 from journey_pipeline.errors import ConfigError, JourneyError
 from journey_pipeline.settings import load_environment_file
 
@@ -68,7 +69,8 @@ def main() -> None:
     load_environment_file()
     debug = "--debug" in sys.argv[1:]
     try:
-        code = cli.main(standalone_mode=False)
+        with terminal_kept():
+            code = cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -6,6 +6,11 @@ Colours and bars only on a terminal. Not here: what is written (the commands).
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import UnsupportedOperation
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,6 +19,26 @@ from rich.table import Table
 
 results = Console()
 notes = Console(stderr=True)
+
+
+@contextmanager
+def terminal_kept() -> Iterator[None]:
+    """Inside the block notes go where standard error led before it.
+
+    Dagster sends the standard streams of a step into that step's log: without this, a bar that is drawn while a step
+    runs in this process would never be seen.
+    """
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except (OSError, UnsupportedOperation):  # there is none, as under a test runner
+        yield
+        return
+    with os.fdopen(descriptor, "w", encoding=sys.stderr.encoding, errors="replace") as kept:
+        notes.file = kept
+        try:
+            yield
+        finally:
+            notes.file = None  # type: ignore[assignment]  # standard error, whatever it is by then
 
 
 def route_logs(console: Console, level: int = logging.WARNING) -> None:

@@ -1,21 +1,36 @@
-"""A bar on standard error for work that is long: partitions, rows and bytes so far, and how long it still takes.
+"""What a terminal shows of work that is long: a bar of partitions, rows and bytes, and below it the exports waited for.
 
-Off a terminal it draws nothing while it goes on. Not here: who reports progress (`loading/`).
+Off a terminal nothing is drawn; there a line tells of each export that has come further, so that a log shows it too.
+Not here: who reports progress (`loading/`).
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
 
+from journey_pipeline.cli.output import plain_table
+from journey_pipeline.exports.export import Export
+from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.loading.progress import watched_by
 
 MEGABYTE = 1_000_000
+MOST_EXPORTS = 12
+COLUMNS = ("export", "window", "state", "attempt", "polls", "ordered", "next call")
+HOUR_S, MINUTE_S = 3600, 60
+_KINDS = {State.READY: "ready", State.LANDED: "landed", State.STOPPED: "stopped"}
 
 
 class ProgressBar:
@@ -28,6 +43,7 @@ class ProgressBar:
     """
 
     def __init__(self, console: Console, total: int, title: str) -> None:
+        self._console = console
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -36,11 +52,12 @@ class ProgressBar:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[says]}"),
             console=console,
-            transient=True,
         )
-        self._task = self._bar.add_task(title, total=total, rows=0, megabytes=0.0, says="")
+        self._task = self._bar.add_task(title, total=total, rows=0, megabytes=0.0)
+        self._exports: tuple[Sequence[Export], datetime, float] | None = None
+        self._told: dict[int, State] = {}
+        self._live = Live(console=console, get_renderable=self._drawn, transient=True)
         self._lock = threading.Lock()
         self._watched = watched_by(self)
         self.rows = 0
@@ -48,7 +65,8 @@ class ProgressBar:
         self.failed: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._console.is_terminal:
+            self._live.start()
         self._watched.__enter__()
         return self
 
@@ -56,7 +74,7 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._watched.__exit__(kind, error, trace)
-        self._bar.stop()
+        self._live.stop()
 
     def planned(self, title: str, partitions: int) -> None:
         """The total is known from the start."""
@@ -70,9 +88,15 @@ class ProgressBar:
             self.bytes += count
             self._bar.update(self._task, megabytes=self.bytes / MEGABYTE)
 
-    def says(self, text: str) -> None:
-        """What is going on just now."""
-        self._bar.update(self._task, says=text)
+    def waits_for(self, exports: Sequence[Export], now: datetime) -> None:
+        """The exports that are under way, and those that have landed meanwhile."""
+        self._exports = (exports, now, time.monotonic())
+        if self._console.is_terminal:
+            return
+        for export in exports:
+            if self._told.get(export.id) is not export.state:
+                self._told[export.id] = export.state
+                self._console.print(f"{now:%H:%M:%S} {export}", highlight=False, markup=False, soft_wrap=True)
 
     def done(self, partition: str, rows: int, error: str | None) -> None:
         """A partition is finished or has failed."""
@@ -81,3 +105,49 @@ class ProgressBar:
             if error:
                 self.failed[partition] = error
             self._bar.update(self._task, advance=1, rows=self.rows)
+
+    def _drawn(self) -> RenderableType:
+        bar = self._bar.get_renderable()
+        if self._exports is None:
+            return bar
+        exports, then, then_s = self._exports
+        now = then + timedelta(seconds=time.monotonic() - then_s)  # it goes on while a file comes
+        return Group(bar, export_table(exports, now), counted(exports))
+
+
+def export_table(exports: Sequence[Export], now: datetime) -> Table:
+    """Exports that are under way: how far each is, and when the vendor is next asked."""
+    table = plain_table(*COLUMNS, right=("attempt", "polls", "ordered", "next call"))
+    under_way = [export for export in exports if export.state not in ENDED | {State.SPLIT}]
+    for export in under_way[:MOST_EXPORTS]:
+        waits = export.state not in {State.READY, State.STOPPED}
+        table.add_row(
+            str(export.key),
+            f"{export.window.start:%Y-%m-%d %H:%M} to {export.window.end:%m-%d %H:%M}",
+            str(export.state),
+            str(export.attempt),
+            str(export.polls),
+            f"{span(now - export.wanted_at)} ago",
+            f"in {span(export.due_at - now)}" if waits and export.due_at > now else "now" if waits else "",
+        )
+    if len(under_way) > MOST_EXPORTS:
+        table.add_row(f"and {len(under_way) - MOST_EXPORTS} more")
+    return table
+
+
+def counted(exports: Sequence[Export]) -> Text:
+    """How many exports are pending, ready and landed; where smaller ones stand in for one, those count."""
+    split = {export.parent_id for export in exports}
+    kinds = Counter(_KINDS.get(export.state, "pending") for export in exports if export.id not in split)
+    shown = [kind for kind in ("pending", "ready", "landed", "stopped") if kinds[kind] or kind != "stopped"]
+    return Text(", ".join(f"{kinds[kind]} {kind}" for kind in shown), style="dim")
+
+
+def span(duration: timedelta) -> str:
+    """A duration as people say it, such as `12 s`, `5 min` or `3 h 20 min`."""
+    seconds = max(0, round(duration.total_seconds()))
+    if seconds < 2 * MINUTE_S:
+        return f"{seconds} s"
+    if seconds < HOUR_S:
+        return f"{seconds // MINUTE_S} min"
+    return f"{seconds // HOUR_S} h {seconds % HOUR_S // MINUTE_S} min"

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.deployment import Deployment
+from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.history import history_kept_open
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.reconciliation import reconciliation_key
@@ -68,15 +69,19 @@ class Runner:
             pull: Whether to ask the vendor; otherwise events are made again from the landing.
             only_missing: Whether partitions that have landed are left alone.
         """
-        partitions = assets.partitions
-        first, last = key_of(partitions, windows[0]), key_of(partitions, windows[-1])
         config = LoadConfig(only_missing=only_missing, waits=True, tries_later=0)
         return self._run(
             [assets.raw, assets.events] if pull else [assets.events],
             pool=assets.stream.key.connection,
             checks=assets.checks,
             config={assets.op_name: {"config": config.model_dump()}},
-            tags={RANGE_START: first, RANGE_END: last},
+            tags=_range_tags(assets, windows),
+        )
+
+    def order(self, assets: ExportAssets, windows: Sequence[Window]) -> RunOutcome:
+        """Orders the exports of partitions in a row in one run; the vendor is at work on them until they are loaded."""
+        return self._run(
+            [assets.requests], pool=assets.stream.key.connection, checks=[], tags=_range_tags(assets, windows)
         )
 
     def sweep(self, assets: StreamAssets) -> RunOutcome:
@@ -145,6 +150,11 @@ class Runner:
     def materialized(self, assets: StreamAssets) -> set[str]:
         """Dagster's keys of the partitions whose events it has recorded."""
         return set(self.instance.get_materialized_partitions(assets.events))
+
+
+def _range_tags(assets: StreamAssets, windows: Sequence[Window]) -> dict[str, str]:
+    partitions = assets.partitions
+    return {RANGE_START: key_of(partitions, windows[0]), RANGE_END: key_of(partitions, windows[-1])}
 
 
 def _problem(event: dg.DagsterEvent) -> str:

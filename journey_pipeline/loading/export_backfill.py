@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +23,7 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.exports import claims
 from journey_pipeline.exports.export import Export, Order
-from journey_pipeline.exports.listing import current, get, stopped_in
+from journey_pipeline.exports.listing import current, get, listed, stopped_in
 from journey_pipeline.exports.orders import want
 from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.lake.layout import Lake
@@ -120,9 +119,10 @@ class ExportBackfill:
         """Orders, polls and collects until every window has landed or can't, or nothing moves any more."""
         under_way: dict[int, list[Window]] = {}
         yield from self._want(exporting, windows, under_way)
-        moved_at = exporting.now()
+        moved_at, ours = exporting.now(), frozenset(under_way)
         while under_way:
             advance(exporting, is_over=self._stopped.is_set, polling=partial(self._poll, under_way))
+            watching.current().waits_for(_to_be_seen(exporting, ours), exporting.now())
             for root_id in list(under_way):
                 if error := _what_stopped(exporting, root_id):
                     yield from _failed(under_way.pop(root_id), error)
@@ -133,7 +133,6 @@ class ExportBackfill:
                 yield from _not_ready(exporting, under_way)
                 return
             if under_way:
-                watching.current().says(_told(exporting, under_way))
                 self.nap(LONGEST_NAP_S)
 
     def _poll(self, under_way: Container[int], exporting: Exporting, export: Export) -> None:
@@ -229,11 +228,11 @@ def _moved_at(exporting: Exporting, root_ids: Iterable[int]) -> Iterator[datetim
                 yield from filter(None, (export.wanted_at, export.requested_at, export.ready_at))
 
 
-def _told(exporting: Exporting, root_ids: Iterable[int]) -> str:
-    """How many exports are how far, such as `2 requested, 1 ready`."""
+def _to_be_seen(exporting: Exporting, root_ids: Iterable[int]) -> list[Export]:
+    """What the connection has under way, and what has landed of what we waited for."""
     with exporting.ledger.reading() as tx:
-        states = Counter(str(export.state) for root_id in root_ids for export in tx.tree(root_id))
-    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        landed = [export for root_id in root_ids for export in tx.tree(root_id) if export.state in ENDED]
+    return [*listed(exporting.ledger, connection=exporting.connection), *landed]
 
 
 def _what_stopped(exporting: Exporting, root_id: int) -> JourneyError | None:

@@ -6,10 +6,13 @@ here: how it is drawn (`cli/progress.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Protocol
+
+from journey_pipeline.exports.export import Export
 
 
 class Progress(Protocol):
@@ -27,8 +30,8 @@ class Progress(Protocol):
         """So many bytes came."""
         ...
 
-    def says(self, text: str) -> None:
-        """What is going on just now, where that takes long."""
+    def waits_for(self, exports: Sequence[Export], now: datetime) -> None:
+        """The exports of the connection that are under way, and those of this load that have landed, each time anew."""
         ...
 
     def done(self, partition: str, rows: int, error: str | None) -> None:
@@ -48,7 +51,7 @@ class Silent:
     def received(self, count: int) -> None:
         """Ignores it."""
 
-    def says(self, text: str) -> None:
+    def waits_for(self, exports: Sequence[Export], now: datetime) -> None:
         """Ignores it."""
 
     def done(self, partition: str, rows: int, error: str | None) -> None:
