@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter, defaultdict
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
 from journey_pipeline.model import Window
+from journey_pipeline.sandbox.apsis.orders import read_profile_order
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
@@ -234,6 +237,18 @@ def test_profiles_without_an_order_of_events_have_none(apsis: ApsisCaller) -> No
     assert apsis.post(EXPORTS, asked).status_code == 202
     profiles = apsis.profiles(asked)
     assert set(profiles[export_key(1)]["sections"]["1234"]) == {"attributes"}
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_whoever_orders_what_was_prepared_gets_that_file(apsis: ApsisCaller, tmp_path: Path, encoding: str) -> None:
+    body = apsis.everything(MINUTES)
+    kept = tmp_path / "kept.gz"
+    made = apsis.sandbox.apsis.prepare(read_profile_order(json.dumps(body).encode()), kept)
+    apsis.options.bulk_profiles = 10  # made now, it would be another file
+    with closing(apsis.get(apsis.ordered(body), stream=True, encoding=encoding)) as answer:
+        sent = answer.raw.read(decode_content=False)
+    assert sent == (kept.read_bytes() if encoding == "gzip" else gzip.decompress(kept.read_bytes()))
+    assert len(gzip.decompress(kept.read_bytes())) == made.raw_bytes
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])

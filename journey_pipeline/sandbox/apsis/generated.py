@@ -1,7 +1,8 @@
 """The bytes of an export, made while they are sent, the same ones each time; and those that a fault leaves of them.
 
-Nothing is kept: a file of any size takes no memory, and one whose size must be known first is made twice. Not here:
-what is in it (`profile_file.py`, `email_file.py`), faults that all vendors share (`sandbox/bodies.py`).
+A file of any size takes no memory, and one whose size must be known first is made twice. Nothing is kept but what is
+prepared for a client whose speed is measured. Not here: what is in it (`profile_file.py`, `email_file.py`), faults
+that all vendors share (`sandbox/bodies.py`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from pathlib import Path
 
 from journey_pipeline.sandbox.apsis.envelope import RefusedError
-from journey_pipeline.sandbox.bodies import Body, cut_off, first_bytes, repack, spoil
+from journey_pipeline.sandbox.bodies import Body, PackedFile, cut_off, first_bytes, repack, spoil
 from journey_pipeline.sandbox.fault_rules import Fault
 
 _WHOLE = frozenset({"slow_first_byte", "expire_token_now"})
@@ -40,6 +42,12 @@ class Generated:
         """The file as gzip, the first `most` bytes of that."""
         packed = (chunk for chunk in repack(self._chunks()) if chunk)
         return packed if most is None else first_bytes(packed, most)
+
+    def kept(self, path: Path) -> Generated:
+        """Makes the file once and for all, and gives it as it lies on disk from then on."""
+        with path.open("wb") as file:
+            size = sum(map(file.write, self.packed()))
+        return _Kept(path, size, closed=self._closed, between=self._between)
 
     @cached_property
     def raw_bytes(self) -> int:
@@ -77,6 +85,22 @@ class Generated:
                 yield chunk[:place]
                 return
             yield chunk
+
+
+class _Kept(Generated):
+    """A file that lies on disk as gzip, of so many bytes."""
+
+    def __init__(self, path: Path, size: int, *, closed: threading.Event, between: bytes | None) -> None:
+        super().__init__(self._unpacked, closed=closed, between=between)
+        self._path, self._size = path, size
+
+    def packed(self, most: int | None = None) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            yield from PackedFile(file, self._size, 0).packed(most)
+
+    def _unpacked(self) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            yield from PackedFile(file, self._size, 0).raw()
 
 
 def total(figures: Iterable[int], closed: threading.Event) -> int:

@@ -6,6 +6,7 @@ Not here: what an order may say (`orders.py`), what the file holds (`profiles.py
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -44,17 +45,29 @@ class ProfileExports:
     ) -> None:
         self._world, self._source, self._automations = world, source, automations
         self._exports, self._options = exports, options
+        self._prepared: dict[ProfileOrder, Generated] = {}
+
+    def prepare(self, order: ProfileOrder, asked_at: datetime, path: Path) -> Generated:
+        """Writes the file of an order ahead; whoever orders the same later gets this one, as it is now.
+
+        Args:
+            order: What will be ordered.
+            asked_at: As of when.
+            path: Where the file goes.
+        """
+        file = self._prepared[order] = self._file(*self.profiles(order, asked_at)).kept(path)
+        return file
 
     def order(self, exchange: Exchange) -> Response:
         """Takes an order and answers where to poll."""
         if exchange.content_type != "application/json":
             raise RefusedError(415, "Send the body as application/json.")
-        profiles, shape = self.profiles(read_profile_order(exchange.body), exchange.now)
-        file = ProfileFile(profiles, shape)
+        order = read_profile_order(exchange.body)
+        profiles, shape = self.profiles(order, exchange.now)
         kind = exchange.fault.kind if exchange.fault else ""
         export = self._exports.order(
             "ex",
-            Generated(file.chunks, closed=self._exports.closed, between=file.between),
+            self._prepared.get(order) or self._file(profiles, shape),
             profiles.event_counts,
             life_s=self._options.poll_life_s,
             fails=kind == "fail_export",
@@ -78,6 +91,10 @@ class ProfileExports:
             self._world, self._source, self._automations, order=order, span=span, asked_ms=ms(asked_at), shape=shape
         )
         return profiles, shape
+
+    def _file(self, profiles: Profiles, shape: FileShape) -> Generated:
+        file = ProfileFile(profiles, shape)
+        return Generated(file.chunks, closed=self._exports.closed, between=file.between)
 
     def _ordered(self, exchange: Exchange, export: Export) -> Response:
         base = base_url(exchange)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from starlette.responses import Response
@@ -20,8 +21,9 @@ from journey_pipeline.sandbox.apsis.email_reports import EmailReports
 from journey_pipeline.sandbox.apsis.envelope import RefusedError, faulty_answer
 from journey_pipeline.sandbox.apsis.events import EventSource
 from journey_pipeline.sandbox.apsis.exports import Exports
+from journey_pipeline.sandbox.apsis.generated import Generated
 from journey_pipeline.sandbox.apsis.options import ApsisOptions
-from journey_pipeline.sandbox.apsis.orders import window_of
+from journey_pipeline.sandbox.apsis.orders import ProfileOrder, window_of
 from journey_pipeline.sandbox.apsis.profile_exports import PATH, PATH_V2, ProfileExports
 from journey_pipeline.sandbox.apsis.tokens import Tokens
 from journey_pipeline.sandbox.calls import CallLog
@@ -45,6 +47,7 @@ class ApsisSimulator:
     def __init__(
         self, world: World, *, clock: SandboxClock, options: ApsisOptions, faults: Faults, calls: CallLog
     ) -> None:
+        self._clock = clock
         self.tokens = Tokens(options)
         self.exports = Exports(options)
         source, automations = EventSource(world), Automations(world)
@@ -85,6 +88,15 @@ class ApsisSimulator:
     def close(self) -> None:
         """Stops counting; calls that wait for it are refused."""
         self.exports.closed.set()
+
+    def prepare(self, order: ProfileOrder, path: Path) -> Generated:
+        """Writes the file of a profile export ahead of its order; whoever orders the same gets it as it is now.
+
+        Args:
+            order: What will be ordered, lists in the same order.
+            path: Where the file goes, as gzip.
+        """
+        return self._profiles.prepare(order, self._clock.now(), path)
 
     def profile_truth(self, window: Window, asked_at: datetime) -> Iterator[dict[str, Any]]:
         """The events that a perfect client has of a window after an order of everything in it; see `truth.py`.
