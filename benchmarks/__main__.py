@@ -8,8 +8,9 @@ from __future__ import annotations
 import click
 
 from benchmarks.processes import ContenderError
-from benchmarks.questions import QUESTIONS, Effort
+from benchmarks.questions import QUESTIONS
 from benchmarks.tables import machine
+from benchmarks.turns import Effort
 
 
 @click.command()
@@ -18,7 +19,7 @@ from benchmarks.tables import machine
 @click.option("--quick", is_flag=True, help="Tiny sizes, once: tries the scripts, measures nothing.")
 @click.option("--dlt/--no-dlt", default=True, help="Whether dlt takes part; it is in the optional group `bench`.")
 def main(names: tuple[str, ...], repeats: int, *, quick: bool, dlt: bool) -> None:
-    """Measure the pipeline beside a floor and dlt; all questions, or those that are named."""
+    """Measure the pipeline beside floors and peers; all questions, or those that are named."""
     effort = Effort(1 if quick else repeats, quick, dlt, lambda line: click.echo(line, err=True))
     click.echo(machine())
     for name in names or QUESTIONS:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from benchmarks.task import END, HOME, MEBIBYTE, START
 
 ROOT = Path(__file__).parent.parent
 # Far above what a contender reaches, so that nobody is measured by a pause between requests.
-PACE = {"SFMC_REQUESTS_PER_SECOND": "100000"}
+PACE = {"SFMC_REQUESTS_PER_SECOND": "100000", "APSIS_REQUESTS_PER_SECOND": "100000"}
 QUIET = {"RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "ERROR", "DAGSTER_DISABLE_TELEMETRY": "true"}
 
 
@@ -35,11 +35,15 @@ class Vendor:
 
     Attributes:
         environment: How a contender finds it and what it is to load.
-        rows: Rows of all its hours.
+        rows: Rows of all its hours, or events of its export.
+        records: Records of the export's file, which holds some events twice.
+        raw_bytes: Size of that file, inflated.
     """
 
     environment: Mapping[str, str]
     rows: int
+    records: int = 0
+    raw_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,19 @@ class Measured:
     said: Mapping[str, Any] = field(default_factory=dict)
 
 
-@contextmanager
-def serving(hours: int, rows: int) -> Iterator[Vendor]:
+def serving(hours: int, rows: int) -> AbstractContextManager[Vendor]:
     """A vendor with so many hours of so many rows, ready to answer."""
-    command = [sys.executable, "-m", "benchmarks.vendor", str(hours), str(rows)]
+    return _serving("vendor", hours, rows)
+
+
+def serving_export(rows_per_hour: int, profiles: int) -> AbstractContextManager[Vendor]:
+    """A vendor with one export, of a day of a world so busy and so many profiles besides, ready to be ordered."""
+    return _serving("export_vendor", rows_per_hour, profiles)
+
+
+@contextmanager
+def _serving(module: str, *sizes: int) -> Iterator[Vendor]:
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, sizes)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own module
         assert process.stdout is not None  # noqa: S101 - it was asked for
         try:
@@ -70,8 +83,8 @@ def serving(hours: int, rows: int) -> Iterator[Vendor]:
             if not line:
                 raise ContenderError("the vendor did not start; what it said stands above")
             about = json.loads(line)
-            environment = about["environment"] | {START: about["start"], END: about["end"]} | PACE
-            yield Vendor(environment, about["rows"])
+            environment = about.pop("environment") | {START: about.pop("start"), END: about.pop("end")} | PACE
+            yield Vendor(environment, **about)
         finally:
             process.terminate()
 

@@ -1,47 +1,24 @@
 """The questions that are measured, each with its sizes and contenders, and the answer as text.
 
-Contenders take turns, A B C A B C, so that a slow minute of the machine hits all of them. Not here: how one is run
-(`processes.py`), how figures are shown (`tables.py`).
+Not here: whose turn it is (`turns.py`), the question of the one giant file (`export.py`), how figures are shown
+(`tables.py`).
 """
 
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.processes import ContenderError, Measured, run, serving
+from benchmarks.export import export
+from benchmarks.processes import Measured, run, serving
 from benchmarks.tables import comparison, phases, table
+from benchmarks.turns import Effort, in_turn, new_folder, once
 
 FLOOR, DIRECT, DAGSTER = "floor", "direct", "through_dagster"
 DLT, DLT_RECORDS = "dlt_arrow", "dlt_records"
 
 # The vendor keeps 30 days, and the pipeline asks for nothing of the last hours before they expire.
 MONTH_HOURS = 714
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How much is done.
-
-    Attributes:
-        repeats: Of every contender.
-        quick: Whether sizes are so small that only the scripts are tried, not the machine.
-        with_dlt: Whether dlt takes part.
-        tell: Takes a line for every run, as it ends.
-    """
-
-    repeats: int
-    quick: bool
-    with_dlt: bool
-    tell: Callable[[str], None]
-
-    def size(self, full: int, quick: int) -> int:
-        """A size for this effort."""
-        return quick if self.quick else full
 
 
 def day(effort: Effort) -> str:
@@ -52,7 +29,7 @@ def day(effort: Effort) -> str:
 def records(effort: Effort) -> str:
     """4 hours of 50,000 rows, once, for the sake of dlt's slowest way."""
     contenders = _with_dlt(effort, [FLOOR, DIRECT]) + ([DLT_RECORDS] if effort.with_dlt else [])
-    return _load(_once(effort), effort.size(4, 1), effort.size(50_000, 300), contenders)
+    return _load(once(effort), effort.size(4, 1), effort.size(50_000, 300), contenders)
 
 
 def hour(effort: Effort) -> str:
@@ -68,11 +45,11 @@ def month(effort: Effort) -> str:
 
 def normalizer(effort: Effort) -> str:
     """One landed hour of 1,000,000 rows to events."""
-    with _folder() as folder, serving(1, effort.size(1_000_000, 500)) as vendor:
+    with new_folder() as folder, serving(1, effort.size(1_000_000, 500)) as vendor:
         home = folder / "home"
         run(DIRECT, home, vendor.environment)
         effort.tell("an hour has landed")
-        runs = _in_turn(effort, ["normalizer_floor", "normalizer"], lambda _: home, vendor.environment, vendor.rows)
+        runs = in_turn(effort, ["normalizer_floor", "normalizer"], lambda _: home, vendor.environment, vendor.rows)
     speeds = {name: min(one.said["work_s"] for one in repeats) for name, repeats in runs.items()}
     share = speeds["normalizer_floor"] / speeds["normalizer"]
     return f"{comparison(runs)}\n\nBest work s against best work s: {share:.2f} times the speed of its floor."
@@ -82,7 +59,7 @@ def warehouse(effort: Effort) -> str:
     """One more hour of 50,000 events at 1, 10 and 30 million; 10 million from nothing."""
     rows = effort.size(50_000, 200)
     sizes = [str(effort.size(hours, quick)) for hours, quick in ((20, 4), (200, 8), (600, 12))]
-    with serving(1, 1) as vendor, _folder() as folder:
+    with serving(1, 1) as vendor, new_folder() as folder:
         grown = run("warehouse_growth", folder / "growth", vendor.environment, str(rows), *sizes)
         effort.tell(f"warehouse_growth: {grown.wall_s:.1f} s, {grown.peak_mib:.0f} MiB")
         shutil.rmtree(folder / "growth")
@@ -97,7 +74,7 @@ def delta(effort: Effort) -> str:
     sizes = [
         effort.size(events, quick) for events, quick in ((1_000_000, 800), (10_000_000, 1_600), (30_000_000, 2_400))
     ]
-    with serving(1, 1) as vendor, _folder() as folder:
+    with serving(1, 1) as vendor, new_folder() as folder:
         grown = run("warehouse_delta", folder, vendor.environment, str(rows), str(days), *map(str, sizes))
     return _deltas(grown)
 
@@ -110,6 +87,7 @@ QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "normalizer": normalizer,
     "warehouse": warehouse,
     "delta": delta,
+    "export": export,
 }
 
 
@@ -117,39 +95,12 @@ def _with_dlt(effort: Effort, contenders: list[str]) -> list[str]:
     return [*contenders, DLT] if effort.with_dlt else contenders
 
 
-def _once(effort: Effort) -> Effort:
-    return Effort(1, effort.quick, effort.with_dlt, effort.tell)
-
-
 def _load(effort: Effort, hours: int, rows: int, contenders: Sequence[str], *, per: int = 0) -> str:
-    with _folder() as folder, serving(hours, rows) as vendor:
+    with new_folder() as folder, serving(hours, rows) as vendor:
         effort.tell(f"the vendor has {hours} hours with {vendor.rows:,} rows")
-        runs = _in_turn(effort, contenders, lambda name: folder / name, vendor.environment, vendor.rows, clean=True)
+        runs = in_turn(effort, contenders, lambda name: folder / name, vendor.environment, vendor.rows, clean=True)
     spent = [f"- {name}: {phases(repeats[-1])}" for name, repeats in runs.items() if phases(repeats[-1])]
     return "\n".join([comparison(runs, per=per), "", "Of the last repeat:", *spent])
-
-
-def _in_turn(
-    effort: Effort,
-    contenders: Sequence[str],
-    home: Callable[[str], Path],
-    environment: Mapping[str, str],
-    rows: int,
-    *,
-    clean: bool = False,
-) -> dict[str, list[Measured]]:
-    """The repeats of each contender; all of them must come to the same rows."""
-    runs: dict[str, list[Measured]] = {name: [] for name in contenders}
-    for _ in range(effort.repeats):
-        for name in contenders:
-            measured = run(name, home(name), environment)
-            if clean:
-                shutil.rmtree(home(name))
-            if measured.said["rows"] != rows:
-                raise ContenderError(f"{name} came to {measured.said['rows']} rows, not {rows}")
-            runs[name].append(measured)
-            effort.tell(f"{name}: {measured.wall_s:.2f} s, {measured.peak_mib:.0f} MiB; {phases(measured)}")
-    return runs
 
 
 def _growth(grown: Measured) -> str:
@@ -212,9 +163,3 @@ def _rebuild(rebuilt: Measured) -> str:
         f"{said['rows']:,} events from nothing: {said['rebuild_s']:.1f} s, {said['events_per_s']:,.0f} events/s, peak "
         f"{rebuilt.peak_mib:.0f} MiB."
     )
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="journey-benchmark-") as folder:
-        yield Path(folder)

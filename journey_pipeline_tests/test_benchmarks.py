@@ -1,18 +1,31 @@
 """The benchmarks run and compare like with like, at sizes that measure nothing.
 
-Not here: dlt, which only `make bench` installs.
+Not here: dlt, which only `make bench` installs. ijson is here for these tests.
 """
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import main
-from benchmarks.processes import ContenderError, run, serving
+from benchmarks.export_vendor import Day
+from benchmarks.processes import ContenderError, run, serving, serving_export
 from benchmarks.task import COLUMNS
+from journey_pipeline.model import Window
+from journey_pipeline.sandbox.apsis.orders import read_profile_order
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.transport.limits import Limits
+from journey_pipeline.vendors.apsis.account import Account
+from journey_pipeline.vendors.apsis.client import ApsisClient
+from journey_pipeline.vendors.apsis.orders import profile_body
+from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS
 
 
@@ -35,6 +48,42 @@ def test_a_quick_question_is_answered_with_a_table_of_its_contenders() -> None:
     assert answer.exit_code == 0, answer.output
     assert "| normalizer_floor |" in answer.output
     assert "| normalizer |" in answer.output
+
+
+def test_the_pipeline_orders_the_export_that_the_vendor_has_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = datetime(2026, 11, 18, tzinfo=UTC)
+    day = Day(Window(start, start + timedelta(days=1)), rows_per_hour=1, profiles=0)
+    with serve(day.world, options=day.options) as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        account = Account(ApsisClient("apsis", limits=Limits(requests_per_s=1e9)))
+        source = ProfileEvents(account, profile_events_stream("apsis", start))
+        body = profile_body(source.wanted(day.window), account.names)
+        source.close()
+    assert read_profile_order(json.dumps(body).encode()) == day.order
+
+
+def test_the_reader_and_its_peer_make_the_same_rows_of_an_export(tmp_path: Path) -> None:
+    with serving_export(40, 50) as vendor:
+        run("export_direct", tmp_path, vendor.environment)
+        for name in ("export_reader", "export_ijson"):
+            assert run(name, tmp_path, vendor.environment).said["rows"] == vendor.records > vendor.rows > 0
+    reader, peer = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("reader", "ijson"))
+    assert reader.drop_columns("properties") == peer.drop_columns("properties")
+    assert _said(reader) == _said(peer)
+
+
+def _said(rows: Any) -> list[list[Any]]:
+    """What both keep in `properties`; the pipeline also keeps times that are none."""
+    told = (json.loads(text) for text in rows["properties"].to_pylist())
+    return [[one.get(name) for name in ("section_id", "type_id", "correlation_id", "data")] for one in told]
+
+
+def test_the_quick_question_of_the_export_is_answered_by_all_of_its_contenders() -> None:
+    answer = CliRunner().invoke(main, ["export", "--quick"])
+    assert answer.exit_code == 0, answer.output
+    for name in ("direct", "through_dagster", "floor", "reader", "ijson", "normalizer"):
+        assert f"| export_{name} |" in answer.output
 
 
 def test_a_contender_that_fails_says_how_it_ended(tmp_path: Path) -> None:

@@ -28,23 +28,30 @@ root_module = "benchmarked"
     "benchmarked/__init__.py": "",
     "benchmarked/defs/__init__.py": "",
     "benchmarked/defs/warehouse/defs.yaml": "type: journey_pipeline.components.JourneyWarehouse\n",
-    "benchmarked/defs/sfmc/defs.yaml": """
+}
+"""A project of its own."""
+
+SFMC = """
 type: journey_pipeline.components.SfmcJourneyHistory
 attributes:
   connection: sfmc
   start: "START"
-""",
-}
-"""A project of its own, whose history starts with the task's first hour wherever that lies."""
+"""
 
 
-def make_project(task: Task) -> Path:
-    """Writes the project and gives its folder."""
+def make_project(task: Task, declared: str) -> Path:
+    """Writes the project and gives its folder.
+
+    Args:
+        task: Whose first hour its history starts with, wherever that lies.
+        declared: The connection, as in a `defs.yaml`.
+    """
     folder = task.home / "project"
-    for name, content in FILES.items():
+    start = f"{task.span.start:%Y-%m-%d-%H:%M}"
+    for name, content in (FILES | {"benchmarked/defs/vendor/defs.yaml": declared.replace("START", start)}).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content.replace("START", f"{task.span.start:%Y-%m-%d-%H:%M}"))
+        path.write_text(content)
     sys.path.append(str(folder))  # Dagster imports the project, which nobody has installed
     return folder
 
@@ -54,7 +61,7 @@ def main() -> None:
     watch = Stopwatch()
     task = Task.given()
     with open_instance() as instance:
-        runner = Runner(load_deployment(make_project(task)), instance)
+        runner = Runner(load_deployment(make_project(task, SFMC)), instance)
         (assets,) = runner.deployment.streams(f"{CONNECTION}/journey_history")
         start_s = watch.seconds
         loaded = runner.load(assets, task.windows, pull=True, only_missing=True)

@@ -1,0 +1,41 @@
+"""One profile export without Dagster: ordered, polled, downloaded, landed, made events and attributes of.
+
+Not here: the same as a Dagster run (`export_through_dagster.py`), its events alone (`export_normalizer.py`), the
+warehouse, to which an export's events are events like all others (the questions `warehouse` and `delta`).
+"""
+
+from __future__ import annotations
+
+from benchmarks.task import Stopwatch, Task, say
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.export_backfill import ExportBackfill
+from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.partition import LoadSettings
+from journey_pipeline.vendors.apsis.account import Account
+from journey_pipeline.vendors.apsis.client import ApsisClient
+from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
+
+CONNECTION = "apsis"
+
+
+def main() -> None:
+    """Loads the day of this process's task."""
+    watch = Stopwatch()
+    task = Task.given()
+    lake = Lake(task.home)
+    stream = profile_events_stream(CONNECTION, task.span.start)
+
+    def open_exports() -> Exporting:
+        source = ProfileEvents(Account(ApsisClient(CONNECTION)), stream)
+        return Exporting(CONNECTION, Ledger(f"sqlite:///{lake.home / 'exports.db'}"), {stream.key.stream: source})
+
+    (outcome,) = ExportBackfill(lake, stream, [task.span], LoadSettings(), open_exports).outcomes()
+    if outcome.error:
+        raise outcome.error
+    landing_s = watch.seconds - outcome.normalize_s
+    say(outcome.rows, watch.seconds, landing_s=landing_s, events_s=outcome.normalize_s)
+
+
+if __name__ == "__main__":
+    main()
