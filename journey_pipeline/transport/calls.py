@@ -5,6 +5,7 @@ Not here: what is asked (`client.py`), how it goes over the wire (`wire.py`), wh
 
 from __future__ import annotations
 
+import contextlib
 import json as jsonlib
 import logging
 from collections.abc import Callable, Mapping
@@ -13,7 +14,6 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 import requests
-import urllib3
 
 from journey_pipeline.errors import TransientVendorError, VendorError
 from journey_pipeline.transport import retry
@@ -84,7 +84,7 @@ class Calls:
                         return take(response, this)
                     # Another host's refusal, after a redirect, says nothing about the credential.
                     at_home = origin(response.url) == origin(self.home)
-                    body = _start(response)
+                    body = _start(response, asked, this)
                     is_expired = action is Action.RENEW_AUTH or policy.says_expired(response.status_code, body)
                     if not (auth and credential and at_home and renewals and is_expired):
                         refusal = self._refusal(response, body, asked, action)
@@ -137,7 +137,7 @@ class Calls:
         with self._open(request, asked, None, this, lambda: None) as response:
             action = self.policy.action(response.status_code)
             if action is not Action.ANSWER:
-                raise self._refusal(response, _start(response), asked, action)
+                raise self._refusal(response, _start(response, asked, this), asked, action)
             return self.read(asked, response, this)
 
     def _open(
@@ -148,7 +148,7 @@ class Calls:
         attempt: Attempt,
         pace: Callable[[], None],
     ) -> requests.Response:
-        return self.wire.open(request, asked, credential=credential, pace=pace, first_byte_s=attempt.left_s)
+        return self.wire.open(request, asked, credential=credential, pace=pace, attempt=attempt)
 
     def _pace(self) -> None:
         self.gate.pace(self.limits)
@@ -166,9 +166,12 @@ class Calls:
         _log.warning("%s Attempt %d failed; the next one follows in %.1f s.", error, number, wait_s)
 
 
-def _start(response: requests.Response) -> bytes:
-    """The start of a refusal's body, as far as it can be read: it only serves the message."""
-    try:
-        return response.raw.read(_REFUSAL_BYTES, decode_content=True) or b""
-    except (urllib3.exceptions.HTTPError, OSError):
-        return b""
+def _start(response: requests.Response, asked: Asked, attempt: Attempt) -> bytes:
+    """The start of a refusal's body, as far as it can be read in time: it only serves the message."""
+    body = bytearray()
+    with contextlib.suppress(VendorError):
+        for _, raw in Body(response, asked, attempt, _REFUSAL_BYTES):
+            body += raw
+            if len(body) >= _REFUSAL_BYTES:
+                break
+    return bytes(body[:_REFUSAL_BYTES])

@@ -13,6 +13,7 @@ import urllib3
 from isal import igzip_lib, isal_zlib
 
 from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.transport.connections import hurry
 from journey_pipeline.transport.failures import Asked, reason
 from journey_pipeline.transport.retry import Attempt
 
@@ -77,7 +78,7 @@ class Body:
     def _pieces(self) -> Iterator[bytes]:
         # read1 gives what has come, so that a trickle is seen as one; it knows the end of chunks and Content-Length.
         try:
-            while piece := self._response.raw.read1(self._chunk_bytes, decode_content=False):
+            while piece := self._read():
                 yield piece
                 if self._attempt.left_s < 0:
                     raise self._cut("it was still coming when the time for all attempts was over")
@@ -85,6 +86,11 @@ class Body:
             raise self._cut("nothing came for the longest time that is waited") from None
         except urllib3.exceptions.HTTPError as error:
             raise self._cut(f"the connection broke ({reason(error)})") from None
+
+    def _read(self) -> bytes:
+        hurry(self._response, self._attempt.left_s)
+        piece: bytes = self._response.raw.read1(self._chunk_bytes, decode_content=False)
+        return piece
 
     def _inflate(self, piece: bytes) -> Iterator[tuple[bytes, bytes]]:
         if self._inflater.eof:

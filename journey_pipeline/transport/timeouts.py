@@ -14,7 +14,7 @@ class Timeouts:
 
     Attributes:
         connect_s: Until the connection stands.
-        first_byte_s: From the request to the status line; exports think for a while before they answer.
+        first_byte_s: From the request to the end of the answer's head; exports think for a while before they answer.
         idle_s: Between two pieces of the body.
     """
 

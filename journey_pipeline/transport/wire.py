@@ -1,7 +1,7 @@
-"""One request and its answer over the wire: the session, time-outs, and redirects followed by hand.
+"""One request and its answer over the wire: the session, and redirects followed by hand.
 
 Credentials and bodies never leave the host that they are meant for. Not here: retries and the meaning of a status
-(`client.py`), the body (`gzip_body.py`).
+(`client.py`), connections and what they wait for (`connections.py`), the body (`gzip_body.py`).
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from journey_pipeline.transport.auth import Credential
+from journey_pipeline.transport.connections import LEAST_S, TimedAdapter
 from journey_pipeline.transport.failures import Asked, reason
+from journey_pipeline.transport.retry import Attempt
 from journey_pipeline.transport.timeouts import Timeouts
 
 MAX_REDIRECTS = 5
@@ -104,7 +102,7 @@ class Wire:
         # Without this, requests would take credentials from a .netrc file and put them over ours.
         self._session.auth = _as_it_is
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _Adapter(timeouts.idle_s, connections)
+        adapter = TimedAdapter(timeouts.idle_s, connections)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -115,7 +113,7 @@ class Wire:
         *,
         credential: Credential | None,
         pace: Callable[[], None],
-        first_byte_s: float,
+        attempt: Attempt,
     ) -> requests.Response:
         """Sends, follows redirects, and gives the answer with its body unread.
 
@@ -124,19 +122,18 @@ class Wire:
             asked: How messages name it.
             credential: Goes to the host of the request's address and to no other.
             pace: Called before each request, redirects included.
-            first_byte_s: How long to wait for the answer; the session's own limit applies too.
+            attempt: Knows how much time is left for all of it, redirects included; the session's own limits apply too.
 
         Raises:
             TransientVendorError: If no answer came.
             PermanentVendorError: If it can't be sent, or is redirected without end or where it must not go.
         """
         home = origin(request.url)
-        timeout = (self._timeouts.connect_s, max(0.01, min(self._timeouts.first_byte_s, first_byte_s)))
         for _ in range(MAX_REDIRECTS + 1):
             pace()
             if origin(request.url) != home:
                 credential = None
-            response = self._send(request, asked, credential, timeout)
+            response = self._send(request, asked, credential, max(LEAST_S, attempt.left_s))
             location = response.headers.get("Location")
             if response.status_code not in _REDIRECTS or not location:
                 return response
@@ -156,9 +153,8 @@ class Wire:
         """Gives back the connections."""
         self._session.close()
 
-    def _send(
-        self, request: Request, asked: Asked, credential: Credential | None, timeout: tuple[float, float]
-    ) -> requests.Response:
+    def _send(self, request: Request, asked: Asked, credential: Credential | None, left_s: float) -> requests.Response:
+        connect_s, first_byte_s = (min(s, left_s) for s in (self._timeouts.connect_s, self._timeouts.first_byte_s))
         carried = {credential.header: credential.value} if credential else {}
         try:
             return self._session.request(
@@ -166,7 +162,7 @@ class Wire:
                 request.url,
                 data=request.body,
                 headers={**request.headers, **carried},
-                timeout=timeout,
+                timeout=urllib3.Timeout(left_s, connect_s, first_byte_s),  # type: ignore[arg-type]  # it takes one
                 stream=True,
                 allow_redirects=False,
             )
@@ -179,9 +175,9 @@ class Wire:
                 ) from None
             raise asked.transient(f"no encrypted connection came about ({why}).") from None
         except requests.exceptions.ConnectTimeout:
-            raise asked.transient(f"could not connect within {timeout[0]:g} s.") from None
+            raise asked.transient(f"could not connect within {round(connect_s, 1):g} s.") from None
         except requests.exceptions.ReadTimeout:
-            raise asked.transient(f"no answer within {timeout[1]:g} s.") from None
+            raise asked.transient(f"no answer within {round(first_byte_s, 1):g} s.") from None
         except requests.exceptions.ConnectionError as error:
             raise asked.transient(
                 f"no answer: {reason(error)}. If it stays so, check the connection's URL and the network."
@@ -201,45 +197,3 @@ class _Session(requests.Session):
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
-
-
-class _Adapter(HTTPAdapter):
-    """Connections with a time-out of their own between pieces of a body; requests has one for both."""
-
-    def __init__(self, idle_s: float, connections: int) -> None:
-        self._pools = _pools(idle_s)
-        super().__init__(pool_maxsize=connections)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
-
-
-def _pools(idle_s: float) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(HTTPConnection):
-        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-            # Taken before: http.client lets go of the socket when the answer says that the connection will close.
-            sock = self.sock
-            response = super().getresponse()
-            sock.settimeout(idle_s)
-            return response
-
-    class Encrypted(HTTPSConnection):
-        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-            sock = self.sock
-            response = super().getresponse()
-            sock.settimeout(idle_s)
-            return response
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class EncryptedPool(HTTPSConnectionPool):
-        ConnectionCls = Encrypted
-
-    return {"http": PlainPool, "https": EncryptedPool}

@@ -59,6 +59,18 @@ def stall(_connection: socket.socket, server: FlakyServer) -> None:
     raise EndOfConnection
 
 
+def drip(data: bytes) -> Step:
+    """Sends bytes one by one: none of them is late, and all of them take 50 ms each."""
+
+    def step(connection: socket.socket, server: FlakyServer) -> None:
+        for place in range(len(data)):
+            connection.sendall(data[place : place + 1])
+            if server.stopping.wait(0.05):
+                raise EndOfConnection
+
+    return step
+
+
 def when(event: threading.Semaphore) -> Step:
     """Goes on once the test allows it."""
 

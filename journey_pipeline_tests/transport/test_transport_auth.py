@@ -16,7 +16,17 @@ from journey_pipeline.transport import waiting
 from journey_pipeline.transport.auth import BearerKey, ClientCredentials
 from journey_pipeline.transport.retry import Action, RetryPolicy
 from journey_pipeline.transport.waiting import Waits
-from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient, Piece, Seen, answer, json
+from journey_pipeline_tests.transport.flaky_server import (
+    FlakyServer,
+    MakeClient,
+    Piece,
+    Seen,
+    answer,
+    drip,
+    head,
+    json,
+    stall,
+)
 
 T = TypeVar("T")
 THREADS = 32
@@ -215,6 +225,18 @@ def in_line_for_the_token() -> int:
     lock_at = first + next(number for number, line in enumerate(lines) if "with self._lock" in line)
     frames = sys._current_frames().values()
     return sum(frame.f_code.co_name == "credential" and frame.f_lineno == lock_at for frame in frames)
+
+
+@pytest.mark.parametrize("reply", [[stall], [drip(head(200, X_Slow="y" * 200))]], ids=["hangs", "trickles"])
+def test_a_token_is_waited_for_no_longer_than_the_call_that_needs_it(
+    vendor: Vendor, server: FlakyServer, client_of: MakeClient, reply: list[Piece]
+) -> None:
+    server.on("/v2/token", reply, vendor.mint)
+    client = client_of(server, auth=credentials(server), policy=RetryPolicy(attempts=1, deadline_s=0.5))
+    with pytest.raises(TransientVendorError, match=r"\(token\): no answer within 0\.5 s"):
+        client.send("GET", "/v1/data")
+    assert server.count("/v1/data") == 0
+    assert client.send("GET", "/v1/data").json() == {"token": "token-number-1"}
 
 
 def test_threads_that_waited_for_a_token_in_vain_share_the_failure(

@@ -18,6 +18,7 @@ from journey_pipeline_tests.transport.flaky_server import (
     answer,
     chunked,
     close,
+    drip,
     gz,
     head,
     json,
@@ -27,6 +28,9 @@ from journey_pipeline_tests.transport.flaky_server import (
 
 IMPATIENT = Timeouts(connect_s=2, first_byte_s=0.2, idle_s=0.2)
 ONCE = RetryPolicy(attempts=1)
+# Each byte would be in time for the time-outs, and all of them together for none of the tests.
+HURRIED = RetryPolicy(attempts=1, deadline_s=0.5)
+SLOWLY = b"y" * 200
 
 
 def test_an_answer_has_status_headers_and_body(server: FlakyServer, client_of: MakeClient) -> None:
@@ -232,6 +236,43 @@ def test_a_late_first_byte_is_tried_again(server: FlakyServer, client_of: MakeCl
     server.on("/x", [stall], json({"fine": True}))
     assert client_of(server, timeouts=IMPATIENT).send("GET", "/x").json() == {"fine": True}
     assert len(waits) == 1
+
+
+def test_a_head_that_trickles_is_given_up_at_the_deadline(server: FlakyServer, client_of: MakeClient) -> None:
+    server.on("/x", [drip(head(200, X_Slow=SLOWLY.decode(), Content_Length="0"))])
+    with pytest.raises(TransientVendorError, match=r"no answer within 0\.5 s"):
+        client_of(server, policy=HURRIED).send("GET", "/x")
+
+
+def test_a_short_answer_that_trickles_is_given_up_at_the_deadline(server: FlakyServer, client_of: MakeClient) -> None:
+    server.on("/x", [head(200, Content_Length="200"), drip(SLOWLY)])
+    with pytest.raises(TransientVendorError, match="not whole"):
+        client_of(server, policy=HURRIED).send("GET", "/x")
+
+
+@pytest.mark.timeout(30)  # half of what is waited between two pieces
+def test_an_answer_that_stops_halfway_is_waited_for_no_longer_than_the_deadline(
+    server: FlakyServer, client_of: MakeClient
+) -> None:
+    server.on("/x", [head(200, Content_Length="200") + b"y", stall])
+    with pytest.raises(TransientVendorError, match="not whole"):
+        client_of(server, policy=HURRIED).send("GET", "/x")
+
+
+def test_of_a_refusal_that_trickles_the_start_is_told(server: FlakyServer, client_of: MakeClient) -> None:
+    server.on("/x", [head(400, Content_Length="220") + b"wrong section here: ", drip(SLOWLY)])
+    with pytest.raises(PermanentVendorError, match="answered 400") as caught:
+        client_of(server, policy=HURRIED).send("GET", "/x")
+    assert "wrong section" in str(caught.value)
+    assert "y" * 100 not in str(caught.value)
+
+
+def test_redirects_share_one_deadline(server: FlakyServer, client_of: MakeClient) -> None:
+    for number in range(5):
+        server.on(f"/{number}", [drip(b"HTTP/1.1 302 X"), head(302, Location=f"/{number + 1}")[14:]])
+    with pytest.raises(TransientVendorError, match="no answer within"):
+        client_of(server, policy=RetryPolicy(attempts=1, deadline_s=1)).send("GET", "/0")
+    assert server.count("/4") == 0
 
 
 def test_a_refused_connection_is_transient_and_names_the_reason(server: FlakyServer, client_of: MakeClient) -> None:
