@@ -38,6 +38,8 @@ class VendorError(JourneyError):
         stream: The kind of record, where known.
         window: The window asked for, as text, where known.
         status: The HTTP status, or None if no answer came.
+        retry_after_s: How many seconds the vendor asks to wait, where it says so. It is never cut: the caller waits
+            that long or gives up.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class VendorError(JourneyError):
         stream: str | None = None,
         window: str | None = None,
         status: int | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.vendor = vendor
@@ -56,21 +59,11 @@ class VendorError(JourneyError):
         self.stream = stream
         self.window = window
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class TransientVendorError(VendorError):
-    """Worth another try: an outage, a throttle, a cut-off body.
-
-    Args:
-        message: As for `VendorError`.
-        retry_after_s: How many seconds the vendor asks to wait, where it says so. It is never cut: the
-            caller waits that long or gives up.
-        **context: As for `VendorError`.
-    """
-
-    def __init__(self, message: str, *, retry_after_s: float | None = None, **context: object) -> None:
-        super().__init__(message, **context)  # type: ignore[arg-type]
-        self.retry_after_s = retry_after_s
+    """Worth another try: an outage, a throttle, a cut-off body."""
 
 
 class PermanentVendorError(VendorError):

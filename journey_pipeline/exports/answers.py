@@ -175,11 +175,28 @@ def delivered(ledger: Ledger, export_id: int, attempt: int, address: str, *, at:
 
 
 def failed(
-    ledger: Ledger, export: Export, policy: ExportPolicy, *, at: datetime, status: int | None, error: str
+    ledger: Ledger,
+    export: Export,
+    policy: ExportPolicy,
+    *,
+    at: datetime,
+    status: int | None,
+    error: str,
+    retry_after_s: float | None = None,
 ) -> Export:
-    """The vendor took it on and made nothing of it, or a broken file: asked for again later, up to a ceiling."""
+    """The vendor took it on and made nothing of it, or a broken file: asked for again later, up to a ceiling.
+
+    Args:
+        ledger: Where it is kept.
+        export: As it was claimed.
+        policy: How long to wait at least, and how often.
+        at: Now.
+        status: Of the answer; None if none came.
+        error: What came back.
+        retry_after_s: How long the vendor asks to wait.
+    """
     with ledger.writing() as tx:
-        due_at = policy.ask_failed_at(export, at)
+        due_at = policy.ask_failed_at(export, at, retry_after_s)
         edge = Edge.STOP if due_at is None else Edge.FAIL
         return tx.move(
             export,

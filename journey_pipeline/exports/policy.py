@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 
 from journey_pipeline.exports.export import Export
 
+_MOST_S = 1e9  # thirty years: what calendars hold, where a header may hold any number
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -89,11 +91,11 @@ class ExportPolicy:
         """When to try again a download that failed."""
         return at + (_seconds(retry_after_s) or self.fetching.wait(export.tries, export.seed))
 
-    def ask_failed_at(self, export: Export, at: datetime) -> datetime | None:
-        """When to ask again after the vendor broke one more; None: the ceiling is reached."""
+    def ask_failed_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime | None:
+        """When to ask again after the vendor broke one more, not before it says; None: the ceiling is reached."""
         if export.failures + 1 >= self.failure_ceiling:
             return None
-        return at + self.cool_down.wait(export.failures, export.seed)
+        return at + max(self.cool_down.wait(export.failures, export.seed), _seconds(retry_after_s) or timedelta())
 
     def ask_lost_at(self, export: Export, at: datetime) -> datetime | None:
         """When to ask again after the vendor lost one more; None: the ceiling is reached."""
@@ -111,4 +113,4 @@ class ExportPolicy:
 
 
 def _seconds(retry_after_s: float | None) -> timedelta | None:
-    return timedelta(seconds=retry_after_s) if retry_after_s else None
+    return timedelta(seconds=min(retry_after_s, _MOST_S)) if retry_after_s else None

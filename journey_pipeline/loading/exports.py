@@ -267,9 +267,21 @@ def note(exporting: Exporting, export: Export, polled: Polled) -> None:
         case Verdict.GONE:
             answers.expired(ledger, export, policy, at=at, status=polled.status, error=polled.says)
         case Verdict.FAILED if export.failures + 1 < FAILURES_BEFORE_SPLIT:
-            answers.failed(ledger, export, policy, at=at, status=polled.status, error=polled.says)
+            _failed(exporting, export, polled, at)
         case Verdict.FAILED | Verdict.TOO_LARGE:
             _make_smaller(exporting, export, polled, at)
+
+
+def _failed(exporting: Exporting, export: Export, polled: Polled, at: datetime) -> None:
+    answers.failed(
+        exporting.ledger,
+        export,
+        exporting.policy,
+        at=at,
+        status=polled.status,
+        error=polled.says,
+        retry_after_s=polled.retry_after_s,
+    )
 
 
 def _make_smaller(exporting: Exporting, export: Export, polled: Polled, at: datetime) -> None:
@@ -279,7 +291,7 @@ def _make_smaller(exporting: Exporting, export: Export, polled: Polled, at: date
         parts = [SmallerOrder(piece.window, piece.request) for piece in pieces]
         split(exporting.ledger, export, parts, at=at)
     elif polled.verdict is Verdict.FAILED:
-        answers.failed(exporting.ledger, export, exporting.policy, at=at, status=polled.status, error=polled.says)
+        _failed(exporting, export, polled, at)
     else:
         says = f"{polled.says}, and it can't be ordered in smaller pieces. Ask the vendor."
         answers.stopped(exporting.ledger, export, at=at, status=polled.status, error=says)

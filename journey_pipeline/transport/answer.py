@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from journey_pipeline.errors import ContractError
 from journey_pipeline.transport.failures import Asked
+from journey_pipeline.transport.retry import retry_after_s
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class Answer:
     Attributes:
         status: The HTTP status.
         headers: By name, in any case.
-        body: Inflated.
+        body: Inflated; empty if it was left unread.
         asked: What it answers.
     """
 
@@ -48,6 +49,11 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     asked: Asked = field(repr=False)
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How many seconds the vendor asks to wait, where it says so."""
+        return retry_after_s(self.headers)
 
     def json(self) -> Any:
         """The body as JSON.

@@ -156,9 +156,8 @@ class Calls:
     def _refusal(self, response: requests.Response, body: bytes, asked: Asked, action: Action) -> VendorError:
         status = response.status_code
         came = answered(self.redactor, status, body, self.explain(status, body) if self.explain else "")
-        if action is Action.RETRY:
-            return asked.transient(came, status=status, retry_after_s=retry.retry_after_s(response.headers))
-        return asked.permanent(came, status=status)
+        refused = asked.transient if action is Action.RETRY else asked.permanent
+        return refused(came, status=status, retry_after_s=retry.retry_after_s(response.headers))
 
     def _before_wait(self, error: TransientVendorError, wait_s: float, number: int) -> None:
         if error.retry_after_s:

@@ -121,8 +121,8 @@ class HttpClient:
         """Takes care that a secret which a vendor's answer held is never seen in messages and logs."""
         self._redactor.add(secret)
 
-    def status(self, path: str, *, policy: RetryPolicy, stream: str | None = None, window: object = None) -> int:
-        """Sends a GET and looks at the status alone: a body, however large, is left unread.
+    def look(self, path: str, *, policy: RetryPolicy, stream: str | None = None, window: object = None) -> Answer:
+        """Sends a GET and looks at the answer's head alone: a body, however large, is left unread.
 
         Args:
             path: As for `send`, and so are the other arguments.
@@ -134,9 +134,12 @@ class HttpClient:
             VendorError: As for `send`.
         """
         request = self._request("GET", path, "", None, None)
-        return self._calls.run(
-            request, self._asked(request, stream, window), policy, lambda response, _: response.status_code
-        )
+        asked = self._asked(request, stream, window)
+
+        def head(response: requests.Response, _: Attempt) -> Answer:
+            return Answer(response.status_code, response.headers, b"", asked)
+
+        return self._calls.run(request, asked, policy, head)
 
     def send(
         self,

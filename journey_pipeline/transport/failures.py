@@ -54,9 +54,11 @@ class Asked:
         """An error that is worth another attempt; `came` says what came back and what to do."""
         return TransientVendorError(self._say(came), retry_after_s=retry_after_s, **self._context(status))
 
-    def permanent(self, came: str, *, status: int | None = None) -> PermanentVendorError:
+    def permanent(
+        self, came: str, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> PermanentVendorError:
         """An error that is not."""
-        return PermanentVendorError(self._say(came), **self._context(status))
+        return PermanentVendorError(self._say(came), retry_after_s=retry_after_s, **self._context(status))
 
     def contract(self, came: str, *, status: int | None = None) -> ContractError:
         """An answer that is not as documented."""

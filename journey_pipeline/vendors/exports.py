@@ -68,7 +68,8 @@ class Polled:
         verdict: How far the export is.
         status: Of the answer.
         says: What came back, for people; no secrets.
-        retry_after_s: How long the vendor asks to wait before the next poll, if it does.
+        retry_after_s: How long the vendor asks to wait before the next poll, or before the next order where it failed;
+            None if it says nothing of it.
         part: The file, if it was ready and came with the answer.
     """
 

@@ -355,6 +355,28 @@ def test_polls_become_rarer_and_obey_the_vendor(ledger: Ledger) -> None:
     assert obeyed.due_at == at + 3 * HOUR
 
 
+def test_a_wait_that_no_calendar_holds_breaks_nothing(ledger: Ledger) -> None:
+    wanted(ledger)
+    requested(ledger)
+    at = NOW + HOUR
+    obeyed = still_pending(ledger, polled(ledger, at=at), POLICY, at=at, status=404, retry_after_s=float("9" * 30))
+    assert obeyed.due_at > at + 10_000 * DAY
+
+
+@pytest.mark.parametrize(("retry_after_s", "least"), [(None, timedelta()), (1, timedelta()), (7200, 2 * HOUR)])
+def test_a_failed_export_is_asked_for_after_the_cool_down_and_not_before_the_vendor_says(
+    ledger: Ledger, retry_after_s: float | None, least: timedelta
+) -> None:
+    wanted(ledger)
+    requested(ledger)
+    at = NOW + HOUR
+    broken = failed(
+        ledger, polled(ledger, at=at), POLICY, at=at, status=503, error="broken", retry_after_s=retry_after_s
+    )
+    assert broken.due_at - at >= max(least, 2.5 * MINUTE)
+    assert broken.due_at - at <= max(least, 5 * MINUTE)
+
+
 def test_an_export_that_takes_too_long_is_overdue_and_can_still_be_ready(ledger: Ledger) -> None:
     wanted(ledger)
     requested(ledger)

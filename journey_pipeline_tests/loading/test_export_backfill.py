@@ -213,6 +213,31 @@ def test_an_order_whose_answer_was_lost_is_ordered_again_after_ten_minutes(backf
     backfills.check_truth(DAY)
 
 
+@pytest.mark.parametrize("generation", ["v1", "v2"])
+@pytest.mark.parametrize("stream", ["profile_events", "email_events"])
+def test_the_next_poll_is_made_when_the_vendor_says_and_not_earlier(
+    backfills: Backfills, generation: Any, stream: str
+) -> None:
+    options = backfills.sandbox.options.apsis
+    options.url_fields, options.pending_s, options.poll_retry_after_s = generation, 1500.0, 1000
+    backfills.arrive(DAY, stream=stream)
+    polls = backfills.calls({"profile_events": "profile_poll", "email_events": "email_status"}[stream])
+    for address in {call.path for call in polls}:
+        first, second, third = [call.at for call in polls if call.path == address][:3]
+        assert second - first >= timedelta(seconds=1000)
+        assert third - second >= timedelta(seconds=1000)
+        assert third - first < timedelta(seconds=2100)
+
+
+def test_a_failed_export_is_ordered_again_when_the_vendor_says_if_that_is_later(backfills: Backfills) -> None:
+    backfills.sandbox.faults.add("apsis/profile_order:fail_export@1")
+    backfills.sandbox.options.apsis.poll_retry_after_s = 5000
+    backfills.arrive(DAY)
+    first, second = backfills.calls("profile_order")
+    assert second.at - first.at >= timedelta(seconds=5000)
+    backfills.check_truth(DAY)
+
+
 def test_a_poll_that_hangs_is_given_up_and_made_again_later(backfills: Backfills) -> None:
     backfills.timeouts = Timeouts(first_byte_s=0.3)
     backfills.sandbox.faults.add("apsis/profile_poll:slow_first_byte=30@1-2")

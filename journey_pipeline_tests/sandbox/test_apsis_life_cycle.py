@@ -81,6 +81,32 @@ def test_a_failed_export_answers_503_and_an_order_after_it_is_fine(apsis: ApsisC
     assert apsis.get(urls[0]).status_code == 503
 
 
+@pytest.mark.parametrize(("generation", "pending"), [("v1", 404), ("v2", 202)])
+def test_a_poll_says_when_to_ask_again_if_the_option_says_so(apsis: ApsisCaller, generation: Any, pending: int) -> None:
+    apsis.options.url_fields = generation
+    url = list(apsis.post(EXPORTS, ORDER).json().values())[1]
+    assert "Retry-After" not in apsis.get(url).headers
+    apsis.options.poll_retry_after_s = 90
+    under_way = apsis.get(url)
+    assert (under_way.status_code, under_way.headers["Retry-After"]) == (pending, "90")
+    apsis.sandbox.faults.add("profile_order:fail_export@1")
+    broken = list(apsis.post(EXPORTS, ORDER).json().values())[1]
+    apsis.wait()
+    assert (apsis.get(broken).status_code, apsis.get(broken).headers["Retry-After"]) == (503, "90")
+    assert "Retry-After" not in apsis.get(url).headers
+    assert "Retry-After" not in apsis.get(url + "0").headers
+
+
+def test_a_report_under_way_says_when_to_ask_again_if_the_option_says_so(apsis: ApsisCaller) -> None:
+    apsis.options.pending_s = 60
+    report = apsis.reported()
+    assert "Retry-After" not in apsis.get(f"{REPORTS}/{report}").headers
+    apsis.options.poll_retry_after_s = 90
+    assert apsis.get(f"{REPORTS}/{report}").headers["Retry-After"] == "90"
+    apsis.wait(60)
+    assert "Retry-After" not in apsis.get(f"{REPORTS}/{report}").headers
+
+
 def test_pending_time_is_an_option(apsis: ApsisCaller) -> None:
     apsis.options.pending_s = 7200
     url = apsis.post(EXPORTS, ORDER).json()["file_download_url"]

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError
+from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.model import Window
 from journey_pipeline.transport.retry import Action, RetryPolicy
 from journey_pipeline.transport.timeouts import Timeouts
@@ -273,6 +273,22 @@ def test_redirects_share_one_deadline(server: FlakyServer, client_of: MakeClient
     with pytest.raises(TransientVendorError, match="no answer within"):
         client_of(server, policy=RetryPolicy(attempts=1, deadline_s=1)).send("GET", "/0")
     assert server.count("/4") == 0
+
+
+def test_a_look_gives_status_and_headers_and_leaves_the_body_unread(server: FlakyServer, client_of: MakeClient) -> None:
+    server.on("/x", [head(404, Content_Length="900000000000", Retry_After="90") + b"{", stall])
+    looked = client_of(server).look("/x", policy=RetryPolicy(attempts=1, statuses={404: Action.ANSWER}))
+    assert (looked.status, looked.body, looked.retry_after_s) == (404, b"", 90.0)
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_a_refusal_hands_up_how_long_to_wait_whether_or_not_it_is_tried_again(
+    server: FlakyServer, client_of: MakeClient, status: int
+) -> None:
+    server.on("/x", answer(status, Retry_After="90"))
+    with pytest.raises(VendorError) as caught:
+        client_of(server, policy=ONCE).send("GET", "/x")
+    assert (caught.value.status, caught.value.retry_after_s) == (status, 90.0)
 
 
 def test_a_refused_connection_is_transient_and_names_the_reason(server: FlakyServer, client_of: MakeClient) -> None:

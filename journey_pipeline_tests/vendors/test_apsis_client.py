@@ -74,7 +74,7 @@ def test_the_secrets_of_a_link_are_in_no_message(vendor: Vendor, client: ApsisCl
     report = json({"status": "completed", "file_download_url": link}, x_apsis_auth=TOKEN)
     vendor.server.on("/emails/reports/rp%2F1", report)
     vendor.server.on("/files/1", lambda seen: answer(400, f"bad {seen.headers['x-apsis-auth']} at {link}".encode()))
-    told, token = client.email_report("rp/1")
+    told, token, _ = client.email_report("rp/1")
     assert (told["file_download_url"], token) == (link, TOKEN)
     with pytest.raises(PermanentVendorError) as raised:
         taken(client, link, tmp_path / "part.csv.gz")
@@ -107,14 +107,25 @@ def test_a_gzip_file_that_lacks_its_end_is_asked_for_again(vendor: Vendor, clien
 
 def test_a_look_leaves_the_body_unread_whatever_its_size(vendor: Vendor, client: ApsisClient) -> None:
     vendor.server.on("/poll", [b"HTTP/1.1 200 OK\r\nContent-Length: 900000000000\r\n\r\n{"])
-    assert client.profile_status(f"{vendor.server.url}/poll") == 200
+    assert client.profile_status(f"{vendor.server.url}/poll").status == 200
 
 
 @pytest.mark.parametrize("status", [202, 404, 410, 503])
 def test_a_status_that_is_an_answer_is_asked_for_once(vendor: Vendor, client: ApsisClient, status: int) -> None:
     vendor.server.on("/poll", answer(status, b"whatever"))
-    assert client.profile_status(f"{vendor.server.url}/poll") == status
+    assert client.profile_status(f"{vendor.server.url}/poll").status == status
     assert vendor.server.count("/poll") == 1
+
+
+@pytest.mark.parametrize("asked", ["90", "Fri, 20 Nov 2026 20:01:30 GMT"])
+def test_an_answer_to_a_poll_says_in_seconds_or_as_a_date_when_to_ask_again(
+    vendor: Vendor, client: ApsisClient, asked: str
+) -> None:
+    when = {"Retry_After": asked, "Date": "Fri, 20 Nov 2026 20:00:00 GMT"}
+    vendor.server.on("/poll", answer(404, b"not yet", **when))
+    vendor.server.on("/emails/reports/rp-1", json({"status": "in_progress"}, **when))
+    assert client.profile_status(f"{vendor.server.url}/poll").retry_after_s == 90
+    assert client.email_report("rp-1") == ({"status": "in_progress"}, None, 90)
 
 
 def test_an_outage_says_nothing_of_an_export(vendor: Vendor, client: ApsisClient) -> None:

@@ -225,6 +225,22 @@ def test_the_same_status_means_what_the_address_generation_says(
     assert (taken.verdict, taken.part is not None) == (expected, expected is Verdict.READY)
 
 
+@pytest.mark.parametrize("retry_after_s", [None, 90])
+@pytest.mark.parametrize("generation", ["v1", "v2"])
+def test_a_poll_hands_on_when_the_vendor_wants_the_next_one(
+    vendor: Vendor, generation: Any, retry_after_s: int | None
+) -> None:
+    vendor.sandbox.options.apsis.url_fields = generation
+    vendor.sandbox.options.apsis.poll_retry_after_s = retry_after_s
+    profiles, emails = vendor.profiles(), vendor.emails(Selection(sections=("usercreated.sections.main-x1",)))
+    wanted = profiles.wanted(DAY)
+    ordered = profiles.order(wanted)
+    for to in (None, vendor.home / "part.json.gz"):
+        assert profiles.poll(ordered, wanted, to=to).retry_after_s == retry_after_s
+    report = emails.wanted(DAY)
+    assert emails.poll(emails.order(report), report).retry_after_s == retry_after_s
+
+
 @pytest.mark.parametrize("generation", ["v1", "v2"])
 def test_an_id_that_the_vendor_does_not_know_is_gone(vendor: Vendor, generation: Any) -> None:
     vendor.sandbox.options.apsis.url_fields = generation

@@ -74,7 +74,7 @@ class EmailReports:
         if export is None or state is State.GONE:
             raise RefusedError(404, "There is no such report.")
         if state is State.PENDING:
-            return JSONResponse({"status": self._options.pending_word})
+            return JSONResponse({"status": self._options.pending_word}, headers=self._options.when_to_poll())
         if state is State.FAILED:
             return JSONResponse({"status": "error"})
         expires_at = min(exchange.now + timedelta(seconds=self._options.link_life_s), export.gone_at)

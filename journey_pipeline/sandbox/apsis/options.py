@@ -73,6 +73,8 @@ class ApsisOptions(FileShape):
         pending_s: How long an export takes, on the sandbox's clock.
         pending_limit: So many exports may be under way; the next order is refused.
         pending_retry_after_s: What that refusal says in `Retry-After`; None for nothing.
+        poll_retry_after_s: What a poll says in `Retry-After` while the export is under way, and of a profile export
+            that has failed; None for nothing.
         most_events: An export of more events fails; None for no limit.
         url_fields: What the answer to a profile order names: the poll URL of generation 1, of generation 2, both, one
             under another name, or none but the header `Location`.
@@ -95,6 +97,7 @@ class ApsisOptions(FileShape):
     pending_s: float = 3.0
     pending_limit: int = 5
     pending_retry_after_s: int | None = 30
+    poll_retry_after_s: int | None = None
     most_events: int | None = None
     url_fields: Literal["v1", "v2", "both", "other_name", "location"] = "v1"
     poll_life_s: float = DAY_S
@@ -105,6 +108,10 @@ class ApsisOptions(FileShape):
     transfer: Literal["chunked", "content_length"] = "chunked"
     extra_sections: int = Field(default=0, ge=0)
     listed_versions: int = Field(default=4, ge=1)
+
+    def when_to_poll(self) -> dict[str, str]:
+        """The header by which a poll's answer says when to ask again, if it does."""
+        return {} if self.poll_retry_after_s is None else {"Retry-After": str(self.poll_retry_after_s)}
 
     def shape(self) -> FileShape:
         """The shape of files as it is now, for an order to keep."""

@@ -117,10 +117,11 @@ class ProfileExports:
         state = export.state(exchange.now)
         if state is State.READY:
             return self._stream(exchange, export)
+        when = self._options.when_to_poll()
         if state is State.PENDING:
-            raise RefusedError(pending, "The export is not ready.")
+            raise RefusedError(pending, "The export is not ready.", headers=when)
         if state is State.FAILED:
-            raise RefusedError(503, "Processing of the export failed: order a new one.")
+            raise RefusedError(503, "Processing of the export failed: order a new one.", headers=when)
         raise RefusedError(410, "The export is no longer available.")
 
     def _stream(self, exchange: Exchange, export: Export) -> Response:

@@ -86,9 +86,9 @@ class ApsisClient:
             "POST", PROFILE_EXPORTS, json=body, stream="profile_events", window=window, policy=ORDER_POLICY
         )
 
-    def profile_status(self, address: str) -> int:
-        """Looks at a poll address of either generation without taking the file: its status, 202, 404, 410, 503 too."""
-        return self._http.status(address, stream="profile_events", policy=_LOOK_POLICY)
+    def profile_status(self, address: str) -> Answer:
+        """Looks at a poll address of either generation without taking the file: an answer may be 202, 404, 410, 503."""
+        return self._http.look(address, stream="profile_events", policy=_LOOK_POLICY)
 
     def take_profiles(
         self,
@@ -126,8 +126,12 @@ class ApsisClient:
             "POST", EMAIL_REPORTS, json=body, stream="email_events", window=window, policy=ORDER_POLICY
         )
 
-    def email_report(self, report_id: str) -> tuple[Any, str | None]:
-        """The status of an e-mail export, and the token that opens its link (documented: D3, `header_auth`).
+    def email_report(self, report_id: str) -> tuple[Any, str | None, float | None]:
+        """Looks what has become of an e-mail export.
+
+        Returns:
+            The answer, the token that opens the link in it (documented: D3, `header_auth`), and how many seconds the
+            vendor asks to wait before the next look.
 
         Raises:
             TransientVendorError: As for all calls; and if the answer is no JSON.
@@ -139,7 +143,7 @@ class ApsisClient:
         if token:
             self._http.keep_secret(token)
         try:
-            return answer.json(), token
+            return answer.json(), token, answer.retry_after_s
         except ContractError as page:  # a page of the vendor's own troubles, as a rule
             raise TransientVendorError(
                 str(page), vendor="apsis", connection=self.connection, stream="email_events", status=page.status

@@ -52,6 +52,7 @@ class _Report(NamedTuple):
     status: str
     link: str | None
     token: str | None
+    retry_after_s: float | None
 
 
 class EmailEvents:
@@ -127,7 +128,7 @@ class EmailEvents:
             return Polled(Verdict.TOO_LARGE, 200, "the report ended with an error: too much data, or too complex")
         if report.status not in _PENDING:
             log.warning("%s: the report's status is %.40r; taken for pending", self.stream.key, report.status)
-        return Polled(Verdict.PENDING, 200, f"the report is {report.status[:40]}")
+        return Polled(Verdict.PENDING, 200, f"the report is {report.status[:40]}", report.retry_after_s)
 
     def collect(
         self,
@@ -183,7 +184,7 @@ class EmailEvents:
         raise AssertionError("unreachable: the last link either works or raises")
 
     def _report(self, ordered: Ordered) -> _Report:
-        answer, token = self._account.client.email_report(ordered.export_id or "")
+        answer, token, retry_after_s = self._account.client.email_report(ordered.export_id or "")
         status = answer.get("status") if isinstance(answer, dict) else None
         link = answer.get("file_download_url") if isinstance(answer, dict) else None
         if not isinstance(status, str):
@@ -198,7 +199,7 @@ class EmailEvents:
                 f"{told_fields(answer)}. The vendor's answer has changed; please report it with these names.",
                 **self._context(),
             )
-        return _Report(status, link if status == _COMPLETED else None, token)
+        return _Report(status, link if status == _COMPLETED else None, token, retry_after_s)
 
     def _not_there(self, status: str) -> Exception:
         if status == _ERROR:

@@ -105,7 +105,8 @@ class ProfileEvents:
             PermanentVendorError: If asking again would give the same.
         """
         if to is None:
-            return _polled(self._account.client.profile_status(self._address(ordered)), ordered)
+            looked = self._account.client.profile_status(self._address(ordered))
+            return _polled(looked.status, ordered, retry_after_s=looked.retry_after_s)
         return self._take(ordered, wanted, to, on_bytes=on_bytes, evidence=evidence, is_poll=True)
 
     def collect(
@@ -132,6 +133,7 @@ class ProfileEvents:
             stream=self.stream.key.stream,
             window=str(wanted.window),
             status=polled.status,
+            retry_after_s=polled.retry_after_s,
         )
 
     def answers(self) -> dict[str, Any]:
@@ -165,7 +167,7 @@ class ProfileEvents:
         except PermanentVendorError as error:
             if error.status not in VERDICTS:
                 raise
-            return _polled(error.status or 0, ordered)
+            return _polled(error.status or 0, ordered, retry_after_s=error.retry_after_s)
         return _polled(_OK, ordered, _part(got, wanted))
 
     def _address(self, ordered: Ordered) -> str:
@@ -179,10 +181,10 @@ class ProfileEvents:
         return ordered.poll_address
 
 
-def _polled(status: int, ordered: Ordered, part: Part | None = None) -> Polled:
+def _polled(status: int, ordered: Ordered, part: Part | None = None, *, retry_after_s: float | None = None) -> Polled:
     is_wrong_id = status == _NOT_FOUND and ordered.generation == SECOND_GENERATION
     verdict, says = _WRONG_ID if is_wrong_id else _MEANINGS.get(status, _MEANINGS[_OK])
-    return Polled(verdict, status, says, part=part)
+    return Polled(verdict, status, says, retry_after_s, part)
 
 
 def _part(got: Downloaded, wanted: Wanted) -> Part:
