@@ -18,7 +18,8 @@ from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
 from journey_pipeline.settings import ledger_url
 
-SHOWN = ("state", "partition_key", "window", "attempt", "polls", "requested_at", "ready_at", "due_at")
+TIMES = ("requested_at", "ready_at", "landed_at", "due_at")
+WIDE = 160  # where the output is no terminal, and nobody knows how wide it will be shown
 NEEDS_A_PERSON = frozenset({"stopped", "overdue"})
 
 
@@ -54,20 +55,21 @@ def exports(connection: str | None, *, with_ended: bool, as_json: bool) -> None:
 
 
 def _show(found: Sequence[dict[str, Any]]) -> None:
-    table = plain_table("export", "stream", *SHOWN, right=("export", "attempt", "polls"))
+    names = ("stream", "window", "state", "attempt", "polls", *(name.removesuffix("_at") for name in TIMES))
+    table = plain_table("export", *names, right=("export", "attempt", "polls"))
     for export in found:
         state = export["state"]
-        window = f"{export['window_start']:%m-%d %H:%M} to {export['window_end']:%m-%d %H:%M}"
         table.add_row(
             str(export["export_id"]),
             f"{export['connection']}/{export['stream']}",
+            f"{export['window_start']:%Y-%m-%d %H:%M} to {export['window_end']:%m-%d %H:%M}",
             f"[red]{state}[/red]" if state in NEEDS_A_PERSON else state,
-            export["partition_key"],
-            window,
             str(export["attempt"]),
             str(export["polls"]),
-            *(f"{export[name]:%m-%d %H:%M:%S}" if export[name] else "-" for name in SHOWN[5:]),
+            *(f"{export[name]:%m-%d %H:%M:%S}" if export[name] else "-" for name in TIMES),
         )
+    if not results.is_terminal:
+        results.width = max(results.width, WIDE)
     results.print(table)
     for export in found:
         if export["error"]:
