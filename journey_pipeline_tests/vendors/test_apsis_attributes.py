@@ -59,6 +59,17 @@ def test_an_attribute_with_history_or_of_another_shape_loses_nothing() -> None:
     assert found == [("1", "x"), ("2", "bare"), ("3", None)]
 
 
+def test_a_value_that_is_not_utf8_is_kept_as_far_as_it_is_and_spoils_no_other() -> None:
+    body = export({"xk": profile([], a1="@", a2="x"), "yk": profile([], a3="y")})
+    found = [(one["attribute_id"], one["value"]) for one in rows_of_profiles(body.replace(b"@", b"\xff\xe9t"), {})]
+    assert found == [("1", "��t"), ("2", "x"), ("3", "y")]
+
+
+def test_ids_that_are_not_utf8_cost_nobody_else_theirs() -> None:
+    body = export({"xk": profile([], a1="x"), "yk": profile([], a3="y")}).replace(b'"1":', b'"\xff":')
+    assert [(one["profile_key"], one["value"]) for one in rows_of_profiles(body, {})] == [("yk", "y")]
+
+
 def test_of_a_profile_that_comes_twice_the_last_values_come_last() -> None:
     twice = b'{"profiles":{"xk":%b,"xk":%b}}' % (
         json.dumps(profile([], a88="old")).encode(),

@@ -214,6 +214,33 @@ def test_half_a_character_spoils_nothing(tmp_path: Path) -> None:
     assert json.loads(properties)["data"] == {"cut": "�"}
 
 
+@pytest.mark.parametrize("digits", [b"9" * 5000, b'"%b"' % (b"9" * 5000)], ids=["number", "text"])
+@pytest.mark.parametrize("member", ["sourceEventTime", "createdAt", "correlationId", "typeId"])
+def test_a_number_of_any_length_is_kept_and_spoils_nothing(tmp_path: Path, member: str, digits: bytes) -> None:
+    odd = event(**{"correlationId": "c-2", member: "@"})
+    body = export({"xk": profile([event(), odd])}).replace(b'"@"', digits)
+    made = landed(tmp_path, PROFILE_EVENTS, body)
+    assert (len(made.events()), made.rejects(), made.manifest.unaccounted) == (2, [], 0)
+    assert "9" * 5000 in str(made.events("properties::varchar")[1])
+
+
+def test_an_address_that_is_not_utf8_spoils_nothing(tmp_path: Path) -> None:
+    profiles = {"xk-1": profile([event()], a88="@"), "xk-2": profile([event(correlationId="c-2")], a88="b@example.org")}
+    made = landed(tmp_path, PROFILE_EVENTS, export(profiles).replace(b'"@"', b'"a\xff@example.org"'))
+    assert made.events("email") == [(None,), ("b@example.org",)]
+
+
+# Where Python's own limit lies depends on who reads: the depths around it are those at which readers might disagree.
+@pytest.mark.parametrize("depth", [*range(900, 1010, 9), 100_000])
+def test_data_that_is_nested_too_deep_is_counted_the_same_by_whoever_reads_it(tmp_path: Path, depth: int) -> None:
+    deep = event(correlationId="c-2", data="@")
+    body = export({"xk-1": profile([event(), deep]), "xk-2": profile([event(correlationId="c-3")])})
+    made = landed(tmp_path, PROFILE_EVENTS, body.replace(b'"@"', b"[" * depth + b"]" * depth))
+    assert made.manifest.unaccounted == 0
+    assert ("c-3",) in made.events("properties ->> '$.correlation_id'")
+    assert len(made.events()) + len(made.rejects()) == made.manifest.landed
+
+
 def test_metadata_and_history_around_the_profiles_change_nothing(tmp_path: Path) -> None:
     plain = {"xk": profile([event()], a88="a@example.org")}
     odd = json.loads(json.dumps(plain))

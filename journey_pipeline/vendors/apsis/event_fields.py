@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from journey_pipeline.vendors.apsis.profile_file import Event, Scalar
+from journey_pipeline.vendors.apsis.profile_file import Event, Scalar, with_own_stack
 
 FIELDS = (
     "correlation_id",
@@ -34,7 +34,8 @@ NO_TEXT = "not UTF-8"
 
 # What a TIMESTAMPTZ shows again without loss: milliseconds from the year 2000 to 9999; earlier ones are no time (D1).
 _FIRST_MS, _END_MS = 946_684_800_000, 253_402_300_800_000
-_REFUSALS = (msgspec.DecodeError, ValueError)
+_MS_DIGITS = 15
+_REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 _EMPTY = (None, "")
 
 
@@ -130,7 +131,7 @@ def read_event(raw: bytes) -> RawEvent:
     """Reads an event that may be anything."""
     try:
         raw.decode()
-        members = _members(raw)
+        members = with_own_stack(_members, raw)
     except UnicodeDecodeError:
         return RawEvent(Event(), {}, raw, NO_TEXT)
     except _REFUSALS:
@@ -184,5 +185,7 @@ def _texts(values: list[Scalar]) -> pa.Array[Any]:
 
 def _unless_shown(time: Scalar) -> Scalar:
     """A time that no timestamp shows as it is."""
-    ms = int(time) if type(time) is str and time.isascii() and time.isdigit() else time
+    ms = time
+    if type(time) is str and len(time) <= _MS_DIGITS and time.isascii() and time.isdigit():
+        ms = int(time)
     return None if type(ms) is int and _FIRST_MS <= ms < _END_MS else time

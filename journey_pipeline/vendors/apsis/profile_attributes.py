@@ -33,6 +33,7 @@ _ROWS_AT_ONCE = 16_384
 _TAG = "TAG"
 _SET = "true"
 _LONGEST_FIELD = 64 << 20
+_REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 class _Held(msgspec.Struct, gc=False):
@@ -173,19 +174,19 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
 def _values(attributes: msgspec.Raw) -> Iterable[tuple[str, msgspec.Raw]]:
     try:
         return [(attribute_id, held.value) for attribute_id, held in _attributes(attributes).items()]
-    except msgspec.DecodeError:
+    except _REFUSALS:
         return _odd_values(attributes)
 
 
 def _odd_values(attributes: msgspec.Raw) -> Iterator[tuple[str, msgspec.Raw]]:
     try:
         pieces = _pieces(attributes)
-    except msgspec.DecodeError:  # of another shape: it stays in the landing
+    except _REFUSALS:  # of another shape, or an id is not UTF-8: it stays in the landing
         return
     for attribute_id, raw in pieces.items():
         try:
             yield attribute_id, _held(raw).value
-        except msgspec.DecodeError:
+        except _REFUSALS:
             yield attribute_id, raw
 
 
@@ -193,7 +194,8 @@ def _text(raw: msgspec.Raw) -> str | None:
     value = bytes(raw)
     if value == b"null":
         return None
-    return msgspec.json.decode(value, type=str) if value.startswith(b'"') else value.decode(errors="replace")
+    text = value.decode(errors="replace")  # one value that is not UTF-8 costs nobody a day
+    return msgspec.json.decode(text, type=str) if text.startswith('"') else text
 
 
 def _batches(rows: Iterator[_Row]) -> Iterator[pa.RecordBatch]:

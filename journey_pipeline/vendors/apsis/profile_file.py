@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,6 +18,7 @@ from journey_pipeline.formats.json_elements import Elements
 from journey_pipeline.formats.json_object import ObjectSplitter
 
 Scalar = str | int | None
+Made = TypeVar("Made")
 
 _EMPTY = msgspec.Raw(b"{}")
 _NULL = msgspec.Raw(b"null")
@@ -122,14 +124,28 @@ def decoded(document: bytes, *, as_raw: bool) -> list[Keyed]:
 
     Raises:
         ValueError: If it is no JSON; `msgspec.DecodeError` is one.
+        RecursionError: If it is nested deeper than can be read, some 900 levels.
     """
+    read = _read_raw if as_raw else _read
     try:
-        return _all_of(document, _read_raw if as_raw else _read)
+        return with_own_stack(lambda text: _all_of(text, read), document)
     except _REFUSALS:
         mended = _ESCAPES.sub(_mended, document) if b"\\ud" in document or b"\\uD" in document else document
         if mended == document:
             raise
-        return _all_of(mended, _read_raw if as_raw else _read)
+        return _all_of(mended, read)
+
+
+def with_own_stack(read: Callable[[bytes], Made], text: bytes) -> Made:
+    """Reads a text, and where it is nested too deep for here, once more on a thread that has all of its stack left.
+
+    How deep is too deep is so the same for all who read a file: they count the same events.
+    """
+    try:
+        return read(text)
+    except RecursionError:
+        with ThreadPoolExecutor(1) as own:
+            return own.submit(read, text).result()
 
 
 def _all_of(document: bytes, read: Callable[[bytes], list[Keyed]]) -> list[Keyed]:

@@ -31,6 +31,7 @@ ANSWER = "definitions"  # under this name a landing keeps what the account had d
 COLUMNS = ("profile_key", "section_id", "email", "event_type", *FIELDS)
 _RULES = 1  # raised when events are read another way, so that they are made anew
 _RECORDS_AT_ONCE = 16_384
+_REFUSALS = (msgspec.DecodeError, ValueError)
 
 
 class _Text(msgspec.Struct, gc=False):
@@ -199,7 +200,7 @@ class ProfileEventReading:
                 held = _members(attributes).get(attribute_id)
                 if held is not None and (email := _text(held).value):
                     return email
-            except msgspec.ValidationError:  # of another shape: it stays in the landing
+            except _REFUSALS:  # of another shape, or not UTF-8: it stays in the landing
                 continue
         return None
 
