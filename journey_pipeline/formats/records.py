@@ -82,10 +82,11 @@ class RecordReader(Protocol):
 class InformedReader(RecordReader, Protocol):
     """A reader to which a file alone does not say enough."""
 
-    def informed(self, answers: Mapping[str, Any]) -> RecordReader:
+    def informed(self, answers: Sequence[Mapping[str, Any]]) -> RecordReader:
         """The reader of one landing's files.
 
         Args:
-            answers: What else the vendor said when they landed, as the manifest keeps it.
+            answers: What else the vendor said when they landed, and then at the partition's landings before, the newest
+                first, as the manifest keeps it.
         """
         ...

@@ -6,9 +6,10 @@ vendor's file (`vendors/`), putting the finished file in place (`events.py`), th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -25,7 +26,15 @@ _TYPED = ", ".join(f"{column.name}::{column.type} as {column.name}" for column i
 _KEY = ", ".join(ATTRIBUTE_KEY)
 
 
-def write_attributes(session: Session, reader: AttributeReader, attempt: Attempt, folder: Path, to: Path) -> int:
+def write_attributes(
+    session: Session,
+    reader: AttributeReader,
+    attempt: Attempt,
+    folder: Path,
+    to: Path,
+    *,
+    answers: Sequence[Mapping[str, Any]],
+) -> int:
     """Writes the attributes of an attempt, in the order of their key; of rows with one key the last one counts.
 
     Args:
@@ -34,6 +43,7 @@ def write_attributes(session: Session, reader: AttributeReader, attempt: Attempt
         attempt: The attempt, whose files are known to be those that landed.
         folder: Where they lie.
         to: The Parquet file.
+        answers: As the reader asks for them.
 
     Returns:
         The rows written.
@@ -44,7 +54,7 @@ def write_attributes(session: Session, reader: AttributeReader, attempt: Attempt
     """
     staged = to.with_suffix(".staged.parquet")
     paths = [folder / file.name for file in attempt.files]
-    if not copy_batches(session, _read(reader, attempt, paths), reader.schema, f"select {_TYPED} from landing", staged):
+    if not copy_batches(session, _read(reader, answers, paths), reader.schema, f"select {_TYPED} from landing", staged):
         return 0
     numbered = f"read_parquet({quoted(str(staged))}, file_row_number = true)"
     return session.copy(
@@ -58,7 +68,9 @@ def write_attributes(session: Session, reader: AttributeReader, attempt: Attempt
     )
 
 
-def _read(reader: AttributeReader, attempt: Attempt, paths: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+def _read(
+    reader: AttributeReader, answers: Sequence[Mapping[str, Any]], paths: Sequence[Path]
+) -> Iterator[pa.RecordBatch]:
     for path in paths:
         with closing(Inflated(path)) as content:
-            yield from told_of_file(reader.read(content.chunks(), attempt.answers), path)
+            yield from told_of_file(reader.read(content.chunks(), answers), path)

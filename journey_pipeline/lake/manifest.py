@@ -136,6 +136,14 @@ class LandingManifest(Document):
         """The attempts that events are made from, oldest first."""
         return tuple(attempt for attempt in self.attempts if not attempt.superseded)
 
+    def answers_until(self, attempt: Attempt) -> list[dict[str, Any]]:
+        """What else the vendor said when an attempt landed, and at each one before it, the newest first.
+
+        What the vendor no longer says may be what a file needs: it is told by the one before.
+        """
+        known = self.attempts[: self.attempts.index(attempt) + 1]
+        return [one.answers for one in reversed(known)]
+
 
 class ParquetFile(Document):
     """A Parquet file as its manifest vouches for it.

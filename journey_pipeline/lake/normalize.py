@@ -146,7 +146,8 @@ class _Work:
         if self.recipe.attributes is None:
             return None
         to = self.opened.folder / "attributes.parquet"
-        rows = write_attributes(self.opened, self.recipe.attributes, newest, self._folder(newest), to)
+        answers = self.landing.answers_until(newest)
+        rows = write_attributes(self.opened, self.recipe.attributes, newest, self._folder(newest), to, answers=answers)
         return _Attributes(to, rows) if rows else None
 
     def _folder(self, attempt: Attempt) -> Path:
@@ -159,7 +160,7 @@ class _Work:
             path, constants = folder / file.name, attempt.constants
             if reader := self.recipe.reader:
                 if isinstance(reader, InformedReader):
-                    reader = reader.informed(attempt.answers)
+                    reader = reader.informed(self.landing.answers_until(attempt))
                 yield ReaderSource.open(
                     path, name=name, file=file, recipe=self.recipe, reader=reader, constants=constants
                 )

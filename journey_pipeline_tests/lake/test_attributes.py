@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,11 @@ class WhoWrote:
     version: str = "1"
     schema: pa.Schema = SCHEMA
 
-    def read(self, chunks: Iterable[bytes], answers: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
         lines = b"".join(chunks).decode().splitlines()
         if "the end is missing" in lines[-1]:
             raise CutError("ends too early", at=len(lines))
-        section = answers.get("section")
+        section = answers[0].get("section")
         rows = [(section, row["Who"], "7", None, "text", row["Text"], False) for row in csv.DictReader(lines)]
         for row in rows:
             columns = [pa.array([value], field.type) for value, field in zip(row, SCHEMA, strict=True)]

@@ -57,10 +57,16 @@ class Normalized:
         return read(path, columns) if path.exists() else []
 
 
-def landed(home: Path, recipe: Recipe, *bodies: bytes, answers: Mapping[str, Any] | None = None) -> Normalized:
+def landed(
+    home: Path,
+    recipe: Recipe,
+    *bodies: bytes,
+    answers: Mapping[str, Any] | None = None,
+    landed_at: datetime = LANDED_AT,
+) -> Normalized:
     """Lands files as one attempt, counted by the vendor's inspectors, and makes events of them."""
     lake, key, window = Lake(home), StreamKey("apsis", "apsis", recipe.stream), partition_window(PARTITION)
-    folder = begin_attempt(lake, key, window, LANDED_AT)
+    folder = begin_attempt(lake, key, window, landed_at)
     files = []
     for number, body in enumerate(bodies):
         inspector = ProfileInspector() if recipe.reader else CsvInspector(delimiter=b",")
@@ -81,8 +87,8 @@ def landed(home: Path, recipe: Recipe, *bodies: bytes, answers: Mapping[str, Any
         )
     attempt = Attempt(
         attempt=folder.name,
-        started_at=LANDED_AT,
-        landed_at=LANDED_AT,
+        started_at=landed_at,
+        landed_at=landed_at,
         package_version="0",
         files=tuple(files),
         answers={"definitions": DEFINED} if answers is None else dict(answers),
@@ -91,10 +97,18 @@ def landed(home: Path, recipe: Recipe, *bodies: bytes, answers: Mapping[str, Any
     return Normalized(lake, key, normalize(lake, key, PARTITION, recipe))
 
 
-def read(path: Path, columns: str = "*") -> list[tuple[Any, ...]]:
+def without(*version_ids: str) -> dict[str, Any]:
+    """What the account has defined, once it no longer lists some version ids."""
+    section = dict(DEFINED["1234"])
+    for kind in ("attributes", "tags", "events"):
+        section[kind] = {key: one for key, one in section[kind].items() if key not in version_ids}
+    return {"definitions": {"1234": section}}
+
+
+def read(path: Path, columns: str = "*", order: str = "landing_row") -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        return connection.execute(f"select {columns} from read_parquet(?) order by landing_row", [str(path)]).fetchall()
+        return connection.execute(f"select {columns} from read_parquet(?) order by {order}", [str(path)]).fetchall()
 
 
 def event(**members: Any) -> dict[str, Any]:

@@ -19,13 +19,13 @@ def pieces(body: bytes, size: int) -> Iterator[bytes]:
 
 
 def rows_of_profiles(body: bytes, defined: Any = DEFINED) -> list[Row]:
-    batches = list(ProfileAttributes().read(pieces(body, 1000), {"definitions": defined}))
+    batches = list(ProfileAttributes().read(pieces(body, 1000), [{"definitions": defined}]))
     assert all(batch.schema == SCHEMA for batch in batches)
     return [row for batch in batches for row in batch.to_pylist()]
 
 
 def rows_of_emails(text: str, size: int = 7) -> list[Row]:
-    batches = list(EmailAttributes().read(pieces(text.encode(), size), {}))
+    batches = list(EmailAttributes().read(pieces(text.encode(), size), []))
     assert all(batch.schema == SCHEMA for batch in batches)
     return [row for batch in batches for row in batch.to_pylist()]
 

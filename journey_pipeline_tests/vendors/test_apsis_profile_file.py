@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,17 @@ from journey_pipeline.model import ACTIONS, CHANNELS
 from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
 from journey_pipeline.vendors.apsis.profile_reader import ProfileEventReader
 from journey_pipeline.vendors.apsis.recipes import PROFILE_EVENTS
-from journey_pipeline_tests.vendors.made_apsis import DEFINED, Normalized, event, export, landed, profile
+from journey_pipeline_tests.vendors.made_apsis import (
+    DEFINED,
+    LANDED_AT,
+    Normalized,
+    event,
+    export,
+    landed,
+    profile,
+    read,
+    without,
+)
 
 
 def one(tmp_path: Path, *events: Any, **attributes: Any) -> Normalized:
@@ -59,7 +70,8 @@ def test_data_is_kept_byte_for_byte(tmp_path: Path) -> None:
     text = json.dumps({"profiles": {"xk": profile([event(data="@")])}}).replace('"@"', data)
     made = landed(tmp_path, PROFILE_EVENTS, text.encode())
     ((properties,),) = made.events("properties::varchar")
-    assert properties == f'{{"section_id":"1234","type_id":"5512","correlation_id":"c-77:1","data":{data}}}'
+    told = '"section_id":"1234","type_id":"5512","event_name":"Email opened","correlation_id":"c-77:1"'
+    assert properties == f'{{{told},"data":{data}}}'
 
 
 @pytest.mark.parametrize(
@@ -158,6 +170,27 @@ def test_types_are_those_that_landed_with_the_file(tmp_path: Path) -> None:
     assert told.events("activity_type") == [("com.apsis1.events.email-open",)]
     assert bare.events("event_key") == told.events("event_key")
     assert (bare.manifest.missing_columns, told.manifest.missing_columns) == (("event_type",), ())
+
+
+def test_what_is_no_longer_listed_when_a_day_is_exported_again_keeps_its_last_known_name(tmp_path: Path) -> None:
+    body = export({"xk": profile([event()], a88="a@example.org", a7731=None)})
+    columns = "activity_type, properties ->> '$.event_name', channel, action, email"
+    known = landed(tmp_path, PROFILE_EVENTS, body).events(columns)
+    assert known == [("com.apsis1.events.email-open", "Email opened", "email", "open", "a@example.org")]
+    later = LANDED_AT + timedelta(days=1)
+    again = landed(tmp_path, PROFILE_EVENTS, body, answers=without("5512", "88", "7731"), landed_at=later)
+    assert (again.events(columns), again.manifest.unknown_codes) == (known, {})
+    attributes = tmp_path / again.lake.attributes_file(again.key, "2026-11-19")
+    assert read(attributes, "attribute, value, is_tag", order="attribute_id") == [
+        ("usercreated.tags.vip-2", "true", True),
+        ("com.apsis1.attributes.email", "a@example.org", False),
+    ]
+
+
+def test_an_event_carries_the_name_that_its_type_had_when_its_file_came(tmp_path: Path) -> None:
+    made = one(tmp_path, event(), event(typeId=5513, correlationId="c-2"), event(typeId="9", correlationId="c-3"))
+    names = "properties ->> '$.event_name'"
+    assert made.events(names) == [("Email opened",), ("Entered",), (None,)]
 
 
 @pytest.mark.parametrize("type_id", ["5513", 5513])

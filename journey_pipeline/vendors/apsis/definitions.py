@@ -109,6 +109,17 @@ class Definitions:
             }
         )
 
+    @classmethod
+    def of_answers(cls, answers: Iterable[Mapping[str, Any]]) -> Self:
+        """Definitions as landings keep them, the newest first: what is no longer listed stays what it last was."""
+        known: dict[str, Any] = {}
+        for answer in answers:
+            for section_id, kept in answer.items():
+                newer = known.get(section_id, {})
+                within = {kind: {**kept.get(kind, {}), **newer.get(kind, {})} for kind in IN_SECTIONS}
+                known[section_id] = {**kept, **newer, **within}
+        return cls.of_answer(known)
+
     def as_answer(self) -> dict[str, Any]:
         """What a landing keeps of them, as JSON: enough to read its files by, whatever the vendor lists later."""
         return {

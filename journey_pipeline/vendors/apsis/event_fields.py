@@ -44,6 +44,7 @@ class _Properties(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
 
     section_id: str
     type_id: Scalar = None
+    event_name: str | None = None
     correlation_id: Scalar = None
     source_event_time: Scalar = None
     created_at: Scalar = None
@@ -105,20 +106,21 @@ def event_columns(events: Sequence[Event]) -> dict[str, pa.Array[Any]]:
     return {name: _texts(column) for name, column in values.items()}
 
 
-def event_properties(events: Sequence[Event], section_ids: Sequence[str]) -> list[bytes]:
-    """The properties of each, as JSON."""
+def event_properties(events: Sequence[Event], section_ids: Sequence[str], names: Sequence[str | None]) -> list[bytes]:
+    """The properties of each, as JSON; `names` are those of their types, where known."""
     return [
         _encode(
             _Properties(
                 section_id=section_id,
                 type_id=event.type_id,
+                event_name=name,
                 correlation_id=event.correlation_id,
                 source_event_time=_unless_shown(event.source_event_time),
                 created_at=_unless_shown(event.created_at),
                 data=event.data,
             )
         )
-        for event, section_id in zip(events, section_ids, strict=True)
+        for event, section_id, name in zip(events, section_ids, names, strict=True)
     ]
 
 

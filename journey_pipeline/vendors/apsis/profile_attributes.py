@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ VERSIONED_COLUMN = r".*\(version_id: (\d+)\)"
 SCHEMA = pa.schema(
     [(column.name, pa.bool_() if column.type == "BOOLEAN" else pa.string()) for column in ATTRIBUTE_COLUMNS]
 )
-_RULES = "1"  # raised when attributes are read another way, so that they are read anew
+_RULES = "2"  # raised when attributes are read another way, so that they are read anew
 _ROWS_AT_ONCE = 16_384
 _TAG = "TAG"
 _SET = "true"
@@ -79,9 +79,9 @@ class ProfileAttributes:
     version = _RULES
     schema = SCHEMA
 
-    def read(self, chunks: Iterable[bytes], answers: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
         """Reads a file; as `formats.attributes.AttributeReader` says."""
-        sections = Definitions.of_answer(answers.get(ANSWER, {})).sections
+        sections = Definitions.of_answers(one.get(ANSWER, {}) for one in answers).sections
         known = {section_id: _known_of(section) for section_id, section in sections.items()}
         found = (
             row
@@ -102,7 +102,7 @@ class EmailAttributes:
     version = _RULES
     schema = SCHEMA
 
-    def read(self, chunks: Iterable[bytes], answers: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
         """Reads a file; as `formats.attributes.AttributeReader` says."""
         del answers
         csv.field_size_limit(_LONGEST_FIELD)

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from journey_pipeline.formats.records import Records
-from journey_pipeline.vendors.apsis.definitions import Definitions
+from journey_pipeline.vendors.apsis.definitions import Definition, Definitions
 from journey_pipeline.vendors.apsis.event_fields import (
     FIELDS,
     KNOWN_MEMBERS,
@@ -29,7 +29,7 @@ from journey_pipeline.vendors.apsis.profile_file import NO_PROFILE, Event, Fault
 
 ANSWER = "definitions"  # under this name a landing keeps what the account had defined when its file came
 COLUMNS = ("profile_key", "section_id", "email", "event_type", *FIELDS)
-_RULES = 1  # raised when events are read another way, so that they are made anew
+_RULES = 2  # raised when events are read another way, so that they are made anew
 _RECORDS_AT_ONCE = 16_384
 _REFUSALS = (msgspec.DecodeError, ValueError)
 
@@ -56,7 +56,7 @@ class _Batch:
 
     numbers: list[int] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    types: list[str | None] = field(default_factory=list)
+    types: list[Definition | None] = field(default_factory=list)
     profile_keys: list[str | None] = field(default_factory=list)
     section_ids: list[str] = field(default_factory=list)
     emails: list[str | None] = field(default_factory=list)
@@ -64,7 +64,7 @@ class _Batch:
     faults: list[str | None] = field(default_factory=list)
     others: dict[int, Mapping[str, msgspec.Raw]] = field(default_factory=dict)
 
-    def add(self, first: int, events: Sequence[Event], types: Mapping[Scalar, str], whose: _Whose) -> None:
+    def add(self, first: int, events: Sequence[Event], types: Mapping[Scalar, Definition], whose: _Whose) -> None:
         """Adds events that follow each other in the file, from a number on."""
         count = len(events)
         self.numbers += range(first, first + count)
@@ -76,14 +76,15 @@ class _Batch:
 
     def records(self) -> Records:
         """The records as columns."""
-        properties = event_properties(self.events, self.section_ids)
+        names = [one.name if one else None for one in self.types]
+        properties = event_properties(self.events, self.section_ids, names)
         for place, others in self.others.items():
             properties[place] = with_others(properties[place], others)
         columns = {
             "profile_key": pa.array(self.profile_keys, pa.string()),
             "section_id": pa.array([section_id or None for section_id in self.section_ids], pa.string()),
             "email": pa.array(self.emails, pa.string()),
-            "event_type": pa.array(self.types, pa.string()),
+            "event_type": pa.array([one.discriminator if one else None for one in self.types], pa.string()),
             **event_columns(self.events),
         }
         return Records(
@@ -108,9 +109,9 @@ class ProfileEventReader:
     def __init__(self, definitions: Definitions | None = None) -> None:
         self._definitions = definitions or Definitions()
 
-    def informed(self, answers: Mapping[str, Any]) -> ProfileEventReader:
-        """The reader of a landing that keeps these answers of the vendor's."""
-        return ProfileEventReader(Definitions.of_answer(answers.get(ANSWER, {})))
+    def informed(self, answers: Sequence[Mapping[str, Any]]) -> ProfileEventReader:
+        """The reader of a landing that keeps these answers of the vendor's, the newest first."""
+        return ProfileEventReader(Definitions.of_answers(one.get(ANSWER, {}) for one in answers))
 
     def read(self, chunks: Iterable[bytes], *, with_raw: bool) -> ProfileEventReading:
         """Reads a file; as `formats.records.RecordReader` says."""
@@ -134,8 +135,8 @@ class ProfileEventReading:
         self._with_raw = with_raw
         self._number = 0
         self._is_typed = False
-        self._types: dict[str, dict[Scalar, str]] = {
-            section_id: {key: one.discriminator for type_id, one in section.events.items() for key in _keys(type_id)}
+        self._types: dict[str, dict[Scalar, Definition]] = {
+            section_id: {key: one for type_id, one in section.events.items() for key in _keys(type_id)}
             for section_id, section in definitions.sections.items()
         }
         self._emails = {
