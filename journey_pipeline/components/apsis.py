@@ -26,7 +26,7 @@ from journey_pipeline.settings import ledger_url
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.apsis import dimensions
 from journey_pipeline.vendors.apsis.account import Account
-from journey_pipeline.vendors.apsis.client import ApsisClient
+from journey_pipeline.vendors.apsis.client import ORDER_S, POLL_S, ApsisClient
 from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.ordering import TRAILING_DAYS
@@ -71,6 +71,19 @@ class ApsisExports(ConnectionComponent):
     )
     pending_limit: int = Field(5, ge=1, description="How many exports may be under way at once.")
     longest_poll_wait_seconds: float = Field(300.0, gt=0, description="Polls are at most so far apart.")
+    poll_timeout_seconds: float = Field(
+        POLL_S,
+        gt=0,
+        le=30,
+        description="How long one poll may last; what hangs is polled again later. A tick of the sensor has a minute.",
+    )
+    order_timeout_seconds: float = Field(
+        ORDER_S,
+        gt=0,
+        le=45,
+        description="How long one order may last; one without an answer is sent again after ten minutes. A tick of the "
+        "sensor has a minute.",
+    )
     overdue_after_hours: float = Field(12.0, gt=0, description="An export that takes longer raises an alert.")
     downloads_at_a_time: int = Field(2, ge=1, le=8, description="The vendor publishes no figure.")
 
@@ -134,7 +147,14 @@ class ApsisExports(ConnectionComponent):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
         """The assets, checks, schedules and the sensor of the connection."""
         streams = self.streams
-        sensor = export_sensor(self.connection, streams, open_exports=self.open_exports, status=self.sensor_status)
+        sensor = export_sensor(
+            self.connection,
+            streams,
+            open_exports=self.open_exports,
+            poll_s=self.poll_timeout_seconds,
+            order_s=self.order_timeout_seconds,
+            status=self.sensor_status,
+        )
         return dg.Definitions.merge(
             *(self._stream_definitions(assets) for assets in streams),
             self.dimensions.definitions(),
@@ -201,4 +221,7 @@ class ApsisExports(ConnectionComponent):
 
     def _account(self) -> Account:
         limits = Limits(requests_per_s=self.requests_per_second, concurrency=self.downloads_at_a_time)
-        return Account(ApsisClient(self.connection, limits=limits), self.selection, Names.of(self.names))
+        client = ApsisClient(
+            self.connection, limits=limits, poll_s=self.poll_timeout_seconds, order_s=self.order_timeout_seconds
+        )
+        return Account(client, self.selection, Names.of(self.names))

@@ -25,7 +25,7 @@ from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home
 
-BUDGET_S = 40.0  # Dagster gives a tick a minute
+TICK_S = 55.0  # Dagster gives a tick a minute
 STARTED_AGAIN_AFTER = timedelta(hours=1)  # a run that died before it took the export up leaves no trace in the ledger
 INTERVAL_S = 30
 CHECK = "no_export_needs_a_person"
@@ -37,6 +37,8 @@ def export_sensor(
     streams: Sequence[ExportAssets],
     *,
     open_exports: Callable[[], Exporting],
+    poll_s: float,
+    order_s: float,
     status: dg.DefaultSensorStatus,
 ) -> dg.SensorDefinition:
     """Orders, polls, and starts the landing of what is ready.
@@ -45,6 +47,8 @@ def export_sensor(
         connection: Whose exports.
         streams: Its streams.
         open_exports: Opens ledger and streams.
+        poll_s: How long a poll may last: none is begun that a tick might not see the end of.
+        order_s: The same of an order.
         status: Whether it runs without being switched on.
     """
     of = {assets.stream.key.stream: assets for assets in streams}
@@ -59,8 +63,12 @@ def export_sensor(
     )
     def exports(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         with open_exports() as exporting:
-            over_at = exporting.now() + timedelta(seconds=BUDGET_S)
-            advance(exporting, is_over=lambda: exporting.now() >= over_at)
+            over_at = exporting.now() + timedelta(seconds=TICK_S)
+
+            def has_time_for(call_s: float) -> bool:
+                return exporting.now() + timedelta(seconds=call_s) <= over_at
+
+            advance(exporting, is_over=lambda: not has_time_for(poll_s), may_order=lambda: has_time_for(order_s))
             ready = collectable(exporting.ledger, connection, at=exporting.now(), streams=tuple(of))
             if not ready:
                 return dg.SkipReason(_told(exporting))

@@ -130,6 +130,7 @@ def advance(
     exporting: Exporting,
     *,
     is_over: Callable[[], bool] = lambda: False,
+    may_order: Callable[[], bool] = lambda: True,
     polling: Callable[[Exporting, Export], object] = poll,
 ) -> int:
     """Orders and polls all that is due, as far as the vendor's limits allow; a bad export stops none of the others.
@@ -137,6 +138,7 @@ def advance(
     Args:
         exporting: Whose exports.
         is_over: Asked before each call to the vendor; if true, the rest is left for the next time.
+        may_order: Asked before each order; if false, there is time for polls alone.
         polling: Polls one that was claimed.
 
     Returns:
@@ -146,7 +148,7 @@ def advance(
         log.warning("%s was held by a process that was killed; going on with it", orphan)
     calls = 0
     while not is_over():
-        if not (_order_next(exporting) or _poll_next(exporting, polling)):
+        if not ((may_order() and _order_next(exporting)) or _poll_next(exporting, polling)):
             return calls
         calls += 1
     return calls

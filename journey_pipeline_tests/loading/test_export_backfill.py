@@ -477,6 +477,19 @@ def test_a_run_that_does_not_wait_lands_the_older_export_though_a_newer_one_is_o
     assert [outcome.error for outcome in outcomes] == [None, None]
 
 
+def test_where_there_is_time_for_polls_alone_orders_are_left_for_the_next_time(backfills: Backfills) -> None:
+    first, second = days(DAY, 2)
+    with backfills.exporting() as exporting:
+        list(want_windows(exporting, PROFILES, [first]))
+        advance(exporting)
+        backfills.sandbox.clock.move(timedelta(minutes=1))
+        list(want_windows(exporting, PROFILES, [second]))
+        advance(exporting, may_order=lambda: False)
+        assert sorted(backfills.states()) == ["ready", "wanted"]
+        advance(exporting)
+    assert sorted(backfills.states()) == ["ready", "requested"]
+
+
 def test_a_contract_error_names_its_evidence_relative_to_the_home(backfills: Backfills) -> None:
     backfills.sandbox.options.apsis.pending_s = 0.0
     backfills.sandbox.faults.add("apsis/profile_poll:html_200")

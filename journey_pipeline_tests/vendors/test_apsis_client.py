@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.waiting import no_waiting
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.csv_answer import CsvInspector
-from journey_pipeline_tests.transport.flaky_server import FlakyServer, Piece, Seen, answer, gz, json
+from journey_pipeline_tests.transport.flaky_server import FlakyServer, Piece, Seen, answer, drip, gz, head, json, stall
 
 TOKEN = "file-token-that-nobody-sees"
 
@@ -51,6 +51,15 @@ def client(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApsisCli
     client.close()
 
 
+@pytest.fixture
+def hurried(client: ApsisClient) -> Iterator[ApsisClient]:
+    """One that has no patience with polls and orders, and all of it with anything else."""
+    unlimited = Limits(requests_per_s=1e9, concurrency=8)
+    hurried = ApsisClient(client.connection, limits=unlimited, poll_s=0.5, order_s=0.5)
+    yield hurried
+    hurried.close()
+
+
 def taken(client: ApsisClient, link: str, to: Path) -> int:
     got = client.take_emails(
         link, TOKEN, to, inspector=lambda: CsvInspector(("a",)), on_bytes=None, evidence=None, window=None
@@ -74,7 +83,7 @@ def test_the_secrets_of_a_link_are_in_no_message(vendor: Vendor, client: ApsisCl
     report = json({"status": "completed", "file_download_url": link}, x_apsis_auth=TOKEN)
     vendor.server.on("/emails/reports/rp%2F1", report)
     vendor.server.on("/files/1", lambda seen: answer(400, f"bad {seen.headers['x-apsis-auth']} at {link}".encode()))
-    told, token, _ = client.email_report("rp/1")
+    told, token, _ = client.email_report("rp/1", is_poll=False)
     assert (told["file_download_url"], token) == (link, TOKEN)
     with pytest.raises(PermanentVendorError) as raised:
         taken(client, link, tmp_path / "part.csv.gz")
@@ -125,7 +134,7 @@ def test_an_answer_to_a_poll_says_in_seconds_or_as_a_date_when_to_ask_again(
     vendor.server.on("/poll", answer(404, b"not yet", **when))
     vendor.server.on("/emails/reports/rp-1", json({"status": "in_progress"}, **when))
     assert client.profile_status(f"{vendor.server.url}/poll").retry_after_s == 90
-    assert client.email_report("rp-1") == ({"status": "in_progress"}, None, 90)
+    assert client.email_report("rp-1", is_poll=True) == ({"status": "in_progress"}, None, 90)
 
 
 def test_an_outage_says_nothing_of_an_export(vendor: Vendor, client: ApsisClient) -> None:
@@ -133,6 +142,56 @@ def test_an_outage_says_nothing_of_an_export(vendor: Vendor, client: ApsisClient
     with pytest.raises(TransientVendorError) as raised:
         client.profile_status(f"{vendor.server.url}/poll")
     assert raised.value.status == 502
+
+
+CALLS: dict[str, Callable[[ApsisClient, str], object]] = {
+    "/poll": lambda client, url: client.profile_status(f"{url}/poll"),
+    "/emails/reports/rp-1": lambda client, _: client.email_report("rp-1", is_poll=True),
+    "/audience/profiles/exports": lambda client, _: client.order_profiles({}, window=None),
+    "/emails/reports": lambda client, _: client.order_emails({}, window=None),
+}
+SLOWLY = b"{" + b" " * 200
+HANGS: dict[str, list[Piece]] = {
+    "hangs": [stall],
+    "trickles in its head": [drip(head(200, X_Slow="y" * 200))],
+    "trickles in its body": [head(502, Content_Length="201"), drip(SLOWLY)],
+}
+
+
+@pytest.mark.parametrize("how", HANGS)
+@pytest.mark.parametrize("path", CALLS)
+def test_a_poll_or_order_that_hangs_is_given_up_after_its_time_and_not_tried_again_at_once(
+    vendor: Vendor, hurried: ApsisClient, path: str, how: str
+) -> None:
+    vendor.server.on(path, HANGS[how])
+    with pytest.raises(TransientVendorError) as raised:
+        CALLS[path](hurried, vendor.server.url)
+    assert raised.value.status == (502 if "body" in how else None)
+    assert vendor.server.count(path) == 1
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_a_token_that_hangs_takes_no_more_time_than_the_poll_or_order_that_needs_it(
+    vendor: Vendor, hurried: ApsisClient, path: str
+) -> None:
+    vendor.server.on("/oauth/token", [stall])
+    with pytest.raises(TransientVendorError, match=r"\(token\): no answer within 0\.5 s"):
+        CALLS[path](hurried, vendor.server.url)
+    assert (vendor.server.count("/oauth/token"), vendor.server.count(path)) == (1, 0)
+
+
+def test_a_report_whose_answer_trickles_is_given_up_after_the_time_of_a_poll(
+    vendor: Vendor, hurried: ApsisClient
+) -> None:
+    vendor.server.on("/emails/reports/rp-1", [head(200, Content_Length="201"), drip(SLOWLY)])
+    with pytest.raises(TransientVendorError, match="not whole"):
+        hurried.email_report("rp-1", is_poll=True)
+
+
+def test_a_report_that_is_asked_for_to_fetch_its_file_is_tried_again(vendor: Vendor, hurried: ApsisClient) -> None:
+    vendor.server.on("/emails/reports/rp-1", answer(502), answer(502), json({"status": "completed"}))
+    assert hurried.email_report("rp-1", is_poll=False)[0] == {"status": "completed"}
+    assert vendor.server.count("/emails/reports/rp-1") == 3
 
 
 def test_a_poll_address_of_another_host_gets_no_token(vendor: Vendor, client: ApsisClient) -> None:

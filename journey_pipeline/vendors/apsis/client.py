@@ -32,6 +32,11 @@ OPTIONAL_VARIABLES = ("requests_per_second",)
 # The vendor publishes no figure (assumed).
 LIMITS = Limits(requests_per_s=2.0, concurrency=2)
 
+# A tick of the sensor has a minute: what hangs must not hold up the other exports (assumed, both).
+POLL_S = 15.0
+# Of an order without an answer nobody knows whether it was taken, and it is sent again much later: wait rather longer.
+ORDER_S = 30.0
+
 _NOT_FOUND = 404
 # An expired token may be answered as a 403 that says so (observed in public code: C3).
 _EXPIRY_WORDS = {403: "expired"}
@@ -40,7 +45,7 @@ POLICY = RetryPolicy(expiry_words=_EXPIRY_WORDS)
 ORDER_POLICY = RetryPolicy(attempts=1, expiry_words=_EXPIRY_WORDS)
 # What a poll's status means depends on the generation of its address, and trying again at once helps none of them.
 VERDICTS = (202, 404, 410, 503)
-_LOOK_POLICY = RetryPolicy(attempts=2, statuses=dict.fromkeys(VERDICTS, Action.ANSWER), expiry_words=_EXPIRY_WORDS)
+_LOOK_POLICY = RetryPolicy(attempts=1, statuses=dict.fromkeys(VERDICTS, Action.ANSWER), expiry_words=_EXPIRY_WORDS)
 _TAKE_POLICY = RetryPolicy(statuses=dict.fromkeys(VERDICTS, Action.PERMANENT), expiry_words=_EXPIRY_WORDS)
 # A poll that takes the file along is a poll: what fails it is soon asked for again, and other exports wait meanwhile.
 _POLL_POLICY = replace(_TAKE_POLICY, attempts=_LOOK_POLICY.attempts)
@@ -54,12 +59,22 @@ class ApsisClient:
         timeouts: How long to wait.
         limits: Requests per second and at a time: 2 and 2 (assumed). The variable `<CONNECTION>_REQUESTS_PER_SECOND`
             wins, since a pace goes with a host.
+        poll_s: How long a poll that takes no file may last in all, its token included.
+        order_s: The same of an order.
 
     Raises:
         ConfigError: If a variable of the connection is missing.
     """
 
-    def __init__(self, connection: str, *, timeouts: Timeouts | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        connection: str,
+        *,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        poll_s: float = POLL_S,
+        order_s: float = ORDER_S,
+    ) -> None:
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
         prefix = connection.upper()
         auth = ClientCredentials(
@@ -68,6 +83,9 @@ class ApsisClient:
             hint=f"check {prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET",
         )
         self.connection = connection
+        self._looking = replace(_LOOK_POLICY, deadline_s=poll_s)
+        self._asking = replace(POLICY, attempts=_LOOK_POLICY.attempts, deadline_s=poll_s)
+        self._ordering = replace(ORDER_POLICY, deadline_s=order_s)
         self._http = HttpClient(
             vendor="apsis",
             connection=connection,
@@ -83,12 +101,12 @@ class ApsisClient:
     def order_profiles(self, body: Mapping[str, Any], *, window: object) -> Answer:
         """Orders an export of profile events, once."""
         return self._http.send(
-            "POST", PROFILE_EXPORTS, json=body, stream="profile_events", window=window, policy=ORDER_POLICY
+            "POST", PROFILE_EXPORTS, json=body, stream="profile_events", window=window, policy=self._ordering
         )
 
     def profile_status(self, address: str) -> Answer:
         """Looks at a poll address of either generation without taking the file: an answer may be 202, 404, 410, 503."""
-        return self._http.look(address, stream="profile_events", policy=_LOOK_POLICY)
+        return self._http.look(address, stream="profile_events", policy=self._looking)
 
     def take_profiles(
         self,
@@ -123,11 +141,11 @@ class ApsisClient:
     def order_emails(self, body: Mapping[str, Any], *, window: object) -> Answer:
         """Orders an export of e-mail events, once."""
         return self._http.send(
-            "POST", EMAIL_REPORTS, json=body, stream="email_events", window=window, policy=ORDER_POLICY
+            "POST", EMAIL_REPORTS, json=body, stream="email_events", window=window, policy=self._ordering
         )
 
-    def email_report(self, report_id: str) -> tuple[Any, str | None, float | None]:
-        """Looks what has become of an e-mail export.
+    def email_report(self, report_id: str, *, is_poll: bool) -> tuple[Any, str | None, float | None]:
+        """Looks what has become of an e-mail export; a poll that fails is made again by whoever polls.
 
         Returns:
             The answer, the token that opens the link in it (documented: D3, `header_auth`), and how many seconds the
@@ -137,7 +155,11 @@ class ApsisClient:
             TransientVendorError: As for all calls; and if the answer is no JSON.
         """
         answer = self._http.send(
-            "GET", f"{EMAIL_REPORTS}/{quote(report_id, safe='')}", query="header_auth=true", stream="email_events"
+            "GET",
+            f"{EMAIL_REPORTS}/{quote(report_id, safe='')}",
+            query="header_auth=true",
+            stream="email_events",
+            policy=self._asking if is_poll else None,
         )
         token = answer.headers.get(AUTH_HEADER)
         if token:

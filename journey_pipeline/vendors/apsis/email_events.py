@@ -117,7 +117,7 @@ class EmailEvents:
         if _is_of_several(wanted):
             return Polled(Verdict.TOO_LARGE, 0, "one order of e-mail events has one section")
         try:
-            report = self._report(ordered)
+            report = self._report(ordered, is_poll=True)
         except PermanentVendorError as error:
             if error.status not in _GONE:
                 raise
@@ -172,7 +172,7 @@ class EmailEvents:
     def _with_fresh_links(self, ordered: Ordered, take: Callable[[str, str | None], Downloaded]) -> Downloaded:
         for remaining in reversed(range(_LINKS)):
             try:
-                report = self._report(ordered)
+                report = self._report(ordered, is_poll=False)
                 if report.link is None:
                     raise self._not_there(report.status)
                 return take(report.link, report.token)
@@ -183,8 +183,8 @@ class EmailEvents:
                     raise
         raise AssertionError("unreachable: the last link either works or raises")
 
-    def _report(self, ordered: Ordered) -> _Report:
-        answer, token, retry_after_s = self._account.client.email_report(ordered.export_id or "")
+    def _report(self, ordered: Ordered, *, is_poll: bool) -> _Report:
+        answer, token, retry_after_s = self._account.client.email_report(ordered.export_id or "", is_poll=is_poll)
         status = answer.get("status") if isinstance(answer, dict) else None
         link = answer.get("file_download_url") if isinstance(answer, dict) else None
         if not isinstance(status, str):
