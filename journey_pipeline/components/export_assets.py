@@ -4,18 +4,18 @@ A request is an order in the ledger; the landing takes what is ready. Not here: 
 (`stream_assets.py`), what polls and starts it (`export_sensor.py`), the work itself (`loading/`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.components.export_life import life_of_order
 from journey_pipeline.components.partitions import key_of, window_of
 from journey_pipeline.components.stream_assets import Loading, Steps, StreamAssets
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.listing import current
+from journey_pipeline.exports.listing import current, whole_order
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_backfill import ExportBackfill, want_windows
 from journey_pipeline.loading.exports import Exporting, advance
@@ -40,6 +40,21 @@ class ExportAssets(StreamAssets):
     def requests(self) -> dg.AssetKey:
         """Key of the orders' asset."""
         return dg.AssetKey(["requests", self.stream.key.connection, self.stream.key.stream])
+
+    def told(
+        self, tree: Sequence[Export], made: Container[str]
+    ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+        """How far an order has come, for each partition that it is for.
+
+        Args:
+            tree: The export at the top, and all that stand in for it.
+            made: Keys of the partitions of which an order is recorded; others, such as a terminal's, are now.
+        """
+        life = life_of_order(tree)
+        for window in tree[0].window.partitions(self.stream.granularity):
+            key = key_of(self.partitions, window)
+            event = dg.AssetObservation if key in made else dg.AssetMaterialization
+            yield event(self.requests, partition=key, metadata=life)
 
     @property
     def upstream(self) -> Sequence[dg.AssetKey]:
@@ -97,16 +112,16 @@ class ExportAssets(StreamAssets):
         )
         def request(context: dg.AssetExecutionContext) -> None:
             windows = [window_of(partitions, name) for name in context.partition_keys]
-            for window, export in _order(self, windows):
+            for window, tree in _order(self, windows):
                 name = key_of(partitions, window)
-                context.add_asset_metadata(_metadata(export), asset_key=self.requests, partition_key=name)
-                context.log.info("%s", export)
+                context.add_asset_metadata(life_of_order(tree), asset_key=self.requests, partition_key=name)
+                context.log.info("%s: %s", name, tree[0])
 
         return request
 
 
-def _order(assets: ExportAssets, windows: Sequence[Window]) -> Iterator[tuple[Window, Export]]:
-    """Orders windows and asks the vendor as far as it lets us; gives the export of each window.
+def _order(assets: ExportAssets, windows: Sequence[Window]) -> Iterator[tuple[Window, list[Export]]]:
+    """Orders windows and asks the vendor as far as it lets us; gives each window's export with what stands in for it.
 
     Raises:
         dg.Failure: If an order can't be written down or, before anything is ordered, if a window is too old for one.
@@ -127,23 +142,4 @@ def _order(assets: ExportAssets, windows: Sequence[Window]) -> Iterator[tuple[Wi
         for window in windows:
             export = current(exporting.ledger, assets.stream.key, window)
             assert export, window  # noqa: S101 - it was just ordered
-            yield window, export
-
-
-def _metadata(export: Export) -> dict[str, Any]:
-    times = {
-        "requested_at": export.requested_at,
-        "polled_at": export.polled_at,
-        "ready_at": export.ready_at,
-        "landed_at": export.landed_at,
-        "due_at": export.due_at,
-    }
-    return {
-        "state": str(export.state),
-        "export": export.id,
-        "attempt": export.attempt,
-        "polls": export.polls,
-        "window": str(export.window),
-        **{name: dg.MetadataValue.timestamp(at) for name, at in times.items() if at},
-        **({"error": export.error} if export.error else {}),
-    }
+            yield window, whole_order(exporting.ledger, export)

@@ -5,7 +5,7 @@ single steps (`loading/exports.py`), the assets (`export_assets.py`).
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -14,9 +14,9 @@ from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole
 from journey_pipeline.components.schedules import request
 from journey_pipeline.exports.claims import collectable, next_due_at
-from journey_pipeline.exports.export import Collection
-from journey_pipeline.exports.listing import current, listed, needing_a_person
-from journey_pipeline.exports.states import ENDED
+from journey_pipeline.exports.export import Collection, Export
+from journey_pipeline.exports.listing import current, listed, moved_after, needing_a_person
+from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exporting, advance
 from journey_pipeline.loading.gaps import find_gaps
@@ -28,6 +28,7 @@ from journey_pipeline.settings import home
 TICK_S = 55.0  # Dagster gives a tick a minute
 STARTED_AGAIN_AFTER = timedelta(hours=1)  # a run that died before it took the export up leaves no trace in the ledger
 INTERVAL_S = 30
+MOST_STEPS = 100  # of the ledger that one tick tells of; Dagster records each order for each of its partitions
 CHECK = "no_export_needs_a_person"
 NAMED = 5
 
@@ -59,9 +60,9 @@ def export_sensor(
         minimum_interval_seconds=INTERVAL_S,
         default_status=status,
         description=f"Orders and polls the exports of {connection} that are due, and starts the landing of those that "
-        "are ready.",
+        "are ready. How far they have come stands with their partitions of the requests.",
     )
-    def exports(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+    def exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         with open_exports() as exporting:
             over_at = exporting.now() + timedelta(seconds=TICK_S)
 
@@ -70,11 +71,31 @@ def export_sensor(
 
             advance(exporting, is_over=lambda: not has_time_for(poll_s), may_order=lambda: has_time_for(order_s))
             ready = collectable(exporting.ledger, connection, at=exporting.now(), streams=tuple(of))
-            if not ready:
-                return dg.SkipReason(_told(exporting))
-            return [_landing(of[found.root.key.stream], found, exporting.now()) for found in ready]
+            step, moved = moved_after(exporting.ledger, connection, _step(context), most=MOST_STEPS)
+            return dg.SensorResult(
+                run_requests=[_landing(of[found.root.key.stream], found, exporting.now()) for found in ready],
+                skip_reason=None if ready else dg.SkipReason(_told(exporting)),
+                asset_events=list(_lives(context, of, moved)) if moved else (),
+                cursor=str(step),
+            )
 
     return exports
+
+
+def _step(context: dg.SensorEvaluationContext) -> int:
+    """The last step of the ledger that an earlier tick has told of."""
+    return int(context.cursor) if context.cursor and context.cursor.isdecimal() else 0
+
+
+def _lives(
+    context: dg.SensorEvaluationContext, of: Mapping[str, ExportAssets], moved: Sequence[Sequence[Export]]
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+    made = {name: context.instance.get_materialized_partitions(assets.requests) for name, assets in of.items()}
+    for tree in moved:
+        root = tree[0]
+        context.log.info("%s", root)
+        if root.key.stream in of and root.state is not State.REPLACED:
+            yield from of[root.key.stream].told(tree, made[root.key.stream])
 
 
 def _landing(assets: ExportAssets, found: Collection, now: datetime) -> dg.RunRequest:

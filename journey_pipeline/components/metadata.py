@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.components.export_life import life_of_landing
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.lake.preview import Previews
 from journey_pipeline.loading.partition import PartitionOutcome
@@ -31,27 +32,24 @@ def landing_metadata(outcome: PartitionOutcome) -> Metadata:
         return {}
     newest = outcome.landing.attempts[-1]
     size = sum(file.bytes for file in newest.files)
-    inflated = sum(file.raw_bytes for file in newest.files)
-    seconds = outcome.pull_s or (newest.landed_at - newest.started_at).total_seconds()
+    life = life_of_landing(newest)
     return {
+        **life,
         "dagster/partition_row_count": sum(file.rows for file in newest.files),
         "estimate": dg.MetadataValue.int(newest.estimate_rows) if newest.estimate_rows is not None else "none",
         "bytes": size,
-        "bytes_inflated": inflated,
-        "seconds": round(seconds, 3),
-        "MB_per_second": round(size / MEGABYTE / seconds, 2) if seconds else 0.0,
+        "bytes_inflated": sum(file.raw_bytes for file in newest.files),
+        **({} if life else _pace(outcome, newest, size)),  # most of an export's time is the vendor's own
         "parts": len(newest.files),
         "attempts": len(outcome.landing.attempts),
         "attempt": newest.attempt,
         "landed_at": dg.MetadataValue.timestamp(newest.landed_at),
-        **_exports(newest),
     }
 
 
-def _exports(newest: Attempt) -> dict[str, Any]:
-    """The life of the exports that it came from: asked for, polled, ready."""
-    lives = newest.answers.get("exports")
-    return {"exports": dg.MetadataValue.table([dg.TableRecord(life) for life in lives])} if lives else {}
+def _pace(outcome: PartitionOutcome, newest: Attempt, size: int) -> Metadata:
+    seconds = outcome.pull_s or (newest.landed_at - newest.started_at).total_seconds()
+    return {"seconds": round(seconds, 3), "MB_per_second": round(size / MEGABYTE / seconds, 2) if seconds else 0.0}
 
 
 def events_metadata(previews: Previews, outcome: PartitionOutcome) -> Metadata:

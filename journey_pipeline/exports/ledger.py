@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Select, insert, select, update
+from sqlalchemy import Connection, Engine, Select, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError
@@ -180,3 +180,16 @@ class Transaction:
         query = select(transitions).where(transitions.c.export_id == export_id).order_by(transitions.c.id)
         rows = self._connection.execute(query).mappings()
         return [(Edge(row["edge"]), State(row["from_state"]), State(row["to_state"]), row["at"]) for row in rows]
+
+    def moves(self, connection: str, step: int, most: int) -> list[tuple[int, int]]:
+        """The edges that a connection's exports have taken since a step: its number, and the export at the top."""
+        newest = self.count(select(func.max(transitions.c.id)))
+        query = (
+            select(transitions.c.id, exports.c.root_id)
+            .join(exports, exports.c.id == transitions.c.export_id)
+            .where(transitions.c.connection == connection)
+            .where(transitions.c.id > (step if step <= newest else 0))  # a ledger that was lost begins anew
+            .order_by(transitions.c.id)
+            .limit(most)
+        )
+        return [(row[0], row[1]) for row in self._connection.execute(query)]

@@ -45,6 +45,31 @@ def current(ledger: Ledger, key: StreamKey, window: Window) -> Export | None:
         return next(iter(tx.find(query)), None)
 
 
+def moved_after(ledger: Ledger, connection: str, step: int, *, most: int) -> tuple[int, list[list[Export]]]:
+    """The orders that have come further since a step, whoever took them there.
+
+    Args:
+        ledger: Where they are kept.
+        connection: Whose.
+        step: The last one that is known already; 0 if none is.
+        most: So many steps are looked at.
+
+    Returns:
+        The last step that was looked at; and each order as it is now: the export at the top and all that stand in
+        for it, in the order of their making.
+    """
+    with ledger.reading() as tx:
+        moves = tx.moves(connection, step, most)
+        trees = [tx.tree(root_id) for root_id in dict.fromkeys(root_id for _, root_id in moves)]
+    return (moves[-1][0] if moves else step), trees
+
+
+def whole_order(ledger: Ledger, export: Export) -> list[Export]:
+    """The export at the top and all that stand in for it, in the order of their making."""
+    with ledger.reading() as tx:
+        return tx.tree(export.root_id)
+
+
 def pending_count(ledger: Ledger, connection: str) -> int:
     """How many exports of a connection the vendor is at, or is being asked for."""
     query = select(func.count()).where(exports.c.connection == connection, exports.c.state.in_(PENDING))

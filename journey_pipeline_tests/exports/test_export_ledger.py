@@ -475,6 +475,31 @@ def test_lists_hold_what_is_under_way_unless_more_is_asked_for(ledger: Ledger) -
     assert listing.listed(ledger, connection="another") == []
 
 
+def test_whoever_looks_again_is_told_of_the_orders_that_have_come_further_since(ledger: Ledger) -> None:
+    first = wanted(ledger)
+    wanted(ledger, 5)
+    requested(ledger)
+    step, moved = listing.moved_after(ledger, "apsis", 0, most=10)
+    assert [[export.id for export in order] for order in moved] == [[first.id]]
+    assert listing.moved_after(ledger, "apsis", step, most=10) == (step, [])
+    ready(ledger, polled(ledger), at=NOW + HOUR, status=200)
+    later, moved = listing.moved_after(ledger, "apsis", step, most=10)
+    assert later > step
+    assert [order[0].state for order in moved] == [State.READY]
+    halfway, moved = listing.moved_after(ledger, "apsis", 0, most=1)
+    assert halfway < later
+    assert len(moved) == 1
+    assert listing.moved_after(ledger, "another", 0, most=10) == (0, [])
+
+
+def test_a_ledger_that_was_lost_is_told_of_from_its_beginning(ledger: Ledger) -> None:
+    wanted(ledger)
+    requested(ledger)
+    step, moved = listing.moved_after(ledger, "apsis", 1_000, most=10)
+    assert step < 1_000
+    assert [order[0].state for order in moved] == [State.REQUESTED]
+
+
 def test_streams_of_one_connection_share_its_limit_and_can_be_served_apart(ledger: Ledger) -> None:
     profiles, emails = wanted(ledger), wanted(ledger, key=EMAILS)
     policy = ExportPolicy(pending_limit=1)

@@ -24,7 +24,7 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.crash.commands import FreshInterpreter, Request
-from journey_pipeline_tests.integration.recorded import checks, materialization
+from journey_pipeline_tests.integration.recorded import checks, materialization, observation
 from journey_pipeline_tests.integration.truth import ask, hours_ago
 from journey_pipeline_tests.projects import make_project
 
@@ -93,10 +93,14 @@ def order(runner: Runner, assets: ExportAssets, *days: Window) -> dg.ExecuteInPr
     return started(runner, dg.RunRequest(tags={RANGE_START: first, RANGE_END: last}), assets.request_job_name)
 
 
-def tick(runner: Runner) -> Any:
+def tick(runner: Runner, cursor: str | None = None) -> Any:
+    """One of the daemon's, with what it records."""
     repository = runner.deployment.definitions.get_repository_def()
-    with dg.build_sensor_context(instance=runner.instance, repository_def=repository) as context:
-        return repository.get_sensor_def("apsis_exports").evaluate_tick(context)
+    with dg.build_sensor_context(instance=runner.instance, repository_def=repository, cursor=cursor) as context:
+        data = repository.get_sensor_def("apsis_exports").evaluate_tick(context)
+    for event in data.asset_events:
+        runner.instance.report_runless_asset_event(event)
+    return data
 
 
 def scheduled(runner: Runner, name: str, at: datetime) -> Any:
@@ -166,12 +170,88 @@ def test_the_sensor_polls_and_starts_one_run_that_lands_and_records_the_exports_
     assert materialization(runner, assets.raw, keys[1])["covered_by"].value == days[0].partition
     (life,) = materialization(runner, assets.raw, keys[0])["exports"].value.records
     assert life.data["polls"] >= 2
-    assert life.data["requested_at"] < life.data["ready_at"]
+    assert life.data["requested"] < life.data["ready"] <= life.data["landed"]
     assert tick(runner).skip_message == "no export is under way"
     runner.sync_warehouse()
     whole = Window(days[0].start, days[-1].end)
     truth = list(sandbox.apsis.profile_truth(whole, sandbox.clock.now()))
     assert ask(home, "select count(*) from core.journey_events") == [(len(truth),)]
+
+
+def test_the_life_of_an_order_stands_with_its_request_at_every_turn(
+    runner: Runner, assets: ExportAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.options.apsis.pending_s = 1800.0
+    days = days_ago(5, 2)
+    keys = [key_of(assets.partitions, day) for day in days]
+    order(runner, assets, *days)
+    minutes_pass(sandbox, monkeypatch, 1)
+    cursor = tick(runner).cursor
+    assert observation(runner, assets.requests, keys[0])["state"].value == "requested"
+    assert tick(runner, cursor).asset_events == []
+    minutes_pass(sandbox, monkeypatch, 30)
+    ready = tick(runner, cursor)
+    assert observation(runner, assets.requests, keys[1])["state"].value == "ready"
+    assert started(runner, ready.run_requests[0]).success
+    tick(runner, ready.cursor)
+    for key in keys:
+        told = observation(runner, assets.requests, key)
+        assert told["state"].value == "landed"
+        assert told["requested_at"].value < told["ready_at"].value <= told["landed_at"].value
+        assert told["polls"].value >= 2
+        assert "due_at" not in told
+    landed = materialization(runner, assets.raw, keys[0])
+    assert landed["requested_at"].value < landed["ready_at"].value <= landed["landed_at"].value
+    assert landed["polls"].value == told["polls"].value
+
+
+def test_a_split_order_shows_each_part_with_what_it_was_asked_for(
+    runner: Runner, streams: dict[str, ExportAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emails = streams["email_events"]
+    (day,) = days_ago(5)
+    sandbox.options.apsis.pending_s = 0.0
+    sandbox.options.apsis.most_events = sum(1 for _ in sandbox.apsis.email_truth(day, sandbox.clock.now())) // 2
+    order(runner, emails, day)
+    while not (found := tick(runner).run_requests):
+        minutes_pass(sandbox, monkeypatch, 1)
+    assert started(runner, found[0]).success
+    tick(runner)
+    key = key_of(emails.partitions, day)
+    ordered = observation(runner, emails.requests, key)["exports"].value.records
+    landed = materialization(runner, emails.raw, key)["exports"].value.records
+    assert len(landed) > 2
+    for record in (*ordered, *landed):
+        assert record.data["requested"] <= record.data["ready"] <= record.data["landed"]
+    told_apart = [(record.data["window"], record.data["asked_for"]) for record in ordered]
+    assert len(set(told_apart)) == len(told_apart)
+    assert {section for _, section in told_apart} == {"main-x1", "loyalty-x2"}
+    assert [(record.data["window"], record.data["asked_for"]) for record in landed] == told_apart
+
+
+def test_an_order_of_the_terminal_is_recorded_as_one(runner: Runner, assets: ExportAssets, sandbox: Sandbox) -> None:
+    sandbox.options.apsis.pending_s = 0.0
+    (day,) = days_ago(5)
+    assert runner.load(assets, [day], pull=True, only_missing=True).succeeded
+    tick(runner)
+    told = materialization(runner, assets.requests, key_of(assets.partitions, day))
+    assert told["state"].value == "landed"
+    assert told["requested_at"].value <= told["ready_at"].value <= told["landed_at"].value
+
+
+def test_an_export_that_the_vendor_broke_says_so_and_when_it_is_ordered_again(
+    runner: Runner, assets: ExportAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.options.apsis.pending_s = 0.0
+    sandbox.faults.add("apsis/profile_order:fail_export@1")
+    (day,) = days_ago(5)
+    order(runner, assets, day)
+    minutes_pass(sandbox, monkeypatch, 1)
+    tick(runner)
+    told = observation(runner, assets.requests, key_of(assets.partitions, day))
+    assert (told["state"].value, told["failures"].value) == ("failed", 1)
+    assert "503" in told["error"].value
+    assert told["due_at"].value > told["requested_at"].value
 
 
 def test_an_export_that_is_still_ready_after_an_hour_is_started_again(
