@@ -15,7 +15,9 @@ _EXPORT = (
 )
 _FIRST = Column("first_exported_at", "TIMESTAMPTZ", "When the first export landed that told of this value, UTC.")
 _LAST = Column("last_exported_at", "TIMESTAMPTZ", "When the last export landed that told of this value, UTC.")
-_IS_LATEST = Column("is_latest", "BOOLEAN", "Whether it is the person's latest value; one row for each attribute.")
+_IS_LATEST = Column(
+    "is_latest", "BOOLEAN", "Whether it is the person's latest value; one row for each attribute, whatever its version."
+)
 
 EXPORTED_ATTRIBUTES = Table(
     "internal.exported_attributes",

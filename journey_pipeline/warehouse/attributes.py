@@ -191,6 +191,36 @@ def _show(session: duckdb.DuckDBPyConnection) -> None:
         join known using (connection, attribute_id)
         join accounts using (connection)
     """)
+    _end_old_versions(session)
+
+
+def _end_old_versions(session: duckdb.DuckDBPyConnection) -> None:
+    """Leaves one latest value of each attribute, where several version ids stand for it: of the id told of last."""
+    session.execute(f"""
+        update {PROFILE_ATTRIBUTES.name}
+        set is_latest = false
+        where rowid in (
+            select latest.rowid
+            from {PROFILE_ATTRIBUTES.name} as latest
+            join (
+                select
+                    connection,
+                    attribute
+                from {PROFILE_ATTRIBUTES.name}
+                group by all
+                having count(distinct attribute_id) > 1
+            ) as changed using (connection, attribute)
+            where latest.is_latest
+            qualify row_number() over (
+                partition by latest.connection, latest.section_id, latest.profile_key, latest.attribute
+                order by
+                    latest.last_exported_at desc,
+                    coalesce(latest.value = 'false' and latest.is_tag, latest.value is null),
+                    latest.first_exported_at desc,
+                    latest.attribute_id
+            ) > 1
+        )
+    """)
 
 
 _ALL = """

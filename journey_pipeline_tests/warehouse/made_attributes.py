@@ -26,6 +26,7 @@ class Told(NamedTuple):
     value: str | None = "true"
     is_tag: bool | None = None
     section: str | None = "1234"
+    discriminator: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def put_attributes(lake: Lake, stream: StreamKey, partition: str, rows: Sequence
             "section_id": row.section,
             "profile_key": row.profile,
             "attribute_id": row.attribute,
-            "attribute": None,
+            "attribute": row.discriminator,
             "attribute_name": f"name of {row.attribute}",
             "value": row.value,
             "is_tag": row.is_tag,

@@ -157,6 +157,40 @@ def test_the_latest_value_is_one_row_per_person_and_attribute(made: MadeLake) ->
     assert rows_of(warehouse_file(made.lake), latest) == [(f"xk-{who}", "2") for who in range(3)]
 
 
+@pytest.mark.parametrize(("before", "after"), [("9", "10"), ("10", "9")])
+def test_of_an_attribute_with_a_new_version_the_newest_value_alone_is_the_latest(
+    made: MadeLake, before: str, after: str
+) -> None:
+    def told(version: str, *values: str | None) -> list[Told]:
+        score, vip, mood = values
+        return [
+            Told("xk", f"1{version}", score, is_tag=False, discriminator="score"),
+            *([Told("xk", f"2{version}", vip, is_tag=True, discriminator="vip")] if vip else []),
+            Told("a@example.org", f"1{version}", score, is_tag=False, section=None),
+            Told("xk", f"3{version}", mood, is_tag=False, discriminator="mood"),
+        ]
+
+    def latest() -> list[tuple[Any, ...]]:
+        sync(made.lake, SMALL)
+        synced = dump(made.lake)
+        rebuild(made.lake, SMALL)
+        assert dump(made.lake) == synced
+        columns = "profile_key, attribute, if(value is null, null, attribute_id) as version, value"
+        sql = f"select {columns} from core.profile_attributes where is_latest order by all"
+        return rows_of(warehouse_file(made.lake), sql)
+
+    put(made, MONDAY, NOON, *told(before, "12", "true", "sad"))
+    put(made, TUESDAY, LATER, *told(after, "13", "true", None))
+    assert latest() == [
+        ("a@example.org", "score", f"1{after}", "13"),
+        ("xk", "mood", None, None),
+        ("xk", "score", f"1{after}", "13"),
+        ("xk", "vip", f"2{after}", "true"),
+    ]
+    put(made, WEDNESDAY, LATEST, *told(after, "13", None, None))
+    assert latest()[-1] == ("xk", "vip", f"2{after}", "false")
+
+
 def test_the_name_of_an_attribute_and_its_vendor_are_in_every_row(made: MadeLake) -> None:
     put(made, MONDAY, NOON, Told("xk", "1", "red"), Told("xk", "2", "x"))
     put(made, TUESDAY, LATER, Told("xk", "2", "x"))
