@@ -215,7 +215,7 @@ def _end_old_versions(session: duckdb.DuckDBPyConnection) -> None:
                 partition by latest.connection, latest.section_id, latest.profile_key, latest.attribute
                 order by
                     latest.last_exported_at desc,
-                    coalesce(latest.value = 'false' and latest.is_tag, latest.value is null),
+                    coalesce(latest.value is null or latest.is_tag and latest.value = 'false', false),
                     latest.first_exported_at desc,
                     latest.attribute_id
             ) > 1
