@@ -16,7 +16,7 @@ def main() -> None:
     watch = Stopwatch()
     home = Task.given().home
     landed = Landed.found(home)
-    reader = ProfileEventReader().informed(landed.answers)
+    reader = ProfileEventReader().informed([landed.answers])
     with landed.inflated() as file:
         batches = (
             [records.numbers, *(records.columns[name] for name in COLUMNS[:-1]), records.properties]

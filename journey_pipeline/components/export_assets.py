@@ -17,8 +17,9 @@ from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.listing import current, whole_order
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.export_backfill import ExportBackfill, want_windows
-from journey_pipeline.loading.exports import Exporting, advance
+from journey_pipeline.loading.export_backfill import ExportBackfill
+from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.ordering import order_next, want_windows
 from journey_pipeline.loading.pull import refuse_expired
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Estimate
@@ -136,7 +137,8 @@ def _order(assets: ExportAssets, windows: Sequence[Window]) -> Iterator[tuple[Wi
                 refuse_expired(assets.stream, window, exporting.now())
             for _ in want_windows(exporting, assets.stream, windows):
                 continue
-            advance(exporting)
+            while order_next(exporting):
+                continue
         except JourneyError as error:
             raise dg.Failure(str(error)) from error
         for window in windows:

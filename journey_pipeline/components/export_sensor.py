@@ -18,7 +18,8 @@ from journey_pipeline.exports.export import Collection, Export
 from journey_pipeline.exports.listing import current, listed, moved_after, needing_a_person
 from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.exports import Exporting, advance
+from journey_pipeline.loading.advance import advance
+from journey_pipeline.loading.exports import Exporting
 from journey_pipeline.loading.gaps import find_gaps
 from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.loading.pull import utc_now

@@ -1,6 +1,6 @@
 """An export that is ready, with all its parts, into the landing: all of it under one manifest, or nothing.
 
-Not here: getting it ready (`exports.py`), making events of it (`partition.py`).
+Not here: getting it ready (`advance.py`), making events of it (`partition.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Many partitions of a stream whose exports are ordered: wanted, ready, landed, and made events of as they come.
 
 It does the whole life cycle by itself, by the same code as the sensor; broken off and started again it goes on with the
-exports that it made. Not here: single steps (`exports.py`, `collect.py`), streams that answer at once (`backfill.py`).
+exports that it made. Not here: single steps (`advance.py`, `collect.py`), streams that answer at once (`backfill.py`).
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.exports import claims
-from journey_pipeline.exports.export import Export, Order
+from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.listing import current, get, listed, stopped_in
-from journey_pipeline.exports.orders import want
 from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
+from journey_pipeline.loading.advance import advance
 from journey_pipeline.loading.collect import Collecting, Taken
-from journey_pipeline.loading.exports import Exporting, advance, poll
+from journey_pipeline.loading.exports import Exporting
 from journey_pipeline.loading.landed import LandedPartitions
+from journey_pipeline.loading.ordering import want_windows
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
-from journey_pipeline.loading.plan import contiguous
+from journey_pipeline.loading.polling import poll
 from journey_pipeline.loading.pull import expiry, is_expired
 from journey_pipeline.loading.take_along import poll_and_take
 from journey_pipeline.model import Window
@@ -268,25 +269,3 @@ def _pending(export: Export) -> TransientVendorError:
         window=str(export.window),
         status=export.last_status,
     )
-
-
-def want_windows(
-    exporting: Exporting, stream: Stream, windows: Sequence[Window], *, again: bool = False
-) -> Iterator[tuple[int, list[Window]]]:
-    """Puts orders for windows into the ledger, as few as the vendor's longest window allows.
-
-    Args:
-        exporting: Whose exports.
-        stream: Which stream.
-        windows: The partitions.
-        again: Whether a person asks, so that what had stopped is ordered again.
-
-    Yields:
-        Each export at the top, by its number, with the windows that it is for.
-    """
-    source = exporting.sources[stream.key.stream]
-    longest = stream.ordered_in or stream.granularity.duration
-    for run in contiguous(windows, max(1, longest // stream.granularity.duration)):
-        wanted = source.wanted(Window(run[0].start, run[-1].end))
-        order = Order(stream.key, run[0].partition, wanted.window, wanted.request)
-        yield want(exporting.ledger, order, at=exporting.now(), again=again).id, run

@@ -1,7 +1,7 @@
 """A poll that takes the file along: check and download are one request where a vendor's answer is the file itself.
 
 For whoever may take long over a poll, as a load may and a sensor's tick may not. Not here: polls that only look
-(`exports.py`), landing what was taken, fetching what somebody else has found ready or what has parts (`collect.py`).
+(`polling.py`), landing what was taken, fetching what somebody else has found ready or what has parts (`collect.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from journey_pipeline.exports.export import Export
 from journey_pipeline.lake.landing import name_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.collect import Receiving, Taken
-from journey_pipeline.loading.exports import Exporting, Place, poll
+from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.polling import Place, poll
 from journey_pipeline.loading.progress import Progress
 from journey_pipeline.model import partition_window
 

@@ -19,8 +19,9 @@ from journey_pipeline.components.runs import Runner
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
-from journey_pipeline.loading.export_backfill import want_windows
-from journey_pipeline.loading.exports import Exporting, advance
+from journey_pipeline.loading.advance import advance
+from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.ordering import want_windows
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox

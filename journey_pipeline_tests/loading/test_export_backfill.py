@@ -24,9 +24,9 @@ from journey_pipeline.exports import claims
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.advance import advance
 from journey_pipeline.loading.collect import Collecting
-from journey_pipeline.loading.export_backfill import want_windows
-from journey_pipeline.loading.exports import advance
+from journey_pipeline.loading.ordering import want_windows
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
