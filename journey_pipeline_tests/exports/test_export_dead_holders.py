@@ -102,6 +102,12 @@ def test_a_lease_that_has_run_out_is_nobody_s_to_end(ledger: Ledger, ledger_url:
         assert end_leases_of_the_dead(ledger, "apsis", at=AT + HOUR) == []
 
 
-@pytest.mark.parametrize("name", [None, "", "x", "1@elsewhere.example:1.0", this_process()])
-def test_only_what_is_known_to_be_dead_is_called_so(name: str | None) -> None:
+@pytest.mark.parametrize("name", [None, "", "x", "1@elsewhere.example:1.0"])
+def test_what_can_not_be_known_to_be_dead_is_not_called_so(name: str | None) -> None:
     assert not is_dead(name)
+
+
+def test_this_process_lives_and_one_that_had_its_number_before_does_not() -> None:
+    name, _, created = this_process().rpartition(":")
+    assert not is_dead(f"{name}:{created}")
+    assert is_dead(f"{name}:{float(created) - 60}")
