@@ -157,6 +157,7 @@ def test_a_partition_says_all_that_its_manifest_says(made: MadeLake) -> None:
         duplicates=3,
         conflicts=4,
         outside_window=6,
+        unknown_codes={'activity_type=unknown:"7"': 5, "reason=*": 6},
         unaccounted=7,
         landing_bytes=700,
     )
@@ -165,13 +166,13 @@ def test_a_partition_says_all_that_its_manifest_says(made: MadeLake) -> None:
     assert rows_of(
         file,
         "select vendor, connection, stream, window_start, window_end, estimate, landed, rejects, duplicates, "
-        "conflicts, outside_window, unaccounted, attempts, landing_bytes, landed_at, first_at, package_version "
-        "from ops.partitions",
+        "conflicts, outside_window, unknown_codes, unaccounted, attempts, landing_bytes, landed_at, first_at, "
+        "package_version from ops.partitions",
     ) == [
         (
             *("sfmc", "sfmc", "journey_history"),
             *(MIDNIGHT + timedelta(hours=5), MIDNIGHT + timedelta(hours=6)),
-            *(5, 3, 1, 3, 4, 6, 7, 1, 700),
+            *(5, 3, 1, 3, 4, 6, 11, 7, 1, 700),
             *(MIDNIGHT + timedelta(hours=6), MIDNIGHT + timedelta(hours=5), "0.1.0"),
         )
     ]
@@ -181,10 +182,11 @@ def test_a_manifest_of_an_older_version_counts_nothing_where_it_has_no_count(mad
     made.put(FIVE, events([1, 2]))
     manifest = made.lake.events_manifest(SFMC, FIVE)
     said = json.loads(manifest.read_text())
-    optional = ("duplicates", "withdrawn", "conflicts", "outside_window", "unaccounted", "landing_bytes", "rejects")
+    counted = ("duplicates", "withdrawn", "conflicts", "outside_window", "unknown_codes", "unaccounted", "rejects")
+    optional = (*counted, "landing_bytes")
     manifest.write_text(json.dumps({name: value for name, value in said.items() if name not in optional}))
     sync(made.lake, SMALL)
-    assert rows_of(warehouse_file(made.lake), f"select {', '.join(optional)} from ops.partitions") == [(0,) * 7]
+    assert rows_of(warehouse_file(made.lake), f"select {', '.join(optional)} from ops.partitions") == [(0,) * 8]
 
 
 @pytest.mark.parametrize("damage", ["cut off", "other bytes", "missing", "rejects cut off"])

@@ -16,6 +16,7 @@
 -- withdrawn: Events that only an older attempt has: the vendor's newest answer lacks them, we keep them.
 -- conflicts: Keys that came with two different contents in one attempt.
 -- outside_window: Events whose time is not in the partition's window.
+-- unknown_codes: Times that its events carry an id or a code that nothing decodes, such as an unknown type or bounce.
 -- unaccounted: Records that were counted while landing and are none of these; 0 unless something is wrong.
 -- loaded: Events in core.journey_events that came from this partition; the rest of its events came from others.
 -- attempts: How many answers of the vendor the events were made from.
@@ -39,6 +40,7 @@ select
     coalesce((manifest ->> 'withdrawn')::bigint, 0) as withdrawn,
     coalesce((manifest ->> 'conflicts')::bigint, 0) as conflicts,
     coalesce((manifest ->> 'outside_window')::bigint, 0) as outside_window,
+    coalesce(list_sum((manifest ->> '$.unknown_codes.*')::bigint[]), 0)::bigint as unknown_codes,
     coalesce((manifest ->> 'unaccounted')::bigint, 0) as unaccounted,
     loaded,
     json_array_length(manifest -> 'attempts')::bigint as attempts,
