@@ -44,6 +44,7 @@ def life_of_order(tree: Sequence[Export]) -> dict[str, Any]:
     parts = sorted((export for export in tree if export.id not in split), key=lambda part: (part.window, part.id))
     lives = [_of_export(part) for part in parts]
     due_at = [part.due_at for part in parts if part.state not in ENDED | {State.STOPPED}]
+    rows = lives if len(lives) > 1 else [{**lives[0], "error": None}]  # the error of a single one stands above
     errors = [export.error for export in (root, *parts) if export.error]
     counted = {"failures": sum(export.failures for export in tree), "losses": sum(export.losses for export in tree)}
     return {
@@ -54,7 +55,7 @@ def life_of_order(tree: Sequence[Export]) -> dict[str, Any]:
         **{name: count for name, count in counted.items() if count},
         **({"error": errors[0]} if errors else {}),
         "export": root.id,
-        "exports": _table(lives, [part.request for part in parts]),
+        "exports": _table(rows, [part.request for part in parts]),
     }
 
 
