@@ -258,6 +258,8 @@ class Recipe:
         delimiter: The field separator of the vendor's file, if it is delimited text.
         windows_of_arrival: Whether the vendor's windows may mean when events reached it, not when they happened: then
             an event is outside of its window only if both times are.
+        repeats_are_usual: Whether the vendor says that it sends events again, so that a landing is read once, for
+            keys that repeat, instead of first in the hope that none does. Events are the same either way.
         reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
         twin: The stream in which marts count those events that both tell of, if there is one.
     """
@@ -272,6 +274,7 @@ class Recipe:
     delimiter: str = ","
     reader: RecordReader | None = None
     windows_of_arrival: bool = False
+    repeats_are_usual: bool = False
     twin: Twin | None = None
     attributes: AttributeReader | None = None
 

@@ -1,7 +1,8 @@
 """Each key once: which of several records with one key stays, and which attempts hold nothing of their own.
 
-The slow way, for partitions with a repeated key or several attempts; it works on keys and positions and touches the
-wide columns once. Not here: writing the staged file (`staging.py`), marking attempts in the manifest (`landing.py`).
+For partitions with a repeated key or several attempts, and for vendors that send events again as a rule. Only records
+whose key repeats are looked at, which are few; the wide columns are copied once, in their order. Not here: writing the
+staged file (`staging.py`), marking attempts in the manifest (`landing.py`).
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def superseded_attempts(
         rejects: Their rejects, if there are any.
         complete: The attempts, oldest first, and whether every record of theirs is accounted for.
     """
+    if len(complete) == 1:
+        return ()
     _number_repeats(session, staged)
     session.connection.execute("create or replace temp table staged_rejects (attempt varchar, content varchar)")
     if rejects:
@@ -83,31 +86,42 @@ def deduplicate(session: Session, staged: Path, newest: str, to: Path) -> Dedupl
         newest: The newest attempt.
         to: The events file.
     """
-    _number_repeats(session, staged)
+    records = _records(staged)
+    session.connection.execute(
+        f"create or replace temp table repeated as select event_key from {records} group by all having count(*) > 1"
+    )
+    # All records of a key are among them or none is, so that they are numbered as they would be among all.
+    _number_repeats(session, staged, among="event_key in (from repeated)")
     session.connection.execute(
         # Later records have a greater position, and newer attempts greater ones still.
-        "create or replace temp table winners as "
-        "select final_key, max(position) as position from staged_keys group by final_key"
+        "create or replace temp table decided as select position, final_key, "
+        "position = max(position) over (partition by final_key) as stays from staged_keys"
     )
-    columns = ", ".join("final_key as event_key" if c.name == "event_key" else c.name for c in EVENT_COLUMNS)
+    key = {"event_key": "coalesce(final_key, event_key) as event_key"}
     events = session.copy(
-        f"select {columns} from (select *, file_row_number as position "
-        f"from read_parquet({quoted(str(staged))}, file_row_number = true)) as record join winners using (position)",
+        f"select {', '.join(key.get(c.name, c.name) for c in EVENT_COLUMNS)} "
+        f"from {records} as record left join decided on file_row_number = position where coalesce(stays, true)",
         to,
     )
-    typed = session.count("select count(*) from staged_keys")
-    current = session.count("select count(distinct final_key) from staged_keys where attempt = ?", [newest])
-    return Deduplicated(typed, events, events - current, _conflicts(session, staged))
+    typed = session.count(f"select count(*) from {records}")
+    # Of a key that the newest attempt has, its record stayed.
+    withdrawn = session.count(f"select count(*) from read_parquet(?) where {_ATTEMPT} <> ?", [str(to), newest])
+    return Deduplicated(typed, events, withdrawn, _conflicts(session, staged))
 
 
-def _number_repeats(session: Session, staged: Path) -> None:
-    """Makes `staged_keys`: each staged record's position, attempt and final key."""
+def _records(staged: Path) -> str:
+    return f"read_parquet({quoted(str(staged))}, file_row_number = true)"
+
+
+def _number_repeats(session: Session, staged: Path, among: str = "true") -> None:
+    """Makes `staged_keys`: position, attempt and final key of each staged record that fits a condition."""
     session.connection.execute(
         f"""
         create or replace temp table staged_keys as
         with keyed as (
           select event_key, file_row_number as position, {_ATTEMPT} as attempt, key_is_content
-          from read_parquet({quoted(str(staged))}, file_row_number = true)
+          from {_records(staged)}
+          where {among}
         )
         select position, attempt, event_key as final_key from keyed where not key_is_content
         union all
@@ -147,10 +161,8 @@ def _conflicts(session: Session, staged: Path) -> int:
         ),
         content as (
           select attempt, final_key, hash({_CONTENT}) as content
-          from (
-            select *, file_row_number as position from read_parquet({quoted(str(staged))}, file_row_number = true)
-          ) as record
-          join suspect using (position)
+          from {_records(staged)} as record
+          join suspect on file_row_number = position
         )
         select count(distinct final_key)
         from (select final_key from content group by attempt, final_key having min(content) <> max(content))

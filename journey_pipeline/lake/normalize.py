@@ -123,10 +123,10 @@ class _Work:
     recipe: Recipe
 
     def make(self, attempts: Sequence[Attempt]) -> _Made:
-        """The fast way writes once and proves that no key repeats; only where one does, the slow way follows."""
+        """The fast way writes once and proves that no key repeats; the slow way is for where one does or is said to."""
         sources = [source for attempt in attempts for source in self._sources(attempt)]
         events = self.opened.folder / "events.parquet"
-        if len(attempts) == 1:
+        if len(attempts) == 1 and not self.recipe.repeats_are_usual:
             typed = self._stage(sources, events, for_deduplication=False)
             if not repeated_keys(self.opened, events):
                 counts = Deduplicated(typed, typed, withdrawn=0, conflicts=0)

@@ -22,6 +22,7 @@ PROFILE_EVENTS = Recipe(
     codes={"event_types": _FOLDER / "codes" / "event_types.csv"},
     reader=ProfileEventReader(),
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
+    repeats_are_usual=True,
     # Both exports repeat the source's id (documented: D1, D2). The e-mail file names no section: none is compared.
     twin=Twin(stream="email_events", property="correlation_id", channel="email"),
     attributes=ProfileAttributes(),
@@ -79,5 +80,6 @@ EMAIL_EVENTS = Recipe(
     },
     property_groups={"attributes": VERSIONED_COLUMN},
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
+    repeats_are_usual=True,
     attributes=EmailAttributes(),
 )
