@@ -86,6 +86,13 @@ class ApsisExports(ConnectionComponent):
     )
     overdue_after_hours: float = Field(12.0, gt=0, description="An export that takes longer raises an alert.")
     downloads_at_a_time: int = Field(2, ge=1, le=8, description="The vendor publishes no figure.")
+    longest_profile_mib: int = Field(
+        16,
+        ge=4,
+        le=1024,
+        description="So much is held of one profile of an export, in MiB: a longer one is cut between its events, and "
+        "without events to cut between it is refused. Memory is some ten times that at most.",
+    )
 
     @property
     def vendor(self) -> str:
@@ -104,10 +111,17 @@ class ApsisExports(ConnectionComponent):
         )
 
     @property
+    def longest_profile_bytes(self) -> int:
+        """The setting `longest_profile_mib` in bytes."""
+        return self.longest_profile_mib << 20
+
+    @property
     def streams(self) -> list[ExportAssets]:
         """Profile events and e-mail events."""
         made = {
-            "Profile events of APSIS One": profile_events_stream(self.connection, self.start_at),
+            "Profile events of APSIS One": profile_events_stream(
+                self.connection, self.start_at, longest_profile_bytes=self.longest_profile_bytes
+            ),
             "E-mail events of APSIS One": email_events_stream(self.connection, self.start_at),
         }
         return [
@@ -200,7 +214,12 @@ class ApsisExports(ConnectionComponent):
             connection=self.connection,
             ledger=Ledger(ledger_url()),
             sources={
-                profiles.key.stream: ProfileEvents(account, profiles, requests_per_s=self.requests_per_second),
+                profiles.key.stream: ProfileEvents(
+                    account,
+                    profiles,
+                    requests_per_s=self.requests_per_second,
+                    longest_profile_bytes=self.longest_profile_bytes,
+                ),
                 emails.key.stream: EmailEvents(account, emails, requests_per_s=self.requests_per_second),
             },
             policy=ExportPolicy(

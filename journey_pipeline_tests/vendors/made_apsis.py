@@ -18,6 +18,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile
 from journey_pipeline.lake.normalize import normalize
 from journey_pipeline.model import Recipe, StreamKey, partition_window
+from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES
 from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
 from journey_pipeline.vendors.csv_answer import CsvInspector
 
@@ -63,13 +64,14 @@ def landed(
     *bodies: bytes,
     answers: Mapping[str, Any] | None = None,
     landed_at: datetime = LANDED_AT,
+    longest_profile_bytes: int = LONGEST_PROFILE_BYTES,
 ) -> Normalized:
     """Lands files as one attempt, counted by the vendor's inspectors, and makes events of them."""
     lake, key, window = Lake(home), StreamKey("apsis", "apsis", recipe.stream), partition_window(PARTITION)
     folder = begin_attempt(lake, key, window, landed_at)
     files = []
     for number, body in enumerate(bodies):
-        inspector = ProfileInspector() if recipe.reader else CsvInspector(delimiter=b",")
+        inspector = ProfileInspector(longest_profile_bytes) if recipe.reader else CsvInspector(delimiter=b",")
         inspector.feed(body)
         inspector.finish(verified=True)
         content = gzip.compress(body, mtime=0)

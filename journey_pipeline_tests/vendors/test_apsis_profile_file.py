@@ -13,7 +13,7 @@ from journey_pipeline.errors import ContractError, TransientVendorError, VendorE
 from journey_pipeline.model import ACTIONS, CHANNELS
 from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
 from journey_pipeline.vendors.apsis.profile_reader import ProfileEventReader
-from journey_pipeline.vendors.apsis.recipes import PROFILE_EVENTS
+from journey_pipeline.vendors.apsis.recipes import PROFILE_EVENTS, profile_events_recipe
 from journey_pipeline_tests.vendors.made_apsis import (
     DEFINED,
     LANDED_AT,
@@ -330,6 +330,26 @@ def test_a_profile_larger_than_any_buffer_comes_in_parts_that_know_whose_they_ar
     assert made.manifest.landed == 20_001
     found = made.events("contact_id, email")
     assert found == [("xk-1", "a@example.org")] * 20_000 + [("xk-2", None)]
+
+
+def test_a_profile_that_can_not_be_cut_is_taken_if_the_configuration_allows_its_length(tmp_path: Path) -> None:
+    long = event(data={"text": "x" * (17 << 20)})
+    one_string = export({"xk-1": profile([long]), "xk-2": profile([event(typeId="1")])})
+    with pytest.raises(ContractError, match=r"longer than 16777216 bytes.*longest_profile_mib"):
+        inspected(one_string)
+    inspector = ProfileInspector(20 << 20)
+    inspector.feed(one_string)
+    inspector.finish(verified=True)
+    assert inspector.rows == 2
+    made = landed(tmp_path, profile_events_recipe(20 << 20), one_string, longest_profile_bytes=20 << 20)
+    assert [length > 17 << 20 for (length,) in made.events("strlen(properties::varchar)")] == [True, False]
+
+
+def test_a_broken_file_says_at_which_byte_and_what_of_it_is_whole() -> None:
+    body = export({f"xk-{number}": profile([event(), event(correlationId="c-2")]) for number in range(3)})
+    at = body.index(b'"xk-2"') + 20
+    with pytest.raises(TransientVendorError, match=f"after {at} bytes: .* 4 events in 2 profiles before that"):
+        inspected(body[:at])
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from journey_pipeline.model import ATTRIBUTE_COLUMNS
 from journey_pipeline.vendors.apsis.definitions import Definitions, Section
-from journey_pipeline.vendors.apsis.profile_file import Faulty, Keyed, profiles
+from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, Faulty, Keyed, profiles
 from journey_pipeline.vendors.apsis.profile_reader import ANSWER
 
 VERSIONED_COLUMN = r".*\(version_id: (\d+)\)"
@@ -74,10 +74,16 @@ class ProfileAttributes:
     """Reads the attributes of landed profile exports.
 
     Definitions say which ids are tags, and how they are called. A profile without any attribute or tag has no row.
+
+    Args:
+        longest_bytes: The most bytes that are held of one profile.
     """
 
     version = _RULES
     schema = SCHEMA
+
+    def __init__(self, *, longest_bytes: int = LONGEST_PROFILE_BYTES) -> None:
+        self._longest_bytes = longest_bytes
 
     def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
         """Reads a file; as `formats.attributes.AttributeReader` says."""
@@ -85,7 +91,7 @@ class ProfileAttributes:
         known = {section_id: _known_of(section) for section_id, section in sections.items()}
         found = (
             row
-            for some in profiles(chunks, as_raw=False)
+            for some in profiles(chunks, as_raw=False, longest_bytes=self._longest_bytes)
             if not isinstance(some, Faulty)
             for keyed in some
             for row in _of_profile(keyed, known)

@@ -23,9 +23,10 @@ from journey_pipeline.vendors.apsis.orders import (
     read_profile_order,
     request_of,
 )
+from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES
 from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
 from journey_pipeline.vendors.apsis.profile_reader import ANSWER
-from journey_pipeline.vendors.apsis.recipes import PROFILE_EVENTS
+from journey_pipeline.vendors.apsis.recipes import profile_events_recipe
 from journey_pipeline.vendors.apsis.smaller import smaller_orders
 from journey_pipeline.vendors.exports import Ordered, Polled, Verdict, Wanted
 from journey_pipeline.vendors.source import Part, Stream
@@ -42,9 +43,11 @@ _MEANINGS: Mapping[int, tuple[Verdict, str]] = {
 _WRONG_ID = (Verdict.GONE, "answered 404: the vendor knows no such export")
 
 
-def profile_events_stream(connection: str, start: datetime) -> Stream:
+def profile_events_stream(
+    connection: str, start: datetime, *, longest_profile_bytes: int = LONGEST_PROFILE_BYTES
+) -> Stream:
     """The stream of a connection, known without asking the vendor: an order, polls, a download, the definitions."""
-    return stream_of(connection, start, PROFILE_EVENTS, requests=5)
+    return stream_of(connection, start, profile_events_recipe(longest_profile_bytes), requests=5)
 
 
 class ProfileEvents:
@@ -55,13 +58,23 @@ class ProfileEvents:
         stream: Which stream it is, as `profile_events_stream` gives it.
         concurrency: Downloads at a time (assumed).
         requests_per_s: What the client keeps to (assumed).
+        longest_profile_bytes: The most bytes that are held of one profile; as the stream was told.
     """
 
     longest_window = LONGEST_WINDOW
     poll_is_download = True
 
-    def __init__(self, account: Account, stream: Stream, *, concurrency: int = 2, requests_per_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        account: Account,
+        stream: Stream,
+        *,
+        concurrency: int = 2,
+        requests_per_s: float = 2.0,
+        longest_profile_bytes: int = LONGEST_PROFILE_BYTES,
+    ) -> None:
         self.stream = stream
+        self._longest_profile_bytes = longest_profile_bytes
         self.concurrency = concurrency
         self.requests_per_s = requests_per_s
         self._account = account
@@ -156,7 +169,7 @@ class ProfileEvents:
     ) -> Polled:
         take = partial(
             self._account.client.take_profiles,
-            inspector=ProfileInspector,
+            inspector=partial(ProfileInspector, self._longest_profile_bytes),
             on_bytes=on_bytes,
             evidence=evidence,
             window=wanted.window,

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from journey_pipeline.formats.json_elements import Elements
-from journey_pipeline.formats.json_object import ObjectSplitter
+from journey_pipeline.formats.json_object import LONGEST_MEMBER_BYTES, ObjectSplitter
 
 Scalar = str | int | None
 Made = TypeVar("Made")
@@ -30,6 +30,7 @@ _ESCAPES = re.compile(
 )
 _REPLACEMENT = rb"\ufffd"
 NO_PROFILE = "not a profile with sections"
+LONGEST_PROFILE_BYTES = LONGEST_MEMBER_BYTES
 
 
 class Event(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
@@ -96,26 +97,27 @@ _pieces = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _profile = msgspec.json.Decoder(RawProfile).decode
 
 
-def splitter(*, as_raw: bool) -> ObjectSplitter[list[Keyed]]:
+def splitter(*, as_raw: bool, longest_bytes: int) -> ObjectSplitter[list[Keyed]]:
     """Reads a file by buffers of whole profiles; one that is too long comes in parts, each with its attributes.
 
     Args:
         as_raw: Whether all events are wanted as they stand.
+        longest_bytes: The most bytes that are held of one profile.
     """
 
     def decode(document: bytes) -> list[Keyed]:
         return decoded(document, as_raw=as_raw)
 
-    return ObjectSplitter("profiles", decode, hint="sections", array="events")
+    return ObjectSplitter("profiles", decode, hint="sections", array="events", longest_bytes=longest_bytes)
 
 
-def profiles(chunks: Iterable[bytes], *, as_raw: bool) -> Iterator[list[Keyed] | Faulty]:
+def profiles(chunks: Iterable[bytes], *, as_raw: bool, longest_bytes: int) -> Iterator[list[Keyed] | Faulty]:
     """The profiles of a whole file, some at a time, and what stands in place of profiles.
 
     Raises:
         DocumentError: If the file is not whole, or no such file.
     """
-    for members in splitter(as_raw=as_raw).split(chunks):
+    for members in splitter(as_raw=as_raw, longest_bytes=longest_bytes).split(chunks):
         yield Faulty(members.raw, members.fault or NO_PROFILE) if members.decoded is None else members.decoded
 
 

@@ -6,8 +6,8 @@ Not here: what an event holds (`profile_reader.py`).
 from __future__ import annotations
 
 from journey_pipeline.errors import ContractError, TransientVendorError
-from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError
-from journey_pipeline.vendors.apsis.profile_file import Keyed, splitter
+from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
+from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, Keyed, splitter
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _START_BYTES = 4096
@@ -16,13 +16,17 @@ _START_BYTES = 4096
 class ProfileInspector:
     """Checks one file and counts its events.
 
+    Args:
+        longest_bytes: The most bytes that are held of one profile.
+
     Attributes:
         rows: Events, and things in place of profiles; final once `finish` has returned.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_bytes: int = LONGEST_PROFILE_BYTES) -> None:
         self.rows = 0
-        self._splitter = splitter(as_raw=True)
+        self._profiles = 0
+        self._splitter = splitter(as_raw=True, longest_bytes=longest_bytes)
         self._head: bytes | None = b""
 
     def feed(self, chunk: bytes) -> None:
@@ -46,7 +50,7 @@ class ProfileInspector:
         try:
             self._count(chunk)
         except DocumentError as error:
-            raise _told(error) from None
+            raise self._told(error) from None
 
     def finish(self, *, verified: bool) -> None:  # noqa: ARG002 - the document has an end of its own
         """Takes the end.
@@ -59,7 +63,7 @@ class ProfileInspector:
             for members in self._splitter.finish():
                 self._add(members.decoded)
         except DocumentError as error:
-            raise _told(error) from None
+            raise self._told(error) from None
 
     def _count(self, chunk: bytes) -> None:
         for members in self._splitter.feed(chunk):
@@ -67,13 +71,25 @@ class ProfileInspector:
 
     def _add(self, found: list[Keyed] | None) -> None:
         self.rows += 1 if found is None else sum(one.records for one in found)
+        self._profiles += 1 if found is None else len(found)
+
+    def _told(self, error: DocumentError) -> ContractError | TransientVendorError:
+        so_far = f"{self.rows:,} events in {self._profiles:,} profiles before that are whole"
+        if isinstance(error, CutError):
+            return TransientVendorError(f"the export {error}: it was cut off; {so_far}.")
+        if isinstance(error, BrokenError) and error.at > _START_BYTES:
+            return TransientVendorError(
+                f"the export {error}: the vendor broke off, or it was damaged on the way; {so_far}."
+            )
+        return _not_taken(error)
 
 
-def _told(error: DocumentError) -> ContractError | TransientVendorError:
-    if isinstance(error, CutError):
-        return TransientVendorError(f"the export {error}: it was cut off.")
-    if isinstance(error, BrokenError) and error.at > _START_BYTES:
-        return TransientVendorError(f"the export {error}: the vendor broke off, or it was damaged on the way.")
+def _not_taken(error: DocumentError) -> ContractError:
+    if isinstance(error, OversizedError):
+        return ContractError(
+            f"the export {error}, and no events to cut it between. Raise `longest_profile_mib` in defs.yaml: memory is "
+            "some ten times that at most."
+        )
     if isinstance(error, NoRecordsError):
         return ContractError(f"the export {error}. Look at what came, and ask the vendor.")
     return ContractError(f"what should be an export of profiles {error}. Look at what came, and ask the vendor.")

@@ -25,7 +25,15 @@ from journey_pipeline.vendors.apsis.event_fields import (
     with_others,
 )
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE
-from journey_pipeline.vendors.apsis.profile_file import NO_PROFILE, Event, Faulty, Scalar, profiles
+from journey_pipeline.vendors.apsis.profile_file import (
+    LONGEST_PROFILE_BYTES,
+    NO_PROFILE,
+    Event,
+    Faulty,
+    Keyed,
+    Scalar,
+    profiles,
+)
 
 ANSWER = "definitions"  # under this name a landing keeps what the account had defined when its file came
 COLUMNS = ("profile_key", "section_id", "email", "event_type", *FIELDS)
@@ -101,21 +109,25 @@ class ProfileEventReader:
 
     Args:
         definitions: What the account had defined when its files came; without them types are unknown.
+        longest_bytes: The most bytes that are held of one profile.
     """
 
     extension = "json"
     version = str(_RULES)
 
-    def __init__(self, definitions: Definitions | None = None) -> None:
+    def __init__(self, definitions: Definitions | None = None, *, longest_bytes: int = LONGEST_PROFILE_BYTES) -> None:
         self._definitions = definitions or Definitions()
+        self._longest_bytes = longest_bytes
 
     def informed(self, answers: Sequence[Mapping[str, Any]]) -> ProfileEventReader:
         """The reader of a landing that keeps these answers of the vendor's, the newest first."""
-        return ProfileEventReader(Definitions.of_answers(one.get(ANSWER, {}) for one in answers))
+        definitions = Definitions.of_answers(one.get(ANSWER, {}) for one in answers)
+        return ProfileEventReader(definitions, longest_bytes=self._longest_bytes)
 
     def read(self, chunks: Iterable[bytes], *, with_raw: bool) -> ProfileEventReading:
         """Reads a file; as `formats.records.RecordReader` says."""
-        return ProfileEventReading(self._definitions, chunks, with_raw=with_raw)
+        found = profiles(chunks, as_raw=with_raw, longest_bytes=self._longest_bytes)
+        return ProfileEventReading(self._definitions, found, with_raw=with_raw)
 
 
 class ProfileEventReading:
@@ -127,11 +139,11 @@ class ProfileEventReading:
         missing: `event_type`, if no event has a type that is defined.
     """
 
-    def __init__(self, definitions: Definitions, chunks: Iterable[bytes], *, with_raw: bool) -> None:
+    def __init__(self, definitions: Definitions, found: Iterable[list[Keyed] | Faulty], *, with_raw: bool) -> None:
         self.faults = 0
         self.unknown: tuple[str, ...] = ()
         self.missing: tuple[str, ...] = ()
-        self._chunks = chunks
+        self._found = found
         self._with_raw = with_raw
         self._number = 0
         self._is_typed = False
@@ -162,7 +174,7 @@ class ProfileEventReading:
 
     def _runs(self) -> Iterator[tuple[_Whose, Sequence[Event | msgspec.Raw | RawEvent]]]:
         """The events, those of a profile and section at a time; what stands in place of profiles is one of its own."""
-        for found in profiles(self._chunks, as_raw=self._with_raw):
+        for found in self._found:
             if isinstance(found, Faulty):
                 yield _Whose(), [_faulty(found.raw, found.fault)]
                 continue

@@ -6,6 +6,7 @@ attributes (`profile_attributes.py`), running the SQL (`lake/`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from journey_pipeline.model import Recipe, Twin
@@ -27,6 +28,16 @@ PROFILE_EVENTS = Recipe(
     twin=Twin(stream="email_events", property="correlation_id", channel="email"),
     attributes=ProfileAttributes(),
 )
+
+
+def profile_events_recipe(longest_profile_bytes: int) -> Recipe:
+    """The same, with another limit of what is held of one profile."""
+    return replace(
+        PROFILE_EVENTS,
+        reader=ProfileEventReader(longest_bytes=longest_profile_bytes),
+        attributes=ProfileAttributes(longest_bytes=longest_profile_bytes),
+    )
+
 
 EMAIL_COLUMNS: tuple[str, ...] = (
     "activity_id",
