@@ -23,7 +23,7 @@ from journey_pipeline.transport import redaction, waiting
 from journey_pipeline.transport.answer import Answer, Downloaded, Inspector
 from journey_pipeline.transport.auth import Auth
 from journey_pipeline.transport.calls import Calls
-from journey_pipeline.transport.download import land, told
+from journey_pipeline.transport.download import Evidence, land, told
 from journey_pipeline.transport.failures import Asked
 from journey_pipeline.transport.gzip_body import Body
 from journey_pipeline.transport.limits import Limits
@@ -203,7 +203,7 @@ class HttpClient:
             headers: As for `send`.
             inspector: Makes an inspector for each attempt, which sees the inflated bytes in passing.
             on_bytes: Told the size of each piece that came over the wire, of all attempts.
-            evidence: Where the inflated start of an answer is kept that is not as documented.
+            evidence: Where the start and the end of an inflated answer are kept that is not as documented.
             stream: As for `send`.
             window: As for `send`.
             policy: As for `send`.
@@ -218,7 +218,7 @@ class HttpClient:
         asked = self._asked(request, stream, window)
 
         def take(response: requests.Response, attempt: Attempt) -> Downloaded:
-            looker, seen = inspector() if inspector else None, bytearray()
+            looker, seen = inspector() if inspector else None, Evidence()
             body = Body(response, asked, attempt, self._chunk_bytes)
             try:
                 landed = land(body, to, looker, on_bytes=on_bytes, evidence=seen)

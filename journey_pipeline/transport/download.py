@@ -16,7 +16,33 @@ from journey_pipeline.transport.failures import Asked
 from journey_pipeline.transport.gzip_body import Body, Deflater
 from journey_pipeline.transport.landing_file import LandingFile
 
-_KEPT_AS_EVIDENCE_BYTES = 64 << 10
+_KEPT_OF_EACH_END_BYTES = 64 << 10
+
+
+class Evidence:
+    """The start and the end of an inflated body, for whoever looks why it was refused: most break off at the end."""
+
+    def __init__(self) -> None:
+        self._start = bytearray()
+        self._end = b""
+        self._bytes = 0
+
+    def add(self, raw: bytes) -> None:
+        """Takes the next piece."""
+        self._bytes += len(raw)
+        if (room := _KEPT_OF_EACH_END_BYTES - len(self._start)) > 0:
+            self._start += raw[:room]
+            raw = raw[room:]
+        if raw:
+            end = raw if len(raw) >= _KEPT_OF_EACH_END_BYTES else self._end + raw
+            self._end = end[-_KEPT_OF_EACH_END_BYTES:]
+
+    @property
+    def content(self) -> bytes:
+        """What is kept, with a line that tells of what is left out in between."""
+        left_out = self._bytes - len(self._start) - len(self._end)
+        between = f"\n... {left_out} bytes are left out here ...\n".encode() if left_out else b""
+        return bytes(self._start) + between + self._end
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +63,7 @@ class Landed:
 
 
 def land(
-    body: Body, to: Path, inspector: Inspector | None, *, on_bytes: Callable[[int], None] | None, evidence: bytearray
+    body: Body, to: Path, inspector: Inspector | None, *, on_bytes: Callable[[int], None] | None, evidence: Evidence
 ) -> Landed:
     """Writes a body to a file and shows it to an inspector in passing.
 
@@ -46,7 +72,7 @@ def land(
         to: Where the file appears when all is well.
         inspector: Sees the inflated bytes.
         on_bytes: Told the size of each piece as it came over the wire.
-        evidence: Gets the inflated start of the body.
+        evidence: Gets the inflated body.
 
     Raises:
         TransientVendorError: If the body is not whole.
@@ -58,8 +84,7 @@ def land(
         for wire, raw in body:
             file.write(wire if body.is_gzip else deflater.feed(raw))
             raw_bytes += len(raw)
-            if len(evidence) < _KEPT_AS_EVIDENCE_BYTES:
-                evidence += raw[: _KEPT_AS_EVIDENCE_BYTES - len(evidence)]
+            evidence.add(raw)
             if inspector:
                 inspector.feed(raw)
             if on_bytes:
@@ -71,7 +96,7 @@ def land(
     return Landed(file.sha256, file.bytes, raw_bytes, "gzip" if body.is_gzip else "identity")
 
 
-def told(error: VendorError, asked: Asked, *, status: int, evidence: bytearray, keep_at: Path | None) -> VendorError:
+def told(error: VendorError, asked: Asked, *, status: int, evidence: Evidence, keep_at: Path | None) -> VendorError:
     """An inspector's error, told where it happened.
 
     The evidence of what it saw is kept if there is a place for it, whatever it says of it: a body that came whole over
@@ -80,9 +105,10 @@ def told(error: VendorError, asked: Asked, *, status: int, evidence: bytearray, 
     is_inspectors = error.vendor is None
     if is_inspectors:
         asked.complete(error, status=status)
-    if keep_at and evidence and (is_inspectors or isinstance(error, ContractError)):
+    content = evidence.content
+    if keep_at and content and (is_inspectors or isinstance(error, ContractError)):
         with LandingFile(keep_at) as file:
-            file.write(bytes(evidence))
+            file.write(content)
     if keep_at and isinstance(error, ContractError):
         error.evidence = str(keep_at)
     return error

@@ -73,7 +73,7 @@ def test_an_answer_that_is_no_history_is_kept_as_evidence_and_heals(
     (kept,) = line.evidence()
     assert error.evidence == kept.relative_to(line.lake.home).as_posix()
     assert_says(error, *TRIED, came, error.evidence, "Nothing landed", "journey-pipeline backfill")
-    assert kept.read_bytes() == body[: 64 << 10]
+    assert kept.read_bytes().startswith(body[: 64 << 10])
     assert (error.vendor, error.connection, error.stream, error.status) == ("sfmc", "sfmc", "journey_history", 200)
     assert vendor.server.count(DOWNLOAD) == 1
     arrives_once_the_vendor_is_well(line, vendor)

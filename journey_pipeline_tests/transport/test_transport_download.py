@@ -253,8 +253,26 @@ def test_an_inspector_that_finds_a_broken_contract_ends_it_at_once_and_evidence_
         client_of(server).download("POST", "/d", to=to, inspector=Refuser, evidence=tmp_path / "evidence" / "start")
     assert (caught.value.vendor, caught.value.status) == ("acme", 200)
     assert caught.value.evidence == str(tmp_path / "evidence" / "start")
-    assert (tmp_path / "evidence" / "start").read_bytes() == RAW[: 64 << 10]
+    assert (tmp_path / "evidence" / "start").read_bytes().startswith(RAW[: 64 << 10])
     assert (left_over(to), server.count("/d")) == ([], 1)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1000, 1 << 20])
+@pytest.mark.parametrize("size", [0, 1, 64 << 10, (64 << 10) + 1, 128 << 10, (128 << 10) + 1, 500_000])
+def test_of_a_body_that_breaks_off_the_start_and_the_end_are_kept(
+    server: FlakyServer, client_of: MakeClient, tmp_path: Path, size: int, chunk_bytes: int
+) -> None:
+    Refuser.error = ContractError("it ends in the middle.")
+    body = random.Random(size).randbytes(size)
+    server.on("/d", answer(body=body))
+    kept = tmp_path / "evidence"
+    with pytest.raises(ContractError):
+        client_of(server, chunk_bytes=chunk_bytes).download(
+            "POST", "/d", to=tmp_path / "part", inspector=Refuser, evidence=kept
+        )
+    start, between, end = body[: 64 << 10], b"\n... %d bytes are left out here ...\n", body[-64 << 10 :]
+    expected = start + between % (size - (128 << 10)) + end if size > 128 << 10 else body
+    assert (kept.read_bytes() if kept.exists() else b"") == expected
 
 
 def test_what_an_inspector_quotes_is_redacted_and_bounded(server: FlakyServer, client_of: MakeClient, to: Path) -> None:
