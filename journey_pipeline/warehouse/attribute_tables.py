@@ -58,7 +58,12 @@ PROFILE_ATTRIBUTES = Table(
         Column("section_id", "VARCHAR", "The section, see core.sections; NULL where the export names none."),
         Column("profile_key", "VARCHAR", "The person, as in contact_id of the events of the same stream."),
         Column("attribute_id", "VARCHAR", "The version id of the attribute or tag, see core.profile_fields."),
-        Column("attribute", "VARCHAR", "The attribute or tag as orders name it; NULL where nothing tells."),
+        Column(
+            "attribute",
+            "VARCHAR",
+            "The attribute or tag as orders name it; unknown:<attribute_id> where nothing tells of it, NULL where only "
+            "its name is known.",
+        ),
         Column("attribute_name", "VARCHAR", "Its name; NULL where nothing tells."),
         Column(
             "value",

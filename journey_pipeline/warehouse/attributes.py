@@ -183,7 +183,9 @@ def _show(session: duckdb.DuckDBPyConnection) -> None:
         select
             periods.* exclude (value),
             accounts.vendor,
-            known.latest.is as attribute,
+            coalesce(
+                known.latest.is, if(known.latest_name.is is null, concat('unknown:', attribute_id), null)
+            ) as attribute,
             known.latest_name.is as attribute_name,
             known.is_tag,
             if(known.is_tag, coalesce(periods.value, 'false'), periods.value) as value

@@ -272,7 +272,8 @@ def test_a_damaged_attributes_file_is_named_and_what_was_loaded_of_its_partition
 
 def test_what_apsis_exports_say_of_people_is_loaded_as_it_was_normalized(made: MadeLake) -> None:
     home = made.lake.home
-    landed(home, PROFILE_EVENTS, export({"xk": profile([event()], a88="A@example.org", a491874=None, a7731=None)}))
+    told = profile([event()], a88="A@example.org", a491874=None, a7731=None, a999="x")
+    landed(home, PROFILE_EVENTS, export({"xk": told}))
     header = "address,type,server_time,gender (version_id: 491874),VIP (version_id: 7731)"
     record = "b@example.org,SENT,1795075201000,female,TAG"
     landed(home, EMAIL_EVENTS, f"{header}\n{record}\n".encode())
@@ -286,6 +287,7 @@ def test_what_apsis_exports_say_of_people_is_loaded_as_it_was_normalized(made: M
         ("xk", "1234", "491874", gender, "gender", None, False, True),
         ("xk", "1234", "7731", vip, "VIP", "true", True, True),
         ("xk", "1234", "88", "com.apsis1.attributes.email", "Email", "A@example.org", False, True),
+        ("xk", "1234", "999", "unknown:999", None, "x", False, True),
     ]
     times = "select distinct first_exported_at, last_exported_at from core.profile_attributes"
     assert rows_of(warehouse_file(made.lake), times) == [(LANDED_AT, LANDED_AT)]
