@@ -4,7 +4,7 @@ A request is an order in the ledger; the landing takes what is ready. Not here: 
 (`stream_assets.py`), what polls and starts it (`export_sensor.py`), the work itself (`loading/`).
 """
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +24,8 @@ from journey_pipeline.loading.pull import refuse_expired
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Estimate
 
+DATA_VERSION_TAG = "dagster/data_version"
+
 
 @dataclass(frozen=True, slots=True)
 class ExportAssets(StreamAssets):
@@ -42,20 +44,18 @@ class ExportAssets(StreamAssets):
         """Key of the orders' asset."""
         return dg.AssetKey(["requests", self.stream.key.connection, self.stream.key.stream])
 
-    def told(
-        self, tree: Sequence[Export], made: Container[str]
-    ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+    def told(self, tree: Sequence[Export]) -> Iterator[dg.AssetMaterialization]:
         """How far an order has come, for each partition that it is for.
+
+        The order is the data version: what landed of it is not out of date because it is told of once more.
 
         Args:
             tree: The export at the top, and all that stand in for it.
-            made: Keys of the partitions of which an order is recorded; others, such as a terminal's, are now.
         """
-        life = life_of_order(tree)
+        life, tags = life_of_order(tree), {DATA_VERSION_TAG: str(tree[0].id)}
         for window in tree[0].window.partitions(self.stream.granularity):
             key = key_of(self.partitions, window)
-            event = dg.AssetObservation if key in made else dg.AssetMaterialization
-            yield event(self.requests, partition=key, metadata=life)
+            yield dg.AssetMaterialization(self.requests, partition=key, metadata=life, tags=tags)
 
     @property
     def upstream(self) -> Sequence[dg.AssetKey]:

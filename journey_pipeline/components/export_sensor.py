@@ -76,7 +76,7 @@ def export_sensor(
             return dg.SensorResult(
                 run_requests=[_landing(of[found.root.key.stream], found, exporting.now()) for found in ready],
                 skip_reason=None if ready else dg.SkipReason(_told(exporting)),
-                asset_events=list(_lives(context, of, moved)) if moved else (),
+                asset_events=list(_lives(context, of, moved)),
                 cursor=str(step),
             )
 
@@ -90,13 +90,12 @@ def _step(context: dg.SensorEvaluationContext) -> int:
 
 def _lives(
     context: dg.SensorEvaluationContext, of: Mapping[str, ExportAssets], moved: Sequence[Sequence[Export]]
-) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    made = {name: context.instance.get_materialized_partitions(assets.requests) for name, assets in of.items()}
+) -> Iterator[dg.AssetMaterialization]:
     for tree in moved:
         root = tree[0]
         context.log.info("%s", root)
         if root.key.stream in of and root.state is not State.REPLACED:
-            yield from of[root.key.stream].told(tree, made[root.key.stream])
+            yield from of[root.key.stream].told(tree)
 
 
 def _landing(assets: ExportAssets, found: Collection, now: datetime) -> dg.RunRequest:

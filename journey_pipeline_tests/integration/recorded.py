@@ -33,12 +33,3 @@ def materialization(runner: Runner, asset: dg.AssetKey, partition: str) -> dict[
     event = record.asset_materialization
     assert event is not None
     return dict(event.metadata)
-
-
-def observation(runner: Runner, asset: dg.AssetKey, partition: str) -> dict[str, Any]:
-    """What was last observed of one of Dagster's partitions."""
-    wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
-    (record,) = runner.instance.fetch_observations(wanted, limit=1).records
-    event = record.event_log_entry.asset_observation
-    assert event is not None
-    return dict(event.metadata)

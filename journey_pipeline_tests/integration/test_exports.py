@@ -24,7 +24,7 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.crash.commands import FreshInterpreter, Request
-from journey_pipeline_tests.integration.recorded import checks, materialization, observation
+from journey_pipeline_tests.integration.recorded import checks, materialization
 from journey_pipeline_tests.integration.truth import ask, hours_ago
 from journey_pipeline_tests.projects import make_project
 
@@ -187,22 +187,24 @@ def test_the_life_of_an_order_stands_with_its_request_at_every_turn(
     order(runner, assets, *days)
     minutes_pass(sandbox, monkeypatch, 1)
     cursor = tick(runner).cursor
-    assert observation(runner, assets.requests, keys[0])["state"].value == "requested"
+    assert materialization(runner, assets.requests, keys[0])["state"].value == "requested"
     assert tick(runner, cursor).asset_events == []
     minutes_pass(sandbox, monkeypatch, 30)
     ready = tick(runner, cursor)
-    assert observation(runner, assets.requests, keys[1])["state"].value == "ready"
+    assert materialization(runner, assets.requests, keys[1])["state"].value == "ready"
     assert started(runner, ready.run_requests[0]).success
-    tick(runner, ready.cursor)
+    landed = tick(runner, ready.cursor)
+    versions = {event.tags["dagster/data_version"] for data in (ready, landed) for event in data.asset_events}
+    assert len(versions) == 1  # or what landed would look out of date at once
     for key in keys:
-        told = observation(runner, assets.requests, key)
+        told = materialization(runner, assets.requests, key)
         assert told["state"].value == "landed"
         assert told["requested_at"].value < told["ready_at"].value <= told["landed_at"].value
         assert told["polls"].value >= 2
         assert "due_at" not in told
-    landed = materialization(runner, assets.raw, keys[0])
-    assert landed["requested_at"].value < landed["ready_at"].value <= landed["landed_at"].value
-    assert landed["polls"].value == told["polls"].value
+    same = materialization(runner, assets.raw, keys[0])
+    assert same["requested_at"].value < same["ready_at"].value <= same["landed_at"].value
+    assert same["polls"].value == told["polls"].value
 
 
 def test_a_split_order_shows_each_part_with_what_it_was_asked_for(
@@ -218,7 +220,7 @@ def test_a_split_order_shows_each_part_with_what_it_was_asked_for(
     assert started(runner, found[0]).success
     tick(runner)
     key = key_of(emails.partitions, day)
-    ordered = observation(runner, emails.requests, key)["exports"].value.records
+    ordered = materialization(runner, emails.requests, key)["exports"].value.records
     landed = materialization(runner, emails.raw, key)["exports"].value.records
     assert len(landed) > 2
     for record in (*ordered, *landed):
@@ -248,7 +250,7 @@ def test_an_export_that_the_vendor_broke_says_so_and_when_it_is_ordered_again(
     order(runner, assets, day)
     minutes_pass(sandbox, monkeypatch, 1)
     tick(runner)
-    told = observation(runner, assets.requests, key_of(assets.partitions, day))
+    told = materialization(runner, assets.requests, key_of(assets.partitions, day))
     assert (told["state"].value, told["failures"].value) == ("failed", 1)
     assert "503" in told["error"].value
     assert told["due_at"].value > told["requested_at"].value
