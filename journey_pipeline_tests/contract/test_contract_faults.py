@@ -48,13 +48,13 @@ def waits_for(pipeline: Pipeline, route: str, failures: int) -> int:
 
 
 def times_between(pipeline: Pipeline, route: str) -> list[timedelta]:
-    """What passed between calls that are like the first one of a route.
+    """What passed after each call of a route that failed until the next one, of those like the first.
 
     On the vendor's clock, which stands still while a call is tried in a row.
     """
     first, *others = pipeline.calls(route)
     alike = [first, *(call for call in others if (call.path, call.body) == (first.path, first.body))]
-    return [later.at - earlier.at for earlier, later in pairwise(alike)]
+    return [later.at - earlier.at for earlier, later in pairwise(alike) if earlier.fault]
 
 
 @every_route
