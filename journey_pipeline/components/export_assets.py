@@ -7,6 +7,7 @@ A request is an order in the ledger; the landing takes what is ready. Not here: 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import dagster as dg
 
@@ -24,7 +25,8 @@ from journey_pipeline.loading.pull import refuse_expired
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Estimate
 
-DATA_VERSION_TAG = "dagster/data_version"
+# An order is no data: what has landed is not out of date because one is given or told of.
+DATA_VERSION = "orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,10 @@ class ExportAssets(StreamAssets):
     def told(self, tree: Sequence[Export]) -> Iterator[dg.AssetMaterialization]:
         """How far an order has come, for each partition that it is for.
 
-        The order is the data version: what landed of it is not out of date because it is told of once more.
-
         Args:
             tree: The export at the top, and all that stand in for it.
         """
-        life, tags = life_of_order(tree), {DATA_VERSION_TAG: str(tree[0].id)}
+        life, tags = life_of_order(tree), {"dagster/data_version": DATA_VERSION}
         for window in tree[0].window.partitions(self.stream.granularity):
             key = key_of(self.partitions, window)
             yield dg.AssetMaterialization(self.requests, partition=key, metadata=life, tags=tags)
@@ -111,12 +111,13 @@ class ExportAssets(StreamAssets):
             description=f"{self.title}: orders of exports, kept in the ledger of exports (`journey-pipeline exports`, "
             "`ops.exports`). The sensor polls them and starts the landing of what is ready.",
         )
-        def request(context: dg.AssetExecutionContext) -> None:
+        def request(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             windows = [window_of(partitions, name) for name in context.partition_keys]
             for window, tree in _order(self, windows):
                 name = key_of(partitions, window)
                 context.add_asset_metadata(life_of_order(tree), asset_key=self.requests, partition_key=name)
                 context.log.info("%s: %s", name, tree[0])
+            return dg.MaterializeResult(data_version=dg.DataVersion(DATA_VERSION))
 
         return request
 

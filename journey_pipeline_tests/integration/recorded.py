@@ -33,3 +33,10 @@ def materialization(runner: Runner, asset: dg.AssetKey, partition: str) -> dict[
     event = record.asset_materialization
     assert event is not None
     return dict(event.metadata)
+
+
+def data_versions(runner: Runner, asset: dg.AssetKey, partition: str) -> list[str | None]:
+    """Of every materialization of one of Dagster's partitions."""
+    wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
+    found = runner.instance.fetch_materializations(wanted, limit=100).records
+    return [(record.event_log_entry.tags or {}).get("dagster/data_version") for record in found]
