@@ -256,10 +256,8 @@ class Recipe:
         property_groups: Objects in `landing.properties`, by name there: a pattern, and the columns whose names fit it
             are in the object, each under the pattern's first group. Such columns are known.
         delimiter: The field separator of the vendor's file, if it is delimited text.
-        windows_of_arrival: Whether the vendor's windows may mean when events reached it, not when they happened: then
-            an event is outside of its window only if both times are.
-        repeats_are_usual: Whether the vendor says that it sends events again, so that a landing is read once, for
-            keys that repeat, instead of first in the hope that none does. Events are the same either way.
+        windows_of_arrival: Whether windows may mean arrival: an event is outside only if both of its times are.
+        repeats_are_usual: Whether the vendor sends events again as a rule; only how events are made depends on it.
         reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
         twin: The stream in which marts count those events that both tell of, if there is one.
     """
