@@ -19,10 +19,12 @@ from journey_pipeline.components.export_sensor import export_check, export_senso
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
+from journey_pipeline.lake.landing import last_answers
+from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exporting
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, StreamKey
-from journey_pipeline.settings import ledger_url
+from journey_pipeline.settings import home, ledger_url
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.apsis import dimensions
 from journey_pipeline.vendors.apsis.account import Account
@@ -219,6 +221,7 @@ class ApsisExports(ConnectionComponent):
                     profiles,
                     requests_per_s=self.requests_per_second,
                     longest_profile_bytes=self.longest_profile_bytes,
+                    last_answers=lambda: last_answers(Lake(home()), profiles.key),
                 ),
                 emails.key.stream: EmailEvents(account, emails, requests_per_s=self.requests_per_second),
             },

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.atomic import flush_dir, flush_file
@@ -75,6 +76,22 @@ def read_landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManife
         LakeError: If it is there and can't be understood.
     """
     return LandingManifest.read(lake.landing_manifest(stream, partition))
+
+
+def last_answers(lake: Lake, stream: StreamKey) -> Mapping[str, Any]:
+    """What else the vendor said when a partition of a stream landed last; nothing where nothing can be read.
+
+    It is asked for names that the vendor no longer lists. A restored file may have another time, and only costs names.
+    """
+    manifests = lake.landing_manifest(stream, "any").parent.parent.glob("*/manifest.json")
+    for manifest in sorted(manifests, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        try:
+            landing = LandingManifest.read(manifest)
+        except LakeError:  # whoever needs its events says so
+            continue
+        if landing and landing.attempts:
+            return landing.attempts[-1].answers
+    return {}
 
 
 def commit_attempt(lake: Lake, stream: StreamKey, window: Window, attempt: Attempt) -> LandingManifest:

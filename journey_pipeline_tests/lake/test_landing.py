@@ -9,9 +9,17 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt, mark_superseded, read_landing
+from journey_pipeline.lake.landing import (
+    begin_attempt,
+    commit_attempt,
+    last_answers,
+    mark_covered,
+    mark_superseded,
+    read_landing,
+)
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
+from journey_pipeline.model import Window
 from journey_pipeline_tests.lake.made_landing import KEY, NOON, PARTITION, WINDOW, MadeLanding, as_csv
 
 BODY = as_csv([["1", "2026-11-20T09:00:00Z", "C-1", "x"]])
@@ -49,6 +57,23 @@ def test_an_attempt_that_is_committed_twice_is_there_once(made: MadeLanding) -> 
     attempt = made.land(BODY)
     commit_attempt(made.lake, KEY, WINDOW, attempt)
     assert made.manifest().attempts == (attempt,)
+
+
+def test_the_last_answers_are_those_of_the_landing_that_was_committed_last_whatever_else_is_damaged(
+    made: MadeLanding,
+) -> None:
+    assert last_answers(made.lake, KEY) == {}
+    attempt = made.land(BODY)
+    for hour in (2, 1):
+        window = Window(WINDOW.start + timedelta(hours=hour), WINDOW.end + timedelta(hours=hour))
+        folder = begin_attempt(made.lake, KEY, window, NOON)
+        told = attempt.model_copy(update={"attempt": folder.name, "files": (), "answers": {"hour": hour}})
+        commit_attempt(made.lake, KEY, window, told)
+    later = Window(WINDOW.start + timedelta(hours=3), WINDOW.end + timedelta(hours=3))
+    mark_covered(made.lake, KEY, [later], by=window)
+    assert last_answers(made.lake, KEY) == {"hour": 1}
+    made.lake.landing_manifest(KEY, window.partition).write_text("{")
+    assert last_answers(made.lake, KEY) == {"hour": 2}
 
 
 @pytest.mark.parametrize("damage", ["missing", "short"])

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import duckdb
 import pytest
 
+from journey_pipeline.components.apsis import ApsisExports
 from journey_pipeline.errors import (
     ConfigError,
     ContractError,
@@ -21,7 +22,7 @@ from journey_pipeline.errors import (
     PermanentVendorError,
     TransientVendorError,
 )
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt
+from journey_pipeline.lake.landing import begin_attempt, commit_attempt, last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest
 from journey_pipeline.lake.normalize import normalize
@@ -63,7 +64,10 @@ class Vendor:
         return Account(client, selection, names)
 
     def profiles(self, selection: Selection | None = None) -> ProfileEvents:
-        return ProfileEvents(self.account(selection), profile_events_stream("apsis", DAY.start))
+        stream = profile_events_stream("apsis", DAY.start)
+        return ProfileEvents(
+            self.account(selection), stream, last_answers=lambda: last_answers(Lake(self.home), stream.key)
+        )
 
     def emails(self, selection: Selection | None = None) -> EmailEvents:
         return EmailEvents(self.account(selection), email_events_stream("apsis", DAY.start))
@@ -170,6 +174,33 @@ def told(properties: str) -> tuple[Any, ...]:
     head, _, data = properties.partition('"data":')
     known = json.loads(head.removesuffix(",") + "}")
     return known["section_id"], known["type_id"], known.get("correlation_id"), data[:-1]
+
+
+def test_a_version_that_is_no_longer_listed_keeps_the_name_that_another_days_landing_knew(vendor: Vendor) -> None:
+    options = vendor.sandbox.options.apsis
+    options.listed_versions = 1
+    vendor.whole(vendor.profiles(), Window(DAY.start - timedelta(days=1), DAY.start))
+    vendor.sandbox.clock.freeze(NOW + timedelta(days=28))
+    source = vendor.profiles()
+    vendor.whole(source)
+    told = Counter(kind for (kind,) in vendor.events("profile_events", "activity_type"))
+    truth = {record["discriminator"] for record in vendor.sandbox.apsis.profile_truth(DAY, vendor.sandbox.clock.now())}
+    assert {kind for kind in told if not kind.startswith("unknown:")} == truth - {None}
+
+
+def test_a_configured_connection_asks_the_lake_what_was_known_before(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(vendor.home))
+    vendor.sandbox.options.apsis.listed_versions = 1
+    vendor.whole(vendor.profiles())
+    before = vendor.account().definitions().sections["1234"].events
+    vendor.sandbox.clock.freeze(NOW + timedelta(days=28))
+    after = vendor.account().definitions().sections["1234"].events
+    exporting = ApsisExports(connection="apsis", start="2026-11-01-00:00").open_exports()
+    known = exporting.sources["profile_events"].answers()["definitions"]["1234"]["events"]
+    assert set(before) - set(after)
+    assert set(known) == {*before, *after}
 
 
 def test_email_events_are_those_of_the_vendor(vendor: Vendor) -> None:

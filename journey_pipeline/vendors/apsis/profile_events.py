@@ -16,6 +16,7 @@ from journey_pipeline.model import Window
 from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import VERDICTS
+from journey_pipeline.vendors.apsis.definitions import Definitions
 from journey_pipeline.vendors.apsis.ordering import LONGEST_WINDOW, saying_if_unknown, stream_of
 from journey_pipeline.vendors.apsis.orders import (
     SECOND_GENERATION,
@@ -59,6 +60,7 @@ class ProfileEvents:
         concurrency: Downloads at a time (assumed).
         requests_per_s: What the client keeps to (assumed).
         longest_profile_bytes: The most bytes that are held of one profile; as the stream was told.
+        last_answers: Gives what `answers` gave when a window of the stream landed last.
     """
 
     longest_window = LONGEST_WINDOW
@@ -72,9 +74,11 @@ class ProfileEvents:
         concurrency: int = 2,
         requests_per_s: float = 2.0,
         longest_profile_bytes: int = LONGEST_PROFILE_BYTES,
+        last_answers: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.stream = stream
         self._longest_profile_bytes = longest_profile_bytes
+        self._last_answers = last_answers
         self.concurrency = concurrency
         self.requests_per_s = requests_per_s
         self._account = account
@@ -150,8 +154,12 @@ class ProfileEvents:
         )
 
     def answers(self) -> dict[str, Any]:
-        """What the account has defined now that the files came: they name event types and attributes by version ids."""
-        return {ANSWER: self._account.definitions(again=True).as_answer()}
+        """What the account has defined now that the files came: they name event types and attributes by version ids.
+
+        What it no longer lists stays what it last was: files of some days ago may still name it.
+        """
+        listed = self._account.definitions(again=True).as_answer()
+        return {ANSWER: Definitions.of_answers([listed, self._last_answers().get(ANSWER, {})]).as_answer()}
 
     def close(self) -> None:
         """Closes the account's connections."""
