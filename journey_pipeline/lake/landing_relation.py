@@ -19,7 +19,7 @@ from journey_pipeline.formats.records import Records
 from journey_pipeline.lake.csv_batches import CsvBatch
 from journey_pipeline.lake.json_objects import json_objects
 from journey_pipeline.lake.landed_file import LandedCsv
-from journey_pipeline.lake.property_groups import group_of, with_group
+from journey_pipeline.lake.property_groups import groups_of, with_group
 from journey_pipeline.model import Recipe
 
 _LINEAGE = (pa.field("file", pa.string()), pa.field("row", pa.int64()))
@@ -71,9 +71,10 @@ def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str])
     for position, name in enumerate(landed.header):
         if name in recipe.columns and name not in known:
             known[name] = position
-        elif member := group_of(name, recipe.property_groups):
-            group = groups.setdefault(member[0], {})
-            group[_free(member[1], group)] = position
+        elif members := groups_of(name, recipe.property_groups):
+            for group, member in members:
+                inside = groups.setdefault(group, {})
+                inside[_free(member, inside)] = position
         else:
             unknown[position] = name
     constants = {name: value for name, value in constants.items() if name in recipe.columns and name not in known}

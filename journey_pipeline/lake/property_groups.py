@@ -17,15 +17,15 @@ from journey_pipeline.lake.json_objects import json_objects
 _NOTHING = pa.scalar("{}")
 
 
-def group_of(name: str, groups: Mapping[str, str]) -> tuple[str, str] | None:
-    """The object that a column goes into, and its name there; None if it goes into none.
+def groups_of(name: str, groups: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The objects that a column goes into, and its name in each.
 
     Args:
         name: Of the column.
         groups: Patterns by the objects' names; the first group of a pattern is the name inside.
     """
     found = ((group, re.fullmatch(pattern, name, re.DOTALL)) for group, pattern in groups.items())
-    return next(((group, match[1]) for group, match in found if match), None)
+    return [(group, match[1]) for group, match in found if match]
 
 
 def with_group(properties: pa.Array[Any], name: str, members: Mapping[str, pa.Array[Any]], rows: int) -> pa.Array[Any]:

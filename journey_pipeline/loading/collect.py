@@ -154,10 +154,11 @@ class Collecting:
         try:
             got = source.collect(ordered_of(part), wanted_of(part), to, on_bytes=receiving.received, evidence=evidence)
         except VendorError as error:
-            if isinstance(error, ContractError):
-                self._name_evidence(error, evidence)
             # Of what was broken on its way nothing is kept: then the file itself is.
-            self._note(part, error, is_broken=isinstance(error, ContractError) or evidence.exists())
+            is_broken = isinstance(error, ContractError) or evidence.exists()
+            if is_broken:
+                self._name_evidence(error, evidence)
+            self._note(part, error, is_broken=is_broken)
             raise
         evidence.unlink(missing_ok=True)
         return got
@@ -172,9 +173,11 @@ class Collecting:
         elif not isinstance(error, TransientVendorError):
             answers.stopped(ledger, part, at=at, status=error.status, error=str(error))
 
-    def _name_evidence(self, error: ContractError, evidence: Path) -> None:
-        error.evidence = self.lake.relative(evidence) if evidence.exists() else None
-        where = f"The start of the answer is kept in {error.evidence}. " if error.evidence else ""
+    def _name_evidence(self, error: VendorError, evidence: Path) -> None:
+        kept = self.lake.relative(evidence) if evidence.exists() else None
+        if isinstance(error, ContractError):
+            error.evidence = kept
+        where = f"Start and end of the answer are kept in {kept}. " if kept else ""
         error.args = (f"{error} {where}Nothing landed; the export is ordered again.",)
 
     def _attempt(self, folder: AttemptFolder, parts: Sequence[Part]) -> Attempt:

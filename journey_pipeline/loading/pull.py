@@ -236,7 +236,7 @@ class _Download:
     def _name_evidence(self, error: ContractError) -> None:
         kept = self.lake.relative(self.evidence) if self.evidence.exists() else None
         error.evidence = kept
-        where = f"The start of the answer is kept in {kept}. " if kept else ""
+        where = f"Start and end of the answer are kept in {kept}. " if kept else ""
         error.args = (f"{error} {where}Nothing landed; `journey-pipeline backfill` asks for it again.",)
 
     def _received(self, count: int) -> None:

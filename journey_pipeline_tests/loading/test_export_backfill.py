@@ -295,6 +295,18 @@ def test_a_poll_that_finds_the_file_is_its_download(backfills: Backfills) -> Non
     assert attempt.name == backfills.manifest().attempts[0].attempt
 
 
+def test_a_file_that_ends_too_early_though_the_wire_says_it_is_whole_names_where_its_evidence_lies(
+    backfills: Backfills,
+) -> None:
+    backfills.sandbox.options.apsis.pending_s = 0.0
+    backfills.sandbox.faults.add("apsis/profile_poll:cut_file")
+    backfills.policy = ExportPolicy(overdue_after=timedelta(hours=2))
+    (outcome,) = backfills.load(DAY)
+    assert outcome.error
+    kept = [str(path.relative_to(backfills.lake.home)) for path in (backfills.lake.home / "evidence").rglob("*.txt")]
+    assert any(path in str(outcome.error) for path in kept), outcome.error
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
 

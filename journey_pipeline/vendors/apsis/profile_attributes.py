@@ -23,6 +23,7 @@ from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, F
 from journey_pipeline.vendors.apsis.profile_reader import ANSWER
 
 VERSIONED_COLUMN = r".*\(version_id: (\d+)\)"
+NAMED_COLUMN = r"(.*?) *\(version_id: \d+\)"
 """The header of a requested attribute or tag in an e-mail export (documented: D2)."""
 
 SCHEMA = pa.schema(

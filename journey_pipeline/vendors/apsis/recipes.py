@@ -10,7 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from journey_pipeline.model import Recipe, Twin
-from journey_pipeline.vendors.apsis.profile_attributes import VERSIONED_COLUMN, EmailAttributes, ProfileAttributes
+from journey_pipeline.vendors.apsis.profile_attributes import (
+    NAMED_COLUMN,
+    VERSIONED_COLUMN,
+    EmailAttributes,
+    ProfileAttributes,
+)
 from journey_pipeline.vendors.apsis.profile_reader import COLUMNS, ProfileEventReader
 
 _FOLDER = Path(__file__).parent
@@ -89,7 +94,7 @@ EMAIL_EVENTS = Recipe(
             "abuse_section",
         )
     },
-    property_groups={"attributes": VERSIONED_COLUMN},
+    property_groups={"attributes": VERSIONED_COLUMN, "attributes_by_name": NAMED_COLUMN},
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
     repeats_are_usual=True,
     attributes=EmailAttributes(),
