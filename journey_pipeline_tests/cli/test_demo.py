@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,20 +17,28 @@ import pytest
 
 from journey_pipeline.components.instance import open_instance
 
+Start = Callable[..., subprocess.Popen[str]]
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo"]
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "160"}
-    return subprocess.Popen(
-        [*COMMAND, *options],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts the demo in a folder of its own; none outlasts its test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*options: str) -> subprocess.Popen[str]:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "160"}
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            [*COMMAND, *options], cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def published_rows(folder: Path) -> int:
@@ -39,8 +48,8 @@ def published_rows(folder: Path) -> int:
     return int(row[0])
 
 
-def test_a_newcomer_sees_partitions_results_files_and_what_to_try(tmp_path: Path) -> None:
-    shown, _ = (first := start(tmp_path, "--hours", "3")).communicate()
+def test_a_newcomer_sees_partitions_results_files_and_what_to_try(tmp_path: Path, start: Start) -> None:
+    shown, _ = (first := start("--hours", "3")).communicate()
     assert first.returncode == 0
     assert len(re.findall(r"^ *20\d\d-\d\d-\d\dT\d\d ", shown, re.MULTILINE)) == 3
     for words in ("What each journey did", "journeys.duckdb", "What to try next", "3 hours loaded"):
@@ -48,7 +57,7 @@ def test_a_newcomer_sees_partitions_results_files_and_what_to_try(tmp_path: Path
     rows = published_rows(tmp_path)
     assert rows > 0
 
-    shown, _ = (second := start(tmp_path, "--hours", "3")).communicate()
+    shown, _ = (second := start("--hours", "3")).communicate()
     assert second.returncode == 0
     # The clock may have struck between the two.
     assert "0 hours loaded, 3 were there already" in shown or "1 hours loaded, 2 were there already" in shown
@@ -57,9 +66,9 @@ def test_a_newcomer_sees_partitions_results_files_and_what_to_try(tmp_path: Path
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_a_demo_that_is_stopped_leaves_nothing_running_and_nothing_broken(
-    tmp_path: Path, ending: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, start: Start, ending: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = start(tmp_path, "--hours", "30")
+    process = start("--hours", "30")
     landed = tmp_path / "data/sandbox/raw/sfmc/journey_history"
     while process.poll() is None and len(list(landed.glob("*/manifest.json"))) < 3:
         time.sleep(0.05)
@@ -71,7 +80,7 @@ def test_a_demo_that_is_stopped_leaves_nothing_running_and_nothing_broken(
     _, running = psutil.wait_procs(family, timeout=30)
     assert running == []
 
-    shown, said = (again := start(tmp_path, "--hours", "30")).communicate()
+    shown, said = (again := start("--hours", "30")).communicate()
     assert again.returncode == 0, said
     assert "What each journey did" in shown
     assert published_rows(tmp_path) > 0

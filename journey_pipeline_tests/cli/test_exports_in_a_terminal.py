@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +51,16 @@ def environment(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     }
 
 
+@contextmanager
+def running(*arguments: Any, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that doesn't outlast its test, whatever it waits for."""
+    with subprocess.Popen(*arguments, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "backfill", "apsis", "--from", SPAN[0], "--to", SPAN[1]]
 
 
@@ -62,19 +74,19 @@ def seen_on_a_terminal(environment: dict[str, str], folder: Path, sandbox: Sandb
     The exports are pending until both streams' were drawn; then their time passes.
     """
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(COMMAND, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=theirs)
-    os.close(theirs)
     drawn = ""
-    with os.fdopen(ours, "r", encoding="utf-8", newline="") as terminal:
-        try:
+    with (
+        os.fdopen(ours, "r", encoding="utf-8", newline="") as terminal,
+        running(COMMAND, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=theirs) as process,
+    ):
+        os.close(theirs)
+        with suppress(OSError):  # so does Linux say that nobody writes there any more
             while piece := terminal.readline():
                 drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", piece)
                 if sandbox.options.apsis.pending_s and all_are_seen_requested(drawn, ROW) and "3 pending" in drawn:
                     sandbox.options.apsis.pending_s = 0.0
                     sandbox.clock.move(PENDING)
-        except OSError:  # so does Linux say that nobody writes there any more
-            assert process.wait() is not None
-    return process.wait(), drawn
+        return process.wait(), drawn
 
 
 def test_on_a_terminal_exports_of_both_streams_are_seen_pending_while_the_step_runs(
@@ -91,14 +103,14 @@ def test_in_a_log_each_export_tells_what_becomes_of_it(
     environment: dict[str, str], tmp_path: Path, sandbox: Sandbox
 ) -> None:
     pipe, nowhere, said = subprocess.PIPE, subprocess.DEVNULL, ""
-    with subprocess.Popen(COMMAND, cwd=tmp_path, env=environment, stdout=nowhere, stderr=pipe, text=True) as process:
+    with running(COMMAND, cwd=tmp_path, env=environment, stdout=nowhere, stderr=pipe, text=True) as process:
         assert process.stderr
         for line in process.stderr:
             said += line
             if sandbox.options.apsis.pending_s and all_are_seen_requested(said, LINE):
                 sandbox.options.apsis.pending_s = 0.0
                 sandbox.clock.move(PENDING)
-    assert process.returncode == 0, said
+        assert process.wait() == 0, said
     assert all_are_seen_requested(said, LINE)
     assert re.search(r"\((ready|landed), attempt 1\)", said)
     assert "next call" not in said

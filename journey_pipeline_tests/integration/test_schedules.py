@@ -16,9 +16,12 @@ from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
-from journey_pipeline_tests.integration.truth import hours_ago
 
-HOUR_END = floor(datetime.now(UTC), Granularity.HOUR)
+
+@pytest.fixture
+def hour_end() -> datetime:
+    """When the present hour began. Each test asks for itself: the clock may strike while the others run."""
+    return floor(datetime.now(UTC), Granularity.HOUR)
 
 
 def tick(runner: Runner, name: str, at: datetime) -> Any:
@@ -41,42 +44,44 @@ def asked(assets: StreamAssets, data: Any) -> list[Window]:
 
 
 def test_the_newest_hour_waits_until_the_vendors_history_has_passed_it(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, hour_end: datetime
 ) -> None:
     sandbox.options.sfmc.freshness_s = 1200
-    early = tick(runner, "newest", HOUR_END + timedelta(minutes=10))
+    early = tick(runner, "newest", hour_end + timedelta(minutes=10))
     assert early.run_requests == []
     assert "not complete yet" in early.skip_message
     assert "0:20:00" in early.skip_message
-    (hour,) = asked(assets, tick(runner, "newest", HOUR_END + timedelta(minutes=26)))
-    assert hour.end == HOUR_END
+    (hour,) = asked(assets, tick(runner, "newest", hour_end + timedelta(minutes=26)))
+    assert hour.end == hour_end
 
 
 @pytest.mark.parametrize("status", [404, 503])
 def test_a_fixed_lag_is_taken_where_the_vendor_can_not_say(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, status: Any
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, status: Any, hour_end: datetime
 ) -> None:
     sandbox.options.sfmc.freshness_status = status
-    skipped = tick(runner, "newest", HOUR_END + timedelta(minutes=50))
+    skipped = tick(runner, "newest", hour_end + timedelta(minutes=50))
     assert "2:00:00 is taken" in skipped.skip_message
-    assert asked(assets, tick(runner, "gaps", HOUR_END + timedelta(minutes=50)))
+    assert asked(assets, tick(runner, "gaps", hour_end + timedelta(minutes=50)))
 
 
-def test_an_hour_that_has_landed_is_not_asked_for(runner: Runner, assets: StreamAssets) -> None:
-    runner.load(assets, hours_ago(1, 1), pull=True, only_missing=True)
-    assert "landed already" in tick(runner, "newest", HOUR_END + timedelta(minutes=50)).skip_message
+def test_an_hour_that_has_landed_is_not_asked_for(runner: Runner, assets: StreamAssets, hour_end: datetime) -> None:
+    runner.load(assets, [Window(hour_end - timedelta(hours=1), hour_end)], pull=True, only_missing=True)
+    assert "landed already" in tick(runner, "newest", hour_end + timedelta(minutes=50)).skip_message
 
 
-def test_gaps_are_asked_for_oldest_first_and_bounded(runner: Runner, assets: StreamAssets) -> None:
-    at = HOUR_END + timedelta(minutes=40)
+def test_gaps_are_asked_for_oldest_first_and_bounded(runner: Runner, assets: StreamAssets, hour_end: datetime) -> None:
+    at = hour_end + timedelta(minutes=40)
     windows = asked(assets, tick(runner, "gaps", at))
     assert len(windows) == 48
     assert windows == sorted(windows)
     assert timedelta(0) <= windows[0].start - (at - assets.stream.retention) < timedelta(hours=1)
 
 
-def test_what_has_landed_leaves_a_hole_in_what_is_asked_for(runner: Runner, assets: StreamAssets) -> None:
-    at = HOUR_END + timedelta(minutes=40)
+def test_what_has_landed_leaves_a_hole_in_what_is_asked_for(
+    runner: Runner, assets: StreamAssets, hour_end: datetime
+) -> None:
+    at = hour_end + timedelta(minutes=40)
     there = asked(assets, tick(runner, "gaps", at))[2:4]
     runner.load(assets, there, pull=True, only_missing=True)
     data = tick(runner, "gaps", at)
@@ -85,8 +90,10 @@ def test_what_has_landed_leaves_a_hole_in_what_is_asked_for(runner: Runner, asse
 
 
 @pytest.mark.parametrize("how", ["partition", "range", "scheduled"])
-def test_what_is_queued_or_running_is_not_asked_for_twice(runner: Runner, assets: StreamAssets, how: str) -> None:
-    at = HOUR_END + timedelta(minutes=40)
+def test_what_is_queued_or_running_is_not_asked_for_twice(
+    runner: Runner, assets: StreamAssets, how: str, hour_end: datetime
+) -> None:
+    at = hour_end + timedelta(minutes=40)
     first, *_, last = asked(assets, tick(runner, "gaps", at))[:10]
     keys = key_of(assets.partitions, first), key_of(assets.partitions, last)
     tags = {"dagster/partition": keys[0]} if how == "partition" else {RANGE_START: keys[0], RANGE_END: keys[1]}
@@ -105,8 +112,10 @@ def test_what_is_queued_or_running_is_not_asked_for_twice(runner: Runner, assets
 
 # Dagster's own, while it makes a backfill.
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`:DeprecationWarning")
-def test_what_waits_in_a_backfill_is_not_asked_for_twice(runner: Runner, assets: StreamAssets) -> None:
-    at = HOUR_END + timedelta(minutes=40)
+def test_what_waits_in_a_backfill_is_not_asked_for_twice(
+    runner: Runner, assets: StreamAssets, hour_end: datetime
+) -> None:
+    at = hour_end + timedelta(minutes=40)
     waiting = asked(assets, tick(runner, "gaps", at))[:5]
     with accepted_previews():
         graph = runner.deployment.definitions.get_repository_def().asset_graph
@@ -129,9 +138,9 @@ def test_what_waits_in_a_backfill_is_not_asked_for_twice(runner: Runner, assets:
     assert not set(waiting) & set(asked(assets, tick(runner, "gaps", at)))
 
 
-def test_an_hour_that_is_too_new_is_left_to_the_next_tick(runner: Runner, sandbox: Sandbox) -> None:
+def test_an_hour_that_is_too_new_is_left_to_the_next_tick(runner: Runner, sandbox: Sandbox, hour_end: datetime) -> None:
     sandbox.options.sfmc.freshness_s = 40 * 24 * 3600
-    data = tick(runner, "gaps", HOUR_END + timedelta(minutes=40))
+    data = tick(runner, "gaps", hour_end + timedelta(minutes=40))
     assert data.run_requests == []
     assert "too new" in data.skip_message
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import re
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,8 +97,8 @@ def test_threads_that_end_at_the_same_time_keep_one_anothers_attempts(tmp_path: 
 
 
 def test_processes_that_end_at_the_same_time_keep_one_anothers_attempts(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        names = set(pool.starmap(commit_empty, [(tmp_path, number) for number in range(20)], chunksize=1))
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        names = set(pool.map(commit_empty, [tmp_path] * 20, range(20)))
     landing = read_landing(Lake(tmp_path), KEY, PARTITION)
     assert landing is not None
     assert {attempt.attempt for attempt in landing.attempts} == names

@@ -1,0 +1,38 @@
+"""What holds for the whole suite: a test that hangs is ended and named, and signals are as on a terminal.
+
+`pytest-timeout` ends what hangs in Python, once a test. What hangs in a library, or again while the first hang is
+cleaned up, is ended here with its process; the other tests go on in another one.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+TEARDOWN_LIMIT_S = 120
+_stderr = os.dup(2)  # before pytest captures it
+
+
+def pytest_configure() -> None:
+    """Takes interrupts although what started the tests ignores them, as a shell has its background jobs do.
+
+    Children inherit what is ignored, and Dagster treats SIGTERM as it finds SIGINT: neither would end any of them.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Bounds the cleaning up: pytest's own limits no longer hold after a test that failed."""
+    faulthandler.dump_traceback_later(TEARDOWN_LIMIT_S, exit=True, file=_stderr)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
