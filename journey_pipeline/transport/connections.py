@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import ssl
 import threading
 from typing import Any
 
@@ -89,6 +90,12 @@ def _pools(between_pieces_s: float) -> dict[str, type[HTTPConnectionPool]]:
 
     class Encrypted(_Timed, HTTPSConnection):
         idle_s = between_pieces_s
+
+        def connect(self) -> None:
+            with contextlib.suppress(TimeoutError):  # of the handshake; urllib3 would call it one of the answer
+                super().connect()
+                return
+            raise ssl.SSLError(ssl.SSL_ERROR_WANT_READ, "the handshake was not answered in time")
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from journey_pipeline.transport.client import HttpClient
 
+HELLO = b"\x16"  # TLS starts with it; a line would be waited for that may never end
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
@@ -122,11 +123,13 @@ class FlakyServer:
         url: Its address without a trailing slash.
         seen: The requests so far, in the order of their arrival.
         stopping: Set when it closes.
+        on_hello: What it does with whoever wants to encrypt.
     """
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.stopping = threading.Event()
+        self.on_hello: Step = close
         self._replies: dict[str, list[Reply]] = {}
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -173,6 +176,8 @@ class FlakyServer:
         with contextlib.suppress(OSError, EndOfConnection), connection:
             reader = connection.makefile("rb")
             with reader:
+                if reader.peek(1)[:1] == HELLO:
+                    self.on_hello(connection, self)
                 while not self.stopping.is_set() and (request := _read(reader)):
                     for piece in self._reply(request):
                         if isinstance(piece, bytes):

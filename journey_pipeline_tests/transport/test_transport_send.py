@@ -315,6 +315,16 @@ def test_an_encrypted_request_to_a_plain_server_is_transient_and_says_so(
         client.send("GET", "/x")
 
 
+def test_an_encrypted_request_to_a_server_that_says_nothing_is_transient_and_says_so(
+    server: FlakyServer, client_of: MakeClient
+) -> None:
+    server.on_hello = stall
+    impatient = Timeouts(connect_s=0.2)
+    client = client_of(server, base_url=server.url.replace("http:", "https:"), policy=ONCE, timeouts=impatient)
+    with pytest.raises(TransientVendorError, match=r"no encrypted connection .*not answered in time"):
+        client.send("GET", "/x")
+
+
 def test_a_connection_is_used_again(server: FlakyServer, client_of: MakeClient) -> None:
     ports = set()
     server.on("/x", [lambda connection, _: ports.add(connection.getpeername()[1]), *json({})])
