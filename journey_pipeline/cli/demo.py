@@ -34,6 +34,7 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.plan import State, Survey
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.server import serve
@@ -146,10 +147,11 @@ def _load(hours: int) -> bool:
         found = [(assets, look(lake, assets, _span(assets, hours, now), now)) for assets in runner.deployment.streams()]
         plans = [Planned(assets, survey, to_load(runner, assets, survey, again=False)) for assets, survey in found]
         order(runner, plans)
-        for assets, survey, windows in plans:
+        for assets, _, windows in plans:
             started = time.monotonic()
             loaded = load(runner, assets, windows)
-            _show_load(lake, loaded, len(survey.states), time.monotonic() - started)
+            seconds = time.monotonic() - started
+            _show_load(lake, loaded, look(lake, assets, _span(assets, hours, now), now), seconds)
             complete = complete and loaded.complete
             if loaded.windows:
                 names.append(assets.stream.key.connection)
@@ -163,15 +165,23 @@ def _span(assets: StreamAssets, hours: int, now: datetime) -> Window:
     return Window(end - (hours if granularity is Granularity.HOUR else days) * granularity.duration, end)
 
 
-def _show_load(lake: Lake, loaded: Loaded, count: int, seconds: float) -> None:
-    windows, unit = loaded.windows, loaded.assets.stream.granularity.value
-    if windows:
-        results.print(partition_table(lake, loaded.assets, windows))
+def _show_load(lake: Lake, loaded: Loaded, after: Survey, seconds: float) -> None:
+    windows, stream = loaded.windows, loaded.assets.stream
+    there = len(after.states) - len(windows)
+    if not windows:
+        results.print(f"{stream.key}: all {_counted(there, stream.granularity)} were there already")
+        return
+    done = sum(after.states[window] is State.COMPLETE for window in windows)
+    results.print(partition_table(lake, loaded.assets, windows))
     results.print(
-        f"{loaded.assets.stream.key}: {len(windows)} {unit}s loaded, {count - len(windows)} were there already"
-        + (f"; {loaded.bytes / 1e6:.1f} MB in {seconds:.0f} s" if windows else "")
+        f"{stream.key}: {'' if done == len(windows) else f'{done} of '}{_counted(len(windows), stream.granularity)} "
+        f"loaded, {there} were there already; {loaded.bytes / 1e6:.1f} MB in {seconds:.0f} s"
     )
     tell_failures(notes, loaded)
+
+
+def _counted(count: int, granularity: Granularity) -> str:
+    return f"{count} {granularity.value}{'' if count == 1 else 's'}"
 
 
 def _show_results(lake: Lake) -> None:
