@@ -33,13 +33,16 @@ from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.listing import listed
+from journey_pipeline.exports.orders import give_up
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.settings import HOME_VARIABLE, home
+from journey_pipeline.settings import HOME_VARIABLE, home, ledger_url
 from journey_pipeline.warehouse import query as asking
 
 SANDBOX_HOME = "data/sandbox"
@@ -146,6 +149,7 @@ def _load(hours: int) -> bool:
         now = utc_now()
         found = [(assets, look(lake, assets, _span(assets, hours, now), now)) for assets in runner.deployment.streams()]
         plans = [Planned(assets, survey, to_load(runner, assets, survey, again=False)) for assets, survey in found]
+        _give_up_what_the_last_sandbox_was_making(now)
         order(runner, plans)
         for assets, _, windows in plans:
             started = time.monotonic()
@@ -156,6 +160,13 @@ def _load(hours: int) -> bool:
             if loaded.windows:
                 names.append(assets.stream.key.connection)
         return (bring_level(runner, *dict.fromkeys(names)) if names else True) and complete
+
+
+def _give_up_what_the_last_sandbox_was_making(now: datetime) -> None:
+    """Each demo has a vendor of its own, who knows nothing of an earlier demo that was stopped."""
+    with Ledger(ledger_url()) as ledger:
+        for root_id in {export.root_id for export in listed(ledger)}:
+            give_up(ledger, root_id, at=now)
 
 
 def _span(assets: StreamAssets, hours: int, now: datetime) -> Window:

@@ -16,6 +16,8 @@ from rich.markup import escape
 from journey_pipeline.cli.output import plain_table, results
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
+from journey_pipeline.exports.orders import give_up
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.settings import ledger_url
 
 TIMES = ("requested_at", "ready_at", "landed_at", "due_at")
@@ -29,18 +31,24 @@ Examples:
   journey-pipeline exports
   journey-pipeline exports apsis --all
   journey-pipeline exports --json
+  journey-pipeline exports --give-up 17
 """
 )
 @click.argument("connection", required=False)
 @click.option("--all", "with_ended", is_flag=True, help="Also those that have landed or were replaced.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, for monitors.")
-def exports(connection: str | None, *, with_ended: bool, as_json: bool) -> None:
+@click.option(
+    "--give-up", "hopeless", type=int, multiple=True, metavar="EXPORT", help="Forget one that will never be ready."
+)
+def exports(connection: str | None, *, with_ended: bool, as_json: bool, hopeless: Sequence[int]) -> None:
     """Show what was ordered, how far it is, and what needs a person.
 
-    Ends with 1 if an export has stopped or takes longer than it should. To order again what has stopped, run
-    `journey-pipeline backfill` for its days.
+    Ends with 1 if an export has stopped or takes longer than it should. To order again what has stopped or was given
+    up, run `journey-pipeline backfill` for its days.
     """
     with Ledger(ledger_url()) as ledger:
+        for export_id in hopeless:
+            give_up(ledger, export_id, at=utc_now())
         found = [
             dict(zip((c.name for c in OPS_COLUMNS), row, strict=True))
             for row in rows(listed(ledger, connection=connection, with_ended=with_ended))

@@ -86,6 +86,29 @@ def split(ledger: Ledger, export: Export, parts: Sequence[SmallerOrder], *, at: 
         ]
 
 
+def give_up(ledger: Ledger, export_id: int, *, at: datetime) -> Export:
+    """Ends an order that the vendor will never make, with all its parts: whoever next wants its window orders it anew.
+
+    Args:
+        ledger: Where it is kept.
+        export_id: The export at the top or any part.
+        at: Now.
+
+    Returns:
+        The export at the top.
+
+    Raises:
+        LedgerError: If there is none of that id, or it has ended already.
+    """
+    with ledger.writing() as tx:
+        root_id = tx.get(export_id).root_id
+        tx.lock_queue(tx.get(root_id).key.connection)
+        for export in tx.tree(root_id):
+            if export.id == root_id or export.state not in ENDED:
+                tx.move(export, Edge.REPLACE, at=at, poll_address=None)
+        return tx.get(root_id)
+
+
 def _under_way(tx: Transaction, key: StreamKey, window: Window) -> list[Export]:
     query = (
         select(exports)

@@ -43,7 +43,7 @@ class State(enum.StrEnum):
     SPLIT = "split"  # smaller exports stand in for it
     STOPPED = "stopped"  # a person must change something first
     LANDED = "landed"  # its file lies in the lake
-    REPLACED = "replaced"  # a newer export of the window, with another request, took its place
+    REPLACED = "replaced"  # given up: a newer export of the window takes its place
 
 
 class Edge(enum.StrEnum):

@@ -238,12 +238,16 @@ def _to_be_seen(exporting: Exporting, root_ids: Iterable[int]) -> list[Export]:
 
 def _what_stopped(exporting: Exporting, root_id: int) -> JourneyError | None:
     stopped = stopped_in(exporting.ledger, root_id)
-    if not stopped:
-        return None
-    export = stopped[0]
-    return exporting.troubles.get(root_id) or ExportFailed(
-        f"{export} needs a person: {export.error or 'it was stopped'} `journey-pipeline exports` lists it; "
-        "`journey-pipeline backfill` asks for it again.",
+    if stopped:
+        says = f"needs a person: {stopped[0].error or 'it was stopped'} `journey-pipeline exports` lists it; "
+        return exporting.troubles.get(root_id) or _ended(stopped[0], says)
+    root = get(exporting.ledger, root_id)
+    return _ended(root, "was given up meanwhile; ") if root.state is State.REPLACED else None
+
+
+def _ended(export: Export, says: str) -> ExportFailed:
+    return ExportFailed(
+        f"{export} {says}`journey-pipeline backfill` asks for it again.",
         vendor=export.key.vendor,
         connection=export.key.connection,
         stream=export.key.stream,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -30,8 +31,9 @@ from journey_pipeline.exports.claims import (
     release,
     renew,
 )
+from journey_pipeline.exports.export import Export, SmallerOrder
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.orders import want
+from journey_pipeline.exports.orders import give_up, split, want
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import State
 from journey_pipeline_tests.exports.made_orders import (
@@ -167,6 +169,49 @@ def test_what_the_vendor_no_longer_has_is_asked_for_again(ledger: Ledger) -> Non
     assert (gone.state, gone.poll_address, gone.losses) == (State.EXPIRED, None, 1)
     again = claimed(ledger, at=gone.due_at)
     assert (again.attempt, again.vendor_export_id, again.requested_at) == (2, None, None)
+
+
+@pytest.mark.parametrize("prepare", [wanted, requested, made_ready], ids=["wanted", "requested", "ready"])
+def test_what_was_given_up_is_ordered_anew_and_holds_no_place_at_the_vendor(
+    ledger: Ledger, prepare: Callable[[Ledger], Export]
+) -> None:
+    wanted(ledger)
+    old = prepare(ledger)
+    given_up = give_up(ledger, old.id, at=NOW + HOUR)
+    assert (given_up.state, given_up.poll_address) == (State.REPLACED, None)
+    assert listing.pending_count(ledger, "apsis") == 0
+    assert next_due_at(ledger, "apsis", POLICY, at=NOW + HOUR) is None
+    new = wanted(ledger, at=NOW + HOUR)
+    assert new.id != old.id
+    assert claimed(ledger, at=NOW + HOUR).id == new.id
+
+
+def test_an_answer_for_what_was_given_up_meanwhile_changes_nothing(ledger: Ledger) -> None:
+    wanted(ledger)
+    requested(ledger)
+    held = polled(ledger)
+    give_up(ledger, held.id, at=NOW + HOUR)
+    with pytest.raises(ExportMovedOn):
+        ready(ledger, held, at=NOW + HOUR, status=200)
+    assert listing.get(ledger, held.id).state is State.REPLACED
+
+
+def test_an_order_is_given_up_with_all_its_parts_by_the_number_of_any(ledger: Ledger) -> None:
+    wanted(ledger, days=2)
+    requested(ledger)
+    parts = split(ledger, polled(ledger), [SmallerOrder(order(day).window, order().request) for day in (0, 1)], at=NOW)
+    assert give_up(ledger, parts[0].id, at=NOW + HOUR).id == 1
+    assert {export.state for export in listing.listed(ledger, with_ended=True)} == {State.REPLACED}
+
+
+def test_what_has_landed_can_not_be_given_up(ledger: Ledger) -> None:
+    wanted(ledger)
+    made_ready(ledger)
+    collection = claim_to_collect(ledger, 1, POLICY, at=NOW + HOUR)
+    assert collection
+    landed(ledger, collection, at=NOW + HOUR)
+    with pytest.raises(LedgerError, match="landed"):
+        give_up(ledger, 1, at=NOW + HOUR)
 
 
 def test_a_permanent_refusal_stops_and_says_what_to_do(ledger: Ledger) -> None:

@@ -19,7 +19,7 @@ from journey_pipeline.exports import listing, tables
 from journey_pipeline.exports.claims import collectable, next_due_at
 from journey_pipeline.exports.export import Export, Order
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.orders import want
+from journey_pipeline.exports.orders import give_up, want
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import ENDED, PENDING, Edge, State, after
 from journey_pipeline.model import Window
@@ -36,6 +36,7 @@ POLLS = st.tuples(st.just("poll"), DEATHS)
 FETCHES = st.tuples(st.just("fetch"), DEATHS, st.sampled_from(["whole", "whole", "broken off", "slow"]))
 SETTLES = st.tuples(st.just("settle"), st.integers(0, 9), st.sampled_from(["ready"] * 4 + ["failed", "gone"]))
 DELETES = st.tuples(st.just("delete"), st.integers(0, 9))
+GIVES_UP = st.tuples(st.just("give up"), st.integers(0, 9))
 HEARS = st.tuples(st.just("hear"), st.integers(0, 9))
 ALL_GOES_WELL = st.just(("all goes well",))
 MINUTES = st.tuples(st.just("wait"), st.sampled_from([1, 5, 5, 11, 11, 60, 13 * 60, 25 * 60]))
@@ -67,7 +68,22 @@ class Exports(RuleBasedStateMachine):
     # One rule for all that can happen: of several, most examples would leave out those that all else depends on.
     @rule(
         step=st.one_of(
-            *(WISHES, ASKS, ASKS, POLLS, POLLS, FETCHES, FETCHES, SETTLES, SETTLES, DELETES, HEARS, MINUTES, MINUTES),
+            *(
+                WISHES,
+                ASKS,
+                ASKS,
+                POLLS,
+                POLLS,
+                FETCHES,
+                FETCHES,
+                SETTLES,
+                SETTLES,
+                DELETES,
+                HEARS,
+                GIVES_UP,
+                MINUTES,
+                MINUTES,
+            ),
             ALL_GOES_WELL,
             ALL_GOES_WELL,
         )
@@ -75,8 +91,8 @@ class Exports(RuleBasedStateMachine):
     def something_happens(self, step: tuple[Any, ...]) -> None:
         with suppress(Crash):
             match step:
-                case ("want", day, days, section, again):
-                    self.somebody_wants(order(day, days=days, sections=[section]), again=again)
+                case ("want" | "give up", *_):
+                    self.somebody_says(step)
                 case ("ask", dies, answer):
                     self.worker.ask(self.now, dies, answer)
                 case ("poll", dies):
@@ -93,6 +109,13 @@ class Exports(RuleBasedStateMachine):
                     self.files_get_ready()
                 case ("wait", minutes):
                     self.now += timedelta(minutes=minutes)
+
+    def somebody_says(self, step: tuple[Any, ...]) -> None:
+        match step:
+            case ("want", day, days, section, again):
+                self.somebody_wants(order(day, days=days, sections=[section]), again=again)
+            case ("give up", which) if under_way := listing.listed(self.ledger):
+                give_up(self.ledger, under_way[which % len(under_way)].id, at=self.now)
 
     def somebody_wants(self, wish: Order, *, again: bool) -> None:
         self.wanted.append(wish)

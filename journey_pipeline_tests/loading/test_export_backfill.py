@@ -22,6 +22,7 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.exports import claims
 from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.advance import advance
@@ -320,6 +321,19 @@ def test_an_interrupted_backfill_goes_on_with_the_exports_that_it_made(backfills
     backfills.arrive(*days(DAY, 2))
     assert len(backfills.calls("profile_order")) == 1
     backfills.check_truth(*days(DAY, 2))
+
+
+def test_an_export_that_is_given_up_while_it_is_waited_for_is_an_error_and_ordered_anew_the_next_time(
+    backfills: Backfills,
+) -> None:
+    backfills.on_nap = lambda: give_up(backfills.ledger, 1, at=backfills.sandbox.clock.now())
+    (outcome,) = backfills.load(DAY)
+    assert isinstance(outcome.error, ExportFailed)
+    assert "given up" in str(outcome.error)
+    backfills.on_nap = lambda: None
+    backfills.arrive(DAY)
+    assert len(backfills.calls("profile_order")) == 2
+    backfills.check_truth(DAY)
 
 
 def test_a_download_that_is_interrupted_keeps_nobody_waiting(backfills: Backfills) -> None:
