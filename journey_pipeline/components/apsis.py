@@ -15,7 +15,8 @@ from journey_pipeline.components.completeness import completeness_definitions
 from journey_pipeline.components.connection import ConnectionComponent
 from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.export_assets import ExportAssets
-from journey_pipeline.components.export_sensor import export_check, export_sensor, request_schedules
+from journey_pipeline.components.export_check import export_check
+from journey_pipeline.components.export_sensor import export_sensor, request_schedules
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy

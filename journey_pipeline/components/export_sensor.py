@@ -1,7 +1,8 @@
-"""What keeps exports moving: the sensor that orders and polls, the schedules that order, the check that tells.
+"""What keeps exports moving: the sensor that orders and polls, and the schedules that order.
 
 One sensor for a connection; a tick has a time budget, and an export that is broken stops none of the others. Not here:
-single steps (`loading/exports.py`), the assets (`export_assets.py`).
+single steps (`loading/advance.py`), the assets (`export_assets.py`), the check that tells what stands still
+(`export_check.py`).
 """
 
 from collections import Counter
@@ -11,18 +12,18 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from journey_pipeline.components.export_assets import ExportAssets
+from journey_pipeline.components.export_check import check_job
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole
 from journey_pipeline.components.schedules import request
 from journey_pipeline.exports.claims import collectable, next_due_at
 from journey_pipeline.exports.export import Collection, Export
-from journey_pipeline.exports.listing import current, listed, moved_after, needing_a_person
+from journey_pipeline.exports.listing import current, listed, moved_after
 from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.advance import advance
 from journey_pipeline.loading.exports import Exporting
 from journey_pipeline.loading.gaps import find_gaps
 from journey_pipeline.loading.plan import contiguous
-from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home
 
@@ -30,8 +31,6 @@ TICK_S = 55.0  # Dagster gives a tick a minute
 STARTED_AGAIN_AFTER = timedelta(hours=1)  # a run that died before it took the export up leaves no trace in the ledger
 INTERVAL_S = 30
 MOST_STEPS = 100  # of the ledger that one tick tells of; Dagster records each order for each of its partitions
-CHECK = "no_export_needs_a_person"
-NAMED = 5
 
 
 def export_sensor(
@@ -57,7 +56,7 @@ def export_sensor(
 
     @dg.sensor(
         name=f"{connection}_exports",
-        jobs=[assets.load_job for assets in streams],
+        jobs=[job for assets in streams for job in (assets.load_job, check_job(assets))],
         minimum_interval_seconds=INTERVAL_S,
         default_status=status,
         description=f"Orders and polls the exports of {connection} that are due, and starts the landing of those that "
@@ -73,9 +72,11 @@ def export_sensor(
             advance(exporting, is_over=lambda: not has_time_for(poll_s), may_order=lambda: has_time_for(order_s))
             ready = collectable(exporting.ledger, connection, at=exporting.now(), streams=tuple(of))
             step, moved = moved_after(exporting.ledger, connection, _step(context), most=MOST_STEPS)
+            runs = [_landing(of[found.root.key.stream], found, exporting.now()) for found in ready]
+            runs += _checks(of, moved)
             return dg.SensorResult(
-                run_requests=[_landing(of[found.root.key.stream], found, exporting.now()) for found in ready],
-                skip_reason=None if ready else dg.SkipReason(_told(exporting)),
+                run_requests=runs,
+                skip_reason=None if runs else dg.SkipReason(_told(exporting)),
                 asset_events=list(_lives(context, of, moved)),
                 cursor=str(step),
             )
@@ -96,6 +97,15 @@ def _lives(
         context.log.info("%s", root)
         if root.key.stream in of and root.state is not State.REPLACED:
             yield from of[root.key.stream].told(tree)
+
+
+def _checks(of: Mapping[str, ExportAssets], moved: Sequence[Sequence[Export]]) -> Iterator[dg.RunRequest]:
+    """A run of the check for each order that has just come to need a person: its alert is not to wait for the hour."""
+    for tree in moved:
+        stuck = [export for export in tree if export.state in {State.STOPPED, State.OVERDUE}]
+        if stuck and (assets := of.get(tree[0].key.stream)):
+            run_key = " ".join(f"{export.id}.{export.attempt} {export.state}" for export in stuck)
+            yield dg.RunRequest(run_key=run_key, job_name=check_job(assets).name)
 
 
 def _landing(assets: ExportAssets, found: Collection, now: datetime) -> dg.RunRequest:
@@ -207,53 +217,3 @@ def _ordering(assets: ExportAssets, windows: Sequence[Window], *, run_key: str) 
     if first == last:
         return dg.RunRequest(run_key=run_key, partition_key=first)
     return dg.RunRequest(run_key=run_key, tags={RANGE_START: first, RANGE_END: last})
-
-
-def export_check(
-    assets: ExportAssets, *, cron: str, status: dg.DefaultScheduleStatus, now: Callable[[], datetime] = utc_now
-) -> dg.Definitions:
-    """The check that tells of exports that will not come by themselves, and the schedule that runs it.
-
-    Args:
-        assets: The stream.
-        cron: When it runs, UTC.
-        status: Whether its schedule runs without being switched on.
-        now: The clock.
-    """
-
-    @dg.asset_check(
-        asset=assets.requests,
-        name=CHECK,
-        description="No export has stopped, and none takes longer than it should.",
-    )
-    def no_export_needs_a_person() -> dg.AssetCheckResult:
-        with assets.open_exports() as exporting:
-            key = assets.stream.key
-            stuck = [
-                export
-                for export in needing_a_person(exporting.ledger, exporting.policy, at=now(), connection=key.connection)
-                if export.key == key
-            ]
-        named = "; ".join(f"{export}: {export.error or 'no answer yet'}" for export in stuck[:NAMED])
-        return dg.AssetCheckResult(
-            check_name=CHECK,
-            passed=not stuck,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=named or "every export is on its way or has landed",
-            metadata={"stuck": len(stuck)},
-        )
-
-    job = dg.define_asset_job(
-        f"{assets.op_name}_exports_check",
-        selection=dg.AssetSelection.checks(dg.AssetCheckKey(assets.requests, CHECK)),
-        description=f"Looks for exports of {assets.stream.key} that need a person.",
-    )
-    schedule = dg.ScheduleDefinition(
-        name=f"{assets.op_name}_exports_check",
-        job=job,
-        cron_schedule=cron,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Runs the check {CHECK} of {assets.stream.key}.",
-    )
-    return dg.Definitions(asset_checks=[no_export_needs_a_person], jobs=[job], schedules=[schedule])
