@@ -17,6 +17,7 @@ from journey_pipeline.errors import ConfigError
 HOME_VARIABLE = "JOURNEY_PIPELINE_HOME"
 DEFAULT_HOME = "data"
 LEDGER_VARIABLE = "JOURNEY_PIPELINE_LEDGER_URL"
+LEDGER_FILE = "exports.db"
 
 
 def load_environment_file() -> None:
@@ -31,7 +32,7 @@ def home() -> Path:
 
 def ledger_url() -> str:
     """Where the ledger of exports lies: `JOURNEY_PIPELINE_LEDGER_URL`, or a file in the home. May hold a password."""
-    return os.environ.get(LEDGER_VARIABLE, "").strip() or f"sqlite:///{home() / 'exports.db'}"
+    return os.environ.get(LEDGER_VARIABLE, "").strip() or f"sqlite:///{home() / LEDGER_FILE}"
 
 
 def variable_name(connection: str, field: str) -> str:

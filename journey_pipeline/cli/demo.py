@@ -42,7 +42,7 @@ from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.settings import HOME_VARIABLE, home, ledger_url
+from journey_pipeline.settings import HOME_VARIABLE, LEDGER_FILE, LEDGER_VARIABLE, home, ledger_url
 from journey_pipeline.warehouse import query as asking
 
 SANDBOX_HOME = "data/sandbox"
@@ -129,8 +129,7 @@ def demo(hours: int, folder: str) -> None:
     HTTP, syncs and publishes the warehouse. Run again, it loads only what is missing.
     """
     route_logs(notes)
-    os.environ[HOME_VARIABLE] = str(Path(folder).absolute())
-    os.environ.pop(DAGSTER_HOME, None)
+    use_home_of_sandbox(folder)
     with serve(World()) as sandbox:
         os.environ.update(sandbox.environment() | SANDBOX_PACE)
         complete = _load(hours)
@@ -141,6 +140,21 @@ def demo(hours: int, folder: str) -> None:
     sys.exit(0 if complete else 1)
 
 
+def use_home_of_sandbox(folder: str) -> None:
+    """Lets all that is simulated lie in a folder, whatever the variables say of the real home, ledger and history."""
+    place = Path(folder).absolute()
+    os.environ[HOME_VARIABLE] = str(place)
+    os.environ[LEDGER_VARIABLE] = f"sqlite:///{place / LEDGER_FILE}"
+    os.environ.pop(DAGSTER_HOME, None)
+
+
+def forget_the_last_sandbox() -> None:
+    """Gives up the exports that are under way in this home: each sandbox is a vendor who knows of no earlier one."""
+    with Ledger(ledger_url()) as ledger:
+        for root_id in {export.root_id for export in listed(ledger)}:
+            give_up(ledger, root_id, at=utc_now())
+
+
 def _load(hours: int) -> bool:
     lake = Lake(home())
     complete, names = True, []
@@ -149,7 +163,7 @@ def _load(hours: int) -> bool:
         now = utc_now()
         found = [(assets, look(lake, assets, _span(assets, hours, now), now)) for assets in runner.deployment.streams()]
         plans = [Planned(assets, survey, to_load(runner, assets, survey, again=False)) for assets, survey in found]
-        _give_up_what_the_last_sandbox_was_making(now)
+        forget_the_last_sandbox()
         order(runner, plans)
         for assets, _, windows in plans:
             started = time.monotonic()
@@ -160,13 +174,6 @@ def _load(hours: int) -> bool:
             if loaded.windows:
                 names.append(assets.stream.key.connection)
         return (bring_level(runner, *dict.fromkeys(names)) if names else True) and complete
-
-
-def _give_up_what_the_last_sandbox_was_making(now: datetime) -> None:
-    """Each demo has a vendor of its own, who knows nothing of an earlier demo that was stopped."""
-    with Ledger(ledger_url()) as ledger:
-        for root_id in {export.root_id for export in listed(ledger)}:
-            give_up(ledger, root_id, at=now)
 
 
 def _span(assets: StreamAssets, hours: int, now: datetime) -> Window:

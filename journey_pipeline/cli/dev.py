@@ -14,15 +14,13 @@ from pathlib import Path
 
 import click
 
-from journey_pipeline.cli.demo import SANDBOX_HOME, SANDBOX_PACE
+from journey_pipeline.cli.demo import SANDBOX_HOME, SANDBOX_PACE, forget_the_last_sandbox, use_home_of_sandbox
 from journey_pipeline.cli.output import notes
 from journey_pipeline.components.deployment import is_in_project
-from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
 from journey_pipeline.components.instance import use_dagster_home
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.settings import HOME_VARIABLE
 
 PATIENCE_S = 15.0
 
@@ -37,9 +35,9 @@ def dev(port: int, folder: str) -> None:
     """
     if not is_in_project(Path.cwd()):
         raise ConfigError("there is no Dagster project here: run it in a checkout of journey_pipeline, or in your own")
-    os.environ[HOME_VARIABLE] = str(Path(folder).absolute())
-    os.environ.pop(DAGSTER_HOME, None)
+    use_home_of_sandbox(folder)
     use_dagster_home()
+    forget_the_last_sandbox()
     with serve(World()) as sandbox:
         environment = os.environ | sandbox.environment() | SANDBOX_PACE | {"VIRTUAL_ENV": sys.prefix}
         notes.print(f"UI http://127.0.0.1:{port}   sandbox {sandbox.url}   files {folder}   Ctrl-C stops all")

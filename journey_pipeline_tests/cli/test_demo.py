@@ -16,6 +16,9 @@ import psutil
 import pytest
 
 from journey_pipeline.components.instance import open_instance
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.listing import listed, pending_count
+from journey_pipeline.exports.states import State
 
 Start = Callable[..., subprocess.Popen[str]]
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo"]
@@ -27,7 +30,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def run(*options: str) -> subprocess.Popen[str]:
-        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "COLUMNS": "160"}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "COLUMNS": "160",
+            "JOURNEY_PIPELINE_LEDGER_URL": f"sqlite:///{tmp_path / 'real.db'}",
+        }
         pipe = subprocess.PIPE
         process = subprocess.Popen(
             [*COMMAND, *options], cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True
@@ -56,12 +64,37 @@ def test_a_newcomer_sees_partitions_results_files_and_what_to_try(tmp_path: Path
         assert words in shown
     rows = published_rows(tmp_path)
     assert rows > 0
+    assert not (tmp_path / "real.db").exists()
 
     shown, _ = (second := start("--hours", "3")).communicate()
     assert second.returncode == 0
     # The clock may have struck between the two.
     assert "all 3 hours were there already" in shown or "1 hour loaded, 2 were there already" in shown
     assert published_rows(tmp_path) >= rows
+
+
+def is_export_pending(folder: Path) -> bool:
+    url = f"sqlite:///{folder / 'data/sandbox/exports.db'}"
+    if not (folder / "data/sandbox/exports.db").exists():
+        return False
+    with Ledger(url) as ledger:
+        return pending_count(ledger, "apsis") > 0
+
+
+def test_a_demo_that_is_killed_while_exports_are_pending_does_not_wait_for_them_the_next_time(
+    tmp_path: Path, start: Start
+) -> None:
+    process = start("--hours", "3")
+    while process.poll() is None and not is_export_pending(tmp_path):
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    shown, said = (again := start("--hours", "3")).communicate()
+    assert again.returncode == 0, said
+    assert "apsis/email_events: 1 day loaded" in shown
+    with Ledger(f"sqlite:///{tmp_path / 'data/sandbox/exports.db'}") as ledger:
+        states = {export.state for export in listed(ledger, with_ended=True)}
+    assert states == {State.REPLACED, State.LANDED}
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
