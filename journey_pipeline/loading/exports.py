@@ -6,18 +6,22 @@ ready (`collect.py`), what the ledger allows (`exports/`), a backfill from order
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
-from journey_pipeline.errors import JourneyError, VendorError
+from journey_pipeline.errors import ExportMovedOn, JourneyError, VendorError
 from journey_pipeline.exports import answers
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.vendors.exports import ExportSource, Ordered, Wanted
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,23 @@ def wanted_of(export: Export) -> Wanted:
 def ordered_of(export: Export) -> Ordered:
     """What the vendor answered to the order, as kept."""
     return Ordered(export.vendor_export_id, export.poll_address, export.generation)
+
+
+@contextmanager
+def apart(export: Export, doing: str) -> Iterator[None]:
+    """Inside the block whatever goes wrong with one export is logged, and stops none of the others.
+
+    Args:
+        export: As it was claimed. Its lease runs out if nobody answers for it: one that was being asked for is then
+            asked for again as one that never got an answer, another is polled again.
+        doing: What is done with it, such as `polling`.
+    """
+    try:
+        yield
+    except ExportMovedOn as moved:
+        log.info("%s", moved)
+    except Exception:
+        log.exception("%s %s failed in a way that nobody foresaw", doing, export)
 
 
 def stop(exporting: Exporting, export: Export, error: JourneyError) -> None:

@@ -5,21 +5,18 @@ Not here: which one is next and within which limits (`exports/claims.py`), what 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 
-from journey_pipeline.errors import ExportMovedOn, JourneyError, TransientVendorError
+from journey_pipeline.errors import JourneyError, TransientVendorError
 from journey_pipeline.exports import answers, claims
 from journey_pipeline.exports.export import Export, Order
 from journey_pipeline.exports.orders import want
-from journey_pipeline.loading.exports import Exporting, stop, wanted_of
+from journey_pipeline.loading.exports import Exporting, apart, stop, wanted_of
 from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream
 
 TOO_MANY_REQUESTS = 429
-
-log = logging.getLogger(__name__)
 
 
 def want_windows(
@@ -52,13 +49,8 @@ def order_next(exporting: Exporting) -> bool:
     )
     if export is None:
         return False
-    try:
+    with apart(export, "ordering"):
         _order(exporting, export)
-    except ExportMovedOn as moved:
-        log.info("%s", moved)
-    except Exception:
-        # Its lease runs out, and it is asked for again as one that never got an answer.
-        log.exception("ordering %s failed in a way that nobody foresaw", export)
     return True
 
 

@@ -6,24 +6,21 @@ Not here: whose turn it is and what an answer does in the ledger (`exports/`), w
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from journey_pipeline.errors import ContractError, ExportMovedOn, JourneyError, TransientVendorError
+from journey_pipeline.errors import ContractError, JourneyError, TransientVendorError
 from journey_pipeline.exports import answers, claims
 from journey_pipeline.exports.export import Export, SmallerOrder
 from journey_pipeline.exports.orders import split
 from journey_pipeline.exports.states import State
-from journey_pipeline.loading.exports import Exporting, ordered_of, stop, wanted_of
+from journey_pipeline.loading.exports import Exporting, apart, ordered_of, stop, wanted_of
 from journey_pipeline.vendors.exports import Polled, Verdict
 
 OK = 200
 FAILURES_BEFORE_SPLIT = 2
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +96,8 @@ def poll_next(exporting: Exporting, polling: Callable[[Exporting, Export], objec
     if export is None:
         return False
     try:
-        polling(exporting, export)
-    except ExportMovedOn as moved:
-        log.info("%s", moved)
-    except Exception:
-        log.exception("polling %s failed in a way that nobody foresaw", export)
+        with apart(export, "polling"):
+            polling(exporting, export)
     except BaseException:  # whoever was interrupted keeps nobody waiting
         claims.release(exporting.ledger, export)
         raise
