@@ -114,9 +114,9 @@ class ApsisCaller:
         return found
 
     def reported(self, window: Window = NOON, section: str = MAIN, **more: Any) -> str:
-        """The id of an e-mail report that is ready."""
+        """The id of an e-mail report that is ready; what is None is not said."""
         asked = {"section_discriminator": section, "start_at": iso(window.start), "end_at": iso(window.end), **more}
-        answer = self.post(REPORTS, asked)
+        answer = self.post(REPORTS, {name: value for name, value in asked.items() if value is not None})
         assert answer.status_code == 202, answer.text
         self.wait()
         report: str = answer.json()["report_id"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
 
+from journey_pipeline.model import Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.sandbox.apsis_caller import EMAIL, EXPORTS, MAIN, REPORTS, ApsisCaller
 
@@ -164,6 +166,14 @@ def test_without_an_end_the_window_is_a_week(apsis: ApsisCaller) -> None:
     open_ended = apsis.profiles(asked | {"events": {"start_at": start}})
     apsis.rewind()
     assert open_ended == apsis.profiles(asked | {"events": {"start_at": start, "end_at": "2026-11-17T00:00:00Z"}})
+
+
+def test_without_an_end_a_report_is_of_a_week(apsis: ApsisCaller) -> None:
+    start = datetime(2026, 11, 10, tzinfo=UTC)
+    open_ended = apsis.emails(Window(start, start + timedelta(days=1)), end_at=None)
+    apsis.rewind()
+    assert open_ended
+    assert open_ended == apsis.emails(Window(start, start + timedelta(days=7)))
 
 
 def test_without_any_attribute_or_tag_the_file_has_no_profiles(apsis: ApsisCaller) -> None:
