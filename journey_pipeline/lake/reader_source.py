@@ -101,6 +101,8 @@ class ReaderSource:
             for records in told_of_file(reading, self._path):
                 self.read += len(records.numbers)
                 yield read_batch(records, self._name, self._constants, schema)
+                # Arrow keeps what it no longer needs; DuckDB, which sorts meanwhile, has no use for it.
+                pa.default_memory_pool().release_unused()
         self.faults, self.unknown, self._missing = reading.faults, reading.unknown, reading.missing
 
     def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
