@@ -22,10 +22,9 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.integration.recorded import checks, materialization
-from journey_pipeline_tests.integration.truth import ask
+from journey_pipeline_tests.integration.truth import ask, today
 from journey_pipeline_tests.projects import make_project
 
-TODAY = floor(datetime.now(UTC), Granularity.DAY)
 ROUTE = "customer_journeys"
 
 
@@ -52,7 +51,7 @@ def assets(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> StreamAss
 
 def days_ago(first: int, count: int) -> list[Window]:
     """Days that began so many days before the present one."""
-    start = TODAY - timedelta(days=first)
+    start = today() - timedelta(days=first)
     return Window(start, start + timedelta(days=count)).partitions(Granularity.DAY)
 
 
@@ -112,16 +111,16 @@ def test_the_gap_filler_asks_once_from_the_oldest_missing_day(
     load(runner, assets, days_ago(10, 2))
     repository = runner.deployment.definitions.get_repository_def()
     schedule = repository.get_schedule_def("layerfive__customer_journeys_gaps")
-    at = TODAY + timedelta(hours=3)
+    at = today() + timedelta(hours=3)
     context = dg.build_schedule_context(
         instance=runner.instance, repository_def=repository, scheduled_execution_time=at
     )
     (asked,) = schedule.evaluate_tick(context).run_requests or ()
     retrievable = floor(at - assets.stream.retention, Granularity.DAY) + timedelta(days=1)
     assert asked.tags[RANGE_START] == f"{retrievable:%Y-%m-%d}"
-    assert asked.tags[RANGE_END] == f"{TODAY - timedelta(days=1):%Y-%m-%d}"
+    assert asked.tags[RANGE_END] == f"{today() - timedelta(days=1):%Y-%m-%d}"
     sandbox.calls.clear()
-    load(runner, assets, Window(retrievable, TODAY).partitions(Granularity.DAY))
+    load(runner, assets, Window(retrievable, today()).partitions(Granularity.DAY))
     assert sandbox.calls.count(ROUTE) == 1
 
 
@@ -135,9 +134,9 @@ def test_the_newest_day_waits_two_hours(runner: Runner, assets: StreamAssets) ->
         )
         return schedule.evaluate_tick(context)
 
-    assert "2:00:00 after its end" in tick(TODAY + timedelta(minutes=90)).skip_message
-    (asked,) = tick(TODAY + timedelta(minutes=150)).run_requests
-    assert asked.partition_key == f"{TODAY - timedelta(days=1):%Y-%m-%d}"
+    assert "2:00:00 after its end" in tick(today() + timedelta(minutes=90)).skip_message
+    (asked,) = tick(today() + timedelta(minutes=150)).run_requests
+    assert asked.partition_key == f"{today() - timedelta(days=1):%Y-%m-%d}"
     assert key_of(assets.partitions, days_ago(1, 1)[0]) == asked.partition_key
 
 

@@ -19,16 +19,15 @@ from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
-from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.crash.commands import FreshInterpreter, Request
 from journey_pipeline_tests.integration.recorded import checks, data_versions, materialization
-from journey_pipeline_tests.integration.truth import ask, hours_ago
+from journey_pipeline_tests.integration.truth import ask, hours_ago, today
 from journey_pipeline_tests.projects import make_project
 
-TODAY = floor(datetime.now(UTC), Granularity.DAY)
 CHECK = "no_export_needs_a_person"
 
 
@@ -65,7 +64,7 @@ def assets(streams: dict[str, ExportAssets]) -> ExportAssets:
 
 def days_ago(first: int, count: int = 1) -> list[Window]:
     """Days that began so many days before the present one."""
-    start = TODAY - timedelta(days=first)
+    start = today() - timedelta(days=first)
     return Window(start, start + timedelta(days=count)).partitions(Granularity.DAY)
 
 
@@ -313,7 +312,7 @@ def test_a_landing_asked_for_before_its_export_is_ready_says_so_and_lands_later(
 
 
 def test_the_newest_day_is_ordered_with_the_days_before_it(runner: Runner, assets: ExportAssets) -> None:
-    data = scheduled(runner, "newest", TODAY + timedelta(minutes=90))
+    data = scheduled(runner, "newest", today() + timedelta(minutes=90))
     assert asked_for(assets, data) == days_ago(4, 4)
     assert [request.run_key for request in data.run_requests] == [days_ago(1)[0].partition]
 
@@ -321,7 +320,7 @@ def test_the_newest_day_is_ordered_with_the_days_before_it(runner: Runner, asset
 def test_gaps_are_ordered_oldest_first_without_what_is_under_way_or_has_landed(
     runner: Runner, assets: ExportAssets, sandbox: Sandbox
 ) -> None:
-    at = TODAY + timedelta(minutes=40)
+    at = today() + timedelta(minutes=40)
     missing = asked_for(assets, scheduled(runner, "gaps", at))
     assert missing == sorted(missing)
     sandbox.options.apsis.pending_s = 0.0
@@ -338,7 +337,7 @@ def test_what_has_landed_without_events_is_finished_without_the_vendor(
 ) -> None:
     sandbox.options.apsis.pending_s = 0.0
     (day,) = days_ago(5)
-    at = TODAY + timedelta(minutes=40)
+    at = today() + timedelta(minutes=40)
     assert runner.load(assets, [day], pull=True, only_missing=True).succeeded
     assert "has its events" in scheduled(runner, "unfinished", at).skip_message
     for file in (home / "events").rglob("*"):

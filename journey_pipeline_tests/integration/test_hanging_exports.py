@@ -23,14 +23,14 @@ from journey_pipeline.loading.advance import advance
 from journey_pipeline.loading.exports import Exporting
 from journey_pipeline.loading.ordering import want_windows
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
-from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.model import Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import ledger_url
+from journey_pipeline_tests.integration.truth import today
 from journey_pipeline_tests.projects import make_project
 
-TODAY = floor(datetime.now(UTC), Granularity.DAY)
 # More than any answer of the sandbox takes, less than anybody minds.
 SHORT_S = 2
 PACKAGE = "hanging_shop"
@@ -63,7 +63,7 @@ def streams(deployment: Deployment, home: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def day_before(days: int) -> Window:
-    start = TODAY - timedelta(days=days)
+    start = today() - timedelta(days=days)
     return Window(start, start + timedelta(days=1))
 
 

@@ -12,6 +12,11 @@ from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
 
 
+def today() -> datetime:
+    """When the present day began: asked for by each test, since midnight may pass while the others run."""
+    return floor(datetime.now(UTC), Granularity.DAY)
+
+
 def hours_ago(first: int, count: int) -> list[Window]:
     """Hours that began so many hours before the present one."""
     start = floor(datetime.now(UTC), Granularity.HOUR) - timedelta(hours=first)
