@@ -89,7 +89,7 @@ def put_export(made: MadeLake, partition: str, landed_at: datetime, *rows: Told,
 
 
 def history(exports: Sequence[Export]) -> set[Period]:
-    """What `core.profile_attributes` must hold of one connection."""
+    """What `core.profile_attributes` must hold of one connection whose attributes have one version each."""
     in_order = sorted(exports, key=lambda export: (export.landed_at, export.stream.stream, export.partition))
     is_tag: dict[str, bool] = {}
     for export in in_order:
