@@ -17,12 +17,12 @@ from journey_pipeline.cli.output import plain_table, results
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
 from journey_pipeline.exports.orders import give_up
+from journey_pipeline.exports.states import NEEDS_A_PERSON
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.settings import ledger_url
 
 TIMES = ("requested_at", "ready_at", "landed_at", "due_at")
 WIDE = 160  # where the output is no terminal, and nobody knows how wide it will be shown
-NEEDS_A_PERSON = frozenset({"stopped", "overdue"})
 
 
 @click.command(

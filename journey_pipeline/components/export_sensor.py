@@ -18,7 +18,7 @@ from journey_pipeline.components.schedules import request
 from journey_pipeline.exports.claims import collectable, next_due_at
 from journey_pipeline.exports.export import Collection, Export
 from journey_pipeline.exports.listing import current, listed, moved_after
-from journey_pipeline.exports.states import ENDED, State
+from journey_pipeline.exports.states import ENDED, NEEDS_A_PERSON, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.advance import advance
 from journey_pipeline.loading.exports import Exporting
@@ -102,7 +102,7 @@ def _lives(
 def _checks(of: Mapping[str, ExportAssets], moved: Sequence[Sequence[Export]]) -> Iterator[dg.RunRequest]:
     """A run of the check for each order that has just come to need a person: its alert is not to wait for the hour."""
     for tree in moved:
-        stuck = [export for export in tree if export.state in {State.STOPPED, State.OVERDUE}]
+        stuck = [export for export in tree if export.state in NEEDS_A_PERSON]
         if stuck and (assets := of.get(tree[0].key.stream)):
             run_key = " ".join(f"{export.id}.{export.attempt} {export.state}" for export in stuck)
             yield dg.RunRequest(run_key=run_key, job_name=check_job(assets).name)

@@ -55,8 +55,7 @@ def want(ledger: Ledger, order: Order, *, at: datetime, again: bool = False) -> 
                     return tx.get(root.id)
                 return root
             if stopped and root.window == order.window:
-                for export in tree:
-                    tx.move(export, Edge.REPLACE, at=at, poll_address=None)
+                _replace(tx, tree, at)
         return tx.add(_new(order, position=tx.next_position(order.key.connection), at=at))
 
 
@@ -103,10 +102,13 @@ def give_up(ledger: Ledger, export_id: int, *, at: datetime) -> Export:
     with ledger.writing() as tx:
         root_id = tx.get(export_id).root_id
         tx.lock_queue(tx.get(root_id).key.connection)
-        for export in tx.tree(root_id):
-            if export.id == root_id or export.state not in ENDED:
-                tx.move(export, Edge.REPLACE, at=at, poll_address=None)
+        _replace(tx, tx.tree(root_id), at)
         return tx.get(root_id)
+
+
+def _replace(tx: Transaction, tree: Sequence[Export], at: datetime) -> None:
+    for export in tree:
+        tx.move(export, Edge.REPLACE, at=at, poll_address=None)
 
 
 def _under_way(tx: Transaction, key: StreamKey, window: Window) -> list[Export]:

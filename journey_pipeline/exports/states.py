@@ -67,6 +67,7 @@ class Edge(enum.StrEnum):
 ENDED = frozenset({State.LANDED, State.REPLACED})
 TO_ASK = frozenset({State.WANTED, State.REFUSED, State.UNKNOWN, State.FAILED, State.EXPIRED})
 TO_POLL = frozenset({State.REQUESTED, State.OVERDUE})
+NEEDS_A_PERSON = frozenset({State.STOPPED, State.OVERDUE})
 # An unknown one may hold a slot at the vendor's, but counting it could keep it from ever being asked for again.
 PENDING = frozenset({State.ASKING}) | TO_POLL
 

@@ -10,12 +10,15 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from journey_pipeline.cli.exports import exports
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.export_assets import DATA_VERSION, ExportAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, window_of
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import ConfigError
+from journey_pipeline.exports.listing import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
@@ -293,6 +296,16 @@ def test_a_bad_export_stops_none_of_the_others_and_needs_a_person(
         assert (evaluation.check_name, evaluation.passed) == (CHECK, passed)
         assert ("on its way or has landed" if passed else "stopped") in (evaluation.description or "")
     assert "1 stopped; none will go on by itself" in tick(runner, cursor).skip_message
+
+
+def test_an_order_that_a_person_gives_up_is_ordered_anew(runner: Runner, assets: ExportAssets) -> None:
+    order(runner, assets, *days_ago(5))
+    done = CliRunner().invoke(exports, ["--give-up", "1"])
+    assert (done.exit_code, done.exception) == (0, None)
+    order(runner, assets, *days_ago(5))
+    with assets.open_exports() as exporting:
+        states = [(export.id, str(export.state)) for export in listed(exporting.ledger, with_ended=True)]
+    assert states == [(1, "replaced"), (2, "requested")]
 
 
 def test_a_landing_asked_for_before_its_export_is_ready_says_so_and_lands_later(
