@@ -7,6 +7,7 @@ breaks only the connection that needs it. Not here: what is configured in YAML (
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,21 +19,90 @@ HOME_VARIABLE = "JOURNEY_PIPELINE_HOME"
 DEFAULT_HOME = "data"
 LEDGER_VARIABLE = "JOURNEY_PIPELINE_LEDGER_URL"
 LEDGER_FILE = "exports.db"
+PUBLISHED_VARIABLE = "JOURNEY_PIPELINE_PUBLISHED_FILE"
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def load_environment_file() -> None:
-    """Reads `.env` in the working directory; what the environment already has wins."""
-    load_dotenv(Path.cwd() / ".env")
+    """Reads `.env` in the working directory; what the environment already has wins.
+
+    Values are literal: a secret may hold `${`.
+    """
+    load_dotenv(Path.cwd() / ".env", interpolate=False)
+
+
+def local_path(given: str, setting: str) -> Path:
+    """A setting's value as an absolute path on this machine.
+
+    Args:
+        given: The value; `~` is a person's own folder.
+        setting: The variable or option that it comes from, for the message.
+
+    Raises:
+        ConfigError: If the value is a URL, such as `s3://bucket/prefix`: a folder of that name would be made here, and
+            in a container the only copy would end with it.
+    """
+    if scheme := _SCHEME.match(given):
+        raise ConfigError(
+            f"{setting} begins with `{scheme.group()}`, so it names no folder of this machine. Only folders are "
+            "supported: set it to one on a disk that lasts. A folder that has such a name is written `./name:...`."
+        )
+    return Path(given).expanduser().absolute()
 
 
 def home() -> Path:
-    """The folder that holds lake and warehouse: `JOURNEY_PIPELINE_HOME`, or `data` in the working directory."""
-    return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().absolute()
+    """The folder that holds lake and warehouse: `JOURNEY_PIPELINE_HOME`, or `data` in the working directory.
+
+    Raises:
+        ConfigError: If the variable holds a URL.
+    """
+    return local_path(os.environ.get(HOME_VARIABLE, "").strip() or DEFAULT_HOME, HOME_VARIABLE)
+
+
+def make_home() -> Path:
+    """Makes the home where it is missing, closed to other users, since it holds personal data; and gives it.
+
+    The rights of a home that exists are its owner's affair.
+
+    Raises:
+        ConfigError: If it can't be made.
+    """
+    folder = home()
+    try:
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the home {folder} can't be made ({error.strerror}). Set {HOME_VARIABLE} to a folder that can be written."
+        ) from error
+    return folder
+
+
+def published_place() -> Path | None:
+    """Where the published file lies if not in the home: `JOURNEY_PIPELINE_PUBLISHED_FILE`; None if that is not set.
+
+    Analysts are other users, and the home is closed to them.
+
+    Raises:
+        ConfigError: If the variable holds a URL, or its folder is not there.
+    """
+    given = os.environ.get(PUBLISHED_VARIABLE, "").strip()
+    if not given:
+        return None
+    place = local_path(given, PUBLISHED_VARIABLE)
+    if place.is_dir() or not place.parent.is_dir():
+        raise ConfigError(
+            f"{PUBLISHED_VARIABLE} is {place}: it must name a file in a folder that exists. Make the folder, "
+            "with rights for those who may read the warehouse."
+        )
+    return place
 
 
 def ledger_url() -> str:
     """Where the ledger of exports lies: `JOURNEY_PIPELINE_LEDGER_URL`, or a file in the home. May hold a password."""
-    return os.environ.get(LEDGER_VARIABLE, "").strip() or f"sqlite:///{home() / LEDGER_FILE}"
+    return os.environ.get(LEDGER_VARIABLE, "").strip() or f"sqlite:///{make_home() / LEDGER_FILE}"
 
 
 def variable_name(connection: str, field: str) -> str:

@@ -42,7 +42,15 @@ from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.settings import HOME_VARIABLE, LEDGER_FILE, LEDGER_VARIABLE, home, ledger_url
+from journey_pipeline.settings import (
+    HOME_VARIABLE,
+    LEDGER_FILE,
+    LEDGER_VARIABLE,
+    PUBLISHED_VARIABLE,
+    home,
+    ledger_url,
+    local_path,
+)
 from journey_pipeline.warehouse import query as asking
 
 SANDBOX_HOME = "data/sandbox"
@@ -142,8 +150,9 @@ def demo(hours: int, folder: str) -> None:
 
 def use_home_of_sandbox(folder: str) -> None:
     """Lets all that is simulated lie in a folder, whatever the variables say of the real home, ledger and history."""
-    place = Path(folder).absolute()
+    place = local_path(folder, "--home")
     os.environ[HOME_VARIABLE] = str(place)
+    os.environ.pop(PUBLISHED_VARIABLE, None)
     os.environ[LEDGER_VARIABLE] = f"sqlite:///{place / LEDGER_FILE}"
     os.environ.pop(DAGSTER_HOME, None)
 

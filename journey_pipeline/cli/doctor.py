@@ -5,7 +5,9 @@ Not here: what each vendor checks (`vendors/`).
 
 from __future__ import annotations
 
+import stat
 import sys
+from pathlib import Path
 
 import click
 
@@ -13,7 +15,7 @@ from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.atomic import write_bytes
-from journey_pipeline.settings import HOME_VARIABLE, home
+from journey_pipeline.settings import HOME_VARIABLE, PUBLISHED_VARIABLE, make_home
 
 
 @click.command(
@@ -46,7 +48,7 @@ def doctor(connection: str | None) -> None:
 
 
 def _home() -> dict[str, str]:
-    folder = home()
+    folder = make_home()
     try:
         write_bytes(folder / ".writable", b"")
         (folder / ".writable").unlink()
@@ -54,4 +56,15 @@ def _home() -> dict[str, str]:
         raise JourneyError(
             f"{folder} can't be written ({error.strerror}). Set {HOME_VARIABLE} to a folder that can."
         ) from error
-    return {"": f"{folder} can be written"}
+    return {"": f"{folder} can be written", "rights": _rights(folder)}
+
+
+def _rights(folder: Path) -> str:
+    """What other users may do with the home, which holds personal data."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if not mode & stat.S_IRWXO:
+        return "closed to other users"
+    return (
+        f"open to every user of this machine (mode {mode:o}), and it holds personal data: "
+        f"run `chmod 700 {folder}`. Set {PUBLISHED_VARIABLE} to give analysts the warehouse alone"
+    )

@@ -33,6 +33,7 @@ COMMANDS = {
     "query": ("journey_pipeline.cli.query", "Ask the published warehouse in SQL."),
 }
 USAGE = 2
+OWNER_ALONE = 0o077
 INTERRUPTED = 130
 
 
@@ -66,6 +67,7 @@ def cli(debug: bool) -> None:  # noqa: FBT001 - click passes flags so
 
 def main() -> None:
     """Runs the command and ends the process: 0 done, 1 not all of it, 2 wrong usage or configuration."""
+    os.umask(OWNER_ALONE)  # what any command writes may hold personal data
     load_environment_file()
     debug = "--debug" in sys.argv[1:]
     try:

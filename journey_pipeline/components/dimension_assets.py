@@ -14,7 +14,7 @@ from journey_pipeline.errors import TransientVendorError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.dimensions import pull_dimensions
 from journey_pipeline.model import DimensionRecipe, StreamKey
-from journey_pipeline.settings import home
+from journey_pipeline.settings import make_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class DimensionAssets:
         def dimensions(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
             try:
                 with self.open_pages() as pages:
-                    rows = pull_dimensions(Lake(home()), self.key, pages, self.recipes)
+                    rows = pull_dimensions(Lake(make_home()), self.key, pages, self.recipes)
             except TransientVendorError:
                 raise
             except Exception as error:

@@ -16,7 +16,7 @@ from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.locking import exclusive
-from journey_pipeline.settings import home
+from journey_pipeline.settings import local_path, make_home
 
 HOME_VARIABLE = "DAGSTER_HOME"
 
@@ -27,10 +27,10 @@ def use_dagster_home() -> Path:
     A folder without a `dagster.yaml` gets the one that comes with the package.
 
     Raises:
-        ConfigError: If the folder can't be made or written.
+        ConfigError: If the variable holds a URL, or the folder can't be made or written.
     """
-    given = os.environ.get(HOME_VARIABLE)
-    folder = Path(given) if given else home() / "dagster"
+    given = os.environ.get(HOME_VARIABLE, "").strip()
+    folder = local_path(given, HOME_VARIABLE) if given else make_home() / "dagster"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         configuration = folder / "dagster.yaml"

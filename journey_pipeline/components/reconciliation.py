@@ -19,7 +19,7 @@ from journey_pipeline.lake.sweep import sweep
 from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
 from journey_pipeline.model import Window, partition_window
-from journey_pipeline.settings import home
+from journey_pipeline.settings import make_home
 
 LEFTOVER_AGE = timedelta(days=1)  # far longer than any download takes
 
@@ -63,7 +63,7 @@ def reconciliation_definitions(
         "again and compares a sample by content. What drifted is pulled again. Removes what crashes left behind, too.",
     )
     def reconciliation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        lake = Lake(home())
+        lake = Lake(make_home())
         source = assets.open_source()
         try:
             report = sweep_drift(lake, source, settings)
@@ -107,7 +107,7 @@ def reconciliation_definitions(
         description=f"Pulls again the partitions of {assets.stream.key} that the last sweep found to have drifted.",
     )
     def pulls(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
-        lake = Lake(home())
+        lake = Lake(make_home())
         report = newest_report(lake, assets.stream.key)
         windows = drifted(lake, assets, report) if report else []
         if report is None or not windows:

@@ -23,7 +23,7 @@ from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.claims import claims_of
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
-from journey_pipeline.settings import home
+from journey_pipeline.settings import make_home
 from journey_pipeline.vendors.source import Estimate, Stream, WindowedSource
 
 NAMED_FAILURES = 20
@@ -225,7 +225,7 @@ def _load(
     assets: StreamAssets,
     partitions: dg.TimeWindowPartitionsDefinition,
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    lake = Lake(home())
+    lake = Lake(make_home())
     chosen = context.selected_asset_keys
     loading = assets.loading(
         lake,

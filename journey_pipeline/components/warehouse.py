@@ -15,7 +15,7 @@ from journey_pipeline.components.connection import connections_in
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_listing import list_exports
-from journey_pipeline.settings import home, ledger_url
+from journey_pipeline.settings import ledger_url, make_home
 from journey_pipeline.warehouse.agreement import AgreementTolerance, read_agreements
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.equality import EqualityReport, compare_with_lake
@@ -130,7 +130,7 @@ def _sync(
     tolerance: AgreementTolerance,
     keys: Sequence[dg.AssetKey],
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    lake = Lake(home())
+    lake = Lake(make_home())
     try:
         list_exports(lake, ledger_url())
         report = sync(lake, settings)

@@ -19,6 +19,7 @@ import duckdb
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.settings import published_place
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ def warehouse_file(lake: Lake) -> Path:
 
 
 def published_file(lake: Lake) -> Path:
-    """The file that analysts open."""
-    return lake.home / "journeys.duckdb"
+    """The file that analysts open, in the home unless `JOURNEY_PIPELINE_PUBLISHED_FILE` names another place."""
+    return published_place() or lake.home / "journeys.duckdb"
 
 
 def wal_of(file: Path) -> Path:

@@ -1,0 +1,139 @@
+"""The environment: what is taken for a folder, what a `.env` file says, and who may look into a home."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline import settings
+from journey_pipeline.components.instance import use_dagster_home
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.warehouse.connection import published_file
+from journey_pipeline_tests.projects import make_project
+
+URLS = ["s3://bucket/prefix", "s3:/bucket", "gs://bucket", "abfss://box@account/x", "file:///srv/data", "az:box/x"]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable in (settings.HOME_VARIABLE, settings.LEDGER_VARIABLE, settings.PUBLISHED_VARIABLE, "DAGSTER_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "journey_pipeline.cli.main", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "300", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_url_is_no_home_and_makes_no_folder(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.HOME_VARIABLE, url)
+    with pytest.raises(ConfigError, match=f"{settings.HOME_VARIABLE} begins with"):
+        settings.make_home()
+    with pytest.raises(ConfigError):
+        settings.ledger_url()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_url_is_no_home_of_dagster_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "s3://bucket/dagster")
+    with pytest.raises(ConfigError, match="DAGSTER_HOME begins with"):
+        use_dagster_home()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [("status",), ("sync",), ("demo", "--home", "s3://bucket/x")], ids=lambda c: c[0])
+def test_a_command_says_that_a_url_is_no_folder_and_ends_with_two(command: tuple[str, ...], tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "project", "sfmc")
+    before = set(folder.iterdir())
+    done = run(folder, *command, JOURNEY_PIPELINE_HOME="s3://bucket/prefix")
+    assert done.returncode == 2, done.stderr
+    assert "names no folder of this machine" in done.stderr
+    assert set(folder.iterdir()) == before
+
+
+def test_a_folder_whose_name_has_a_colon_is_reached_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(settings.HOME_VARIABLE, "./s3:odd")
+    assert settings.home() == tmp_path / "s3:odd"
+
+
+def test_a_blank_home_is_the_default_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.HOME_VARIABLE, "  ")
+    assert settings.home() == tmp_path / "data"
+
+
+def test_a_home_is_made_closed_to_other_users_and_one_that_exists_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(settings.HOME_VARIABLE, str(tmp_path / "deep" / "home"))
+    assert rights(settings.make_home()) == 0o700
+    settings.home().chmod(0o750)
+    assert rights(settings.make_home()) == 0o750
+
+
+def test_a_home_that_can_not_be_made_is_a_configuration_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(settings.HOME_VARIABLE, str(tmp_path / "file" / "home"))
+    with pytest.raises(ConfigError, match="can't be made"):
+        settings.make_home()
+
+
+def test_what_a_command_writes_is_its_owners_alone_and_doctor_tells_of_an_open_home(tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "project", "sfmc")
+    done = run(folder, "sync")
+    home = folder / "data"
+    assert done.returncode == 0, done.stderr
+    files = [path for path in home.rglob("*") if path.is_file() and path.name != "journeys.duckdb"]
+    assert files
+    assert {rights(path) & 0o077 for path in [home, *files]} == {0}
+    assert "closed to other users" in run(folder, "doctor").stdout
+    home.chmod(0o755)
+    assert f"chmod 700 {home}" in run(folder, "doctor").stdout
+
+
+def test_the_published_file_may_lie_where_analysts_reach_it(tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "project", "sfmc")
+    analysts = tmp_path / "analysts"
+    analysts.mkdir()
+    place = str(analysts / "journeys.duckdb")
+    done = run(folder, "sync", JOURNEY_PIPELINE_PUBLISHED_FILE=place)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "data" / "journeys.duckdb").exists()
+    asked = run(
+        folder, "query", "select count(*) as n from ops.partitions", "--format", "csv",
+        JOURNEY_PIPELINE_PUBLISHED_FILE=place,
+    )  # fmt: skip
+    assert asked.stdout.split() == ["n", "0"]
+
+
+def test_a_published_file_needs_a_folder_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in (str(tmp_path / "no" / "journeys.duckdb"), str(tmp_path), "s3://bucket/journeys.duckdb"):
+        monkeypatch.setenv(settings.PUBLISHED_VARIABLE, wrong)
+        with pytest.raises(ConfigError, match=settings.PUBLISHED_VARIABLE):
+            published_file(Lake(tmp_path))
+
+
+def test_values_in_an_environment_file_are_literal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SFMC_CLIENT_SECRET", raising=False)
+    (tmp_path / ".env").write_text("SFMC_CLIENT_SECRET=a${HOME}b$c\n")
+    settings.load_environment_file()
+    assert os.environ["SFMC_CLIENT_SECRET"] == "a${HOME}b$c"
