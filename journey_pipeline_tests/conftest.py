@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from journey_pipeline_tests.crash.commands import CommandServer
+
 TEARDOWN_LIMIT_S = 120
 _stderr = os.dup(2)  # before pytest captures it
 
@@ -36,3 +38,10 @@ def pytest_runtest_teardown() -> Iterator[None]:
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(scope="session")
+def command_server() -> Iterator[CommandServer]:
+    """One server of commands for all tests of a process."""
+    with CommandServer() as server:
+        yield server

@@ -19,6 +19,7 @@ from journey_pipeline.cli.load import (
     order,
     partition_table,
     tell_failures,
+    tell_verdicts,
     to_load,
 )
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
@@ -100,13 +101,14 @@ def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:
     else:
         results.print(f"{key}: nothing to do, all {len(found.windows(State.COMPLETE))} partitions have landed")
     tell_failures(notes, loaded)
+    well = tell_verdicts(notes, lake, loaded, found)
     expired = found.windows(State.EXPIRED)
     if expired:
         notes.print(
             f"{key}: {len(expired)} partitions are older than the vendor keeps and never landed: "
             f"{_named(expired)}. They can't be had any more."
         )
-    return loaded.complete and not expired
+    return loaded.complete and well and not expired
 
 
 def _show_plan(planned: Planned, *, again: bool) -> None:

@@ -24,6 +24,7 @@ from journey_pipeline.cli.load import (
     order,
     partition_table,
     tell_failures,
+    tell_verdicts,
     to_load,
 )
 from journey_pipeline.cli.output import notes, results, route_logs
@@ -174,12 +175,12 @@ def _load(hours: int) -> bool:
         plans = [Planned(assets, survey, to_load(runner, assets, survey, again=False)) for assets, survey in found]
         forget_the_last_sandbox()
         order(runner, plans)
-        for assets, _, windows in plans:
+        for assets, before, windows in plans:
             started = time.monotonic()
             loaded = load(runner, assets, windows)
             seconds = time.monotonic() - started
             _show_load(lake, loaded, look(lake, assets, _span(assets, hours, now), now), seconds)
-            complete = complete and loaded.complete
+            complete = tell_verdicts(notes, lake, loaded, before) and loaded.complete and complete
             if loaded.windows:
                 names.append(assets.stream.key.connection)
         return (bring_level(runner, *dict.fromkeys(names)) if names else True) and complete

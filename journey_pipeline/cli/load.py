@@ -23,12 +23,15 @@ from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.plan import State, Survey, loads, survey
+from journey_pipeline.loading.verdicts import Verdicts, of_severity, verdicts
 from journey_pipeline.model import Window
 
 MEGABYTE = 1_000_000
 LONGEST_TABLE = 48
+MOST_WARNINGS = 20
 
 
 @dataclass(slots=True)
@@ -112,7 +115,8 @@ def bring_level(runner: Runner, *connections: str) -> bool:
     """Pulls the dimensions of the named connections, then syncs and publishes; whether all went well."""
     outcomes = [*(runner.pull_dimensions(connection) for connection in connections), runner.sync_warehouse()]
     said = [says for outcome in outcomes if outcome for says in (*outcome.problems, outcome.says) if says]
-    for says in said:
+    warnings = [says for outcome in outcomes if outcome for says in outcome.warnings]
+    for says in [*said, *warnings]:
         notes.print(says, markup=False, highlight=False, soft_wrap=True)
     return not said and all(outcome.succeeded for outcome in outcomes if outcome)
 
@@ -153,7 +157,41 @@ def _figures(lake: Lake, assets: StreamAssets, window: Window) -> list[str]:
 def look(lake: Lake, assets: StreamAssets, span: Window, now: datetime) -> Survey:
     """The state of a stream's partitions in a span, cut to where the stream starts."""
     start = max(span.start, assets.stream.start)
-    return survey(lake, assets.stream, Window(start, max(span.end, start + assets.stream.granularity.duration)), now)
+    end = max(span.end, start + assets.stream.granularity.duration)
+    return survey(lake, assets.stream, Window(start, end), now, assets.settings)
+
+
+def tell_verdicts(console: Console, lake: Lake, loaded: Loaded, found: Survey | None = None) -> bool:
+    """Says which claims do not hold, in a line each; whether none of them is an error.
+
+    Args:
+        console: Where to.
+        lake: Where the partitions lie.
+        loaded: What was just loaded; of these warnings are told, too.
+        found: What was there before, whose errors are told as well.
+    """
+    stream = loaded.assets.stream
+    judged = verdicts(lake, stream, loaded.windows, loaded.assets.settings, with_overlap=True)
+    before = found.red if found else {}
+    errors = {window: claims for window, claims in before.items() if window not in loaded.windows}
+    errors |= of_severity(Severity.ERROR, judged)
+    for line in verdict_lines(errors):
+        console.print(f"{stream.key} {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+    warnings = verdict_lines(of_severity(Severity.WARN, judged))
+    for line in warnings[:MOST_WARNINGS]:
+        console.print(f"{stream.key} {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if len(warnings) > MOST_WARNINGS:
+        console.print(f"{stream.key}: and {len(warnings) - MOST_WARNINGS} more warnings", highlight=False)
+    return not errors
+
+
+def verdict_lines(found: Verdicts) -> list[str]:
+    """One line for each claim that does not hold, the oldest partition first."""
+    return [
+        f"{window.partition} {claim.name} does not hold: {claim.says}"
+        for window, claims in sorted(found.items())
+        for claim in claims
+    ]
 
 
 def tell_failures(console: Console, loaded: Loaded) -> None:

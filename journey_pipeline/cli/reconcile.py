@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from journey_pipeline.cli.load import bring_level, load, partition_table, tell_failures
+from journey_pipeline.cli.load import bring_level, load, partition_table, tell_failures, tell_verdicts
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
@@ -56,7 +56,7 @@ def reconcile(selector: str) -> None:
             if loaded.windows:
                 results.print(partition_table(lake, assets, loaded.windows))
             tell_failures(notes, loaded)
-            well = well and loaded.complete and not report.failed
+            well = tell_verdicts(notes, lake, loaded) and well and loaded.complete and not report.failed
         well = bring_level(runner) and well
     sys.exit(0 if well else 1)
 

@@ -14,12 +14,12 @@ import click
 
 from journey_pipeline.cli.output import notes, plain_table, results
 from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey, survey, whole_span
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import iso
 from journey_pipeline.settings import home
-from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.lookalikes import count_lookalikes
 
 
@@ -36,11 +36,11 @@ Examples:
 def status(selector: str | None, *, as_json: bool) -> None:
     """Show what is complete, missing, and about to be lost.
 
-    Missing are the partitions that the vendor still keeps and that have not landed. Ends with 1 if there are any, or if
-    a file is damaged, so that a monitor can use it.
+    Missing are the partitions that the vendor still keeps and that have not landed; red the checks of landed ones that
+    tell of a loss. Ends with 1 if there are any, or if a file is damaged, so that a monitor can use it.
     """
     lake = Lake(home())
-    rows = [_row(lake, assets.stream) for assets in load_deployment().streams(selector)]
+    rows = [_row(lake, assets) for assets in load_deployment().streams(selector)]
     for row in rows:
         if row["lookalikes"]:
             notes.print(
@@ -51,17 +51,21 @@ def status(selector: str | None, *, as_json: bool) -> None:
             )
         for damage in row["damaged"]:
             notes.print(f"{row['stream']} damaged: {damage}", markup=False, highlight=False, soft_wrap=True)
+        for red in row["red"]:
+            line = f"{row['stream']} {red['partition']} {red['check']} does not hold: {red['says']}"
+            notes.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
         results.print(_table(rows))
-    sys.exit(1 if any(row["missing"] or row["damaged"] for row in rows) else 0)
+    sys.exit(1 if any(row["missing"] or row["damaged"] or row["red"] for row in rows) else 0)
 
 
-def _row(lake: Lake, stream: Stream) -> dict[str, Any]:
+def _row(lake: Lake, assets: StreamAssets) -> dict[str, Any]:
     now = utc_now()
+    stream = assets.stream
     span = whole_span(stream, now)
-    found = survey(lake, stream, span, now) if span else Survey(stream, {}, now)
+    found = survey(lake, stream, span, now, assets.settings) if span else Survey(stream, {}, now)
     complete = found.windows(State.COMPLETE)
     missing = found.windows(State.MISSING)
     landed = found.windows(State.LANDED)
@@ -73,6 +77,11 @@ def _row(lake: Lake, stream: Stream) -> dict[str, Any]:
         "complete": len(complete),
         "not_normalized": len(landed),
         "damaged": list(found.damage.values()),
+        "red": [
+            {"partition": window.partition, "check": claim.name, "says": claim.says}
+            for window, claims in found.red.items()
+            for claim in claims
+        ],
         "missing": len(missing),
         "expired": _expired_after_first(found),
         "oldest_missing": missing[0].partition if missing else None,
@@ -90,7 +99,7 @@ def _expired_after_first(found: Survey) -> int:
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:
-    figures = ("complete", "not normalized", "missing", "expired", "hours until deleted")
+    figures = ("complete", "not normalized", "red", "missing", "expired", "hours until deleted")
     table = plain_table("stream", "first", "last", *figures, "oldest missing", right=figures)
     for row in rows:
         table.add_row(
@@ -99,6 +108,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
             (row["last"] or "-").removesuffix(":00Z"),
             f"{row['complete']:,}",
             f"{row['not_normalized']:,}",
+            f"[red]{len(row['red']):,}[/red]" if row["red"] else "0",
             f"[red]{row['missing']:,}[/red]" if row["missing"] else "0",
             f"{row['expired']:,}",
             "-" if row["hours_until_deleted"] is None else f"{row['hours_until_deleted']:,}",

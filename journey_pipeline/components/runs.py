@@ -40,12 +40,14 @@ class RunOutcome:
         succeeded: Whether all of its steps did.
         says: What the failed step said, if one failed.
         problems: What its checks say that do not hold and whose severity is error.
+        warnings: What those say that do not hold and whose severity is less.
     """
 
     run_id: str
     succeeded: bool
     says: str = ""
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ class Runner:
             result.run_id,
             succeeded=result.success,
             says="\n".join(_said(data) for data in failures),
-            problems=tuple(says for event in result.all_events if (says := _problem(event))),
+            problems=_red_checks(result.all_events, dg.AssetCheckSeverity.ERROR),
+            warnings=_red_checks(result.all_events, dg.AssetCheckSeverity.WARN),
         )
 
     def materialized(self, assets: StreamAssets) -> set[str]:
@@ -157,12 +160,17 @@ def _range_tags(assets: StreamAssets, windows: Sequence[Window]) -> dict[str, st
     return {RANGE_START: key_of(partitions, windows[0]), RANGE_END: key_of(partitions, windows[-1])}
 
 
-def _problem(event: dg.DagsterEvent) -> str:
-    if event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        return ""
-    check = event.asset_check_evaluation_data
-    is_error = not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
-    return f"{check.check_name} does not hold: {check.description}" if is_error else ""
+def _red_checks(events: Sequence[dg.DagsterEvent], severity: dg.AssetCheckSeverity) -> tuple[str, ...]:
+    checks = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    return tuple(
+        f"{check.check_name} does not hold: {check.description}"
+        for check in checks
+        if not check.passed and check.severity is severity
+    )
 
 
 def _said(data: Any) -> str:

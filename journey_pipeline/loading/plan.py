@@ -14,8 +14,10 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.partition import made_events
+from journey_pipeline.loading.claims import Claim, Severity
+from journey_pipeline.loading.partition import LoadSettings, made_events
 from journey_pipeline.loading.pull import is_expired
+from journey_pipeline.loading.verdicts import of_severity, verdicts
 from journey_pipeline.model import Window, floor
 from journey_pipeline.vendors.source import Stream
 
@@ -39,12 +41,15 @@ class Survey:
         states: How far each has come.
         now: When it was looked at.
         damage: What is damaged of those in the state LANDED: which file, and what heals it.
+        red: The claims that do not hold and whose severity is error, of those in the state COMPLETE, where they were
+            judged.
     """
 
     stream: Stream
     states: dict[Window, State]
     now: datetime
     damage: dict[Window, str] = field(default_factory=dict)
+    red: dict[Window, tuple[Claim, ...]] = field(default_factory=dict)
 
     def windows(self, *wanted: State) -> list[Window]:
         """The partitions in any of the states, oldest first."""
@@ -55,12 +60,14 @@ class Survey:
         return window.start + self.stream.retention - self.now
 
 
-def survey(lake: Lake, stream: Stream, span: Window, now: datetime) -> Survey:
-    """Looks at each partition of a span. Nothing is asked of the vendor."""
+def survey(lake: Lake, stream: Stream, span: Window, now: datetime, judging: LoadSettings | None = None) -> Survey:
+    """Looks at each partition of a span, and judges those that are complete by some settings. Nobody is asked."""
     states = {window: _state(lake, stream, window, now) for window in span.partitions(stream.granularity)}
     landed = [window for window, state in states.items() if state is State.LANDED]
     damage = {window: found for window in landed if (found := find_damage(lake, stream.key, window.partition))}
-    return Survey(stream, states, now, damage)
+    complete = [window for window, state in states.items() if state is State.COMPLETE] if judging else []
+    red = of_severity(Severity.ERROR, verdicts(lake, stream, complete, judging)) if judging else {}
+    return Survey(stream, states, now, damage, red)
 
 
 def whole_span(stream: Stream, now: datetime) -> Window | None:
