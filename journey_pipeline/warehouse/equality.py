@@ -15,7 +15,7 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.model import StreamKey
+from journey_pipeline.lake.signature import signature
 from journey_pipeline.warehouse.connection import (
     WarehouseSettings,
     naming_failures,
@@ -28,12 +28,12 @@ from journey_pipeline.warehouse.inventory import (
     FileKey,
     Inventory,
     LoadedFile,
+    events_path,
     loaded_files,
-    signature,
     take_inventory,
 )
 from journey_pipeline.warehouse.lock import writer_lock
-from journey_pipeline.warehouse.proof import KeySet, Proof, keys_of_lake
+from journey_pipeline.warehouse.proof import KeySet, Proof, content_of, is_union
 
 _HEAL = "run `journey-pipeline rebuild`"
 _NAMED = 3
@@ -122,20 +122,20 @@ def _problem(partitions: tuple[str, ...], what: str, heal: str) -> str:
 def _compare(session: duckdb.DuckDBPyConnection, lake: Lake, begun: float) -> EqualityReport:
     loaded = loaded_files(session)
     inventory = take_inventory(lake, loaded)
-    paths = {lake.relative(_path(lake, key)): file.events_sha256 for key, file in loaded.items()}
+    contents = frozenset(content_of(file.events_sha256) for file in loaded.values())
     proof, now = Proof.read(proof_file(lake)), signature(warehouse_file(lake))
     is_as_loaded = not (inventory.fresh or inventory.restated or inventory.removed or inventory.broken)
-    if is_as_loaded and proof and (proof.files, proof.warehouse) == (paths, now):
+    if is_as_loaded and proof and (proof.contents, proof.warehouse) == (contents, now):
         counted = {key: file.loaded for key, file in loaded.items()}
         return _report(loaded, inventory, counted, _Keys(), begun)
     counted, held = _counted(session)
-    known = _keys_of_lake(session, lake, paths, proof) if is_as_loaded else None
+    is_proven = _is_union(session, lake, loaded, proof, held) if is_as_loaded else None
     # Where not all files can be read, those are that lost rows to others: only their keys may be missing unnoticed.
     losing = [key for key, file in loaded.items() if file.loaded < file.events and key not in inventory.removed]
-    keys = _Keys() if held == known else _search(session, lake, losing if known is None else loaded)
+    keys = _Keys() if is_proven else _search(session, lake, losing if is_proven is None else loaded)
     report = _report(loaded, inventory, counted, keys, begun)
-    if report.is_equal and held == known:
-        Proof(paths, held, now).write(proof_file(lake))
+    if report.is_equal and is_proven:
+        Proof(contents, held, now).write(proof_file(lake))
     return report
 
 
@@ -173,18 +173,18 @@ def _counted(session: duckdb.DuckDBPyConnection) -> tuple[dict[FileKey, int], Ke
     return counted, KeySet(sum(counted.values()), sum(hashes for *_, hashes in rows))
 
 
-def _keys_of_lake(
-    session: duckdb.DuckDBPyConnection, lake: Lake, paths: dict[str, str], proof: Proof | None
-) -> KeySet | None:
-    """The keys of the lake's files; None if one of them can't be read, which normalizing notices and heals."""
+def _is_union(
+    session: duckdb.DuckDBPyConnection, lake: Lake, loaded: dict[FileKey, LoadedFile], proof: Proof | None, held: KeySet
+) -> bool | None:
+    """Whether the warehouse holds the lake's keys; None if a file can't be read (normalizing notices and heals it)."""
     try:
-        return keys_of_lake(session, lake.home, paths, proof)
+        return is_union(session, lake, {key: file.events_sha256 for key, file in loaded.items()}, proof, held)
     except duckdb.Error:
         return None
 
 
 def _search(session: duckdb.DuckDBPyConnection, lake: Lake, files: Iterable[FileKey]) -> _Keys:
-    present = [path for key in files if (path := _path(lake, key)).exists()]
+    present = [path for key in files if (path := events_path(lake, key)).exists()]
     return _Keys(_missing(session, present), _repeated(session))
 
 
@@ -208,11 +208,6 @@ def _missing(session: duckdb.DuckDBPyConnection, files: list[Path]) -> int:
         f"select count(distinct event_key) from {parquet(files)} anti join core.journey_events using (event_key)"
     ).fetchall()
     return int(rows[0][0])
-
-
-def _path(lake: Lake, key: FileKey) -> Path:
-    # The vendor's name is no part of where a file lies.
-    return lake.events_file(StreamKey("", key.connection, key.stream), key.partition)
 
 
 def _names(keys: Iterable[FileKey]) -> tuple[str, ...]:

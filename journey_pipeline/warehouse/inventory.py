@@ -1,12 +1,15 @@
 """What is in the lake against what is loaded: which partitions are new, changed, gone or broken.
 
-A manifest that is byte for byte the loaded one vouches for what is loaded; only other partitions' files are read.
+A manifest that is byte for byte the loaded one vouches for what is loaded; only other partitions' files are read. It
+is read itself only if its number, time or size differs from when it was read last.
 Not here: what their rows must look like (`intake.py`), bringing them in (`merge.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +18,8 @@ import duckdb
 from journey_pipeline.errors import LakeError, WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
+from journey_pipeline.lake.signature import Signature, is_settled, present_ns, signature, signature_of
+from journey_pipeline.model import StreamKey
 
 HEAL = "run `journey-pipeline normalize` for the partition, or pull it again with `journey-pipeline backfill --again`"
 
@@ -51,6 +56,7 @@ class LoadedFile:
     """A row of `internal.files`, as far as comparing needs it."""
 
     manifest_sha256: str
+    manifest_signature: str
     events_sha256: str
     events: int
     loaded: int
@@ -68,6 +74,7 @@ class FoundFile:
         manifest: What its manifest says.
         manifest_text: The same as it lies in the lake, so that what is stored depends on no version of the package.
         manifest_sha256: Of that text.
+        manifest_signature: Of its file; empty if that was written so lately that it tells nothing.
     """
 
     key: FileKey
@@ -77,6 +84,7 @@ class FoundFile:
     manifest: EventsManifest
     manifest_text: str
     manifest_sha256: str
+    manifest_signature: str
 
     @property
     def files(self) -> dict[Path, ParquetFile]:
@@ -89,10 +97,6 @@ class FoundFile:
         return {path: file for path, file in stated.items() if file}
 
 
-# Differs once a file has been replaced: its number, its time, its size.
-Signature = tuple[int, int, int]
-
-
 @dataclass(slots=True)
 class Inventory:
     """How lake and warehouse differ.
@@ -103,6 +107,7 @@ class Inventory:
         restated: Loaded with the same events; the rest of the manifest differs.
         removed: Loaded, no longer in the lake.
         unchanged: How many are loaded as they are.
+        touched: Of those, the ones whose manifest had to be read to know it, and its signature now.
         broken: What can't be used; if it was loaded, it stays as it was.
         seen: The files that were found as vouched for, and which ones exactly that was.
     """
@@ -112,6 +117,7 @@ class Inventory:
     restated: list[FoundFile] = field(default_factory=list)
     removed: list[FileKey] = field(default_factory=list)
     unchanged: int = 0
+    touched: dict[FileKey, str] = field(default_factory=dict)
     broken: list[BrokenFile] = field(default_factory=list)
     seen: dict[Path, Signature | None] = field(default_factory=dict)
 
@@ -142,7 +148,8 @@ class Inventory:
 def loaded_files(session: duckdb.DuckDBPyConnection) -> dict[FileKey, LoadedFile]:
     """What is loaded, by partition."""
     rows = session.execute(
-        "select connection, stream, partition_key, manifest_sha256, events_sha256, events, loaded from internal.files"
+        "select connection, stream, partition_key, manifest_sha256, manifest_signature, events_sha256, events, loaded "
+        "from internal.files"
     ).fetchall()
     return {FileKey(*row[:3]): LoadedFile(*row[3:]) for row in rows}
 
@@ -159,38 +166,77 @@ def take_inventory(lake: Lake, loaded: dict[FileKey, LoadedFile]) -> Inventory:
             f"{lake.events_root} is not there, but {len(loaded)} partitions of it are loaded; nothing was removed. "
             "Mount it, or point JOURNEY_PIPELINE_HOME to the lake."
         )
-    inventory = Inventory()
+    inventory, now_ns = Inventory(), present_ns()
     seen = set()
-    for path in sorted(lake.events_root.glob("*/*/*.json")):
-        key = FileKey(path.parts[-3], path.parts[-2], path.stem)
+    for key, entry in _manifests(lake):
         seen.add(key)
         try:
-            _compare(lake, path, key, loaded.get(key), inventory)
+            found = signature_of(entry.stat())
+            known = loaded.get(key)
+            if known and known.events_sha256 and known.manifest_signature == _written(found):
+                inventory.unchanged += 1
+                continue
+            place = _Place(Path(entry.path), key, _written(found) if is_settled(found, now_ns) else "")
+            _compare(lake, place, known, inventory)
         except (LakeError, OSError) as error:
-            inventory.note_broken(BrokenFile(lake.relative(path), str(error)))
+            inventory.note_broken(BrokenFile(lake.relative(Path(entry.path)), str(error)))
     inventory.removed = sorted(loaded.keys() - seen)
     return inventory
 
 
-def _compare(lake: Lake, path: Path, key: FileKey, loaded: LoadedFile | None, inventory: Inventory) -> None:
+def _manifests(lake: Lake) -> Iterator[tuple[FileKey, os.DirEntry[str]]]:
+    """All manifests of events, sorted by partition."""
+    for connection in _entries(lake.events_root):
+        for stream in _entries(connection):
+            for entry in _entries(stream):
+                if entry.name.endswith(".json"):
+                    yield FileKey(connection.name, stream.name, entry.name.removesuffix(".json")), entry
+
+
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _written(found: Signature) -> str:
+    return "-".join(map(str, found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a manifest lies, and its signature."""
+
+    path: Path
+    key: FileKey
+    signature: str
+
+
+def _compare(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: Inventory) -> None:
+    path = place.path
     text = path.read_bytes()
     digest = hashlib.sha256(text).hexdigest()
     if loaded and loaded.manifest_sha256 == digest and loaded.events_sha256:
         inventory.unchanged += 1
+        if place.signature != loaded.manifest_signature:
+            inventory.touched[place.key] = place.signature
         return
     manifest = EventsManifest.read(path)
     if manifest is None or path.read_bytes() != text:
         raise LakeError("the manifest was replaced while it was read; the next sync takes it")
-    if FileKey(manifest.connection, manifest.stream, manifest.partition) != key:
+    if FileKey(manifest.connection, manifest.stream, manifest.partition) != place.key:
         raise LakeError("the manifest is of another partition than its place says")
     found = FoundFile(
-        key,
+        place.key,
         path.with_suffix(".parquet"),
         lake.rejects_file(manifest.key, manifest.partition),
         lake.attributes_file(manifest.key, manifest.partition),
         manifest,
         text.decode(),
         digest,
+        place.signature,
     )
     for file, stated in found.files.items():
         inventory.seen[file] = signature(file)
@@ -205,13 +251,10 @@ def _compare(lake: Lake, path: Path, key: FileKey, loaded: LoadedFile | None, in
         inventory.replaced.append(found)
 
 
-def signature(file: Path) -> Signature | None:
-    """Which file lies at a path now, or None if there is none."""
-    try:
-        stat = file.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+def events_path(lake: Lake, key: FileKey) -> Path:
+    """The events file of a partition."""
+    # The vendor's name is no part of where a file lies.
+    return lake.events_file(StreamKey("", key.connection, key.stream), key.partition)
 
 
 def mismatch(file: Path, stated: ParquetFile) -> str:

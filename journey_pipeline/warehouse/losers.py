@@ -13,7 +13,8 @@ import duckdb
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, Inventory, mismatch, signature
+from journey_pipeline.lake.signature import signature
+from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, Inventory, mismatch
 
 
 @dataclass(slots=True)

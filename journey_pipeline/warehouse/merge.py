@@ -206,6 +206,7 @@ def _note_files(session: duckdb.DuckDBPyConnection, change: Change, *, contested
         (
             *(found.key.connection, found.key.stream, found.key.partition),
             found.manifest_sha256,
+            found.manifest_signature,
             found.manifest_text,
             found.manifest.events.sha256,
             found.manifest.events.rows,

@@ -1,14 +1,14 @@
 """What a comparison has proven, kept beside the warehouse so that the next one looks only at what is new.
 
 A set of keys is told by its size and the sum of its keys' hashes: a key that is missing, there twice or another one
-changes the sum. The sum over the lake's files needs no look at the files that it is known of. A proof that is lost or
-of no use costs time and nothing else. Not here: what is compared (`equality.py`).
+changes the sum. Files whose keys' sum is known are told by their contents, and not looked at again. A proof that is
+lost or of no use costs time and nothing else. Not here: what is compared (`equality.py`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +16,13 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.lake.atomic import write_bytes
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.signature import Signature
 from journey_pipeline.warehouse.intake import parquet
-from journey_pipeline.warehouse.inventory import Signature
+from journey_pipeline.warehouse.inventory import FileKey, events_path
 
 # Hashes are of one version of DuckDB, and sums of one way to make them.
-_HASHES = f"1-{duckdb.__version__}"
+_HASHES = f"2-{duckdb.__version__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,6 @@ class KeySet:
 
     keys: int
     hashes: int
-
-    def __add__(self, other: KeySet) -> KeySet:
-        return KeySet(self.keys + other.keys, self.hashes + other.hashes)
 
     def __sub__(self, other: KeySet) -> KeySet:
         return KeySet(self.keys - other.keys, self.hashes - other.hashes)
@@ -42,55 +41,74 @@ class Proof:
     """What was proven once.
 
     Attributes:
-        files: Digest of each events file, by its path below the home.
+        contents: The events files, each by what `content_of` makes of its digest.
         lake: The keys of all of them, each once.
         warehouse: The file that held exactly those.
     """
 
-    files: Mapping[str, str]
+    contents: frozenset[str]
     lake: KeySet
     warehouse: Signature | None
 
     def write(self, path: Path) -> None:
         """Keeps it, where the disk allows."""
-        content = json.dumps({"of": _HASHES} | asdict(self))
+        contents = " ".join(sorted(self.contents))
+        content = {"of": _HASHES, "contents": contents, "lake": asdict(self.lake), "warehouse": self.warehouse}
         with suppress(OSError):  # the next comparison then takes longer
-            write_bytes(path, content.encode())
+            write_bytes(path, json.dumps(content).encode())
 
     @classmethod
     def read(cls, path: Path) -> Proof | None:
         """The proof that was kept, if it can be used."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             content = json.loads(path.read_bytes())
             if content["of"] == _HASHES:
                 was = content["warehouse"]
-                return cls(content["files"], KeySet(**content["lake"]), (was[0], was[1], was[2]) if was else None)
+                contents = frozenset(content["contents"].split())
+                return cls(contents, KeySet(**content["lake"]), (was[0], was[1], was[2]) if was else None)
         return None
 
 
-def keys_of_lake(
-    session: duckdb.DuckDBPyConnection, home: Path, files: Mapping[str, str], proof: Proof | None
-) -> KeySet:
-    """The keys of some events files, each once.
+def content_of(digest: str) -> str:
+    """A file's digest as proofs have it: half of it tells files apart as well and takes half the place."""
+    return digest[: len(digest) // 2]
+
+
+def is_union(
+    session: duckdb.DuckDBPyConnection, lake: Lake, files: Mapping[FileKey, str], proof: Proof | None, held: KeySet
+) -> bool:
+    """Whether the warehouse holds exactly the keys of some events files, each once.
 
     Args:
-        session: Any.
-        home: What the paths are below of.
-        files: Their digests by path.
+        session: On the warehouse.
+        lake: Where the files lie.
+        files: Their digests.
         proof: What is known already; of use while its files are among these.
+        held: The keys that the warehouse holds.
     """
-    if proof is None or not proof.files.items() <= files.items():
-        return _distinct(session, f"from {_read(home, files)}") if files else KeySet(0, 0)
-    added = files.keys() - proof.files.keys()
+    if proof is None or not proof.contents <= {content_of(digest) for digest in files.values()}:
+        proof = Proof(frozenset(), KeySet(0, 0), None)
+    added = [key for key, digest in files.items() if content_of(digest) not in proof.contents]
     if not added:
-        return proof.lake
-    coming = _read(home, added)
+        return held == proof.lake
+    coming = _read(lake, added)
     fresh = _distinct(session, f"from {coming}")
-    if not proof.files:
-        return fresh
+    if not proof.contents:
+        return held == fresh
+    inside = keys_of(session, f"(from core.journey_events semi join {coming} using (event_key))")
+    if inside != fresh:
+        return False
+    # The rest holds no key of the new files. If its sum is that of the known files, no new file has a key of theirs.
+    if held - inside == proof.lake:
+        return True
+    # Otherwise the files of the same streams tell which keys both have: no file of another one has such a key.
+    streams = {(key.connection, key.stream) for key in added}
+    known = [key for key in files.keys() - set(added) if (key.connection, key.stream) in streams]
+    if not known:
+        return False
     # Read with few keys to look for, however many the files are that are known.
-    known = f"from (select event_key from {_read(home, proof.files)}) semi join {coming} using (event_key)"
-    return proof.lake + fresh - _distinct(session, known)
+    both = _distinct(session, f"from (select event_key from {_read(lake, known)}) semi join {coming} using (event_key)")
+    return held - inside == proof.lake - both
 
 
 def keys_of(session: duckdb.DuckDBPyConnection, relation: str) -> KeySet:
@@ -103,5 +121,5 @@ def _distinct(session: duckdb.DuckDBPyConnection, rows: str) -> KeySet:
     return keys_of(session, f"(select distinct event_key {rows})")
 
 
-def _read(home: Path, names: Mapping[str, str] | set[str]) -> str:
-    return parquet(home / name for name in sorted(names))
+def _read(lake: Lake, files: Iterable[FileKey]) -> str:
+    return parquet(events_path(lake, key) for key in sorted(files))

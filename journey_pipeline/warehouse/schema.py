@@ -62,6 +62,7 @@ FILES = Table(
     (
         *_KEY,
         Column("manifest_sha256", "VARCHAR", "Of the manifest's bytes when it was loaded."),
+        Column("manifest_signature", "VARCHAR", "Number, time and size of the file that held those bytes; or empty."),
         Column("manifest", "JSON", "The manifest."),
         Column("events_sha256", "VARCHAR", "Of the loaded file; empty if it must be loaded again."),
         Column("events", "BIGINT", "Rows of the file."),

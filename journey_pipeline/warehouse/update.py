@@ -101,6 +101,7 @@ def update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSe
     for _ in range(_PASSES):
         session.execute(KEEP_ORDER)  # a pass that failed may have left it off
         plan = _plan(session, lake, moved, clock)
+        _note_touched(session, plan.inventory.touched)
         if plan.is_empty:
             return _report(plan, None, set(), clock)
         session.execute("begin")
@@ -183,12 +184,36 @@ def _load_beside(session: duckdb.DuckDBPyConnection, plan: _Plan) -> bool:
 def _restate(session: duckdb.DuckDBPyConnection, restated: list[FoundFile]) -> None:
     for found in restated:
         session.execute(
-            "update internal.files set manifest_sha256 = ?, manifest = ? "
+            "update internal.files set manifest_sha256 = ?, manifest_signature = ?, manifest = ? "
             "where connection = ? and stream = ? and partition_key = ?",
             [
                 found.manifest_sha256,
+                found.manifest_signature,
                 found.manifest_text,
                 *(found.key.connection, found.key.stream, found.key.partition),
+            ],
+        )
+
+
+def _note_touched(session: duckdb.DuckDBPyConnection, touched: dict[FileKey, str]) -> None:
+    """Remembers manifests that are another file with the same content: no change of what is loaded."""
+    if touched:
+        session.execute(
+            """
+            update internal.files as files
+            set manifest_signature = touched.signature
+            from (
+                select unnest(?) as connection, unnest(?) as stream, unnest(?) as partition_key, unnest(?) as signature
+            ) as touched
+            where files.connection = touched.connection
+                and files.stream = touched.stream
+                and files.partition_key = touched.partition_key
+        """,
+            [
+                [key.connection for key in touched],
+                [key.stream for key in touched],
+                [key.partition for key in touched],
+                list(touched.values()),
             ],
         )
 

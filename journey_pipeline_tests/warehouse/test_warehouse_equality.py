@@ -5,7 +5,8 @@ import pytest
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
-from journey_pipeline.warehouse.equality import compare_with_lake
+from journey_pipeline.warehouse.equality import compare_with_lake, proof_file
+from journey_pipeline.warehouse.proof import Proof
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, events
 
@@ -61,6 +62,38 @@ def test_a_proof_grows_with_what_is_loaded_and_is_made_anew_when_files_go(synced
     report = compare_with_lake(synced.lake, SMALL)
     assert (report.is_equal, report.events) == (True, 5)
     assert compare_with_lake(synced.lake, SMALL).events == 5
+
+
+@pytest.mark.parametrize(
+    ("damage", "noticed"),
+    [
+        ("delete from core.journey_events where landing_row = 1 and partition_key like '%07'", (1, 0)),
+        ("delete from core.journey_events where partition_key like '%05'", (1, 0)),
+        ("insert into core.journey_events from core.journey_events where partition_key like '%07' limit 1", (0, 1)),
+    ],
+)
+def test_damage_is_noticed_together_with_files_that_are_new_and_repeat_keys(
+    synced: MadeLake, damage: str, noticed: tuple[int, int]
+) -> None:
+    assert compare_with_lake(synced.lake, SMALL).is_equal
+    synced.put("2026-11-01T07", events([3, 4], attempt="a3"))
+    sync(synced.lake, SMALL)
+    with duckdb.connect(warehouse_file(synced.lake)) as session:
+        session.execute(damage)
+    report = compare_with_lake(synced.lake, SMALL)
+    assert (report.missing_keys, report.repeated_keys) == noticed
+
+
+def test_a_comparison_reads_only_files_that_are_new_as_long_as_they_repeat_no_key(synced: MadeLake) -> None:
+    assert compare_with_lake(synced.lake, SMALL).is_equal
+    synced.lake.events_file(SFMC, FIVE).unlink()
+    synced.put("2026-11-01T07", events([8, 9], attempt="a3"))
+    sync(synced.lake, SMALL)
+    report = compare_with_lake(synced.lake, SMALL)
+    proven = Proof.read(proof_file(synced.lake))
+    assert report.is_equal
+    assert proven
+    assert (len(proven.contents), proven.lake.keys) == (3, 5)
 
 
 def test_a_proof_that_cannot_be_read_is_made_again(synced: MadeLake) -> None:

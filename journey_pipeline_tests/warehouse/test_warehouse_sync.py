@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.manifest import EventsManifest
+from journey_pipeline.lake.signature import signature
 from journey_pipeline.model import EVENT_COLUMNS
 from journey_pipeline.warehouse.connection import WarehouseSettings, wal_of, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
@@ -381,3 +383,52 @@ def test_a_sync_while_files_are_replaced_all_the_time_ends_equal_to_the_lake(mad
     assert replacing.returncode == 0
     assert sync(made.lake, SMALL).broken == ()
     assert_is_as_in_the_model(made)
+
+
+def test_a_manifest_is_read_once_and_again_only_when_its_file_is_another(made: MadeLake) -> None:
+    made.put(FIVE, events([1]))
+    manifest = made.lake.events_manifest(SFMC, FIVE)
+    written = long_ago(manifest)
+    assert sync(made.lake, SMALL).added == 1
+    text = manifest.read_bytes()
+    manifest.write_bytes(b"x" * len(text))
+    long_ago(manifest)
+    assert (sync(made.lake, SMALL).unchanged, compare_with_lake(made.lake, SMALL).is_equal) == (1, True)
+    os.utime(manifest, ns=(written, written + 1))
+    assert sync(made.lake, SMALL).broken
+    manifest.write_bytes(text)
+    assert sync(made.lake, SMALL).unchanged == 1
+
+
+def test_a_manifest_that_was_only_just_written_is_read_again(made: MadeLake) -> None:
+    made.put(FIVE, events([1]))
+    manifest = made.lake.events_manifest(SFMC, FIVE)
+    later = time.time_ns() + 3_600_000_000_000  # as if it were written while it is looked at
+    os.utime(manifest, ns=(later, later))
+    sync(made.lake, SMALL)
+    manifest.write_bytes(b"x" * manifest.stat().st_size)
+    os.utime(manifest, ns=(later, later))
+    assert sync(made.lake, SMALL).broken
+
+
+def test_a_copied_lake_is_read_through_once(made: MadeLake) -> None:
+    made.put(FIVE, events([1]))
+    manifest = made.lake.events_manifest(SFMC, FIVE)
+    sync(made.lake, SMALL)
+    long_ago(manifest)
+    assert (sync(made.lake, SMALL).unchanged, signatures(made)) == (1, [signature(manifest)])
+    revision = rows_of(warehouse_file(made.lake), "select revision from internal.state")
+    assert sync(made.lake, SMALL).unchanged == 1
+    assert rows_of(warehouse_file(made.lake), "select revision from internal.state") == revision
+
+
+def long_ago(file: Path) -> int:
+    """Gives a file a time at which it can't have been written just now."""
+    written = 1_700_000_000_000_000_000
+    os.utime(file, ns=(written, written))
+    return written
+
+
+def signatures(made: MadeLake) -> list[tuple[int, ...]]:
+    rows = rows_of(warehouse_file(made.lake), "select manifest_signature from internal.files")
+    return [tuple(map(int, text.split("-"))) for (text,) in rows]
