@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 
@@ -103,20 +104,21 @@ def make_delta(lake: Lake, number: int, days: int, rows_of_day: int, rows: int) 
         f"select (row * 7 + {number}) % $rows as row from range({each - fresh}) as known(row) union all "
         f"select $rows + {number * fresh} + row from range({fresh}) as fresh(row))"
     )
-    with _session(lake) as session:
+    with session_of(lake) as session:
         _put(session, lake, day(number), made, rows=rows_of_day, first=day(0), attempt=LATER_ATTEMPT)
     return fresh * days
 
 
 def _make(lake: Lake, windows: Sequence[Window], rows: int) -> None:
-    with _session(lake) as session:
+    with session_of(lake) as session:
         for window in windows:
             made = "select $start as start_at, row from range($rows) as made(row)"
             _put(session, lake, window, made, rows=rows, first=window, attempt=ATTEMPT)
 
 
 @contextmanager
-def _session(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+def session_of(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session that makes events files."""
     lake.work_dir.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as session:
         session.execute("set timezone = 'UTC'; set threads = 2")
@@ -134,16 +136,7 @@ def _put(
     attempt: str,
 ) -> None:
     file = lake.work_dir / f"{window.partition}.parquet"
-    ((count,),) = session.execute(
-        f"copy (select {_SELECT} from ({made})) to '{file}' (format parquet, compression zstd)",
-        {
-            "start": iso(first.start),
-            "partition": window.partition,
-            "rows": rows,
-            "length_us": window.duration // timedelta(microseconds=1),
-            "attempt": attempt,
-        },
-    ).fetchall()
+    count = write_events(session, file, window, made, rows=rows, first=first, attempt=attempt)
     manifest = EventsManifest(
         vendor=STREAM.vendor,
         connection=STREAM.connection,
@@ -158,6 +151,33 @@ def _put(
         landed=count,
     )
     put_events(lake, manifest, file)
+
+
+def write_events(
+    session: duckdb.DuckDBPyConnection, file: Path, window: Window, made: str, *, rows: int, first: Window, attempt: str
+) -> int:
+    """Writes an events file, and says how many events it has.
+
+    Args:
+        session: As `session_of` gives it.
+        file: Where to.
+        window: Of its partition.
+        made: A SELECT of `start_at` and `row`, from `$start` and `$rows`.
+        rows: Over so many rows the window is spread.
+        first: Where the SELECT starts.
+        attempt: The attempt that the events landed in.
+    """
+    ((count,),) = session.execute(
+        f"copy (select {_SELECT} from ({made})) to '{file}' (format parquet, compression zstd)",
+        {
+            "start": iso(first.start),
+            "partition": window.partition,
+            "rows": rows,
+            "length_us": window.duration // timedelta(microseconds=1),
+            "attempt": attempt,
+        },
+    ).fetchall()
+    return int(count)
 
 
 def _window(granularity: Granularity, number: int) -> Window:
