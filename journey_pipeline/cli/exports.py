@@ -14,6 +14,7 @@ import click
 from rich.markup import escape
 
 from journey_pipeline.cli.output import plain_table, results
+from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
 from journey_pipeline.exports.orders import give_up
@@ -53,6 +54,8 @@ def exports(connection: str | None, *, with_ended: bool, as_json: bool, hopeless
             dict(zip((c.name for c in OPS_COLUMNS), row, strict=True))
             for row in rows(listed(ledger, connection=connection, with_ended=with_ended))
         ]
+    if connection and not found:
+        load_deployment().connection(connection)  # nothing was ordered of a connection that nobody configured
     if as_json:
         click.echo(json.dumps(found, indent=1, default=str))
     elif found:

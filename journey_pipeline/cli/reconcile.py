@@ -19,6 +19,7 @@ from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.drift import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.reconcile import why_not_swept
 from journey_pipeline.settings import home
 
 
@@ -41,11 +42,8 @@ def reconcile(selector: str) -> None:
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance)
         for assets in runner.deployment.streams(selector):
-            if assets.stream.open_ended:
-                results.print(
-                    f"{assets.stream.key}: its answers overlap, so that each one is compared with the one before as it "
-                    "lands; there is no estimate to ask for again"
-                )
+            if why := why_not_swept(assets.stream):
+                results.print(f"{assets.stream.key}: {why}", markup=False, highlight=False, soft_wrap=True)
                 continue
             swept = runner.sweep(assets)
             report = newest_report(lake, assets.stream.key)

@@ -486,14 +486,14 @@ def test_what_is_no_file_lands_nowhere_and_leaves_evidence(vendor: Vendor) -> No
     assert evidence.read_text().startswith("<html>")
 
 
-def test_the_doctor_orders_an_hour_and_shows_how_the_answers_fields_are_called(vendor: Vendor) -> None:
+def test_the_doctor_calls_each_route_and_orders_nothing(vendor: Vendor) -> None:
     said = check(vendor.account(), NOW)
-    assert said["profile_events"].endswith("the answer's fields: export_id, file_download_url, status")
-    assert said["email_events"].endswith("the answer's fields: report_id")
-    (order,) = vendor.sandbox.calls.to("profile_order")
-    assert order.body["events"] == {"start_at": "2026-11-20T18:00:00Z", "end_at": "2026-11-20T19:00:00Z"}
-    vendor.sandbox.options.apsis.pending_limit = 0
-    assert "too many exports are under way" in check(vendor.account(), NOW)["email_events"]
+    assert {said[name].partition("(4")[0] for name in ("profile_events", "email_events")} == {"the route answers "}
+    calls = vendor.sandbox.calls
+    assert (calls.count("profile_order"), calls.count("email_order")) == (0, 0)
+    assert (calls.count("profile_poll"), calls.count("email_status")) == (1, 1)
+    vendor.sandbox.faults.add("apsis/email_status:500")
+    assert check(vendor.account(), NOW)["email_events"].startswith("does not answer as documented (500)")
 
 
 def test_the_doctor_shows_what_a_refusal_says(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:

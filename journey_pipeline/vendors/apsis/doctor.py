@@ -1,4 +1,4 @@
-"""Looks whether an account can be used, and shows how the vendor names what nobody publishes.
+"""Looks whether an account can be used, without ordering anything.
 
 Not here: what is looked at in other connections (`cli/`).
 """
@@ -10,23 +10,24 @@ from datetime import datetime, timedelta
 
 from journey_pipeline.errors import VendorError
 from journey_pipeline.model import Granularity, Window, floor
-from journey_pipeline.transport.client import Answer
 from journey_pipeline.vendors.apsis.account import Account
-from journey_pipeline.vendors.apsis.orders import email_body, profile_body, request_of, told_fields
+from journey_pipeline.vendors.apsis.client import PROFILE_EXPORTS
+from journey_pipeline.vendors.apsis.orders import email_body, profile_body, request_of
 from journey_pipeline.vendors.exports import Wanted
 
-_REFUSED = frozenset({400, 401})
-_TOO_MANY = 429
+_NOBODYS = "journey-pipeline-doctor"  # no id that the vendor gives
+_UNKNOWN = frozenset({404, 410})
+_REFUSED = frozenset({400, 401, 403})
 
 
 def check(account: Account, now: datetime) -> dict[str, str]:
-    """Asks for the definitions, and orders one hour of each export; says how the answers' fields are called.
+    """Asks for the definitions, and each export's route for an export that nobody ordered, which it doesn't know.
 
-    An export that nobody fetches costs a pending slot for a while, and nothing else.
+    An order would be made and take one of the few places of exports under way: none is sent.
 
     Args:
         account: The account.
-        now: The hour before the last whole one is ordered.
+        now: An hour before it is what an order would be written for.
 
     Returns:
         What came back, by name.
@@ -37,24 +38,25 @@ def check(account: Account, now: datetime) -> dict[str, str]:
     """
     profiles, emails = account.profile_sections(), account.email_sections()
     types = sum(len(section.event_types) for section in profiles)
-    end = floor(now, Granularity.HOUR) - timedelta(hours=1)
+    end = floor(now, Granularity.HOUR)
     window = Window(end - timedelta(hours=1), end)
-    client, names = account.client, account.names
-    said = {"definitions": f"{len(profiles)} sections, {types} event types in them"}
-    profile_order = profile_body(Wanted(window, request_of(profiles, account.selection.segments)), names)
-    email_order = email_body(Wanted(window, request_of(emails[:1], account.selection.segments)), names)
-    said["profile_events"] = _told(lambda: client.order_profiles(profile_order, window=window))
-    said["email_events"] = _told(lambda: client.order_emails(email_order, window=window))
-    return said
+    client, segments = account.client, account.selection.segments
+    profile_body(Wanted(window, request_of(profiles, segments)), account.names)  # refuses what can't be ordered
+    email_body(Wanted(window, request_of(emails[:1], segments)), account.names)
+    return {
+        "definitions": f"{len(profiles)} sections, {types} event types in them",
+        "profile_events": _told(lambda: client.profile_status(f"{PROFILE_EXPORTS}/{_NOBODYS}").status),
+        "email_events": _told(lambda: client.email_report(_NOBODYS, is_poll=True) and 200),
+    }
 
 
-def _told(order: Callable[[], Answer]) -> str:
+def _told(ask: Callable[[], int]) -> str:
     try:
-        answer = order()
+        status = ask()
     except VendorError as error:
         if error.status in _REFUSED:
             raise
-        if error.status == _TOO_MANY:
-            return "can be ordered; too many exports are under way just now"
-        return f"can't be ordered ({error.status or 'no answer'}): {error}"
-    return f"one hour was ordered ({answer.status}); the answer's fields: {told_fields(answer.json())}"
+        if error.status not in _UNKNOWN:
+            return f"does not answer as documented ({error.status or 'no answer'}): {error}"
+        status = error.status
+    return f"the route answers ({status} of an export that nobody ordered); nothing was ordered"

@@ -1,0 +1,61 @@
+"""Each command answers for each stream: with a result, or with one sentence that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.crash.commands import CommandServer
+
+STREAMS = {"sfmc": ["journey_history"], "layerfive": ["customer_journeys"], "apsis": ["profile_events", "email_events"]}
+NOBODY = "nobody@example.org"
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Terminal]:
+    with serve(World(rows_per_hour=20, contacts=20, steady=True)) as sandbox:
+        yield Terminal.at(tmp_path_factory.mktemp("every"), command_server, sandbox, *STREAMS)
+
+
+@pytest.mark.parametrize("selector", [*STREAMS, "apsis/email_events"])
+@pytest.mark.parametrize("command", ["reconcile", "normalize", "status", "backfill --plan"])
+def test_a_command_answers_for_a_connection_and_for_each_of_its_streams(
+    terminal: Terminal, command: str, selector: str
+) -> None:
+    answer = terminal(*command.split(), selector)
+    assert answer.code == (1 if command == "status" else 0), answer.err
+    name, _, only = selector.partition("/")
+    for stream in STREAMS[name]:
+        assert (f"{name}/{stream}:" in answer.out or f"{name}/{stream} " in answer.out) == (only in {"", stream})
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_command_on_a_connection_answers_for_each(terminal: Terminal, name: str) -> None:
+    assert terminal("doctor", name).code == 0
+    assert [call.route for call in terminal.sandbox.calls.to() if call.route.endswith("_order")] == []
+    assert "no export is under way" in terminal("exports", name).out
+    asked = terminal("contact", NOBODY, "--connection", name)
+    if name == "layerfive":
+        assert asked.code == 0
+    else:
+        assert (asked.code, asked.err) == (
+            2,
+            f"Error: {name}: no vendor here answers for a single person; LayerFive does\n",
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(f"{name} {{}}" for name in ("backfill", "status", "exports")),
+        "contact x --connection {}",
+    ],
+)
+def test_a_connection_that_nobody_configured_is_named_by_each_command(terminal: Terminal, arguments: str) -> None:
+    answer = terminal(*arguments.format("nope").split())
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "Error: there is no connection 'nope'; configured are: apsis, layerfive, sfmc\n"
