@@ -7,13 +7,11 @@ Not here: what is changed (`merge.py`), what the tables make of it (`refresh.py`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import duckdb
 
-from journey_pipeline.warehouse.inventory import FoundFile
 from journey_pipeline.warehouse.table import create_empty
 
 ADDED, TAKEN = 1, -1
@@ -21,8 +19,8 @@ ADDED, TAKEN = 1, -1
 # A day is made again as a whole, however little of it changes, if more changed rows than these would be kept with it.
 _MOST_KEPT = 1_000_000
 
-# What the increments look at; `delay` is how long after the end of its window an event was received. Links are those
-# from before the change until all of it is made; an event that they then leave out goes and comes again.
+# What the increments look at; `delay` is how long after the end of its own hour or day an event was received. Links are
+# those from before the change until all of it is made; an event that they then leave out goes and comes again.
 _KEPT = """
     rows.occurred_on,
     occurred_at,
@@ -38,7 +36,7 @@ _KEPT = """
     action,
     is_test,
     contact_id,
-    received_at - ends_at as delay,
+    make_timestamp(epoch_us(received_at)) - own_window_end(occurred_at, partition_key) as delay,
     left_out.event_key is not null as is_left_out
 """
 _LEFT_OUT = "left join core.linked_events as left_out on left_out.event_key = rows.event_key"
@@ -93,8 +91,7 @@ class Changes:
         if kept:
             self.session.execute(
                 f"insert into changed select {_KEPT}, ?::bigint as change from {relation} as rows "
-                f"left join window_ends using (connection, stream, partition_key) {_LEFT_OUT} "
-                "where list_contains(?, rows.occurred_on)",
+                f"{_LEFT_OUT} where list_contains(?, rows.occurred_on)",
                 [sign, kept],
             )
 
@@ -103,36 +100,14 @@ class Changes:
         self.session.execute("delete from changed where list_contains(?::date[], occurred_on)", [list(self.whole)])
 
 
-def begin(session: duckdb.DuckDBPyConnection, coming: Sequence[FoundFile], small: float) -> Changes:
+def begin(session: duckdb.DuckDBPyConnection, small: float) -> Changes:
     """Begins to take note.
 
     Args:
         session: With a transaction open and nothing changed yet.
-        coming: The files to load.
         small: Up to which share of a day's events its changes are kept.
     """
-    session.execute(
-        """
-        create or replace temp table window_ends as
-        select
-            connection,
-            stream,
-            partition_key,
-            split_part(file_window, '/', 2)::timestamptz as ends_at
-        from (
-            select connection, stream, partition_key, manifest ->> 'window' as file_window from internal.files
-            union
-            select unnest($connections), unnest($streams), unnest($partitions), unnest($windows)
-        )
-    """,
-        {
-            "connections": [found.key.connection for found in coming],
-            "streams": [found.key.stream for found in coming],
-            "partitions": [found.key.partition for found in coming],
-            "windows": [found.manifest.window for found in coming],
-        },
-    )
-    rows = f"from core.journey_events as rows join window_ends using (connection, stream, partition_key) {_LEFT_OUT}"
+    rows = f"from core.journey_events as rows {_LEFT_OUT}"
     create_empty(session, "changed", f"select {_KEPT}, 0::bigint as change {rows}", temporary=True)
     counted = session.execute("select occurred_on, count(*) from core.journey_events group by all").fetchall()
     return Changes(session, dict(counted), small)

@@ -79,7 +79,7 @@ def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: Warehous
         change: What goes and comes.
         settings: How many rows to sort at a time, and which changes of a day are small.
     """
-    merged = Merged(begin(session, list(change.incoming), settings.small_change), begin_links(session))
+    merged = Merged(begin(session, settings.small_change), begin_links(session))
     _take_out(session, change.outgoing, merged)
     _number_files(session, change)
     incoming = [found.path for found in change.incoming]

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.model import EVENT_COLUMNS
+from journey_pipeline.model import EVENT_COLUMNS, StreamKey
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.rebuild import rebuild
 from journey_pipeline.warehouse.schema import LOADED_TABLES, made_tables, read_table
@@ -16,6 +16,7 @@ from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, SFMC, Event, Ma
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 FIVE, SIX = "2026-11-01T05", "2026-11-01T06"
+LAYERFIVE = StreamKey("layerfive", "layerfive", "customer_journeys")
 SEEN_AT = datetime(2026, 11, 3, tzinfo=UTC)
 
 
@@ -184,3 +185,28 @@ def test_rejects_keep_their_text_their_reason_and_where_they_came_from(made: Mad
     found = rows(made, "select vendor, partition_key, landing_file, landing_row, raw, reason from ops.rejects")
     landing_file = f"{FIVE}/20261101T060000Z-aa/part-0.csv.gz"
     assert found == [(SFMC.vendor, FIVE, landing_file, 1, "a;broken;0", "unreadable time")]
+
+
+def lateness(made: MadeLake) -> dict[date, tuple[float, timedelta]]:
+    rows = rows_of(warehouse_file(made.lake), "select occurred_on, share_after_1h, latest from ops.lateness")
+    return {on: (share, latest) for on, share, latest in rows}
+
+
+def test_an_event_is_late_by_the_end_of_its_own_day_whichever_days_answer_brought_it(made: MadeLake) -> None:
+    days = [MIDNIGHT + timedelta(days=number, hours=20) for number in range(3)]
+    rows = [Event(n, at=at, row=n, received=at + timedelta(seconds=2)) for n, at in enumerate(days)]
+    made.put("2026-11-01", rows, LAYERFIVE)
+    sync(made.lake)
+    early = (0.0, timedelta(hours=-4, seconds=2))
+    assert lateness(made) == {at.date(): early for at in days}
+    late = Event(7, at=days[1], row=7, received=MIDNIGHT + timedelta(days=2, hours=3))
+    made.put("2026-11-01", [*rows, late], LAYERFIVE)
+    sync(made.lake, WarehouseSettings(small_change=1.0))
+    assert lateness(made)[days[1].date()] == (0.5, timedelta(hours=3))
+
+
+def test_an_event_of_another_hour_than_its_partitions_is_late_by_its_own_hour(made: MadeLake) -> None:
+    at = MIDNIGHT + timedelta(hours=2, minutes=30)
+    made.put("2026-11-01T05", [Event(1, at=at, received=MIDNIGHT + timedelta(hours=5))])
+    sync(made.lake)
+    assert lateness(made) == {MIDNIGHT.date(): (1.0, timedelta(hours=2))}

@@ -34,26 +34,13 @@ beside as materialized (
     left join internal.delays_by_day as before using (occurred_on, connection, stream)
 ),
 
--- Joined with the windows only afterwards: mostly there is nothing to look up.
-asked as materialized (
+remaining as (
     select
         lost.place,
-        events.connection,
-        events.stream,
-        events.partition_key,
-        max(events.received_at) as received_at
+        max(make_timestamp(epoch_us(received_at)) - own_window_end(occurred_at, partition_key)) as latest
     from core.journey_events as events
     join (from beside where lost_latest) as lost using (occurred_on, connection, stream)
     where events.occurred_on between $first_day and $last_day
-    group by all
-),
-
-remaining as (
-    select
-        place,
-        max(received_at - ends_at) as latest
-    from asked
-    join window_ends using (connection, stream, partition_key)
     group by all
 )
 

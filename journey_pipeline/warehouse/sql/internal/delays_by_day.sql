@@ -1,4 +1,4 @@
--- How long after the end of their window events were received.
+-- How long after the end of their own hour or day events were received, whichever partition's answer brought them.
 -- Grain: one row per UTC day and stream of a connection; only events whose arrival is known.
 -- Key: occurred_on, connection, stream.
 --
@@ -6,30 +6,20 @@
 -- connection: The configured account.
 -- stream: The kind of record.
 -- events: Events whose arrival is known.
--- after_1h: Events that came more than an hour after the end of their window.
+-- after_1h: Events that came more than an hour after the end of their hour or day.
 -- after_6h: Events that came more than 6 hours after it.
 -- after_1d: Events that came more than a day after it.
 -- after_7d: Events that came more than 7 days after it.
 -- latest: The longest that one took.
-with window_ends as materialized (
+with arrived as (
     select
+        occurred_on,
         connection,
         stream,
-        partition_key,
-        split_part(manifest ->> 'window', '/', 2)::timestamptz as ends_at
-    from internal.files
-),
-
-arrived as (
-    select
-        events.occurred_on,
-        events.connection,
-        events.stream,
-        events.received_at - window_ends.ends_at as delay
-    from core.journey_events as events
-    join window_ends using (connection, stream, partition_key)
-    where events.occurred_on between $first_day and $last_day
-        and events.received_at is not null
+        make_timestamp(epoch_us(received_at)) - own_window_end(occurred_at, partition_key) as delay
+    from core.journey_events
+    where occurred_on between $first_day and $last_day
+        and received_at is not null
 )
 
 select

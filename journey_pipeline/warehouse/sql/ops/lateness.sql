@@ -1,4 +1,5 @@
--- How late events reach the vendor's history, measured from the end of the window that they belong to.
+-- How late events reach the vendor's history, measured from the end of the hour or day in which they happened: as long
+-- as the stream's partitions are, whichever of them brought the event.
 -- Grain: one row per UTC day and stream of a connection; only events whose arrival is known.
 -- Key: occurred_on, connection, stream.
 --
@@ -6,7 +7,7 @@
 -- connection: The configured account.
 -- stream: The kind of record.
 -- events: Events whose arrival is known.
--- share_after_1h: Share of them that came more than an hour after the end of their window.
+-- share_after_1h: Share of them that came more than an hour after the end of their hour or day.
 -- share_after_6h: Share that came more than 6 hours after it.
 -- share_after_1d: Share that came more than a day after it.
 -- share_after_7d: Share that came more than 7 days after it.
