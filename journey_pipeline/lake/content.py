@@ -11,9 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from journey_pipeline.formats.csv_records import split_records, without_line_end
 from journey_pipeline.lake.landed_file import Inflated
 from journey_pipeline.lake.reader_source import told_of_file
-from journey_pipeline.lake.records import split_records, without_line_end
 from journey_pipeline.model import Recipe
 
 _MODULUS = 1 << 128

@@ -1,7 +1,7 @@
 """The records of a landed CSV as Arrow batches of text: at full speed while it is regular, record by record where not.
 
-Fields are text, or NULL where they were empty. Not here: cutting raw records (`records.py`), from these columns to the
-relation that a recipe reads (`landing_relation.py`).
+Fields are text, or NULL where they were empty. Not here: cutting raw records (`formats/csv_records.py`), from these
+columns to the relation that a recipe reads (`landing_relation.py`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pyarrow as pa
 from pyarrow import csv as pa_csv
 
 from journey_pipeline.errors import LakeError
+from journey_pipeline.formats.csv_records import RawRecord, TooLongError, split_records, without_line_end
 from journey_pipeline.lake.landed_file import Inflated, LandedCsv
-from journey_pipeline.lake.records import RawRecord, TooLongError, split_records, without_line_end
 
 
 class IrregularError(Exception):

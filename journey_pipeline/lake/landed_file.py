@@ -1,6 +1,6 @@
 """A landed file as bytes: checked against its manifest, inflated, its header read.
 
-Not here: its records (`csv_batches.py`, `records.py`), how it came to be (`landing.py`).
+Not here: its records (`csv_batches.py`, `formats/csv_records.py`), how it came to be (`landing.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import cast
 from isal import igzip, isal_zlib
 
 from journey_pipeline.errors import LakeError
+from journey_pipeline.formats.csv_records import TooLongError, fields_of, split_records
 from journey_pipeline.lake.manifest import LandedFile
-from journey_pipeline.lake.records import TooLongError, fields_of, split_records
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CHUNK_BYTES = 1 << 20

@@ -1,6 +1,7 @@
 """Reads an answer's body so that a cut-off one is always noticed, inflating in passing.
 
-The wire's own ends are checked (last chunk, Content-Length), and of gzip the trailer and that nothing follows it.
+The wire's own ends are checked (last chunk, Content-Length), and of gzip the trailer. After it another member may
+follow, and zeros, which pad a file; anything else is an error. Source: RFC 1952, 2.2, and gzip(1).
 Not here: where the bytes go (`landing_file.py`, `client.py`), what they mean (inspectors in `vendors/`).
 """
 
@@ -42,7 +43,8 @@ class Body:
         self._attempt = attempt
         self._chunk_bytes = chunk_bytes
         self._encoding = response.headers.get("Content-Encoding", "").strip().lower()
-        self._inflater = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        self._inflater = _inflater()
+        self._after_trailer = b""
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         if self._encoding not in {"", "identity", "gzip", "x-gzip"}:
@@ -65,7 +67,7 @@ class Body:
         yield from self._inflate(start)
         for piece in pieces:
             yield from self._inflate(piece)
-        if not self._inflater.eof:
+        if not self._inflater.eof or self._after_trailer:
             raise self._cut("the gzip stream ended before its trailer")
 
     def _may_be_empty(self) -> bool:
@@ -93,25 +95,46 @@ class Body:
         return piece
 
     def _inflate(self, piece: bytes) -> Iterator[tuple[bytes, bytes]]:
-        if self._inflater.eof:
-            raise self._cut("bytes follow the gzip trailer")
         wire = rest = piece
         while True:
+            if self._inflater.eof:
+                rest = self._next_member(rest)
+                if not rest:
+                    break
             try:
                 raw = self._inflater.decompress(rest, _INFLATED_AT_ONCE)
             except igzip_lib.IsalError as error:  # type: ignore[misc]  # a class, whatever the stub says
                 raise self._cut(f"the gzip stream is broken ({error})") from None
             yield wire, raw
             wire = rest = b""
-            if self._inflater.eof or self._inflater.needs_input:
+            if self._inflater.eof:
+                rest = self._inflater.unused_data
+            elif self._inflater.needs_input:
                 break
-        if self._inflater.unused_data:
-            raise self._cut("bytes follow the gzip trailer")
+        if wire:
+            yield wire, b""
+
+    def _next_member(self, rest: bytes) -> bytes:
+        """What follows a trailer, ready to be inflated; empty if that is nothing yet."""
+        if not self._after_trailer:
+            rest = rest.lstrip(b"\0")
+        start = self._after_trailer + rest
+        if not start.startswith(_MAGIC[: len(start)]):
+            raise self._cut("bytes follow the gzip trailer that are neither another member nor zeros")
+        if len(start) < len(_MAGIC):
+            self._after_trailer = start
+            return b""
+        self._inflater, self._after_trailer = _inflater(), b""
+        return start
 
     def _cut(self, how: str) -> TransientVendorError:
         return self._asked.transient(
             f"the body of the {self._response.status_code} is not whole: {how}.", status=self._response.status_code
         )
+
+
+def _inflater() -> igzip_lib.IgzipDecompressor:
+    return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
 
 
 class Deflater:

@@ -1,7 +1,8 @@
 """What every vendor's delimited text must look like, checked in passing while it lands.
 
-Error pages, a wrong header and a cut end are noticed, records are counted. Not here: typing of values and records with
-a wrong number of fields in the middle (the lake's normalizer rejects those one by one).
+Error pages, a wrong header, a cut end and a broken one are noticed, records are counted. A cut is worth another try; a
+fault of form comes again with the same bytes. Not here: where a record ends (`formats/csv_records.py`), typing of
+values and records with a wrong number of fields in the middle (the lake's normalizer rejects those one by one).
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import json
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
 from journey_pipeline.errors import ContractError, TransientVendorError
+from journey_pipeline.formats.csv_records import RecordCounter, TooLongError, split_records, without_line_end
+from journey_pipeline.formats.foreign import foreign_form
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
@@ -24,17 +25,12 @@ _TAIL = 1 << 16
 _PAGE_READ = 4096
 _PAGE_QUOTED = 200
 _COLUMNS_NAMED = 5
-_QUOTE, _LINE_FEED = b'"\n'
-_LINE_END = re.compile(rb"[\r\n]")
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(rb"<[^>]*>")
 
 
 class CsvInspector:
-    """Checks one CSV body and counts its records. Quotes are RFC 4180's: doubled inside a quoted field.
-
-    The count is that of a CSV reader: line ends LF, CR LF or CR outside quotes; blank lines are no records; a last
-    record needs no line end.
+    """Checks one CSV body and counts its records, by the rules of `formats/csv_records.py`.
 
     Args:
         expected_columns: Columns that the header must have, in any order.
@@ -51,9 +47,9 @@ class CsvInspector:
         self.empty_body = True
         self.ends_with_newline = False
         self._expected = tuple(expected_columns)
-        self._delimiter = delimiter.decode("ascii")
-        self._head: bytearray | None = bytearray()
-        self._records = _RecordCounter()
+        self._delimiter = delimiter
+        self._head: bytes | None = b""
+        self._records = RecordCounter(delimiter)
         self._tail = b""
 
     @property
@@ -80,8 +76,9 @@ class CsvInspector:
         if self._head is None:
             self._records.feed(chunk)
             return
-        self._head += chunk
-        self._look_for_header()
+        # Empty lines before the header are nothing: without an end to them, they must not fill the memory.
+        self._head = (self._head + chunk).removeprefix(_BOM).lstrip(b"\r\n")
+        self._look_for_header(self._head)
 
     def finish(self, *, verified: bool) -> None:
         """Takes the end.
@@ -93,34 +90,29 @@ class CsvInspector:
         Raises:
             TransientVendorError: If the body is cut: inside quotes, inside its last record, or unproven; or if the
                 vendor wrote an error after the records. Asked again, it may come whole.
-            ContractError: As for `feed`.
+            ContractError: As for `feed`; or if its end is broken in form, which asking again won't mend.
         """
         if self.empty_body:
             return
         if self._head is not None:
-            self._refuse_page(self._text())
+            self._refuse_page(self._head)
         if not verified and not self.ends_with_newline:
             raise TransientVendorError("the CSV ended without a line end, and nothing else proves that it is whole.")
         if self._head is not None:
-            self._begin(self._text(), self._text())
+            self._begin(self._head, self._head)
         self._records.finish()
         if self._records.inside_quotes:
-            raise TransientVendorError(
-                "the CSV ended inside a quoted field: it was cut off, or a quote in it is never closed."
-            )
+            raise self._told_of_open_quote()
         self._check_last_record()
 
-    def _text(self) -> bytes:
-        """What came so far, without what may stand before the header."""
-        return bytes(self._head or b"").removeprefix(_BOM).lstrip(b"\r\n")
-
-    def _look_for_header(self) -> None:
-        text = self._text()
+    def _look_for_header(self, text: bytes) -> None:
+        if form := foreign_form(text):
+            raise ContractError(f"{form} came in place of a CSV in UTF-8. Ask the vendor for a CSV in UTF-8.")
         if len(text) >= _PAGE_READ:
             self._refuse_page(text)
         # A page is read on for the sake of its message; a mark that came in part is not a header's first letter.
         undecided = not text.strip(_BLANK) or text.lstrip(_BLANK).startswith(_PAGES) or _BOM.startswith(text)
-        header = None if undecided else _first_record(text)
+        header = None if undecided else _first_record(text, self._delimiter)
         if header is not None:
             self._begin(text, header)
         elif len(text) > _LONGEST_HEADER:
@@ -142,8 +134,7 @@ class CsvInspector:
     def _read_header(self, line: bytes) -> None:
         if len(line) > _LONGEST_HEADER:
             raise ContractError("the first line of what should be a CSV is longer than 64 KiB. Look at what came.")
-        text = line.decode("utf-8", "replace")
-        self.columns = tuple(next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter), ()))
+        self.columns = tuple(self._fields(line))
         missing = [column for column in self._expected if column not in self.columns]
         if missing:
             raise ContractError(self._told_of_header(missing))
@@ -161,86 +152,51 @@ class CsvInspector:
             f"{len(self.columns)} columns. Compare it with the vendor's documentation."
         )
 
+    def _told_of_open_quote(self) -> ContractError | TransientVendorError:
+        """A cut hits one field; a quote that is never closed swallows whole records."""
+        opened = self._tail if self._records.last is None else self._records.last
+        lines = opened.splitlines()[1:]
+        if any(line.count(self._delimiter) >= len(self.columns) - 1 for line in lines):
+            return ContractError(
+                f"a quote is opened and never closed: the records from number {self.rows:,} on can't be told apart. "
+                "The vendor's file itself is broken: report it to the vendor."
+            )
+        return TransientVendorError("the CSV ended inside a quoted field: it was cut off.")
+
     def _check_last_record(self) -> None:
-        record = _last_record(self._tail)
+        record = self._records.last
         if record is None or not self.rows:
             return
-        if record.startswith(b"{") and _json_object(record) is not None:
+        fields = len(self._fields(record))
+        if (fields < len(self.columns) or record.startswith(b"{")) and _error_at_end(self._tail):
             raise TransientVendorError(
                 "the CSV ends with a JSON error in place of its last record: the vendor broke off."
             )
-        text = record.decode("utf-8", "replace")
-        fields = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter), [])
-        if len(fields) < len(self.columns):
-            raise TransientVendorError(
-                f"the last record has {len(fields)} of {len(self.columns)} fields: the CSV was cut off."
-            )
+        if fields >= len(self.columns):
+            return
+        short = f"the last record has {fields} of {len(self.columns)} fields"
+        if self.ends_with_newline:
+            raise ContractError(f"{short} and its line end: it is no record. Compare it with the vendor's format.")
+        raise TransientVendorError(f"{short}: the CSV was cut off.")
+
+    def _fields(self, record: bytes) -> list[str]:
+        text = io.StringIO(record.decode("utf-8", "replace"), newline="")
+        return next(csv.reader(text, delimiter=self._delimiter.decode("ascii")), [])
 
 
-class _RecordCounter:
-    """Counts lines outside quotes that are not blank, in a few passes over whole pieces."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.inside_quotes = False
-        self._line_open = False
-        self._held = b""
-
-    def feed(self, chunk: bytes) -> None:
-        if self._held:
-            chunk, self._held = self._held + chunk, b""
-        if b"\r" in chunk:
-            if chunk.endswith(b"\r"):
-                # The line feed that belongs to it may come with the next piece.
-                chunk, self._held = chunk[:-1], b"\r"
-            if chunk.startswith(b"\r") or b"\n\r" in chunk or chunk.count(b"\r") != chunk.count(b"\r\n"):
-                # Blank lines, or CR alone. Otherwise every CR stands before an LF and need not be looked at.
-                chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if chunk:
-            self._count(chunk)
-
-    def finish(self) -> None:
-        if self._held:
-            self._held = b""
-            self._count(b"\n")
-        self.count += self._line_open
-
-    def _count(self, chunk: bytes) -> None:
-        content = np.frombuffer(chunk, np.uint8)
-        quotes = np.flatnonzero(content == _QUOTE)
-        ends = np.flatnonzero(content == _LINE_FEED)
-        # A line end is outside quotes if as many were opened before it as were closed.
-        outside = ends[(np.searchsorted(quotes, ends) + self.inside_quotes) % 2 == 0]
-        blank = np.count_nonzero(np.diff(outside) == 1)
-        starts_blank = outside.size > 0 and outside[0] == 0 and not self._line_open
-        self.count += outside.size - int(blank) - bool(starts_blank)
-        self.inside_quotes ^= quotes.size % 2 == 1
-        self._line_open = self.inside_quotes or not chunk.endswith(b"\n")
-
-
-def _first_record(text: bytes) -> bytes | None:
+def _first_record(text: bytes, delimiter: bytes) -> bytes | None:
     """The first record without its line end, or None if it is not complete."""
-    quotes, start = 0, 0
-    for match in _LINE_END.finditer(text):
-        quotes += text.count(b'"', start, match.start())
-        if quotes % 2 == 0:
-            return text[: match.start()]
-        start = match.start()
-    return None
+    try:
+        record = next(split_records([text], delimiter, _LONGEST_HEADER), None)
+    except TooLongError:
+        return None
+    return without_line_end(record.raw) if record and record.closed and record.raw.endswith((b"\n", b"\r")) else None
 
 
-def _last_record(tail: bytes) -> bytes | None:
-    """The last record of a body that ends outside quotes, or None if it begins before this tail."""
-    text = tail.rstrip(b"\r\n")
-    quotes, end = 0, len(text)
-    while True:
-        start = max(text.rfind(b"\n", 0, end), text.rfind(b"\r", 0, end))
-        if start < 0:
-            return None
-        quotes += text.count(b'"', start, end)
-        if quotes % 2 == 0:
-            return text[start + 1 :]
-        end = start
+def _error_at_end(tail: bytes) -> bool:
+    """Whether the body ends with lines that are a JSON object."""
+    start = max(tail.rfind(b"\n{"), tail.rfind(b"\r{"))
+    return start >= 0 and _json_object(tail[start:]) is not None
 
 
 def _told_of_page(page: bytes) -> str:

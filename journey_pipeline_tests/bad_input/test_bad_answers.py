@@ -113,7 +113,8 @@ def test_a_row_count_written_as_text_is_a_row_count(line: Line, vendor: BadVendo
 
 
 UNCLOSED = b"\n".join([HEADER, FIRST, FIRST.replace(b"Welcome", b'"Welcome'), SECOND, b""])
-SHORT = b"\n".join([HEADER, FIRST, f"id-9,{PERSON}".encode(), b""])
+FOOTER = b"\n".join([HEADER, FIRST, f"id-9,{PERSON}".encode(), b""])
+SHORT = FOOTER.rstrip()
 ERROR_AT_END = b"\n".join([HEADER, FIRST, b'{"message":"Internal error"}', b""])
 
 
@@ -121,8 +122,39 @@ ERROR_AT_END = b"\n".join([HEADER, FIRST, b'{"message":"Internal error"}', b""])
 @pytest.mark.parametrize(
     ("body", "came"),
     [
-        pytest.param(UNCLOSED, "inside a quoted field", id="an unclosed quote"),
-        pytest.param(SHORT, "the last record has 2 of 24 fields", id="a short last record"),
+        pytest.param(UNCLOSED, "a quote is opened and never closed", id="an unclosed quote"),
+        pytest.param(FOOTER, "the last record has 2 of 24 fields and its line end", id="a footer"),
+        pytest.param(GOOD.decode().encode("utf-16"), "text in UTF-16", id="UTF-16"),
+        pytest.param(gzip.compress(GOOD), "gzip inside of gzip", id="gzip in gzip"),
+    ],
+)
+def test_a_fault_of_form_is_asked_for_once_and_kept_as_evidence(
+    line: Line, vendor: BadVendor, body: bytes, came: str, as_gzip: bool
+) -> None:
+    vendor.gives(body, rows=3, as_gzip=as_gzip or body.startswith(b"\x1f"))
+    error = line.refused()
+    assert isinstance(error, ContractError)
+    assert vendor.server.count(DOWNLOAD) == 1
+    (kept,) = line.evidence()
+    assert kept.read_bytes() == body
+    assert error.evidence == kept.relative_to(line.lake.home).as_posix()
+    assert_says(error, "POST http://127.0.0.1", came, error.evidence)
+    arrives_once_the_vendor_is_well(line, vendor)
+
+
+@pytest.mark.parametrize("quoted", [1, 2])
+def test_a_quote_inside_a_bare_field_lands_counted_and_read_alike(line: Line, vendor: BadVendor, quoted: int) -> None:
+    lines = [HEADER, *[FIRST.replace(b"Welcome", b'TV 55" sale')] * quoted, SECOND, b""]
+    vendor.gives(b"\n".join(lines), rows=quoted + 1)
+    assert line.arrived().landed == quoted + 1
+    assert line.ids() == ["id-1", "id-2"]
+    assert line.ask("select journey_name from core.journey_events order by all") == [('TV 55" sale',), ("Welcome",)]
+
+
+@pytest.mark.parametrize("as_gzip", [True, False])
+@pytest.mark.parametrize(
+    ("body", "came"),
+    [
         pytest.param(ERROR_AT_END, "ends with a JSON error", id="an error after the records"),
     ],
 )
@@ -142,7 +174,7 @@ def test_what_looks_cut_off_on_every_try_down_to_the_shortest_window_is_a_broken
 def test_what_looked_cut_off_once_leaves_no_evidence_when_the_next_try_is_well(line: Line, vendor: BadVendor) -> None:
     vendor.gives(GOOD, rows=2)
     well = answer(200, gzip.compress(GOOD), Content_Encoding="gzip")
-    vendor.downloads(answer(200, gzip.compress(UNCLOSED), Content_Encoding="gzip"), well)
+    vendor.downloads(answer(200, gzip.compress(SHORT), Content_Encoding="gzip"), well)
     line.arrived()
     assert line.ids() == ["id-1", "id-2"]
     assert line.evidence() == []

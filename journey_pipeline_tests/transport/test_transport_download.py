@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import os
 import random
 import signal
@@ -10,11 +11,13 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError
+from journey_pipeline.lake.landed_file import Inflated
 from journey_pipeline.transport import waiting
 from journey_pipeline.transport.retry import RetryPolicy
 from journey_pipeline.transport.timeouts import Timeouts
@@ -103,6 +106,22 @@ def test_a_gzip_body_is_kept_byte_by_byte(server: FlakyServer, client_of: MakeCl
     assert left_over(to) == ["part-0.csv.gz"]
 
 
+@pytest.mark.parametrize("after", [b"\0", b"\0" * 1000, GZ, GZ + b"\0" * 9, b"\0" + GZ])
+@pytest.mark.parametrize("cuts", [(), (1,), (-1, 1)])
+def test_gzip_of_several_members_and_padded_with_zeros_is_kept_byte_by_byte_and_read_by_the_lake(
+    server: FlakyServer, client_of: MakeClient, to: Path, after: bytes, cuts: tuple[int, ...]
+) -> None:
+    whole = GZ + after
+    edges = [0, *(len(GZ) + cut for cut in cuts), len(whole)]
+    server.on("/d", chunked(*(whole[a:b] for a, b in itertools.pairwise(edges) if a < b), Content_Encoding="gzip"))
+    landed = client_of(server).download("POST", "/d", to=to, json={}, inspector=Watcher)
+    raw = RAW * (1 + (GZ in after))
+    assert to.read_bytes() == whole
+    assert (landed.raw_bytes, landed.inspector.raw) == (len(raw), raw)
+    with closing(Inflated(to)) as content:
+        assert b"".join(content.chunks()) == raw
+
+
 @pytest.mark.parametrize("size", [97, 4099, 300_000])
 def test_a_plain_body_is_compressed_the_same_way_however_it_was_cut(
     server: FlakyServer, client_of: MakeClient, to: Path, size: int
@@ -151,9 +170,11 @@ CUTS: dict[str, Reply] = {
     "wrong checksum": gzipped(GZ[:-8] + bytes([GZ[-8] ^ 1]) + GZ[-7:]),
     "wrong length": gzipped(GZ[:-1] + bytes([GZ[-1] ^ 1])),
     "damage in the middle": gzipped(GZ[:MIDDLE] + bytes([GZ[MIDDLE] ^ 255]) + GZ[MIDDLE + 1 :]),
-    "bytes after the trailer": gzipped(GZ + b"\0"),
+    "bytes after the trailer": gzipped(GZ + b"x"),
+    "bytes after the padding": gzipped(GZ + b"\0\0x"),
+    "a second member that begins": gzipped(GZ + GZ[:1]),
+    "a second member that is cut": gzipped(GZ + GZ[:MIDDLE]),
     "bytes after the trailer, in a piece of their own": chunked(GZ, b"{}", Content_Encoding="gzip"),
-    "a second member": gzipped(GZ + GZ),
     "not gzip at all": gzipped(RAW),
     "nothing, and nobody said so": gzipped(b""),
     "plain, Content-Length not reached": [head(Content_Length=str(len(RAW))) + RAW[:-1], close],

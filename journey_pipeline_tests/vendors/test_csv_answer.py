@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import itertools
 from collections.abc import Sequence
@@ -153,14 +154,26 @@ def test_with_proof_a_last_line_needs_no_end() -> None:
 
 @pytest.mark.parametrize("verified", [True, False])
 @pytest.mark.parametrize("cut_every", [0, 1, 3])
-def test_an_end_within_quotes_is_a_cut(verified: bool, cut_every: int) -> None:
-    with pytest.raises(TransientVendorError, match="inside a quoted field"):
+def test_a_quote_that_swallows_records_is_a_broken_contract(verified: bool, cut_every: int) -> None:
+    with pytest.raises(ContractError, match="opened and never closed: the records from number 1 on"):
         inspect(b'Id,Name\n1,"a\n2,b\n', verified=verified, cut_every=cut_every)
 
 
-@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
-def test_a_last_record_that_is_too_short_is_a_cut(end: bytes) -> None:
-    with pytest.raises(TransientVendorError, match="1 of 2 fields"):
+@pytest.mark.parametrize("cut_every", [0, 1, 3])
+@pytest.mark.parametrize("end", [b'2,"two', b'2,"two\nlines', b'2,"'])
+def test_an_end_within_quotes_is_a_cut(end: bytes, cut_every: int) -> None:
+    with pytest.raises(TransientVendorError, match="inside a quoted field"):
+        inspect(b"Id,Name\n1,a\n" + end, cut_every=cut_every)
+
+
+def test_a_last_record_that_is_too_short_is_a_cut() -> None:
+    with pytest.raises(TransientVendorError, match="1 of 2 fields: the CSV was cut off"):
+        inspect(b'Id,Name\n1,"a\n,b"\n2')
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n\n"])
+def test_a_last_record_that_is_too_short_and_has_its_line_end_is_a_broken_contract(end: bytes) -> None:
+    with pytest.raises(ContractError, match="1 of 2 fields and its line end"):
         inspect(b'Id,Name\n1,"a\n,b"\n2' + end)
 
 
@@ -177,7 +190,7 @@ def test_a_json_error_after_the_records_is_a_cut(error: bytes) -> None:
 
 
 def test_a_json_error_of_several_lines_is_a_cut() -> None:
-    with pytest.raises(TransientVendorError, match="fields"):
+    with pytest.raises(TransientVendorError, match="ends with a JSON error"):
         inspect(b'Id,Name\n1,a\n{\n "message": "x"\n}\n')
 
 
@@ -196,5 +209,36 @@ def test_a_first_line_without_end_is_refused_before_it_fills_the_memory() -> Non
 
 
 def test_a_first_line_that_is_no_header_is_refused() -> None:
-    with pytest.raises(ContractError, match="longer than 64 KiB"):
+    with pytest.raises(ContractError, match="first 64 KiB"):
         inspect(b"x" * 200_000 + b"\n")
+
+
+@pytest.mark.parametrize("cut_every", [0, 1])
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ("Id,Name\n1,a\n".encode("utf-16"), "text in UTF-16"),
+        (b"\xfe\xff" + "Id,Name\n1,a\n".encode("utf-16-be"), "text in UTF-16"),
+        ("Id,Name\n1,a\n".encode("utf-16-le"), "text in UTF-16 without a mark"),
+        (gzip.compress(b"Id,Name\n1,a\n"), "gzip inside of gzip"),
+    ],
+)
+def test_a_form_that_is_no_utf_8_is_called_by_its_name(body: bytes, name: str, cut_every: int) -> None:
+    with pytest.raises(ContractError, match=name):
+        inspect(body, cut_every=cut_every)
+
+
+def test_line_feeds_without_end_fill_no_memory() -> None:
+    inspector = CsvInspector(["Id"])
+    for _ in range(64):
+        inspector.feed(b"\n" * (1 << 20))
+    inspector.feed(b"Id\n1\n")
+    inspector.finish(verified=True)
+    assert inspector.rows == 1
+
+
+@pytest.mark.parametrize("cut_every", [0, 1, 7])
+@pytest.mark.parametrize("quotes", [1, 2])
+def test_a_quote_inside_a_bare_field_is_a_plain_character(quotes: int, cut_every: int) -> None:
+    rows = [b'1,TV 55" sale\n'] * quotes + [b'2,b\n3,"c, ""d""\n"\n']
+    assert inspect(b"Id,Name\n" + b"".join(rows), cut_every=cut_every).rows == quotes + 2

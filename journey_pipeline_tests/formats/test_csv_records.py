@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import pyarrow as pa
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import csv as pa_csv
 
-from journey_pipeline.lake.records import TooLongError, split_records, without_line_end
+from journey_pipeline.formats.csv_records import RecordCounter, TooLongError, split_records, without_line_end
 
 # Few kinds of bytes, so that quotes, separators and line ends meet in every way.
 ODD_BYTES = st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"\r\n", b"a", b"b c"]), max_size=40).map(b"".join)
@@ -25,6 +26,21 @@ def test_the_records_hold_every_byte_but_empty_lines_however_the_file_is_cut(con
     kept = b"".join(record.raw for record in whole)
     assert [byte for byte in kept if byte not in b"\r\n"] == [byte for byte in content if byte not in b"\r\n"]
     assert all(content[record.end - len(record.raw) : record.end] == record.raw for record in whole)
+
+
+@given(ODD_BYTES, st.lists(st.integers(0, 60), max_size=12))
+def test_as_many_records_are_counted_as_are_cut_out_however_the_file_is_cut(content: bytes, cuts: list[int]) -> None:
+    counter = RecordCounter()
+    edges = [0, *sorted(cut for cut in cuts if cut < len(content)), len(content)]
+    for start, end in itertools.pairwise(edges):
+        counter.feed(content[start:end])
+    counter.finish()
+    records = list(split_records([content], b",", 1000))
+    assert counter.count == len(records)
+    assert counter.inside_quotes is any(not record.closed for record in records)
+    if records and not counter.inside_quotes:
+        last = without_line_end(records[-1].raw)
+        assert counter.last == last.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 @given(ODD_BYTES)
