@@ -71,7 +71,13 @@ def reconciliation_definitions(
             raise dg.Failure(str(error)) from error
         finally:
             source.close()
-        removed = sweep(lake, datetime.now(UTC) - LEFTOVER_AGE)
+        swept = sweep(lake, assets.stream.key.vendor, assets.stream.key.connection, datetime.now(UTC) - LEFTOVER_AGE)
+        for folder in swept.restored:
+            context.log.warning(
+                "the manifest of %s lacked answers that had landed whole; it is made again. The next load or "
+                "`journey-pipeline normalize` makes events of them",
+                lake.relative(folder),
+            )
         for partition, why in report.failed.items():
             context.log.warning("%s could not be asked: %s", partition, why)
         return dg.MaterializeResult(
@@ -80,7 +86,8 @@ def reconciliation_definitions(
                 "compared": report.compared,
                 "failed": len(report.failed),
                 "drifted": len(report.findings),
-                "leftovers_removed": len(removed),
+                "leftovers_removed": len(swept.removed),
+                "manifests_restored": len(swept.restored),
                 "findings": dg.MetadataValue.table(
                     [dg.TableRecord(finding.model_dump()) for finding in report.findings[:100]],
                     schema=dg.TableSchema(

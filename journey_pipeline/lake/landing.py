@@ -6,11 +6,13 @@ An attempt's folder counts once the manifest names it; until then it is a leftov
 
 from __future__ import annotations
 
+import logging
+import re
 import shutil
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,11 @@ from journey_pipeline.model import StreamKey, Window
 
 # What the manifest says of an attempt, once more beside its files: a manifest that is damaged is made again from these.
 NOTE = "attempt.json"
+
+_STAMP = "%Y%m%dT%H%M%S%f"
+_NAME = re.compile(r"(\d{8}T\d{12})Z-[0-9a-f]{8}")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +59,20 @@ class AttemptFolder:
 def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
     """The folder of a new attempt of which nobody knows yet whether anything comes; it is made with its first file.
 
+    Its name sorts behind those of the partition's other attempts, whatever the clock says.
+
     Args:
         lake: Where it lands.
         stream: What is asked for.
         window: The partition's whole window.
         now: The time that the attempt is named after, aware.
     """
-    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}Z-{uuid.uuid4().hex[:8]}"
-    return AttemptFolder(lake.landing_dir(stream, window.partition) / name)
+    folder = lake.landing_dir(stream, window.partition)
+    names = (_NAME.fullmatch(path.name) for path in folder.glob("*"))
+    newest = max((datetime.strptime(f"{name[1]}+0000", f"{_STAMP}%z") for name in names if name), default=None)
+    # Where the clock was set back, the answer is the newest all the same.
+    at = now if newest is None else max(now, newest + timedelta(microseconds=1))
+    return AttemptFolder(folder / f"{at.astimezone(UTC):{_STAMP}}Z-{uuid.uuid4().hex[:8]}")
 
 
 def begin_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
@@ -116,7 +129,7 @@ def commit_attempt(lake: Lake, stream: StreamKey, window: Window, attempt: Attem
     folder = lake.landing_dir(stream, partition)
     with exclusive(folder / LANDING_LOCK):
         _make_durable(folder / attempt.attempt, attempt)
-        known = _read_or_noted(lake, stream, window)
+        known = _known(lake, stream, window)
         attempt.write(folder / attempt.attempt / NOTE)
         others = [one for one in (known.attempts if known else ()) if one.attempt != attempt.attempt]
         manifest = _manifest(stream, window, [*others, attempt])
@@ -137,7 +150,7 @@ def mark_covered(lake: Lake, stream: StreamKey, windows: Iterable[Window], *, by
         folder = lake.landing_dir(stream, window.partition)
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive(folder / LANDING_LOCK):
-            known = _read_or_noted(lake, stream, window)
+            known = _known(lake, stream, window)
             if known is None or not known.attempts:
                 covered = _manifest(stream, window, ()).model_copy(update={"covered_by": by.partition})
                 covered.write(lake.landing_manifest(stream, window.partition))
@@ -159,16 +172,16 @@ def read_holder(lake: Lake, stream: StreamKey, partition: str) -> LandingManifes
 
 
 def restore_landing(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest:
-    """Makes a landing manifest that can't be understood again, from the attempts' own notes.
+    """Makes a landing manifest again that can't be understood or lacks attempts, from the attempts' own notes.
 
-    Which attempts were superseded is forgotten with it: normalizing finds that out again.
+    Which attempts were superseded is forgotten with a manifest that can't be understood: normalizing finds out again.
 
     Raises:
         LakeError: If it can't be understood and there is no note, or a note can't be understood either.
     """
     partition = window.partition
     with exclusive(lake.landing_dir(stream, partition) / LANDING_LOCK):
-        manifest = _read_or_noted(lake, stream, window)
+        manifest = _known(lake, stream, window)
         if manifest is None:
             raise LakeError(f"{stream} {partition} has no landing manifest to restore. Pull it first.")
         manifest.write(lake.landing_manifest(stream, partition))
@@ -181,30 +194,79 @@ def mark_superseded(lake: Lake, stream: StreamKey, partition: str, names: Collec
     Returns:
         The manifest as it is now, or None if the partition has none.
     """
+    return _mark(lake, stream, partition, {name: {"superseded": True} for name in names})
+
+
+def set_aside(lake: Lake, stream: StreamKey, partition: str, reasons: Mapping[str, str]) -> LandingManifest | None:
+    """Marks attempts that can't be read, so that events are made of the others; their files stay.
+
+    Args:
+        lake: Where the partition lies.
+        stream: Its stream.
+        partition: Its name.
+        reasons: Why, by the attempt's name; an empty reason takes an attempt in again.
+
+    Returns:
+        The manifest as it is now, or None if the partition has none.
+    """
+    return _mark(lake, stream, partition, {name: {"unreadable": why} for name, why in reasons.items()})
+
+
+def _mark(
+    lake: Lake, stream: StreamKey, partition: str, marks: Mapping[str, Mapping[str, Any]]
+) -> LandingManifest | None:
     with exclusive(lake.landing_dir(stream, partition) / LANDING_LOCK):
         manifest = read_landing(lake, stream, partition)
         if manifest is None:
             return None
-        attempts = tuple(
-            one.model_copy(update={"superseded": True}) if one.attempt in names else one for one in manifest.attempts
-        )
+        attempts = tuple(one.model_copy(update=marks.get(one.attempt, {})) for one in manifest.attempts)
         manifest = manifest.model_copy(update={"attempts": attempts})
         manifest.write(lake.landing_manifest(stream, partition))
     return manifest
 
 
-def _read_or_noted(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest | None:
-    """The manifest; from the attempts' notes where it can't be understood."""
+def _known(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest | None:
+    """The manifest with every attempt that carries its own notes, whether it names them or not.
+
+    A manifest may be damaged, or older than the attempts, as while a backup is copied back.
+    """
+    partition, folder = window.partition, lake.landing_dir(stream, window.partition)
+    damage: LakeError | None = None
     try:
-        return read_landing(lake, stream, window.partition)
-    except LakeError:
-        folder = lake.landing_dir(stream, window.partition)
-        attempts = [attempt for note in sorted(folder.glob(f"*/{NOTE}")) if (attempt := Attempt.read(note))]
-        if not attempts:
-            if any(path.is_dir() for path in folder.iterdir()):
-                raise
-            return None  # it said that another partition covers this one; nothing of its own can be lost
-        return _manifest(stream, window, attempts)
+        manifest = read_landing(lake, stream, partition)
+    except LakeError as error:
+        manifest, damage = None, error
+    named = manifest.attempts if manifest else ()
+    noted, unclear = _read_notes(folder, {one.attempt for one in named})
+    if unclear and damage:
+        raise unclear[0]
+    for unread in unclear:
+        log.warning("%s %s: an answer that its manifest lacks is left where it is: %s", stream, partition, unread)
+    if noted:
+        names = ", ".join(one.attempt for one in noted)
+        log.warning("%s %s: the manifest lacked %s, whole as landed; it is named again", stream, partition, names)
+        return _manifest(stream, window, [*named, *noted])
+    if damage and any(path.is_dir() for path in folder.iterdir()):
+        raise damage
+    return manifest  # one that is damaged said that another partition covers this one: nothing of its own can be lost
+
+
+def _read_notes(folder: Path, named: Collection[str]) -> tuple[list[Attempt], list[LakeError]]:
+    noted, unclear = [], []
+    for note in notes_in(folder):
+        if note.parent.name not in named:
+            try:
+                attempt = Attempt.read(note)
+            except LakeError as error:
+                unclear.append(error)
+            else:
+                noted += [attempt] if attempt else []
+    return noted, unclear
+
+
+def notes_in(partition: Path) -> list[Path]:
+    """The notes of the attempts in a partition's folder that landed whole, oldest first."""
+    return sorted(partition.glob(f"*/{NOTE}"))
 
 
 def _manifest(stream: StreamKey, window: Window, attempts: Iterable[Attempt]) -> LandingManifest:

@@ -96,6 +96,7 @@ class Attempt(Document):
         answers: What else the vendor said, such as its raw estimate.
         files: The parts, in order.
         superseded: True once all of its events are known to be in a newer attempt.
+        unreadable: Why it is set aside, if no events can be made of it; its files stay.
     """
 
     attempt: str
@@ -108,6 +109,7 @@ class Attempt(Document):
     answers: dict[str, Any] = {}
     files: tuple[LandedFile, ...] = ()
     superseded: bool = False
+    unreadable: str = ""
 
 
 class LandingManifest(Document):
@@ -134,7 +136,12 @@ class LandingManifest(Document):
     @property
     def active(self) -> tuple[Attempt, ...]:
         """The attempts that events are made from, oldest first."""
-        return tuple(attempt for attempt in self.attempts if not attempt.superseded)
+        return tuple(attempt for attempt in self.attempts if not attempt.superseded and not attempt.unreadable)
+
+    @property
+    def set_aside(self) -> tuple[Attempt, ...]:
+        """The attempts that can't be read, oldest first."""
+        return tuple(attempt for attempt in self.attempts if attempt.unreadable)
 
     def answers_until(self, attempt: Attempt) -> list[dict[str, Any]]:
         """What else the vendor said when an attempt landed, and at each one before it, the newest first.

@@ -1,45 +1,72 @@
-"""Removing what crashes and broken downloads left behind: files that no manifest names, past an age.
+"""Removing what crashes and broken downloads left behind: what never landed whole, past an age.
 
-Not here: removing what landed. Nothing in the project does that but retention and `forget`.
+An attempt that carries its own notes landed whole. It is never removed, whether a manifest names it or not; a manifest
+that lacks it is made again. Not here: removing what landed. Nothing in the project does that but `forget`.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from journey_pipeline.lake.atomic import TEMPORARY_SUFFIX
+from journey_pipeline.lake.landing import NOTE, notes_in, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
 from journey_pipeline.lake.manifest import LandingManifest
+from journey_pipeline.model import StreamKey, partition_window
+
+_ROOTS = ("raw", "events", "rejects", "attributes", "dimensions")
 
 
-def sweep(lake: Lake, older_than: datetime) -> list[Path]:
-    """Removes leftovers in which nothing has been written since a time.
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did.
+
+    Attributes:
+        removed: The leftovers that it removed, sorted.
+        restored: The partitions whose manifest it made again, as folders, sorted.
+    """
+
+    removed: tuple[Path, ...]
+    restored: tuple[Path, ...]
+
+
+def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swept:
+    """Removes leftovers of one connection in which nothing has been written since a time.
 
     A running download writes all the time, so that a limit some hours back never meets one.
 
     Args:
-        lake: What is swept: attempt folders that no manifest names, temporary files, the folder for work.
+        lake: What is swept: attempt folders without notes that no manifest names, temporary files, the folder for work.
+        vendor: The connection's vendor.
+        connection: Whose leftovers.
         older_than: Leftovers that were last written to before this are removed; aware.
-
-    Returns:
-        What was removed, sorted.
 
     Raises:
         LakeError: If a landing manifest can't be understood; its partition is left alone.
     """
     limit = older_than.timestamp()
-    removed = [path for partition in _partitions(lake) for path in _sweep_attempts(partition, limit)]
-    candidates = [*_temporary_files(lake), *_children(lake.work_dir)]
+    partitions = [path for path in sorted((lake.home / "raw" / connection).glob("*/*")) if path.is_dir()]
+    restored = [path for path in partitions if _restore(lake, vendor, path)]
+    removed = [path for partition in partitions for path in _sweep_attempts(partition, limit)]
+    candidates = [*_temporary_files(lake, connection), *_children(lake.work_dir)]
     removed += [path for path in candidates if _remove_if_older(path, limit)]
-    return sorted(removed)
+    return Swept(tuple(sorted(removed)), tuple(restored))
 
 
-def _partitions(lake: Lake) -> Iterator[Path]:
-    yield from (path for path in sorted((lake.home / "raw").glob("*/*/*")) if path.is_dir())
+def _restore(lake: Lake, vendor: str, partition: Path) -> bool:
+    """Makes a manifest again that lacks an attempt which landed whole, as where a backup was copied back."""
+    manifest = LandingManifest.read(partition / "manifest.json")
+    named = {attempt.attempt for attempt in manifest.attempts} if manifest else set()
+    if {note.parent.name for note in notes_in(partition)} <= named:
+        return False
+    key = StreamKey(vendor, partition.parent.parent.name, partition.parent.name)
+    restore_landing(lake, key, partition_window(partition.name))
+    return True
 
 
 def _sweep_attempts(partition: Path, limit: float) -> list[Path]:
@@ -47,13 +74,14 @@ def _sweep_attempts(partition: Path, limit: float) -> list[Path]:
     with exclusive(partition / LANDING_LOCK):
         manifest = LandingManifest.read(partition / "manifest.json")
         named = {attempt.attempt for attempt in manifest.attempts} if manifest else set()
-        leftovers = [path for path in _children(partition) if path.is_dir() and path.name not in named]
-        return [path for path in leftovers if _remove_if_older(path, limit)]
+        folders = [path for path in _children(partition) if path.is_dir() and path.name not in named]
+        return [path for path in folders if not (path / NOTE).exists() and _remove_if_older(path, limit)]
 
 
-def _temporary_files(lake: Lake) -> Iterator[Path]:
-    for root in ("raw", "events", "rejects", "attributes", "dimensions", "exports"):
-        yield from (lake.home / root).rglob(f".*{TEMPORARY_SUFFIX}")
+def _temporary_files(lake: Lake, connection: str) -> Iterator[Path]:
+    for root in _ROOTS:
+        yield from (lake.home / root / connection).rglob(f".*{TEMPORARY_SUFFIX}")
+    yield from (lake.home / "exports").glob(f".*{TEMPORARY_SUFFIX}")
 
 
 def _children(folder: Path) -> list[Path]:

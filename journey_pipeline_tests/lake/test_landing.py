@@ -16,6 +16,8 @@ from journey_pipeline.lake.landing import (
     mark_covered,
     mark_superseded,
     read_landing,
+    restore_landing,
+    set_aside,
 )
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
@@ -118,3 +120,44 @@ def test_a_manifest_that_was_cut_off_says_what_heals_it(made: MadeLanding) -> No
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(LakeError, match="pulling the partition"):
         read_landing(made.lake, KEY, PARTITION)
+
+
+def test_a_new_answer_meets_a_folder_without_a_manifest_and_names_the_earlier_ones_too(made: MadeLanding) -> None:
+    earlier = (made.land(BODY), made.land(b""))
+    made.lake.landing_manifest(KEY, PARTITION).unlink()
+    newest = made.land(BODY)
+    assert made.manifest().attempts == (*earlier, newest)
+
+
+def test_a_partition_is_not_said_to_be_covered_while_it_has_answers_of_its_own(made: MadeLanding) -> None:
+    attempt = made.land(BODY)
+    made.lake.landing_manifest(KEY, PARTITION).unlink()
+    before = Window(WINDOW.start - timedelta(hours=1), WINDOW.start)
+    mark_covered(made.lake, KEY, [WINDOW], by=before)
+    assert restore_landing(made.lake, KEY, WINDOW).attempts == (attempt,)
+
+
+def test_a_note_that_can_not_be_understood_does_not_keep_a_new_answer_out(made: MadeLanding) -> None:
+    broken = made.land(BODY)
+    (made.lake.landing_dir(KEY, PARTITION) / broken.attempt / "attempt.json").write_bytes(b"{")
+    made.lake.landing_manifest(KEY, PARTITION).unlink()
+    newest = made.land(BODY)
+    assert made.manifest().attempts == (newest,)
+    assert made.landed(broken).exists()
+
+
+def test_an_attempt_is_newer_than_those_before_it_although_the_clock_was_set_back(made: MadeLanding) -> None:
+    newest = made.land(BODY)
+    after = begin_attempt(made.lake, KEY, WINDOW, NOON - timedelta(days=3)).name
+    assert after > newest.attempt
+    assert begin_attempt(made.lake, KEY, WINDOW, NOON - timedelta(days=3)).name > after
+
+
+def test_an_attempt_that_is_set_aside_stays_in_the_manifest_and_no_events_are_made_of_it(made: MadeLanding) -> None:
+    first, second = made.land(BODY), made.land(b"")
+    manifest = set_aside(made.lake, KEY, PARTITION, {first.attempt: "half of it is missing"})
+    assert manifest == made.manifest()
+    assert made.manifest().active == (second,)
+    assert [one.unreadable for one in made.manifest().set_aside] == ["half of it is missing"]
+    set_aside(made.lake, KEY, PARTITION, {first.attempt: ""})
+    assert made.manifest().active == (first, second)
