@@ -26,6 +26,7 @@ from journey_pipeline.model import Window
 from journey_pipeline.settings import make_home
 from journey_pipeline.vendors.source import Estimate, Stream, WindowedSource
 
+MOST_PATIENCE_S = 86_400  # a run that waits longer for a vendor holds a place for nothing: the gap filler comes again
 NAMED_FAILURES = 20
 EVERYTHING = datetime.min.replace(tzinfo=UTC)
 
@@ -269,7 +270,7 @@ def _try_later(context: dg.AssetExecutionContext, config: LoadConfig, failed: li
     passing = [outcome.error for outcome in failed if isinstance(outcome.error, TransientVendorError)]
     if not passing or context.retry_number >= config.tries_later:
         return
-    asked = max((error.retry_after_s or 0.0 for error in passing), default=0.0)
+    asked = min(max((error.retry_after_s or 0.0 for error in passing), default=0.0), MOST_PATIENCE_S)
     wait_s = max(asked, config.first_wait_s * 2**context.retry_number)
     context.log.warning("%d partitions failed in a way that may pass; trying again in %.0f s", len(passing), wait_s)
     raise dg.RetryRequested(max_retries=config.tries_later, seconds_to_wait=wait_s)

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.lake.atomic import replacing
+from journey_pipeline.lake.events_sql import BELIEVABLE
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.lake.session import quoted
@@ -40,6 +41,7 @@ def update_dimension(lake: Lake, landed: Iterable[LandingManifest], recipe: Dime
     path = lake.dimension_file(connection, recipe.name)
     with duckdb.connect(config={"threads": 1, "memory_limit": "500MB"}) as session:
         session.execute("set timezone = 'UTC'")
+        session.execute(BELIEVABLE)
         session.execute("create table pages (body json, seen_at timestamptz)")
         for manifest in manifests:
             session.executemany("insert into pages values (?, ?)", _pages(lake, manifest))

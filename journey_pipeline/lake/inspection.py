@@ -55,9 +55,6 @@ def inspect_events(
         f"select min(occurred_at), max(occurred_at), count(*) filter (not ({inside})) from read_parquet($1)",
         [str(events), window.start, window.end],
     )
-    assert first_at is None or isinstance(first_at, datetime)  # noqa: S101 - min of a TIMESTAMPTZ
-    assert last_at is None or isinstance(last_at, datetime)  # noqa: S101 - likewise
-    assert isinstance(outside, int)  # noqa: S101 - a count
     unknown = {key: count for table in codes for key, count in _unknown(session, events, table).items()}
     return Inspection(first_at, last_at, outside, dict(sorted(unknown.items())))
 

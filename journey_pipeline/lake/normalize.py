@@ -19,7 +19,7 @@ from journey_pipeline.lake.csv_source import CsvSource
 from journey_pipeline.lake.deduplication import Deduplicated, deduplicate, repeated_keys, superseded_attempts
 from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.events import describe_parquet, is_normalized, put_events, recipe_digest
-from journey_pipeline.lake.events_sql import select_events, select_rejects
+from journey_pipeline.lake.events_sql import BELIEVABLE, select_events, select_rejects
 from journey_pipeline.lake.inspection import Inspection, inspect_events
 from journey_pipeline.lake.landing import mark_superseded, read_landing
 from journey_pipeline.lake.layout import Lake
@@ -67,8 +67,8 @@ def normalize(
         landing = _landing(lake, stream, partition)
         codes = read_codes(recipe.codes)
         with session(lake, limits, work) as opened:
-            for table in codes:
-                opened.connection.execute(table.macro)
+            for macro in (BELIEVABLE, *(table.macro for table in codes)):
+                opened.connection.execute(macro)
             steps = _Work(opened, lake, landing, recipe)
             made = steps.make(landing.active)
             attributes = steps.attributes(made.attempts[-1])

@@ -20,6 +20,7 @@ from journey_pipeline.transport.answer import Answer
 _OPEN_FIELDS = frozenset({"grant_type", "scope", "account_id", "audience"})
 # Where a vendor leaves `expires_in` out (RFC 6749 only recommends it); a 401 renews sooner.
 _LIFETIME_S = 600.0
+_LONGEST_LIFETIME_S = 90 * 86_400.0  # a longer one, or none that is a number, is a mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,7 @@ def _token(answer: Answer) -> tuple[str, float]:
     if not isinstance(token, str) or not token:
         raise answer.broken("the answer holds no access_token. Check the connection's token URL.")
     try:
-        return token, float(fields.get("expires_in", _LIFETIME_S))
-    except (TypeError, ValueError):
+        lifetime_s = float(fields.get("expires_in", _LIFETIME_S))
+    except (TypeError, ValueError, OverflowError):
         return token, _LIFETIME_S
+    return token, lifetime_s if 0 <= lifetime_s <= _LONGEST_LIFETIME_S else _LIFETIME_S

@@ -22,6 +22,8 @@ from journey_pipeline.transport import waiting
 
 T = TypeVar("T")
 
+_MOST_S = 1e9  # thirty years: a header may hold any number of digits
+
 
 class Action(enum.Enum):
     """What to do about an answer's status."""
@@ -185,7 +187,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), _MOST_S)
     at = _http_date(value)
     if at is None:
         return None

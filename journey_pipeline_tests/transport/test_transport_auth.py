@@ -180,7 +180,9 @@ def test_a_token_that_lives_shorter_than_the_margin_is_used_for_half_its_life(
     assert len(waits) == 2
 
 
-@pytest.mark.parametrize("lifetime", [{}, {"expires_in": None}, {"expires_in": "soon"}])
+@pytest.mark.parametrize(
+    "lifetime", [{}, {"expires_in": None}, {"expires_in": "soon"}, {"expires_in": "nan"}, {"expires_in": 1e300}]
+)
 @pytest.mark.usefixtures("vendor")
 def test_a_token_without_a_lifetime_is_used_for_a_while(
     server: FlakyServer, client_of: MakeClient, lifetime: dict[str, object]

@@ -22,6 +22,7 @@ def test_an_estimate_gives_rows_and_both_sizes() -> None:
         ({"RowCount": 3, "sizeBytes": 10}, (10, 10)),
         ({"rowcount": "3", "zipSize": 4, "plainSize": 9}, (9, 4)),
         ({"rowCount": 3}, (None, None)),
+        ({"rowCount": 3, "zipSize": -4, "plainSize": 1e300, "size": 9}, (9, 9)),
     ],
 )
 def test_an_estimate_takes_any_spelling_of_count_and_sizes(answer: Any, sizes: tuple[int | None, int | None]) -> None:
@@ -30,7 +31,8 @@ def test_an_estimate_takes_any_spelling_of_count_and_sizes(answer: Any, sizes: t
 
 
 @pytest.mark.parametrize(
-    "answer", [{}, [], "many", {"rowCount": "many"}, {"rows": 3}, {"rowCount": -1}, {"rowCount": True}]
+    "answer",
+    [{}, [], "many", {"rowCount": "many"}, {"rows": 3}, {"rowCount": -1}, {"rowCount": True}, {"rowCount": 1e300}],
 )
 def test_an_estimate_without_a_row_count_breaks_the_contract(answer: Any) -> None:
     with pytest.raises(ContractError, match="no row count"):
@@ -59,7 +61,7 @@ def test_freshness_is_read_in_every_shape_the_contract_allows(answer: Any) -> No
     assert read_freshness(answer) == timedelta(seconds=1200)
 
 
-@pytest.mark.parametrize("answer", [{}, {"a": 1, "b": 2}, "soon", None, {"freshness": None}, -5])
+@pytest.mark.parametrize("answer", [{}, {"a": 1, "b": 2}, "soon", None, {"freshness": None}, -5, 1e300, "9" * 400])
 def test_a_freshness_that_can_not_be_told_breaks_the_contract(answer: Any) -> None:
     with pytest.raises(ContractError, match="number of seconds"):
         read_freshness(answer)

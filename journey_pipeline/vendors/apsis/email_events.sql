@@ -67,19 +67,17 @@ from (
     bounce_codes(case when regexp_matches(bounce_code, '^[0-9]{4}$') then bounce_code end) as bounce,
     case
       when try_cast(event_time as bigint) between 946684800000 and 253402300799999
-        then make_timestamp(try_cast(event_time as bigint) * 1000)::timestamptz
+        then believable(make_timestamp(try_cast(event_time as bigint) * 1000)::timestamptz)
       when strlen(event_time) >= 19 and try_cast(event_time as bigint) is null
-        and isfinite(try_cast(event_time as timestamptz))
         and try_cast(event_time as timestamptz) >= '2000-01-01 00:00:00+00'::timestamptz
-        then try_cast(event_time as timestamptz)
+        then believable(try_cast(event_time as timestamptz))
     end as event_at,
     case
       when try_cast(server_time as bigint) between 946684800000 and 253402300799999
-        then make_timestamp(try_cast(server_time as bigint) * 1000)::timestamptz
+        then believable(make_timestamp(try_cast(server_time as bigint) * 1000)::timestamptz)
       when strlen(server_time) >= 19 and try_cast(server_time as bigint) is null
-        and isfinite(try_cast(server_time as timestamptz))
         and try_cast(server_time as timestamptz) >= '2000-01-01 00:00:00+00'::timestamptz
-        then try_cast(server_time as timestamptz)
+        then believable(try_cast(server_time as timestamptz))
     end as server_at
   from landing
 )

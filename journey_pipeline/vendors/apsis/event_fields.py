@@ -32,8 +32,8 @@ KNOWN_MEMBERS = frozenset({"correlationId", "sourceEventTime", "typeId", "create
 NO_OBJECT = "not a JSON object"
 NO_TEXT = "not UTF-8"
 
-# What a TIMESTAMPTZ shows again without loss: milliseconds from the year 2000 to 9999; earlier ones are no time (D1).
-_FIRST_MS, _END_MS = 946_684_800_000, 253_402_300_800_000
+# Milliseconds that the SQL takes for a time and a TIMESTAMPTZ shows again without loss: of the years 2000 (D1) to 2099.
+_FIRST_MS, _END_MS = 946_684_800_000, 4_102_444_800_000
 _MS_DIGITS = 15
 _REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 _EMPTY = (None, "")

@@ -40,19 +40,17 @@ from (
     event_types(lower(event_type)) as kind,
     case
       when try_cast(source_event_time as bigint) between 946684800000 and 253402300799999
-        then make_timestamp(try_cast(source_event_time as bigint) * 1000)::timestamptz
+        then believable(make_timestamp(try_cast(source_event_time as bigint) * 1000)::timestamptz)
       when strlen(source_event_time) >= 19 and try_cast(source_event_time as bigint) is null
-        and isfinite(try_cast(source_event_time as timestamptz))
         and try_cast(source_event_time as timestamptz) >= '2000-01-01 00:00:00+00'::timestamptz
-        then try_cast(source_event_time as timestamptz)
+        then believable(try_cast(source_event_time as timestamptz))
     end as source_at,
     case
       when try_cast(created_at as bigint) between 946684800000 and 253402300799999
-        then make_timestamp(try_cast(created_at as bigint) * 1000)::timestamptz
+        then believable(make_timestamp(try_cast(created_at as bigint) * 1000)::timestamptz)
       when strlen(created_at) >= 19 and try_cast(created_at as bigint) is null
-        and isfinite(try_cast(created_at as timestamptz))
         and try_cast(created_at as timestamptz) >= '2000-01-01 00:00:00+00'::timestamptz
-        then try_cast(created_at as timestamptz)
+        then believable(try_cast(created_at as timestamptz))
     end as created_at_read
   from landing
 )

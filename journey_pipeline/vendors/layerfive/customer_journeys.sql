@@ -41,7 +41,7 @@ select
 from (
   select
     * exclude (channel, occurred_at),
-    case when isfinite(read_at) and read_at > 'epoch'::timestamptz then read_at end as occurred_at,
+    believable(read_at) as occurred_at,
     case
       when channel is not null then coalesce(channels(lower(channel)).channel, 'other')
       when page is not null or rule = 'visit' then 'web'
@@ -64,7 +64,7 @@ from (
           -- Anything shorter than a date, or a word such as infinity, is no time.
           when strlen(time_text) < 10 or not regexp_matches(time_text, '^[0-9]') then null
           when regexp_matches(substr(time_text, 12), '[A-Z+-]') then try_cast(time_text as timestamptz)
-          else try_cast(time_text as timestamp) at time zone '{timezone}'
+          else believable(try_cast(time_text as timestamp)) at time zone '{timezone}'
         end as read_at
       from (
         select

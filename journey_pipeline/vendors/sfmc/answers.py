@@ -13,6 +13,9 @@ from typing import Any
 from journey_pipeline.errors import ContractError
 from journey_pipeline.vendors.source import Estimate
 
+_MOST = 10**15  # rows or bytes; beyond it a number is a mistake
+_LONGEST_LAG = timedelta(days=365)  # history lives 30 days (documented)
+
 
 def read_estimate(answer: Any) -> Estimate:
     """Row count and sizes of an estimate.
@@ -25,12 +28,13 @@ def read_estimate(answer: Any) -> Estimate:
     """
     numbers = _numbers(answer)
     rows = next((value for name, value in numbers.items() if name.lower() == "rowcount"), None)
-    if rows is None or rows < 0:
+    if rows is None or not 0 <= rows <= _MOST:
         raise ContractError(
             f"the estimate has no row count: its fields are {_names(answer)}. The vendor's answer has changed; "
             "please report it with these names."
         )
-    sizes = sorted(int(value) for name, value in numbers.items() if "size" in name.lower() or "bytes" in name.lower())
+    named = [value for name, value in numbers.items() if "size" in name.lower() or "bytes" in name.lower()]
+    sizes = sorted(int(value) for value in named if 0 <= value <= _MOST)
     return Estimate(
         rows=int(rows),
         raw_bytes=sizes[-1] if sizes else None,
@@ -57,7 +61,7 @@ def read_freshness(answer: Any) -> timedelta:
         seconds = numbers[chosen[0]] if chosen else None
     else:
         seconds = _number(answer)
-    if seconds is None or seconds < 0:
+    if seconds is None or not 0 <= seconds <= _LONGEST_LAG.total_seconds():
         raise ContractError(
             f"the freshness answer has no number of seconds: its fields are {_names(answer)}. The vendor's answer has "
             "changed; please report it with these names."

@@ -181,10 +181,11 @@ class SfmcClient:
 
 def _items(answer: Answer) -> tuple[list[dict[str, Any]], int]:
     page = answer.json()
-    if not isinstance(page, dict) or not isinstance(page.get("items"), list) or "count" not in page:
+    items, total = (page.get("items"), page.get("count")) if isinstance(page, dict) else (None, None)
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items) or not isinstance(total, int):
         raise ContractError(
             "the journey list has no items and count. The vendor's answer has changed; please report it.",
             vendor="sfmc",
             stream="journeys",
         )
-    return page["items"], int(page["count"])
+    return items, total

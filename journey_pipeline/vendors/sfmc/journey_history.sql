@@ -3,9 +3,9 @@
 -- Key: Id; where that is blank, the fields that say who was where and when, whatever columns were downloaded.
 -- Every time is UTC unless it carries an offset. A step is handed over, not delivered: nothing here opens or clicks.
 select
-  case when isfinite(transaction_at) then transaction_at else epoch_at end as occurred_at,
-  case when isfinite(transaction_at) then 'TransactionTime' else 'EpochTimeInMilliseconds' end as occurred_at_source,
-  case when isfinite(created_at) then created_at end as received_at,
+  coalesce(transaction_at, epoch_at) as occurred_at,
+  case when transaction_at is not null then 'TransactionTime' else 'EpochTimeInMilliseconds' end as occurred_at_source,
+  created_at as received_at,
   ContactKey as contact_id,
   null as email,
   lower(DefinitionId) as journey_id,
@@ -31,8 +31,8 @@ select
   false as is_test,
   -- What could not be read as a time, or holds more than a timestamp keeps, stays as text.
   case
-    when (TransactionTime is not null and (not coalesce(isfinite(transaction_at), false) or strlen(TransactionTime) > 26))
-      or (CreatedDate is not null and (not coalesce(isfinite(created_at), false) or strlen(CreatedDate) > 26))
+    when (TransactionTime is not null and (transaction_at is null or strlen(TransactionTime) > 26))
+      or (CreatedDate is not null and (created_at is null or strlen(CreatedDate) > 26))
       then json_merge_patch(properties, json_object('transaction_time', TransactionTime, 'created_date', CreatedDate))
     else properties
   end as properties,
@@ -61,11 +61,12 @@ from (
     *,
     Id is not null and (not starts_with(Id, ' ') or trim(Id) <> '') as has_id,
     -- A date alone, or a word such as infinity, is no time.
-    case when strlen(TransactionTime) >= 19 then try_cast(TransactionTime as timestamptz) end as transaction_at,
-    case when strlen(CreatedDate) >= 19 then try_cast(CreatedDate as timestamptz) end as created_at,
+    case when strlen(TransactionTime) >= 19 then believable(try_cast(TransactionTime as timestamptz)) end
+      as transaction_at,
+    case when strlen(CreatedDate) >= 19 then believable(try_cast(CreatedDate as timestamptz)) end as created_at,
     case
       when try_cast(EpochTimeInMilliseconds as bigint) between 1 and 253402300799999
-        then epoch_ms(try_cast(EpochTimeInMilliseconds as bigint))::timestamptz
+        then believable(epoch_ms(try_cast(EpochTimeInMilliseconds as bigint))::timestamptz)
     end as epoch_at,
     activity_types(lower(ActivityType)) as step,
     -- The last entry of level Error, else the last entry. Only `|Type:` parts entries: a message may hold a bar.

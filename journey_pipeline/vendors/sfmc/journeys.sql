@@ -17,9 +17,9 @@ select
     journey ->> '$.status' as status,
     journey ->> '$.definitionType' as definition_type,
     journey ->> '$.channel' as channel,
-    try_cast(journey ->> '$.createdDate' as timestamp) as created_at,
-    try_cast(journey ->> '$.modifiedDate' as timestamp) as modified_at,
-    nullif(try_cast(journey ->> '$.lastPublishedDate' as timestamp), timestamp '0001-01-01 00:00:00') as published_at,
+    believable(try_cast(journey ->> '$.createdDate' as timestamp)) as created_at,
+    believable(try_cast(journey ->> '$.modifiedDate' as timestamp)) as modified_at,
+    believable(try_cast(journey ->> '$.lastPublishedDate' as timestamp)) as published_at,
     json_merge_patch(journey, '{"activities": null, "triggers": null}') as properties,
     seen_at
 from listed
