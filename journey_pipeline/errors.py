@@ -10,6 +10,7 @@
         ContractError            answered, but not as documented; the evidence is kept
       LedgerError                the ledger of exports can't be used, or not in this way
         ExportMovedOn            somebody else has taken the export further meanwhile
+      HistoryError               Dagster's own storage can't be used
       LakeError                  landing or events are not as the manifests say
       WarehouseError             the DuckDB warehouse can't be written or read
 
@@ -98,6 +99,10 @@ class LedgerError(JourneyError):
 
 class ExportMovedOn(LedgerError):  # noqa: N818 - it names what happened
     """Somebody else has taken the export further since it was read: whatever was about to be written is void."""
+
+
+class HistoryError(JourneyError):
+    """Dagster's storage can't be opened, read or written. What is brought home doesn't rest on it."""
 
 
 class LakeError(JourneyError):

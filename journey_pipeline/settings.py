@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -21,6 +22,7 @@ LEDGER_VARIABLE = "JOURNEY_PIPELINE_LEDGER_URL"
 LEDGER_FILE = "exports.db"
 PUBLISHED_VARIABLE = "JOURNEY_PIPELINE_PUBLISHED_FILE"
 
+_PATTERN = re.compile(r"[?*\[]")  # part of an address to SQLite, of a pattern to DuckDB
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -28,8 +30,22 @@ def load_environment_file() -> None:
     """Reads `.env` in the working directory; what the environment already has wins.
 
     Values are literal: a secret may hold `${`.
+
+    Raises:
+        ConfigError: If it can't be read, or is no UTF-8.
     """
-    load_dotenv(Path.cwd() / ".env", interpolate=False)
+    file = Path.cwd() / ".env"
+    try:
+        content = file.read_bytes()
+        text = content.decode()
+    except (FileNotFoundError, IsADirectoryError):
+        return
+    except OSError as error:
+        raise ConfigError(f"{file} can't be read ({error.strerror}). Let this user read it, or remove it.") from error
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{file} holds a byte in line {line} that is no UTF-8. Save the file as UTF-8.") from None
+    load_dotenv(stream=StringIO(text), interpolate=False)
 
 
 def local_path(given: str, setting: str) -> Path:
@@ -41,14 +57,20 @@ def local_path(given: str, setting: str) -> Path:
 
     Raises:
         ConfigError: If the value is a URL, such as `s3://bucket/prefix`: a folder of that name would be made here, and
-            in a container the only copy would end with it.
+            in a container the only copy would end with it. Or if the path holds `?`, `*` or `[`.
     """
     if scheme := _SCHEME.match(given):
         raise ConfigError(
             f"{setting} begins with `{scheme.group()}`, so it names no folder of this machine. Only folders are "
             "supported: set it to one on a disk that lasts. A folder that has such a name is written `./name:...`."
         )
-    return Path(given).expanduser().absolute()
+    path = Path(given).expanduser().absolute()
+    if found := _PATTERN.search(str(path)):
+        raise ConfigError(
+            f"{setting} is {path}, and `{found.group()}` in a path means something else to the databases that lie "
+            "there. Rename the folder, or name another one."
+        )
+    return path
 
 
 def home() -> Path:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
+from pathlib import Path
 
 import click
 
 from journey_pipeline import __version__
-from journey_pipeline.cli.output import terminal_kept
+from journey_pipeline.cli.output import take_any_letter, terminal_kept
 from journey_pipeline.errors import ConfigError, JourneyError
-from journey_pipeline.settings import load_environment_file
+from journey_pipeline.lake.disk import refusal
+from journey_pipeline.settings import home, load_environment_file
 
 COMMANDS = {
     "demo": ("journey_pipeline.cli.demo", "Load a day of simulated history and show what comes of it."),
@@ -68,9 +71,10 @@ def cli(debug: bool) -> None:  # noqa: FBT001 - click passes flags so
 def main() -> None:
     """Runs the command and ends the process: 0 done, 1 not all of it, 2 wrong usage or configuration."""
     os.umask(OWNER_ALONE)  # what any command writes may hold personal data
-    load_environment_file()
+    take_any_letter()
     debug = "--debug" in sys.argv[1:]
     try:
+        load_environment_file()
         with terminal_kept():
             code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -83,7 +87,23 @@ def main() -> None:
             raise
         click.echo(f"Error: {error}", err=True)
         code = USAGE if isinstance(error, ConfigError) else 1
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"Error: {_unforeseen(error)}", err=True)
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unforeseen(error: Exception) -> str:
+    """One sentence for what nobody named better; an error's own text may hold anything, so only the disk's is told."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"the command stopped: {refusal(error, Path(error.filename) if error.filename else home())}"
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"nobody foresaw this {type(error).__name__} (line {where.lineno} of {Path(where.filename).name}). What had "
+        "landed is kept. `journey-pipeline --debug` and the same again shows more: please report it."
+    )
 
 
 def _leave_at_once() -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import UnsupportedOperation
+from io import TextIOWrapper, UnsupportedOperation
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -19,6 +19,13 @@ from rich.table import Table
 
 results = Console()
 notes = Console(stderr=True)
+
+
+def take_any_letter() -> None:
+    """Lets the standard streams show a `?` for a letter that their encoding lacks, instead of failing at it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 @contextmanager

@@ -10,12 +10,14 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator
+from io import TextIOWrapper
 from typing import Any
 
 import click
 from rich.markup import escape
 
 from journey_pipeline.cli.output import plain_table, results
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home
 from journey_pipeline.warehouse import query as asking
@@ -53,14 +55,23 @@ def _cell(value: object) -> str:
 
 
 def _write_csv(answer: asking.QueryResult) -> None:
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="strict")  # a letter in place of another would be another answer
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(answer.columns)
-    writer.writerows(_rows(answer))
+    try:
+        writer.writerow(answer.columns)
+        writer.writerows(_rows(answer))
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"the answer holds a letter that the output's encoding, {error.encoding}, lacks: it ends before that. Set "
+            "PYTHONIOENCODING=utf-8 and run it again."
+        ) from None
 
 
 def _write_json(answer: asking.QueryResult) -> None:
+    takes_any = (sys.stdout.encoding or "").lower().startswith("utf")
     for row in _rows(answer):
-        click.echo(json.dumps(dict(zip(answer.columns, row, strict=True)), default=str, ensure_ascii=False))
+        click.echo(json.dumps(dict(zip(answer.columns, row, strict=True)), default=str, ensure_ascii=not takes_any))
 
 
 def _rows(answer: asking.QueryResult) -> Iterator[tuple[Any, ...]]:

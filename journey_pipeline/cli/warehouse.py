@@ -14,11 +14,14 @@ from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.errors import HistoryError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_listing import list_exports
 from journey_pipeline.settings import home, ledger_url
+from journey_pipeline.warehouse import equality
 from journey_pipeline.warehouse import publish as publishing
 from journey_pipeline.warehouse import rebuild as rebuilding
+from journey_pipeline.warehouse import sync as syncing
 from journey_pipeline.warehouse.connection import published_file
 
 
@@ -29,9 +32,24 @@ def sync() -> None:
     Adds, replaces and removes what has changed in the lake, in one transaction, through a run that the UI shows.
     """
     route_logs(notes)
-    with open_instance() as instance:
-        well = bring_level(Runner(load_deployment(), instance))
+    try:
+        with open_instance() as instance:
+            well = bring_level(Runner(load_deployment(), instance))
+    except HistoryError as error:
+        notes.print(f"{error} The sync goes on without it.", markup=False, highlight=False, soft_wrap=True)
+        well = _sync_unrecorded(Lake(home()))
     sys.exit(0 if well else 1)
+
+
+def _sync_unrecorded(lake: Lake) -> bool:
+    """What the run does, without a run."""
+    list_exports(lake, ledger_url())
+    broken = [str(file) for file in syncing.sync(lake).broken]
+    problems = [*broken, *equality.compare_with_lake(lake).problems]
+    for problem in problems:
+        notes.print(problem, markup=False, highlight=False, soft_wrap=True)
+    _publish(lake)
+    return not problems
 
 
 @click.command()

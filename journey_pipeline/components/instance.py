@@ -4,15 +4,18 @@
 recorded there (`runs.py`).
 """
 
+import errno
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
-from journey_pipeline.errors import ConfigError
+from journey_pipeline.errors import ConfigError, HistoryError
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.locking import exclusive
@@ -44,9 +47,35 @@ def use_dagster_home() -> Path:
 
 @contextmanager
 def open_instance() -> Iterator[dg.DagsterInstance]:
-    """The instance that command line, webserver and daemon share."""
+    """The instance that command line, webserver and daemon share.
+
+    Raises:
+        HistoryError: If its files can't be opened; or, inside the block, read and written.
+    """
     folder = use_dagster_home()
-    with exclusive(folder / ".opening.lock"):  # two that make its tables at the same time break one another
-        instance = dg.DagsterInstance.get()
-    with instance:
-        yield instance
+    try:
+        with exclusive(folder / ".opening.lock"):  # two that make its tables at the same time break one another
+            instance = dg.DagsterInstance.get()
+    except Exception as error:  # whatever it is, it is of this folder
+        raise _unusable(folder, error) from error
+    try:
+        with instance:
+            yield instance
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: Path, error: Exception) -> HistoryError:
+    """What is wrong with Dagster's folder, from the error that began it."""
+    cause: BaseException | None = error
+    while cause:
+        if "disk is full" in str(cause):
+            cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if isinstance(cause, OSError) and cause.strerror:
+            return HistoryError(f"Dagster's history can't be used: {refusal(cause, folder)}")
+        cause = cause.__cause__ or cause.__context__
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return HistoryError(
+        f"Dagster's history in {folder} can't be used ({said[0] if said else type(error).__name__}). If this user may "
+        "write there, move the damaged file away: it is made anew, and nothing that was brought home is in it."
+    )

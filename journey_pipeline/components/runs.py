@@ -4,7 +4,9 @@ A range that the run of a killed command left behind is marked failed and its po
 starts. Not here: what a step does (`stream_assets.py`, `warehouse.py`).
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +136,7 @@ class Runner:
         # Of two commands that meet in a pool, Dagster may free the slot just before it notes that the other one waits,
         # and nobody wakes that one. So commands queue here; the pool keeps them apart from the daemon's runs.
         lock = exclusive(Path(self.instance.root_directory) / f".{pool}.lock")
-        with lock, history_kept_open(self.instance):
+        with lock, _streams_given_back(), history_kept_open(self.instance):
             result = job.execute_in_process(
                 instance=self.instance,
                 run_config={"ops": dict(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -153,6 +155,25 @@ class Runner:
     def materialized(self, assets: StreamAssets) -> set[str]:
         """Dagster's keys of the partitions whose events it has recorded."""
         return set(self.instance.get_materialized_partitions(assets.events))
+
+
+@contextmanager
+def _streams_given_back() -> Iterator[None]:
+    """After the block the standard streams lead where they led before it.
+
+    Dagster leads those of a step into a file, and leaves them there where that file's disk is full: a command could no
+    longer say why it failed.
+    """
+    kept = {}
+    for descriptor in (1, 2):
+        with suppress(OSError):  # it is closed
+            kept[descriptor] = os.dup(descriptor)
+    try:
+        yield
+    finally:
+        for descriptor, copy in kept.items():
+            os.dup2(copy, descriptor)
+            os.close(copy)
 
 
 def _range_tags(assets: StreamAssets, windows: Sequence[Window]) -> dict[str, str]:

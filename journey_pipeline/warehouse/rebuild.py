@@ -43,12 +43,16 @@ def make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
     target = warehouse_file(lake)
     fresh = target.with_name("warehouse.rebuilding.duckdb")
     _remove(fresh)
-    with writing(fresh, settings) as session:
-        prepare(session)
-        report = update(session, lake, settings)
-        begun = time.perf_counter()
-        session.execute("checkpoint")
-    flush_file(fresh)
+    try:
+        with writing(fresh, settings) as session:
+            prepare(session)
+            report = update(session, lake, settings)
+            begun = time.perf_counter()
+            session.execute("checkpoint")
+        flush_file(fresh)
+    except BaseException:
+        _remove(fresh)
+        raise
     # First the old log, which DuckDB would play into the new file. Without it the old file is an earlier state of
     # itself, files table included, so a crash here costs nothing but a sync.
     wal_of(target).unlink(missing_ok=True)
@@ -60,6 +64,6 @@ def make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
 
 
 def _remove(file: Path) -> None:
-    """Takes away what a rebuild that was killed left."""
+    """Takes away what a rebuild left that was killed, or that failed."""
     for path in (file, wal_of(file)):
         path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import pytest
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.transport.waiting import no_waiting
 from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, Line
+from journey_pipeline_tests.bad_input.small_disk import small_disk
 from journey_pipeline_tests.transport.flaky_server import FlakyServer
 
 
@@ -30,3 +31,10 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[BadVendor]:
 def line(tmp_path: Path, vendor: BadVendor) -> Line:
     assert vendor.server.url
     return Line(Lake(tmp_path / "home"))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own."""
+    with small_disk(tmp_path / "disk") as folder:
+        yield folder

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,27 +12,12 @@ from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline_tests.bad_input.bad_vendor import SMALL, BadVendor, Line, assert_says, row, table
+from journey_pipeline_tests.bad_input.small_disk import fill
 
 KB = 1024
-DISK_BYTES = 24 << 20
-RESERVE_BYTES = 64 * KB  # for folders and lock files
 ROWS = 1500
 DICE = random.Random(1)
 BODY = table([row(number, Message=DICE.randbytes(200).hex()) for number in range(ROWS)])
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk takes root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def load(line: Line) -> None:
@@ -52,13 +35,6 @@ def publish_it(line: Line) -> None:
 
 
 STEPS: list[Callable[[Line], None]] = [load, sync, publish_it]
-
-
-def fill(disk: Path, room_bytes: int) -> Path:
-    filler = disk / "filler"
-    free = shutil.disk_usage(disk).free
-    filler.write_bytes(bytes(free - room_bytes - RESERVE_BYTES))
-    return filler
 
 
 @pytest.mark.parametrize(

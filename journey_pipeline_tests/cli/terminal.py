@@ -1,4 +1,4 @@
-"""A terminal of its own: a project, a home, a vendor, and commands that are forked from a server.
+"""A terminal of its own: a project, a home, a vendor, and commands that are forked from a server or fresh.
 
 Not here: what a fresh interpreter does (`conftest.py`).
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.sandbox.sandbox import Sandbox
-from journey_pipeline_tests.crash.commands import CommandServer, Ended, Request
+from journey_pipeline_tests.crash.commands import Ended, Request, Starter
 from journey_pipeline_tests.projects import make_project
 
 
@@ -22,19 +22,19 @@ class Terminal:
     """Where a person types commands.
 
     Attributes:
-        server: Forks them.
+        server: Starts them.
         sandbox: The vendors.
         folder: The working directory; a project, and the home in it.
         changes: What of the environment is otherwise.
     """
 
-    server: CommandServer
+    server: Starter
     sandbox: Sandbox
     folder: Path
     changes: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def at(cls, folder: Path, server: CommandServer, sandbox: Sandbox, *connections: str) -> Terminal:
+    def at(cls, folder: Path, server: Starter, sandbox: Sandbox, *connections: str) -> Terminal:
         """A terminal in a new project."""
         folder.mkdir(parents=True, exist_ok=True)
         return cls(server, sandbox, make_project(folder, *connections))

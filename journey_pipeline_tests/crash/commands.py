@@ -157,4 +157,5 @@ def _kill_group(leader: int) -> None:
 def _ended(request: Request, code: int, begun: float) -> Ended:
     seconds = time.monotonic() - begun
     assert seconds < LIMIT_S, f"{request.arguments} hung for {LIMIT_S:.0f} s: {request.err.read_text()}"
-    return Ended(code, request.out.read_text(), request.err.read_text(), seconds)
+    out, err = (path.read_text(errors="replace") for path in (request.out, request.err))
+    return Ended(code, out, err, seconds)
