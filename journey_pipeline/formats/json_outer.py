@@ -54,6 +54,12 @@ class OuterObject:
         """The name of the records' array; final at the end."""
         return self._best.array.name if self._best else None
 
+    @property
+    def is_null(self) -> bool:
+        """Whether a member that should hold the records is null, which says that there are none; final at the end."""
+        values = self.small.values
+        return not self._best and any(name in values and values[name] is None for name in self._arrays)
+
     def feed(self, piece: bytes) -> list[bytes]:
         """The records that are known to be such and that the next piece completes.
 
@@ -82,6 +88,8 @@ class OuterObject:
         if self._outer.rest is None:
             raise self._outer.cut()
         if not self._best:
+            if self.is_null:
+                return []
             message = f"is an object without an array of records; its members: {told(self.small.names)}"
             raise NoRecordsError(message, at=0, names=self.small.names)
         if self._rivals:

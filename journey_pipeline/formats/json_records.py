@@ -65,6 +65,11 @@ class RecordSplitter:
         return self._form.small.values if isinstance(self._form, OuterObject) else {}
 
     @property
+    def is_null(self) -> bool:
+        """Whether null stands in place of the array of records; final at the end."""
+        return isinstance(self._form, OuterObject) and self._form.is_null
+
+    @property
     def names(self) -> Sequence[str]:
         """The names of a top-level object's first members; final at the end."""
         return self._form.small.names if isinstance(self._form, OuterObject) else ()

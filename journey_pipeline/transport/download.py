@@ -105,7 +105,7 @@ def told(error: VendorError, asked: Asked, *, status: int, evidence: Evidence, k
     is_inspectors = error.vendor is None
     if is_inspectors:
         asked.complete(error, status=status)
-    content = evidence.content
+    content = asked.redactor.known_in(evidence.content)
     if keep_at and content and (is_inspectors or isinstance(error, ContractError)):
         with LandingFile(keep_at) as file:
             file.write(content)

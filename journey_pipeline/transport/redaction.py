@@ -68,6 +68,10 @@ class Redactor:
             text = self._patterns[secret].sub(MASK, text)
         return text
 
+    def known_in(self, content: bytes) -> bytes:
+        """Bytes of any kind without this client's secrets."""
+        return self.known(content.decode("latin-1")).encode("latin-1")
+
     def text(self, text: str) -> str:
         """The text without secrets, queries of addresses and e-mail addresses."""
         return without_lookalikes(self.known(text))

@@ -12,9 +12,11 @@ from typing import Any
 
 from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError
+from journey_pipeline.formats.foreign import foreign_form
 from journey_pipeline.formats.json_records import RecordSplitter
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
+_MARK_BYTES = 3
 _PAGE_READ = 4096
 _QUOTED = 200
 _ERRORS = ("detail", "error", "message")
@@ -65,11 +67,15 @@ class JsonInspector:
         if self._page is not None:
             self._page += chunk
             text = self._page.lstrip(_BLANK)
+            if form := foreign_form(text):
+                raise ContractError(f"{form} came in place of JSON in UTF-8. Ask the vendor for JSON in UTF-8.")
             if text.startswith(b"<"):
                 if len(text) >= _PAGE_READ:
                     raise _page_error(text)
                 return
             if not text:
+                # Blanks without end must not fill the memory; a mark that stands in front is kept.
+                self._page = self._page[:_MARK_BYTES]
                 return
             chunk, self._page = self._page, None
         try:
@@ -96,13 +102,13 @@ class JsonInspector:
             self.take(self._splitter.finish())
         except NoRecordsError as error:
             self.no_records = error
-            if said := _error_in(self.members):
-                raise ContractError(
-                    f"a JSON error ({said}) came in place of records. If it does not tell what is wrong, try again "
-                    "later and ask the vendor."
-                ) from None
         except DocumentError as error:
             raise self._told(error) from None
+        if (self.no_records or self._splitter.is_null) and (said := _error_in(self.members)):
+            raise ContractError(
+                f"a JSON error ({said}) came in place of records. If it does not tell what is wrong, try again later "
+                "and ask the vendor."
+            )
         if self._splitter.is_lines and not verified and not self._ends_line:
             raise TransientVendorError("the JSON ended without a line end, and nothing else proves that it is whole.")
 

@@ -178,3 +178,8 @@ def test_no_secret_shows_in_any_message_or_log_whatever_goes_wrong(
         assert secret not in said
     assert len(all_logs.records) > 0
     assert len(waits) <= 3
+
+
+def test_a_secret_is_taken_out_of_bytes_of_any_kind() -> None:
+    redactor = Redactor(["hush-hush"])
+    assert redactor.known_in(b"\xff\xfe hush-hush \x00 hush%2Dhush") == b"\xff\xfe *** \x00 ***"

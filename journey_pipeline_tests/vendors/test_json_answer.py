@@ -56,6 +56,7 @@ def test_lines_without_a_last_line_end_count_as_cut_unless_the_wire_proves_other
         (b'{"detail": "no"}', ContractError, "detail: no"),
         (b'{"error": {"a": 1}, "code": 5}', ContractError, r"\(error\)"),
         (b'{"message": "no"} trailing', ContractError, "goes on"),
+        (b'{"error": "no", "results": null}', ContractError, "error: no"),
         (b"Internal error", ContractError, "does not begin"),
         (b" \n ", TransientVendorError, "empty"),
         (BODIES["array"][:-1] + b"}", ContractError, "wrong kind"),
@@ -77,3 +78,24 @@ def test_a_whole_object_without_records_lands_and_says_so() -> None:
 
 def test_an_error_beside_records_is_no_error() -> None:
     assert inspected(b'{"error": null, "detail": "", "results": [{}]}', step=5).rows == 1
+
+
+@pytest.mark.parametrize("step", [1, 1 << 20])
+def test_null_in_place_of_the_records_is_an_empty_answer(step: int) -> None:
+    seen = inspected(b'{"count":0,"results":null}', step=step)
+    assert (seen.rows, seen.no_records) == (0, None)
+    assert inspected(b'{"count":0,"others":null}', step=step).no_records is not None
+
+
+def test_blanks_without_end_fill_no_memory() -> None:
+    inspector = JsonInspector(["results"])
+    for _ in range(64):
+        inspector.feed(b"\n" * (1 << 20))
+    inspector.feed(BODIES["object"])
+    inspector.finish(verified=False)
+    assert inspector.rows == 5
+
+
+def test_utf_16_is_called_by_its_name() -> None:
+    with pytest.raises(ContractError, match="text in UTF-16 came in place of JSON"):
+        inspected('{"results": []}'.encode("utf-16"), step=1 << 20)
