@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import stat
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import click
 
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.errors import JourneyError
+from journey_pipeline.errors import JourneyError, LakeError
+from journey_pipeline.exports.database import is_there
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.listing import listed
 from journey_pipeline.lake.atomic import write_bytes
-from journey_pipeline.settings import HOME_VARIABLE, PUBLISHED_VARIABLE, make_home
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.plan import State, survey
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.model import Window, floor
+from journey_pipeline.settings import HOME_VARIABLE, PUBLISHED_VARIABLE, home, ledger_url, make_home
+from journey_pipeline.vendors.source import Stream
+from journey_pipeline.warehouse.soundness import look_at_files
+
+NEWEST = 48  # partitions of each stream
 
 
 @click.command(
@@ -27,13 +40,24 @@ Examples:
 )
 @click.argument("connection", required=False)
 def doctor(connection: str | None) -> None:
-    """Check configuration, credentials and reachability, with one harmless call to each route."""
+    """Check configuration, credentials and reachability, with one harmless call to each route.
+
+    Opens the ledger of exports, the warehouse, the published file and each stream's newest manifests, too. Nothing is
+    ordered and nothing is mended: it says what to do.
+    """
     route_logs(notes)
     deployment = load_deployment()
     chosen = [deployment.connection(connection)] if connection else deployment.connections
     table = plain_table("what", "", "says")
     well = True
-    checks = [("home", _home)] + [(component.connection, component.check) for component in chosen]
+    lake = Lake(home())
+    checks: list[tuple[str, Callable[[], Mapping[str, str]]]] = [
+        ("home", _home),
+        ("ledger", _ledger),
+        ("warehouse", lambda: look_at_files(lake)),
+        *((str(assets.stream.key), partial(_newest, lake, assets.stream)) for one in chosen for assets in one.streams),
+        *((component.connection, component.check) for component in chosen),
+    ]
     for name, check in checks:
         try:
             said = check()
@@ -57,6 +81,27 @@ def _home() -> dict[str, str]:
             f"{folder} can't be written ({error.strerror}). Set {HOME_VARIABLE} to a folder that can."
         ) from error
     return {"": f"{folder} can be written", "rights": _rights(folder)}
+
+
+def _ledger() -> dict[str, str]:
+    if not is_there(ledger_url()):
+        return {"": "nothing was ever ordered"}
+    with Ledger(ledger_url()) as ledger:
+        return {"": f"{len(listed(ledger, with_ended=True)):,} exports in it"}
+
+
+def _newest(lake: Lake, stream: Stream) -> dict[str, str]:
+    """The manifests of a stream's newest partitions, and the files that they name."""
+    now = utc_now()
+    end = floor(now, stream.granularity)
+    start = max(stream.start, end - NEWEST * stream.granularity.duration)
+    if start >= end:
+        return {"": "its first partition has not ended yet"}
+    found = survey(lake, stream, Window(start, end), now)
+    if found.damage:
+        raise LakeError("; ".join(found.damage.values()))
+    landed = len(found.windows(State.COMPLETE, State.LANDED))
+    return {"": f"{landed} of the newest {len(found.states)} partitions have landed, none is damaged"}
 
 
 def _rights(folder: Path) -> str:

@@ -1,0 +1,46 @@
+"""What `doctor` says of a home in which something is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.crash.commands import CommandServer
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, command_server: CommandServer) -> Iterator[Terminal]:
+    with serve(World(rows_per_hour=10, contacts=20, steady=True)) as sandbox:
+        yield Terminal.at(tmp_path, command_server, sandbox, "sfmc")
+
+
+def test_doctor_names_each_file_that_is_damaged_and_what_heals_it(terminal: Terminal) -> None:
+    terminal.changes["COLUMNS"] = "1000"
+    hour = datetime.now(UTC) - timedelta(hours=8)
+    span = ("--from", f"{hour:%Y-%m-%dT%H}", "--to", f"{hour + timedelta(hours=1):%Y-%m-%dT%H}")
+    assert terminal("backfill", "sfmc", *span).code == 0
+    well = terminal("doctor")
+    assert well.code == 0, well.out
+    assert "1 of the newest 48 partitions have landed, none is damaged" in well.out
+
+    (events,) = (terminal.home / "events").rglob("*.parquet")
+    (terminal.home / "exports.db").unlink(missing_ok=True)
+    for file in (terminal.home / "exports.db", terminal.home / "journeys.duckdb", events):
+        aside = file.with_name("aside")
+        if file.exists():
+            file.rename(aside)
+        file.write_bytes(b"damaged")
+        told = terminal("doctor")
+        assert told.code == 1
+        (line,) = [line for line in told.out.splitlines() if " fails " in line]
+        assert file.name in line
+        file.unlink()
+        if aside.exists():
+            aside.rename(file)
+    assert terminal("doctor").code == 0
