@@ -105,7 +105,7 @@ def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:
     expired = found.windows(State.EXPIRED)
     if expired:
         notes.print(
-            f"{key}: {len(expired)} partitions are older than the vendor keeps and never landed: "
+            f"{key}: {len(expired)} partitions are older than the vendor keeps and not here: "
             f"{_named(expired)}. They can't be had any more."
         )
     return loaded.complete and well and not expired

@@ -142,7 +142,7 @@ def _figures(lake: Lake, assets: StreamAssets, window: Window) -> list[str]:
         return ["", "missing", "", "", "", ""]
     if landing.partition != window.partition:
         return ["", f"in {landing.partition}", "", "", "", ""]
-    newest = landing.attempts[-1]
+    newest = landing.active[-1]
     estimate = "" if newest.estimate_rows is None else f"{newest.estimate_rows:,}"
     return [
         estimate,

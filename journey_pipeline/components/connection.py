@@ -15,6 +15,7 @@ from journey_pipeline.components.completeness import completeness_definitions
 from journey_pipeline.components.reconciliation import reconciliation_definitions
 from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.components.wholeness import wholeness_definitions
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.normalize import NormalizeLimits
 from journey_pipeline.loading.claims import Tolerance
@@ -155,12 +156,13 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             requests_per_s=self.requests_per_second,
             status=status,
         )
+        whole = wholeness_definitions(assets, cron="20 4 * * *", status=status)
         sweeps = self._sweeps(assets, reconciliation) if reconciliation else dg.Definitions()
         schedules = [
             newest_partition_schedule(assets, cron=newest, status=status),
             gap_schedule(assets, cron=gaps, most_partitions=self.gap_partitions, status=status),
         ]
-        return dg.Definitions.merge(assets.definitions(), standing, sweeps, dg.Definitions(schedules=schedules))
+        return dg.Definitions.merge(assets.definitions(), standing, whole, sweeps, dg.Definitions(schedules=schedules))
 
     def _sweeps(self, assets: StreamAssets, cron: str) -> dg.Definitions:
         return reconciliation_definitions(

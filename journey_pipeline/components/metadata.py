@@ -28,9 +28,9 @@ def landing_metadata(outcome: PartitionOutcome) -> Metadata:
     """Of the newest answer: rows, size, what the vendor said, how fast it came."""
     if outcome.covered_by:
         return {"covered_by": outcome.covered_by}
-    if outcome.landing is None or not outcome.landing.attempts:
+    if outcome.landing is None or not outcome.landing.active:
         return {}
-    newest = outcome.landing.attempts[-1]
+    newest = outcome.landing.active[-1]
     size = sum(file.bytes for file in newest.files)
     life = life_of_landing(newest)
     return {

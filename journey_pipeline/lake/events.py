@@ -15,8 +15,9 @@ from journey_pipeline.lake.atomic import replacing
 from journey_pipeline.lake.events_sql import RULES
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
-from journey_pipeline.model import EVENT_COLUMNS, Recipe, StreamKey
+from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
+from journey_pipeline.lake.wholeness import damaged_parts, lost_answer
+from journey_pipeline.model import EVENT_COLUMNS, Recipe, StreamKey, partition_window
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -93,20 +94,33 @@ def is_normalized(lake: Lake, stream: StreamKey, partition: str, recipe: Recipe)
 
 
 def find_damage(lake: Lake, stream: StreamKey, partition: str) -> str:
-    """What is damaged of a partition's manifests and their files: which file, how, and what heals it; or nothing.
+    """What is damaged of a partition's manifests, landing and events: which file, how, and what heals it; or nothing.
 
     As cheap as `is_normalized`: sizes are compared.
     """
     try:
-        read_landing(lake, stream, partition)
+        landing = read_landing(lake, stream, partition)
         manifest = EventsManifest.read(lake.events_manifest(stream, partition))
     except LakeError as error:
         return str(error)
+    if landing and (damage := next(iter(damaged_parts(lake, landing).values()), lost_answer(landing))):
+        return f"{damage}. {_advice(landing)}"
     for path, file in _files(lake, manifest).items() if manifest else ():
         if (size := _size(path)) != file.bytes:
             found = "is missing" if size is None else f"has {size} of {file.bytes} bytes"
             return f"{path} {found}. `journey-pipeline normalize` makes it again from the landing."
     return ""
+
+
+def _advice(landing: LandingManifest) -> str:
+    window = partition_window(landing.partition)
+    span = (
+        f"{landing.connection}/{landing.stream} --from {window.start:%Y-%m-%dT%H:%M} --to {window.end:%Y-%m-%dT%H:%M}"
+    )
+    return (
+        f"`journey-pipeline backfill {span}` pulls the partition again, if the vendor still keeps it. If not, put the "
+        f"file back from a backup and run `journey-pipeline normalize {span}`. Events that were made of it stay."
+    )
 
 
 def verify_events(lake: Lake, manifest: EventsManifest) -> bool:

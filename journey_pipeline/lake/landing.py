@@ -151,8 +151,9 @@ def mark_covered(lake: Lake, stream: StreamKey, windows: Iterable[Window], *, by
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive(folder / LANDING_LOCK):
             known = _known(lake, stream, window)
-            if known is None or not known.attempts:
-                covered = _manifest(stream, window, ()).model_copy(update={"covered_by": by.partition})
+            if known is None or not known.active:
+                own = known.attempts if known else ()
+                covered = _manifest(stream, window, own).model_copy(update={"covered_by": by.partition})
                 covered.write(lake.landing_manifest(stream, window.partition))
 
 
@@ -160,15 +161,15 @@ def read_holder(lake: Lake, stream: StreamKey, partition: str) -> LandingManifes
     """The manifest with the answers for a partition: its own, or that of the partition that covers it.
 
     Returns:
-        It, or None if nothing has landed for the partition.
+        It, or None if nothing that can be read has landed for the partition.
 
     Raises:
         LakeError: If a manifest is there and can't be understood.
     """
     landing = read_landing(lake, stream, partition)
-    if landing and not landing.attempts and landing.covered_by:
+    if landing and not landing.active and landing.covered_by:
         landing = read_landing(lake, stream, landing.covered_by)
-    return landing if landing and landing.attempts else None
+    return landing if landing and landing.active else None
 
 
 def restore_landing(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest:

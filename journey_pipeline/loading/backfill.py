@@ -20,7 +20,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.landed import LandedPartitions
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
-from journey_pipeline.loading.pull import expiry, is_expired, pull, utc_now
+from journey_pipeline.loading.pull import is_expired, pull, utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream, WindowedSource
 
@@ -106,7 +106,7 @@ class Backfill:
         """Lands windows with one answer; gives those that could not be had, and why."""
         now, stopped = self.now(), self._stopped.is_set
         errors: dict[Window, JourneyError] = {
-            window: expiry(self.stream, window, now) for window in wanted if is_expired(self.stream, window, now)
+            window: self._landed.expiry(window, now) for window in wanted if is_expired(self.stream, window, now)
         }
         kept = [window for window in wanted if window not in errors]
         if kept:

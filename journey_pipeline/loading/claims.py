@@ -115,7 +115,7 @@ def covered(claim: Claim, by: str) -> Claim:
 
 
 def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Claim:
-    newest = landing.attempts[-1]
+    newest = landing.active[-1]
     rows = sum(file.rows for file in newest.files)
     estimate = newest.estimate_rows
     if estimate is None:

@@ -34,7 +34,7 @@ from journey_pipeline.loading.landed import LandedPartitions
 from journey_pipeline.loading.ordering import want_windows
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.loading.polling import poll
-from journey_pipeline.loading.pull import expiry, is_expired
+from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.loading.take_along import poll_and_take
 from journey_pipeline.model import Window
 from journey_pipeline.transport import waiting
@@ -156,7 +156,7 @@ class ExportBackfill:
             export = _under_way(exporting, ready, self.stream, window)
             too_old = is_expired(self.stream, window, exporting.now())
             if too_old and (export is None or export.state is State.STOPPED):
-                yield PartitionOutcome(window, error=expiry(self.stream, window, exporting.now()))
+                yield PartitionOutcome(window, error=self._landed.expiry(window, exporting.now()))
             elif export and (too_old or not self.waits):
                 under_way.setdefault(export.id, []).append(window)
             else:

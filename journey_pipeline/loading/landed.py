@@ -15,8 +15,10 @@ from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import read_holder, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
+from journey_pipeline.lake.wholeness import set_damaged_aside
 from journey_pipeline.loading.claims import covered
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
+from journey_pipeline.loading.pull import expiry
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream
 
@@ -44,7 +46,7 @@ class LandedPartitions:
         existing = self._existing(window)
         if existing is None or self.kept_since is None:
             return False
-        return existing.attempts[-1].landed_at >= self.kept_since
+        return existing.active[-1].landed_at >= self.kept_since
 
     def finish(self, window: Window, *, pull_s: float, normalize: bool, always: bool) -> PartitionOutcome:
         """A partition's events, and what is judged of them; an error is part of the outcome.
@@ -63,14 +65,22 @@ class LandedPartitions:
         except JourneyError as error:
             return PartitionOutcome(window, error=error)
 
+    def expiry(self, window: Window, now: datetime) -> JourneyError:
+        """Why a partition that the vendor no longer keeps can't be had, and what is damaged of what had landed."""
+        found = expiry(self.stream, window, now)
+        damage = find_damage(self.lake, self.stream.key, window.partition)
+        return LakeError(f"{found} What had landed is {damage}") if damage else found
+
     def _existing(self, window: Window) -> LandingManifest | None:
         key, partition = self.stream.key, window.partition
         if damage := find_damage(self.lake, key, partition):
-            log.warning("%s %s is damaged and healed now: %s", key, partition, damage)
+            log.warning("%s %s is damaged: %s", key, partition, damage)
         try:
-            return read_holder(self.lake, key, partition)
+            set_damaged_aside(self.lake, key, partition)
         except LakeError:
-            return restore_landing(self.lake, key, window)
+            restore_landing(self.lake, key, window)
+            set_damaged_aside(self.lake, key, partition)
+        return read_holder(self.lake, key, partition)
 
     def _make(self, window: Window, pull_s: float, *, always: bool) -> PartitionOutcome:
         started = time.monotonic()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import read_holder, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
@@ -60,7 +61,7 @@ class PartitionOutcome:
             return 0
         if self.events:
             return self.events.events.rows
-        answers = self.landing.attempts if self.landing else ()
+        answers = self.landing.active if self.landing else ()
         return sum(file.rows for file in answers[-1].files) if answers else 0
 
 
@@ -98,6 +99,8 @@ def make_events(
     partition = window.partition
     holder = read_holder(lake, stream.key, partition)
     if holder is None:
+        if damage := find_damage(lake, stream.key, partition):
+            raise LakeError(f"{stream.key} {partition} has no answer that can be read: {damage}")
         raise LakeError(
             f"{stream.key} {partition} has not landed, so there is nothing to normalize. Pull it with "
             f"`journey-pipeline backfill {stream.key} --from {partition} --to ...`."
@@ -150,7 +153,7 @@ def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: Loa
     window = partition_window(landing.partition)
     before = Window(window.start - window.duration, window.start).partition
     earlier = read_holder(lake, stream.key, before)
-    if earlier is None or earlier.attempts[-1].landed_at > landing.attempts[-1].started_at:
+    if earlier is None or earlier.active[-1].landed_at > landing.active[-1].started_at:
         return None
     if not made_events(lake, stream, earlier.partition):
         return None

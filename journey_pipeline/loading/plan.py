@@ -14,6 +14,7 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.wholeness import damaged_parts
 from journey_pipeline.loading.claims import Claim, Severity
 from journey_pipeline.loading.partition import LoadSettings, made_events
 from journey_pipeline.loading.pull import is_expired
@@ -40,7 +41,7 @@ class Survey:
         stream: Whose partitions.
         states: How far each has come.
         now: When it was looked at.
-        damage: What is damaged of those in the state LANDED: which file, and what heals it.
+        damage: What is damaged of those that are not complete: which file, and what heals it.
         red: The claims that do not hold and whose severity is error, of those in the state COMPLETE, where they were
             judged.
     """
@@ -63,8 +64,8 @@ class Survey:
 def survey(lake: Lake, stream: Stream, span: Window, now: datetime, judging: LoadSettings | None = None) -> Survey:
     """Looks at each partition of a span, and judges those that are complete by some settings. Nobody is asked."""
     states = {window: _state(lake, stream, window, now) for window in span.partitions(stream.granularity)}
-    landed = [window for window, state in states.items() if state is State.LANDED]
-    damage = {window: found for window in landed if (found := find_damage(lake, stream.key, window.partition))}
+    suspect = [w for w, state in states.items() if state in {State.LANDED, State.MISSING, State.EXPIRED}]
+    damage = {window: found for window in suspect if (found := find_damage(lake, stream.key, window.partition))}
     complete = [window for window, state in states.items() if state is State.COMPLETE] if judging else []
     red = of_severity(Severity.ERROR, verdicts(lake, stream, complete, judging)) if judging else {}
     return Survey(stream, states, now, damage, red)
@@ -97,9 +98,9 @@ def loads(stream: Stream, windows: Iterable[Window], at_most: int) -> list[list[
 
 def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
     try:
-        if made_events(lake, stream, window.partition):
-            return State.COMPLETE
         holder = read_holder(lake, stream.key, window.partition)
+        if holder and made_events(lake, stream, window.partition) and not damaged_parts(lake, holder):
+            return State.COMPLETE
     except LakeError:
         return State.LANDED
     if holder:

@@ -153,9 +153,9 @@ class _Sweep:
 
     def _newest(self, window: Window) -> Attempt:
         landing = read_landing(self.lake, self.source.stream.key, window.partition)
-        if landing is None or not landing.attempts:
+        if landing is None or not landing.active:
             raise LakeError(f"{self.source.stream.key} {window.partition} vanished from the landing during the sweep")
-        return landing.attempts[-1]
+        return landing.active[-1]
 
     def _rows(self, window: Window) -> int:
         return sum(file.rows for file in self._newest(window).files)

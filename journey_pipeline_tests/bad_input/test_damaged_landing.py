@@ -1,0 +1,124 @@
+"""Landed parts that were deleted, cut, emptied or altered: seen, pulled again, told of where the vendor has no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.components.wholeness import result
+from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.plan import State, survey
+from journey_pipeline.loading.wholeness import inspect_landing, is_due
+from journey_pipeline_tests.bad_input.bad_vendor import (
+    DOWNLOAD,
+    HOUR,
+    NOW,
+    STREAM,
+    BadVendor,
+    Line,
+    open_source,
+    row,
+    table,
+)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+SIZES = [Path.unlink, cut, empty]
+
+
+@pytest.fixture
+def part(line: Line, vendor: BadVendor) -> Path:
+    vendor.gives(table([row(1), row(2)]), rows=2)
+    line.load()
+    (path,) = line.lake.landing_dir(STREAM.key, HOUR.partition).glob("*/part-*")
+    return path
+
+
+def day_of_its_share() -> timedelta:
+    return next(timedelta(days=n) for n in range(20) if is_due(STREAM, HOUR, NOW + timedelta(days=n)))
+
+
+@pytest.mark.parametrize("damage", SIZES)
+def test_a_part_of_another_size_is_named_and_pulled_again(
+    line: Line, vendor: BadVendor, part: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(part)
+    found = survey(line.lake, STREAM, HOUR, NOW)
+    assert found.states == {HOUR: State.LANDED}
+    assert str(part) in found.damage[HOUR]
+    assert "journey-pipeline backfill" in found.damage[HOUR]
+    (outcome,) = line.load(again=False)
+    assert outcome.error is None
+    assert vendor.server.count(DOWNLOAD) == 2
+    assert survey(line.lake, STREAM, HOUR, NOW).states == {HOUR: State.COMPLETE}
+    landing = read_landing(line.lake, STREAM.key, HOUR.partition)
+    assert landing
+    assert sorted(bool(one.unreadable) for one in landing.attempts) == [False, True]
+    line.sync()
+    assert line.ids() == ["id-1", "id-2"]
+
+
+def test_a_flipped_bit_is_found_on_the_day_of_its_share_and_remembered(
+    line: Line, vendor: BadVendor, part: Path
+) -> None:
+    flip_a_bit(part)
+    assert survey(line.lake, STREAM, HOUR, NOW).states == {HOUR: State.COMPLETE}
+    verdict = result(inspect_landing(line.lake, STREAM, NOW + day_of_its_share()))
+    assert not verdict.passed
+    assert str(part) in str(verdict.description)
+    found = survey(line.lake, STREAM, HOUR, NOW)
+    assert found.states == {HOUR: State.MISSING}
+    assert str(part) in found.damage[HOUR]
+    assert [outcome.error for outcome in line.load(again=False)] == [None]
+    assert vendor.server.count(DOWNLOAD) == 2
+    assert result(inspect_landing(line.lake, STREAM, NOW + day_of_its_share())).passed
+
+
+def test_a_damaged_part_that_the_vendor_no_longer_has_is_told_of_and_its_events_stay(line: Line, part: Path) -> None:
+    whole = part.read_bytes()
+    flip_a_bit(part)
+    part.write_bytes(part.read_bytes()[:-1])
+    late = NOW + STREAM.retention
+    work = Backfill(
+        line.lake,
+        STREAM,
+        [HOUR],
+        line.settings,
+        open_source,
+        kept_since=NOW - timedelta(days=999),
+        now=lambda: late,
+    )
+    (outcome,) = work.outcomes()
+    assert str(part) in str(outcome.error)
+    found = survey(line.lake, STREAM, HOUR, late)
+    assert found.states == {HOUR: State.EXPIRED}
+    assert str(part) in found.damage[HOUR]
+    assert not result(inspect_landing(line.lake, STREAM, late)).passed
+    line.sync()
+    assert line.ids() == ["id-1", "id-2"]
+    part.write_bytes(whole)
+    restored = Backfill(line.lake, STREAM, [HOUR], line.settings, lambda: pytest.fail("asked"), pull=False)
+    assert [one.error for one in restored.outcomes()] == [None]
+    assert survey(line.lake, STREAM, HOUR, late).states == {HOUR: State.COMPLETE}
+
+
+def test_every_hour_is_of_a_share_twice_within_the_retention() -> None:
+    days = [NOW + timedelta(days=n) for n in range(STREAM.retention // timedelta(days=1))]
+    assert sum(is_due(STREAM, HOUR, day) for day in days) >= 2
