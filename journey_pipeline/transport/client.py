@@ -37,6 +37,7 @@ Query = str | Mapping[str, Any]
 
 USER_AGENT = f"journey-pipeline/{__version__}"
 _CHUNK_BYTES = 256 << 10
+_LARGEST_INFLATED_BYTES = 100 << 30
 _CONNECTIONS = 4
 _GUARDED_LOGGERS = (
     "journey_pipeline.transport.calls",
@@ -68,6 +69,7 @@ class HttpClient:
         user_agent: How we call ourselves.
         chunk_bytes: How much of a body is read at once.
         stays_on_host: Whether a redirect to another host is an error, of a vendor who has no reason for one.
+        largest_inflated_bytes: The most bytes of one download, inflated.
     """
 
     def __init__(
@@ -85,11 +87,13 @@ class HttpClient:
         user_agent: str = USER_AGENT,
         chunk_bytes: int = _CHUNK_BYTES,
         stays_on_host: bool = False,
+        largest_inflated_bytes: int = _LARGEST_INFLATED_BYTES,
     ) -> None:
         self._vendor = vendor
         self._connection = connection
         self._base_url = base_url.rstrip("/")
         self._chunk_bytes = chunk_bytes
+        self._largest_inflated_bytes = largest_inflated_bytes
         self._redactor = redaction.Redactor((*secrets, *(auth.secrets if auth else ())))
         connections = max(limits.concurrency, _CONNECTIONS)
         self._wire = Wire(timeouts, user_agent, connections, stays_on_host=stays_on_host)
@@ -221,7 +225,8 @@ class HttpClient:
             looker, seen = inspector() if inspector else None, Evidence()
             body = Body(response, asked, attempt, self._chunk_bytes)
             try:
-                landed = land(body, to, looker, on_bytes=on_bytes, evidence=seen)
+                most = self._largest_inflated_bytes
+                landed = land(body, to, looker, on_bytes=on_bytes, evidence=seen, largest_bytes=most)
             except VendorError as error:
                 raise told(error, asked, status=response.status_code, evidence=seen, keep_at=evidence) from None
             return Downloaded(

@@ -63,7 +63,13 @@ class Landed:
 
 
 def land(
-    body: Body, to: Path, inspector: Inspector | None, *, on_bytes: Callable[[int], None] | None, evidence: Evidence
+    body: Body,
+    to: Path,
+    inspector: Inspector | None,
+    *,
+    on_bytes: Callable[[int], None] | None,
+    evidence: Evidence,
+    largest_bytes: int,
 ) -> Landed:
     """Writes a body to a file and shows it to an inspector in passing.
 
@@ -73,8 +79,10 @@ def land(
         inspector: Sees the inflated bytes.
         on_bytes: Told the size of each piece as it came over the wire.
         evidence: Gets the inflated body.
+        largest_bytes: The most bytes of an inflated body.
 
     Raises:
+        ContractError: If the inflated body is larger.
         TransientVendorError: If the body is not whole.
         VendorError: What the inspector raises.
     """
@@ -85,6 +93,8 @@ def land(
             file.write(wire if body.is_gzip else deflater.feed(raw))
             raw_bytes += len(raw)
             evidence.add(raw)
+            if raw_bytes > largest_bytes:
+                raise body.too_large(largest_bytes)
             if inspector:
                 inspector.feed(raw)
             if on_bytes:

@@ -13,7 +13,7 @@ import requests
 import urllib3
 from isal import igzip_lib, isal_zlib
 
-from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.transport.connections import hurry
 from journey_pipeline.transport.failures import Asked, reason
 from journey_pipeline.transport.retry import Attempt
@@ -69,6 +69,14 @@ class Body:
             yield from self._inflate(piece)
         if not self._inflater.eof or self._after_trailer:
             raise self._cut("the gzip stream ended before its trailer")
+
+    def too_large(self, largest_bytes: int) -> ContractError:
+        """The error of a body that inflates to more than is taken."""
+        return self._asked.contract(
+            f"the body of the {self._response.status_code} inflates to more than {largest_bytes:,} bytes, the most "
+            "that one answer may have. Look at the start of it; if it is right, ask for less at a time.",
+            status=self._response.status_code,
+        )
 
     def _may_be_empty(self) -> bool:
         # An answer that ends within its headers looks like an empty one that ends with its connection.

@@ -414,3 +414,12 @@ def test_a_process_killed_in_the_middle_leaves_no_file_in_place(server: FlakySer
     assert arrived.is_set()
     assert not to.exists()
     assert all(name.endswith(".tmp") for name in left_over(to))
+
+
+def test_an_answer_that_inflates_to_more_than_is_taken_is_refused_at_once(
+    server: FlakyServer, client_of: MakeClient, to: Path
+) -> None:
+    server.on("/d", answer(body=gzip.compress(b"\n" * (1 << 24)), Content_Encoding="gzip"))
+    with pytest.raises(ContractError, match="inflates to more than 4,194,304 bytes"):
+        client_of(server, largest_inflated_bytes=1 << 22).download("POST", "/d", to=to, inspector=Watcher)
+    assert (left_over(to), server.count("/d")) == ([], 1)
