@@ -260,6 +260,7 @@ class Recipe:
         repeats_are_usual: Whether the vendor sends events again as a rule; only how events are made depends on it.
         reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
         twin: The stream in which marts count those events that both tell of, if there is one.
+        filled: Event columns that no event of the stream should lack, and the column of `landing` each is read from.
     """
 
     stream: str
@@ -275,6 +276,7 @@ class Recipe:
     repeats_are_usual: bool = False
     twin: Twin | None = None
     attributes: AttributeReader | None = None
+    filled: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def extension(self) -> str:

@@ -39,6 +39,12 @@ class ToleranceSettings(dg.Model, dg.Resolvable):
         "warn",
         description="What a column that is not known means: keep it quietly, warn, or fail the check as an error.",
     )
+    rejects_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Records that can't be read are a warning; above this share of an answer they are an error.",
+    )
 
 
 class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
@@ -129,6 +135,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             rows=given.rows,
             settled_after=timedelta(hours=given.settled_after_hours),
             new_column=given.new_column,
+            rejects_share=given.rejects_share,
         )
         return LoadSettings(tolerance=tolerance, limits=NormalizeLimits(memory=self.normalize_memory))
 

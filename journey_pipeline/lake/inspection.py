@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from journey_pipeline.lake.codes import CodeTable
 from journey_pipeline.lake.session import Session
 from journey_pipeline.model import EVENT_COLUMNS, Window
+
+CLOCK_DIFFERENCE = timedelta(minutes=5)  # two clocks may differ by so much
 
 # A shifted column would make every value a code; the manifest is no place for those.
 MOST_CODES = 50
@@ -28,17 +30,29 @@ class Inspection:
         first_at: The least `occurred_at`, None if there are no events.
         last_at: The greatest.
         outside_window: Events whose time is not in the window.
+        received_early: Events that were received more than `CLOCK_DIFFERENCE` before they happened.
+        longest_early_s: By how many seconds the worst of them was.
+        lacking: Events without a value, by column.
         unknown_codes: Events with a code that no table has, by `column=value`; past the commonest, `column=*`.
     """
 
     first_at: datetime | None
     last_at: datetime | None
     outside_window: int
+    received_early: int
+    longest_early_s: int
+    lacking: dict[str, int]
     unknown_codes: dict[str, int]
 
 
 def inspect_events(
-    session: Session, events: Path, window: Window, codes: Sequence[CodeTable], *, by_arrival: bool = False
+    session: Session,
+    events: Path,
+    window: Window,
+    codes: Sequence[CodeTable],
+    *,
+    by_arrival: bool = False,
+    filled: Sequence[str] = (),
 ) -> Inspection:
     """Looks at an events file.
 
@@ -48,15 +62,35 @@ def inspect_events(
         window: Where they should lie in time.
         codes: The recipe's code tables.
         by_arrival: Whether it is enough that they arrived inside the window.
+        filled: Columns that every event should have.
     """
     times = ("occurred_at", "received_at") if by_arrival else ("occurred_at",)
     inside = " or ".join(f"coalesce({time} >= $2 and {time} < $3, false)" for time in times)
-    first_at, last_at, outside = session.one(
-        f"select min(occurred_at), max(occurred_at), count(*) filter (not ({inside})) from read_parquet($1)",
-        [str(events), window.start, window.end],
+    early = "(epoch_us(occurred_at) - epoch_us(received_at)) // 1000000"
+    lacking = "".join(f", count(*) - count({column})" for column in filled)
+    first_at, last_at, outside, received_early, longest_early_s, *counts = session.one(
+        f"select min(occurred_at), max(occurred_at), count(*) filter (not ({inside})), "
+        f"count(*) filter ({early} > $4), coalesce(max({early}) filter ({early} > $4), 0){lacking} "
+        "from read_parquet($1)",
+        [str(events), window.start, window.end, CLOCK_DIFFERENCE.total_seconds()],
     )
     unknown = {key: count for table in codes for key, count in _unknown(session, events, table).items()}
-    return Inspection(first_at, last_at, outside, dict(sorted(unknown.items())))
+    return Inspection(
+        first_at,
+        last_at,
+        outside,
+        received_early,
+        longest_early_s,
+        dict(zip(filled, counts, strict=True)),
+        dict(sorted(unknown.items())),
+    )
+
+
+def rejects_of(session: Session, rejects: Path, attempt: str) -> int:
+    """How many of some rejects are records of an attempt."""
+    return session.count(
+        "select count(*) from read_parquet(?) where split_part(landing_file, '/', 2) = ?", [str(rejects), attempt]
+    )
 
 
 def _unknown(session: Session, events: Path, table: CodeTable) -> dict[str, int]:

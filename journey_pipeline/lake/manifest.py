@@ -180,6 +180,11 @@ class EventsManifest(Document):
             negative; 0 unless something is wrong.
         withdrawn: Events that only an older attempt has.
         conflicts: Keys that came with two different contents in the same attempt.
+        rejects_of_newest: Rejects of the newest attempt alone.
+        lacking: How many events have no value, by column that every event of the stream should have; a column that was
+            not asked for is left out.
+        received_early: Events that were received more than 5 minutes before they happened.
+        longest_early_s: By how many seconds the worst of them was.
         outside_window: Events whose time is neither in the partition's window nor where its answers may reach.
         first_at: The least `occurred_at`, or None if there are no events.
         last_at: The greatest.
@@ -209,6 +214,10 @@ class EventsManifest(Document):
     unaccounted: int = 0
     withdrawn: int = 0
     conflicts: int = 0
+    rejects_of_newest: int = 0
+    lacking: dict[str, int] = {}
+    received_early: int = 0
+    longest_early_s: int = 0
     outside_window: int = 0
     first_at: AwareDatetime | None = None
     last_at: AwareDatetime | None = None

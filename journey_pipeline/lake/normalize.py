@@ -20,7 +20,7 @@ from journey_pipeline.lake.deduplication import Deduplicated, deduplicate, repea
 from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.events import describe_parquet, is_normalized, put_events, recipe_digest
 from journey_pipeline.lake.events_sql import BELIEVABLE, select_events, select_rejects
-from journey_pipeline.lake.inspection import Inspection, inspect_events
+from journey_pipeline.lake.inspection import Inspection, inspect_events, rejects_of
 from journey_pipeline.lake.landing import mark_superseded, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import EVENTS_LOCK, exclusive
@@ -73,7 +73,12 @@ def normalize(
             made = steps.make(landing.active)
             attributes = steps.attributes(made.attempts[-1])
             found = inspect_events(
-                opened, made.events, inside or partition_window(partition), codes, by_arrival=recipe.windows_of_arrival
+                opened,
+                made.events,
+                inside or partition_window(partition),
+                codes,
+                by_arrival=recipe.windows_of_arrival,
+                filled=_filled(recipe, made.sources),
             )
             manifest = _manifest(landing, recipe, made, found, attributes)
             beside = {"rejects": made.rejects, "attributes": attributes.path if attributes else None}
@@ -101,6 +106,7 @@ class _Made:
     rejects: Path | None
     reject_rows: int
     counts: Deduplicated
+    rejects_of_newest: int
 
 
 def _landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest:
@@ -130,7 +136,8 @@ class _Work:
             typed = self._stage(sources, events, for_deduplication=False)
             if not repeated_keys(self.opened, events):
                 counts = Deduplicated(typed, typed, withdrawn=0, conflicts=0)
-                return _Made(attempts, sources, events, *self._rejects(sources, typed), counts)
+                rejects, rows = self._rejects(sources, typed)
+                return _Made(attempts, sources, events, rejects, rows, counts, rows)
         staged = self.opened.folder / "staged.parquet"
         typed = self._stage(sources, staged, for_deduplication=True)
         rejects, reject_rows = self._rejects(sources, typed)
@@ -139,7 +146,8 @@ class _Work:
             # From the start, as if they were not there: the same as the next time, when they will be marked.
             return self.make([attempt for attempt in attempts if attempt.attempt not in superseded])
         counts = deduplicate(self.opened, staged, attempts[-1].attempt, events)
-        return _Made(attempts, sources, events, rejects, reject_rows, counts)
+        newest = rejects_of(self.opened, rejects, attempts[-1].attempt) if rejects else 0
+        return _Made(attempts, sources, events, rejects, reject_rows, counts, newest)
 
     def attributes(self, newest: Attempt) -> _Attributes | None:
         """What the newest attempt says of people themselves; None if it says nothing."""
@@ -220,6 +228,10 @@ def _manifest(
         unaccounted=landed - counts.typed - made.reject_rows,
         withdrawn=counts.withdrawn,
         conflicts=counts.conflicts,
+        rejects_of_newest=made.rejects_of_newest,
+        lacking=found.lacking,
+        received_early=found.received_early,
+        longest_early_s=found.longest_early_s,
         outside_window=found.outside_window,
         first_at=found.first_at,
         last_at=found.last_at,
@@ -230,6 +242,12 @@ def _manifest(
         landing_bytes=sum(file.bytes for attempt in made.attempts for file in attempt.files),
         twin=recipe.twin,
     )
+
+
+def _filled(recipe: Recipe, sources: Iterable[Source]) -> tuple[str, ...]:
+    """The columns that every event should have, but those that were not asked for."""
+    missing = {name for source in sources for name in source.missing}
+    return tuple(column for column, name in recipe.filled.items() if name not in missing)
 
 
 def _all_of(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -51,17 +51,22 @@ class Tolerance:
         rows: A difference of up to so many rows passes too.
         settled_after: So long after its end a window has settled, and fewer rows than the estimate are a loss.
         new_column: What a column that the recipe does not know means: `keep`, `warn` or `stop`.
+        rejects_share: Above this share of an answer rejects are an error; the first one is a warning.
     """
 
     rows_share: float = 0.01
     rows: int = 5
     settled_after: timedelta = timedelta(hours=6)
     new_column: str = "warn"
+    rejects_share: float = 0.01
 
 
 CLAIMS = {
     "rows_match_estimate": "The newest answer has as many rows as the vendor said the window holds.",
     "no_row_is_lost": "Every landed row is an event, a reject or a duplicate; no answer lacks what an older one had.",
+    "rejects_are_few": "Every record of the newest answer could be read as an event.",
+    "fields_are_filled": "Some events at least have a contact, a time of receipt and a step of a known type.",
+    "clocks_agree": "No event was received before it happened.",
     "events_are_inside_window": "Every event happened inside the partition's window.",
     "keys_are_unique": "No two records of one answer claim to be the same event with different content.",
     "schema_is_known": "The vendor's file has the columns that are known, and no others.",
@@ -76,6 +81,7 @@ OPEN_ENDED_CLAIMS = {
 
 
 ROUND_NUMBER = 1_000
+TELLING_ROWS = 10  # of fewer events, all may lack a field by chance
 
 
 def claims_of(stream: Stream) -> Mapping[str, str]:
@@ -102,6 +108,9 @@ def claims(
     judged = [
         _rows_match_estimate(landing, tolerance),
         _no_row_is_lost(events, moving=open_ended is not None),
+        _rejects_are_few(landing, events, tolerance),
+        _fields_are_filled(events),
+        _clocks_agree(events),
         _events_are_inside_window(events, open_ended),
         _keys_are_unique(events),
         _schema_is_known(events, tolerance),
@@ -177,6 +186,66 @@ def _no_row_is_lost(events: EventsManifest, *, moving: bool) -> Claim:
         severity=Severity.ERROR if events.unaccounted else Severity.WARN,
         says=says,
         facts=facts,
+    )
+
+
+def _rejects_are_few(landing: LandingManifest, events: EventsManifest, tolerance: Tolerance) -> Claim:
+    """Of the newest answer: where the vendor has corrected an older one, its rejects are history."""
+    rejects = events.rejects_of_newest
+    newest = next((one for one in landing.attempts if one.attempt == events.attempts[-1]), landing.attempts[-1])
+    rows = sum(file.rows for file in newest.files)
+    says = f"{rejects:,} of {rows:,} records of the newest answer are rejects"
+    if rejects:
+        says += (
+            ". Ask `ops.rejects` for their reasons; they become events by `journey-pipeline normalize` once this "
+            "package can read them, or by `journey-pipeline backfill --again` once the vendor has mended them"
+        )
+    return Claim(
+        "rejects_are_few",
+        holds=not rejects,
+        severity=Severity.ERROR if rejects > tolerance.rejects_share * rows or rejects >= rows else Severity.WARN,
+        says=says,
+        facts={"rejects": rejects, "rows": rows},
+    )
+
+
+def _fields_are_filled(events: EventsManifest) -> Claim:
+    """A field that all events lack was shifted, renamed or written another way by the vendor."""
+    rows = events.events.rows
+    types = sum(count for code, count in events.unknown_codes.items() if code.startswith("activity_type="))
+    lacking = {**events.lacking, "activity_type": types + events.lacking.get("activity_type", 0)}
+    empty = [column for column, count in lacking.items() if rows and count >= rows]
+    says = (
+        f"none of {rows:,} events has {' or '.join(empty)}" if empty else f"no field is empty in all of {rows:,} events"
+    )
+    if empty:
+        says += (
+            " that can be read. Compare the landed file with the vendor's documentation: a column was renamed, moved "
+            "or is written another way. What came is in `properties`"
+        )
+    return Claim(
+        "fields_are_filled",
+        holds=not empty,
+        severity=Severity.ERROR if rows >= TELLING_ROWS else Severity.WARN,
+        says=says,
+        facts={f"without_{column}": count for column, count in lacking.items()},
+    )
+
+
+def _clocks_agree(events: EventsManifest) -> Claim:
+    early, longest = events.received_early, timedelta(seconds=events.longest_early_s)
+    says = f"{early:,} of {events.events.rows:,} events were received before they happened"
+    if early:
+        says += (
+            f", by up to {longest}. A clock of the vendor is wrong or its zone is not UTC: ask the vendor. Until then "
+            "take `received_at` and `ops.lateness` for wrong by as much"
+        )
+    return Claim(
+        "clocks_agree",
+        holds=not early,
+        severity=Severity.WARN,
+        says=says,
+        facts={"early": early, "longest_s": events.longest_early_s},
     )
 
 

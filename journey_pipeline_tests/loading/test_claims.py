@@ -150,3 +150,57 @@ def test_what_a_new_column_means_is_a_setting(setting: str, holds: bool, severit
 
 def test_every_claim_that_is_documented_is_judged() -> None:
     assert [claim.name for claim in claims(landing(1, 1, LATE), events(), Tolerance())] == list(CLAIMS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "rejects", "holds", "severity"),
+    [
+        (1000, 0, True, Severity.WARN),
+        (1000, 1, False, Severity.WARN),
+        (1000, 10, False, Severity.WARN),
+        (1000, 11, False, Severity.ERROR),
+        (12, 12, False, Severity.ERROR),
+        (0, 0, True, Severity.WARN),
+    ],
+)
+def test_rejects_are_a_warning_and_above_a_share_of_the_newest_answer_an_error(
+    rows: int, rejects: int, holds: bool, severity: Severity
+) -> None:
+    claim = judged("rejects_are_few", landing(rows, rows, LATE), events(rejects_of_newest=rejects))
+    assert claim.holds == holds
+    assert holds or claim.severity is severity
+
+
+def test_an_answer_of_rejects_alone_is_an_error_whatever_share_is_allowed() -> None:
+    tolerance = Tolerance(rejects_share=1)
+    claim = judged("rejects_are_few", landing(12, 12, LATE), events(rejects_of_newest=12), tolerance)
+    assert (claim.holds, claim.severity) == (False, Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("facts", "holds"),
+    [
+        ({"lacking": {"contact_id": 10}}, False),
+        ({"lacking": {"received_at": 10}}, False),
+        ({"lacking": {"contact_id": 9, "received_at": 9, "activity_type": 9}}, True),
+        ({"unknown_codes": {"activity_type=a": 4, "activity_type=*": 6}}, False),
+        ({"unknown_codes": {"activity_type=a": 4}, "lacking": {"activity_type": 6}}, False),
+        ({"unknown_codes": {"activity_type=a": 9, "vendor_action=b": 10}}, True),
+    ],
+)
+def test_a_field_that_all_events_lack_is_an_error(facts: dict[str, Any], holds: bool) -> None:
+    claim = judged("fields_are_filled", landing(10, 10, LATE), events(**facts))
+    assert (claim.holds, claim.severity) == (holds, Severity.ERROR)
+
+
+def test_of_a_few_events_all_may_lack_a_field_by_chance() -> None:
+    few = events(events=ParquetFile(sha256="", bytes=1, rows=1), lacking={"contact_id": 1})
+    claim = judged("fields_are_filled", landing(1, 1, LATE), few)
+    assert (claim.holds, claim.severity) == (False, Severity.WARN)
+
+
+def test_events_that_were_received_before_they_happened_are_a_warning_that_says_by_how_much() -> None:
+    claim = judged("clocks_agree", landing(10, 10, LATE), events(received_early=3, longest_early_s=21_600))
+    assert (claim.holds, claim.severity) == (False, Severity.WARN)
+    assert "3 of 10 events" in claim.says
+    assert "by up to 6:00:00" in claim.says

@@ -270,3 +270,20 @@ def test_a_long_answer_comes_through_in_order_whole(tmp_path: Path) -> None:
         (20_000, 20_000, 1, 20_000)
     ]
     assert made.events("count(*) filter ((properties->>'n')::int <> landing_row - 1)") == [(0,)]
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e400"])
+def test_a_number_that_is_none_is_kept_where_nobody_needs_it(tmp_path: Path, word: str) -> None:
+    odd = b'{"individual_id": "p-0", "event_time": "%s", "revenue": %s}' % (AT.encode(), word.encode())
+    made = MadeJourneys(tmp_path).land(b"[" + odd + b", " + json.dumps(record()).encode() + b"]")
+    manifest = made.normalize()
+    assert (manifest.events.rows, manifest.rejects, manifest.unaccounted) == (2, None, 0)
+    assert made.events("properties ->> 'revenue'")[0] == (word.replace("1e", "1E+"),)
+
+
+def test_a_time_that_is_no_number_is_a_reject(tmp_path: Path) -> None:
+    made = MadeJourneys(tmp_path).land(
+        b'[{"individual_id": "p", "event_time": NaN}, %s]' % json.dumps(record()).encode()
+    )
+    made.normalize()
+    assert made.rejects("reason") == [("unreadable time",)]

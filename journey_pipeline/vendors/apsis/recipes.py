@@ -27,6 +27,7 @@ PROFILE_EVENTS = Recipe(
     key_columns=(),  # a file of no event has none
     codes={"event_types": _FOLDER / "codes" / "event_types.csv"},
     reader=ProfileEventReader(),
+    filled={"contact_id": "profile_key", "received_at": "created_at"},
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
     repeats_are_usual=True,
     # Both exports repeat the source's id (documented: D1, D2). The e-mail file names no section: none is compared.
@@ -95,6 +96,7 @@ EMAIL_EVENTS = Recipe(
         )
     },
     property_groups={"attributes": VERSIONED_COLUMN, "attributes_by_name": NAMED_COLUMN},
+    filled={"contact_id": "address", "received_at": "server_time"},
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
     repeats_are_usual=True,
     attributes=EmailAttributes(),

@@ -48,21 +48,19 @@ def parsed(record: bytes) -> Any:
 
 
 def leniently(record: bytes) -> Any:
-    """The value of a record that `decode` refuses: half of a surrogate pair, or a byte that is no UTF-8, is U+FFFD.
+    """The value of a record that `decode` refuses.
+
+    Half of a surrogate pair, or a byte that is no UTF-8, is U+FFFD; NaN and Infinity, which are not JSON, are text.
 
     Raises:
         ValueError: If it is not JSON, or nested too deep.
     """
     try:
-        value = json.loads(record.decode("utf-8", "replace"), parse_float=number, parse_constant=_no_constant)
+        value = json.loads(record.decode("utf-8", "replace"), parse_float=number, parse_constant=str)
         text = json.dumps(value, ensure_ascii=False, default=str)
         return decode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (*UNREADABLE, ValueError):
         raise ValueError("not JSON") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 class Head:

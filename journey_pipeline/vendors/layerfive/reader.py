@@ -21,7 +21,7 @@ from journey_pipeline.vendors.layerfive.mapping import KNOWN_NAMES, Detection, M
 from journey_pipeline.vendors.layerfive.nesting import PERSONS, unfolded
 from journey_pipeline.vendors.layerfive.parsing import ARRAYS, UNREADABLE, Head, decode, leniently
 
-_RULES = 1  # raised when records are read another way, so that events are made anew
+_RULES = 2  # raised when records are read another way, so that events are made anew
 _RECORDS_AT_ONCE = 4096
 _NO_OBJECT = "not a JSON object"
 _UNTOLD = "(a name that is no word)"

@@ -28,6 +28,7 @@ JOURNEYS = "/interaction/v1/interactions"
 REQUIRED_VARIABLES = ("auth_url", "rest_url", "client_id", "client_secret")
 # A 429 without Retry-After blocks for a while (documented: errorcode 50200); the vendor says no figure.
 POLICY = RetryPolicy(least_wait_s={429: 60.0})
+UNUSUAL_LAG = timedelta(hours=6)  # assumed
 OPTIONAL_VARIABLES = ("account_id", "requests_per_second")
 
 
@@ -149,7 +150,9 @@ class SfmcClient:
         """
         said = {"freshness": ""}
         try:
-            said["freshness"] = f"history trails by {self.freshness().total_seconds():.0f} s"
+            lag = self.freshness()
+            late = ", which is unusually far: hours load that much later" if lag > UNUSUAL_LAG else ""
+            said["freshness"] = f"history trails by {lag.total_seconds():.0f} s{late}"
         except VendorError as error:
             if error.status in {400, 401}:
                 raise

@@ -14,7 +14,7 @@ from typing import Any
 from journey_pipeline.errors import TransientVendorError, VendorError
 from journey_pipeline.model import Granularity, StreamKey, Window
 from journey_pipeline.vendors.csv_answer import CsvInspector
-from journey_pipeline.vendors.sfmc.client import SfmcClient
+from journey_pipeline.vendors.sfmc.client import UNUSUAL_LAG, SfmcClient
 from journey_pipeline.vendors.sfmc.filters import Filters
 from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS, JOURNEY_HISTORY
 from journey_pipeline.vendors.source import Estimate, Freshness, Part, Stream
@@ -25,7 +25,6 @@ MOST_COMPRESSED_BYTES = 800_000_000  # 0.8 of the documented 1 GB
 MOST_ROWS = 5_000_000  # assumed
 MARGIN = timedelta(minutes=5)  # assumed
 FIXED_LAG = timedelta(hours=2)  # assumed; where the freshness route is not available
-UNUSUAL_LAG = timedelta(hours=6)  # assumed
 _REFUSED = frozenset({400, 401, 403})
 
 

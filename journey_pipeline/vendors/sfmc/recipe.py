@@ -80,4 +80,5 @@ JOURNEY_HISTORY = Recipe(
         "result_messages": "Result.Messages",
         "epoch_time_in_milliseconds": "EpochTimeInMilliseconds",
     },
+    filled={"contact_id": "ContactKey", "received_at": "CreatedDate", "activity_type": "ActivityType"},
 )
