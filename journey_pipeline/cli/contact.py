@@ -92,4 +92,4 @@ def _side(event: TimelineEvent, *, is_loaded: bool) -> str:
 
 
 def _text(value: str | None) -> str:
-    return escape((value or "").translate({10: "↵", 13: "", 9: "⇥"}))
+    return escape(value or "")

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from journey_pipeline import __version__
-from journey_pipeline.cli.output import take_any_letter, terminal_kept
+from journey_pipeline.cli.output import take_any_letter, terminal_kept, visible
 from journey_pipeline.errors import ConfigError, JourneyError
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.settings import home, load_environment_file
@@ -85,12 +85,12 @@ def main() -> None:
     except JourneyError as error:
         if debug:
             raise
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {visible(str(error))}", err=True)
         code = USAGE if isinstance(error, ConfigError) else 1
     except Exception as error:
         if debug:
             raise
-        click.echo(f"Error: {_unforeseen(error)}", err=True)
+        click.echo(f"Error: {visible(_unforeseen(error))}", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

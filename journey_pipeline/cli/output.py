@@ -11,14 +11,54 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper, UnsupportedOperation
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable, RenderableType
 from rich.logging import RichHandler
 from rich.table import Table
+from rich.text import Text
 
-results = Console()
-notes = Console(stderr=True)
+_BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS = {
+    **{code: chr(0x2400 + code) for code in range(0x20)},
+    0x7F: "␡",
+    **{code: f"<U+{code:04X}>" for code in (*range(0x80, 0xA0), 0x2028, 0x2029, *_BIDI)},
+}
+_CONTROLS_IN_LINES = {code: shown for code, shown in _CONTROLS.items() if chr(code) not in "\n\t"}
+_CONTROLS_IN_A_CELL = _CONTROLS | {ord("\n"): "↵", ord("\t"): "⇥"}
+
+
+def visible(text: str) -> str:
+    """Text with its control characters shown, since a terminal obeys them; lines and tabs stay."""
+    return text.replace("\r\n", "\n").translate(_CONTROLS_IN_LINES)
+
+
+class _Console(Console):
+    """A console that shows control characters of whatever it prints as text."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
+class _Table(Table):
+    """A table whose cells take one line each, whatever a name holds."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        shown = (
+            cell.replace("\r\n", "\n").translate(_CONTROLS_IN_A_CELL) if isinstance(cell, str) else cell
+            for cell in cells
+        )
+        super().add_row(*shown, **options)
+
+
+class _LogLines(RichHandler):
+    def render_message(self, record: logging.LogRecord, message: str) -> ConsoleRenderable:
+        return super().render_message(record, visible(message))
+
+
+results = _Console()
+notes = _Console(stderr=True)
 
 
 def take_any_letter() -> None:
@@ -50,7 +90,7 @@ def terminal_kept() -> Iterator[None]:
 
 def route_logs(console: Console, level: int = logging.WARNING) -> None:
     """Sends our own log lines to a console, so that they don't tear a bar."""
-    handler = RichHandler(console=console, show_path=False, show_time=False, markup=False)
+    handler = _LogLines(console=console, show_path=False, show_time=False, markup=False)
     handler.setLevel(level)
     logger = logging.getLogger("journey_pipeline")
     logger.handlers = [handler]
@@ -59,7 +99,7 @@ def route_logs(console: Console, level: int = logging.WARNING) -> None:
 
 def plain_table(*columns: str, right: tuple[str, ...] = (), title: str | None = None) -> Table:
     """A table with a header; the columns named in `right` are figures."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = _Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
     return table

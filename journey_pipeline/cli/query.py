@@ -50,8 +50,7 @@ def show_table(answer: asking.QueryResult, title: str | None = None) -> None:
 
 
 def _cell(value: object) -> str:
-    # A name may hold line breaks and tabs; in a table it takes one line.
-    return "" if value is None else escape(str(value).translate({10: "↵", 13: "", 9: "⇥"}))
+    return "" if value is None else escape(str(value))
 
 
 def _write_csv(answer: asking.QueryResult) -> None:
