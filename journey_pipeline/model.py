@@ -139,6 +139,11 @@ class Column:
     type: str
     comment: str
 
+    @property
+    def file_type(self) -> str:
+        """Its type in a Parquet file: text where readers other than DuckDB know no UUID or JSON."""
+        return "VARCHAR" if self.type in {"UUID", "JSON"} else self.type
+
 
 EVENT_COLUMNS: tuple[Column, ...] = (
     Column("event_key", "UUID", "Identity of the event: a hash of connection, stream and the vendor's natural key."),

@@ -128,7 +128,10 @@ def _number_repeats(session: Session, staged: Path, among: str = "true") -> None
         select
           position,
           attempt,
-          case when ordinal = 1 then event_key else unhex(md5(concat(event_key, '#', ordinal)))::uuid end as final_key
+          case
+            when ordinal = 1 then event_key
+            else unhex(md5(concat(event_key, '#', ordinal)))::uuid::varchar
+          end as final_key
         from (
           select *, row_number() over (partition by attempt, event_key order by position) as ordinal
           from keyed

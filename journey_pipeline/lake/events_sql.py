@@ -54,7 +54,7 @@ def select_rejects(stream: StreamKey, partition: str, recipe: Recipe) -> str:
 
 
 def _event_columns(stream: StreamKey, partition: str) -> dict[str, str]:
-    """Each event column's expression over what the recipe gives, cast to its type."""
+    """Each event column's expression over what the recipe gives, cast to its type and then to that of files."""
     scope = quoted(json.dumps([stream.connection, stream.stream], ensure_ascii=False, separators=(",", ":")))
     given = {
         # Two JSON arrays, one after the other: quotes and separators inside values are escaped, and null is not "",
@@ -75,7 +75,10 @@ def _event_columns(stream: StreamKey, partition: str) -> dict[str, str]:
         "landing_file": "lineage.file",
         "landing_row": "lineage.row",
     }
-    return {column.name: f"({given.get(column.name, column.name)})::{column.type}" for column in EVENT_COLUMNS}
+    return {
+        column.name: f"({given.get(column.name, column.name)})::{column.type}::{column.file_type}"
+        for column in EVENT_COLUMNS
+    }
 
 
 def _columns(expressions: dict[str, str]) -> str:

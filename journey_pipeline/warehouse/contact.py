@@ -19,7 +19,7 @@ from journey_pipeline.warehouse.connection import describe, literal, published_f
 
 _SQL = """
 with told as (
-    select *
+    select * replace (event_key::uuid as event_key)
     from read_parquet({file}, hive_partitioning = false)
 ),
 known as (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.warehouse.intake import parquet
+from journey_pipeline.warehouse.intake import events
 
 # The file number of rows that are in the warehouse already.
 IN_WAREHOUSE = -1
@@ -37,10 +37,10 @@ def find_contested(session: duckdb.DuckDBPyConnection, incoming: Collection[Path
     """
     parts = ["select null::uuid as event_key where false"]
     if incoming:
-        parts.append(f"select event_key from {parquet(incoming)} group by event_key having count(*) > 1")
-        parts.append(f"select event_key from core.journey_events semi join {parquet(incoming)} using (event_key)")
+        parts.append(f"select event_key from {events(incoming)} group by event_key having count(*) > 1")
+        parts.append(f"select event_key from core.journey_events semi join {events(incoming)} using (event_key)")
     if losers:
-        parts.append(f"select event_key from {parquet(losers)} semi join gone using (event_key)")
+        parts.append(f"select event_key from {events(losers)} semi join gone using (event_key)")
     session.execute(f"create or replace temp table contested as {' union '.join(parts)}")
     return _count(session, "contested")
 
@@ -57,7 +57,7 @@ def rank(session: duckdb.DuckDBPyConnection, files: Collection[Path]) -> None:
     """
     held = f"select {_ROW}, {IN_WAREHOUSE} as file_id, rowid as place from core.journey_events"
     outside = (
-        f"select {_ROW}, file_id, file_row_number as place from {parquet(files, NUMBERED_ROWS)} "
+        f"select {_ROW}, file_id, file_row_number as place from {events(files, NUMBERED_ROWS)} "
         "join (select file_id, path from numbered) on path = filename"
     )
     rows = f"({held} union all {outside})" if files else f"({held})"

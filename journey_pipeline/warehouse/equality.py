@@ -22,7 +22,7 @@ from journey_pipeline.warehouse.connection import (
     reading,
     warehouse_file,
 )
-from journey_pipeline.warehouse.intake import parquet
+from journey_pipeline.warehouse.intake import events
 from journey_pipeline.warehouse.inventory import (
     BrokenFile,
     FileKey,
@@ -205,7 +205,7 @@ def _missing(session: duckdb.DuckDBPyConnection, files: list[Path]) -> int:
     if not files:
         return 0
     rows = session.execute(
-        f"select count(distinct event_key) from {parquet(files)} anti join core.journey_events using (event_key)"
+        f"select count(distinct event_key) from {events(files)} anti join core.journey_events using (event_key)"
     ).fetchall()
     return int(rows[0][0])
 

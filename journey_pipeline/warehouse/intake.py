@@ -20,8 +20,9 @@ from journey_pipeline.warehouse.inventory import FoundFile
 from journey_pipeline.warehouse.schema import REJECTS
 
 _TYPE_NAMES = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
-_EXPECTED = [(column.name, _TYPE_NAMES.get(column.type, column.type)) for column in EVENT_COLUMNS]
-_REJECT_EXPECTED = {(column.name, _TYPE_NAMES.get(column.type, column.type)) for column in REJECTS.columns}
+_FILE_TYPES = {column.type: column.file_type for column in EVENT_COLUMNS}
+_EXPECTED = [(column.name, _TYPE_NAMES.get(column.file_type, column.file_type)) for column in EVENT_COLUMNS]
+_REJECT_EXPECTED = {(column.name, _TYPE_NAMES.get(column.file_type, column.file_type)) for column in REJECTS.columns}
 _ATTRIBUTE_EXPECTED = {(column.name, column.type) for column in ATTRIBUTE_COLUMNS}
 _REQUIRED = (
     "event_key",
@@ -57,6 +58,15 @@ def parquet(files: Iterable[Path], options: str = "") -> str:
     """The SQL that reads some Parquet files as one relation."""
     paths = ", ".join(literal(re.sub(r"([*?\[])", r"[\1]", str(file))) for file in files)
     return f"read_parquet([{paths}], hive_partitioning = false{options})"
+
+
+def events(files: Iterable[Path], options: str = "") -> str:
+    """The SQL that reads some events files as one relation, in the types of the warehouse.
+
+    Files have keys and properties as text, those of an earlier version as UUID and JSON.
+    """
+    typed = ", ".join(f"{c.name}::{c.type} as {c.name}" for c in EVENT_COLUMNS if c.type != c.file_type)
+    return f"(select * replace ({typed}) from {parquet(files, options)})"
 
 
 def measure(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> dict[FoundFile, Extent | str]:
@@ -97,7 +107,7 @@ def _columns(session: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[
     for path, name, kind in session.execute(
         f"select file_name, name, duckdb_type from parquet_schema([{paths}]) where duckdb_type is not null"
     ).fetchall():
-        columns.setdefault(Path(path), []).append((name, kind))
+        columns.setdefault(Path(path), []).append((name, _FILE_TYPES.get(kind, kind)))
     return columns
 
 
@@ -112,7 +122,7 @@ def _rows(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> dic
             {edges},
             min(occurred_at),
             max(occurred_at)
-        from {parquet((found.path for found in files), ", filename = true")}
+        from {events((found.path for found in files), ", filename = true")}
         group by filename
     """).fetchall()
     return {Path(row[0]): _Rows(row[1], row[2], row[3:6], Extent(*row[6:])) for row in rows}

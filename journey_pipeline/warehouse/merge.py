@@ -19,7 +19,7 @@ from journey_pipeline.model import EVENT_COLUMNS
 from journey_pipeline.warehouse.changes import ADDED, TAKEN, Changes, begin
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.contest import IN_WAREHOUSE, NUMBERED_ROWS, find_contested, rank
-from journey_pipeline.warehouse.intake import Extent, parquet
+from journey_pipeline.warehouse.intake import Extent, events
 from journey_pipeline.warehouse.inventory import FileKey, FoundFile
 from journey_pipeline.warehouse.links import Links, begin_links
 
@@ -151,7 +151,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
     session.execute(f"""
         create or replace temp table again as
         select {_COLUMNS}
-        from {parquet(losers, NUMBERED_ROWS)}
+        from {events(losers, NUMBERED_ROWS)}
         semi join (
             select
                 path as filename,
@@ -181,7 +181,7 @@ def _append(
             where not has_won
         ) using (filename, file_row_number)
     """
-    source = parquet((found.path for found in batch), NUMBERED_ROWS if contested else "")
+    source = events((found.path for found in batch), NUMBERED_ROWS if contested else "")
     won = f"(select {_COLUMNS} from {source} {unless_lost if contested else ''})"
     merged.note(won, ADDED)
     insert = f"insert into core.journey_events by name select {_COLUMNS} from {won}"

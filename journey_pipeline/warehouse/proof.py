@@ -18,7 +18,7 @@ import duckdb
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.signature import Signature
-from journey_pipeline.warehouse.intake import parquet
+from journey_pipeline.warehouse.intake import events
 from journey_pipeline.warehouse.inventory import FileKey, events_path
 
 # Hashes are of one version of DuckDB, and sums of one way to make them.
@@ -122,4 +122,4 @@ def _distinct(session: duckdb.DuckDBPyConnection, rows: str) -> KeySet:
 
 
 def _read(lake: Lake, files: Iterable[FileKey]) -> str:
-    return parquet(events_path(lake, key) for key in sorted(files))
+    return events(events_path(lake, key) for key in sorted(files))
