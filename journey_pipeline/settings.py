@@ -18,6 +18,8 @@ from journey_pipeline.errors import ConfigError
 
 HOME_VARIABLE = "JOURNEY_PIPELINE_HOME"
 DEFAULT_HOME = "data"
+STORAGE_VARIABLE = "JOURNEY_PIPELINE_STORAGE_VERSION"
+STORAGE_VERSION = "v1.2.0"
 LEDGER_VARIABLE = "JOURNEY_PIPELINE_LEDGER_URL"
 LEDGER_FILE = "exports.db"
 PUBLISHED_VARIABLE = "JOURNEY_PIPELINE_PUBLISHED_FILE"
@@ -120,6 +122,21 @@ def published_place() -> Path | None:
             "with rights for those who may read the warehouse."
         )
     return place
+
+
+def storage_version() -> str:
+    """The oldest DuckDB that can read the warehouse: `JOURNEY_PIPELINE_STORAGE_VERSION`, or v1.2.0.
+
+    Raises:
+        ConfigError: If it is no version of DuckDB from 1.2.0 on.
+    """
+    given = os.environ.get(STORAGE_VARIABLE, "").strip() or STORAGE_VERSION
+    version = re.fullmatch(r"v(\d+)\.(\d+)\.(\d+)", given)
+    if not version or tuple(map(int, version.groups())) < (1, 2, 0):
+        raise ConfigError(
+            f"{STORAGE_VARIABLE} is {given!r}: it must be a version of DuckDB, {STORAGE_VERSION} or later."
+        )
+    return given
 
 
 def ledger_url() -> str:

@@ -137,3 +137,10 @@ def test_values_in_an_environment_file_are_literal(tmp_path: Path, monkeypatch: 
     (tmp_path / ".env").write_text("SFMC_CLIENT_SECRET=a${HOME}b$c\n")
     settings.load_environment_file()
     assert os.environ["SFMC_CLIENT_SECRET"] == "a${HOME}b$c"
+
+
+@pytest.mark.parametrize("given", ["1.2.0", "v1.1.3", "latest", "v2"])
+def test_a_storage_version_that_is_none_or_too_early_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv(settings.STORAGE_VARIABLE, given)
+    with pytest.raises(ConfigError, match=settings.STORAGE_VARIABLE):
+        settings.storage_version()

@@ -111,9 +111,21 @@ def load(
     return loaded
 
 
-def bring_level(runner: Runner, *connections: str) -> bool:
-    """Pulls the dimensions of the named connections, then syncs and publishes; whether all went well."""
-    outcomes = [*(runner.pull_dimensions(connection) for connection in connections), runner.sync_warehouse()]
+def bring_level(runner: Runner, *connections: str, remove: bool = False) -> bool:
+    """Pulls the dimensions of the named connections, then syncs and publishes, and says what that changed.
+
+    Args:
+        runner: Where runs are started.
+        *connections: Whose dimensions are pulled.
+        remove: Whether what is gone from the lake goes from the warehouse, however much it is.
+
+    Returns:
+        Whether all went well.
+    """
+    outcomes = [runner.pull_dimensions(connection) for connection in connections]
+    outcomes.append(runner.sync_warehouse(remove=remove))
+    for did in (did for outcome in outcomes if outcome for did in outcome.did):
+        notes.print(did, markup=False, highlight=False, soft_wrap=True)
     said = [says for outcome in outcomes if outcome for says in (*outcome.problems, outcome.says) if says]
     warnings = [says for outcome in outcomes if outcome for says in outcome.warnings]
     for says in [*said, *warnings]:

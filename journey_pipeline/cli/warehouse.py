@@ -22,30 +22,35 @@ from journey_pipeline.warehouse import equality
 from journey_pipeline.warehouse import publish as publishing
 from journey_pipeline.warehouse import rebuild as rebuilding
 from journey_pipeline.warehouse import sync as syncing
-from journey_pipeline.warehouse.connection import published_file
+from journey_pipeline.warehouse.connection import WarehouseSettings, published_file
+
+REMOVE = click.option("--remove", is_flag=True, help="Remove what is gone from the lake, however much it is.")
 
 
 @click.command()
-def sync() -> None:
+@REMOVE
+def sync(*, remove: bool) -> None:
     """Bring the warehouse level with the lake, and publish it.
 
-    Adds, replaces and removes what has changed in the lake, in one transaction, through a run that the UI shows.
+    Adds, replaces and removes what has changed in the lake, in one transaction, through a run that the UI shows. Where
+    much is gone from the lake, or all of a stream, as on a disk that is not mounted, that stays without --remove.
     """
     route_logs(notes)
     try:
         with open_instance() as instance:
-            well = bring_level(Runner(load_deployment(), instance))
+            well = bring_level(Runner(load_deployment(), instance), remove=remove)
     except HistoryError as error:
         notes.print(f"{error} The sync goes on without it.", markup=False, highlight=False, soft_wrap=True)
-        well = _sync_unrecorded(Lake(home()))
+        well = _sync_unrecorded(Lake(home()), WarehouseSettings(remove=remove))
     sys.exit(0 if well else 1)
 
 
-def _sync_unrecorded(lake: Lake) -> bool:
+def _sync_unrecorded(lake: Lake, settings: WarehouseSettings) -> bool:
     """What the run does, without a run."""
     list_exports(lake, ledger_url())
-    broken = [str(file) for file in syncing.sync(lake).broken]
-    problems = [*broken, *equality.compare_with_lake(lake).problems]
+    report = syncing.sync(lake, settings)
+    notes.print(str(report), markup=False, highlight=False, soft_wrap=True)
+    problems = [*(str(file) for file in report.broken), *equality.compare_with_lake(lake).problems]
     for problem in problems:
         notes.print(problem, markup=False, highlight=False, soft_wrap=True)
     _publish(lake)
@@ -53,19 +58,22 @@ def _sync_unrecorded(lake: Lake) -> bool:
 
 
 @click.command()
-def rebuild() -> None:
+@REMOVE
+def rebuild(*, remove: bool) -> None:
     """Make the warehouse from nothing, and publish it.
 
-    The lake is the truth: the result is what `sync` would have made. For a damaged or deleted warehouse file.
+    The lake is the truth: the result is what `sync` would have made. For a damaged or deleted warehouse file. Where the
+    lake lacks much of what is loaded, nothing changes without --remove.
     """
     route_logs(notes)
     lake = Lake(home())
     list_exports(lake, ledger_url())
-    report = rebuilding.rebuild(lake)
-    results.print(f"{report.added:,} files, {report.rows_inserted:,} events in {report.seconds:.1f} s")
+    report = rebuilding.rebuild(lake, WarehouseSettings(remove=remove))
+    results.print(str(report), markup=False, highlight=False, soft_wrap=True)
     for broken in report.broken:
-        notes.print(str(broken), markup=False, highlight=False)
+        notes.print(str(broken), markup=False, highlight=False, soft_wrap=True)
     _publish(lake)
+    sys.exit(1 if report.broken else 0)
 
 
 @click.command()
@@ -77,5 +85,9 @@ def publish() -> None:
 
 def _publish(lake: Lake) -> None:
     report = publishing.publish(lake)
+    if report.set_aside:
+        notes.print(
+            f"another program had left a log beside it; it is now {report.set_aside}", markup=False, highlight=False
+        )
     what = "published" if report.published else "already published"
     results.print(f"{published_file(lake)}: {what}, {report.bytes / 1e6:,.1f} MB")

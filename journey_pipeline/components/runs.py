@@ -19,6 +19,7 @@ from journey_pipeline.components.history import history_kept_open
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.reconciliation import reconciliation_key
 from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
+from journey_pipeline.components.warehouse import SAYS, WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
 from journey_pipeline.lake.locking import exclusive
 from journey_pipeline.model import Window
 from journey_pipeline.processes import is_dead, this_process
@@ -43,6 +44,7 @@ class RunOutcome:
         says: What the failed step said, if one failed.
         problems: What its checks say that do not hold and whose severity is error.
         warnings: What those say that do not hold and whose severity is less.
+        did: What its assets say that they did.
     """
 
     run_id: str
@@ -50,6 +52,7 @@ class RunOutcome:
     says: str = ""
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    did: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,15 @@ class Runner:
         keys = self.deployment.connection(connection).dimension_keys
         return self._run(keys, pool=connection) if keys else None
 
-    def sync_warehouse(self) -> RunOutcome | None:
-        """Syncs and publishes the warehouse in one run; None if none is configured."""
+    def sync_warehouse(self, *, remove: bool = False) -> RunOutcome | None:
+        """Syncs and publishes the warehouse in one run; None if none is configured.
+
+        Args:
+            remove: Whether what is gone from the lake goes, however much it is.
+        """
         keys = [key for warehouse in self.deployment.warehouses for key in warehouse.keys]
-        return self._run(keys, pool="warehouse") if keys else None
+        config = {WAREHOUSE_OP: {"config": SyncConfig(remove=remove).model_dump()}}
+        return self._run(keys, pool=WAREHOUSE_POOL, config=config) if keys else None
 
     def fail_abandoned(self) -> list[str]:
         """Marks runs failed whose command was killed on this machine, and frees what they held.
@@ -150,6 +158,7 @@ class Runner:
             says="\n".join(_said(data) for data in failures),
             problems=_red_checks(result.all_events, dg.AssetCheckSeverity.ERROR),
             warnings=_red_checks(result.all_events, dg.AssetCheckSeverity.WARN),
+            did=tuple(says for event in result.all_events if (says := _did(event))),
         )
 
     def materialized(self, assets: StreamAssets) -> set[str]:
@@ -192,6 +201,13 @@ def _red_checks(events: Sequence[dg.DagsterEvent], severity: dg.AssetCheckSeveri
         for check in checks
         if not check.passed and check.severity is severity
     )
+
+
+def _did(event: dg.DagsterEvent) -> str:
+    if event.event_type is not dg.DagsterEventType.ASSET_MATERIALIZATION:
+        return ""
+    says = event.step_materialization_data.materialization.metadata.get(SAYS)
+    return str(says.value) if says else ""
 
 
 def _said(data: Any) -> str:

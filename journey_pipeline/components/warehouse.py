@@ -5,6 +5,7 @@ Not here: how a sync works (`warehouse/`), what events are (`stream_assets.py`).
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -26,10 +27,18 @@ from journey_pipeline.warehouse.sync import sync
 from journey_pipeline.warehouse.table import Table
 
 WAREHOUSE_POOL = "warehouse"
+WAREHOUSE_OP = "warehouse"
 EQUALS_LAKE = "warehouse_equals_lake"
+SAYS = "says"
 SHOWN_SCHEMAS = ("core", "marts")
 
 log = logging.getLogger(__name__)
+
+
+class SyncConfig(dg.Config):
+    """How a sync is asked for."""
+
+    remove: bool = Field(default=False, description="Whether what is gone from the lake goes, however much it is.")
 
 
 class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
@@ -45,6 +54,13 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
     threads: int = Field(2, ge=1, description="Threads of DuckDB during a sync.")
     owners: Sequence[str] = Field(default_factory=list, description="Who answers for it: addresses or team:name.")
     sync_automatically: bool = Field(default=True, description="Whether it is synced by itself when events are new.")
+    removable: float = Field(
+        WarehouseSettings().removable,
+        ge=0,
+        le=1,
+        description="Up to this share of a stream's partitions goes from the warehouse once it is gone from the lake; "
+        "more stays until `journey-pipeline sync --remove`.",
+    )
     exports_may_differ_by: float = Field(
         AgreementTolerance().share,
         ge=0,
@@ -78,11 +94,11 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
         return dg.Definitions(assets=[self._definition(upstream)], sensors=[sensor] if self.sync_automatically else [])
 
     def _definition(self, upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
-        settings = WarehouseSettings(memory=self.memory, threads=self.threads)
+        settings = WarehouseSettings(memory=self.memory, threads=self.threads, removable=self.removable)
         tolerance = AgreementTolerance(share=self.exports_may_differ_by)
 
         @dg.multi_asset(
-            name="warehouse",
+            name=WAREHOUSE_OP,
             specs=[self._spec(table, upstream) for table in self.tables],
             check_specs=[
                 dg.AssetCheckSpec(
@@ -94,8 +110,8 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
             ],
             pool=WAREHOUSE_POOL,
         )
-        def warehouse(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-            yield from _sync(context, settings, tolerance, self.keys)
+        def warehouse(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.MaterializeResult[Any]]:
+            yield from _sync(context, replace(settings, remove=config.remove), tolerance, self.keys)
 
         return warehouse
 
@@ -136,22 +152,18 @@ def _sync(
         report = sync(lake, settings)
         equality = compare_with_lake(lake, settings)
         published = publish(lake, settings)
-        agreements = read_agreements(lake, tolerance)
+        agreements = read_agreements(lake, tolerance, settings)
     except JourneyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     for broken in report.broken:
         context.log.warning("%s", broken)
     if report.rebuilt:
         log.warning("the warehouse was made anew from the lake: %s", report.rebuilt)
-    context.log.info(
-        "%d files new, %d replaced, %d removed; %d events in, %d out; %s",
-        report.added,
-        report.replaced,
-        report.removed,
-        report.rows_inserted,
-        report.rows_deleted,
-        "published" if published.published else "nothing new to publish",
-    )
+    context.log.info("%s; %s", report, "published" if published.published else "nothing new to publish")
+    if published.set_aside:
+        context.log.warning(
+            "another program had left a log beside the published file; it is now %s", published.set_aside
+        )
     for key in keys:
         is_events = key == asset_key(EVENTS)
         yield dg.MaterializeResult(
@@ -165,6 +177,7 @@ def _sync(
 
 def _metadata(report: SyncReport, equality: EqualityReport) -> dict[str, Any]:
     return {
+        SAYS: str(report),
         "dagster/row_count": equality.events,
         "files_added": report.added,
         "files_replaced": report.replaced,

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
-import duckdb
-
-from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.connection import describe, published_file, reading
+from journey_pipeline.warehouse.connection import WarehouseSettings, naming_failures, reading, warehouse_file
+from journey_pipeline.warehouse.lock import writer_lock
+
+_DEFAULTS = WarehouseSettings()
 
 # Only days that both streams surely have as a whole: their files end at the vendor's windows, so that the first and the
 # last day of either may be a few events of another day's file.
@@ -103,25 +103,26 @@ class Agreement:
         return [day for day in self.days if not day.is_within(tolerance)]
 
 
-def read_agreements(lake: Lake, tolerance: AgreementTolerance, *, memory: str = "1GB") -> list[Agreement]:
-    """How far all pairs of streams agree that the published warehouse has at least one whole day of.
+def read_agreements(
+    lake: Lake, tolerance: AgreementTolerance, settings: WarehouseSettings = _DEFAULTS
+) -> list[Agreement]:
+    """How far all pairs of streams agree that the warehouse has at least one whole day of.
 
     Args:
         lake: Whose warehouse.
         tolerance: How far back to look.
-        memory: DuckDB's memory limit.
+        settings: What it may use.
 
     Raises:
-        WarehouseError: If it can't be read, or nothing is published.
+        WarehouseError: If it can't be read, or another process keeps writing.
     """
-    try:
-        with reading(lake, published_file(lake), memory, threads=1) as session:
-            rows = session.execute(_SQL, {"days": tolerance.days}).fetchall()
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"reading how far streams agree failed: {describe(error)}; run `journey-pipeline sync` and "
-            "`journey-pipeline publish`."
-        ) from error
+    attempt = naming_failures("reading how far streams agree", "run `journey-pipeline sync`")
+    with (
+        writer_lock(lake, settings.lock_wait_s),
+        attempt,
+        reading(lake, warehouse_file(lake), settings.memory, threads=1) as session,
+    ):
+        rows = session.execute(_SQL, {"days": tolerance.days}).fetchall()
     return [
         Agreement(connection, stream, twin_stream, [DayOfBoth(*row[3:]) for row in days])
         for (connection, stream, twin_stream), days in groupby(rows, lambda row: row[:3])

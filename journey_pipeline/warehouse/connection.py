@@ -19,7 +19,25 @@ import duckdb
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.settings import published_place
+from journey_pipeline.settings import published_place, storage_version
+
+_HANDFUL = 5
+_Config = dict[str, str | bool | int | float | list[str]]
+
+
+class UnopenableWarehouse(WarehouseError):  # noqa: N818 - it names the file's state
+    """DuckDB can't open the file, although nobody keeps it from that: the file is damaged, or of a later DuckDB.
+
+    Args:
+        file: Which file.
+        why: What DuckDB says.
+    """
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(
+            f"{file.name} can't be opened ({why}). Run `journey-pipeline sync`: it makes it anew from the lake."
+        )
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +49,9 @@ class WarehouseSettings:
         threads: DuckDB's threads.
         lock_wait_s: How long to wait while another process writes.
         batch_rows: How many new events are sorted and inserted at a time.
+        removable: Up to which share of a stream's partitions go from the warehouse because they are not in the lake any
+            more; a handful may always go, all of them never.
+        remove: Whether everything goes that is not in the lake any more, because a person said so.
         small_change: Up to which share of a day's events its rows in other tables change one by one; beyond, the day is
             made again as a whole.
     """
@@ -40,6 +61,12 @@ class WarehouseSettings:
     lock_wait_s: float = 60.0
     batch_rows: int = 1_000_000
     small_change: float = 0.25
+    removable: float = 0.05
+    remove: bool = False
+
+    def may_go(self, gone: int, of: int) -> bool:
+        """Whether so many of what is loaded may go once the lake lacks them: a wish then, no disk that is gone."""
+        return self.remove or gone == 0 or (gone < of and gone <= max(_HANDFUL, self.removable * of))
 
 
 def warehouse_file(lake: Lake) -> Path:
@@ -73,18 +100,42 @@ def writing(file: Path, settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPy
     """A session that may write; the caller holds the writer's lock.
 
     Raises:
-        WarehouseError: If DuckDB can't open the file, or anything in the session fails.
+        UnopenableWarehouse: If the file is there and DuckDB can't open it.
+        WarehouseError: If another program has it open, or anything in the session fails.
     """
     spill = file.with_name(file.name + ".tmp")
     shutil.rmtree(spill, ignore_errors=True)  # what a killed writer spilled
     with naming_failures(f"writing {file.name}", "run `journey-pipeline rebuild` if it happens again", file.parent):
-        session = duckdb.connect(file, config=_config(settings.memory, settings.threads, spill))
+        session = _open(file, _config(settings.memory, settings.threads, spill))
         try:
             session.execute("set timezone = 'UTC'")
             session.execute(_OWN_WINDOW_END)
             yield session
         finally:
             session.close()
+
+
+def _open(file: Path, config: _Config) -> duckdb.DuckDBPyConnection:
+    if not file.exists():
+        config["storage_compatibility_version"] = storage_version()
+    try:
+        return duckdb.connect(file, config=config)
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        if is_locked(error):
+            raise WarehouseError(
+                f"another program has {file.name} open ({describe(error)}). It is the writer's alone: close it there, "
+                "open journeys.duckdb instead, and run it again."
+            ) from error
+        if not file.exists() or not os.access(file, os.R_OK | os.W_OK) or _met_full_disk(error):
+            raise
+        raise UnopenableWarehouse(file, describe(error)) from error
+
+
+def is_locked(error: duckdb.Error) -> bool:
+    """Whether another program has the file open in a way that keeps this one out."""
+    return "Could not set lock on file" in str(error)
 
 
 @contextmanager
@@ -155,7 +206,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _config(memory: str, threads: int, spill: Path) -> dict[str, str | bool | int | float | list[str]]:
+def _config(memory: str, threads: int, spill: Path) -> _Config:
     return {
         "memory_limit": memory,
         "threads": threads,

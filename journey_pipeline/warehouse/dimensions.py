@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import groupby
 
 import duckdb
 
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.connection import describe, literal
+from journey_pipeline.warehouse.connection import WarehouseSettings, describe, literal
 from journey_pipeline.warehouse.intake import parquet
 from journey_pipeline.warehouse.inventory import BrokenFile
 from journey_pipeline.warehouse.listed_tables import KEYS, LISTED
+from journey_pipeline.warehouse.removal import withhold
 from journey_pipeline.warehouse.table import Table
 
 _HEAL = "list it again with `journey-pipeline backfill`"
@@ -31,13 +33,16 @@ class ListedChange:
     staged: str | None
 
 
-def stage_dimensions(session: duckdb.DuckDBPyConnection, lake: Lake, broken: list[BrokenFile]) -> list[ListedChange]:
+def stage_dimensions(
+    session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings, broken: list[BrokenFile]
+) -> list[ListedChange]:
     """Reads the dimension files that changed into temporary tables, so that a bad one fails before anything changes.
 
     Args:
         session: Without a transaction open.
         lake: Where the files lie.
-        broken: Takes the files that can't be used.
+        settings: How much may go because it is not in the lake any more.
+        broken: Takes the files that can't be used, and what stays though it is gone.
     """
     loaded = {
         (connection, dimension): sha256
@@ -60,7 +65,12 @@ def stage_dimensions(session: duckdb.DuckDBPyConnection, lake: Lake, broken: lis
             broken.append(BrokenFile(lake.relative(path), problem, _HEAL))
         else:
             changes.append(ListedChange(connection, dimension, digest, staged))
-    return changes + [ListedChange(*gone, "", None) for gone in sorted(loaded.keys() - found)]
+    for connection, names in groupby(sorted(loaded.keys() - found), lambda gone: gone[0]):
+        gone = list(names)
+        of = sum(1 for other, _ in loaded if other == connection)
+        if not withhold(lake.relative(lake.dimensions_root / connection), gone, of, settings, broken):
+            changes += [ListedChange(*names, "", None) for names in gone]
+    return changes
 
 
 def load_dimensions(session: duckdb.DuckDBPyConnection, changes: list[ListedChange]) -> None:

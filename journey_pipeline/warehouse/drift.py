@@ -6,13 +6,16 @@ Not here: the sweeps (`loading/reconcile.py`), the table that people read (`sql/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import duckdb
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.drift import DriftReport
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.inventory import BrokenFile
+from journey_pipeline.warehouse.removal import withhold
 
 _HEAL = "remove it: the next sweep writes another"
 
@@ -30,13 +33,16 @@ class ReportsChange:
         return not self.added and not self.gone
 
 
-def find_reports(session: duckdb.DuckDBPyConnection, lake: Lake, broken: list[BrokenFile]) -> ReportsChange:
+def find_reports(
+    session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings, broken: list[BrokenFile]
+) -> ReportsChange:
     """Looks which reports are not loaded yet, or no longer there.
 
     Args:
         session: On the warehouse.
         lake: Where the reports lie.
-        broken: Takes the reports that can't be read.
+        settings: How much may go because it is not in the lake any more.
+        broken: Takes the reports that can't be read, and what stays though it is gone.
     """
     loaded = {str(path) for (path,) in session.execute("select path from internal.drift_reports").fetchall()}
     found = {lake.relative(path): path for path in lake.drift_root.glob("*/*/*.json")}
@@ -49,7 +55,16 @@ def find_reports(session: duckdb.DuckDBPyConnection, lake: Lake, broken: list[Br
             continue
         if report:
             added[name] = report.model_dump_json()
-    return ReportsChange(added, sorted(loaded - found.keys()))
+    gone: list[str] = []
+    for folder, names in groupby(sorted(loaded - found.keys()), _folder):
+        lacking = list(names)
+        if not withhold(folder, lacking, sum(_folder(name) == folder for name in loaded), settings, broken):
+            gone += lacking
+    return ReportsChange(added, gone)
+
+
+def _folder(report: str) -> str:
+    return report.rpartition("/")[0]
 
 
 def load_reports(session: duckdb.DuckDBPyConnection, change: ReportsChange) -> None:

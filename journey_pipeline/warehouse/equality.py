@@ -36,6 +36,7 @@ from journey_pipeline.warehouse.lock import writer_lock
 from journey_pipeline.warehouse.proof import KeySet, Proof, content_of, is_union
 
 _HEAL = "run `journey-pipeline rebuild`"
+_RETURN = "put them back, or run `journey-pipeline sync`, with `--remove` if they are to go and are many"
 _NAMED = 3
 _DEFAULTS = WarehouseSettings()
 
@@ -76,7 +77,7 @@ class EqualityReport:
         """What is different, a sentence each, and what to do about it; the first partitions are named."""
         found = [
             _problem(self.not_loaded, "not loaded as they are in the lake", "run `journey-pipeline sync`"),
-            _problem(self.extra, "in the warehouse and not in the lake", "run `journey-pipeline sync`"),
+            _problem(self.extra, "in the warehouse and not in the lake", _RETURN),
             _problem(self.miscounted, "with a wrong number of events", _HEAL),
             f"{self.missing_keys} events of the lake are not in the warehouse; {_HEAL}" if self.missing_keys else "",
             f"{self.repeated_keys} events are there more than once; {_HEAL}" if self.repeated_keys else "",

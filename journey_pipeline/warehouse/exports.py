@@ -12,21 +12,25 @@ import duckdb
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.export_listing import ExportListing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.connection import describe
+from journey_pipeline.warehouse.connection import WarehouseSettings, describe
 from journey_pipeline.warehouse.inventory import BrokenFile
+from journey_pipeline.warehouse.removal import withhold
 from journey_pipeline.warehouse.schema import EXPORTS
 
 _HEAL = "the next sync writes it again"
 _STAGED = "staged_exports"
 
 
-def stage_exports(session: duckdb.DuckDBPyConnection, lake: Lake, broken: list[BrokenFile]) -> bool:
+def stage_exports(
+    session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings, broken: list[BrokenFile]
+) -> bool:
     """Reads the listing into a temporary table.
 
     Args:
         session: Without a transaction open.
         lake: Where it lies.
-        broken: Takes the listing if it can't be used; what was loaded of it stays.
+        settings: How much may go because it is not in the lake any more.
+        broken: Takes the listing if it can't be used, or lacks too much; what was loaded of it stays.
 
     Returns:
         Whether it differs from what is loaded.
@@ -48,6 +52,10 @@ def stage_exports(session: duckdb.DuckDBPyConnection, lake: Lake, broken: list[B
         broken.append(BrokenFile(name, f"it can't be read as a listing of exports ({describe(error)})", _HEAL))
         return False
     held, staged = EXPORTS.name, _STAGED
+    gone = session.execute(f"select export_id from {held} anti join {staged} using (export_id)").fetchall()
+    ((loaded,),) = session.execute(f"select count(*) from {held}").fetchall()
+    if withhold(name, gone, loaded, settings, broken):
+        return False
     differs = f"(from {staged} except all from {held}) union all (from {held} except all from {staged})"
     return bool(session.execute(f"select exists (from ({differs}))").fetchall()[0][0])
 

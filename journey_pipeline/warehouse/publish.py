@@ -11,26 +11,20 @@ import shutil
 import time
 from pathlib import Path
 
-import duckdb
-
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.lake.atomic import TEMPORARY_SUFFIX, replacing
+from journey_pipeline.lake.atomic import TEMPORARY_SUFFIX, flush_dir, replacing
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.connection import (
-    WarehouseSettings,
-    published_file,
-    reading,
-    wal_of,
-    warehouse_file,
-    writing,
-)
+from journey_pipeline.lake.signature import signature
+from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, wal_of, warehouse_file, writing
 from journey_pipeline.warehouse.lock import writer_lock
+from journey_pipeline.warehouse.publication import Content, Publication, publication_note
 from journey_pipeline.warehouse.report import PublishReport
-from journey_pipeline.warehouse.schema import read_revision
+from journey_pipeline.warehouse.soundness import find_fault, find_published_fault
 
 _DEFAULTS = WarehouseSettings()
 _COPY_AT_ONCE = 1 << 30
+_READ_ONLY = 0o444  # a client that opens it as DuckDB does by default would lock all others out
 
 
 def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishReport:
@@ -45,20 +39,63 @@ def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishRepor
     """
     with writer_lock(lake, settings.lock_wait_s):
         begun = time.perf_counter()
-        source, target = warehouse_file(lake), published_file(lake)
-        revision = _settled_revision(source, settings)
-        is_new = revision != _published_revision(lake)
+        target = published_file(lake)
+        content = _settled_content(warehouse_file(lake), settings)
+        set_aside = _set_log_aside(target)
+        noted = Publication.read(lake)
+        is_new = noted is None or noted.content != content or find_published_fault(lake) is not None
         if is_new:
-            for leftover in target.parent.glob(f".{target.name}.*{TEMPORARY_SUFFIX}"):
-                leftover.unlink()  # what a killed publish left; the lock says that there is no other
-            try:
-                with replacing(target) as temporary:
-                    copy_file(source, temporary)
-            except OSError as error:
+            _put(lake, target, content)
+            if problem := find_published_fault(lake):
+                raise WarehouseError(f"{target.name} was published and is not as it should be: {problem}.")
+        return PublishReport(is_new, target.stat().st_size, time.perf_counter() - begun, set_aside)
+
+
+def _put(lake: Lake, target: Path, content: Content) -> None:
+    """Copies the warehouse, looks at the copy, and only then lets it take the earlier one's place."""
+    for file in (target, publication_note(lake)):
+        for leftover in file.parent.glob(f".{file.name}.*{TEMPORARY_SUFFIX}"):
+            leftover.unlink()  # what a killed publish left; the lock says that there is no other
+    try:
+        with replacing(target) as temporary:
+            copy_file(warehouse_file(lake), temporary)
+            temporary.chmod(_READ_ONLY)
+            if fault := find_fault(lake, temporary, content):
                 raise WarehouseError(
-                    f"publishing {target.name} failed: {refusal(error, target.parent)} The earlier one is in place."
-                ) from error
-        return PublishReport(is_new, target.stat().st_size, time.perf_counter() - begun)
+                    f"publishing {target.name} failed: the copy {fault}. The earlier one is in place; run "
+                    "`journey-pipeline rebuild`."
+                )
+        placed = signature(target)
+        if placed:
+            Publication(placed, content).write(lake)
+    except OSError as error:
+        raise WarehouseError(
+            f"publishing {target.name} failed: {refusal(error, target.parent)} The earlier one is in place."
+        ) from error
+
+
+def _set_log_aside(target: Path) -> str:
+    """Moves what another program left beside the published file, which nobody could open with it.
+
+    Returns:
+        How it is named now; empty if there was none.
+
+    Raises:
+        WarehouseError: If it can't be moved.
+    """
+    foreign = wal_of(target)
+    if not foreign.exists():
+        return ""
+    kept = target.with_name(f"{target.name}.foreign-wal")
+    try:
+        foreign.replace(kept)
+        flush_dir(target.parent)
+    except OSError as error:
+        raise WarehouseError(
+            f"{foreign.name}, which another program left beside {target.name}, can't be moved away: "
+            f"{refusal(error, target.parent)}"
+        ) from error
+    return kept.name
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -76,27 +113,17 @@ def copy_file(source: Path, target: Path) -> None:
             shutil.copyfileobj(read, write, 1 << 20)  # a file system that can't
 
 
-def _settled_revision(source: Path, settings: WarehouseSettings) -> str:
-    """The warehouse's revision, once the file holds all that is committed and nothing lies in a log beside it."""
-    revision = ""
+def _settled_content(source: Path, settings: WarehouseSettings) -> Content:
+    """What the warehouse holds, once all that is committed is in the file and nothing lies in a log beside it."""
+    content = Content("", 0, {})
     if source.exists():
         with writing(source, settings) as session:
             session.execute("checkpoint")
-            revision = read_revision(session)
-    if not revision:
+            content = Content.of(session)
+    if not content.revision:
         raise WarehouseError("there is no warehouse to publish yet; run `journey-pipeline sync` first.")
     if wal_of(source).exists():
         raise WarehouseError(
             f"{source.name} has changes outside of it after a checkpoint; run `journey-pipeline sync`."
         )
-    return revision
-
-
-def _published_revision(lake: Lake) -> str | None:
-    if not published_file(lake).exists():
-        return None
-    try:
-        with reading(lake, published_file(lake), "500MB", 1) as session:
-            return read_revision(session)
-    except duckdb.Error:
-        return None  # whatever lies there, a new one takes its place
+    return content

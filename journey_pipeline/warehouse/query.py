@@ -14,7 +14,7 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.connection import describe, published_file, reading
+from journey_pipeline.warehouse.connection import describe, naming_failures, published_file, reading
 
 _BATCH_ROWS = 10_000
 
@@ -53,8 +53,9 @@ def query(lake: Lake, sql: str, *, memory: str = "1GB", threads: int = 2) -> Que
             "`journey-pipeline publish`."
         )
     with ExitStack() as stack:
-        try:
+        with naming_failures(f"opening {file.name}", "run `journey-pipeline publish`, which mends it"):
             session = stack.enter_context(reading(lake, file, memory, threads))
+        try:
             session.execute(sql)
         except duckdb.Error as error:
             raise _refused(error) from error

@@ -7,13 +7,18 @@ the same as a sync's (`update.py`).
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
+
 from journey_pipeline.lake.atomic import flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.connection import WarehouseSettings, wal_of, warehouse_file, writing
+from journey_pipeline.warehouse.connection import WarehouseSettings, reading, wal_of, warehouse_file, writing
 from journey_pipeline.warehouse.lock import writer_lock
+from journey_pipeline.warehouse.publication import Publication
+from journey_pipeline.warehouse.removal import forbid_loss, take_census
 from journey_pipeline.warehouse.report import SyncReport
 from journey_pipeline.warehouse.schema import prepare
 from journey_pipeline.warehouse.update import update
@@ -29,8 +34,8 @@ def rebuild(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
         settings: What it may use.
 
     Raises:
-        WarehouseError: If another process keeps writing, or the new file can't be written; the one that was there
-            stays.
+        WarehouseError: If another process keeps writing, the lake lacks much of what is loaded, or the new file can't
+            be written; the one that was there stays.
     """
     with writer_lock(lake, settings.lock_wait_s):
         begun = time.perf_counter()
@@ -39,9 +44,13 @@ def rebuild(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
 
 
 def make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
-    """What `rebuild` does; for a caller that holds the writer's lock."""
+    """What `rebuild` does; for a caller that holds the writer's lock.
+
+    A crash at any instant leaves no half file under the warehouse's name, the first time too.
+    """
     target = warehouse_file(lake)
     fresh = target.with_name("warehouse.rebuilding.duckdb")
+    before = _loaded_before(lake)
     _remove(fresh)
     try:
         with writing(fresh, settings) as session:
@@ -49,18 +58,40 @@ def make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
             report = update(session, lake, settings)
             begun = time.perf_counter()
             session.execute("checkpoint")
-        flush_file(fresh)
-    except BaseException:
+            now = take_census(session)
+        forbid_loss(before, now, report.broken, settings)
+        _put(fresh, target)
+    finally:
         _remove(fresh)
-        raise
+    report.phases["checkpoint"] = time.perf_counter() - begun
+    return replace(report, removed=_fewer_partitions(before, now), rebuilt=why)
+
+
+def _put(fresh: Path, target: Path) -> None:
+    flush_file(fresh)
     # First the old log, which DuckDB would play into the new file. Without it the old file is an earlier state of
     # itself, files table included, so a crash here costs nothing but a sync.
     wal_of(target).unlink(missing_ok=True)
     flush_dir(target.parent)
     fresh.replace(target)
     flush_dir(target.parent)
-    report.phases["checkpoint"] = time.perf_counter() - begun
-    return replace(report, rebuilt=why)
+
+
+def _loaded_before(lake: Lake) -> Mapping[str, int]:
+    """The census of the warehouse that is there; where it can't be read, of the one that was published last."""
+    file, published = warehouse_file(lake), Publication.read(lake)
+    if file.exists():
+        try:
+            with reading(lake, file, "500MB", 1) as session:
+                return take_census(session)
+        except duckdb.Error:  # it is why a new one is made
+            pass
+    return published.content.census if published else {}
+
+
+def _fewer_partitions(before: Mapping[str, int], now: Mapping[str, int]) -> int:
+    lacking = (of - now.get(place, 0) for place, of in before.items() if place.startswith("events/"))
+    return sum(gone for gone in lacking if gone > 0)
 
 
 def _remove(file: Path) -> None:

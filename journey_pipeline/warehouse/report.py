@@ -40,6 +40,14 @@ class SyncReport:
     phases: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
+    def __str__(self) -> str:
+        """What changed, in one line."""
+        anew = f"made anew ({self.rebuilt}): " if self.rebuilt else ""
+        return (
+            f"warehouse {anew}{self.added:,} partitions added, {self.replaced:,} replaced, {self.removed:,} removed; "
+            f"{self.rows_inserted:,} events in, {self.rows_deleted:,} out, in {self.seconds:.1f} s"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PublishReport:
@@ -49,8 +57,10 @@ class PublishReport:
         published: Whether a new file was put in place; not, if the published one is of this state already.
         bytes: Size of the published file.
         seconds: In all, without waiting for another writer.
+        set_aside: How a log is named now that another program had left beside the file; empty if there was none.
     """
 
     published: bool
     bytes: int
     seconds: float
+    set_aside: str = ""

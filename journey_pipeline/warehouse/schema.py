@@ -14,6 +14,7 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.model import EVENT_COLUMNS, EXPORT_COLUMNS, Column
+from journey_pipeline.settings import storage_version
 from journey_pipeline.warehouse.attribute_tables import ATTRIBUTE_TABLES
 from journey_pipeline.warehouse.connection import literal
 from journey_pipeline.warehouse.link_tables import LINK_TABLES
@@ -21,7 +22,7 @@ from journey_pipeline.warehouse.listed_tables import LISTED
 from journey_pipeline.warehouse.table import Table, create_empty
 
 # Raise it when loading the same files gives other rows than before; a warehouse of another layout is made anew.
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 SCHEMAS = ("internal", "core", "marts", "ops")
 
 _SQL = Path(__file__).parent / "sql"
@@ -120,9 +121,9 @@ LOADED_TABLES = (
 
 
 def layout() -> str:
-    """The layout that this version of the package writes."""
+    """The layout that this version of the package writes, for the clients that shall read it."""
     shape = [(table.name, column.name, column.type) for table in LOADED_TABLES for column in table.columns]
-    return f"{LAYOUT_VERSION}-{hashlib.sha256(repr(shape).encode()).hexdigest()[:16]}"
+    return f"{LAYOUT_VERSION}-{storage_version()}-{hashlib.sha256(repr(shape).encode()).hexdigest()[:16]}"
 
 
 def made_tables() -> tuple[Table, ...]:
@@ -189,7 +190,7 @@ def prepare(session: duckdb.DuckDBPyConnection) -> bool:
         Whether the file has this version's layout; if not, it is as it was.
     """
     session.execute("begin")  # a commit for each comment would wait for the disk each time
-    if not _exists(session, STATE.name):
+    if not has_table(session, STATE.name):
         for schema in SCHEMAS:
             session.execute(f"create schema {schema}")
         for table in LOADED_TABLES:
@@ -207,12 +208,13 @@ def prepare(session: duckdb.DuckDBPyConnection) -> bool:
 
 def read_revision(session: duckdb.DuckDBPyConnection) -> str:
     """Which state a file is in: other after every change; empty if it has never been synced."""
-    if not _exists(session, STATE.name):
+    if not has_table(session, STATE.name):
         return ""
     return str(session.execute("select revision from internal.state").fetchall()[0][0])
 
 
-def _exists(session: duckdb.DuckDBPyConnection, name: str) -> bool:
+def has_table(session: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether a table is there, named with its schema."""
     schema, table = name.split(".")
     found = session.execute(
         "select count(*) from duckdb_tables() where schema_name = ? and table_name = ?", [schema, table]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
@@ -31,6 +33,7 @@ from journey_pipeline.warehouse.losers import Losers, find_losers
 from journey_pipeline.warehouse.merge import KEEP_ORDER, Change, Merged, merge
 from journey_pipeline.warehouse.refresh import refresh, stale_tables
 from journey_pipeline.warehouse.relink import relink
+from journey_pipeline.warehouse.removal import withhold
 from journey_pipeline.warehouse.report import SyncReport
 from journey_pipeline.warehouse.schema import REJECTS, made_tables
 from journey_pipeline.warehouse.table import Table
@@ -100,7 +103,7 @@ def update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSe
     clock = _Clock()
     for _ in range(_PASSES):
         session.execute(KEEP_ORDER)  # a pass that failed may have left it off
-        plan = _plan(session, lake, moved, clock)
+        plan = _plan(session, lake, settings, moved, clock)
         _note_touched(session, plan.inventory.touched)
         if plan.is_empty:
             return _report(plan, None, set(), clock)
@@ -121,9 +124,13 @@ def update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSe
     )
 
 
-def _plan(session: duckdb.DuckDBPyConnection, lake: Lake, moved: set[Path], clock: _Clock) -> _Plan:
+def _plan(
+    session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings, moved: set[Path], clock: _Clock
+) -> _Plan:
     with clock.phase("inventory"):
-        inventory = take_inventory(lake, loaded_files(session))
+        loaded = loaded_files(session)
+        inventory = take_inventory(lake, loaded)
+        _withhold(lake, inventory, loaded, settings)
         for found in [*inventory.fresh, *inventory.restated]:
             if moved & found.files.keys():
                 problem = "it was replaced while it was read"
@@ -135,12 +142,25 @@ def _plan(session: duckdb.DuckDBPyConnection, lake: Lake, moved: set[Path], cloc
                 inventory.break_off(found, BrokenFile(lake.relative(found.path), extent))
             else:
                 extents[found] = extent
-        listed = stage_dimensions(session, lake, inventory.broken)
-        reports = find_reports(session, lake, inventory.broken)
-        exports_differ = stage_exports(session, lake, inventory.broken)
+        listed = stage_dimensions(session, lake, settings, inventory.broken)
+        reports = find_reports(session, lake, settings, inventory.broken)
+        exports_differ = stage_exports(session, lake, settings, inventory.broken)
         losers = find_losers(session, lake, inventory, moved)
     tables = made_tables()
     return _Plan(inventory, extents, losers, listed, reports, exports_differ, tables, stale_tables(session, tables))
+
+
+def _withhold(lake: Lake, inventory: Inventory, loaded: Iterable[FileKey], settings: WarehouseSettings) -> None:
+    """Leaves in the warehouse what is gone from the lake without anybody having said that it shall go."""
+    of = Counter((key.connection, key.stream) for key in loaded)
+    removed: list[FileKey] = []
+    for stream, keys in groupby(inventory.removed, lambda key: (key.connection, key.stream)):
+        gone = list(keys)
+        if not withhold(
+            lake.relative(lake.events_root.joinpath(*stream)), gone, of[stream], settings, inventory.broken
+        ):
+            removed += gone
+    inventory.removed = removed
 
 
 def _carry_out(

@@ -43,8 +43,8 @@ STEPS: list[Callable[[Line], None]] = [load, sync, publish_it]
         pytest.param(0, 0, "landing sfmc/journey_history 2026-11-20T05", id="nothing fits"),
         pytest.param(0, 100 * KB, "landing sfmc/journey_history 2026-11-20T05", id="half a download"),
         pytest.param(0, 400 * KB, "normalizing sfmc/journey_history 2026-11-20T05", id="a download"),
-        pytest.param(1, 0, "writing warehouse.duckdb", id="no warehouse"),
-        pytest.param(1, 900 * KB, "writing warehouse.duckdb", id="half a warehouse"),
+        pytest.param(1, 0, "writing warehouse", id="no warehouse"),
+        pytest.param(1, 900 * KB, "writing warehouse", id="half a warehouse"),
         pytest.param(2, 0, "publishing journeys.duckdb", id="no publishing"),
     ],
 )

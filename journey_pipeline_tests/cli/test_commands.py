@@ -102,6 +102,26 @@ def test_the_warehouse_commands_end_well(command: Command, loaded: str, name: st
     assert done.returncode == 0, done.stderr
 
 
+def test_an_events_folder_that_is_not_mounted_empties_no_warehouse(command: Command, loaded: str, folder: Path) -> None:
+    assert loaded
+    count = ("query", "select count(*) from core.journey_events", "--format", "csv")
+    before = command(*count).stdout
+    mounted, elsewhere = folder / "home/events", folder / "home/elsewhere"
+    mounted.rename(elsewhere)
+    mounted.mkdir()
+    try:
+        refused = command("sync")
+        assert refused.returncode == 1
+        assert "0 partitions added, 0 replaced, 0 removed" in refused.stderr
+        assert "journey-pipeline sync --remove" in refused.stderr
+        assert command("rebuild").returncode == 1
+        assert command(*count).stdout == before
+    finally:
+        mounted.rmdir()
+        elsewhere.rename(mounted)
+    assert command("sync").returncode == 0
+
+
 def test_doctor_calls_each_route_once(command: Command, sandbox: Sandbox) -> None:
     sandbox.calls.clear()
     done = command("doctor", "sfmc")

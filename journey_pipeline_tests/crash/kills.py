@@ -27,7 +27,7 @@ STAGES: Mapping[str, tuple[str | None, float]] = MappingProxyType(
         "events": ("events", 0.3),
         "dimensions": ("raw/sfmc/journeys", 0.5),
         "dimension files": ("dimensions", 0.3),
-        "warehouse": ("warehouse.duckdb", 0.5),
+        "warehouse": ("warehouse", 0.5),
         "publishing": ("journeys.duckdb", 0.3),
     }
 )

@@ -36,7 +36,7 @@ FIRST = datetime(2026, 3, 28, tzinfo=UTC)  # the month ends within the days, and
 DAYS = Window(FIRST, FIRST + timedelta(days=6)).partitions(Granularity.DAY)
 OVERLAP = timedelta(days=1)
 STREAM = customer_journeys_stream("layerfive", FIRST)
-SMALL = WarehouseSettings(memory="500MB", threads=1)
+SMALL = WarehouseSettings(memory="500MB", threads=1, remove=True)
 ALL_THAT_LANDED = datetime.min.replace(tzinfo=UTC)
 IDENTITY = ("event_type", "campaign", "page_url", "session_id", "order_id", "revenue", "channel", "device")
 Records = Counter[tuple[str, ...]]

@@ -25,7 +25,7 @@ from journey_pipeline_tests.warehouse.made_twins import (
     assert_twins_are_as_in_the_model,
 )
 
-SMALL = WarehouseSettings(memory="500MB", threads=1, batch_rows=4)
+SMALL = WarehouseSettings(memory="500MB", threads=1, batch_rows=4, remove=True)
 # Every day changes row by row, whatever share of it that is; or every one is made again as a whole.
 SHARES = st.sampled_from([100.0, 100.0, 100.0, 0.0])
 PLACES = [

@@ -24,7 +24,7 @@ from journey_pipeline.warehouse.rebuild import rebuild
 from journey_pipeline.warehouse.sync import sync
 
 WORK = {"sync": sync, "rebuild": rebuild, "publish": publish}
-SETTINGS = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0, batch_rows=4)
+SETTINGS = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0, batch_rows=4, remove=True)
 
 
 def serve() -> None:

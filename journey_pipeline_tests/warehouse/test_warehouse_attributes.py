@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from journey_pipeline_tests.warehouse.made_attributes import (
 from journey_pipeline_tests.warehouse.made_lake import Event, MadeLake, dump, events, rows_of
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
+REMOVING = replace(SMALL, remove=True)
 APSIS = StreamKey("apsis", "apsis", "profile_events")
 EMAILS = StreamKey("apsis", "apsis", "email_events")
 MONDAY, TUESDAY, WEDNESDAY = "2026-11-02", "2026-11-03", "2026-11-04"
@@ -44,9 +46,9 @@ def values(made: MadeLake, attribute: str = "1") -> list[tuple[Any, ...]]:
 
 def agrees(made: MadeLake, *exports: Export) -> bool:
     """Syncs; whether sync, rebuild and plain Python agree."""
-    sync(made.lake, SMALL)
+    sync(made.lake, REMOVING)
     held, synced = held_history(made.lake), dump(made.lake)
-    rebuild(made.lake, SMALL)
+    rebuild(made.lake, REMOVING)
     return held == history(exports) and dump(made.lake) == synced
 
 

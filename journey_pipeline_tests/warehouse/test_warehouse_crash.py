@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from journey_pipeline.warehouse.connection import WarehouseSettings, published_file
+from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.rebuild import rebuild
+from journey_pipeline.warehouse.soundness import inspect_warehouse
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.warehouse.crashing import CrashServer
 from journey_pipeline_tests.warehouse.made_lake import (
@@ -80,3 +81,20 @@ def test_a_writer_killed_in_the_middle_of_anything_leaves_the_old_state_or_the_n
     sync(made.lake, SMALL)
     assert publish(made.lake, SMALL).published
     assert_is_as_in_the_model(made)
+
+
+def test_a_first_sync_killed_while_the_file_is_young_is_made_again_by_the_next_one(
+    made: MadeLake, crash_server: CrashServer
+) -> None:
+    put_generation(made, 0)
+    killed = 0
+    for attempt in range(15):
+        for left in made.lake.home.glob("warehouse*"):
+            left.unlink()
+        killed += crash_server.run(made.lake, "sync", kill_after_s=0.005 + 0.004 * attempt)
+        if attempt % 5 == 4:
+            sync(made.lake, SMALL)
+            assert_is_as_in_the_model(made)
+        elif warehouse_file(made.lake).exists():
+            assert inspect_warehouse(made.lake, SMALL) is None
+    assert killed

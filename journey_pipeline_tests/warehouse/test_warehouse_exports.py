@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_a_sync_takes_the_listing_as_it_is_now_and_a_rebuild_makes_the_same(made
     assert dump(made.lake) == synced
 
 
-def test_a_ledger_that_is_gone_leaves_an_empty_table(made: MadeLake, url: str, tmp_path: Path) -> None:
+def test_what_a_ledger_said_that_is_gone_goes_only_if_asked(made: MadeLake, url: str, tmp_path: Path) -> None:
     with Ledger(url) as ledger:
         wanted(ledger)
     list_exports(made.lake, url)
@@ -98,6 +99,8 @@ def test_a_ledger_that_is_gone_leaves_an_empty_table(made: MadeLake, url: str, t
     (tmp_path / "ledger" / "exports.db").unlink()
     assert list_exports(made.lake, url)
     sync(made.lake, SMALL)
+    assert len(held(made)) == 1
+    sync(made.lake, replace(SMALL, remove=True))
     assert held(made) == []
 
 

@@ -68,7 +68,7 @@ def test_a_partner_that_comes_later_and_on_another_day_takes_the_event_out_of_it
 
 def test_an_event_whose_partner_goes_counts_again(twins: TwinLake) -> None:
     twins.remove(FIRST, EMAILS)
-    sync(twins.lake, SMALL)
+    sync(twins.lake, replace(SMALL, remove=True))
     assert twins.links() == {}
     assert events_counted(twins) == 2
     assert_as_rebuilt(twins)

@@ -177,3 +177,25 @@ def test_a_warehouse_whose_first_sync_was_killed_is_not_published(made: MadeLake
     duckdb.connect(warehouse_file(made.lake)).close()
     with pytest.raises(WarehouseError, match="no warehouse to publish yet"):
         publish(made.lake, SMALL)
+
+
+def test_the_published_file_states_the_oldest_client_that_can_read_it(made: MadeLake) -> None:
+    made.put(FIVE, events(range(3)))
+    sync(made.lake, SMALL)
+    publish(made.lake, SMALL)
+    made.put(SIX, events(range(10, 15)))
+    sync(made.lake, SMALL)
+    publish(made.lake, SMALL)
+    with duckdb.connect(":memory:") as session:
+        session.execute(f"attach '{published_file(made.lake)}' as published (read_only)")
+        (tags,) = session.execute("select tags from duckdb_databases() where database_name = 'published'").fetchall()
+    assert tags[0]["storage_version"] == "v1.2.0+"
+
+
+def test_another_storage_version_makes_the_warehouse_anew(made: MadeLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.put(FIVE, events(range(3)))
+    sync(made.lake, SMALL)
+    monkeypatch.setenv("JOURNEY_PIPELINE_STORAGE_VERSION", "v1.4.0")
+    assert sync(made.lake, SMALL).rebuilt
+    assert sync(made.lake, SMALL).rebuilt == ""
+    assert publish(made.lake, SMALL).published

@@ -323,13 +323,38 @@ def test_a_table_whose_select_changed_is_made_again_and_one_without_a_select_goe
     assert dump(made.lake) == before
 
 
-def test_a_file_that_is_no_database_is_reported_and_healed_by_a_rebuild(made: MadeLake) -> None:
+@pytest.mark.parametrize("kept", [0, 50, 4096, 5000, 12288])
+def test_a_file_that_can_not_be_opened_is_made_anew_by_a_sync_which_says_so(made: MadeLake, kept: int) -> None:
+    made.put(FIVE, events([1, 2]))
+    sync(made.lake, SMALL)
+    file = warehouse_file(made.lake)
+    file.write_bytes(file.read_bytes()[:kept])
+    assert "could not be opened" in sync(made.lake, SMALL).rebuilt
+    assert_is_as_in_the_model(made)
+
+
+def test_a_file_that_is_no_database_is_healed_by_a_rebuild_too(made: MadeLake) -> None:
     made.put(FIVE, events([1, 2]))
     warehouse_file(made.lake).write_bytes(b"not a database" * 1000)
-    with pytest.raises(WarehouseError, match="journey-pipeline rebuild"):
-        sync(made.lake, SMALL)
     rebuild(made.lake, SMALL)
     assert_is_as_in_the_model(made)
+
+
+def test_a_warehouse_that_another_program_has_open_is_left_alone(made: MadeLake) -> None:
+    made.put(FIVE, events([1, 2]))
+    sync(made.lake, SMALL)
+    file = warehouse_file(made.lake)
+    script = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.readline()"
+    command = [sys.executable, "-c", script, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "open\n"
+        was = file.read_bytes()
+        with pytest.raises(WarehouseError, match=r"another program has warehouse\.duckdb open"):
+            sync(made.lake, SMALL)
+        assert file.read_bytes() == was
+        other.communicate("\n")
+    assert sync(made.lake, SMALL).rebuilt == ""
 
 
 def test_a_rebuild_never_plays_the_old_files_log_into_the_new_one(made: MadeLake) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def test_a_dimension_that_is_gone_from_the_lake_is_gone_from_the_warehouse(made:
     file = made.put_dimension("journeys", [{"journey_id": "J-9", "journey_name": "Listed"}])
     sync(made.lake, SMALL)
     file.unlink()
-    sync(made.lake, SMALL)
+    sync(made.lake, replace(SMALL, remove=True))
     assert rows(made, "select count(*) from core.journeys") == [(0,)]
 
 

@@ -1,0 +1,91 @@
+"""What the lake lacks of what is loaded: little of it is taken for a wish, much of it for a disk that is gone.
+
+A sync keeps what it may not remove, and says so; a warehouse that is made anew takes the place of another only if it
+lacks no more than may go. How much that is, `WarehouseSettings.may_go` says. Not here: finding what is gone
+(`inventory.py`, `dimensions.py`, `drift.py`, `exports.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import duckdb
+
+from journey_pipeline.errors import WarehouseError
+from journey_pipeline.warehouse.connection import WarehouseSettings
+from journey_pipeline.warehouse.inventory import BrokenFile
+from journey_pipeline.warehouse.schema import has_table
+
+_HEAL = "put them back, or run `journey-pipeline {command} --remove` if they are to go"
+
+# What is loaded from the lake, counted by where it lies there.
+_CENSUS = {
+    "internal.files": "select concat_ws('/', 'events', connection, stream), count(*) from internal.files group by all",
+    "internal.dimension_files": (
+        "select 'dimensions/' || connection, count(*) from internal.dimension_files group by all"
+    ),
+    "internal.drift_reports": "select parse_dirpath(path), count(*) from internal.drift_reports group by all",
+    "ops.exports": "select 'exports/ledger.json', count(*) from ops.exports having count(*) > 0",
+}
+
+
+def withhold(
+    place: str, gone: Iterable[object], loaded: int, settings: WarehouseSettings, broken: list[BrokenFile]
+) -> bool:
+    """Whether what is gone stays in the warehouse; it is then among what is broken.
+
+    Args:
+        place: Where it lay, below the home.
+        gone: What of it is loaded and not in the lake any more.
+        loaded: How much of it is loaded.
+        settings: How much may go.
+        broken: Takes what is withheld.
+    """
+    number = len(list(gone))
+    if settings.may_go(number, loaded):
+        return False
+    broken.append(
+        BrokenFile(place, f"{_lack(number, loaded)}, and stay in the warehouse", _HEAL.format(command="sync"))
+    )
+    return True
+
+
+def take_census(session: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How much of the lake is loaded, by place; of a warehouse of any layout."""
+    counted: dict[str, int] = {}
+    for table, sql in _CENSUS.items():
+        if has_table(session, table):
+            counted.update(session.execute(sql).fetchall())
+    return counted
+
+
+def forbid_loss(
+    before: Mapping[str, int], now: Mapping[str, int], broken: Sequence[BrokenFile], settings: WarehouseSettings
+) -> None:
+    """Says no to a warehouse that lacks more than may go of what another one has.
+
+    Args:
+        before: The census of the one that is there, or that is published.
+        now: The census of the one that would take its place.
+        broken: What of the lake could not be used for that.
+        settings: How much may go.
+
+    Raises:
+        WarehouseError: If too much is missing.
+    """
+    missing = {place: of - now.get(place, 0) for place, of in before.items()}
+    lost = [
+        f"{place}: {_lack(gone, before[place])}"
+        for place, gone in sorted(missing.items())
+        if gone > 0 and not settings.may_go(gone, before[place])
+    ]
+    if lost:
+        damage = f" The first that can't be used is {broken[0]}." if broken else ""
+        raise WarehouseError(
+            f"making the warehouse anew would lose what is loaded: {'; '.join(lost)}. Nothing has changed; "
+            f"{_HEAL.format(command='rebuild')}.{damage}"
+        )
+
+
+def _lack(gone: int, of: int) -> str:
+    return f"{gone:,} of {of:,} that are loaded are not there or can't be used"
