@@ -15,6 +15,7 @@ from journey_pipeline.lake.signature import signature
 from journey_pipeline.warehouse.connection import (
     WarehouseSettings,
     describe,
+    is_locked,
     published_file,
     reading,
     wal_of,
