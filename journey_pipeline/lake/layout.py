@@ -78,6 +78,10 @@ class Lake:
         """What people get to see of the ledger of exports, as it was before the last sync; absent without a ledger."""
         return self.home / "exports" / "ledger.json"
 
+    def survey_memo(self, stream: StreamKey) -> Path:
+        """Which partitions of a stream were found complete; may be removed at any time."""
+        return self.home / "cache" / "survey" / stream.connection / f"{stream.stream}.json"
+
     @property
     def work_dir(self) -> Path:
         """Temporary files, on the same file system as the lake; anything here may be swept."""

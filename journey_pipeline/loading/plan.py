@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
@@ -16,6 +16,7 @@ from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.wholeness import damaged_parts
 from journey_pipeline.loading.claims import Claim, Severity
+from journey_pipeline.loading.memo import UNSEEN, Entry, Memo, judged_by
 from journey_pipeline.loading.partition import LoadSettings, made_events
 from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.loading.verdicts import of_severity, verdicts
@@ -62,12 +63,20 @@ class Survey:
 
 
 def survey(lake: Lake, stream: Stream, span: Window, now: datetime, judging: LoadSettings | None = None) -> Survey:
-    """Looks at each partition of a span, and judges those that are complete by some settings. Nobody is asked."""
-    states = {window: _state(lake, stream, window, now) for window in span.partitions(stream.granularity)}
+    """Looks at each partition of a span, and judges those that are complete by some settings. Nobody is asked.
+
+    What was found complete is not looked at again while its files are the same (`memo.py`).
+    """
+    windows = span.partitions(stream.granularity)
+    memo = Memo.read(lake, stream)
+    known = memo.recall(windows)
+    seen = known | memo.look(window for window in windows if window not in known)
+    states = {window: State.COMPLETE if window in known else _state(lake, stream, window, now) for window in windows}
     suspect = [w for w, state in states.items() if state in {State.LANDED, State.MISSING, State.EXPIRED}]
     damage = {window: found for window in suspect if (found := find_damage(lake, stream.key, window.partition))}
-    complete = [window for window, state in states.items() if state is State.COMPLETE] if judging else []
-    red = of_severity(Severity.ERROR, verdicts(lake, stream, complete, judging)) if judging else {}
+    complete = {window: seen.get(window, UNSEEN) for window, state in states.items() if state is State.COMPLETE}
+    red, complete = _judge(lake, stream, complete, judging) if judging else ({}, complete)
+    memo.keep(complete)
     return Survey(stream, states, now, damage, red)
 
 
@@ -108,3 +117,17 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
     if window.end > now:
         return State.FUTURE
     return State.EXPIRED if is_expired(stream, window, now) else State.MISSING
+
+
+def _judge(
+    lake: Lake, stream: Stream, complete: dict[Window, Entry], settings: LoadSettings
+) -> tuple[dict[Window, tuple[Claim, ...]], dict[Window, Entry]]:
+    """The errors of complete partitions, and what to remember. Who covers several is judged for the first of them."""
+    by = judged_by(stream, settings)
+    unjudged = [window for window, entry in complete.items() if entry.judged != by]
+    red = of_severity(Severity.ERROR, verdicts(lake, stream, unjudged, settings))
+    holders = {complete[window].holder for window in red}
+    sound = {
+        window: replace(complete[window], judged=by) for window in unjudged if complete[window].holder not in holders
+    }
+    return red, complete | {window: replace(complete[window], judged=by) for window in sound}

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from benchmarks.made_partitions import make_partitions
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import EventsManifest
+from journey_pipeline.loading.claims import Tolerance
+from journey_pipeline.loading.partition import LoadSettings
+from journey_pipeline.loading.plan import State, Survey, survey
+from journey_pipeline.model import Window
+from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
+from journey_pipeline.vendors.source import Stream
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+NOW = START + timedelta(days=1)
+HOURS = [Window(START + timedelta(hours=n), START + timedelta(hours=n + 1)) for n in range(4)]
+FIRST = HOURS[0].partition
+SETTINGS = LoadSettings()
+
+
+@pytest.fixture
+def stream() -> Stream:
+    return journey_history_stream("sfmc", START)
+
+
+@pytest.fixture
+def lake(tmp_path: Path, stream: Stream) -> Lake:
+    lake = Lake(tmp_path)
+    make_partitions(lake, stream, HOURS[:3])
+    age(lake)
+    return lake
+
+
+def age(lake: Lake) -> None:
+    """Gives all files a time at which they can't have been written just now."""
+    for file in lake.home.rglob("*"):
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+
+
+def states(found: Survey) -> list[State]:
+    return list(found.states.values())
+
+
+def look(lake: Lake, stream: Stream, settings: LoadSettings | None = None) -> Survey:
+    return survey(lake, stream, Window(START, HOURS[-1].end), NOW, settings)
+
+
+def spoil_unnoticed(file: Path) -> None:
+    """Writes other bytes of the same size, with the same number and time, as no program does by accident."""
+    stat = file.stat()
+    file.write_bytes(b"x" * stat.st_size)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_a_complete_partition_is_not_read_again_while_its_files_are_the_same(lake: Lake, stream: Stream) -> None:
+    before = states(look(lake, stream))
+    assert before == [State.COMPLETE] * 3 + [State.MISSING]
+    spoil_unnoticed(lake.events_manifest(stream.key, FIRST))
+    assert states(look(lake, stream)) == before
+    lake.survey_memo(stream.key).unlink()
+    assert states(look(lake, stream)) == [State.LANDED, *before[1:]]
+
+
+@pytest.mark.parametrize("place", ["landing_manifest", "events_manifest", "events_file"])
+def test_a_file_that_is_another_or_gone_is_noticed(lake: Lake, stream: Stream, place: str) -> None:
+    before = states(look(lake, stream))
+    file = getattr(lake, place)(stream.key, FIRST)
+    content = file.read_bytes()
+    file.write_bytes(content[:-9])
+    assert states(look(lake, stream)) == [State.LANDED, *before[1:]]
+    file.unlink()
+    assert states(look(lake, stream))[0] is not State.COMPLETE
+    file.write_bytes(content)
+    assert states(look(lake, stream)) == before
+
+
+def test_what_was_written_just_now_is_not_remembered(lake: Lake, stream: Stream) -> None:
+    manifest = lake.events_manifest(stream.key, FIRST)
+    later = datetime.now(UTC).timestamp() + 3_600  # as if it were written while it is looked at
+    os.utime(manifest, (later, later))
+    assert states(look(lake, stream))[0] is State.COMPLETE
+    spoil_unnoticed(manifest)
+    assert states(look(lake, stream))[0] is State.LANDED
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{", b'{"of": 1}', b"\xff", b'{"of": "?", "complete": {}}'])
+def test_a_memo_that_is_damaged_costs_time_and_nothing_else(lake: Lake, stream: Stream, damage: bytes) -> None:
+    before = states(look(lake, stream, SETTINGS))
+    lake.survey_memo(stream.key).write_bytes(damage)
+    assert states(look(lake, stream, SETTINGS)) == before
+
+
+def test_a_memo_whose_every_partition_is_of_another_kind_is_not_used(lake: Lake, stream: Stream) -> None:
+    before = states(look(lake, stream))
+    memo = lake.survey_memo(stream.key)
+    content = json.loads(memo.read_bytes())
+    for entry in ([1], [FIRST, [], None, ""], "abcd", {"a": 1}, [3, 3, 3, 3], [3, [3], 3, 3]):
+        memo.write_text(json.dumps(content | {"complete": {FIRST: entry}}))
+        spoiled = Lake(lake.home)
+        assert states(look(spoiled, stream)) == before
+
+
+def test_a_memo_of_another_recipe_is_not_used(lake: Lake, stream: Stream) -> None:
+    look(lake, stream)
+    memo = lake.survey_memo(stream.key)
+    content = json.loads(memo.read_bytes())
+    memo.write_text(json.dumps(content | {"of": content["of"].replace("sfmc", "other")}))
+    spoil_unnoticed(lake.events_manifest(stream.key, FIRST))
+    assert states(look(lake, stream))[0] is State.LANDED
+
+
+def test_a_red_claim_is_told_every_time_and_judged_anew_by_other_settings(lake: Lake, stream: Stream) -> None:
+    path = lake.events_manifest(stream.key, FIRST)
+    manifest = EventsManifest.read(path)
+    assert manifest
+    manifest.model_copy(update={"unaccounted": 2}).write(path)
+    age(lake)
+    strict = LoadSettings(tolerance=Tolerance(rows_share=0.5))
+    for settings in (None, SETTINGS, SETTINGS, strict, None, SETTINGS):
+        found = look(lake, stream, settings)
+        assert list(found.red) == ([HOURS[0]] if settings else [])
+        assert states(found)[0] is State.COMPLETE
+
+
+def test_a_survey_of_some_partitions_keeps_what_is_known_of_the_others(lake: Lake, stream: Stream) -> None:
+    look(lake, stream)
+    spoil_unnoticed(lake.events_manifest(stream.key, FIRST))
+    survey(lake, stream, HOURS[2], NOW)
+    assert states(look(lake, stream))[0] is State.COMPLETE
+
+
+def test_a_home_that_cannot_be_written_is_surveyed_all_the_same(lake: Lake, stream: Stream) -> None:
+    (lake.home / "cache").write_text("a file where the folder would be")
+    assert states(look(lake, stream)) == [State.COMPLETE] * 3 + [State.MISSING]
