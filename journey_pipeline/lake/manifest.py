@@ -139,6 +139,11 @@ class LandingManifest(Document):
         return tuple(attempt for attempt in self.attempts if not attempt.superseded and not attempt.unreadable)
 
     @property
+    def candidates(self) -> tuple[Attempt, ...]:
+        """The attempts that events are made from if they can be read, oldest first."""
+        return tuple(attempt for attempt in self.attempts if not attempt.superseded)
+
+    @property
     def set_aside(self) -> tuple[Attempt, ...]:
         """The attempts that can't be read, oldest first."""
         return tuple(attempt for attempt in self.attempts if attempt.unreadable)
@@ -178,6 +183,10 @@ class EventsManifest(Document):
         duplicates: Records whose key another record of the partition has; `landed = events + rejects + duplicates`.
         unaccounted: Records that were counted while landing and are in none of the three, or the other way round when
             negative; 0 unless something is wrong.
+        kept_events: Events of attempts that can no longer be read, which were made of them earlier and are kept; they
+            are in `events` and not in `landed`.
+        kept_rejects: Likewise, of the rejects.
+        unreadable_attempts: Attempts that are set aside, since they can't be read.
         withdrawn: Events that only an older attempt has.
         conflicts: Keys that came with two different contents in the same attempt.
         rejects_of_newest: Rejects of the newest attempt alone.
@@ -212,6 +221,9 @@ class EventsManifest(Document):
     landed: int
     duplicates: int = 0
     unaccounted: int = 0
+    kept_events: int = 0
+    kept_rejects: int = 0
+    unreadable_attempts: int = 0
     withdrawn: int = 0
     conflicts: int = 0
     rejects_of_newest: int = 0

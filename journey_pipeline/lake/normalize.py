@@ -6,12 +6,13 @@ Given the same landing, recipe and limits it writes the same bytes. Not here: th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from journey_pipeline import __version__
-from journey_pipeline.errors import LakeError
+from journey_pipeline.errors import ContractError, LakeError
 from journey_pipeline.formats.records import InformedReader
 from journey_pipeline.lake.attributes import write_attributes
 from journey_pipeline.lake.codes import read_codes
@@ -21,16 +22,19 @@ from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.events import describe_parquet, is_normalized, put_events, recipe_digest
 from journey_pipeline.lake.events_sql import BELIEVABLE, select_events, select_rejects
 from journey_pipeline.lake.inspection import Inspection, inspect_events, rejects_of
-from journey_pipeline.lake.landing import mark_superseded, read_landing
+from journey_pipeline.lake.kept_events import Kept, keep_earlier
+from journey_pipeline.lake.landing import mark_superseded, read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import EVENTS_LOCK, exclusive
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.lake.reader_source import ReaderSource
 from journey_pipeline.lake.session import NormalizeLimits, Session, session
-from journey_pipeline.lake.staging import Source, stage_events, stage_rejects
+from journey_pipeline.lake.staging import Source, UnreadableAttemptError, stage_events, stage_rejects
 from journey_pipeline.model import Recipe, StreamKey, Window, partition_window
 
 __all__ = ["NormalizeLimits", "is_normalized", "normalize"]
+
+log = logging.getLogger(__name__)
 
 
 def normalize(
@@ -43,6 +47,9 @@ def normalize(
     inside: Window | None = None,
 ) -> EventsManifest:
     """Makes a partition's events, rejects and attributes of its landing, and puts them in place.
+
+    An attempt that can't be read is set aside with its reason, and events are made of the others; those that were made
+    of it earlier are kept. One that was set aside is tried again.
 
     Args:
         lake: Where the partition lies.
@@ -57,9 +64,9 @@ def normalize(
         landing: it is not raised, so that the events that there are can be used and a check can go red.
 
     Raises:
-        LakeError: If the partition has not landed, a landed file is missing or is not the bytes that landed, or a
-            record is longer than the limits allow. What was in place before stays.
-        ContractError: If a landed file is whole and the recipe's reader can't understand it. Likewise.
+        LakeError: If the partition has not landed, or none of its attempts can be read: a landed file is missing or is
+            not the bytes that landed, a record is longer than the limits allow, or the reader can't understand it.
+            What was in place before stays.
     """
     limits = limits or NormalizeLimits()
     work = f"normalizing {stream} {partition}"
@@ -70,22 +77,44 @@ def normalize(
             for macro in (BELIEVABLE, *(table.macro for table in codes)):
                 opened.connection.execute(macro)
             steps = _Work(opened, lake, landing, recipe)
-            made = steps.make(landing.active)
+            made, unreadable = steps.make_of_readable(landing.candidates)
+            if not made:
+                _mark_unreadable(lake, landing, unreadable)
+                raise LakeError(next(reversed(unreadable.values())))
+            kept = keep_earlier(opened, lake, landing, unreadable, events=made.events, rejects=made.rejects)
             attributes = steps.attributes(made.attempts[-1])
             found = inspect_events(
                 opened,
-                made.events,
+                kept.events,
                 inside or partition_window(partition),
                 codes,
                 by_arrival=recipe.windows_of_arrival,
                 filled=_filled(recipe, made.sources),
             )
-            manifest = _manifest(landing, recipe, made, found, attributes)
-            beside = {"rejects": made.rejects, "attributes": attributes.path if attributes else None}
-            put_events(lake, manifest, made.events, **beside)
-        if superseded := {attempt.attempt for attempt in landing.active} - set(manifest.attempts):
-            mark_superseded(lake, stream, partition, superseded)
+            manifest = _manifest(landing, recipe, made, found, attributes, kept=kept)
+            beside = {"rejects": kept.rejects, "attributes": attributes.path if attributes else None}
+            put_events(lake, manifest, kept.events, **beside)
+        _mark(lake, landing, manifest, unreadable)
     return manifest
+
+
+def _mark(lake: Lake, landing: LandingManifest, manifest: EventsManifest, unreadable: Mapping[str, str]) -> None:
+    """Notes in the landing's manifest what was found of its attempts."""
+    _mark_unreadable(lake, landing, unreadable)
+    candidates = {one.attempt for one in landing.candidates}
+    if superseded := candidates - set(manifest.attempts) - set(unreadable):
+        mark_superseded(lake, landing.key, landing.partition, superseded)
+
+
+def _mark_unreadable(lake: Lake, landing: LandingManifest, unreadable: Mapping[str, str]) -> None:
+    """Sets attempts aside that can't be read, and takes those in again that can; the first reason stays."""
+    changed = {
+        one.attempt: unreadable.get(one.attempt, "")
+        for one in landing.candidates
+        if bool(one.unreadable) != (one.attempt in unreadable)
+    }
+    if changed:
+        set_aside(lake, landing.key, landing.partition, changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +140,7 @@ class _Made:
 
 def _landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest:
     landing = read_landing(lake, stream, partition)
-    if landing is None or not landing.active:
+    if landing is None or not landing.candidates:
         where = (
             f"it lies in {landing.covered_by}: normalize that" if landing and landing.covered_by else "pull it first"
         )
@@ -128,9 +157,22 @@ class _Work:
     landing: LandingManifest
     recipe: Recipe
 
+    def make_of_readable(self, attempts: Sequence[Attempt]) -> tuple[_Made | None, dict[str, str]]:
+        """What the attempts that can be read come to, and why the others can't be; None if none can."""
+        unreadable: dict[str, str] = {}
+        while readable := [attempt for attempt in attempts if attempt.attempt not in unreadable]:
+            try:
+                return self.make(readable), unreadable
+            except UnreadableAttemptError as error:
+                log.warning(
+                    "%s %s: %s is set aside: %s", self.landing.key, self.landing.partition, error.attempt, error
+                )
+                unreadable[error.attempt] = str(error)
+        return None, unreadable
+
     def make(self, attempts: Sequence[Attempt]) -> _Made:
         """The fast way writes once and proves that no key repeats; the slow way is for where one does or is said to."""
-        sources = [source for attempt in attempts for source in self._sources(attempt)]
+        sources = [source for attempt in attempts for source in self._opened(attempt)]
         events = self.opened.folder / "events.parquet"
         if len(attempts) == 1 and not self.recipe.repeats_are_usual:
             typed = self._stage(sources, events, for_deduplication=False)
@@ -160,6 +202,12 @@ class _Work:
 
     def _folder(self, attempt: Attempt) -> Path:
         return self.lake.landing_dir(self.landing.key, self.landing.partition) / attempt.attempt
+
+    def _opened(self, attempt: Attempt) -> list[Source]:
+        try:
+            return list(self._sources(attempt))
+        except (ContractError, LakeError) as error:
+            raise UnreadableAttemptError(attempt.attempt, str(error)) from error
 
     def _sources(self, attempt: Attempt) -> Iterator[Source]:
         folder = self._folder(attempt)
@@ -205,11 +253,18 @@ def _is_complete(attempt: str, sources: Iterable[Source]) -> bool:
 
 
 def _manifest(
-    landing: LandingManifest, recipe: Recipe, made: _Made, found: Inspection, attributes: _Attributes | None
+    landing: LandingManifest,
+    recipe: Recipe,
+    made: _Made,
+    found: Inspection,
+    attributes: _Attributes | None,
+    *,
+    kept: Kept,
 ) -> EventsManifest:
     counts, newest = made.counts, made.attempts[-1]
     landed = sum(file.rows for attempt in made.attempts for file in attempt.files)
-    rejects: ParquetFile | None = describe_parquet(made.rejects, made.reject_rows) if made.rejects else None
+    reject_rows = made.reject_rows + kept.reject_rows
+    rejects: ParquetFile | None = describe_parquet(kept.rejects, reject_rows) if kept.rejects else None
     return EventsManifest(
         vendor=landing.vendor,
         connection=landing.connection,
@@ -220,7 +275,10 @@ def _manifest(
         recipe=recipe_digest(recipe),
         package_version=__version__,
         landed_at=newest.landed_at,
-        events=describe_parquet(made.events, counts.events),
+        events=describe_parquet(kept.events, counts.events + kept.event_rows),
+        kept_events=kept.event_rows,
+        kept_rejects=kept.reject_rows,
+        unreadable_attempts=kept.unreadable,
         rejects=rejects,
         attributes=describe_parquet(attributes.path, attributes.rows) if attributes else None,
         landed=landed,

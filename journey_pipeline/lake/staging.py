@@ -13,11 +13,25 @@ from typing import Protocol
 import duckdb
 import pyarrow as pa
 
+from journey_pipeline.errors import ContractError, LakeError
 from journey_pipeline.lake.csv_batches import IrregularError
 from journey_pipeline.lake.landing_relation import landing_schema
 from journey_pipeline.lake.read_ahead import read_ahead
 from journey_pipeline.lake.session import NormalizeLimits, Session
 from journey_pipeline.model import Recipe
+
+
+class UnreadableAttemptError(LakeError):
+    """An attempt of which no events can be made: damaged, not as documented, or past the limits.
+
+    Args:
+        attempt: Its name.
+        why: What the reader met.
+    """
+
+    def __init__(self, attempt: str, why: str) -> None:
+        super().__init__(why)
+        self.attempt = attempt
 
 
 class Source(Protocol):
@@ -74,16 +88,24 @@ def stage_events(session: Session, sources: Sequence[Source], recipe: Recipe, se
         The events written.
 
     Raises:
-        LakeError: If a file can't be read to its end, or a record is longer than the limits allow.
-        ContractError: If a file is whole and can't be understood.
+        UnreadableAttemptError: If a file can't be read to its end or understood, or a record is longer than the limits
+            allow.
     """
     schema = landing_schema(recipe, with_raw=False)
     while True:
         try:
-            batches = (batch for source in sources for batch in source.good(session.limits))
+            batches = (batch for source in sources for batch in _of_attempt(source, session.limits))
             return copy_batches(session, batches, schema, select, to)
         except IrregularError:
             continue  # the source knows now how to be read
+
+
+def _of_attempt(source: Source, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
+    """A source's good records; an error says whose they are."""
+    try:
+        yield from source.good(limits)
+    except (ContractError, LakeError) as error:
+        raise UnreadableAttemptError(source.attempt, str(error)) from error
 
 
 def stage_rejects(

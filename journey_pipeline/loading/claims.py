@@ -67,6 +67,7 @@ CLAIMS = {
     "rejects_are_few": "Every record of the newest answer could be read as an event.",
     "fields_are_filled": "Some events at least have a contact, a time of receipt and a step of a known type.",
     "clocks_agree": "No event was received before it happened.",
+    "every_answer_is_readable": "Events could be made of every answer that landed.",
     "events_are_inside_window": "Every event happened inside the partition's window.",
     "keys_are_unique": "No two records of one answer claim to be the same event with different content.",
     "schema_is_known": "The vendor's file has the columns that are known, and no others.",
@@ -111,6 +112,7 @@ def claims(
         _rejects_are_few(landing, events, tolerance),
         _fields_are_filled(events),
         _clocks_agree(events),
+        _every_answer_is_readable(landing),
         _events_are_inside_window(events, open_ended),
         _keys_are_unique(events),
         _schema_is_known(events, tolerance),
@@ -163,19 +165,17 @@ def _settled(partition: str, asked_at: datetime, after: timedelta) -> bool:
 
 def _no_row_is_lost(events: EventsManifest, *, moving: bool) -> Claim:
     """Of answers whose reach moves with their asking, a newer one lacks what an older one had: that is no loss."""
-    rejects = events.rejects.rows if events.rejects else 0
+    rejects = (events.rejects.rows if events.rejects else 0) - events.kept_rejects
+    made = events.events.rows - events.kept_events
     facts: dict[str, int | float | str] = {
         "landed": events.landed,
-        "events": events.events.rows,
+        "events": made,
         "rejects": rejects,
         "duplicates": events.duplicates,
         "withdrawn": events.withdrawn,
         "unaccounted": events.unaccounted,
     }
-    says = (
-        f"{events.landed:,} landed = {events.events.rows:,} events + {rejects:,} rejects + "
-        f"{events.duplicates:,} duplicates"
-    )
+    says = f"{events.landed:,} landed = {made:,} events + {rejects:,} rejects + {events.duplicates:,} duplicates"
     if events.unaccounted:
         says += f", {events.unaccounted:,} unaccounted for. Report it with the landing's manifest; the landing is whole"
     elif events.withdrawn:
@@ -246,6 +246,23 @@ def _clocks_agree(events: EventsManifest) -> Claim:
         severity=Severity.WARN,
         says=says,
         facts={"early": early, "longest_s": events.longest_early_s},
+    )
+
+
+def _every_answer_is_readable(landing: LandingManifest) -> Claim:
+    """The newest answer is what the partition lacks most; an older one may have had events that no newer one has."""
+    aside = landing.set_aside
+    newest = landing.attempts[-1]
+    says = f"{len(landing.attempts) - len(aside):,} of {len(landing.attempts):,} answers are readable"
+    if aside:
+        worst = newest if newest.unreadable else aside[-1]
+        says += f"; {worst.attempt} is set aside: {worst.unreadable}"
+    return Claim(
+        "every_answer_is_readable",
+        holds=not aside,
+        severity=Severity.ERROR if newest.unreadable else Severity.WARN,
+        says=says,
+        facts={"answers": len(landing.attempts), "unreadable": len(aside)},
     )
 
 

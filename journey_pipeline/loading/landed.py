@@ -44,7 +44,7 @@ class LandedPartitions:
     def is_kept(self, window: Window) -> bool:
         """Whether a partition need not be asked for. What is damaged of it is healed, or will be made again."""
         existing = self._existing(window)
-        if existing is None or self.kept_since is None:
+        if existing is None or not existing.active or self.kept_since is None:
             return False
         return existing.active[-1].landed_at >= self.kept_since
 

@@ -112,7 +112,7 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
             return State.COMPLETE
     except LakeError:
         return State.LANDED
-    if holder:
+    if holder and holder.active:
         return State.LANDED
     if window.end > now:
         return State.FUTURE

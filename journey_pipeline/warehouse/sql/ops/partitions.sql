@@ -20,6 +20,8 @@
 -- unaccounted: Records that were counted while landing and are none of these; 0 unless something is wrong.
 -- loaded: Events in core.journey_events that came from this partition; the rest of its events came from others.
 -- attempts: How many answers of the vendor the events were made from.
+-- unreadable_attempts: Answers that are set aside, since they can't be read; `status` says why.
+-- kept_events: Events made earlier of such answers and kept; they are in events and not in landed.
 -- landing_bytes: Size of their files as they lie in the landing.
 -- landed_at: When the newest of them was complete, UTC.
 -- first_at: The least occurred_at of the events file, UTC.
@@ -44,6 +46,8 @@ select
     coalesce((manifest ->> 'unaccounted')::bigint, 0) as unaccounted,
     loaded,
     json_array_length(manifest -> 'attempts')::bigint as attempts,
+    coalesce((manifest ->> 'unreadable_attempts')::bigint, 0) as unreadable_attempts,
+    coalesce((manifest ->> 'kept_events')::bigint, 0) as kept_events,
     coalesce((manifest ->> 'landing_bytes')::bigint, 0) as landing_bytes,
     (manifest ->> 'landed_at')::timestamptz as landed_at,
     first_at,

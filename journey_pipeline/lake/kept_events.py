@@ -1,0 +1,93 @@
+"""Events and rejects that were made of an attempt which can no longer be read: they stay, since nothing else has them.
+
+Not here: setting an attempt aside (`landing.py`), making events of those that can be read (`normalize.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.events import verify_events
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
+from journey_pipeline.lake.session import Session, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Finished files with what was kept of earlier ones.
+
+    Attributes:
+        events: The events file.
+        rejects: The rejects file, if there are any.
+        event_rows: How many of its events come from attempts that can't be read.
+        reject_rows: How many of its rejects do.
+        unreadable: How many such attempts there are.
+    """
+
+    events: Path
+    rejects: Path | None
+    event_rows: int = 0
+    reject_rows: int = 0
+    unreadable: int = 0
+
+
+def keep_earlier(
+    session: Session,
+    lake: Lake,
+    landing: LandingManifest,
+    unreadable: Collection[str],
+    *,
+    events: Path,
+    rejects: Path | None,
+) -> Kept:
+    """Adds to new files what the files in place have of attempts that can't be read, and no other attempt has.
+
+    Args:
+        session: Where it runs.
+        lake: Where the files in place lie.
+        landing: The partition's landing.
+        unreadable: The attempts that can't be read.
+        events: The new events file; it is left as it is.
+        rejects: The new rejects file, if there are any.
+    """
+    if not unreadable or not _is_sound(lake, landing):
+        return Kept(events, rejects, unreadable=len(unreadable))
+    key, partition = landing.key, landing.partition
+    of_them = f"split_part(landing_file, '/', 2) in ({', '.join(quoted(name) for name in sorted(unreadable))})"
+    earlier = f"select * from {_read(lake.events_file(key, partition))} where {of_them}"
+    new = f"select event_key from {_read(events)}"
+    with_events = session.folder / "events-kept.parquet"
+    rows = session.count(f"select count(*) from {_read(events)}")
+    kept = session.copy(
+        f"select * from {_read(events)} union all by name ({earlier} and event_key not in ({new}))", with_events
+    )
+    with_rejects, kept_rejects = _keep_rejects(session, lake.rejects_file(key, partition), rejects, of_them)
+    return Kept(with_events, with_rejects, kept - rows, kept_rejects, len(unreadable))
+
+
+def _keep_rejects(session: Session, earlier: Path, rejects: Path | None, of_them: str) -> tuple[Path | None, int]:
+    if not earlier.exists():
+        return rejects, 0
+    kept = session.count(f"select count(*) from {_read(earlier)} where {of_them}")
+    if not kept:
+        return rejects, 0
+    to = session.folder / "rejects-kept.parquet"
+    new = f"select * from {_read(rejects)} union all by name " if rejects else ""
+    session.copy(f"{new}(select * from {_read(earlier)} where {of_them})", to)
+    return to, kept
+
+
+def _is_sound(lake: Lake, landing: LandingManifest) -> bool:
+    try:
+        manifest = EventsManifest.read(lake.events_manifest(landing.key, landing.partition))
+    except LakeError:
+        return False
+    return manifest is not None and verify_events(lake, manifest)
+
+
+def _read(file: Path) -> str:
+    return f"read_parquet({quoted(str(file))}, hive_partitioning = false)"
