@@ -99,7 +99,7 @@ def make_home() -> Path:
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"the home {folder} can't be made ({error.strerror}). Set {HOME_VARIABLE} to a folder that can be written."
+            f"the home {folder} can't be written ({error.strerror}). Set {HOME_VARIABLE} to a folder that can."
         ) from error
     return folder
 

@@ -93,7 +93,7 @@ def test_a_home_is_made_closed_to_other_users_and_one_that_exists_is_left_as_it_
 def test_a_home_that_can_not_be_made_is_a_configuration_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv(settings.HOME_VARIABLE, str(tmp_path / "file" / "home"))
-    with pytest.raises(ConfigError, match="can't be made"):
+    with pytest.raises(ConfigError, match="can't be written"):
         settings.make_home()
 
 

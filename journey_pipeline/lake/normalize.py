@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from journey_pipeline import __version__
-from journey_pipeline.errors import ContractError, LakeError
+from journey_pipeline.errors import ContractError, JourneyError, LakeError
 from journey_pipeline.formats.records import InformedReader
 from journey_pipeline.lake.attributes import write_attributes
 from journey_pipeline.lake.codes import read_codes
@@ -65,8 +65,8 @@ def normalize(
 
     Raises:
         LakeError: If the partition has not landed, or none of its attempts can be read: a landed file is missing or is
-            not the bytes that landed, a record is longer than the limits allow, or the reader can't understand it.
-            What was in place before stays.
+            not the bytes that landed, or a record is longer than the limits allow. What was in place before stays.
+        ContractError: If none can be read, the newest one since its reader can't understand it. Likewise.
     """
     limits = limits or NormalizeLimits()
     work = f"normalizing {stream} {partition}"
@@ -80,7 +80,7 @@ def normalize(
             made, unreadable = steps.make_of_readable(landing.candidates)
             if not made:
                 _mark_unreadable(lake, landing, unreadable)
-                raise LakeError(next(reversed(unreadable.values())))
+                raise next(reversed(unreadable.values()))
             kept = keep_earlier(opened, lake, landing, unreadable, events=made.events, rejects=made.rejects)
             attributes = steps.attributes(made.attempts[-1])
             found = inspect_events(
@@ -98,7 +98,9 @@ def normalize(
     return manifest
 
 
-def _mark(lake: Lake, landing: LandingManifest, manifest: EventsManifest, unreadable: Mapping[str, str]) -> None:
+def _mark(
+    lake: Lake, landing: LandingManifest, manifest: EventsManifest, unreadable: Mapping[str, JourneyError]
+) -> None:
     """Notes in the landing's manifest what was found of its attempts."""
     _mark_unreadable(lake, landing, unreadable)
     candidates = {one.attempt for one in landing.candidates}
@@ -106,10 +108,10 @@ def _mark(lake: Lake, landing: LandingManifest, manifest: EventsManifest, unread
         mark_superseded(lake, landing.key, landing.partition, superseded)
 
 
-def _mark_unreadable(lake: Lake, landing: LandingManifest, unreadable: Mapping[str, str]) -> None:
+def _mark_unreadable(lake: Lake, landing: LandingManifest, unreadable: Mapping[str, JourneyError]) -> None:
     """Sets attempts aside that can't be read, and takes those in again that can; the first reason stays."""
     changed = {
-        one.attempt: unreadable.get(one.attempt, "")
+        one.attempt: str(unreadable.get(one.attempt, ""))
         for one in landing.candidates
         if bool(one.unreadable) != (one.attempt in unreadable)
     }
@@ -157,9 +159,9 @@ class _Work:
     landing: LandingManifest
     recipe: Recipe
 
-    def make_of_readable(self, attempts: Sequence[Attempt]) -> tuple[_Made | None, dict[str, str]]:
+    def make_of_readable(self, attempts: Sequence[Attempt]) -> tuple[_Made | None, dict[str, JourneyError]]:
         """What the attempts that can be read come to, and why the others can't be; None if none can."""
-        unreadable: dict[str, str] = {}
+        unreadable: dict[str, JourneyError] = {}
         while readable := [attempt for attempt in attempts if attempt.attempt not in unreadable]:
             try:
                 return self.make(readable), unreadable
@@ -167,7 +169,7 @@ class _Work:
                 log.warning(
                     "%s %s: %s is set aside: %s", self.landing.key, self.landing.partition, error.attempt, error
                 )
-                unreadable[error.attempt] = str(error)
+                unreadable[error.attempt] = error.why
         return None, unreadable
 
     def make(self, attempts: Sequence[Attempt]) -> _Made:
@@ -207,7 +209,7 @@ class _Work:
         try:
             return list(self._sources(attempt))
         except (ContractError, LakeError) as error:
-            raise UnreadableAttemptError(attempt.attempt, str(error)) from error
+            raise UnreadableAttemptError(attempt.attempt, error) from error
 
     def _sources(self, attempt: Attempt) -> Iterator[Source]:
         folder = self._folder(attempt)

@@ -13,7 +13,7 @@ from typing import Protocol
 import duckdb
 import pyarrow as pa
 
-from journey_pipeline.errors import ContractError, LakeError
+from journey_pipeline.errors import ContractError, JourneyError, LakeError
 from journey_pipeline.lake.csv_batches import IrregularError
 from journey_pipeline.lake.landing_relation import landing_schema
 from journey_pipeline.lake.read_ahead import read_ahead
@@ -26,12 +26,13 @@ class UnreadableAttemptError(LakeError):
 
     Args:
         attempt: Its name.
-        why: What the reader met.
+        why: What its reader met.
     """
 
-    def __init__(self, attempt: str, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, attempt: str, why: JourneyError) -> None:
+        super().__init__(str(why))
         self.attempt = attempt
+        self.why = why
 
 
 class Source(Protocol):
@@ -105,7 +106,7 @@ def _of_attempt(source: Source, limits: NormalizeLimits) -> Iterator[pa.RecordBa
     try:
         yield from source.good(limits)
     except (ContractError, LakeError) as error:
-        raise UnreadableAttemptError(source.attempt, str(error)) from error
+        raise UnreadableAttemptError(source.attempt, error) from error
 
 
 def stage_rejects(

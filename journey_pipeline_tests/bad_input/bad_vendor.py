@@ -54,6 +54,7 @@ def row(number: int, **fields: str) -> list[str]:
         "Id": f"id-{number}",
         "TransactionTime": f"2026-11-20T05:{number % 60:02d}:00.000Z",
         "ContactKey": f"{PERSON}-{number}",
+        "CreatedDate": f"2026-11-20T05:{number % 60:02d}:30.000Z",
         "Status": "Complete",
         "DefinitionId": "d-1",
         "DefinitionName": "Welcome",
