@@ -6,6 +6,7 @@ recorded there (`runs.py`).
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from journey_pipeline.lake.locking import exclusive
 from journey_pipeline.settings import local_path, make_home
 
 HOME_VARIABLE = "DAGSTER_HOME"
+ROOM_OF_SQLITE = 1 << 20
 
 
 def use_dagster_home() -> Path:
@@ -65,11 +67,16 @@ def open_instance() -> Iterator[dg.DagsterInstance]:
         raise _unusable(folder, error) from error
 
 
+def _is_full(folder: Path) -> bool:
+    """Whether SQLite's log of what is under way would not fit: it calls that an I/O error."""
+    return shutil.disk_usage(folder).free < ROOM_OF_SQLITE
+
+
 def _unusable(folder: Path, error: Exception) -> HistoryError:
     """What is wrong with Dagster's folder, from the error that began it."""
     cause: BaseException | None = error
     while cause:
-        if "disk is full" in str(cause):
+        if "disk is full" in str(cause) or ("disk I/O error" in str(cause) and _is_full(folder)):
             cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if isinstance(cause, OSError) and cause.strerror:
             return HistoryError(f"Dagster's history can't be used: {refusal(cause, folder)}")

@@ -83,7 +83,7 @@ def nothing_is_left_to_ask(backfills: Backfills, there: list[Window]) -> None:
 
 def leftovers_never_counted(backfills: Backfills, there: list[Window]) -> None:
     """What crashes left is swept, and everything that counts is still there."""
-    sweep(backfills.lake, backfills.now())
+    sweep(backfills.lake, HISTORY.vendor, HISTORY.connection, backfills.now())
     every_manifest_tells_the_truth(backfills.home)
     landed = backfills.landed()
     assert set(landed) == {hour.partition for hour in there}

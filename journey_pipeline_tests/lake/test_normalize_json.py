@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -145,23 +146,32 @@ def test_a_count_that_differs_from_the_landings_is_reported(made: MadeLanding) -
         (document(note("1", Text="x" * 200_000)), "longer than 100000 bytes"),
     ],
 )
-def test_a_damaged_file_is_named_and_what_was_in_place_stays(made: MadeLanding, body: bytes, message: str) -> None:
+def test_a_damaged_file_is_set_aside_with_its_name_and_the_events_are_those_of_the_others(
+    made: MadeLanding, body: bytes, message: str
+) -> None:
     land(made, note("1"))
     made.normalize()
     before = made.files()
     made.land(body, rows=1)
-    with pytest.raises(LakeError, match=f"part-0.json.gz .*{message}.* --again"):
+    assert made.normalize().unreadable_attempts == 1
+    (aside,) = made.manifest().set_aside
+    assert re.search(f"part-0.json.gz .*{message}.* --again", aside.unreadable, re.DOTALL)
+    assert made.files()["events.parquet"] == before["events.parquet"]
+
+
+def test_where_no_file_can_be_read_what_was_in_place_stays(made: MadeLanding) -> None:
+    made.land(b"<html>", rows=1)
+    with pytest.raises(LakeError, match="does not begin as JSON"):
         made.normalize()
-    assert made.files() == before
+    assert made.files() == {}
 
 
 def test_an_answer_that_the_reader_does_not_understand_passes_as_it_is(made: MadeLanding) -> None:
     land(made, note("1"), {"unmappable": 1})
-    landing = made.manifest()
     with pytest.raises(ContractError, match="no time was found") as caught:
         made.normalize()
     assert caught.value.vendor == "sfmc"
-    assert made.manifest() == landing
+    assert [one.unreadable for one in made.manifest().attempts] == [str(caught.value)]
     assert made.files() == {}
     assert list(made.lake.work_dir.iterdir()) == []
 

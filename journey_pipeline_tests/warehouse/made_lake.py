@@ -233,11 +233,14 @@ def rows_of(file: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def dump(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table of the writer's file but its own state, sorted."""
+    """Every table of the writer's file but its own state and what it remembers of manifests' files, sorted."""
     with opened(warehouse_file(lake)) as session:
         tables = session.execute("select schema_name || '.' || table_name from duckdb_tables() order by all").fetchall()
         names = [name for (name,) in tables if name != "internal.state"]
-        return {name: sorted(session.execute(f"from {name}").fetchall(), key=repr) for name in names}
+        kept = dict.fromkeys(names, "*") | {"internal.files": "* exclude (manifest_signature)"}
+        return {
+            name: sorted(session.execute(f"select {kept[name]} from {name}").fetchall(), key=repr) for name in names
+        }
 
 
 def held_events(lake: Lake) -> dict[uuid.UUID, dict[str, Any]]:
