@@ -58,15 +58,22 @@ def keep_earlier(
         return Kept(events, rejects, unreadable=len(unreadable))
     key, partition = landing.key, landing.partition
     of_them = f"split_part(landing_file, '/', 2) in ({', '.join(quoted(name) for name in sorted(unreadable))})"
-    earlier = f"select * from {_read(lake.events_file(key, partition))} where {of_them}"
-    new = f"select event_key from {_read(events)}"
-    with_events = session.folder / "events-kept.parquet"
-    rows = session.count(f"select count(*) from {_read(events)}")
-    kept = session.copy(
-        f"select * from {_read(events)} union all by name ({earlier} and event_key not in ({new}))", with_events
-    )
+    with_events, kept = _keep_events(session, lake.events_file(key, partition), events, of_them)
     with_rejects, kept_rejects = _keep_rejects(session, lake.rejects_file(key, partition), rejects, of_them)
-    return Kept(with_events, with_rejects, kept - rows, kept_rejects, len(unreadable))
+    return Kept(with_events, with_rejects, kept, kept_rejects, len(unreadable))
+
+
+def _keep_events(session: Session, earlier: Path, events: Path, of_them: str) -> tuple[Path, int]:
+    lacking = (
+        f"from {_read(earlier)} where {of_them} "
+        f"and event_key::varchar not in (select event_key::varchar from {_read(events)})"
+    )
+    kept = session.count(f"select count(*) {lacking}")
+    if not kept:
+        return events, 0
+    to = session.folder / "events-kept.parquet"
+    session.copy(f"select * from {_read(events)} union all by name (select * {lacking})", to)
+    return to, kept
 
 
 def _keep_rejects(session: Session, earlier: Path, rejects: Path | None, of_them: str) -> tuple[Path | None, int]:
