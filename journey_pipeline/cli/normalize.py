@@ -47,7 +47,8 @@ def normalize(selector: str, start: datetime | None, end: datetime | None) -> No
         runner = Runner(load_deployment(), instance)
         for assets in runner.deployment.streams(selector):
             span = Window(start or assets.stream.start, end or now)
-            windows = look(lake, assets, span, now).windows(State.COMPLETE, State.LANDED)
+            found = look(lake, assets, span, now)
+            windows = sorted({*found.windows(State.COMPLETE, State.LANDED), *found.damage})
             loaded = load(runner, assets, windows, pull=False, again=True)
             if windows:
                 results.print(partition_table(lake, assets, windows))

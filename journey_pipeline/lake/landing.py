@@ -172,6 +172,13 @@ def read_holder(lake: Lake, stream: StreamKey, partition: str) -> LandingManifes
     return landing if landing and landing.active else None
 
 
+def has_lost_manifest(lake: Lake, stream: StreamKey, partition: str) -> bool:
+    """Whether answers lie in a partition's folder that landed whole, and no manifest, as after a partial restore."""
+    if lake.landing_manifest(stream, partition).exists():
+        return False
+    return bool(notes_in(lake.landing_dir(stream, partition)))
+
+
 def restore_landing(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest:
     """Makes a landing manifest again that can't be understood or lacks attempts, from the attempts' own notes.
 
@@ -201,6 +208,8 @@ def mark_superseded(lake: Lake, stream: StreamKey, partition: str, names: Collec
 def set_aside(lake: Lake, stream: StreamKey, partition: str, reasons: Mapping[str, str]) -> LandingManifest | None:
     """Marks attempts that can't be read, so that events are made of the others; their files stay.
 
+    Attempts that were superseded count again: what superseded them may be what can't be read.
+
     Args:
         lake: Where the partition lies.
         stream: Its stream.
@@ -210,17 +219,24 @@ def set_aside(lake: Lake, stream: StreamKey, partition: str, reasons: Mapping[st
     Returns:
         The manifest as it is now, or None if the partition has none.
     """
-    return _mark(lake, stream, partition, {name: {"unreadable": why} for name, why in reasons.items()})
+    marks = {name: {"unreadable": why} for name, why in reasons.items()}
+    return _mark(lake, stream, partition, marks, all_of_them={"superseded": False} if any(reasons.values()) else {})
 
 
 def _mark(
-    lake: Lake, stream: StreamKey, partition: str, marks: Mapping[str, Mapping[str, Any]]
+    lake: Lake,
+    stream: StreamKey,
+    partition: str,
+    marks: Mapping[str, Mapping[str, Any]],
+    all_of_them: Mapping[str, Any] | None = None,
 ) -> LandingManifest | None:
     with exclusive(lake.landing_dir(stream, partition) / LANDING_LOCK):
         manifest = read_landing(lake, stream, partition)
         if manifest is None:
             return None
-        attempts = tuple(one.model_copy(update=marks.get(one.attempt, {})) for one in manifest.attempts)
+        attempts = tuple(
+            one.model_copy(update={**(all_of_them or {}), **marks.get(one.attempt, {})}) for one in manifest.attempts
+        )
         manifest = manifest.model_copy(update={"attempts": attempts})
         manifest.write(lake.landing_manifest(stream, partition))
     return manifest

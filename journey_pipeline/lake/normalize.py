@@ -77,7 +77,7 @@ def normalize(
             for macro in (BELIEVABLE, *(table.macro for table in codes)):
                 opened.connection.execute(macro)
             steps = _Work(opened, lake, landing, recipe)
-            made, unreadable = steps.make_of_readable(landing.candidates)
+            made, unreadable = steps.make_of_readable()
             if not made:
                 _mark_unreadable(lake, landing, unreadable)
                 raise next(reversed(unreadable.values()))
@@ -103,8 +103,8 @@ def _mark(
 ) -> None:
     """Notes in the landing's manifest what was found of its attempts."""
     _mark_unreadable(lake, landing, unreadable)
-    candidates = {one.attempt for one in landing.candidates}
-    if superseded := candidates - set(manifest.attempts) - set(unreadable):
+    tried = {one.attempt for one in (landing.attempts if unreadable else landing.candidates)}
+    if superseded := tried - set(manifest.attempts) - set(unreadable):
         mark_superseded(lake, landing.key, landing.partition, superseded)
 
 
@@ -159,8 +159,9 @@ class _Work:
     landing: LandingManifest
     recipe: Recipe
 
-    def make_of_readable(self, attempts: Sequence[Attempt]) -> tuple[_Made | None, dict[str, JourneyError]]:
+    def make_of_readable(self) -> tuple[_Made | None, dict[str, JourneyError]]:
         """What the attempts that can be read come to, and why the others can't be; None if none can."""
+        attempts = self.landing.candidates
         unreadable: dict[str, JourneyError] = {}
         while readable := [attempt for attempt in attempts if attempt.attempt not in unreadable]:
             try:
@@ -170,6 +171,7 @@ class _Work:
                     "%s %s: %s is set aside: %s", self.landing.key, self.landing.partition, error.attempt, error
                 )
                 unreadable[error.attempt] = error.why
+                attempts = self.landing.attempts  # it may be the one that superseded others
         return None, unreadable
 
     def make(self, attempts: Sequence[Attempt]) -> _Made:

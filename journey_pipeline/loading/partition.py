@@ -97,7 +97,9 @@ def make_events(
         LakeError: If the partition has not landed, or a landed file is not what the manifest says.
     """
     partition = window.partition
-    holder = read_holder(lake, stream.key, partition)
+    holder = read_holder(lake, stream.key, partition) or (
+        _set_aside_landing(lake, stream, partition) if always else None
+    )
     if holder is None:
         if damage := find_damage(lake, stream.key, partition):
             raise LakeError(f"{stream.key} {partition} has no answer that can be read: {damage}")
@@ -115,6 +117,12 @@ def make_events(
     if landing is None:
         raise LakeError(f"the landing manifest of {stream.key} {partition} vanished while its events were made")
     return landing, events
+
+
+def _set_aside_landing(lake: Lake, stream: Stream, partition: str) -> LandingManifest | None:
+    """A landing none of whose answers could be read until now: this version, or higher limits, may read them."""
+    landing = read_landing(lake, stream.key, partition)
+    return landing if landing and landing.attempts else None
 
 
 def made_events(lake: Lake, stream: Stream, partition: str) -> EventsManifest | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from journey_pipeline.components.wholeness import result
 from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.normalize import NormalizeLimits
 from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.wholeness import inspect_landing, is_due
 from journey_pipeline_tests.bad_input.bad_vendor import (
@@ -40,6 +43,7 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
+EVERYTHING = datetime.min.replace(tzinfo=UTC)
 SIZES = [Path.unlink, cut, empty]
 
 
@@ -122,3 +126,38 @@ def test_a_damaged_part_that_the_vendor_no_longer_has_is_told_of_and_its_events_
 def test_every_hour_is_of_a_share_twice_within_the_retention() -> None:
     days = [NOW + timedelta(days=n) for n in range(STREAM.retention // timedelta(days=1))]
     assert sum(is_due(STREAM, HOUR, day) for day in days) >= 2
+
+
+@pytest.mark.parametrize("pull", [True, False])
+def test_a_manifest_that_did_not_come_back_is_made_of_the_notes_and_the_vendor_is_not_asked(
+    line: Line, vendor: BadVendor, part: Path, *, pull: bool
+) -> None:
+    assert part.exists()
+    shutil.rmtree(line.lake.events_root)
+    line.lake.landing_manifest(STREAM.key, HOUR.partition).unlink()
+    assert survey(line.lake, STREAM, HOUR, NOW).states == {HOUR: State.LANDED}
+    (outcome,) = line.load(again=False) if pull else normalized(line)
+    assert outcome.error is None
+    assert vendor.server.count(DOWNLOAD) == 1
+    line.sync()
+    assert line.ids() == ["id-1", "id-2"]
+
+
+def test_normalizing_reads_an_answer_that_was_set_aside_once_the_limits_allow_it(line: Line, vendor: BadVendor) -> None:
+    vendor.gives(table([row(1, Message="x" * 5000)]), rows=1)
+    low = LoadSettings(limits=NormalizeLimits(longest_record_bytes=1000, block_bytes=512))
+    pulled = Backfill(line.lake, STREAM, [HOUR], low, open_source, kept_since=EVERYTHING, now=lambda: NOW)
+    (outcome,) = pulled.outcomes()
+    assert "longer than" in str(outcome.error)
+    assert survey(line.lake, STREAM, HOUR, NOW).states == {HOUR: State.MISSING}
+    (outcome,) = normalized(line)
+    assert outcome.error is None
+    assert survey(line.lake, STREAM, HOUR, NOW).states == {HOUR: State.COMPLETE}
+    line.sync()
+    assert line.ids() == ["id-1"]
+
+
+def normalized(line: Line) -> list[PartitionOutcome]:
+    return list(
+        Backfill(line.lake, STREAM, [HOUR], LoadSettings(), open_source, pull=False, now=lambda: NOW).outcomes()
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.landing import read_landing, set_aside
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.lake.normalize import NormalizeLimits
 from journey_pipeline_tests.lake.made_landing import KEY, PARTITION, MadeLanding, as_csv
@@ -83,3 +83,26 @@ def test_an_answer_that_was_restored_counts_again(made: MadeLanding) -> None:
     assert keys(made) == ["1", "2"]
     assert (manifest.kept_events, manifest.unreadable_attempts) == (0, 0)
     assert reasons(made) == {}
+
+
+def test_an_answer_that_was_superseded_counts_again_when_the_one_that_superseded_it_is_damaged(
+    made: MadeLanding,
+) -> None:
+    made.land(as_csv([line("1")]))
+    newer = made.land(as_csv([line("1"), line("2")]))
+    made.normalize()
+    assert len(made.manifest().active) == 1
+    damage(made, newer)
+    for path in made.lake.events_root.rglob("*.*"):
+        path.unlink()  # as where raw/ alone was restored
+    manifest = made.normalize()
+    assert keys(made) == ["1"]
+    assert (manifest.events.rows, manifest.unreadable_attempts) == (1, 1)
+
+
+def test_an_answer_set_aside_lets_those_count_again_that_it_had_superseded(made: MadeLanding) -> None:
+    older = made.land(as_csv([line("1")]))
+    newer = made.land(as_csv([line("1"), line("2")]))
+    made.normalize()
+    set_aside(made.lake, KEY, PARTITION, {newer.attempt: "a bit has flipped"})
+    assert [one.attempt for one in made.manifest().active] == [older.attempt]
