@@ -21,6 +21,11 @@ _PLAIN = 0
 _LONGEST_KEPT = 1 << 16
 
 
+def folded(column: str) -> str:
+    """A column's name as it is compared: vendors change its case, and blanks around it, without a word."""
+    return column.strip().casefold()
+
+
 class RawRecord(NamedTuple):
     """One record as it stands in the file.
 

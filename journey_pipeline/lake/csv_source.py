@@ -90,6 +90,11 @@ class CsvSource:
         """Known columns that neither the file nor the constants have."""
         return self._columns.missing
 
+    @property
+    def respelled(self) -> tuple[str, ...]:
+        """Known columns whose names differ in case or blanks around them, as the file names them."""
+        return self._columns.respelled
+
     def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
         """The records whose form is right, counted.
 

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from journey_pipeline.errors import LakeError
+from journey_pipeline.formats.csv_records import folded
 from journey_pipeline.formats.records import Records
 from journey_pipeline.lake.csv_batches import CsvBatch
 from journey_pipeline.lake.json_objects import json_objects
@@ -47,6 +48,7 @@ class ColumnMap:
         properties: Position of each column that goes to `properties`, by its name there.
         unknown: The columns that the recipe does not know, or met twice, as the file names them.
         missing: Known columns that neither the file nor the constants have.
+        respelled: Known columns whose names differ in case or blanks around them, as the file names them.
         constants: Values of columns that were not downloaded.
         groups: Position of each column that goes into an object of `properties`, by that object's name and its own.
     """
@@ -55,6 +57,7 @@ class ColumnMap:
     properties: Mapping[str, int | str]
     unknown: tuple[str, ...]
     missing: tuple[str, ...]
+    respelled: tuple[str, ...] = ()
     constants: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -68,7 +71,9 @@ def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str])
     known: dict[str, int] = {}
     unknown: dict[int, str] = {}
     groups: dict[str, dict[str, int]] = {}
-    for position, name in enumerate(landed.header):
+    spelled = {folded(name): name for name in recipe.columns if name not in landed.header}
+    names = [name if name in recipe.columns else spelled.get(folded(name), name) for name in landed.header]
+    for position, name in enumerate(names):
         if name in recipe.columns and name not in known:
             known[name] = position
         elif members := groups_of(name, recipe.property_groups):
@@ -89,7 +94,8 @@ def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str])
     properties: dict[str, int | str] = dict(taken)
     for position, name in unknown.items():
         properties[_free(name, properties)] = position
-    return ColumnMap(known, properties, tuple(unknown.values()), missing, constants, groups)
+    respelled = tuple(given for given, name in zip(landed.header, names, strict=True) if given != name)
+    return ColumnMap(known, properties, tuple(unknown.values()), missing, respelled, constants, groups)
 
 
 def landing_batch(batch: CsvBatch, landed: LandedCsv, columns: ColumnMap, schema: pa.Schema) -> pa.RecordBatch:

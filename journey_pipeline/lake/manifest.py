@@ -197,6 +197,7 @@ class EventsManifest(Document):
         outside_window: Events whose time is neither in the partition's window nor where its answers may reach.
         first_at: The least `occurred_at`, or None if there are no events.
         last_at: The greatest.
+        respelled_columns: Known columns whose names differ in case or blanks around them, as the files name them.
         unknown_columns: Columns of the files that the recipe does not know; kept in `properties`.
         missing_columns: Columns that the recipe knows and neither files nor constants have.
         unknown_codes: How many events carry a vendor code that no table decodes, by `column=value`.
@@ -233,6 +234,7 @@ class EventsManifest(Document):
     outside_window: int = 0
     first_at: AwareDatetime | None = None
     last_at: AwareDatetime | None = None
+    respelled_columns: tuple[str, ...] = ()
     unknown_columns: tuple[str, ...] = ()
     missing_columns: tuple[str, ...] = ()
     unknown_codes: dict[str, int] = {}

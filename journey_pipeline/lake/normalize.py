@@ -297,6 +297,7 @@ def _manifest(
         outside_window=found.outside_window,
         first_at=found.first_at,
         last_at=found.last_at,
+        respelled_columns=_all_of(source.respelled for source in made.sources),
         unknown_columns=_all_of(source.unknown for source in made.sources),
         missing_columns=_all_of(source.missing for source in made.sources),
         unknown_codes=found.unknown_codes,

@@ -83,6 +83,11 @@ class ReaderSource:
         """Columns of the recipe that neither a field nor a constant stands for; final once the file was read."""
         return tuple(name for name in self._missing if name not in self._constants)
 
+    @property
+    def respelled(self) -> tuple[str, ...]:
+        """None: readers tell fields apart by their own rules."""
+        return ()
+
     def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
         """The records whose form is right, counted.
 

@@ -60,6 +60,11 @@ class Source(Protocol):
         """What the recipe knows and neither the file nor the constants have; final once it was read."""
         ...
 
+    @property
+    def respelled(self) -> tuple[str, ...]:
+        """What the recipe knows under names that differ in case or blanks around them, as the file names them."""
+        ...
+
     def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
         """The records whose form is right, counted.
 

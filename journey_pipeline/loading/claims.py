@@ -308,16 +308,21 @@ def _keys_are_unique(events: EventsManifest) -> Claim:
 def _schema_is_known(events: EventsManifest, tolerance: Tolerance) -> Claim:
     unknown = ", ".join(events.unknown_columns)
     codes = sum(events.unknown_codes.values())
+    respelled = ", ".join(events.respelled_columns)
+    is_bad = bool(unknown) and tolerance.new_column != "keep"
     says = f"unknown columns: {unknown}; kept in properties" if unknown else "all columns are known"
+    if respelled:
+        says += f"; the vendor writes {respelled} otherwise than it did, and they are read all the same"
     if events.unknown_codes:
         says += f"; {codes:,} events carry codes that no table decodes: {', '.join(sorted(events.unknown_codes)[:10])}"
     return Claim(
         "schema_is_known",
-        holds=not unknown or tolerance.new_column == "keep",
-        severity=Severity.ERROR if tolerance.new_column == "stop" else Severity.WARN,
+        holds=not is_bad and not respelled,
+        severity=Severity.ERROR if is_bad and tolerance.new_column == "stop" else Severity.WARN,
         says=says,
         facts={
             "unknown_columns": unknown,
+            "respelled_columns": respelled,
             "missing_columns": ", ".join(events.missing_columns),
             "unknown_codes": codes,
         },

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 
 from journey_pipeline.errors import ContractError, TransientVendorError
-from journey_pipeline.formats.csv_records import RecordCounter, TooLongError, split_records, without_line_end
+from journey_pipeline.formats.csv_records import RecordCounter, TooLongError, folded, split_records, without_line_end
 from journey_pipeline.formats.foreign import foreign_form
 
 _BOM = b"\xef\xbb\xbf"
@@ -135,7 +135,8 @@ class CsvInspector:
         if len(line) > _LONGEST_HEADER:
             raise ContractError("the first line of what should be a CSV is longer than 64 KiB. Look at what came.")
         self.columns = tuple(self._fields(line))
-        missing = [column for column in self._expected if column not in self.columns]
+        there = {folded(column) for column in self.columns}
+        missing = [column for column in self._expected if folded(column) not in there]
         if missing:
             raise ContractError(self._told_of_header(missing))
 

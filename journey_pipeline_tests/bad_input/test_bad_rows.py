@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import pytest
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.session import NormalizeLimits
+from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS
 from journey_pipeline_tests.bad_input.bad_vendor import PERSON, BadVendor, Line, assert_says, row, table
@@ -84,6 +86,19 @@ def test_a_column_more_is_kept_named_and_warned_of(line: Line, vendor: BadVendor
     (claim,) = (claim for claim in outcome.claims if not claim.holds)
     assert claim.name == "schema_is_known"
     assert "unknown columns: Fresh; kept in properties" in claim.says
+
+
+@pytest.mark.parametrize("respell", [str.lower, str.upper, lambda name: f" {name} "])
+def test_a_header_in_another_case_or_with_blanks_is_read_and_warned_of(
+    line: Line, vendor: BadVendor, respell: Callable[[str], str]
+) -> None:
+    vendor.gives(table([row(1), row(2)], [respell(name) for name in DEFAULT_COLUMNS]), rows=2)
+    (outcome,) = line.load()
+    line.sync()
+    assert line.ids() == ["id-1", "id-2"]
+    (claim,) = (claim for claim in outcome.claims if not claim.holds)
+    assert (claim.name, claim.severity) == ("schema_is_known", Severity.WARN)
+    assert respell("ContactKey") in claim.says
 
 
 def test_nul_is_a_character_like_any_other(line: Line, vendor: BadVendor) -> None:
