@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -48,7 +49,8 @@ class Request:
         """The request that a redirect asks for.
 
         Raises:
-            PermanentVendorError: If it would take the body to another host, or leave encryption.
+            PermanentVendorError: If it would take the body to another host, leave encryption, or lead from the vendor
+                to an address of this machine or its network alone.
         """
         url = urljoin(self.url, location)
         keeps = status in _KEEP_METHOD or self.method in {"GET", "HEAD"}
@@ -64,6 +66,12 @@ class Request:
                 "connection's URL.",
                 status=status,
             )
+        if is_local(url) and not is_local(self.url):
+            raise asked.permanent(
+                f"answered {status}: a redirect to an address of this machine or its network alone, which is not "
+                "followed: what answers there is not the vendor. Report it to the vendor.",
+                status=status,
+            )
         if target.body is not None:
             raise asked.permanent(
                 f"answered {status}: a redirect that would take the request's body to another host, which is not "
@@ -72,6 +80,17 @@ class Request:
             )
         harmless = {name: value for name, value in self.headers.items() if name.lower() in _HARMLESS_HEADERS}
         return dataclasses.replace(target, headers=harmless)
+
+
+def is_local(url: str) -> bool:
+    """Whether an address names this machine or its network alone: loopback, link-local, where clouds keep secrets."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
 def origin(url: str) -> tuple[str, str, int | None]:

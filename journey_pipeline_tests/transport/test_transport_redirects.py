@@ -147,6 +147,18 @@ def test_a_redirect_never_leaves_encryption() -> None:
     assert Request("GET", "http://a.example/x").redirected(302, "https://a.example/x", asked).url.startswith("https")
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "[::1]", "169.254.169.254", "localhost", "x.localhost", "[::ffff:127.0.0.1]", "[fe80::1]"],
+)
+def test_a_redirect_of_a_vendor_never_leads_to_this_machine_or_its_network(host: str) -> None:
+    asked = Asked(Redactor(), "acme", "acme", None, None, "GET https://a.example/x")
+    with pytest.raises(PermanentVendorError, match="this machine or its network"):
+        Request("GET", "https://a.example/x").redirected(302, f"https://{host}/latest/meta-data", asked)
+    elsewhere = Request("GET", "http://127.0.0.1:1/x").redirected(302, f"http://{host}:2/y", asked)
+    assert elsewhere.url == f"http://{host}:2/y"  # a simulated vendor on this machine may
+
+
 def test_an_origin_is_scheme_host_and_port() -> None:
     assert origin("https://A.example/x?y") == origin("https://a.example:443/") == ("https", "a.example", 443)
     assert len({origin(f"{url}/x") for url in ("http://a", "https://a", "https://a:8443", "https://b")}) == 4
