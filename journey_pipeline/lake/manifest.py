@@ -202,6 +202,7 @@ class EventsManifest(Document):
         missing_columns: Columns that the recipe knows and neither files nor constants have.
         unknown_codes: How many events carry a vendor code that no table decodes, by `column=value`.
         estimate_rows: The estimate of the newest attempt.
+        covers: Later partitions without answers of their own, which these answers hold too.
         landing_bytes: Size of the landed files of those attempts.
         twin: The stream in which marts count those events that both tell of, if the recipe names one.
     """
@@ -239,6 +240,7 @@ class EventsManifest(Document):
     missing_columns: tuple[str, ...] = ()
     unknown_codes: dict[str, int] = {}
     estimate_rows: int | None = None
+    covers: tuple[str, ...] = ()
     landing_bytes: int = 0
     twin: Twin | None = None
 

@@ -45,6 +45,7 @@ def normalize(
     limits: NormalizeLimits | None = None,
     *,
     inside: Window | None = None,
+    covers: Sequence[str] = (),
 ) -> EventsManifest:
     """Makes a partition's events, rejects and attributes of its landing, and puts them in place.
 
@@ -58,6 +59,7 @@ def normalize(
         recipe: How its records become events.
         limits: What the work may use.
         inside: Where its events should lie in time; the partition's window if None. Those outside are counted.
+        covers: Later partitions that its answers hold too; the manifest says so.
 
     Returns:
         The manifest of the events. Its `unaccounted` says whether as many records were met as were counted while
@@ -91,7 +93,7 @@ def normalize(
                 by_arrival=recipe.windows_of_arrival,
                 filled=_filled(recipe, made.sources),
             )
-            manifest = _manifest(landing, recipe, made, found, attributes, kept=kept)
+            manifest = _manifest(landing, recipe, made, found, attributes, kept=kept, covers=covers)
             beside = {"rejects": kept.rejects, "attributes": attributes.path if attributes else None}
             put_events(lake, manifest, kept.events, **beside)
         _mark(lake, landing, manifest, unreadable)
@@ -264,6 +266,7 @@ def _manifest(
     attributes: _Attributes | None,
     *,
     kept: Kept,
+    covers: Sequence[str],
 ) -> EventsManifest:
     counts, newest = made.counts, made.attempts[-1]
     landed = sum(file.rows for attempt in made.attempts for file in attempt.files)
@@ -302,6 +305,7 @@ def _manifest(
         missing_columns=_all_of(source.missing for source in made.sources),
         unknown_codes=found.unknown_codes,
         estimate_rows=newest.estimate_rows,
+        covers=tuple(covers),
         landing_bytes=sum(file.bytes for attempt in made.attempts for file in attempt.files),
         twin=recipe.twin,
     )

@@ -110,13 +110,26 @@ def make_events(
     events = None
     if not always or holder.partition != partition:  # who covers others is made anew for its own sake, not for each
         events = made_events(lake, stream, holder.partition)
-    events = events or normalize(
-        lake, stream.key, holder.partition, stream.recipe, settings.limits, inside=_inside(stream, holder)
-    )
+    events = events or _normalize(lake, stream, holder, settings)
     landing = read_landing(lake, stream.key, holder.partition)
     if landing is None:
         raise LakeError(f"the landing manifest of {stream.key} {partition} vanished while its events were made")
     return landing, events
+
+
+def _normalize(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> EventsManifest:
+    inside = _inside(stream, landing)
+    covers = _covered(lake, stream, landing, inside.end)
+    partition, recipe, limits = landing.partition, stream.recipe, settings.limits
+    return normalize(lake, stream.key, partition, recipe, limits, inside=inside, covers=covers)
+
+
+def _covered(lake: Lake, stream: Stream, landing: LandingManifest, until: datetime) -> list[str]:
+    """The partitions after a landing's own that say it holds theirs."""
+    end = partition_window(landing.partition).end
+    later = Window(end, until).partitions(stream.granularity) if until > end else []
+    marks = {window.partition: read_landing(lake, stream.key, window.partition) for window in later}
+    return [name for name, one in marks.items() if one and not one.attempts and one.covered_by == landing.partition]
 
 
 def _set_aside_landing(lake: Lake, stream: Stream, partition: str) -> LandingManifest | None:

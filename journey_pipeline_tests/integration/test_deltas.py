@@ -80,7 +80,12 @@ def test_a_range_is_one_request_and_the_manifests_say_which_day_covers_the_other
     asked = Window(first.start - timedelta(days=1), third.end)
     ((events,),) = ask(home, "select count(*) from core.journey_events")
     assert events == sandbox.layerfive.count(asked)
-    assert ask(home, "select partition_key, events from ops.partitions") == [(first.partition, events)]
+    told = ask(home, "select partition_key, covered_by, events, window_start::varchar from ops.partitions order by all")
+    assert told == [
+        (first.partition, None, events, f"{first.partition} 00:00:00+00"),
+        (second.partition, first.partition, 0, f"{second.partition} 00:00:00+00"),
+        (third.partition, first.partition, 0, f"{third.partition} 00:00:00+00"),
+    ]
 
 
 def test_a_day_that_is_covered_can_be_asked_for_by_itself(

@@ -1,11 +1,12 @@
 -- What each partition of the lake holds, and what of it the warehouse has; landed = events + rejects + duplicates.
--- Grain: one row per partition that has an events file.
+-- Grain: one row per partition that has an events file, or that the answers of an earlier one hold too.
 -- Key: connection, stream, partition_key.
 --
 -- vendor: The vendor's short name.
 -- connection: The configured account.
 -- stream: The kind of record.
 -- partition_key: The partition's name: an hour or a UTC day.
+-- covered_by: The partition whose answers hold this one's too, and count there; NULL if it has answers of its own.
 -- window_start: The first instant of its window, UTC.
 -- window_end: The first instant after its window, UTC.
 -- estimate: What the vendor said that the window holds, with the newest attempt; NULL if it does not say.
@@ -27,30 +28,112 @@
 -- first_at: The least occurred_at of the events file, UTC.
 -- last_at: The greatest occurred_at of the events file, UTC.
 -- package_version: The version of journey_pipeline that made the events file.
+with own as (
+    select
+        manifest ->> 'vendor' as vendor,
+        connection,
+        stream,
+        partition_key,
+        null::varchar as covered_by,
+        split_part(manifest ->> 'window', '/', 1)::timestamptz as window_start,
+        split_part(manifest ->> 'window', '/', 2)::timestamptz as window_end,
+        (manifest ->> 'estimate_rows')::bigint as estimate,
+        (manifest ->> 'landed')::bigint as landed,
+        events,
+        coalesce((manifest ->> '$.rejects.rows')::bigint, 0) as rejects,
+        coalesce((manifest ->> 'duplicates')::bigint, 0) as duplicates,
+        coalesce((manifest ->> 'withdrawn')::bigint, 0) as withdrawn,
+        coalesce((manifest ->> 'conflicts')::bigint, 0) as conflicts,
+        coalesce((manifest ->> 'outside_window')::bigint, 0) as outside_window,
+        coalesce(list_sum((manifest ->> '$.unknown_codes.*')::bigint[]), 0)::bigint as unknown_codes,
+        coalesce((manifest ->> 'unaccounted')::bigint, 0) as unaccounted,
+        loaded,
+        json_array_length(manifest -> 'attempts')::bigint as attempts,
+        coalesce((manifest ->> 'unreadable_attempts')::bigint, 0) as unreadable_attempts,
+        coalesce((manifest ->> 'kept_events')::bigint, 0) as kept_events,
+        coalesce((manifest ->> 'landing_bytes')::bigint, 0) as landing_bytes,
+        (manifest ->> 'landed_at')::timestamptz as landed_at,
+        first_at,
+        last_at,
+        manifest ->> 'package_version' as package_version,
+        manifest -> 'covers' as covers
+    from internal.files
+),
+covering as (
+    select
+        *,
+        unnest(from_json(covers, '["varchar"]')) as covered
+    from own
+),
+held as (
+    -- A day is in the answers of several earlier ones; the newest of them tells.
+    select *
+    from covering
+    where not exists (
+        select 1
+        from own
+        where own.connection = covering.connection
+            and own.stream = covering.stream
+            and own.partition_key = covering.covered
+    )
+    qualify row_number() over (
+        partition by connection, stream, covered order by landed_at desc, partition_key desc
+    ) = 1
+)
 select
-    manifest ->> 'vendor' as vendor,
+    vendor,
     connection,
     stream,
     partition_key,
-    split_part(manifest ->> 'window', '/', 1)::timestamptz as window_start,
-    split_part(manifest ->> 'window', '/', 2)::timestamptz as window_end,
-    (manifest ->> 'estimate_rows')::bigint as estimate,
-    (manifest ->> 'landed')::bigint as landed,
+    covered_by,
+    window_start,
+    window_end,
+    estimate,
+    landed,
     events,
-    coalesce((manifest ->> '$.rejects.rows')::bigint, 0) as rejects,
-    coalesce((manifest ->> 'duplicates')::bigint, 0) as duplicates,
-    coalesce((manifest ->> 'withdrawn')::bigint, 0) as withdrawn,
-    coalesce((manifest ->> 'conflicts')::bigint, 0) as conflicts,
-    coalesce((manifest ->> 'outside_window')::bigint, 0) as outside_window,
-    coalesce(list_sum((manifest ->> '$.unknown_codes.*')::bigint[]), 0)::bigint as unknown_codes,
-    coalesce((manifest ->> 'unaccounted')::bigint, 0) as unaccounted,
+    rejects,
+    duplicates,
+    withdrawn,
+    conflicts,
+    outside_window,
+    unknown_codes,
+    unaccounted,
     loaded,
-    json_array_length(manifest -> 'attempts')::bigint as attempts,
-    coalesce((manifest ->> 'unreadable_attempts')::bigint, 0) as unreadable_attempts,
-    coalesce((manifest ->> 'kept_events')::bigint, 0) as kept_events,
-    coalesce((manifest ->> 'landing_bytes')::bigint, 0) as landing_bytes,
-    (manifest ->> 'landed_at')::timestamptz as landed_at,
+    attempts,
+    unreadable_attempts,
+    kept_events,
+    landing_bytes,
+    landed_at,
     first_at,
     last_at,
-    manifest ->> 'package_version' as package_version
-from internal.files
+    package_version
+from own
+union all
+select
+    vendor,
+    connection,
+    stream,
+    covered as partition_key,
+    partition_key as covered_by,
+    timezone('UTC', strptime(covered, ['%Y-%m-%dT%H', '%Y-%m-%d'])) as window_start,
+    timezone('UTC', strptime(covered, ['%Y-%m-%dT%H', '%Y-%m-%d'])) + (window_end - window_start) as window_end,
+    null::bigint as estimate,
+    0::bigint as landed,
+    0::bigint as events,
+    0::bigint as rejects,
+    0::bigint as duplicates,
+    0::bigint as withdrawn,
+    0::bigint as conflicts,
+    0::bigint as outside_window,
+    0::bigint as unknown_codes,
+    0::bigint as unaccounted,
+    0::bigint as loaded,
+    0::bigint as attempts,
+    0::bigint as unreadable_attempts,
+    0::bigint as kept_events,
+    0::bigint as landing_bytes,
+    landed_at,
+    null::timestamptz as first_at,
+    null::timestamptz as last_at,
+    package_version
+from held
