@@ -147,8 +147,11 @@ class RecordCounter:
         if start or not self._line_open:
             self.last = b""
         if self.last is not None:
-            kept = self.last + chunk[start : min(end, start + _LONGEST_KEPT + 1)]
-            self.last = kept if len(kept) <= _LONGEST_KEPT else None
+            piece = chunk[start : min(end, start + _LONGEST_KEPT + 1)]
+            is_short = len(self.last) + len(piece) <= _LONGEST_KEPT
+            # Where all lines end with CR and LF the CRs still stand; the last one belongs to the line end.
+            piece = piece.replace(b"\r\n", b"\n").removesuffix(b"\r")
+            self.last = self.last + piece if is_short else None
 
     def _acting_quotes(self, content: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
         """Where the quotes are that open or close a quoted field."""

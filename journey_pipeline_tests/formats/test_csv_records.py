@@ -5,7 +5,7 @@ import itertools
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import csv as pa_csv
 
@@ -29,6 +29,8 @@ def test_the_records_hold_every_byte_but_empty_lines_however_the_file_is_cut(con
 
 
 @given(ODD_BYTES, st.lists(st.integers(0, 60), max_size=12))
+@example(b",\r\n", [])
+@example(b'a\r\n"b\r\nc",d\r\n', [9])
 def test_as_many_records_are_counted_as_are_cut_out_however_the_file_is_cut(content: bytes, cuts: list[int]) -> None:
     counter = RecordCounter()
     edges = [0, *sorted(cut for cut in cuts if cut < len(content)), len(content)]
