@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from journey_pipeline.components.standing_checks import on_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.gaps import Gaps, find_gaps
@@ -43,20 +44,13 @@ def completeness_definitions(
         gaps = find_gaps(lake, assets.stream, now, until=now - grace)
         return result(gaps, lost=_lost(lake, assets, now), requests_per_s=requests_per_s)
 
-    job = dg.define_asset_job(
-        f"{assets.op_name}_completeness",
-        selection=dg.AssetSelection.checks(dg.AssetCheckKey(assets.events, CHECK)),
-        description=f"Counts the partitions of {assets.stream.key} that are missing.",
-    )
-    schedule = dg.ScheduleDefinition(
+    return on_schedule(
+        no_partition_is_missing,
         name=f"{assets.op_name}_completeness",
-        job=job,
-        cron_schedule=cron,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Runs the check {CHECK} of {assets.stream.key}.",
+        looks=f"Counts the partitions of {assets.stream.key} that are missing.",
+        cron=cron,
+        status=status,
     )
-    return dg.Definitions(asset_checks=[no_partition_is_missing], jobs=[job], schedules=[schedule])
 
 
 def result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.AssetCheckResult:

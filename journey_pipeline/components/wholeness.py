@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from journey_pipeline.components.standing_checks import on_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.wholeness import Inspected, inspect_landing
@@ -33,21 +34,13 @@ def wholeness_definitions(assets: StreamAssets, *, cron: str, status: dg.Default
     def landing_is_whole() -> dg.AssetCheckResult:
         return result(inspect_landing(Lake(home()), assets.stream, datetime.now(UTC)))
 
-    name = f"{assets.op_name}_wholeness"
-    job = dg.define_asset_job(
-        name,
-        selection=dg.AssetSelection.checks(dg.AssetCheckKey(assets.raw, CHECK)),
-        description=f"Looks for damage of what landed of {assets.stream.key}.",
+    return on_schedule(
+        landing_is_whole,
+        name=f"{assets.op_name}_wholeness",
+        looks=f"Looks for damage of what landed of {assets.stream.key}.",
+        cron=cron,
+        status=status,
     )
-    schedule = dg.ScheduleDefinition(
-        name=name,
-        job=job,
-        cron_schedule=cron,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Runs the check {CHECK} of {assets.stream.key}.",
-    )
-    return dg.Definitions(asset_checks=[landing_is_whole], jobs=[job], schedules=[schedule])
 
 
 def result(found: Inspected) -> dg.AssetCheckResult:

@@ -121,15 +121,29 @@ def check_landed(path: Path, file: LandedFile) -> None:
     Raises:
         LakeError: If it is missing or not the bytes that landed.
     """
-    found = "is missing"
-    try:
-        with path.open("rb") as content:
-            found = f"has {path.stat().st_size} bytes of {file.bytes} or other content than landed"
-            intact = hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
-    except FileNotFoundError:
-        intact = False
-    if not intact:
+    if damage := damage_of(path, file, by_content=True):
         raise LakeError(
-            f"{path} {found}, so no events can be made of it. Restore it from a copy, or pull the partition again with "
+            f"{damage}, so no events can be made of it. Restore it from a copy, or pull the partition again with "
             "`journey-pipeline backfill --again`."
         )
+
+
+def damage_of(path: Path, file: LandedFile, *, by_content: bool) -> str:
+    """How a landed file differs from what its manifest says, with its path; empty if it does not.
+
+    Args:
+        path: Where it lies.
+        file: What the manifest says of it.
+        by_content: Whether to hash it, too; otherwise its size is compared, at one `stat`.
+    """
+    try:
+        size = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{path} is missing"
+    if size != file.bytes:
+        return f"{path} has {size} of {file.bytes} bytes, other content than landed"
+    if not by_content:
+        return ""
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return "" if digest == file.sha256 else f"{path} has other content than landed"

@@ -172,11 +172,15 @@ def read_holder(lake: Lake, stream: StreamKey, partition: str) -> LandingManifes
     return landing if landing and landing.active else None
 
 
-def has_lost_manifest(lake: Lake, stream: StreamKey, partition: str) -> bool:
-    """Whether answers lie in a partition's folder that landed whole, and no manifest, as after a partial restore."""
-    if lake.landing_manifest(stream, partition).exists():
-        return False
-    return bool(notes_in(lake.landing_dir(stream, partition)))
+def lacks_attempts(lake: Lake, stream: StreamKey, partition: str) -> bool:
+    """Whether answers lie in a partition's folder that landed whole and that no manifest names, as after a restore.
+
+    Raises:
+        LakeError: If the manifest is there and can't be understood.
+    """
+    landing = read_landing(lake, stream, partition)
+    named = {one.attempt for one in landing.attempts} if landing else set()
+    return any(note.parent.name not in named for note in notes_in(lake.landing_dir(stream, partition)))
 
 
 def restore_landing(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest:

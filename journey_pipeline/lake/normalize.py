@@ -114,7 +114,7 @@ def _mark_unreadable(lake: Lake, landing: LandingManifest, unreadable: Mapping[s
     """Sets attempts aside that can't be read, and takes those in again that can; the first reason stays."""
     changed = {
         one.attempt: str(unreadable.get(one.attempt, ""))
-        for one in landing.candidates
+        for one in landing.attempts
         if bool(one.unreadable) != (one.attempt in unreadable)
     }
     if changed:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from journey_pipeline.lake.atomic import TEMPORARY_SUFFIX
-from journey_pipeline.lake.landing import NOTE, notes_in, restore_landing
+from journey_pipeline.lake.landing import NOTE, lacks_attempts, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
 from journey_pipeline.lake.manifest import LandingManifest
@@ -60,11 +60,9 @@ def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swe
 
 def _restore(lake: Lake, vendor: str, partition: Path) -> bool:
     """Makes a manifest again that lacks an attempt which landed whole, as where a backup was copied back."""
-    manifest = LandingManifest.read(partition / "manifest.json")
-    named = {attempt.attempt for attempt in manifest.attempts} if manifest else set()
-    if {note.parent.name for note in notes_in(partition)} <= named:
-        return False
     key = StreamKey(vendor, partition.parent.parent.name, partition.parent.name)
+    if not lacks_attempts(lake, key, partition.name):
+        return False
     restore_landing(lake, key, partition_window(partition.name))
     return True
 

@@ -5,13 +5,12 @@ Not here: when to look (`loading/wholeness.py`), what an unreadable answer means
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from pathlib import Path
 
+from journey_pipeline.lake.landed_file import damage_of
 from journey_pipeline.lake.landing import read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
+from journey_pipeline.lake.manifest import Attempt, LandingManifest
 from journey_pipeline.model import StreamKey
 
 log = logging.getLogger(__name__)
@@ -77,19 +76,5 @@ def lost_answer(landing: LandingManifest | None) -> str:
 
 def _damage(lake: Lake, landing: LandingManifest, attempt: Attempt, *, by_content: bool) -> str:
     folder = lake.landing_dir(landing.key, landing.partition) / attempt.attempt
-    found = (_damage_of(folder / file.name, file, by_content=by_content) for file in attempt.files)
+    found = (damage_of(folder / file.name, file, by_content=by_content) for file in attempt.files)
     return next(filter(None, found), "")
-
-
-def _damage_of(path: Path, file: LandedFile, *, by_content: bool) -> str:
-    try:
-        size = path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return f"{path} is missing"
-    if size != file.bytes:
-        return f"{path} has {size} of {file.bytes} bytes"
-    if not by_content:
-        return ""
-    with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return "" if digest == file.sha256 else f"{path} has other bytes than those that landed"

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from journey_pipeline.errors import JourneyError, LakeError
 from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import has_lost_manifest, read_holder, restore_landing
+from journey_pipeline.lake.landing import lacks_attempts, read_holder, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.lake.wholeness import set_damaged_aside
@@ -77,7 +77,7 @@ class LandedPartitions:
             log.warning("%s %s is damaged: %s", key, partition, damage)
         try:
             set_damaged_aside(self.lake, key, partition)
-            if has_lost_manifest(self.lake, key, partition):
+            if lacks_attempts(self.lake, key, partition):
                 restore_landing(self.lake, key, window)
         except LakeError:
             restore_landing(self.lake, key, window)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import has_lost_manifest, read_holder
+from journey_pipeline.lake.landing import lacks_attempts, read_holder
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.wholeness import damaged_parts
 from journey_pipeline.loading.claims import Claim, Severity
@@ -112,7 +112,7 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
             return State.COMPLETE
     except LakeError:
         return State.LANDED
-    if holder or has_lost_manifest(lake, stream.key, window.partition):
+    if holder or lacks_attempts(lake, stream.key, window.partition):
         return State.LANDED
     if window.end > now:
         return State.FUTURE

@@ -106,3 +106,16 @@ def test_an_answer_set_aside_lets_those_count_again_that_it_had_superseded(made:
     made.normalize()
     set_aside(made.lake, KEY, PARTITION, {newer.attempt: "a bit has flipped"})
     assert [one.attempt for one in made.manifest().active] == [older.attempt]
+
+
+def test_of_two_damaged_answers_both_are_set_aside_at_once_although_one_was_superseded(made: MadeLanding) -> None:
+    older = made.land(as_csv([line("1")]))
+    newer = made.land(as_csv([line("1"), line("2")]))
+    made.normalize()
+    damage(made, older)
+    damage(made, newer)
+    last = made.land(as_csv([line("3")]))
+    assert made.normalize().unreadable_attempts == 2
+    assert list(reasons(made)) == [older.attempt, newer.attempt]
+    assert [one.attempt for one in made.manifest().active] == [last.attempt]
+    assert keys(made) == ["1", "2", "3"]
