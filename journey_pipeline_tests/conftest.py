@@ -30,6 +30,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names a test of bytes by the parameter: two workers must find the same names, and gzip's bytes hold the time."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown() -> Iterator[None]:
     """Bounds the cleaning up: pytest's own limits no longer hold after a test that failed."""
