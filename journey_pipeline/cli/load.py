@@ -18,7 +18,7 @@ from journey_pipeline.cli.output import notes, plain_table
 from journey_pipeline.cli.progress import ProgressBar
 from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.partitions import key_of
-from journey_pipeline.components.runs import MOST_PARTITIONS, Runner
+from journey_pipeline.components.runs import MOST_PARTITIONS, Runner, RunOutcome
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_holder
@@ -124,13 +124,19 @@ def bring_level(runner: Runner, *connections: str, remove: bool = False) -> bool
     """
     outcomes = [runner.pull_dimensions(connection) for connection in connections]
     outcomes.append(runner.sync_warehouse(remove=remove))
-    for did in (did for outcome in outcomes if outcome for did in outcome.did):
+    return tell(*outcomes)
+
+
+def tell(*outcomes: RunOutcome | None) -> bool:
+    """Says what runs did, then what is wrong; whether all went well."""
+    ended = [outcome for outcome in outcomes if outcome]
+    for did in (did for outcome in ended for did in outcome.did):
         notes.print(did, markup=False, highlight=False, soft_wrap=True)
-    said = [says for outcome in outcomes if outcome for says in (*outcome.problems, outcome.says) if says]
-    warnings = [says for outcome in outcomes if outcome for says in outcome.warnings]
+    said = [says for outcome in ended for says in (*outcome.problems, outcome.says) if says]
+    warnings = [says for outcome in ended for says in outcome.warnings]
     for says in [*said, *warnings]:
         notes.print(says, markup=False, highlight=False, soft_wrap=True)
-    return not said and all(outcome.succeeded for outcome in outcomes if outcome)
+    return not said and all(outcome.succeeded for outcome in ended)
 
 
 def partition_table(lake: Lake, assets: StreamAssets, windows: Sequence[Window]) -> Table:

@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from journey_pipeline.cli.load import bring_level, load, partition_table, tell_failures, tell_verdicts
+from journey_pipeline.cli.load import bring_level, load, partition_table, tell, tell_failures, tell_verdicts
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
@@ -34,29 +34,38 @@ def reconcile(selector: str) -> None:
     """Ask the vendor again about what has landed, and pull again what drifted.
 
     Every settled partition that the vendor still keeps costs one estimate; a few whose counts agree are downloaded
-    again and compared by content. Ends with 1 if something that drifted could not be pulled, or could not be asked.
+    again and compared by content. Before that, what crashes left behind of the connection is removed once it is a day
+    old, and a manifest that lacks an answer which landed whole is made again. Ends with 1 if something that drifted
+    could not be pulled, or could not be asked.
     """
     route_logs(notes)
     lake = Lake(home())
     well = True
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance)
-        for assets in runner.deployment.streams(selector):
-            if why := why_not_swept(assets.stream):
-                results.print(f"{assets.stream.key}: {why}", markup=False, highlight=False, soft_wrap=True)
-                continue
-            swept = runner.sweep(assets)
-            report = newest_report(lake, assets.stream.key)
-            if not swept.succeeded or report is None:
-                raise LakeError(f"the sweep of {assets.stream.key} did not come to its end: {swept.says}")
-            _show(report, assets)
-            loaded = load(runner, assets, drifted(lake, assets, report), again=True)
-            if loaded.windows:
-                results.print(partition_table(lake, assets, loaded.windows))
-            tell_failures(notes, loaded)
-            well = tell_verdicts(notes, lake, loaded) and well and loaded.complete and not report.failed
+        streams = runner.deployment.streams(selector)
+        for connection in {assets.stream.key.connection: None for assets in streams}:
+            well = tell(runner.remove_leftovers(connection)) and well
+        for assets in streams:
+            well = _reconcile(runner, lake, assets) and well
         well = bring_level(runner) and well
     sys.exit(0 if well else 1)
+
+
+def _reconcile(runner: Runner, lake: Lake, assets: StreamAssets) -> bool:
+    if why := why_not_swept(assets.stream):
+        results.print(f"{assets.stream.key}: {why}", markup=False, highlight=False, soft_wrap=True)
+        return True
+    swept = runner.sweep(assets)
+    report = newest_report(lake, assets.stream.key)
+    if not swept.succeeded or report is None:
+        raise LakeError(f"the sweep of {assets.stream.key} did not come to its end: {swept.says}")
+    _show(report, assets)
+    loaded = load(runner, assets, drifted(lake, assets, report), again=True)
+    if loaded.windows:
+        results.print(partition_table(lake, assets, loaded.windows))
+    tell_failures(notes, loaded)
+    return tell_verdicts(notes, lake, loaded) and loaded.complete and not report.failed
 
 
 def _show(report: DriftReport, assets: StreamAssets) -> None:

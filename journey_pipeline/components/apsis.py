@@ -176,6 +176,7 @@ class ApsisExports(ConnectionComponent):
         return dg.Definitions.merge(
             *(self._stream_definitions(assets) for assets in streams),
             self.dimensions.definitions(),
+            self.leftovers_definitions(),
             dg.Definitions(sensors=[sensor]),
         )
 

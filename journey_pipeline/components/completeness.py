@@ -4,7 +4,7 @@ It looks at the lake, not at runs: whatever became of a partition's runs, either
 Not here: the checks of single partitions (`checks.py`), filling the gaps (`schedules.py`).
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -13,6 +13,7 @@ from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.gaps import Gaps, find_gaps
 from journey_pipeline.loading.plan import State, survey
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home
 
@@ -39,7 +40,7 @@ def completeness_definitions(
         description="Every partition that ended a while ago and that the vendor still keeps is loaded.",
     )
     def no_partition_is_missing() -> dg.AssetCheckResult:
-        now = datetime.now(UTC)
+        now = utc_now()
         lake = Lake(home())
         gaps = find_gaps(lake, assets.stream, now, until=now - grace)
         return result(gaps, lost=_lost(lake, assets, now), requests_per_s=requests_per_s)

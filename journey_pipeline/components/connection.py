@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from journey_pipeline.components.completeness import completeness_definitions
+from journey_pipeline.components.leftovers import leftovers_definitions
 from journey_pipeline.components.reconciliation import reconciliation_definitions
 from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
@@ -170,6 +171,12 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             gap_schedule(assets, cron=gaps, most_partitions=self.gap_partitions, status=status),
         ]
         return dg.Definitions.merge(assets.definitions(), standing, whole, sweeps, dg.Definitions(schedules=schedules))
+
+    def leftovers_definitions(self) -> dg.Definitions:
+        """The daily sweep of what crashes left behind, of all streams of the connection."""
+        return leftovers_definitions(
+            self.vendor, self.connection, cron="10 4 * * *", owners=self.owners, status=self.schedule_status
+        )
 
     def _sweeps(self, assets: StreamAssets, cron: str) -> dg.Definitions:
         return reconciliation_definitions(

@@ -98,8 +98,11 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
         """The assets, checks and schedules of the connection."""
         (assets,) = self.streams
-        return self.stream_definitions(
-            assets, newest="*/30 * * * *", gaps="40 * * * *", completeness="50 * * * *", reconciliation=None
+        return dg.Definitions.merge(
+            self.stream_definitions(
+                assets, newest="*/30 * * * *", gaps="40 * * * *", completeness="50 * * * *", reconciliation=None
+            ),
+            self.leftovers_definitions(),
         )
 
     def check(self) -> Mapping[str, str]:

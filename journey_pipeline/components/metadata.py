@@ -17,6 +17,7 @@ from journey_pipeline.model import EVENT_COLUMNS
 Metadata = Mapping[str, Any]
 
 MEGABYTE = 1_000_000
+SAYS = "says"  # what an asset did, in lines that the command line prints
 
 
 def event_schema() -> dg.TableSchema:

@@ -4,7 +4,6 @@ Not here: the sweep itself (`loading/reconcile.py`), the load of a partition (`s
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -15,13 +14,10 @@ from journey_pipeline.errors import TransientVendorError
 from journey_pipeline.lake.drift import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.sweep import sweep
 from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.settings import make_home
-
-LEFTOVER_AGE = timedelta(days=1)  # far longer than any download takes
 
 
 def reconciliation_key(assets: StreamAssets) -> dg.AssetKey:
@@ -60,7 +56,7 @@ def reconciliation_definitions(
         owners=list(assets.owners),
         pool=assets.stream.key.connection,
         description=f"Sweeps over what landed of {assets.stream.key}: asks the vendor's estimate of settled partitions "
-        "again and compares a sample by content. What drifted is pulled again. Removes what crashes left behind, too.",
+        "again and compares a sample by content. What drifted is pulled again.",
     )
     def reconciliation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         lake = Lake(make_home())
@@ -71,13 +67,6 @@ def reconciliation_definitions(
             raise dg.Failure(str(error)) from error
         finally:
             source.close()
-        swept = sweep(lake, assets.stream.key.vendor, assets.stream.key.connection, datetime.now(UTC) - LEFTOVER_AGE)
-        for folder in swept.restored:
-            context.log.warning(
-                "the manifest of %s lacked answers that had landed whole; it is made again. The next load or "
-                "`journey-pipeline normalize` makes events of them",
-                lake.relative(folder),
-            )
         for partition, why in report.failed.items():
             context.log.warning("%s could not be asked: %s", partition, why)
         return dg.MaterializeResult(
@@ -86,8 +75,6 @@ def reconciliation_definitions(
                 "compared": report.compared,
                 "failed": len(report.failed),
                 "drifted": len(report.findings),
-                "leftovers_removed": len(swept.removed),
-                "manifests_restored": len(swept.restored),
                 "findings": dg.MetadataValue.table(
                     [dg.TableRecord(finding.model_dump()) for finding in report.findings[:100]],
                     schema=dg.TableSchema(

@@ -16,10 +16,12 @@ import dagster as dg
 from journey_pipeline.components.deployment import Deployment
 from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.history import history_kept_open
+from journey_pipeline.components.leftovers import leftovers_key
+from journey_pipeline.components.metadata import SAYS
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.reconciliation import reconciliation_key
 from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
-from journey_pipeline.components.warehouse import SAYS, WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
+from journey_pipeline.components.warehouse import WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
 from journey_pipeline.lake.locking import exclusive
 from journey_pipeline.model import Window
 from journey_pipeline.processes import is_dead, this_process
@@ -94,6 +96,10 @@ class Runner:
     def sweep(self, assets: StreamAssets) -> RunOutcome:
         """Asks the vendor again about what has landed of a stream, in one run."""
         return self._run([reconciliation_key(assets)], pool=assets.stream.key.connection)
+
+    def remove_leftovers(self, connection: str) -> RunOutcome:
+        """Removes what crashes left behind of a connection, in one run; says what, and which manifests it mended."""
+        return self._run([leftovers_key(connection)], pool=connection)
 
     def pull_dimensions(self, connection: str) -> RunOutcome | None:
         """Pulls a connection's dimensions in one run; None if it has none."""

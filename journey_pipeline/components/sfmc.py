@@ -122,6 +122,7 @@ class SfmcJourneyHistory(ConnectionComponent):
                 reconciliation="15 4 * * *",
             ),
             self.dimensions.definitions(),
+            self.leftovers_definitions(),
         )
 
     def check(self) -> Mapping[str, str]:

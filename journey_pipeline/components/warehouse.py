@@ -13,6 +13,7 @@ from pydantic import Field
 
 from journey_pipeline.components.agreement import agreement_result, agreement_spec
 from journey_pipeline.components.connection import connections_in
+from journey_pipeline.components.metadata import SAYS
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_listing import list_exports
@@ -29,7 +30,6 @@ from journey_pipeline.warehouse.table import Table
 WAREHOUSE_POOL = "warehouse"
 WAREHOUSE_OP = "warehouse"
 EQUALS_LAKE = "warehouse_equals_lake"
-SAYS = "says"
 SHOWN_SCHEMAS = ("core", "marts")
 
 log = logging.getLogger(__name__)

@@ -3,13 +3,12 @@
 Not here: the look itself (`loading/wholeness.py`).
 """
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
 from journey_pipeline.components.standing_checks import on_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.loading.wholeness import Inspected, inspect_landing
 from journey_pipeline.settings import home
 
@@ -32,7 +31,7 @@ def wholeness_definitions(assets: StreamAssets, *, cron: str, status: dg.Default
         description="Every landed file has the size that it landed with, and those of the day's share the same bytes.",
     )
     def landing_is_whole() -> dg.AssetCheckResult:
-        return result(inspect_landing(Lake(home()), assets.stream, datetime.now(UTC)))
+        return result(inspect_landing(Lake(home()), assets.stream, utc_now()))
 
     return on_schedule(
         landing_is_whole,

@@ -56,6 +56,11 @@ class AttemptFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def is_attempt(path: Path) -> bool:
+    """Whether a path is an attempt's folder, by its name; what people put beside them is theirs."""
+    return _NAME.fullmatch(path.name) is not None and path.is_dir()
+
+
 def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
     """The folder of a new attempt of which nobody knows yet whether anything comes; it is made with its first file.
 

@@ -6,20 +6,24 @@ that lacks it is made again. Not here: removing what landed. Nothing in the proj
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from journey_pipeline.errors import ConfigError, LakeError
 from journey_pipeline.lake.atomic import TEMPORARY_SUFFIX
-from journey_pipeline.lake.landing import NOTE, lacks_attempts, restore_landing
+from journey_pipeline.lake.landing import NOTE, is_attempt, lacks_attempts, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.model import StreamKey, partition_window
 
-_ROOTS = ("raw", "events", "rejects", "attributes", "dimensions")
+log = logging.getLogger(__name__)
+
+_ROOTS = ("raw", "events", "rejects", "attributes", "evidence", "dimensions", "drift", "cache/survey")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,41 +33,64 @@ class Swept:
     Attributes:
         removed: The leftovers that it removed, sorted.
         restored: The partitions whose manifest it made again, as folders, sorted.
+        unclear: Why partitions were left alone: their manifests can't be understood, and no notes say what they held.
     """
 
     removed: tuple[Path, ...]
     restored: tuple[Path, ...]
+    unclear: tuple[str, ...] = ()
 
 
 def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swept:
     """Removes leftovers of one connection in which nothing has been written since a time.
 
-    A running download writes all the time, so that a limit some hours back never meets one.
+    A running download writes all the time, and so does a backup that is copied back, so that a limit some hours back
+    never meets one.
 
     Args:
         lake: What is swept: attempt folders without notes that no manifest names, temporary files, the folder for work.
         vendor: The connection's vendor.
         connection: Whose leftovers.
         older_than: Leftovers that were last written to before this are removed; aware.
-
-    Raises:
-        LakeError: If a landing manifest can't be understood; its partition is left alone.
     """
     limit = older_than.timestamp()
-    partitions = [path for path in sorted((lake.home / "raw" / connection).glob("*/*")) if path.is_dir()]
-    restored = [path for path in partitions if _restore(lake, vendor, path)]
-    removed = [path for partition in partitions for path in _sweep_attempts(partition, limit)]
+    removed: list[Path] = []
+    restored: list[Path] = []
+    unclear: list[str] = []
+    for partition in _partitions(lake, connection):
+        try:
+            if _restore(lake, vendor, partition):
+                restored.append(partition)
+            removed += _sweep_attempts(partition, limit)
+        except LakeError as error:
+            unclear.append(str(error))
     candidates = [*_temporary_files(lake, connection), *_children(lake.work_dir)]
     removed += [path for path in candidates if _remove_if_older(path, limit)]
-    return Swept(tuple(sorted(removed)), tuple(restored))
+    return Swept(tuple(sorted(removed)), tuple(restored), tuple(unclear))
+
+
+def _partitions(lake: Lake, connection: str) -> list[Path]:
+    folders = sorted((lake.home / "raw" / connection).glob("*/*"))
+    return [path for path in folders if path.is_dir() and _is_partition(path.name)]
+
+
+def _is_partition(name: str) -> bool:
+    try:
+        partition_window(name)
+    except ConfigError:  # what else lies there is not ours
+        return False
+    return True
 
 
 def _restore(lake: Lake, vendor: str, partition: Path) -> bool:
     """Makes a manifest again that lacks an attempt which landed whole, as where a backup was copied back."""
-    key = StreamKey(vendor, partition.parent.parent.name, partition.parent.name)
-    if not lacks_attempts(lake, key, partition.name):
-        return False
-    restore_landing(lake, key, partition_window(partition.name))
+    key, name = StreamKey(vendor, partition.parent.parent.name, partition.parent.name), partition.name
+    try:
+        if not lacks_attempts(lake, key, name):
+            return False
+    except LakeError as error:
+        log.warning("%s", error)
+    restore_landing(lake, key, partition_window(name))
     return True
 
 
@@ -72,7 +99,7 @@ def _sweep_attempts(partition: Path, limit: float) -> list[Path]:
     with exclusive(partition / LANDING_LOCK):
         manifest = LandingManifest.read(partition / "manifest.json")
         named = {attempt.attempt for attempt in manifest.attempts} if manifest else set()
-        folders = [path for path in _children(partition) if path.is_dir() and path.name not in named]
+        folders = [path for path in _children(partition) if is_attempt(path) and path.name not in named]
         return [path for path in folders if not (path / NOTE).exists() and _remove_if_older(path, limit)]
 
 
@@ -88,7 +115,7 @@ def _children(folder: Path) -> list[Path]:
 
 def _remove_if_older(path: Path, limit: float) -> bool:
     try:
-        newest = max(one.lstat().st_mtime for one in (path, *path.rglob("*")))
+        newest = max(_last_written(one) for one in (path, *path.rglob("*")))
     except FileNotFoundError:  # somebody else finished with it or removed it
         return False
     if newest >= limit:
@@ -98,3 +125,9 @@ def _remove_if_older(path: Path, limit: float) -> bool:
     else:
         path.unlink(missing_ok=True)
     return True
+
+
+def _last_written(path: Path) -> float:
+    # A copy keeps the time of what it was copied from; the other time says when it came here.
+    found = path.lstat()
+    return max(found.st_mtime, found.st_ctime)

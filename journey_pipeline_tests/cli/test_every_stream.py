@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from journey_pipeline.lake.landing import begin_attempt, commit_attempt
+from journey_pipeline.lake.manifest import Attempt
+from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
+from journey_pipeline.model import StreamKey, partition_window
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.cli.terminal import Terminal
@@ -31,6 +35,25 @@ def test_a_command_answers_for_a_connection_and_for_each_of_its_streams(
     name, _, only = selector.partition("/")
     for stream in STREAMS[name]:
         assert (f"{name}/{stream}:" in answer.out or f"{name}/{stream} " in answer.out) == (only in {"", stream})
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_reconcile_tells_what_it_swept_and_which_manifests_it_mended(terminal: Terminal, name: str) -> None:
+    key, window = StreamKey(name, name, STREAMS[name][0]), partition_window("2026-11-01")
+    attempt = begin_attempt(terminal.lake, key, window, window.end)
+    landed = Attempt(attempt=attempt.name, started_at=window.end, landed_at=window.end, package_version="0")
+    commit_attempt(terminal.lake, key, window, landed)
+    manifest = terminal.lake.landing_manifest(key, window.partition)
+    before = manifest.read_bytes()
+    manifest.unlink()
+    (leftover := terminal.home / "tmp" / "left-behind").mkdir(parents=True)
+    terminal.changes[CLOCK_OFFSET_VARIABLE] = str(2 * 86_400)
+    answer = terminal("reconcile", name)
+    del terminal.changes[CLOCK_OFFSET_VARIABLE]
+    assert f"{manifest.parent.relative_to(terminal.home)}: the manifest lacked answers that had landed" in answer.err
+    assert f"{name}: removed what loads left behind that did not end: tmp/left-behind\n" in answer.err
+    assert manifest.read_bytes() == before
+    assert not leftover.exists()
 
 
 @pytest.mark.parametrize("name", STREAMS)
