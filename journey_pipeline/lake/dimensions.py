@@ -18,7 +18,7 @@ from journey_pipeline.lake.events_sql import BELIEVABLE
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.lake.session import quoted
-from journey_pipeline.model import DimensionRecipe, StreamKey
+from journey_pipeline.model import Column, DimensionRecipe, StreamKey
 
 
 def update_dimension(lake: Lake, landed: Iterable[LandingManifest], recipe: DimensionRecipe) -> int:
@@ -47,7 +47,8 @@ def update_dimension(lake: Lake, landed: Iterable[LandingManifest], recipe: Dime
             session.executemany("insert into pages values (?, ?)", _pages(lake, manifest))
         session.execute(_fold(recipe, vendor, connection, path if path.exists() else None))
         with replacing(path) as temporary:
-            session.execute(f"copy (from folded) to {quoted(str(temporary))} (format parquet, compression zstd)")
+            rows = _in_file_types(session)
+            session.execute(f"copy ({rows}) to {quoted(str(temporary))} (format parquet, compression zstd)")
         row = session.execute("select count(*) from folded").fetchone()
     return int(row[0]) if row else 0
 
@@ -59,6 +60,12 @@ def _pages(lake: Lake, manifest: LandingManifest) -> list[tuple[str, datetime]]:
         for attempt in manifest.attempts
         for file in attempt.files
     ]
+
+
+def _in_file_types(session: duckdb.DuckDBPyConnection) -> str:
+    """The SELECT of the folded rows with JSON as text, that of files of an earlier version too."""
+    columns = [Column(name, kind, "") for name, kind, *_ in session.execute("describe folded").fetchall()]
+    return f"select {', '.join(f'{one.name}::{one.file_type} as {one.name}' for one in columns)} from folded"
 
 
 def _fold(recipe: DimensionRecipe, vendor: str, connection: str, existing: Path | None) -> str:

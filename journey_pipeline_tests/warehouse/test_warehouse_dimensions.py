@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from journey_pipeline.loading.dimensions import pull_dimensions
@@ -107,3 +109,19 @@ def test_a_dimension_file_of_an_earlier_version_gets_its_vendor_when_it_is_next_
         ("apsis", "7"),
         ("apsis", "88"),
     ]
+
+
+def test_json_of_an_earlier_version_is_loaded_and_is_text_in_the_file_when_it_is_next_listed(made: MadeLake) -> None:
+    file = made.lake.dimension_file("brand_b", "event_types")
+    columns = LISTED["event_types"].columns
+    old = dict.fromkeys((column.name for column in columns), None)
+    known = {"connection": "brand_b", "section": MAIN, "type_id": "5511", "data_schema": '{"a":1}'}
+    write_parquet(file, columns, [old | known | {"first_seen_at": NOW, "last_seen_at": NOW}])
+    schemas = "select type_id, data_schema from core.event_types order by 1"
+    assert sync(made.lake, SMALL).broken == ()
+    assert rows(made, schemas) == [("5511", '{"a":1}')]
+    assert pq.read_schema(file).field("data_schema").type != pa.string()
+    pull(made, ("events", MAIN, [field(5512, "open", schema="text")]), at=NOW + timedelta(days=1))
+    assert pq.read_schema(file).field("data_schema").type == pa.string()
+    assert sync(made.lake, SMALL).broken == ()
+    assert rows(made, schemas) == [("5511", '{"a":1}'), ("5512", '"text"')]
