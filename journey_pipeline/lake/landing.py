@@ -20,10 +20,9 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.atomic import flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
-from journey_pipeline.lake.manifest import Attempt, LandingManifest
+from journey_pipeline.lake.manifest import Attempt, LandingManifest, Note
 from journey_pipeline.model import StreamKey, Window
 
-# What the manifest says of an attempt, once more beside its files: a manifest that is damaged is made again from these.
 NOTE = "attempt.json"
 
 _STAMP = "%Y%m%dT%H%M%S%f"
@@ -91,9 +90,16 @@ def read_landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManife
     """The landing manifest of a partition, or None if it has not landed.
 
     Raises:
-        LakeError: If it is there and can't be understood.
+        LakeError: If it is there and can't be understood, or is another partition's.
     """
-    return LandingManifest.read(lake.landing_manifest(stream, partition))
+    path = lake.landing_manifest(stream, partition)
+    landing = LandingManifest.read(path)
+    if landing and (landing.key, landing.partition) != (stream, partition):
+        raise LakeError(
+            f"{path} is the manifest of {landing.key} {landing.partition}: the folder was copied from there. Move it "
+            f"away, then pull {stream} {partition} with `journey-pipeline backfill`."
+        )
+    return landing
 
 
 def last_answers(lake: Lake, stream: StreamKey) -> Mapping[str, Any]:
@@ -135,7 +141,7 @@ def commit_attempt(lake: Lake, stream: StreamKey, window: Window, attempt: Attem
     with exclusive(folder / LANDING_LOCK):
         _make_durable(folder / attempt.attempt, attempt)
         known = _known(lake, stream, window)
-        attempt.write(folder / attempt.attempt / NOTE)
+        _write_note(lake, stream, partition, attempt)
         others = [one for one in (known.attempts if known else ()) if one.attempt != attempt.attempt]
         manifest = _manifest(stream, window, [*others, attempt])
         manifest.write(lake.landing_manifest(stream, partition))
@@ -185,7 +191,7 @@ def lacks_attempts(lake: Lake, stream: StreamKey, partition: str) -> bool:
     """
     landing = read_landing(lake, stream, partition)
     named = {one.attempt for one in landing.attempts} if landing else set()
-    return any(note.parent.name not in named for note in notes_in(lake.landing_dir(stream, partition)))
+    return any(_read_notes(lake, stream, partition, named))
 
 
 def restore_landing(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest:
@@ -246,6 +252,9 @@ def _mark(
         attempts = tuple(
             one.model_copy(update={**(all_of_them or {}), **marks.get(one.attempt, {})}) for one in manifest.attempts
         )
+        for before, after in zip(manifest.attempts, attempts, strict=True):
+            if before.unreadable != after.unreadable:
+                _write_note(lake, stream, partition, after)
         manifest = manifest.model_copy(update={"attempts": attempts})
         manifest.write(lake.landing_manifest(stream, partition))
     return manifest
@@ -263,7 +272,7 @@ def _known(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest | N
     except LakeError as error:
         manifest, damage = None, error
     named = manifest.attempts if manifest else ()
-    noted, unclear = _read_notes(folder, {one.attempt for one in named})
+    noted, unclear = _read_notes(lake, stream, partition, {one.attempt for one in named})
     if unclear and damage:
         raise unclear[0]
     for unread in unclear:
@@ -271,28 +280,43 @@ def _known(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest | N
     if noted:
         names = ", ".join(one.attempt for one in noted)
         log.warning("%s %s: the manifest lacked %s, whole as landed; it is named again", stream, partition, names)
-        return _manifest(stream, window, [*named, *noted])
+        again = _manifest(stream, window, [*named, *noted])
+        return again.model_copy(update={"covered_by": manifest.covered_by}) if manifest else again
     if damage and any(path.is_dir() for path in folder.iterdir()):
         raise damage
     return manifest  # one that is damaged said that another partition covers this one: nothing of its own can be lost
 
 
-def _read_notes(folder: Path, named: Collection[str]) -> tuple[list[Attempt], list[LakeError]]:
+def _read_notes(
+    lake: Lake, stream: StreamKey, partition: str, named: Collection[str]
+) -> tuple[list[Attempt], list[LakeError]]:
+    """The attempts in a partition's folder that landed whole and are not named, and why notes can't be understood."""
     noted, unclear = [], []
-    for note in notes_in(folder):
-        if note.parent.name not in named:
-            try:
-                attempt = Attempt.read(note)
-            except LakeError as error:
-                unclear.append(error)
-            else:
-                noted += [attempt] if attempt else []
+    for path in sorted(lake.landing_dir(stream, partition).glob(f"*/{NOTE}")):
+        if path.parent.name in named:
+            continue
+        try:
+            note, attempt = Note.read(path), Attempt.read(path)
+        except LakeError as error:
+            unclear.append(error)
+            continue
+        if note and attempt and note.of in {"", _of(stream, partition)} and attempt.attempt == path.parent.name:
+            noted.append(attempt)
+        else:
+            log.warning("%s is no answer for %s %s: it is left where it is", path.parent, stream, partition)
     return noted, unclear
 
 
-def notes_in(partition: Path) -> list[Path]:
-    """The notes of the attempts in a partition's folder that landed whole, oldest first."""
-    return sorted(partition.glob(f"*/{NOTE}"))
+def _write_note(lake: Lake, stream: StreamKey, partition: str, attempt: Attempt) -> None:
+    folder = lake.landing_dir(stream, partition) / attempt.attempt
+    if folder.is_dir():  # of one that was deleted the manifest alone knows
+        # What superseded it may not come back with it.
+        note = {**attempt.model_dump(), "superseded": False, "of": _of(stream, partition)}
+        Note.model_validate(note).write(folder / NOTE)
+
+
+def _of(stream: StreamKey, partition: str) -> str:
+    return f"{stream} {partition}"
 
 
 def _manifest(stream: StreamKey, window: Window, attempts: Iterable[Attempt]) -> LandingManifest:

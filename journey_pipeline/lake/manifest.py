@@ -112,6 +112,16 @@ class Attempt(Document):
     unreadable: str = ""
 
 
+class Note(Attempt):
+    """What the manifest says of an attempt, once more beside its files: a manifest is made again from these.
+
+    Attributes:
+        of: Stream and partition that it landed for; empty in notes of earlier versions.
+    """
+
+    of: str = ""
+
+
 class LandingManifest(Document):
     """All attempts of one partition, oldest first. Answers add to it and never take away.
 

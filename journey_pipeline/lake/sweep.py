@@ -91,7 +91,7 @@ def _restore(lake: Lake, vendor: str, partition: Path) -> bool:
     except LakeError as error:
         log.warning("%s", error)
     restore_landing(lake, key, partition_window(name))
-    return True
+    return not lacks_attempts(lake, key, name)
 
 
 def _sweep_attempts(partition: Path, limit: float) -> list[Path]:

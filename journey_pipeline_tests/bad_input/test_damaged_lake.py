@@ -162,5 +162,8 @@ def test_a_note_holds_what_the_manifest_says_and_no_secret(line: Line, vendor: B
     line.load()
     (note,) = landing_manifest(line).parent.glob("*/attempt.json")
     (attempt,) = json.loads(landing_manifest(line).read_text())["attempts"]
-    assert json.loads(note.read_text()) == attempt
+    assert json.loads(note.read_text()) == {
+        **attempt,
+        "of": f"sfmc/journey_history {landing_manifest(line).parent.name}",
+    }
     assert "4711" not in note.read_text()

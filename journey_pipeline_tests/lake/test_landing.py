@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import shutil
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import (
     begin_attempt,
     commit_attempt,
+    lacks_attempts,
     last_answers,
     mark_covered,
     mark_superseded,
@@ -21,9 +23,10 @@ from journey_pipeline.lake.landing import (
 )
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
-from journey_pipeline.model import Window
+from journey_pipeline.model import StreamKey, Window
 from journey_pipeline_tests.lake.made_landing import KEY, NOON, PARTITION, WINDOW, MadeLanding, as_csv
 
+NEXT = Window(WINDOW.end, WINDOW.end + WINDOW.duration)
 BODY = as_csv([["1", "2026-11-20T09:00:00Z", "C-1", "x"]])
 
 
@@ -161,3 +164,57 @@ def test_an_attempt_that_is_set_aside_stays_in_the_manifest_and_no_events_are_ma
     assert [one.unreadable for one in made.manifest().set_aside] == ["half of it is missing"]
     set_aside(made.lake, KEY, PARTITION, {first.attempt: ""})
     assert made.manifest().active == (first, second)
+
+
+def test_a_manifest_that_is_made_again_knows_which_answers_are_set_aside_and_why(made: MadeLanding) -> None:
+    first, second = made.land(BODY), made.land(b"")
+    set_aside(made.lake, KEY, PARTITION, {first.attempt: "half of it is missing"})
+    before = made.manifest()
+    made.lake.landing_manifest(KEY, PARTITION).unlink()
+    assert restore_landing(made.lake, KEY, WINDOW) == before
+    assert made.manifest().active == (second,)
+    set_aside(made.lake, KEY, PARTITION, {first.attempt: ""})
+    made.lake.landing_manifest(KEY, PARTITION).unlink()
+    assert restore_landing(made.lake, KEY, WINDOW).active == (first, second)
+
+
+def test_a_reason_for_an_answer_whose_folder_was_deleted_makes_no_folder(made: MadeLanding) -> None:
+    attempt = made.land(BODY)
+    folder = made.landed(attempt).parent
+    shutil.rmtree(folder)
+    set_aside(made.lake, KEY, PARTITION, {attempt.attempt: "it is missing"})
+    assert not folder.exists()
+    assert [one.unreadable for one in made.manifest().set_aside] == ["it is missing"]
+
+
+def test_a_manifest_that_gets_answers_again_still_says_who_covers_its_partition(made: MadeLanding) -> None:
+    before = Window(WINDOW.start - timedelta(hours=1), WINDOW.start)
+    first = made.land(BODY)
+    set_aside(made.lake, KEY, PARTITION, {first.attempt: "half of it is missing"})
+    mark_covered(made.lake, KEY, [WINDOW], by=before)
+    older = made.lake.landing_manifest(KEY, PARTITION).read_bytes()
+    second = made.land(BODY)
+    made.lake.landing_manifest(KEY, PARTITION).write_bytes(older)
+    again = restore_landing(made.lake, KEY, WINDOW)
+    assert (again.covered_by, [one.attempt for one in again.attempts]) == (
+        before.partition,
+        [first.attempt, second.attempt],
+    )
+
+
+@pytest.mark.parametrize("to", [(StreamKey("sfmc", "brand_a", KEY.stream), WINDOW), (KEY, NEXT)])
+def test_an_answer_of_another_connection_or_hour_is_never_taken_for_one_of_its_own(
+    made: MadeLanding, to: tuple[StreamKey, Window]
+) -> None:
+    key, window = to
+    attempt = made.land(BODY)
+    elsewhere = made.lake.landing_dir(key, window.partition)
+    shutil.copytree(made.landed(attempt).parent, elsewhere / attempt.attempt)
+    assert not lacks_attempts(made.lake, key, window.partition)
+    with pytest.raises(LakeError, match="no landing manifest to restore"):
+        restore_landing(made.lake, key, window)
+    shutil.copy(made.lake.landing_manifest(KEY, PARTITION), elsewhere)
+    with pytest.raises(LakeError, match=f"is the manifest of {KEY} {PARTITION}: the folder was copied"):
+        read_landing(made.lake, key, window.partition)
+    with pytest.raises(LakeError, match="Move it away"):
+        restore_landing(made.lake, key, window)
