@@ -4,6 +4,8 @@
       ConfigError                a person must change something
       VendorError                a vendor's answer; carries where it came from
         TransientVendorError     try again (later, if it says when)
+          DamagedAnswerError     broken in its middle: no cut, so asking for less can't help
+          RepeatedCutError       cut at the same byte twice: ask for less
         PermanentVendorError     don't try again
           ExportFailed           the vendor made no file of it
           ExportExpired          the vendor no longer has it
@@ -65,6 +67,17 @@ class VendorError(JourneyError):
 
 class TransientVendorError(VendorError):
     """Worth another try: an outage, a throttle, a cut-off body."""
+
+
+class DamagedAnswerError(TransientVendorError):
+    """An answer came to its end and is broken in its middle: damaged on the way, or made so.
+
+    Worth another try, since a fault of the way passes. The same bytes again are a `ContractError`.
+    """
+
+
+class RepeatedCutError(TransientVendorError):
+    """An answer ended early, twice at the same byte: asked for again it will again, in smaller pieces it may not."""
 
 
 class PermanentVendorError(VendorError):

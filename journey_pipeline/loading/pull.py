@@ -17,6 +17,7 @@ from journey_pipeline import __version__
 from journey_pipeline.errors import (
     ConfigError,
     ContractError,
+    DamagedAnswerError,
     ExportExpired,
     PermanentVendorError,
     TransientVendorError,
@@ -161,14 +162,17 @@ class _Download:
     number: int = 0
 
     def whole(self, window: Window, estimate: Estimate | None) -> list[Part]:
-        """The window as one answer, or in halves where it is too large or is cut off each time."""
+        """The window as one answer, or in halves where it is too large or is cut off each time.
+
+        A half of what is cut off, however often at the same byte, may come whole. An outage is not helped by halving,
+        and neither is a fault of form, which was no cut.
+        """
         if estimate and self.source.too_large(estimate):
             return self._halves(window, f"the vendor's limit is below {estimate.rows} rows")
         try:
             return self._pages(window, estimate)
         except TransientVendorError as error:
-            # A window that is cut off on every try may be too much for the vendor; an outage is not helped by halving.
-            if error.status != 200:  # noqa: PLR2004
+            if error.status != 200 or isinstance(error, DamagedAnswerError):  # noqa: PLR2004
                 raise
             if window.duration <= self.source.shortest_window:
                 raise self._last(error) from error

@@ -19,7 +19,12 @@ T = TypeVar("T")
 
 
 class Inspector(Protocol):
-    """Looks at one body while it lands. Its `VendorError`s end the attempt; only the transient ones lead to another."""
+    """Looks at one body while it lands. Its `VendorError`s end the attempt; only the transient ones lead to another.
+
+    It says which of the two it met. A cut, a body that ended early, is a `TransientVendorError`: asked for again, or in
+    smaller pieces, it may come whole. A fault of form is a `ContractError`, or a `DamagedAnswerError` where another try
+    may come without it; asking for less helps neither.
+    """
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next piece, inflated; cut anywhere."""

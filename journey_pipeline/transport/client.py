@@ -23,7 +23,7 @@ from journey_pipeline.transport import redaction, waiting
 from journey_pipeline.transport.answer import Answer, Downloaded, Inspector
 from journey_pipeline.transport.auth import Auth
 from journey_pipeline.transport.calls import Calls
-from journey_pipeline.transport.download import Evidence, land, told
+from journey_pipeline.transport.download import Evidence, Tries, land, told
 from journey_pipeline.transport.failures import Asked
 from journey_pipeline.transport.gzip_body import Body
 from journey_pipeline.transport.limits import Limits
@@ -213,13 +213,15 @@ class HttpClient:
             policy: As for `send`.
 
         Raises:
-            TransientVendorError: As for `send`; and if the body is cut off each time.
+            RepeatedCutError: If the inspector says twice of the same bytes that they were cut off.
+            TransientVendorError: As for `send`; and if the body is cut off or damaged each time.
             PermanentVendorError: As for `send`.
-            ContractError: As the inspector says.
+            ContractError: As the inspector says; and if a damaged body came with the same bytes twice.
         """
         started_at_s = waiting.monotonic_s()
         request = self._request(method, path, query, _json_body(json), headers)
         asked = self._asked(request, stream, window)
+        tries = Tries()
 
         def take(response: requests.Response, attempt: Attempt) -> Downloaded:
             looker, seen = inspector() if inspector else None, Evidence()
@@ -228,7 +230,8 @@ class HttpClient:
                 most = self._largest_inflated_bytes
                 landed = land(body, to, looker, on_bytes=on_bytes, evidence=seen, largest_bytes=most)
             except VendorError as error:
-                raise told(error, asked, status=response.status_code, evidence=seen, keep_at=evidence) from None
+                judged = tries.judged(error, body, seen)
+                raise told(judged, asked, status=response.status_code, evidence=seen, keep_at=evidence) from None
             return Downloaded(
                 path=to,
                 sha256=landed.sha256,

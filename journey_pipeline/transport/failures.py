@@ -9,7 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError, VendorError
+from journey_pipeline.errors import (
+    ContractError,
+    DamagedAnswerError,
+    PermanentVendorError,
+    TransientVendorError,
+    VendorError,
+)
 from journey_pipeline.transport.redaction import Redactor
 
 _MESSAGE_LIMIT = 600
@@ -53,6 +59,10 @@ class Asked:
     ) -> TransientVendorError:
         """An error that is worth another attempt; `came` says what came back and what to do."""
         return TransientVendorError(self._say(came), retry_after_s=retry_after_s, **self._context(status))
+
+    def damaged(self, came: str, *, status: int | None = None) -> DamagedAnswerError:
+        """An answer that is broken in its middle."""
+        return DamagedAnswerError(self._say(came), **self._context(status))
 
     def permanent(
         self, came: str, *, status: int | None = None, retry_after_s: float | None = None

@@ -1,7 +1,9 @@
 """Reads an answer's body so that a cut-off one is always noticed, inflating in passing.
 
 The wire's own ends are checked (last chunk, Content-Length), and of gzip the trailer. After it another member may
-follow, and zeros, which pad a file; anything else is an error. Source: RFC 1952, 2.2, and gzip(1).
+follow, and zeros, which pad a file; anything else is an error. Source: RFC 1952, 2.2, and gzip(1). What ends early is
+cut; what comes to its end and is no gzip is damaged, and read to that end all the same, so that its bytes can be
+compared with those of another try.
 Not here: where the bytes go (`landing_file.py`, `client.py`), what they mean (inspectors in `vendors/`).
 """
 
@@ -13,7 +15,7 @@ import requests
 import urllib3
 from isal import igzip_lib, isal_zlib
 
-from journey_pipeline.errors import ContractError, TransientVendorError
+from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.transport.connections import hurry
 from journey_pipeline.transport.failures import Asked, reason
 from journey_pipeline.transport.retry import Attempt
@@ -34,10 +36,12 @@ class Body:
     Attributes:
         is_gzip: Whether the vendor compressed it: said so, or sent a gzip file under another name. Known from the first
             pair on; an empty body is not compressed.
+        wire: How many bytes came over the wire so far, and their checksum.
     """
 
     def __init__(self, response: requests.Response, asked: Asked, attempt: Attempt, chunk_bytes: int) -> None:
         self.is_gzip = False
+        self.wire = Checksum()
         self._response = response
         self._asked = asked
         self._attempt = attempt
@@ -64,9 +68,13 @@ class Body:
             yield start, start
             yield from ((piece, piece) for piece in pieces)
             return
-        yield from self._inflate(start)
-        for piece in pieces:
-            yield from self._inflate(piece)
+        try:
+            yield from self._inflate(start)
+            for piece in pieces:
+                yield from self._inflate(piece)
+        except _DamageError as damage:
+            yield from ((piece, b"") for piece in pieces)
+            raise self._damaged(str(damage)) from None
         if not self._inflater.eof or self._after_trailer:
             raise self._cut("the gzip stream ended before its trailer")
 
@@ -100,6 +108,7 @@ class Body:
     def _read(self) -> bytes:
         hurry(self._response, self._attempt.left_s)
         piece: bytes = self._response.raw.read1(self._chunk_bytes, decode_content=False)
+        self.wire.add(piece)
         return piece
 
     def _inflate(self, piece: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -112,7 +121,7 @@ class Body:
             try:
                 raw = self._inflater.decompress(rest, _INFLATED_AT_ONCE)
             except igzip_lib.IsalError as error:  # type: ignore[misc]  # a class, whatever the stub says
-                raise self._cut(f"the gzip stream is broken ({error})") from None
+                raise _DamageError(f"the gzip stream is broken ({error})") from None
             yield wire, raw
             wire = rest = b""
             if self._inflater.eof:
@@ -128,7 +137,7 @@ class Body:
             rest = rest.lstrip(b"\0")
         start = self._after_trailer + rest
         if not start.startswith(_MAGIC[: len(start)]):
-            raise self._cut("bytes follow the gzip trailer that are neither another member nor zeros")
+            raise _DamageError("bytes follow the gzip trailer that are neither another member nor zeros")
         if len(start) < len(_MAGIC):
             self._after_trailer = start
             return b""
@@ -136,9 +145,39 @@ class Body:
         return start
 
     def _cut(self, how: str) -> TransientVendorError:
-        return self._asked.transient(
-            f"the body of the {self._response.status_code} is not whole: {how}.", status=self._response.status_code
-        )
+        return self._asked.transient(self._not_whole(how), status=self._response.status_code)
+
+    def _damaged(self, how: str) -> DamagedAnswerError:
+        return self._asked.damaged(self._not_whole(how), status=self._response.status_code)
+
+    def _not_whole(self, how: str) -> str:
+        return f"the body of the {self._response.status_code} is not whole: {how}."
+
+
+class Checksum:
+    """The size and the CRC-32 of bytes that stream by: enough to know the same ones again.
+
+    Attributes:
+        bytes: How many.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._crc = 0
+
+    def add(self, piece: bytes) -> None:
+        """Takes the next piece."""
+        self.bytes += len(piece)
+        self._crc = isal_zlib.crc32(piece, self._crc)
+
+    @property
+    def value(self) -> tuple[int, int]:
+        """Both, as they are now."""
+        return self.bytes, self._crc
+
+
+class _DamageError(Exception):
+    """The bytes so far are no gzip."""
 
 
 def _inflater() -> igzip_lib.IgzipDecompressor:

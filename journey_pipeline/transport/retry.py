@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import tenacity
 
-from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.errors import RepeatedCutError, TransientVendorError
 from journey_pipeline.transport import waiting
 
 T = TypeVar("T")
@@ -107,10 +107,11 @@ def run(
 
     Args:
         policy: How often and how long.
-        attempt: Makes one attempt; only its `TransientVendorError` leads to another.
+        attempt: Makes one attempt; only its `TransientVendorError` leads to another, and no `RepeatedCutError`.
         before_wait: Told the error, the wait in seconds and the attempt's number before each wait.
 
     Raises:
+        RepeatedCutError: At once.
         TransientVendorError: The last one, when attempts or time are used up, or the vendor asks to wait longer than
             the policy allows; then at once, and `retry_after_s` says how long.
     """
@@ -136,7 +137,9 @@ def run(
 
     numbers = itertools.count(1)
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(TransientVendorError),
+        retry=tenacity.retry_if_exception(
+            lambda error: isinstance(error, TransientVendorError) and not isinstance(error, RepeatedCutError)
+        ),
         wait=wait_s,
         stop=stop,
         sleep=waiting.wait,
@@ -169,7 +172,7 @@ def _error(state: tenacity.RetryCallState) -> TransientVendorError:
 
 
 def _last(error: TransientVendorError, why: str) -> TransientVendorError:
-    return TransientVendorError(
+    return type(error)(
         f"{error} {why}",
         retry_after_s=error.retry_after_s,
         vendor=error.vendor,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from journey_pipeline.errors import ContractError, TransientVendorError
+from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError
 from journey_pipeline.formats.foreign import foreign_form
 from journey_pipeline.formats.json_records import RecordSplitter
@@ -59,7 +59,7 @@ class JsonInspector:
 
         Raises:
             ContractError: If it is a page, or no JSON from its first byte on.
-            TransientVendorError: If it stops being JSON later: asked again, it may come whole.
+            DamagedAnswerError: If it stops being JSON later: asked again, it may come whole.
         """
         if not chunk:
             return
@@ -116,7 +116,7 @@ class JsonInspector:
         if isinstance(error, CutError):
             return TransientVendorError(f"the JSON {error}: it was cut off.")
         if isinstance(error, BrokenError) and error.at > _PAGE_READ:
-            return TransientVendorError(f"the JSON {error}: the vendor broke off, or it was damaged on the way.")
+            return DamagedAnswerError(f"the JSON {error}: it is broken in its middle.")
         return ContractError(f"what should be JSON with records {error}. Look at what came, and ask the vendor.")
 
 

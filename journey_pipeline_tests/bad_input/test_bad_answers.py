@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json as jsonlib
 
 import pytest
 
@@ -20,7 +21,7 @@ from journey_pipeline_tests.bad_input.bad_vendor import (
     row,
     table,
 )
-from journey_pipeline_tests.transport.flaky_server import Reply, answer, json
+from journey_pipeline_tests.transport.flaky_server import Piece, Reply, Seen, answer, json
 
 GOOD = table([row(1), row(2)])
 HEADER, FIRST, SECOND = GOOD.splitlines()
@@ -168,6 +169,7 @@ def test_what_looks_cut_off_on_every_try_down_to_the_shortest_window_is_a_broken
     assert error.evidence == kept.relative_to(line.lake.home).as_posix()
     assert_says(error, "POST http://127.0.0.1", came, "on every try", "Report it to the vendor", error.evidence)
     assert kept.read_bytes() == body
+    assert vendor.server.count(DOWNLOAD) == 2 * 7  # an hour is halved six times; the same bytes twice are no accident
     arrives_once_the_vendor_is_well(line, vendor)
 
 
@@ -184,12 +186,51 @@ def test_what_looks_cut_off_for_the_hour_and_is_well_in_halves_arrives_and_leave
     line: Line, vendor: BadVendor
 ) -> None:
     halves = [table([row(number)]) for number in (1, 2)]
-    replies = [answer(200, gzip.compress(body), Content_Encoding="gzip") for body in [*[SHORT] * 4, *halves]]
+    replies = [answer(200, gzip.compress(body), Content_Encoding="gzip") for body in [*[SHORT] * 2, *halves]]
     vendor.gives(b"", rows=1)
     vendor.downloads(*replies)
     line.arrived()
     assert line.ids() == ["id-1", "id-2"]
     assert line.evidence() == []
+    assert vendor.server.count(DOWNLOAD) == 4
+
+
+@pytest.mark.parametrize(
+    ("packed", "came"),
+    [
+        pytest.param(gzip.compress(GOOD) + b"{}", "neither another member nor zeros", id="bytes after the trailer"),
+        pytest.param(
+            gzip.compress(GOOD)[:-8] + b"\0" * 4 + gzip.compress(GOOD)[-4:], "the gzip stream is broken", id="bad CRC"
+        ),
+    ],
+)
+def test_a_gzip_that_is_broken_with_the_same_bytes_is_asked_for_twice_and_never_in_halves(
+    line: Line, vendor: BadVendor, packed: bytes, came: str
+) -> None:
+    vendor.gives(b"", rows=2)
+    vendor.downloads(answer(200, packed, Content_Encoding="gzip"))
+    error = line.refused()
+    assert isinstance(error, ContractError)
+    assert vendor.server.count(DOWNLOAD) == 2
+    assert_says(error, came, "The same bytes came twice", "Report it to the vendor", "Nothing landed")
+    arrives_once_the_vendor_is_well(line, vendor)
+
+
+def test_a_gateway_that_cuts_what_is_too_large_at_the_same_byte_is_asked_for_halves(
+    line: Line, vendor: BadVendor
+) -> None:
+    rows = [row(number, Message="x" * 500) for number in range(8)]
+    most = 3000  # bytes that the gateway lets through: a properly ended answer, cut in its middle
+
+    def gateway(asked: Seen) -> list[Piece]:
+        window = jsonlib.loads(asked.body)
+        body = table([one for one in rows if window["start"] <= one[1].replace(".000", "") < window["end"]])
+        return answer(200, gzip.compress(body[:most]), Content_Encoding="gzip")
+
+    vendor.gives(b"", rows=1)
+    vendor.downloads(gateway)
+    line.arrived()
+    assert line.ids() == [f"id-{number}" for number in range(8)]
 
 
 def test_no_byte_where_rows_are_estimated_is_asked_again_and_is_no_empty_hour(line: Line, vendor: BadVendor) -> None:

@@ -259,6 +259,22 @@ def test_a_cut_file_is_fetched_again_from_the_same_address(backfills: Backfills,
     backfills.check_truth(DAY)
 
 
+@pytest.mark.parametrize("stream", ["profile_events", "email_events"])
+def test_a_file_that_is_broken_with_the_same_bytes_is_fetched_twice_and_then_ordered_again(
+    backfills: Backfills, stream: str
+) -> None:
+    backfills.sandbox.options.apsis.pending_s = 0.0
+    route = "profile_poll" if stream == "profile_events" else "email_file"
+    backfills.sandbox.faults.add(f"apsis/{route}:gzip_bad_crc")
+    (outcome,) = backfills.load(DAY, stream=stream)
+    assert isinstance(outcome.error, ContractError | ExportFailed)
+    assert "The same bytes came twice" in str(outcome.error)
+    broken = {export.id: export.failures for export in backfills.exports() if export.failures}
+    assert max(broken.values()) == PATIENT.failure_ceiling
+    polls_that_took_it = sum(broken.values()) if stream == "profile_events" else 0
+    assert len(backfills.calls(route)) == 2 * sum(broken.values()) + polls_that_took_it
+
+
 def test_a_link_that_has_ended_is_asked_for_again(backfills: Backfills) -> None:
     backfills.sandbox.options.apsis.link_life_s = 0
     (outcome,) = backfills.load(DAY, stream="email_events")

@@ -16,7 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError
+from journey_pipeline.errors import (
+    ContractError,
+    DamagedAnswerError,
+    PermanentVendorError,
+    RepeatedCutError,
+    TransientVendorError,
+    VendorError,
+)
 from journey_pipeline.lake.landed_file import Inflated
 from journey_pipeline.transport import waiting
 from journey_pipeline.transport.retry import RetryPolicy
@@ -63,11 +70,11 @@ class Watcher:
 
 
 class Refuser(Watcher):
-    error: Exception
+    error: VendorError
 
     def finish(self, *, verified: bool) -> None:
         super().finish(verified=verified)
-        raise self.error
+        raise type(self.error)(str(self.error))
 
 
 def gzipped(body: bytes, *pieces: Piece, **headers: str) -> list[Piece]:
@@ -167,15 +174,8 @@ CUTS: dict[str, Reply] = {
         close,
     ],
     "chunks end properly, gzip does not": chunked(GZ[:MIDDLE], Content_Encoding="gzip"),
-    "wrong checksum": gzipped(GZ[:-8] + bytes([GZ[-8] ^ 1]) + GZ[-7:]),
-    "wrong length": gzipped(GZ[:-1] + bytes([GZ[-1] ^ 1])),
-    "damage in the middle": gzipped(GZ[:MIDDLE] + bytes([GZ[MIDDLE] ^ 255]) + GZ[MIDDLE + 1 :]),
-    "bytes after the trailer": gzipped(GZ + b"x"),
-    "bytes after the padding": gzipped(GZ + b"\0\0x"),
     "a second member that begins": gzipped(GZ + GZ[:1]),
     "a second member that is cut": gzipped(GZ + GZ[:MIDDLE]),
-    "bytes after the trailer, in a piece of their own": chunked(GZ, b"{}", Content_Encoding="gzip"),
-    "not gzip at all": gzipped(RAW),
     "nothing, and nobody said so": gzipped(b""),
     "plain, Content-Length not reached": [head(Content_Length=str(len(RAW))) + RAW[:-1], close],
     "plain, chunks without their end": chunked(RAW, ended=False),
@@ -184,6 +184,16 @@ CUTS: dict[str, Reply] = {
     "stalled in the middle": [head(Content_Encoding="gzip", Content_Length=str(len(GZ))) + GZ[:MIDDLE], stall],
     "stalled, the connection announced to close": [head(Content_Encoding="gzip", Connection="close") + GZ[:9], stall],
     "stalled between chunks": chunked(GZ[:MIDDLE], stall, Content_Encoding="gzip"),
+}
+BROKEN_CRC = GZ[:-8] + bytes([GZ[-8] ^ 1]) + GZ[-7:]
+DAMAGES: dict[str, Reply] = {
+    "wrong checksum": gzipped(BROKEN_CRC),
+    "wrong length": gzipped(GZ[:-1] + bytes([GZ[-1] ^ 1])),
+    "damage in the middle": gzipped(GZ[:MIDDLE] + bytes([GZ[MIDDLE] ^ 255]) + GZ[MIDDLE + 1 :]),
+    "bytes after the trailer": gzipped(GZ + b"x"),
+    "bytes after the padding": gzipped(GZ + b"\0\0x"),
+    "bytes after the trailer, in a piece of their own": chunked(GZ, b"{}", Content_Encoding="gzip"),
+    "not gzip at all": gzipped(RAW),
 }
 
 
@@ -205,7 +215,75 @@ def test_a_cut_body_is_never_a_landing(
     assert (server.count("/d"), len(waits)) == (2, 1)
 
 
-@pytest.mark.parametrize("fault", ["reset in the middle", "bytes after the trailer", "stalled in the middle"])
+@pytest.mark.parametrize("fault", DAMAGES)
+def test_a_damaged_gzip_that_comes_with_the_same_bytes_twice_is_a_fault_of_form(
+    server: FlakyServer, client_of: MakeClient, to: Path, waits: Waits, fault: str
+) -> None:
+    server.on("/d", DAMAGES[fault])
+    with pytest.raises(ContractError, match=r"not whole.*The same bytes came twice.*Report it") as caught:
+        client_of(server).download("POST", "/d", to=to, stream="history", window="w")
+    error = caught.value
+    assert (error.vendor, error.stream, error.window, error.status) == ("acme", "history", "w", 200)
+    assert (left_over(to), server.count("/d"), len(waits)) == ([], 2, 1)
+
+
+def test_a_damage_is_known_again_however_its_body_is_cut_on_the_way(
+    server: FlakyServer, client_of: MakeClient, to: Path, waits: Waits
+) -> None:
+    in_pieces = chunked(*(BROKEN_CRC[i : i + 999] for i in range(0, len(BROKEN_CRC), 999)), Content_Encoding="gzip")
+    server.on("/d", answer(body=BROKEN_CRC, Content_Encoding="gzip"), in_pieces)
+    with pytest.raises(ContractError, match="twice"):
+        client_of(server).download("POST", "/d", to=to)
+    assert (server.count("/d"), len(waits)) == (2, 1)
+
+
+def test_a_damage_that_is_another_each_time_may_pass(
+    server: FlakyServer, client_of: MakeClient, to: Path, waits: Waits
+) -> None:
+    damaged = [DAMAGES[name] for name in ("wrong checksum", "wrong length", "damage in the middle")]
+    server.on("/d", *damaged, answer(body=GZ, Content_Encoding="gzip"))
+    assert client_of(server).download("POST", "/d", to=to).attempts == 4
+    server.on("/d", *damaged, DAMAGES["wrong checksum"])
+    with pytest.raises(DamagedAnswerError, match="Gave up after 4 attempts"):
+        client_of(server).download("POST", "/d", to=to)
+    assert len(waits) == 6
+
+
+def test_a_damage_that_an_inspector_finds_is_read_to_its_end_and_known_again(
+    server: FlakyServer, client_of: MakeClient, to: Path, waits: Waits, tmp_path: Path
+) -> None:
+    class Damaged(Watcher):
+        def feed(self, chunk: bytes) -> None:
+            super().feed(chunk)
+            if len(self.raw) > 1000:
+                raise DamagedAnswerError("it breaks at byte 1000.")
+
+    server.on("/d", answer(body=RAW), chunked(RAW[:1500], RAW[1500:]))
+    with pytest.raises(ContractError, match=r"byte 1000\. The same bytes came twice") as caught:
+        client_of(server, chunk_bytes=777).download("POST", "/d", to=to, inspector=Damaged, evidence=tmp_path / "kept")
+    assert (caught.value.vendor, server.count("/d"), len(waits)) == ("acme", 2, 1)
+    assert (tmp_path / "kept").read_bytes().endswith(RAW[-1000:])
+
+
+def test_what_an_inspector_calls_cut_twice_at_the_same_byte_is_not_tried_again(
+    server: FlakyServer, client_of: MakeClient, to: Path, waits: Waits
+) -> None:
+    Refuser.error = TransientVendorError("it ends in a record.")
+    server.on("/d", answer(body=RAW), answer(body=RAW[:-9]), answer(body=RAW[:-9]))
+    with pytest.raises(RepeatedCutError, match=r"record\. The same bytes came twice\.$"):
+        client_of(server).download("POST", "/d", to=to, inspector=Refuser)
+    assert (server.count("/d"), len(waits)) == (3, 2)
+
+
+def test_no_byte_twice_is_no_repeated_cut(server: FlakyServer, client_of: MakeClient, to: Path, waits: Waits) -> None:
+    Refuser.error = TransientVendorError("not a byte came.")
+    server.on("/d", answer())
+    with pytest.raises(TransientVendorError, match="Gave up after 4 attempts"):
+        client_of(server).download("POST", "/d", to=to, inspector=Refuser)
+    assert len(waits) == 3
+
+
+@pytest.mark.parametrize("fault", ["reset in the middle", "a second member that is cut", "stalled in the middle"])
 def test_a_cut_download_starts_over_with_a_fresh_inspector(
     server: FlakyServer, client_of: MakeClient, to: Path, waits: Waits, fault: str
 ) -> None:
@@ -222,7 +300,7 @@ def test_a_failed_download_leaves_the_file_that_was_there(
 ) -> None:
     to.parent.mkdir()
     to.write_bytes(b"earlier")
-    server.on("/d", CUTS["wrong checksum"])
+    server.on("/d", CUTS["clean close in the middle"])
     with pytest.raises(TransientVendorError):
         client_of(server).download("POST", "/d", to=to)
     assert to.read_bytes() == b"earlier"

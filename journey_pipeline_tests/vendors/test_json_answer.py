@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from journey_pipeline.errors import ContractError, TransientVendorError, VendorError
+from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError, VendorError
 from journey_pipeline.vendors.json_answer import JsonInspector
 
 RECORDS = [{"text": 'quote " brace } bracket ] \\ end', "n": number} for number in range(5)]
@@ -61,7 +61,7 @@ def test_lines_without_a_last_line_end_count_as_cut_unless_the_wire_proves_other
         (b" \n ", TransientVendorError, "empty"),
         (BODIES["array"][:-1] + b"}", ContractError, "wrong kind"),
         (BODIES["array"] * 100, ContractError, "goes on"),
-        (b"[" + b"1," * 5000 + b",1]", TransientVendorError, "a comma with nothing"),
+        (b"[" + b"1," * 5000 + b",1]", DamagedAnswerError, "a comma with nothing"),
     ],
 )
 def test_what_is_no_json_with_records_is_told_by_its_kind(

@@ -5,7 +5,7 @@ Not here: what an event holds (`profile_reader.py`).
 
 from __future__ import annotations
 
-from journey_pipeline.errors import ContractError, TransientVendorError
+from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
 from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, Keyed, splitter
 
@@ -34,7 +34,7 @@ class ProfileInspector:
 
         Raises:
             ContractError: If it is a page, or no JSON from its start on.
-            TransientVendorError: If it stops being JSON later: asked again, it may come whole.
+            DamagedAnswerError: If it stops being JSON later: asked again, it may come whole.
         """
         if self._head is not None:
             self._head += chunk
@@ -78,9 +78,7 @@ class ProfileInspector:
         if isinstance(error, CutError):
             return TransientVendorError(f"the export {error}: it was cut off; {so_far}.")
         if isinstance(error, BrokenError) and error.at > _START_BYTES:
-            return TransientVendorError(
-                f"the export {error}: the vendor broke off, or it was damaged on the way; {so_far}."
-            )
+            return DamagedAnswerError(f"the export {error}: it is broken in its middle; {so_far}.")
         return _not_taken(error)
 
 
