@@ -6,6 +6,7 @@ breaks only the connection that needs it. Not here: what is configured in YAML (
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,10 @@ STORAGE_VERSION = "v1.2.0"
 LEDGER_VARIABLE = "JOURNEY_PIPELINE_LEDGER_URL"
 LEDGER_FILE = "exports.db"
 PUBLISHED_VARIABLE = "JOURNEY_PIPELINE_PUBLISHED_FILE"
+ANSWER_SIZE_VARIABLE = "JOURNEY_PIPELINE_LARGEST_ANSWER_GIB"
+LARGEST_ANSWER_GIB = 100.0
+ANSWER_TIME_VARIABLE = "JOURNEY_PIPELINE_LONGEST_ANSWER_MINUTES"
+LONGEST_ANSWER_MINUTES = 30.0
 
 _PATTERN = re.compile(r"[?*\[]")  # part of an address to SQLite, of a pattern to DuckDB
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -142,6 +147,35 @@ def storage_version() -> str:
 def ledger_url() -> str:
     """Where the ledger of exports lies: `JOURNEY_PIPELINE_LEDGER_URL`, or a file in the home. May hold a password."""
     return os.environ.get(LEDGER_VARIABLE, "").strip() or f"sqlite:///{make_home() / LEDGER_FILE}"
+
+
+def largest_answer_bytes() -> int:
+    """The most bytes of one vendor's answer, inflated: `JOURNEY_PIPELINE_LARGEST_ANSWER_GIB`, or 100 GiB.
+
+    Raises:
+        ConfigError: If it is no number above 0.
+    """
+    return int(_positive(ANSWER_SIZE_VARIABLE, LARGEST_ANSWER_GIB) * (1 << 30))
+
+
+def longest_answer_s() -> float:
+    """How long one vendor's answer may take, all tries included: `JOURNEY_PIPELINE_LONGEST_ANSWER_MINUTES`, or 30.
+
+    Raises:
+        ConfigError: If it is no number above 0.
+    """
+    return _positive(ANSWER_TIME_VARIABLE, LONGEST_ANSWER_MINUTES) * 60
+
+
+def _positive(variable: str, otherwise: float) -> float:
+    given = os.environ.get(variable, "").strip() or f"{otherwise}"
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ConfigError(f"{variable} is {given!r}: it must be a number above 0, such as {otherwise:g}.")
+    return value
 
 
 def variable_name(connection: str, field: str) -> str:

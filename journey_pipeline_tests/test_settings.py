@@ -139,6 +139,23 @@ def test_values_in_an_environment_file_are_literal(tmp_path: Path, monkeypatch: 
     assert os.environ["SFMC_CLIENT_SECRET"] == "a${HOME}b$c"
 
 
+def test_every_variable_is_in_the_one_table_of_settings() -> None:
+    table = (Path(__file__).parents[1] / "docs" / "operations.md").read_text().partition("## Settings")[2]
+    names = {value for name, value in vars(settings).items() if name.endswith("_VARIABLE")}
+    assert [name for name in sorted(names) if f"| `{name}` |" not in table] == []
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "much", "nan", "inf"])
+def test_limits_of_an_answer_are_numbers_above_zero(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    assert (settings.largest_answer_bytes(), settings.longest_answer_s()) == (100 << 30, 1800.0)
+    monkeypatch.setenv(settings.ANSWER_SIZE_VARIABLE, given)
+    monkeypatch.setenv(settings.ANSWER_TIME_VARIABLE, given)
+    with pytest.raises(ConfigError, match=settings.ANSWER_SIZE_VARIABLE):
+        settings.largest_answer_bytes()
+    with pytest.raises(ConfigError, match=settings.ANSWER_TIME_VARIABLE):
+        settings.longest_answer_s()
+
+
 @pytest.mark.parametrize("given", ["1.2.0", "v1.1.3", "latest", "v2"])
 def test_a_storage_version_that_is_none_or_too_early_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv(settings.STORAGE_VARIABLE, given)

@@ -124,6 +124,10 @@ class RecordCounter:
         self.count += self._line_open
 
     def _count(self, chunk: bytes) -> None:
+        if not self._line_open:
+            chunk = chunk.lstrip(b"\n")  # blank lines in a row, of which there may be millions
+            if not chunk:
+                return
         content = np.frombuffer(chunk, np.uint8)
         quotes = self._acting_quotes(content)
         ends = np.flatnonzero(content == _LINE_FEED)
@@ -220,6 +224,9 @@ def _lines(chunks: Iterable[bytes], longest: int) -> Iterator[bytes]:
     pending: list[bytes] = []
     size = 0
     for chunk in chunks:
+        if not size and not chunk.strip(b"\r\n"):
+            yield chunk  # blank lines in a row are as good as one, and there may be millions
+            continue
         pending.append(chunk)
         size += len(chunk)
         if b"\n" not in chunk and b"\r" not in chunk:
@@ -230,4 +237,7 @@ def _lines(chunks: Iterable[bytes], longest: int) -> Iterator[bytes]:
         yield from whole
         # The last line may go on in the next chunk; a \r at its end may be half of \r\n.
         pending, size = [last], len(last)
+        if last.endswith(b"\n"):
+            yield last
+            pending, size = [], 0
     yield from b"".join(pending).splitlines(keepends=True)

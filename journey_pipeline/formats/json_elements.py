@@ -182,9 +182,24 @@ class Elements:
         return OversizedError(f"has a value longer than {self._longest} bytes before byte {at}", at=at)
 
 
-def beginning(head: bytes, *, at_end: bool) -> int | None:
-    """Where a document's first letter lies in its first bytes; None if it has not come."""
-    if not at_end and _BYTE_ORDER_MARK.startswith(head):
-        return None  # the rest of a byte order mark may follow
-    text = head.removeprefix(_BYTE_ORDER_MARK).lstrip(BLANK)
-    return len(head) - len(text) if text else None
+class Beginning:
+    """The first bytes of a document: waits for its first letter, in no more memory than that takes.
+
+    Attributes:
+        at: Where in the document the text lies that `feed` gave first.
+    """
+
+    def __init__(self) -> None:
+        self.at = 0
+        self._mark = b""
+
+    def feed(self, piece: bytes, *, at_end: bool = False) -> bytes:
+        """The document from its first letter on, without a byte order mark; empty if that has not come."""
+        text = self._mark + piece
+        self._mark = b""
+        if not at_end and not self.at and _BYTE_ORDER_MARK.startswith(text):
+            self._mark = text  # the rest of a byte order mark may follow
+            return b""
+        found = (text if self.at else text.removeprefix(_BYTE_ORDER_MARK)).lstrip(BLANK)
+        self.at += len(text) - len(found)
+        return found

@@ -6,9 +6,13 @@ is of this form (`json_records.py`).
 
 from __future__ import annotations
 
+import re
+
 from journey_pipeline.formats.failures import CutError, OversizedError
 from journey_pipeline.formats.json_elements import BLANK
 from journey_pipeline.formats.json_scan import Scanner
+
+_BLANK_LINES = re.compile(rb"\n[ \t\r\n]+\n")
 
 
 class Lines:
@@ -31,7 +35,7 @@ class Lines:
         Raises:
             OversizedError: If a line is longer than allowed.
         """
-        *lines, last = piece.split(b"\n")
+        *lines, last = _BLANK_LINES.sub(b"\n", piece).split(b"\n")
         if lines:
             lines[0] = b"".join([*self._held, lines[0]])
             self._held, self._size = [], 0

@@ -13,7 +13,7 @@ from typing import Generic
 from journey_pipeline.formats.cut_guess import CutGuess
 from journey_pipeline.formats.failures import BrokenError, CutError, NoRecordsError
 from journey_pipeline.formats.giant_object import Buffering, Decoded, GiantObject, Members
-from journey_pipeline.formats.json_elements import BLANK, Elements, beginning
+from journey_pipeline.formats.json_elements import BLANK, Beginning, Elements
 from journey_pipeline.formats.json_members import SmallMembers, read_member, told
 
 BUFFER_BYTES = 2 << 20
@@ -56,7 +56,7 @@ class ObjectSplitter(Generic[Decoded]):
         self._buffering = Buffering(decode, guess, array, buffer_bytes, max(buffer_bytes, longest_bytes))
         self._name = member
         self._begins = re.compile(rb'"' + re.escape(member.encode()) + rb'"[ \t\r\n]*+:[ \t\r\n]*+\{')
-        self._head = b""
+        self._beginning = Beginning()
         self._outer: Elements | None = None
         self._giant: GiantObject[Decoded] | None = None
 
@@ -71,8 +71,7 @@ class ObjectSplitter(Generic[Decoded]):
             yield from self._giant.feed(piece)
             yield from self._go_on()
         elif self._outer is None:
-            self._head += piece
-            yield from self._begin(at_end=False)
+            yield from self._begin(self._beginning.feed(piece))
         elif self._outer.rest is None:
             yield from self._read(self._outer, self._outer.feed(piece))
         else:
@@ -87,7 +86,7 @@ class ObjectSplitter(Generic[Decoded]):
             DocumentError: As for `feed`.
         """
         if self._outer is None:
-            yield from self._begin(at_end=True)
+            yield from self._begin(self._beginning.feed(b"", at_end=True))
         if self._giant:
             yield from self._giant.finish()
             yield from self._go_on()
@@ -109,15 +108,14 @@ class ObjectSplitter(Generic[Decoded]):
             yield from self.feed(piece)
         yield from self.finish()
 
-    def _begin(self, *, at_end: bool) -> Iterator[Members[Decoded]]:
-        at = beginning(self._head, at_end=at_end)
-        if at is None:
+    def _begin(self, text: bytes) -> Iterator[Members[Decoded]]:
+        if not text:
             return
-        if self._head[at : at + 1] != b"{":
+        at = self._beginning.at
+        if not text.startswith(b"{"):
             raise BrokenError(f"does not begin as a JSON object, at byte {at}", at=at)
-        text, self._head = self._head[at + 1 :], b""
         self._outer = Elements(b"{", at=at + 1, longest_bytes=sys.maxsize)
-        yield from self._read(self._outer, self._outer.feed(text))
+        yield from self._read(self._outer, self._outer.feed(text[1:]))
 
     def _go_on(self) -> Iterator[Members[Decoded]]:
         """Back to the top-level object if the giant one has ended."""

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from journey_pipeline.formats.failures import BrokenError, CutError
-from journey_pipeline.formats.json_elements import BLANK, Elements, beginning
+from journey_pipeline.formats.json_elements import BLANK, Beginning, Elements
 from journey_pipeline.formats.json_lines import Lines
 from journey_pipeline.formats.json_outer import COMPARED_BYTES, OuterObject
 from journey_pipeline.formats.json_scan import Scanner
@@ -46,6 +46,7 @@ class RecordSplitter:
         self.records = 0
         self._arrays = arrays
         self._longest = longest_bytes
+        self._beginning = Beginning()
         self._head = b""
         self._form: _TopArray | Lines | OuterObject | None = None
 
@@ -82,7 +83,7 @@ class RecordSplitter:
             OversizedError: If a record is longer than allowed.
         """
         if not self._form:
-            self._head += piece
+            self._head += piece if self._head else self._beginning.feed(piece)
             self._form, piece = self._choose(at_end=False)
         return self._counted(self._form.feed(piece)) if self._form and piece else []
 
@@ -97,6 +98,7 @@ class RecordSplitter:
         """
         records: list[bytes] = []
         if not self._form:
+            self._head = self._head or self._beginning.feed(b"", at_end=True)
             self._form, piece = self._choose(at_end=True)
             records = self._form.feed(piece) if self._form else []
         if not self._form:
@@ -117,10 +119,9 @@ class RecordSplitter:
 
     def _choose(self, *, at_end: bool) -> tuple[_TopArray | Lines | OuterObject | None, bytes]:
         """The document's form, once it is known, and what is left to be read then."""
-        at = beginning(self._head, at_end=at_end)
-        if at is None:
+        text, at = self._head, self._beginning.at
+        if not text:
             return None, b""
-        text = self._head[at:]
         if text.startswith(b"["):
             self._head = b""
             return _TopArray(at=at + 1, longest_bytes=self._longest), text[1:]

@@ -48,6 +48,7 @@ class Calls:
         gate: The connection's counters.
         limits: This client's limits.
         policy: When to try again, unless a call says otherwise.
+        longest_s: How long one answer may take where the policy doesn't say.
         redactor: Learns the tokens.
         explain: Says what a refusal means.
     """
@@ -58,6 +59,7 @@ class Calls:
     gate: Gate
     limits: Limits
     policy: RetryPolicy
+    longest_s: float
     redactor: Redactor
     explain: Callable[[int, bytes], str] | None
 
@@ -95,7 +97,7 @@ class Calls:
                 auth.invalidate(credential.secret)
 
         with self.gate.slot(self.limits):
-            return retry.run(policy, attempt, self._before_wait)
+            return retry.run(policy, attempt, self._before_wait, longest_s=self.longest_s)
 
     def read(self, asked: Asked, response: requests.Response, attempt: Attempt) -> Answer:
         """Reads a whole body into memory.

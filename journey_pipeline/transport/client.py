@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 
-from journey_pipeline import __version__
+from journey_pipeline import __version__, settings
 from journey_pipeline.errors import VendorError
 from journey_pipeline.transport import limits as connection_limits
 from journey_pipeline.transport import redaction, waiting
@@ -37,7 +37,6 @@ Query = str | Mapping[str, Any]
 
 USER_AGENT = f"journey-pipeline/{__version__}"
 _CHUNK_BYTES = 256 << 10
-_LARGEST_INFLATED_BYTES = 100 << 30
 _CONNECTIONS = 4
 _GUARDED_LOGGERS = (
     "journey_pipeline.transport.calls",
@@ -69,7 +68,8 @@ class HttpClient:
         user_agent: How we call ourselves.
         chunk_bytes: How much of a body is read at once.
         stays_on_host: Whether a redirect to another host is an error, of a vendor who has no reason for one.
-        largest_inflated_bytes: The most bytes of one download, inflated.
+
+    The most bytes of one download and the longest that one answer may take are settings of the environment.
     """
 
     def __init__(
@@ -87,13 +87,12 @@ class HttpClient:
         user_agent: str = USER_AGENT,
         chunk_bytes: int = _CHUNK_BYTES,
         stays_on_host: bool = False,
-        largest_inflated_bytes: int = _LARGEST_INFLATED_BYTES,
     ) -> None:
         self._vendor = vendor
         self._connection = connection
         self._base_url = base_url.rstrip("/")
         self._chunk_bytes = chunk_bytes
-        self._largest_inflated_bytes = largest_inflated_bytes
+        self._largest_bytes = settings.largest_answer_bytes()
         self._redactor = redaction.Redactor((*secrets, *(auth.secrets if auth else ())))
         connections = max(limits.concurrency, _CONNECTIONS)
         self._wire = Wire(timeouts, user_agent, connections, stays_on_host=stays_on_host)
@@ -104,6 +103,7 @@ class HttpClient:
             gate=connection_limits.gate(connection),
             limits=limits,
             policy=policy,
+            longest_s=settings.longest_answer_s(),
             redactor=self._redactor,
             explain=explain,
         )
@@ -227,8 +227,7 @@ class HttpClient:
             looker, seen = inspector() if inspector else None, Evidence()
             body = Body(response, asked, attempt, self._chunk_bytes)
             try:
-                most = self._largest_inflated_bytes
-                landed = land(body, to, looker, on_bytes=on_bytes, evidence=seen, largest_bytes=most)
+                landed = land(body, to, looker, on_bytes=on_bytes, evidence=seen, largest_bytes=self._largest_bytes)
             except VendorError as error:
                 judged = tries.judged(error, body, seen)
                 raise told(judged, asked, status=response.status_code, evidence=seen, keep_at=evidence) from None

@@ -15,6 +15,7 @@ import requests
 import urllib3
 from isal import igzip_lib, isal_zlib
 
+from journey_pipeline import settings
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.transport.connections import hurry
 from journey_pipeline.transport.failures import Asked, reason
@@ -82,7 +83,8 @@ class Body:
         """The error of a body that inflates to more than is taken."""
         return self._asked.contract(
             f"the body of the {self._response.status_code} inflates to more than {largest_bytes:,} bytes, the most "
-            "that one answer may have. Look at the start of it; if it is right, ask for less at a time.",
+            f"that one answer may have. Look at the start of it. If it is right, raise {settings.ANSWER_SIZE_VARIABLE} "
+            "or ask for less at a time.",
             status=self._response.status_code,
         )
 
@@ -98,8 +100,7 @@ class Body:
         try:
             while piece := self._read():
                 yield piece
-                if self._attempt.left_s < 0:
-                    raise self._cut("it was still coming when the time for all attempts was over")
+                self._keep_to_time()
         except urllib3.exceptions.ReadTimeoutError:
             raise self._cut("nothing came for the longest time that is waited") from None
         except urllib3.exceptions.HTTPError as error:
@@ -123,6 +124,7 @@ class Body:
             except igzip_lib.IsalError as error:  # type: ignore[misc]  # a class, whatever the stub says
                 raise _DamageError(f"the gzip stream is broken ({error})") from None
             yield wire, raw
+            self._keep_to_time()
             wire = rest = b""
             if self._inflater.eof:
                 rest = self._inflater.unused_data
@@ -143,6 +145,10 @@ class Body:
             return b""
         self._inflater, self._after_trailer = _inflater(), b""
         return start
+
+    def _keep_to_time(self) -> None:
+        if self._attempt.left_s < 0:
+            raise self._cut(f"it was still coming when the time for all attempts was over ({self._attempt.limit})")
 
     def _cut(self, how: str) -> TransientVendorError:
         return self._asked.transient(self._not_whole(how), status=self._response.status_code)

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import tenacity
 
+from journey_pipeline import settings
 from journey_pipeline.errors import RepeatedCutError, TransientVendorError
 from journey_pipeline.transport import waiting
 
@@ -49,7 +50,8 @@ class RetryPolicy:
             at random.
         longest_wait_s: Where the doubling ends.
         retry_after_ceiling_s: A vendor that asks for more patience is obeyed by whoever called, not here.
-        deadline_s: For all attempts together, waits and a body that still comes included.
+        deadline_s: For all attempts together, waits and a body that still comes included; None: as long as the setting
+            for one answer says.
         statuses: What to do about a status, where it differs from `STATUSES` and from the rule of its class: 2xx is
             an answer, 5xx is tried again, anything else is permanent.
         least_wait_s: By status, the shortest wait where the vendor gives no `Retry-After`.
@@ -61,7 +63,7 @@ class RetryPolicy:
     first_wait_s: float = 2.0
     longest_wait_s: float = 60.0
     retry_after_ceiling_s: float = 120.0
-    deadline_s: float = 1800.0
+    deadline_s: float | None = None
     statuses: Mapping[int, Action] = field(default_factory=dict)
     least_wait_s: Mapping[int, float] = field(default_factory=dict)
     expiry_words: Mapping[int, str] = field(default_factory=dict)
@@ -87,10 +89,12 @@ class Attempt:
     Attributes:
         number: From 1.
         deadline_at_s: When the call must be over, on `waiting.monotonic_s`.
+        limit: How long it may take in all, and what says so.
     """
 
     number: int
     deadline_at_s: float
+    limit: str
 
     @property
     def left_s(self) -> float:
@@ -102,6 +106,8 @@ def run(
     policy: RetryPolicy,
     attempt: Callable[[Attempt], T],
     before_wait: Callable[[TransientVendorError, float, int], None],
+    *,
+    longest_s: float,
 ) -> T:
     """Calls until it works, within the policy.
 
@@ -109,13 +115,16 @@ def run(
         policy: How often and how long.
         attempt: Makes one attempt; only its `TransientVendorError` leads to another, and no `RepeatedCutError`.
         before_wait: Told the error, the wait in seconds and the attempt's number before each wait.
+        longest_s: How long all attempts may take together where the policy doesn't say.
 
     Raises:
         RepeatedCutError: At once.
         TransientVendorError: The last one, when attempts or time are used up, or the vendor asks to wait longer than
             the policy allows; then at once, and `retry_after_s` says how long.
     """
-    deadline_at_s = waiting.monotonic_s() + policy.deadline_s
+    deadline_s = policy.deadline_s or longest_s
+    deadline_at_s = waiting.monotonic_s() + deadline_s
+    limit = f"{deadline_s:g} s{'' if policy.deadline_s else f', as {settings.ANSWER_TIME_VARIABLE} says'}"
     backoff = tenacity.wait_exponential(
         multiplier=policy.first_wait_s, max=policy.longest_wait_s
     ) + tenacity.wait_random(0, policy.first_wait_s / 2)
@@ -127,10 +136,10 @@ def run(
         return max(backoff(state), policy.least_wait_s.get(error.status or 0, 0.0))
 
     def stop(state: tenacity.RetryCallState) -> bool:
-        return _why_stop(policy, state, deadline_at_s) is not None
+        return _why_stop(policy, state, deadline_at_s, limit) is not None
 
     def give_up(state: tenacity.RetryCallState) -> T:
-        raise _last(_error(state), f"{_why_stop(policy, state, deadline_at_s)}.")
+        raise _last(_error(state), f"{_why_stop(policy, state, deadline_at_s, limit)}.")
 
     def tell(state: tenacity.RetryCallState) -> None:
         before_wait(_error(state), state.upcoming_sleep, state.attempt_number)
@@ -146,10 +155,10 @@ def run(
         before_sleep=tell,
         retry_error_callback=give_up,
     )
-    return retrying(lambda: attempt(Attempt(next(numbers), deadline_at_s)))
+    return retrying(lambda: attempt(Attempt(next(numbers), deadline_at_s, limit)))
 
 
-def _why_stop(policy: RetryPolicy, state: tenacity.RetryCallState, deadline_at_s: float) -> str | None:
+def _why_stop(policy: RetryPolicy, state: tenacity.RetryCallState, deadline_at_s: float, limit: str) -> str | None:
     error, number = _error(state), state.attempt_number
     if error.retry_after_s is not None and error.retry_after_s > policy.retry_after_ceiling_s:
         return f"It asks to wait {error.retry_after_s:.0f} s, longer than is waited here: run it again after that"
@@ -159,7 +168,7 @@ def _why_stop(policy: RetryPolicy, state: tenacity.RetryCallState, deadline_at_s
     if waiting.monotonic_s() + state.upcoming_sleep > deadline_at_s:
         return (
             f"{gave_up}: another one, after {state.upcoming_sleep:.0f} s, would not fit into "
-            f"{policy.deadline_s:.0f} s: run it again later"
+            f"{limit}: run it again later"
         )
     return None
 

@@ -7,6 +7,7 @@ import json as jsonlib
 
 import pytest
 
+from journey_pipeline import settings
 from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS
 from journey_pipeline_tests.bad_input.bad_vendor import (
@@ -111,6 +112,28 @@ def test_a_row_count_written_as_text_is_a_row_count(line: Line, vendor: BadVendo
     vendor.gives(GOOD, rows=2)
     vendor.estimates(json({"rowCount": "2"}))
     assert line.arrived().estimate_rows == 2
+
+
+def test_an_answer_of_sixty_kilobytes_that_inflates_to_millions_of_line_feeds_is_an_hour_like_any_other(
+    line: Line, vendor: BadVendor
+) -> None:
+    header, first, second = GOOD.splitlines()
+    vendor.gives(header + b"\n" + first + b"\n" * (1 << 26) + second + b"\n", rows=2)
+    assert line.arrived().landed == 2
+    assert line.ids() == ["id-1", "id-2"]
+
+
+def test_an_answer_larger_than_the_setting_is_refused_once_and_names_it(
+    line: Line, vendor: BadVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(settings.ANSWER_SIZE_VARIABLE, f"{1 / 1024}")
+    vendor.gives(GOOD + b"\n" * (1 << 22), rows=2)
+    error = line.refused()
+    assert isinstance(error, ContractError)
+    assert_says(error, "inflates to more than 1,048,576 bytes", settings.ANSWER_SIZE_VARIABLE)
+    assert vendor.server.count(DOWNLOAD) == 1
+    monkeypatch.delenv(settings.ANSWER_SIZE_VARIABLE)
+    arrives_once_the_vendor_is_well(line, vendor)
 
 
 UNCLOSED = b"\n".join([HEADER, FIRST, FIRST.replace(b"Welcome", b'"Welcome'), SECOND, b""])

@@ -78,6 +78,19 @@ def test_a_quote_inside_a_bare_field_opens_nothing() -> None:
     assert [(record.fields, record.closed) for record in records] == [(2, True), (2, True)]
 
 
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"\r"])
+def test_blank_lines_without_end_are_as_good_as_one(blank: bytes) -> None:
+    piece = blank * 1000
+    content = [b"a,b\n", *[piece] * 50, b'c,"', *[piece] * 2, b'"\n', *[piece] * 50]
+    records = list(split_records(content, b",", 10_000))
+    assert [(record.raw[:3], record.end) for record in records] == [(b"a,b", 4), (b'c,"', 9 + 52 * len(piece))]
+    counter = RecordCounter()
+    for one in content:
+        counter.feed(one)
+    counter.finish()
+    assert counter.count == 2
+
+
 @pytest.mark.parametrize("content", [b"x" * 50, b'"' + b"x\n" * 50])
 def test_a_record_longer_than_allowed_is_refused(content: bytes) -> None:
     with pytest.raises(TooLongError):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from journey_pipeline import settings
 from journey_pipeline.errors import (
     ContractError,
     DamagedAnswerError,
@@ -495,9 +496,26 @@ def test_a_process_killed_in_the_middle_leaves_no_file_in_place(server: FlakySer
 
 
 def test_an_answer_that_inflates_to_more_than_is_taken_is_refused_at_once(
-    server: FlakyServer, client_of: MakeClient, to: Path
+    server: FlakyServer, client_of: MakeClient, to: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(settings.ANSWER_SIZE_VARIABLE, f"{1 / 256}")
     server.on("/d", answer(body=gzip.compress(b"\n" * (1 << 24)), Content_Encoding="gzip"))
-    with pytest.raises(ContractError, match="inflates to more than 4,194,304 bytes"):
-        client_of(server, largest_inflated_bytes=1 << 22).download("POST", "/d", to=to, inspector=Watcher)
+    with pytest.raises(ContractError, match=f"inflates to more than 4,194,304 bytes.*{settings.ANSWER_SIZE_VARIABLE}"):
+        client_of(server).download("POST", "/d", to=to, inspector=Watcher)
     assert (left_over(to), server.count("/d")) == ([], 1)
+
+
+def test_an_answer_that_inflates_for_longer_than_it_may_take_is_stopped_though_all_of_it_has_come(
+    server: FlakyServer, client_of: MakeClient, to: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Watcher):
+        def feed(self, chunk: bytes) -> None:
+            self.raw += chunk[:1]
+            Slow.most = len(self.raw)
+            waiting.wait(10, for_rate=True)
+
+    monkeypatch.setenv(settings.ANSWER_TIME_VARIABLE, "0.5")
+    server.on("/d", answer(body=gz(bytes(32 << 20)), Content_Encoding="gzip"))
+    with pytest.raises(TransientVendorError, match=rf"still coming.*30 s, as {settings.ANSWER_TIME_VARIABLE} says"):
+        client_of(server).download("POST", "/d", to=to, inspector=Slow)
+    assert (left_over(to), server.count("/d"), Slow.most) == ([], 1, 3)

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError, VendorError
+from journey_pipeline.formats.json_records import RecordSplitter
+from journey_pipeline.vendors.apsis.profile_file import profiles
+from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
 from journey_pipeline.vendors.json_answer import JsonInspector
 
 RECORDS = [{"text": 'quote " brace } bracket ] \\ end', "n": number} for number in range(5)]
@@ -87,13 +91,42 @@ def test_null_in_place_of_the_records_is_an_empty_answer(step: int) -> None:
     assert inspected(b'{"count":0,"others":null}', step=step).no_records is not None
 
 
-def test_blanks_without_end_fill_no_memory() -> None:
-    inspector = JsonInspector(["results"])
-    for _ in range(64):
-        inspector.feed(b"\n" * (1 << 20))
-    inspector.feed(BODIES["object"])
+PROFILE = b'{"profiles":{"a":{"sections":{"7":{"events":[{}]}}}}}'
+
+
+@pytest.mark.parametrize("before", [b"", b"\xef", b"\xef\xbb\xbf", b"\n"])
+@pytest.mark.parametrize(
+    ("kind", "body", "rows"),
+    [(JsonInspector, BODIES["object"], 5), (ProfileInspector, PROFILE, 1)],
+    ids=["records", "profiles"],
+)
+def test_blanks_without_end_fill_no_memory(
+    kind: type[JsonInspector | ProfileInspector], body: bytes, rows: int, before: bytes
+) -> None:
+    inspector, blank = kind(), b"\n" * (1 << 20)
+    inspector.feed(before)
+    if before == b"\xef":
+        inspector.feed(b"\xbb\xbf")
+    tracemalloc.start()
+    for _ in range(32):
+        inspector.feed(blank)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    inspector.feed(body)
     inspector.finish(verified=False)
-    assert inspector.rows == 5
+    assert inspector.rows == rows
+    assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("form", ["object", "array", "lines"])
+def test_the_lake_reads_what_stands_after_blanks_without_end_in_as_little_memory(form: str) -> None:
+    tracemalloc.start()
+    records = RecordSplitter(["results"]).split([b"\n" * (1 << 20)] * 32 + [BODIES[form]])
+    assert sum(map(len, records)) == 5
+    assert sum(map(len, profiles([b"\n" * (1 << 20)] * 32 + [PROFILE], as_raw=False, longest_bytes=1 << 24))) == 1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 def test_utf_16_is_called_by_its_name() -> None:

@@ -10,6 +10,7 @@ from journey_pipeline.formats.failures import BrokenError, CutError, DocumentErr
 from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, Keyed, splitter
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
+_MARK_BYTES = 3
 _START_BYTES = 4096
 
 
@@ -40,6 +41,8 @@ class ProfileInspector:
             self._head += chunk
             chunk = self._head.lstrip(_BLANK)
             if not chunk:
+                # Blanks without end must not fill the memory; a mark that stands in front is kept.
+                self._head = self._head[:_MARK_BYTES]
                 return
             if chunk.startswith(b"<"):
                 raise ContractError(
