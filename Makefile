@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CLIENTS := $(shell sed -n 's/==/-/p' journey_pipeline_tests/clients/versions.txt)
 
-.PHONY: help install demo dev test crash lint types check bench clean
+.PHONY: help install clients demo dev test crash lint types check bench clean
 
 help:            ## Show what there is
 	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -18,6 +19,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (a minute or so the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
+
+clients: $(CLIENTS:%=$(VENV)/clients/%)  ## Install the programs of others that are tested to read our files
+
+$(VENV)/clients/%: | $(STAMP)
+	@echo "Installing $* ..."
+	@rm -rf $@.part
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+		--target $@.part $(subst -,==,$*)
+	@mv $@.part $@
 
 demo: $(STAMP)   ## Load a day of simulated history and show what comes of it
 	@$(BIN)/journey-pipeline demo

@@ -1,0 +1,49 @@
+"""The versions of DuckDB that are promised to read the published file find in it what this one finds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from journey_pipeline_tests.clients.installed import ask, installed, versions_of
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+QUESTIONS = [
+    *re.findall(r"journey-pipeline query \"(.+?)\"", README),
+    "select event_key, occurred_at, properties ->> '$.id', properties from core.journey_events where action = 'enter'",
+    "select date_trunc('hour', occurred_at) as hour, count(*) from core.journey_events group by all",
+]
+
+
+@pytest.fixture(scope="module")
+def question(home: Path) -> dict[str, Any]:
+    return {"file": str(home / "journeys.duckdb"), "questions": QUESTIONS}
+
+
+@pytest.fixture(scope="module")
+def truth(question: dict[str, Any]) -> dict[str, Any]:
+    """What the version finds that wrote the file."""
+    found: dict[str, Any] = ask("ask_duckdb.py", question)
+    return found
+
+
+def test_the_file_has_rows_comments_and_answers(truth: dict[str, Any]) -> None:
+    filled = {table for table, rows in truth["rows"].items() if rows}
+    assert {"core.journey_events", "core.profile_attributes", "core.journeys", "marts.journey_daily"} <= filled
+    assert {"ops.rejects", "ops.partitions", "ops.exports"} <= filled
+    assert all(comment not in {"None", ""} for *_, comment in truth["comments"] + truth["column_comments"])
+    assert len(QUESTIONS) == len(truth["answers"]) > 3
+    assert all(truth["answers"].values())
+
+
+@pytest.mark.parametrize("version", versions_of("duckdb"))
+def test_a_promised_version_finds_every_table_column_comment_and_row(
+    question: dict[str, Any], truth: dict[str, Any], version: str
+) -> None:
+    found = ask("ask_duckdb.py", question, installed("duckdb", version))
+    assert found.pop("version") == version
+    for part, content in found.items():
+        assert content == truth[part], part
