@@ -1,8 +1,15 @@
-"""Dagster projects in folders of their own, which only install the package."""
+"""Dagster projects in folders of their own, which only install the package, and the present in which tests use them.
+
+The present is always the same: whatever hour, day or month the machine's clock strikes meanwhile, they strike here
+only where a test wants it. Their history begins shortly before it, so that a survey has little to look at.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+
+NOW = datetime(2026, 11, 20, 12, 20, tzinfo=UTC)
 
 PYPROJECT = """
 [project]
@@ -27,7 +34,7 @@ SFMC = """
 type: journey_pipeline.components.SfmcJourneyHistory
 attributes:
   connection: {connection}
-  start: "2026-01-01-00:00"
+  start: "2026-10-01-00:00"
 """
 LAYERFIVE = """
 type: journey_pipeline.components.LayerFiveCustomerJourneys
@@ -50,7 +57,7 @@ ALERTS = "type: journey_pipeline.components.JourneyAlerts\n"
 
 
 def make_project(folder: Path, *connections: str, package: str = "shop") -> Path:
-    """Writes a project with a connection of each name and a warehouse; its history starts early in 2026.
+    """Writes a project with a connection of each name and a warehouse; its history starts in 2026.
 
     A connection's vendor is the first word of its name; Salesforce where that is none. Projects that one process loads
     need packages of different names.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from journey_pipeline.components.instance import use_dagster_home
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.connection import published_file
+from journey_pipeline_tests.crash.commands import CommandServer, Ended, Request
 from journey_pipeline_tests.projects import make_project
 
 URLS = ["s3://bucket/prefix", "s3:/bucket", "gs://bucket", "abfss://box@account/x", "file:///srv/data", "az:box/x"]
@@ -31,15 +31,15 @@ def rights(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "journey_pipeline.cli.main", *arguments],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "300", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def run(command_server: CommandServer) -> Callable[..., Ended]:
+    """Runs a command in a folder, with nothing in the environment but what is given."""
+
+    def run(folder: Path, *arguments: str, **environment: str) -> Ended:
+        given = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "300", **environment}
+        return command_server.run(Request(arguments, given, folder))
+
+    return run
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -60,13 +60,15 @@ def test_a_url_is_no_home_of_dagster_either(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("command", [("status",), ("sync",), ("demo", "--home", "s3://bucket/x")], ids=lambda c: c[0])
-def test_a_command_says_that_a_url_is_no_folder_and_ends_with_two(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_command_says_that_a_url_is_no_folder_and_ends_with_two(
+    command: tuple[str, ...], tmp_path: Path, run: Callable[..., Ended]
+) -> None:
     folder = make_project(tmp_path / "project", "sfmc")
-    before = set(folder.iterdir())
+    before = set(folder.glob("*/"))
     done = run(folder, *command, JOURNEY_PIPELINE_HOME="s3://bucket/prefix")
-    assert done.returncode == 2, done.stderr
-    assert "names no folder of this machine" in done.stderr
-    assert set(folder.iterdir()) == before
+    assert done.code == 2, done.err
+    assert "names no folder of this machine" in done.err
+    assert set(folder.glob("*/")) == before
 
 
 def test_a_folder_whose_name_has_a_colon_is_reached_by_its_path(
@@ -97,32 +99,34 @@ def test_a_home_that_can_not_be_made_is_a_configuration_error(tmp_path: Path, mo
         settings.make_home()
 
 
-def test_what_a_command_writes_is_its_owners_alone_and_doctor_tells_of_an_open_home(tmp_path: Path) -> None:
+def test_what_a_command_writes_is_its_owners_alone_and_doctor_tells_of_an_open_home(
+    tmp_path: Path, run: Callable[..., Ended]
+) -> None:
     folder = make_project(tmp_path / "project", "sfmc")
     done = run(folder, "sync")
     home = folder / "data"
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     files = [path for path in home.rglob("*") if path.is_file() and path.name != "journeys.duckdb"]
     assert files
     assert {rights(path) & 0o077 for path in [home, *files]} == {0}
-    assert "closed to other users" in run(folder, "doctor").stdout
+    assert "closed to other users" in run(folder, "doctor").out
     home.chmod(0o755)
-    assert f"chmod 700 {home}" in run(folder, "doctor").stdout
+    assert f"chmod 700 {home}" in run(folder, "doctor").out
 
 
-def test_the_published_file_may_lie_where_analysts_reach_it(tmp_path: Path) -> None:
+def test_the_published_file_may_lie_where_analysts_reach_it(tmp_path: Path, run: Callable[..., Ended]) -> None:
     folder = make_project(tmp_path / "project", "sfmc")
     analysts = tmp_path / "analysts"
     analysts.mkdir()
     place = str(analysts / "journeys.duckdb")
     done = run(folder, "sync", JOURNEY_PIPELINE_PUBLISHED_FILE=place)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert not (folder / "data" / "journeys.duckdb").exists()
     asked = run(
         folder, "query", "select count(*) as n from ops.partitions", "--format", "csv",
         JOURNEY_PIPELINE_PUBLISHED_FILE=place,
     )  # fmt: skip
-    assert asked.stdout.split() == ["n", "0"]
+    assert asked.out.split() == ["n", "0"]
 
 
 def test_a_published_file_needs_a_folder_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,18 +7,20 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.bad_input.small_disk import fill, read_only
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer, Ended, FreshInterpreter
+from journey_pipeline_tests.projects import NOW
 
-DAY = datetime.now(UTC) - timedelta(days=2)
+DAY = NOW - timedelta(days=2)
 LOAD = ("backfill", "sfmc", "--from", f"{DAY:%Y-%m-%d}T05", "--to", f"{DAY:%Y-%m-%d}T06")
 WITHOUT_HISTORY = [("sync",), ("query", "select 1"), ("publish",)]
 MB = 1 << 20
@@ -27,7 +29,7 @@ MB = 1 << 20
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Terminal]:
     """An hour, loaded once."""
-    with serve(World(rows_per_hour=100, contacts=20, steady=True)) as sandbox:
+    with serve(World(rows_per_hour=100, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
         terminal = Terminal.at(tmp_path_factory.mktemp("loaded"), command_server, sandbox, "sfmc")
         done = terminal(*LOAD)
         assert done.code == 0, done.err

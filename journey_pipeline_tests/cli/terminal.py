@@ -1,6 +1,6 @@
 """A terminal of its own: a project, a home, a vendor, and commands that are forked from a server or fresh.
 
-Not here: what a fresh interpreter does (`conftest.py`).
+Not here: how a command is started (`crash/commands.py`).
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.crash.commands import Ended, Request, Starter
 from journey_pipeline_tests.projects import make_project
@@ -19,7 +21,7 @@ from journey_pipeline_tests.projects import make_project
 
 @dataclass
 class Terminal:
-    """Where a person types commands.
+    """Where a person types commands. The time is that of the vendors.
 
     Attributes:
         server: Starts them.
@@ -49,19 +51,22 @@ class Terminal:
         """The lake in it."""
         return Lake(self.home)
 
-    def __call__(self, *arguments: str) -> Ended:
-        """Runs a command to its end; none ever shows a traceback."""
-        environment = {
+    def __call__(self, *arguments: str, **changes: str | None) -> Ended:
+        """Runs a command to its end; none shows a traceback unasked. None takes a variable out."""
+        environment: dict[str, str | None] = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "COLUMNS": "160",
             "JOURNEY_PIPELINE_HOME": str(self.home),
             **{f"{vendor}_REQUESTS_PER_SECOND": "500" for vendor in ("SFMC", "LAYERFIVE", "APSIS")},
+            CLOCK_OFFSET_VARIABLE: str((self.sandbox.clock.now() - datetime.now(UTC)).total_seconds()),
             **self.sandbox.environment(),
             **self.changes,
+            **changes,
         }
-        ended = self.server.run(Request(arguments, environment, self.folder))
-        assert "Traceback" not in ended.err + ended.out, ended.err + ended.out
+        given = {name: value for name, value in environment.items() if value is not None}
+        ended = self.server.run(Request(arguments, given, self.folder))
+        assert "--debug" in arguments or "Traceback" not in ended.err + ended.out, ended.err + ended.out
         return ended
 
     def status(self) -> tuple[int, list[dict[str, Any]]]:

@@ -6,133 +6,132 @@ import csv
 import io
 import json
 import re
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
 from journey_pipeline.cli.main import COMMANDS
 from journey_pipeline.sandbox.sandbox import Sandbox
-from journey_pipeline_tests.cli.conftest import Command
+from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.projects import NOW
 
-DAY = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y-%m-%d")
+DAY = f"{NOW - timedelta(days=2):%Y-%m-%d}"
 SPAN = ("--from", f"{DAY}T05", "--to", f"{DAY}T08:00")
 
 
 @pytest.fixture(scope="module")
-def loaded(command: Command) -> str:
+def loaded(terminal: Terminal) -> str:
     """Three hours, loaded once for the tests that look at them."""
-    done = command("backfill", "sfmc", *SPAN)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = terminal("backfill", "sfmc", *SPAN)
+    assert done.code == 0, done.err
+    return done.out
 
 
 def test_a_backfill_shows_each_partition(loaded: str) -> None:
     assert re.findall(rf"{DAY}T0\d", loaded) == [f"{DAY}T05", f"{DAY}T06", f"{DAY}T07"]
 
 
-def test_a_second_backfill_asks_for_nothing(command: Command, loaded: str, sandbox: Sandbox) -> None:
+def test_a_second_backfill_asks_for_nothing(terminal: Terminal, loaded: str, sandbox: Sandbox) -> None:
     assert loaded
     sandbox.calls.clear()
-    done = command("backfill", "sfmc", *SPAN)
-    assert done.returncode == 0, done.stderr
-    assert "nothing to do" in done.stdout
+    done = terminal("backfill", "sfmc", *SPAN)
+    assert done.code == 0, done.err
+    assert "nothing to do" in done.out
     assert sandbox.calls.count("download") == 0
 
 
-def test_again_asks_again(command: Command, loaded: str, sandbox: Sandbox) -> None:
+def test_again_asks_again(terminal: Terminal, loaded: str, sandbox: Sandbox) -> None:
     assert loaded
     sandbox.calls.clear()
-    assert command("backfill", "sfmc", *SPAN, "--again").returncode == 0
+    assert terminal("backfill", "sfmc", *SPAN, "--again").code == 0
     assert sandbox.calls.count("download") == 3
 
 
-def test_a_plan_says_what_would_be_done_and_does_nothing(command: Command, loaded: str, sandbox: Sandbox) -> None:
+def test_a_plan_says_what_would_be_done_and_does_nothing(terminal: Terminal, loaded: str, sandbox: Sandbox) -> None:
     assert loaded
     sandbox.calls.clear()
-    done = command("backfill", "sfmc", "--from", f"{DAY}T05", "--to", f"{DAY}T10", "--plan")
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"complete +3", done.stdout)
-    assert re.search(r"to ask the vendor for +2", done.stdout)
-    assert "4 requests" in done.stdout
+    done = terminal("backfill", "sfmc", "--from", f"{DAY}T05", "--to", f"{DAY}T10", "--plan")
+    assert done.code == 0, done.err
+    assert re.search(r"complete +3", done.out)
+    assert re.search(r"to ask the vendor for +2", done.out)
+    assert "4 requests" in done.out
     assert sandbox.calls.count("download") == 0
 
 
-def test_hours_that_expired_are_named_and_end_with_one(command: Command) -> None:
-    long_ago = (datetime.now(UTC) - timedelta(days=40)).strftime("%Y-%m-%dT%H")
-    after = (datetime.now(UTC) - timedelta(days=40) + timedelta(hours=2)).strftime("%Y-%m-%dT%H")
-    done = command("backfill", "sfmc", "--from", long_ago, "--to", after)
-    assert done.returncode == 1
-    assert f"{long_ago} to" in done.stderr
+def test_hours_that_expired_are_named_and_end_with_one(terminal: Terminal) -> None:
+    long_ago, after = (f"{NOW - timedelta(days=40, hours=hours):%Y-%m-%dT%H}" for hours in (2, 0))
+    done = terminal("backfill", "sfmc", "--from", long_ago, "--to", after)
+    assert done.code == 1
+    assert f"{long_ago} to" in done.err
 
 
-def test_status_counts_what_is_missing_and_ends_with_one(command: Command, loaded: str) -> None:
+def test_status_counts_what_is_missing_and_ends_with_one(terminal: Terminal, loaded: str) -> None:
     assert loaded
-    done = command("status", "--json")
-    assert done.returncode == 1
-    (row,) = json.loads(done.stdout)
+    done = terminal("status", "--json")
+    assert done.code == 1
+    (row,) = json.loads(done.out)
     assert row["stream"] == "sfmc/journey_history"
     assert row["complete"] >= 3
     assert row["missing"] > 600
-    assert 0 <= row["hours_until_deleted"] <= 1  # rounded: 0.0 in the last minutes of an hour
-    assert "sfmc/journey_history" in command("status").stdout
+    assert 0 < row["hours_until_deleted"] <= 1
+    assert "sfmc/journey_history" in terminal("status").out
 
 
-def test_a_query_answers_as_table_csv_and_json(command: Command, loaded: str) -> None:
+def test_a_query_answers_as_table_csv_and_json(terminal: Terminal, loaded: str) -> None:
     assert loaded
     sql = "select partition_key, events from ops.partitions order by 1 limit 1"
-    assert f"{DAY}T05" in command("query", sql).stdout
-    rows = list(csv.DictReader(io.StringIO(command("query", sql, "--format", "csv").stdout)))
-    (line,) = command("query", sql, "--format", "json").stdout.splitlines()
+    assert f"{DAY}T05" in terminal("query", sql).out
+    rows = list(csv.DictReader(io.StringIO(terminal("query", sql, "--format", "csv").out)))
+    (line,) = terminal("query", sql, "--format", "json").out.splitlines()
     assert [json.loads(line)["events"]] == [int(row["events"]) for row in rows]
 
 
-def test_normalize_needs_no_vendor(command: Command, loaded: str, sandbox: Sandbox) -> None:
+def test_normalize_needs_no_vendor(terminal: Terminal, loaded: str, sandbox: Sandbox) -> None:
     assert loaded
     sandbox.calls.clear()
-    done = command("normalize", "sfmc", *SPAN, SFMC_AUTH_URL=None)
-    assert done.returncode == 0, done.stderr
+    done = terminal("normalize", "sfmc", *SPAN, SFMC_AUTH_URL=None)
+    assert done.code == 0, done.err
     assert len(sandbox.calls) == 0
 
 
 @pytest.mark.parametrize("name", ["sync", "rebuild", "publish"])
-def test_the_warehouse_commands_end_well(command: Command, loaded: str, name: str) -> None:
+def test_the_warehouse_commands_end_well(terminal: Terminal, loaded: str, name: str) -> None:
     assert loaded
-    done = command(name)
-    assert done.returncode == 0, done.stderr
+    done = terminal(name)
+    assert done.code == 0, done.err
 
 
-def test_an_events_folder_that_is_not_mounted_empties_no_warehouse(command: Command, loaded: str, folder: Path) -> None:
+def test_an_events_folder_that_is_not_mounted_empties_no_warehouse(terminal: Terminal, loaded: str) -> None:
     assert loaded
     count = ("query", "select count(*) from core.journey_events", "--format", "csv")
-    before = command(*count).stdout
-    mounted, elsewhere = folder / "home/events", folder / "home/elsewhere"
+    before = terminal(*count).out
+    mounted, elsewhere = terminal.home / "events", terminal.home / "elsewhere"
     mounted.rename(elsewhere)
     mounted.mkdir()
     try:
-        refused = command("sync")
-        assert refused.returncode == 1
-        assert "0 partitions added, 0 replaced, 0 removed" in refused.stderr
-        assert "journey-pipeline sync --remove" in refused.stderr
-        assert command("rebuild").returncode == 1
-        assert command(*count).stdout == before
+        refused = terminal("sync")
+        assert refused.code == 1
+        assert "0 partitions added, 0 replaced, 0 removed" in refused.err
+        assert "journey-pipeline sync --remove" in refused.err
+        assert terminal("rebuild").code == 1
+        assert terminal(*count).out == before
     finally:
         mounted.rmdir()
         elsewhere.rename(mounted)
-    assert command("sync").returncode == 0
+    assert terminal("sync").code == 0
 
 
-def test_doctor_calls_each_route_once(command: Command, sandbox: Sandbox) -> None:
+def test_doctor_calls_each_route_once(terminal: Terminal, sandbox: Sandbox) -> None:
     sandbox.calls.clear()
-    done = command("doctor", "sfmc")
-    assert done.returncode == 0, done.stdout
+    done = terminal("doctor", "sfmc")
+    assert done.code == 0, done.out
     assert [call.route for call in sandbox.calls.to()] == ["token", "freshness", "journeys"]
 
 
-def test_doctor_names_a_missing_variable(command: Command) -> None:
-    done = command("doctor", SFMC_CLIENT_ID=None)
-    assert done.returncode == 1
-    assert "SFMC_CLIENT_ID not set" in done.stdout
+def test_doctor_names_a_missing_variable(terminal: Terminal) -> None:
+    done = terminal("doctor", SFMC_CLIENT_ID=None)
+    assert done.code == 1
+    assert "SFMC_CLIENT_ID not set" in done.out
 
 
 @pytest.mark.parametrize(
@@ -149,31 +148,31 @@ def test_doctor_names_a_missing_variable(command: Command) -> None:
     ],
 )
 def test_an_error_is_one_line_without_a_traceback(
-    command: Command, loaded: str, arguments: list[str], code: int, says: str
+    terminal: Terminal, loaded: str, arguments: list[str], code: int, says: str
 ) -> None:
     assert loaded
-    done = command(*arguments)
-    assert done.returncode == code, done.stderr
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+    done = terminal(*arguments)
+    assert done.code == code, done.err
+    assert says in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
 
 
-def test_debug_shows_the_traceback(command: Command) -> None:
-    assert "Traceback" in command("--debug", "backfill", "nope").stderr
+def test_debug_shows_the_traceback(terminal: Terminal) -> None:
+    assert "Traceback" in terminal("--debug", "backfill", "nope").err
 
 
-def test_every_command_is_in_the_help_with_an_explanation(command: Command) -> None:
-    listed = command("--help").stdout
+def test_every_command_is_in_the_help_with_an_explanation(terminal: Terminal) -> None:
+    listed = terminal("--help").out
     for name in COMMANDS:
         assert re.search(rf"^  {name} +[A-Z].*\.$", listed, re.MULTILINE), name
-        assert "Usage:" in command(name, "--help").stdout
+        assert "Usage:" in terminal(name, "--help").out
 
 
-def test_a_dot_env_file_is_read(command: Command, folder: Path, sandbox: Sandbox) -> None:
-    file = folder / ".env"
+def test_a_dot_env_file_is_read(terminal: Terminal, sandbox: Sandbox) -> None:
+    file = terminal.folder / ".env"
     file.write_text(f"SFMC_AUTH_URL={sandbox.environment()['SFMC_AUTH_URL']}\n")
     try:
-        assert command("doctor", SFMC_AUTH_URL=None).returncode == 0
+        assert terminal("doctor", SFMC_AUTH_URL=None).code == 0
     finally:
         file.unlink()

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
+from journey_pipeline_tests.projects import NOW
 
 
 @pytest.fixture
 def terminal(tmp_path: Path, command_server: CommandServer) -> Iterator[Terminal]:
-    with serve(World(rows_per_hour=10, contacts=20, steady=True)) as sandbox:
+    with serve(World(rows_per_hour=10, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
         yield Terminal.at(tmp_path, command_server, sandbox, "sfmc")
 
 
 def test_doctor_names_each_file_that_is_damaged_and_what_heals_it(terminal: Terminal) -> None:
     terminal.changes["COLUMNS"] = "1000"
-    hour = datetime.now(UTC) - timedelta(hours=8)
+    hour = NOW - timedelta(hours=8)
     span = ("--from", f"{hour:%Y-%m-%dT%H}", "--to", f"{hour + timedelta(hours=1):%Y-%m-%dT%H}")
     assert terminal("backfill", "sfmc", *span).code == 0
     well = terminal("doctor")

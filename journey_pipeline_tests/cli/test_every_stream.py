@@ -10,10 +10,12 @@ from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import StreamKey, partition_window
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
+from journey_pipeline_tests.projects import NOW
 
 STREAMS = {"sfmc": ["journey_history"], "layerfive": ["customer_journeys"], "apsis": ["profile_events", "email_events"]}
 NOBODY = "nobody@example.org"
@@ -21,7 +23,7 @@ NOBODY = "nobody@example.org"
 
 @pytest.fixture(scope="module")
 def terminal(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Terminal]:
-    with serve(World(rows_per_hour=20, contacts=20, steady=True)) as sandbox:
+    with serve(World(rows_per_hour=20, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
         yield Terminal.at(tmp_path_factory.mktemp("every"), command_server, sandbox, *STREAMS)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from journey_pipeline.lake.manifest import EventsManifest
 from journey_pipeline.model import StreamKey
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
+from journey_pipeline_tests.projects import NOW
 
-START = (datetime.now(UTC) - timedelta(days=2)).replace(hour=5, minute=0, second=0, microsecond=0)
+START = (NOW - timedelta(days=2)).replace(hour=5, minute=0, second=0, microsecond=0)
 HOURS = [f"{START + timedelta(hours=n):%Y-%m-%dT%H}" for n in range(2)]
 END = f"{START + timedelta(hours=2):%Y-%m-%dT%H}"
 LOAD = ("backfill", "sfmc", "--from", HOURS[0], "--to", END)
@@ -24,7 +26,7 @@ HISTORY = StreamKey("sfmc", "sfmc", "journey_history")
 
 @pytest.fixture
 def terminal(tmp_path: Path, command_server: CommandServer) -> Iterator[Terminal]:
-    with serve(World(rows_per_hour=10, contacts=20, steady=True)) as sandbox:
+    with serve(World(rows_per_hour=10, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
         yield Terminal.at(tmp_path, command_server, sandbox, "sfmc")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -25,15 +25,9 @@ def the_warehouse_is_being_written(pipeline: Pipeline) -> bool:
     return (pipeline.lake.home / "warehouse.duckdb").exists()
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[CommandServer]:
-    with CommandServer() as server:
-        yield server
-
-
 @pytest.fixture
-def command(pipeline: Pipeline, server: CommandServer, tmp_path_factory: pytest.TempPathFactory) -> Command:
-    return Command(server, configured(tmp_path_factory.mktemp("shop")), pipeline)
+def command(pipeline: Pipeline, command_server: CommandServer, tmp_path_factory: pytest.TempPathFactory) -> Command:
+    return Command(command_server, configured(tmp_path_factory.mktemp("shop")), pipeline)
 
 
 @every_stream

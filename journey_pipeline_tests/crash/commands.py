@@ -90,7 +90,7 @@ class CommandServer:
     """Each command is a fork of a process that has imported everything."""
 
     def __init__(self) -> None:
-        environment = {"PATH": os.environ["PATH"], **ONE_THREAD}
+        environment = {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error::ResourceWarning", **ONE_THREAD}
         self._process = subprocess.Popen(
             [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
