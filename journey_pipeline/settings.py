@@ -28,8 +28,10 @@ ANSWER_SIZE_VARIABLE = "JOURNEY_PIPELINE_LARGEST_ANSWER_GIB"
 LARGEST_ANSWER_GIB = 100.0
 ANSWER_TIME_VARIABLE = "JOURNEY_PIPELINE_LONGEST_ANSWER_MINUTES"
 LONGEST_ANSWER_MINUTES = 30.0
+DOWNLOAD_HOSTS_FIELD = "download_hosts"
 
 _PATTERN = re.compile(r"[?*\[]")  # part of an address to SQLite, of a pattern to DuckDB
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # a name, or an address
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -181,6 +183,23 @@ def _positive(variable: str, otherwise: float) -> float:
 def variable_name(connection: str, field: str) -> str:
     """The name of a connection's variable, such as `SFMC_BRAND_B_CLIENT_ID`."""
     return f"{connection}_{field}".upper()
+
+
+def download_hosts(connection: str) -> frozenset[str]:
+    """Hosts to which a connection's downloads may be redirected: `<CONNECTION>_DOWNLOAD_HOSTS`, with commas between.
+
+    Raises:
+        ConfigError: If one of them is no name of a host, such as an address with a scheme or a path.
+    """
+    variable = variable_name(connection, DOWNLOAD_HOSTS_FIELD)
+    hosts = {host.strip().lower().strip("[]").rstrip(".") for host in os.environ.get(variable, "").split(",")} - {""}
+    for host in sorted(hosts):
+        if not _HOST.fullmatch(host):
+            raise ConfigError(
+                f"{variable} holds {host!r}, which is no host: name hosts alone, with commas between, such as "
+                "files.example.com."
+            )
+    return frozenset(hosts)
 
 
 def connection_variables(

@@ -149,6 +149,15 @@ def test_every_variable_is_in_the_one_table_of_settings() -> None:
     assert [name for name in sorted(names) if f"| `{name}` |" not in table] == []
 
 
+def test_download_hosts_are_names_of_hosts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SFMC_DOWNLOAD_HOSTS", " Files.Example , cdn.example.,,[fc00::1]")
+    assert settings.download_hosts("sfmc") == {"files.example", "cdn.example", "fc00::1"}
+    for wrong in ("https://files.example", "files.example/x", "*.example", "a b"):
+        monkeypatch.setenv("SFMC_DOWNLOAD_HOSTS", wrong)
+        with pytest.raises(ConfigError, match="SFMC_DOWNLOAD_HOSTS"):
+            settings.download_hosts("sfmc")
+
+
 @pytest.mark.parametrize("given", ["0", "-1", "much", "nan", "inf"])
 def test_limits_of_an_answer_are_numbers_above_zero(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     assert (settings.largest_answer_bytes(), settings.longest_answer_s()) == (100 << 30, 1800.0)

@@ -73,6 +73,7 @@ class Calls:
             take: Makes something of an answer that is welcome; its transient errors lead to another attempt too.
         """
         policy = policy or self.policy
+        self.wire.destinations.refuse_link(request.url, asked)
         auth = self.auth if origin(request.url) == origin(self.home) else None
         renewals = 1 if auth and auth.renewable else 0
 

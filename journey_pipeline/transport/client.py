@@ -23,6 +23,7 @@ from journey_pipeline.transport import redaction, waiting
 from journey_pipeline.transport.answer import Answer, Downloaded, Inspector
 from journey_pipeline.transport.auth import Auth
 from journey_pipeline.transport.calls import Calls
+from journey_pipeline.transport.destinations import Destinations
 from journey_pipeline.transport.download import Evidence, Tries, land, told
 from journey_pipeline.transport.failures import Asked
 from journey_pipeline.transport.gzip_body import Body
@@ -67,9 +68,9 @@ class HttpClient:
         explain: Says what a refusal means, from status and body; it ends up in the message, redacted.
         user_agent: How we call ourselves.
         chunk_bytes: How much of a body is read at once.
-        stays_on_host: Whether a redirect to another host is an error, of a vendor who has no reason for one.
 
-    The most bytes of one download and the longest that one answer may take are settings of the environment.
+    The most bytes of one download, the longest that one answer may take, and the hosts to which a download may be
+    redirected are settings of the environment.
     """
 
     def __init__(
@@ -86,7 +87,6 @@ class HttpClient:
         explain: Callable[[int, bytes], str] | None = None,
         user_agent: str = USER_AGENT,
         chunk_bytes: int = _CHUNK_BYTES,
-        stays_on_host: bool = False,
     ) -> None:
         self._vendor = vendor
         self._connection = connection
@@ -95,7 +95,8 @@ class HttpClient:
         self._largest_bytes = settings.largest_answer_bytes()
         self._redactor = redaction.Redactor((*secrets, *(auth.secrets if auth else ())))
         connections = max(limits.concurrency, _CONNECTIONS)
-        self._wire = Wire(timeouts, user_agent, connections, stays_on_host=stays_on_host)
+        destinations = Destinations(connection, base_url, settings.download_hosts(connection))
+        self._wire = Wire(timeouts, user_agent, connections, destinations)
         self._calls = Calls(
             home=self._base_url,
             wire=self._wire,

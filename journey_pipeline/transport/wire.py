@@ -1,7 +1,8 @@
 """One request and its answer over the wire: the session, and redirects followed by hand.
 
 Credentials and bodies never leave the host that they are meant for. Not here: retries and the meaning of a status
-(`client.py`), connections and what they wait for (`connections.py`), the body (`gzip_body.py`).
+(`client.py`), which hosts may be asked at all (`destinations.py`), connections and what they wait for
+(`connections.py`), the body (`gzip_body.py`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -17,6 +17,7 @@ import urllib3
 
 from journey_pipeline.transport.auth import Credential
 from journey_pipeline.transport.connections import LEAST_S, TimedAdapter
+from journey_pipeline.transport.destinations import Destinations
 from journey_pipeline.transport.failures import Asked, reason
 from journey_pipeline.transport.retry import Attempt
 from journey_pipeline.transport.timeouts import Timeouts
@@ -49,8 +50,7 @@ class Request:
         """The request that a redirect asks for.
 
         Raises:
-            PermanentVendorError: If it would take the body to another host, leave encryption, or lead from the vendor
-                to an address of this machine or its network alone.
+            PermanentVendorError: If it would take the body to another host, or leave encryption.
         """
         url = urljoin(self.url, location)
         keeps = status in _KEEP_METHOD or self.method in {"GET", "HEAD"}
@@ -66,12 +66,6 @@ class Request:
                 "connection's URL.",
                 status=status,
             )
-        if is_local(url) and not is_local(self.url):
-            raise asked.permanent(
-                f"answered {status}: a redirect to an address of this machine or its network alone, which is not "
-                "followed: what answers there is not the vendor. Report it to the vendor.",
-                status=status,
-            )
         if target.body is not None:
             raise asked.permanent(
                 f"answered {status}: a redirect that would take the request's body to another host, which is not "
@@ -80,17 +74,6 @@ class Request:
             )
         harmless = {name: value for name, value in self.headers.items() if name.lower() in _HARMLESS_HEADERS}
         return dataclasses.replace(target, headers=harmless)
-
-
-def is_local(url: str) -> bool:
-    """Whether an address names this machine or its network alone: loopback, link-local, where clouds keep secrets."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    address = getattr(address, "ipv4_mapped", None) or address
-    return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
 def origin(url: str) -> tuple[str, str, int | None]:
@@ -109,12 +92,15 @@ class Wire:
         timeouts: Limits of one request.
         user_agent: How we call ourselves.
         connections: How many to keep per host.
-        stays_on_host: Whether a redirect to another host is an error.
+        destinations: Which hosts may be asked.
+
+    Attributes:
+        destinations: As given.
     """
 
-    def __init__(self, timeouts: Timeouts, user_agent: str, connections: int, *, stays_on_host: bool = False) -> None:
+    def __init__(self, timeouts: Timeouts, user_agent: str, connections: int, destinations: Destinations) -> None:
+        self.destinations = destinations
         self._timeouts = timeouts
-        self._stays_on_host = stays_on_host
         self._session = _Session()
         self._session.headers.clear()
         self._session.headers.update({"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"})
@@ -147,7 +133,7 @@ class Wire:
             TransientVendorError: If no answer came.
             PermanentVendorError: If it can't be sent, or is redirected without end or where it must not go.
         """
-        home = origin(request.url)
+        start, home = request.url, origin(request.url)
         for _ in range(MAX_REDIRECTS + 1):
             pace()
             if origin(request.url) != home:
@@ -158,12 +144,7 @@ class Wire:
                 return response
             response.close()
             request = request.redirected(response.status_code, location, asked)
-            if self._stays_on_host and origin(request.url) != home:
-                raise asked.permanent(
-                    f"answered {response.status_code}: a redirect to another host, which is not followed. Check the "
-                    "connection's URL.",
-                    status=response.status_code,
-                )
+            self.destinations.refuse_redirect(start, request.url, asked, status=response.status_code)
         raise asked.permanent(
             f"was redirected more than {MAX_REDIRECTS} times. Check the connection's URL.", status=response.status_code
         )

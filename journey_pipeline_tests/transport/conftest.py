@@ -30,11 +30,11 @@ def waits() -> Iterator[Waits]:
 
 
 @pytest.fixture
-def client_of() -> Iterator[MakeClient]:
+def client_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeClient]:
     """Makes clients of a server, each of a connection of its own unless told otherwise."""
     with ExitStack() as stack:
 
-        def make(server: FlakyServer, **settings: Any) -> HttpClient:
+        def make(server: FlakyServer, *, download_hosts: str = "", **settings: Any) -> HttpClient:
             given = {
                 "vendor": "acme",
                 "connection": f"acme_{uuid.uuid4().hex[:8]}",
@@ -42,6 +42,7 @@ def client_of() -> Iterator[MakeClient]:
                 "limits": UNLIMITED,
                 **settings,
             }
+            monkeypatch.setenv(f"{given['connection']}_download_hosts".upper(), download_hosts)
             return stack.enter_context(HttpClient(**given))
 
         yield make

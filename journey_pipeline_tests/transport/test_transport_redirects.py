@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from journey_pipeline.errors import PermanentVendorError
 from journey_pipeline.transport.auth import Auth, BearerKey, ClientCredentials
+from journey_pipeline.transport.destinations import Destinations
 from journey_pipeline.transport.failures import Asked
 from journey_pipeline.transport.redaction import Redactor
 from journey_pipeline.transport.waiting import Waits
@@ -56,14 +59,15 @@ def test_nothing_secret_follows_to_another_port(
 ) -> None:
     server.on("/x", to(f"{elsewhere.url}/file?sig=1"))
     elsewhere.on("/file", answer(body=b"fine"))
-    assert client_of(server, auth=auth).send("GET", "/x", headers=SECRET_HEADERS).body == b"fine"
+    client = client_of(server, auth=auth, download_hosts="127.0.0.1")
+    assert client.send("GET", "/x", headers=SECRET_HEADERS).body == b"fine"
     assert set(elsewhere.seen[0].headers) == {"host", "user-agent", "accept", "accept-encoding"}
 
 
 def test_nothing_secret_follows_to_another_name_of_the_same_machine(server: FlakyServer, client_of: MakeClient) -> None:
     server.on("/x", to(server.url.replace("127.0.0.1", "localhost") + "/y"))
     server.on("/y", json({}))
-    client_of(server, auth=KEY).send("GET", "/x")
+    client_of(server, auth=KEY, download_hosts="files.example, LocalHost").send("GET", "/x")
     assert "authorization" not in server.seen[1].headers
 
 
@@ -73,7 +77,7 @@ def test_a_credential_does_not_come_back_with_a_redirect_home(
     server.on("/x", to(f"{elsewhere.url}/there"))
     elsewhere.on("/there", to(f"{server.url}/y"))
     server.on("/y", json({}))
-    client_of(server, auth=KEY).send("GET", "/x", headers=SECRET_HEADERS)
+    client_of(server, auth=KEY, download_hosts="127.0.0.1").send("GET", "/x", headers=SECRET_HEADERS)
     assert "authorization" not in server.seen[1].headers
     assert "x-request-token" not in server.seen[1].headers
 
@@ -86,7 +90,7 @@ def test_a_refusal_by_another_host_does_not_cost_the_token(
     elsewhere.on("/file", answer(401))
     auth = ClientCredentials(f"{server.url}/v2/token", {"client_id": "somebody", "client_secret": "hush-hush"})
     with pytest.raises(PermanentVendorError, match="401"):
-        client_of(server, auth=auth).send("GET", "/x")
+        client_of(server, auth=auth, download_hosts="127.0.0.1").send("GET", "/x")
     assert server.count("/v2/token") == 1
 
 
@@ -147,16 +151,64 @@ def test_a_redirect_never_leaves_encryption() -> None:
     assert Request("GET", "http://a.example/x").redirected(302, "https://a.example/x", asked).url.startswith("https")
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["127.0.0.1", "[::1]", "169.254.169.254", "localhost", "x.localhost", "[::ffff:127.0.0.1]", "[fe80::1]"],
-)
-def test_a_redirect_of_a_vendor_never_leads_to_this_machine_or_its_network(host: str) -> None:
+def test_a_redirect_to_a_host_that_nobody_named_is_refused_and_names_host_and_setting(
+    server: FlakyServer, client_of: MakeClient, waits: Waits, tmp_path: Path
+) -> None:
+    server.on("/x", to(server.url.replace("127.0.0.1", "localhost") + "/y?X-Amz-Signature=secret-of-the-link"))
+    client = client_of(server, connection="acme_north", auth=KEY, download_hosts="files.example")
+    with pytest.raises(
+        PermanentVendorError, match=r"302: .*another host, localhost, .*ACME_NORTH_DOWNLOAD_HOSTS"
+    ) as raised:
+        client.download("GET", "/x", to=tmp_path / "part")
+    assert "secret-of-the-link" not in str(raised.value)
+    assert ([seen.path for seen in server.seen], waits) == (["/x"], [])
+
+
+OF_THIS_NETWORK = [
+    "127.0.0.1", "[::1]", "169.254.169.254", "[::]", "localhost", "x.localhost", "[::ffff:127.0.0.1]", "[fe80::1]",
+    "10.1.2.3", "192.168.0.9", "172.16.0.1", "100.64.0.1", "[fc00::1]", "localhost.",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", OF_THIS_NETWORK)
+def test_an_address_that_a_vendor_names_is_never_one_of_this_machine_or_its_network(host: str) -> None:
     asked = Asked(Redactor(), "acme", "acme", None, None, "GET https://a.example/x")
-    with pytest.raises(PermanentVendorError, match="this machine or its network"):
-        Request("GET", "https://a.example/x").redirected(302, f"https://{host}/latest/meta-data", asked)
-    elsewhere = Request("GET", "http://127.0.0.1:1/x").redirected(302, f"http://{host}:2/y", asked)
-    assert elsewhere.url == f"http://{host}:2/y"  # a simulated vendor on this machine may
+    with pytest.raises(PermanentVendorError, match=r"this machine or its network.*ACME_DOWNLOAD_HOSTS"):
+        Destinations("acme", "https://93.184.216.34").refuse_link(f"https://{host}/latest/meta-data", asked)
+    Destinations("acme", "http://127.0.0.1:1").refuse_link(f"http://{host}:2/y", asked)  # a vendor on this machine may
+    named = host.strip("[].")
+    Destinations("acme", "https://93.184.216.34", {named}).refuse_link(f"https://{host}/y", asked)
+
+
+def test_a_name_that_stands_for_an_address_of_this_machine_is_refused_though_it_be_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_up = {"files.example": "127.0.0.1", "cdn.example": "93.184.216.34"}
+
+    def look_up(host: str, *_: object) -> list[tuple[object, ...]]:
+        if host not in looked_up:
+            raise socket.gaierror("unknown")
+        return [(socket.AF_INET, 0, 0, "", (looked_up[host], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    asked = Asked(Redactor(), "acme", "acme", None, None, "GET https://a.example/x")
+    hosts = Destinations("acme", "https://a.example", {"files.example", "cdn.example", "10.0.0.7"})
+    with pytest.raises(PermanentVendorError, match=r"redirect to files\.example, .*this machine"):
+        hosts.refuse_redirect("https://a.example/x", "https://files.example/y", asked, status=302)
+    with pytest.raises(PermanentVendorError, match="this machine"):
+        Destinations("acme", "https://a.example").refuse_link("https://files.example/y", asked)
+    for allowed in ("cdn.example", "10.0.0.7"):
+        hosts.refuse_redirect("https://a.example/x", f"https://{allowed}/y", asked, status=302)
+
+
+@pytest.mark.parametrize(
+    ("location", "is_followed"), [("https://a.example/y", True), ("http://a.example:8080/y", False)]
+)
+def test_encryption_may_be_added_on_the_way_and_another_port_is_another_host(location: str, is_followed: bool) -> None:
+    asked = Asked(Redactor(), "acme", "acme", None, None, "GET http://a.example/x")
+    hosts = Destinations("acme", "http://a.example")
+    with nullcontext() if is_followed else pytest.raises(PermanentVendorError, match="another host"):
+        hosts.refuse_redirect("http://a.example/x", location, asked, status=301)
 
 
 def test_an_origin_is_scheme_host_and_port() -> None:
@@ -169,6 +221,7 @@ def test_a_download_follows_to_a_file_host_and_lands_there(
 ) -> None:
     server.on("/x", to(f"{elsewhere.url}/file"))
     elsewhere.on("/file", answer(body=gz(b"Id\n1\n"), Content_Encoding="gzip"))
-    landed = client_of(server, auth=KEY).download("POST", "/x", json={}, to=tmp_path / "part")
+    client = client_of(server, auth=KEY, download_hosts="127.0.0.1")
+    landed = client.download("POST", "/x", json={}, to=tmp_path / "part")
     assert landed.raw_bytes == 5
     assert (elsewhere.seen[0].method, "authorization" in elsewhere.seen[0].headers) == ("GET", False)

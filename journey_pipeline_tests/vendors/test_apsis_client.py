@@ -91,7 +91,12 @@ def test_the_secrets_of_a_link_are_in_no_message(vendor: Vendor, client: ApsisCl
     assert "hidden-in-the-link" not in str(raised.value)
 
 
-def test_a_files_token_follows_no_redirect_to_another_host(vendor: Vendor, client: ApsisClient, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("client")
+def test_a_files_token_follows_no_redirect_to_another_host(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("APSIS_DOWNLOAD_HOSTS", "localhost")
+    client = ApsisClient("apsis", limits=Limits(requests_per_s=1e9, concurrency=8))
     elsewhere = vendor.server.url.replace("127.0.0.1", "localhost")
     vendor.server.on("/files/1", answer(302, Location=f"{elsewhere}/stored/1"))
     vendor.server.on("/stored/1", answer(200, gz(b"a\n1\n2\n")))

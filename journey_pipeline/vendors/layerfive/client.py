@@ -69,7 +69,6 @@ class LayerFiveClient:
             timeouts=timeouts,
             limits=limits.paced(given.get("requests_per_second")),
             explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
-            stays_on_host=True,
         )
 
     def since(

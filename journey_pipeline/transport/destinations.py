@@ -1,0 +1,131 @@
+"""Which hosts a connection's requests may go to besides those that its variables name.
+
+A vendor's answer names addresses: where a file lies, where to poll, where a request is redirected. What lies behind an
+address of this machine or of its network, where clouds keep secrets, is not the vendor's. Not here: what is carried to
+another host (`wire.py`).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from journey_pipeline import settings
+from journey_pipeline.transport.failures import Asked
+
+_IMPLIED = {"http": 80, "https": 443}
+_LONGEST_NAMED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """The hosts of one connection.
+
+    Attributes:
+        connection: Its name.
+        home: The address that is configured.
+        download_hosts: Other hosts to which a download may be redirected: those that a person has named.
+    """
+
+    connection: str
+    home: str
+    download_hosts: Collection[str] = ()
+
+    def refuse_link(self, url: str, asked: Asked) -> None:
+        """Stops before an address of a vendor's answer that is one of this machine or its network.
+
+        A vendor on this machine or in its network, such as the simulated one, may name such addresses.
+
+        Raises:
+            PermanentVendorError: If it is.
+        """
+        host = _host(url)
+        if host not in {_host(self.home), *self.download_hosts} and is_local(host) and not is_local(_host(self.home)):
+            raise asked.permanent(
+                f"not sent: the vendor named an address on {_told(host)}, which belongs to this machine or its network "
+                f"alone. Report it to the vendor. {self._advice()}"
+            )
+
+    def refuse_redirect(self, start: str, url: str, asked: Asked, *, status: int) -> None:
+        """Stops a redirect to a host that nobody has named.
+
+        A name that stands for an address of this machine or its network is refused though it be named; the address
+        itself, if named, is taken at its word. Names are looked up once here and once more by the request.
+
+        Args:
+            start: The address that was asked for.
+            url: The one that it is redirected to.
+            asked: How messages name the request.
+            status: Of the redirect.
+
+        Raises:
+            PermanentVendorError: If it leads to such a host.
+        """
+        host = _host(url)
+        if (host, _port(url)) == (_host(start), _port(start)):
+            return
+        if host not in self.download_hosts:
+            raise asked.permanent(
+                f"answered {status}: a redirect to another host, {_told(host)}, which is not followed. Check the "
+                f"connection's URL. {self._advice()}",
+                status=status,
+            )
+        if not _is_address(host) and is_local(host) and not is_local(_host(start)):
+            raise asked.permanent(
+                f"answered {status}: a redirect to {_told(host)}, which is an address of this machine or its network "
+                "alone, and is not followed. Check what that name stands for.",
+                status=status,
+            )
+
+    def _advice(self) -> str:
+        variable = settings.variable_name(self.connection, settings.DOWNLOAD_HOSTS_FIELD)
+        return f"If it is right, name the host in {variable}."
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine or in its network alone, by its address or by what its name stands for.
+
+    A name that can't be looked up is not: where a proxy does that, nothing here can.
+    """
+    if _is_address(host):
+        return _is_of_this_network(host)
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return any(_is_of_this_network(str(address[0])) for *_, address in found)
+
+
+def _is_of_this_network(text: str) -> bool:
+    address = ip_address(text.partition("%")[0])
+    return not (getattr(address, "ipv4_mapped", None) or address).is_global
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").rstrip(".")
+
+
+def _port(url: str) -> int | None:
+    """None if the scheme implies it: encryption may be added on the way."""
+    parts = urlsplit(url)
+    try:
+        return None if parts.port == _IMPLIED.get(parts.scheme) else parts.port
+    except ValueError:  # no port at all; sending says so
+        return -1
+
+
+def _told(host: str) -> str:
+    return host if len(host) <= _LONGEST_NAMED else f"{host[:_LONGEST_NAMED]}…"
