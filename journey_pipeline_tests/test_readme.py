@@ -17,10 +17,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.cli.main import COMMANDS
-from journey_pipeline.components.agreement import EXPORTS_AGREE
-from journey_pipeline.components.completeness import CHECK
 from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.components.warehouse import EQUALS_LAKE
 from journey_pipeline.loading.claims import CLAIMS, OPEN_ENDED_CLAIMS
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
@@ -181,7 +178,11 @@ def test_every_schedule_and_check_has_its_line_on_the_operations_page() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     definitions = load_deployment(ROOT).definitions
     names = [each.name for each in (*(definitions.schedules or ()), *(definitions.sensors or ()))]
-    names += [*CLAIMS, *OPEN_ENDED_CLAIMS, CHECK, EQUALS_LAKE, EXPORTS_AGREE]
+    names += [
+        *CLAIMS,
+        *OPEN_ENDED_CLAIMS,
+        *{key.name for check in definitions.asset_checks or () for key in check.check_keys},
+    ]
     assert [name for name in names if f"`{name}`" not in page] == []
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -42,13 +43,7 @@ def status(selector: str | None, *, as_json: bool) -> None:
     lake = Lake(home())
     rows = [_row(lake, assets) for assets in load_deployment().streams(selector)]
     for row in rows:
-        if row["lookalikes"]:
-            notes.print(
-                f"{row['stream']}: {row['lookalikes']:,} events have another one of the same person, time and action "
-                "and of different content: the vendor may have corrected them. All are kept",
-                highlight=False,
-                soft_wrap=True,
-            )
+        _tell_lookalikes(row)
         for damage in row["damaged"]:
             notes.print(f"{row['stream']} damaged: {damage}", markup=False, highlight=False, soft_wrap=True)
         for red in row["red"]:
@@ -61,6 +56,16 @@ def status(selector: str | None, *, as_json: bool) -> None:
     sys.exit(1 if any(row["missing"] or row["damaged"] or row["red"] for row in rows) else 0)
 
 
+def _tell_lookalikes(row: Mapping[str, Any]) -> None:
+    for name, alike in (
+        ("lookalikes", "person, time and action and of different content: the vendor may have corrected them"),
+        ("of_several_people", "visitor, time and action of another person: the vendor may have merged people"),
+    ):
+        if row[name]:
+            says = f"{row['stream']}: {row[name]:,} events have another one of the same {alike}. All are kept"
+            notes.print(says, highlight=False, soft_wrap=True)
+
+
 def _row(lake: Lake, assets: StreamAssets) -> dict[str, Any]:
     now = utc_now()
     stream = assets.stream
@@ -70,6 +75,8 @@ def _row(lake: Lake, assets: StreamAssets) -> dict[str, Any]:
     missing = found.windows(State.MISSING)
     landed = found.windows(State.LANDED)
     first_lost = found.expires_in(missing[0]) if missing else None
+    # Where the vendor gives no ids, a corrected record is a second event.
+    alike = count_lookalikes(lake, stream.key) if stream.open_ended else None
     return {
         "stream": str(stream.key),
         "first": iso(complete[0].start) if complete else None,
@@ -86,8 +93,8 @@ def _row(lake: Lake, assets: StreamAssets) -> dict[str, Any]:
         "expired": _expired_after_first(found),
         "oldest_missing": missing[0].partition if missing else None,
         "hours_until_deleted": round(first_lost / timedelta(hours=1), 1) if first_lost is not None else None,
-        # Where the vendor gives no ids, a corrected record is a second event.
-        "lookalikes": count_lookalikes(lake, stream.key) if stream.open_ended else None,
+        "lookalikes": alike.restated if alike else None,
+        "of_several_people": alike.of_several_people if alike else None,
     }
 
 

@@ -55,8 +55,9 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
     overlap_days: int = Field(
         1,
         ge=0,
-        le=7,
-        description="How many days earlier than needed is asked; when the vendor's day begins is unpublished.",
+        le=89,
+        description="How many days earlier than needed is asked; when the vendor's day begins is unpublished. 89 where "
+        "the account answers only for people who became known since the day asked for.",
     )
     auth_header: str = Field("Authorization", description="The header that the API key goes in.")
     auth_scheme: str = Field("Bearer", description="What stands before the key in that header; may be empty.")

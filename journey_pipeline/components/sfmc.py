@@ -12,7 +12,9 @@ from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent
 from journey_pipeline.components.dimension_assets import DimensionAssets
+from journey_pipeline.components.freshness import freshness_definitions
 from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, StreamKey
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.sfmc.client import SfmcClient
@@ -25,7 +27,6 @@ from journey_pipeline.vendors.sfmc.journey_history import (
     journey_history_stream,
 )
 from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS, LEAN_COLUMNS
-from journey_pipeline.vendors.source import WindowedSource
 
 KINDS = frozenset({"salesforce"})
 
@@ -121,19 +122,20 @@ class SfmcJourneyHistory(ConnectionComponent):
                 completeness="50 * * * *",
                 reconciliation="15 4 * * *",
             ),
+            freshness_definitions(assets, cron="45 * * * *", status=self.schedule_status),
             self.dimensions.definitions(),
             self.leftovers_definitions(),
         )
 
     def check(self) -> Mapping[str, str]:
-        """Asks freshness and the first page of the journey list."""
-        client = self._client()
+        """Asks freshness, the first page of the journey list, and the estimates of a settled hour and its parts."""
+        source = self.open_source()
         try:
-            return client.check()
+            return source.check(utc_now())
         finally:
-            client.close()
+            source.close()
 
-    def open_source(self) -> WindowedSource:
+    def open_source(self) -> JourneyHistory:
         """The journey history, with credentials from the environment."""
         return JourneyHistory(
             self._client(),

@@ -40,11 +40,13 @@ class Reading(Protocol):
         faults: Records whose form is wrong.
         unknown: Fields that nobody knows.
         missing: Columns of the recipe that no field stands for.
+        mapping: The field that each column is read from, if the reader has to find that out.
     """
 
     faults: int
     unknown: tuple[str, ...]
     missing: tuple[str, ...]
+    mapping: Mapping[str, str]
 
     def __iter__(self) -> Iterator[Records]:
         """The records, a bounded number at a time.

@@ -95,6 +95,11 @@ class CsvSource:
         """Known columns whose names differ in case or blanks around them, as the file names them."""
         return self._columns.respelled
 
+    @property
+    def mapping(self) -> Mapping[str, str]:
+        """None: the recipe says which column is which."""
+        return {}
+
     def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
         """The records whose form is right, counted.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from journey_pipeline.lake.session import Session, quoted
@@ -31,7 +32,7 @@ class Deduplicated:
     Attributes:
         typed: Staged records.
         events: Keys among them.
-        withdrawn: Events that the newest attempt lacks.
+        withdrawn: Events that the newest attempt lacks and should have.
         conflicts: Keys that came with two different contents in the same attempt.
     """
 
@@ -74,7 +75,9 @@ def superseded_attempts(
     )
 
 
-def deduplicate(session: Session, staged: Path, newest: str, to: Path) -> Deduplicated:
+def deduplicate(
+    session: Session, staged: Path, newest: str, to: Path, *, repeated_from: datetime | None = None
+) -> Deduplicated:
     """Writes one event for each key: of the newest attempt that has it, the last record.
 
     Records that are their own key are numbered within their attempt, so that real repeats survive; over several
@@ -85,6 +88,7 @@ def deduplicate(session: Session, staged: Path, newest: str, to: Path) -> Dedupl
         staged: As for `superseded_attempts`.
         newest: The newest attempt.
         to: The events file.
+        repeated_from: From when on the newest attempt should have the events of older ones; always if None.
     """
     records = _records(staged)
     session.connection.execute(
@@ -105,7 +109,10 @@ def deduplicate(session: Session, staged: Path, newest: str, to: Path) -> Dedupl
     )
     typed = session.count(f"select count(*) from {records}")
     # Of a key that the newest attempt has, its record stayed.
-    withdrawn = session.count(f"select count(*) from read_parquet(?) where {_ATTEMPT} <> ?", [str(to), newest])
+    withdrawn = session.count(
+        f"select count(*) from read_parquet($1) where {_ATTEMPT} <> $2 and occurred_at >= coalesce($3, occurred_at)",
+        [str(to), newest, repeated_from],
+    )
     return Deduplicated(typed, events, withdrawn, _conflicts(session, staged))
 
 

@@ -32,6 +32,7 @@ class Inspection:
         outside_window: Events whose time is not in the window.
         received_early: Events that were received more than `CLOCK_DIFFERENCE` before they happened.
         longest_early_s: By how many seconds the worst of them was.
+        one_contact: Whether all events are of one contact.
         lacking: Events without a value, by column.
         unknown_codes: Events with a code that no table has, by `column=value`; past the commonest, `column=*`.
     """
@@ -41,6 +42,7 @@ class Inspection:
     outside_window: int
     received_early: int
     longest_early_s: int
+    one_contact: bool
     lacking: dict[str, int]
     unknown_codes: dict[str, int]
 
@@ -68,9 +70,10 @@ def inspect_events(
     inside = " or ".join(f"coalesce({time} >= $2 and {time} < $3, false)" for time in times)
     early = "(epoch_us(occurred_at) - epoch_us(received_at)) // 1000000"
     lacking = "".join(f", count(*) - count({column})" for column in filled)
-    first_at, last_at, outside, received_early, longest_early_s, *counts = session.one(
+    first_at, last_at, outside, received_early, longest_early_s, one_contact, *counts = session.one(
         f"select min(occurred_at), max(occurred_at), count(*) filter (not ({inside})), "
-        f"count(*) filter ({early} > $4), coalesce(max({early}) filter ({early} > $4), 0){lacking} "
+        f"count(*) filter ({early} > $4), coalesce(max({early}) filter ({early} > $4), 0), "
+        f"coalesce(min(contact_id) = max(contact_id) and count(contact_id) = count(*), false){lacking} "
         "from read_parquet($1)",
         [str(events), window.start, window.end, CLOCK_DIFFERENCE.total_seconds()],
     )
@@ -81,6 +84,7 @@ def inspect_events(
         outside,
         received_early,
         longest_early_s,
+        one_contact,
         dict(zip(filled, counts, strict=True)),
         dict(sorted(unknown.items())),
     )

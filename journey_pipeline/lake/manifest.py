@@ -197,18 +197,21 @@ class EventsManifest(Document):
             are in `events` and not in `landed`.
         kept_rejects: Likewise, of the rejects.
         unreadable_attempts: Attempts that are set aside, since they can't be read.
-        withdrawn: Events that only an older attempt has.
+        withdrawn: Events that only an older attempt has, of those that the newest one should have too.
         conflicts: Keys that came with two different contents in the same attempt.
         rejects_of_newest: Rejects of the newest attempt alone.
         lacking: How many events have no value, by column that every event of the stream should have; a column that was
             not asked for is left out.
         received_early: Events that were received more than 5 minutes before they happened.
         longest_early_s: By how many seconds the worst of them was.
+        one_contact: Whether all events are of one contact, though not for that alone was asked.
         outside_window: Events whose time is neither in the partition's window nor where its answers may reach.
         first_at: The least `occurred_at`, or None if there are no events.
         last_at: The greatest.
         respelled_columns: Known columns whose names differ in case or blanks around them, as the files name them.
         unknown_columns: Columns of the files that the recipe does not know; kept in `properties`.
+        mappings: The field that each column is read from, where the reader finds that out; of each attempt that has it
+            another way than the one before, oldest first.
         missing_columns: Columns that the recipe knows and neither files nor constants have.
         unknown_codes: How many events carry a vendor code that no table decodes, by `column=value`.
         estimate_rows: The estimate of the newest attempt.
@@ -242,11 +245,13 @@ class EventsManifest(Document):
     lacking: dict[str, int] = {}
     received_early: int = 0
     longest_early_s: int = 0
+    one_contact: bool = False
     outside_window: int = 0
     first_at: AwareDatetime | None = None
     last_at: AwareDatetime | None = None
     respelled_columns: tuple[str, ...] = ()
     unknown_columns: tuple[str, ...] = ()
+    mappings: tuple[dict[str, str], ...] = ()
     missing_columns: tuple[str, ...] = ()
     unknown_codes: dict[str, int] = {}
     estimate_rows: int | None = None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 
 from journey_pipeline import __version__
@@ -45,6 +47,7 @@ def normalize(
     limits: NormalizeLimits | None = None,
     *,
     inside: Window | None = None,
+    repeated_from: datetime | None = None,
     covers: Sequence[str] = (),
 ) -> EventsManifest:
     """Makes a partition's events, rejects and attributes of its landing, and puts them in place.
@@ -59,6 +62,8 @@ def normalize(
         recipe: How its records become events.
         limits: What the work may use.
         inside: Where its events should lie in time; the partition's window if None. Those outside are counted.
+        repeated_from: Of answers whose reach moves with their asking: the newest one should have the events from then
+            on; those before have aged out and are not counted as withdrawn.
         covers: Later partitions that its answers hold too; the manifest says so.
 
     Returns:
@@ -78,7 +83,7 @@ def normalize(
         with session(lake, limits, work) as opened:
             for macro in (BELIEVABLE, *(table.macro for table in codes)):
                 opened.connection.execute(macro)
-            steps = _Work(opened, lake, landing, recipe)
+            steps = _Work(opened, lake, landing, recipe, repeated_from)
             made, unreadable = steps.make_of_readable()
             if not made:
                 _mark_unreadable(lake, landing, unreadable)
@@ -91,7 +96,7 @@ def normalize(
                 inside or partition_window(partition),
                 codes,
                 by_arrival=recipe.windows_of_arrival,
-                filled=_filled(recipe, made.sources),
+                filled=_filled(recipe, made),
             )
             manifest = _manifest(landing, recipe, made, found, attributes, kept=kept, covers=covers)
             beside = {"rejects": kept.rejects, "attributes": attributes.path if attributes else None}
@@ -160,6 +165,7 @@ class _Work:
     lake: Lake
     landing: LandingManifest
     recipe: Recipe
+    repeated_from: datetime | None
 
     def make_of_readable(self) -> tuple[_Made | None, dict[str, JourneyError]]:
         """What the attempts that can be read come to, and why the others can't be; None if none can."""
@@ -193,7 +199,7 @@ class _Work:
         if superseded := superseded_attempts(self.opened, staged, rejects, complete):
             # From the start, as if they were not there: the same as the next time, when they will be marked.
             return self.make([attempt for attempt in attempts if attempt.attempt not in superseded])
-        counts = deduplicate(self.opened, staged, attempts[-1].attempt, events)
+        counts = deduplicate(self.opened, staged, attempts[-1].attempt, events, repeated_from=self.repeated_from)
         newest = rejects_of(self.opened, rejects, attempts[-1].attempt) if rejects else 0
         return _Made(attempts, sources, events, rejects, reject_rows, counts, newest)
 
@@ -297,11 +303,13 @@ def _manifest(
         lacking=found.lacking,
         received_early=found.received_early,
         longest_early_s=found.longest_early_s,
+        one_contact=found.one_contact and "contact_id" in found.lacking,
         outside_window=found.outside_window,
         first_at=found.first_at,
         last_at=found.last_at,
         respelled_columns=_all_of(source.respelled for source in made.sources),
         unknown_columns=_all_of(source.unknown for source in made.sources),
+        mappings=_changes(source.mapping for source in made.sources if source.mapping),
         missing_columns=_all_of(source.missing for source in made.sources),
         unknown_codes=found.unknown_codes,
         estimate_rows=newest.estimate_rows,
@@ -311,10 +319,15 @@ def _manifest(
     )
 
 
-def _filled(recipe: Recipe, sources: Iterable[Source]) -> tuple[str, ...]:
-    """The columns that every event should have, but those that were not asked for."""
-    missing = {name for source in sources for name in source.missing}
-    return tuple(column for column, name in recipe.filled.items() if name not in missing)
+def _filled(recipe: Recipe, made: _Made) -> tuple[str, ...]:
+    """The columns that every event should have, but those that were not asked for, or for one value alone."""
+    missing = {name for source in made.sources for name in source.missing}
+    constant = {name for attempt in made.attempts for name in attempt.constants}
+    return tuple(column for column, name in recipe.filled.items() if name not in missing | constant)
+
+
+def _changes(mappings: Iterable[Mapping[str, str]]) -> tuple[dict[str, str], ...]:
+    return tuple(dict(mapping) for mapping, _ in groupby(mappings))
 
 
 def _all_of(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ class ReaderSource:
     faults: int = 0
     unknown: tuple[str, ...] = ()
     _missing: tuple[str, ...] = ()
+    _mapping: Mapping[str, str] = field(default_factory=dict)
     _path: Path = field(kw_only=True)
     _name: str = field(kw_only=True)
     _recipe: Recipe = field(kw_only=True)
@@ -84,6 +85,11 @@ class ReaderSource:
         return tuple(name for name in self._missing if name not in self._constants)
 
     @property
+    def mapping(self) -> Mapping[str, str]:
+        """The field that each column is read from, where the reader finds that out; final once the file was read."""
+        return self._mapping
+
+    @property
     def respelled(self) -> tuple[str, ...]:
         """None: readers tell fields apart by their own rules."""
         return ()
@@ -109,6 +115,7 @@ class ReaderSource:
                 # Arrow keeps what it no longer needs; DuckDB, which sorts meanwhile, has no use for it.
                 pa.default_memory_pool().release_unused()
         self.faults, self.unknown, self._missing = reading.faults, reading.unknown, reading.missing
+        self._mapping = reading.mapping
 
     def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
         """All records, or those whose form is wrong, each with its raw text."""

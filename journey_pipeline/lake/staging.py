@@ -6,7 +6,7 @@ keys (`deduplication.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -53,6 +53,11 @@ class Source(Protocol):
     @property
     def unknown(self) -> tuple[str, ...]:
         """What the file has and the recipe does not know, as the file names it; final once it was read."""
+        ...
+
+    @property
+    def mapping(self) -> Mapping[str, str]:
+        """The field that each column is read from, where the reader finds that out; final once it was read."""
         ...
 
     @property

@@ -1,71 +1,31 @@
 """What must be true of a partition, as claims that read true when green, judged from its two manifests.
 
-Not here: how a claim is shown (`components/checks.py`), the claim on the whole warehouse (`warehouse/equality.py`).
+Not here: faults that all records share (`alike.py`), answers that overlap (`deltas.py`), how a claim is shown
+(`components/checks.py`), the claim on the whole warehouse (`warehouse/equality.py`).
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
 from journey_pipeline.lake.overlap import Overlap
+from journey_pipeline.loading.alike import TELLING_ROWS, events_differ, fields_are_filled
+from journey_pipeline.loading.claim import Claim, Severity, Tolerance
+from journey_pipeline.loading.deltas import columns_are_read_alike, earlier_answer_is_repeated
 from journey_pipeline.model import partition_window
 from journey_pipeline.vendors.source import OpenEnded, Stream
 
-
-class Severity(enum.Enum):
-    """How bad a claim is that does not hold: loss is an error, drift a warning."""
-
-    WARN = "warn"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One claim about one partition.
-
-    Attributes:
-        name: The claim, a sentence in snake case.
-        holds: Whether it is true.
-        severity: How bad it is if not.
-        says: One sentence with the figures, and what to do where it does not hold.
-        facts: The figures.
-    """
-
-    name: str
-    holds: bool
-    severity: Severity
-    says: str
-    facts: Mapping[str, int | float | str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """When a difference is normal.
-
-    Attributes:
-        rows_share: A difference to the estimate of up to this share passes, since late rows are normal.
-        rows: A difference of up to so many rows passes too.
-        settled_after: So long after its end a window has settled, and fewer rows than the estimate are a loss.
-        new_column: What a column that the recipe does not know means: `keep`, `warn` or `stop`.
-        rejects_share: Above this share of an answer rejects are an error; the first one is a warning.
-    """
-
-    rows_share: float = 0.01
-    rows: int = 5
-    settled_after: timedelta = timedelta(hours=6)
-    new_column: str = "warn"
-    rejects_share: float = 0.01
-
+__all__ = ["CLAIMS", "OPEN_ENDED_CLAIMS", "Claim", "Severity", "Tolerance", "claims", "claims_of", "covered"]
 
 CLAIMS = {
     "rows_match_estimate": "The newest answer has as many rows as the vendor said the window holds.",
     "no_row_is_lost": "Every landed row is an event, a reject or a duplicate; no answer lacks what an older one had.",
     "rejects_are_few": "Every record of the newest answer could be read as an event.",
-    "fields_are_filled": "Some events at least have a contact, a time of receipt and a step of a known type.",
+    "fields_are_filled": "Some events at least have a contact, a journey, a time of receipt and a known type.",
+    "events_differ": "Events happened at different times and to different people, and few records say the same.",
     "clocks_agree": "No event was received before it happened.",
     "every_answer_is_readable": "Events could be made of every answer that landed.",
     "events_are_inside_window": "Every event happened inside the partition's window.",
@@ -75,14 +35,13 @@ CLAIMS = {
 
 OPEN_ENDED_CLAIMS = {
     **CLAIMS,
-    "no_row_is_lost": "Every landed row is an event, a reject or a duplicate.",
     "events_are_inside_window": "Every event happened between the furthest that an answer reaches back and its asking.",
     "earlier_answer_is_repeated": "What the answer before had since this partition's start, this answer has too.",
+    "columns_are_read_alike": "Each column is read from the field that it was read from in the answer before.",
 }
 
 
 ROUND_NUMBER = 1_000
-TELLING_ROWS = 10  # of fewer events, all may lack a field by chance
 
 
 def claims_of(stream: Stream) -> Mapping[str, str]:
@@ -108,16 +67,19 @@ def claims(
     """
     judged = [
         _rows_match_estimate(landing, tolerance),
-        _no_row_is_lost(events, moving=open_ended is not None),
+        _no_row_is_lost(events),
         _rejects_are_few(landing, events, tolerance),
-        _fields_are_filled(events),
+        fields_are_filled(events),
+        events_differ(landing, events),
         _clocks_agree(events),
         _every_answer_is_readable(landing),
         _events_are_inside_window(events, open_ended),
-        _keys_are_unique(events),
+        _keys_are_unique(events, tolerance),
         _schema_is_known(events, tolerance),
     ]
-    return [*judged, _earlier_answer_is_repeated(overlap)] if open_ended else judged
+    if open_ended:
+        judged += [earlier_answer_is_repeated(overlap), columns_are_read_alike(events, overlap)]
+    return judged
 
 
 def covered(claim: Claim, by: str) -> Claim:
@@ -163,8 +125,7 @@ def _settled(partition: str, asked_at: datetime, after: timedelta) -> bool:
     return asked_at >= partition_window(partition).end + after
 
 
-def _no_row_is_lost(events: EventsManifest, *, moving: bool) -> Claim:
-    """Of answers whose reach moves with their asking, a newer one lacks what an older one had: that is no loss."""
+def _no_row_is_lost(events: EventsManifest) -> Claim:
     rejects = (events.rejects.rows if events.rejects else 0) - events.kept_rejects
     made = events.events.rows - events.kept_events
     facts: dict[str, int | float | str] = {
@@ -182,7 +143,7 @@ def _no_row_is_lost(events: EventsManifest, *, moving: bool) -> Claim:
         says += f"; {events.withdrawn:,} of them are no longer in the vendor's newest answer, and kept"
     return Claim(
         "no_row_is_lost",
-        holds=not events.unaccounted and (moving or not events.withdrawn),
+        holds=not events.unaccounted and not events.withdrawn,
         severity=Severity.ERROR if events.unaccounted else Severity.WARN,
         says=says,
         facts=facts,
@@ -206,29 +167,6 @@ def _rejects_are_few(landing: LandingManifest, events: EventsManifest, tolerance
         severity=Severity.ERROR if rejects > tolerance.rejects_share * rows or rejects >= rows else Severity.WARN,
         says=says,
         facts={"rejects": rejects, "rows": rows},
-    )
-
-
-def _fields_are_filled(events: EventsManifest) -> Claim:
-    """A field that all events lack was shifted, renamed or written another way by the vendor."""
-    rows = events.events.rows
-    types = sum(count for code, count in events.unknown_codes.items() if code.startswith("activity_type="))
-    lacking = {**events.lacking, "activity_type": types + events.lacking.get("activity_type", 0)}
-    empty = [column for column, count in lacking.items() if rows and count >= rows]
-    says = (
-        f"none of {rows:,} events has {' or '.join(empty)}" if empty else f"no field is empty in all of {rows:,} events"
-    )
-    if empty:
-        says += (
-            " that can be read. Compare the landed file with the vendor's documentation: a column was renamed, moved "
-            "or is written another way. What came is in `properties`"
-        )
-    return Claim(
-        "fields_are_filled",
-        holds=not empty,
-        severity=Severity.ERROR if rows >= TELLING_ROWS else Severity.WARN,
-        says=says,
-        facts={f"without_{column}": count for column, count in lacking.items()},
     )
 
 
@@ -267,41 +205,39 @@ def _every_answer_is_readable(landing: LandingManifest) -> Claim:
 
 
 def _events_are_inside_window(events: EventsManifest, open_ended: OpenEnded | None) -> Claim:
-    outside = events.outside_window
+    outside, rows = events.outside_window, events.events.rows
     where = events.window
     if open_ended:
         where += f", {open_ended.reach.days} days before it and the time up to the asking"
+    says = f"{outside:,} of {rows:,} events happened outside of {where}; all are kept"
+    none_is_inside = TELLING_ROWS <= rows <= outside
+    if none_is_inside:
+        says += ". The vendor answered for another time than it was asked for, or its times are not UTC: ask the vendor"
     return Claim(
         "events_are_inside_window",
         holds=outside == 0,
-        severity=Severity.WARN,
-        says=f"{outside:,} of {events.events.rows:,} events happened outside of {where}; all are kept",
+        severity=Severity.ERROR if none_is_inside else Severity.WARN,
+        says=says,
         facts={"outside": outside},
     )
 
 
-def _earlier_answer_is_repeated(overlap: Overlap | None) -> Claim:
-    name, severity = "earlier_answer_is_repeated", Severity.WARN
-    if overlap is None:
-        return Claim(name, holds=True, severity=severity, says="no answer of the partition before was asked earlier")
-    says = f"{overlap.lacking:,} of {overlap.shared:,} events that {overlap.earlier} has from here on are lacking"
-    if overlap.lacking:
-        says += ": the vendor changed them or took them back, or an answer was cut. All are kept; pull this one again"
-    facts: dict[str, int | float | str] = {
-        "earlier": overlap.earlier,
-        "shared": overlap.shared,
-        "lacking": overlap.lacking,
-    }
-    return Claim(name, holds=not overlap.lacking, severity=severity, says=says, facts=facts)
-
-
-def _keys_are_unique(events: EventsManifest) -> Claim:
+def _keys_are_unique(events: EventsManifest, tolerance: Tolerance) -> Claim:
+    """A key that many records share with different content is no key: all but the last of them are in no event."""
+    conflicts = events.conflicts
+    is_no_key = conflicts > tolerance.rejects_share * events.events.rows and conflicts >= TELLING_ROWS
+    says = f"{conflicts:,} keys came with two different contents in one answer; the last one is kept"
+    if is_no_key:
+        says += (
+            ". That is too many for corrections: what the vendor calls an id no longer tells records apart. The "
+            "landing has them all; report it with an example"
+        )
     return Claim(
         "keys_are_unique",
-        holds=events.conflicts == 0,
-        severity=Severity.WARN,
-        says=f"{events.conflicts:,} keys came with two different contents in one answer; the last one is kept",
-        facts={"conflicts": events.conflicts, "duplicates": events.duplicates},
+        holds=conflicts == 0,
+        severity=Severity.ERROR if is_no_key else Severity.WARN,
+        says=says,
+        facts={"conflicts": conflicts, "duplicates": events.duplicates},
     )
 
 

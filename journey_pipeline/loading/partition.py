@@ -5,7 +5,7 @@ Not here: many partitions at a time (`backfill.py`), what a run of Dagster recor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
@@ -17,7 +17,7 @@ from journey_pipeline.lake.normalize import NormalizeLimits, is_normalized, norm
 from journey_pipeline.lake.overlap import Overlap, compare_overlap
 from journey_pipeline.loading.claims import Claim, Tolerance, claims
 from journey_pipeline.model import Window, partition_window
-from journey_pipeline.vendors.source import Stream
+from journey_pipeline.vendors.source import OpenEnded, Stream
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)  # between the vendor's clock and ours
 
@@ -120,8 +120,16 @@ def make_events(
 def _normalize(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> EventsManifest:
     inside = _inside(stream, landing)
     covers = _covered(lake, stream, landing, inside.end)
-    partition, recipe, limits = landing.partition, stream.recipe, settings.limits
-    return normalize(lake, stream.key, partition, recipe, limits, inside=inside, covers=covers)
+    return normalize(
+        lake,
+        stream.key,
+        landing.partition,
+        stream.recipe,
+        settings.limits,
+        inside=inside,
+        repeated_from=_repeated_from(stream, landing),
+        covers=covers,
+    )
 
 
 def _covered(lake: Lake, stream: Stream, landing: LandingManifest, until: datetime) -> list[str]:
@@ -150,7 +158,7 @@ def judge(
     lake: Lake, stream: Stream, landing: LandingManifest, events: EventsManifest, settings: LoadSettings
 ) -> tuple[Claim, ...]:
     """The claims about a partition that has answers of its own."""
-    overlap = _overlap(lake, stream, landing, settings) if stream.open_ended else None
+    overlap = _overlap(lake, stream, landing, settings, stream.open_ended) if stream.open_ended else None
     return tuple(claims(landing, events, settings.tolerance, stream.open_ended, overlap))
 
 
@@ -163,26 +171,39 @@ def _inside(stream: Stream, landing: LandingManifest) -> Window:
     return Window(window.start - stream.open_ended.reach, max(newest + CLOCK_DIFFERENCE, window.end))
 
 
+def _repeated_from(stream: Stream, landing: LandingManifest) -> datetime | None:
+    """From when on the newest answer should have what older ones had; None if it should have all of it."""
+    if stream.open_ended is None:
+        return None
+    answered_by = landing.attempts[-1].landed_at + CLOCK_DIFFERENCE
+    return min(partition_window(landing.partition).start, answered_by - stream.open_ended.ages_after)
+
+
 def _ends(landing: LandingManifest) -> list[datetime]:
     """Where the windows that were asked for end: an export may be for several partitions."""
     asked = [file.window for attempt in landing.attempts for file in attempt.files if file.window]
     return [datetime.fromisoformat(window.partition("/")[2]) for window in asked]
 
 
-def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> Overlap | None:
+def _overlap(
+    lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings, open_ended: OpenEnded
+) -> Overlap | None:
     """What the answer of the partition before should have in common with this one; None if it was not asked earlier."""
     window = partition_window(landing.partition)
     before = Window(window.start - window.duration, window.start).partition
     earlier = read_holder(lake, stream.key, before)
     if earlier is None or earlier.active[-1].landed_at > landing.active[-1].started_at:
         return None
-    if not made_events(lake, stream, earlier.partition):
+    made = made_events(lake, stream, earlier.partition)
+    if made is None:
         return None
-    return compare_overlap(
+    found = compare_overlap(
         lake,
         stream.key,
         earlier=earlier.partition,
         later=landing.partition,
         since=window.start,
+        known_before=window.start - (open_ended.reach - open_ended.ages_after),
         limits=settings.limits,
     )
+    return replace(found, mapping=made.mappings[-1] if made.mappings else {})

@@ -66,9 +66,11 @@ class OpenEnded:
 
     Attributes:
         reach: How far before the start of its window an answer may reach.
+        ages_after: How long after it happened an event may stay away from an answer that is asked again.
     """
 
     reach: timedelta
+    ages_after: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,12 @@ class Freshness:
     Attributes:
         until: Windows that end by then may be loaded.
         says: How that is known, for people.
+        is_usual: Whether the vendor says it, and trails by no more than is usual.
     """
 
     until: datetime
     says: str
+    is_usual: bool = True
 
 
 class PeopleSource(Protocol):

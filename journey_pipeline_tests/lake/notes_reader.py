@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ class NotesReading:
     faults: int = 0
     unknown: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Records]:
         number, names = 0, set[str]()

@@ -38,6 +38,8 @@ class LayerFiveOptions(BaseModel):
         timezone: Where the days of `event_date` begin and end, and zone-less times are.
         history_from: From when the 90 days of people who became known are counted back: the moment of asking, or the
             moment they became known.
+        narrow: Answer for a day with those people alone who became known since. What daily runs hold together is worked
+            out for wide answers only.
         retention_days: An earlier `event_date` than so many days before the present is taken as that moment.
         unknown_person: What an address that nobody has gets: 404, or an answer without records.
         slash: Take the path with and without a slash at its end, or redirect to the one with it.
@@ -73,6 +75,7 @@ class LayerFiveOptions(BaseModel):
     may_read: bool = True
     timezone: str = "UTC"
     history_from: Literal["asking", "known"] = "asking"
+    narrow: bool = False
     retention_days: int = Field(default=90, ge=1)
     unknown_person: Literal["404", "empty"] = "404"
     slash: Literal["either", "required"] = "either"

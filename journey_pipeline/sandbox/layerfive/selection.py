@@ -1,8 +1,9 @@
 """Which of the world's touchpoints an answer holds: the contract's algebra, for one question and for a year of them.
 
 With K(T) the people known at T and k(p) the moment p became known, the answer to a day D at T is what those of
-K(T) did in [D, T], and besides, of those with D <= k(p) <= T, what they did in [T - 90 d, T] (or [k(p) - 90 d, T]). Not
-here: reading the question (`question.py`), how a touchpoint is told (`records.py`).
+K(T) did in [D, T], and besides, of those with D <= k(p) <= T, what they did in [T - 90 d, T] (or [k(p) - 90 d, T]). A
+narrow one holds the second part alone. Not here: reading the question (`question.py`), how a touchpoint is told
+(`records.py`).
 """
 
 from __future__ import annotations
@@ -46,17 +47,17 @@ def _matching(visits: Visits, question: Question, options: LayerFiveOptions) -> 
         return
     from_asking = options.history_from == "asking"
     first_ms = min(since_ms, asked_ms - HISTORY_MS) if from_asking else since_ms - HISTORY_MS
-    earliest = delta(since_ms, asked_ms, from_asking=from_asking)
+    earliest = delta(since_ms, asked_ms, from_asking=from_asking, narrow=options.narrow)
     yield from visits.touchpoints(first_ms, asked_ms + 1, earliest=earliest)
 
 
-def delta(since_ms: int, asked_ms: int, *, from_asking: bool) -> Earliest:
+def delta(since_ms: int, asked_ms: int, *, from_asking: bool, narrow: bool = False) -> Earliest:
     """From when on the answer to a day holds a person's touches, by when the person became known."""
 
     def earliest(known_ms: Milliseconds) -> Milliseconds:
         history_ms = (np.full_like(known_ms, asked_ms) if from_asking else known_ms) - HISTORY_MS
         news = known_ms >= since_ms
-        from_ms = np.where(news, np.minimum(history_ms, since_ms), since_ms)
+        from_ms = np.where(news, np.minimum(history_ms, since_ms), NEVER_MS if narrow else since_ms)
         return np.where(known_ms <= asked_ms, from_ms, NEVER_MS)
 
     return earliest

@@ -137,12 +137,14 @@ class ProfileEventReading:
         faults: Events that are no objects, and what stands in place of profiles.
         unknown: Members of events that nobody knows.
         missing: `event_type`, if no event has a type that is defined.
+        mapping: Nothing: the vendor documents which field is which.
     """
 
     def __init__(self, definitions: Definitions, found: Iterable[list[Keyed] | Faulty], *, with_raw: bool) -> None:
         self.faults = 0
         self.unknown: tuple[str, ...] = ()
         self.missing: tuple[str, ...] = ()
+        self.mapping: Mapping[str, str] = {}
         self._found = found
         self._with_raw = with_raw
         self._number = 0

@@ -27,7 +27,8 @@ PROFILE_EVENTS = Recipe(
     key_columns=(),  # a file of no event has none
     codes={"event_types": _FOLDER / "codes" / "event_types.csv"},
     reader=ProfileEventReader(),
-    filled={"contact_id": "profile_key", "received_at": "created_at"},
+    # An event whose type nobody defines has no action.
+    filled={"contact_id": "profile_key", "received_at": "created_at", "vendor_action": "type_id"},
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
     repeats_are_usual=True,
     # Both exports repeat the source's id (documented: D1, D2). The e-mail file names no section: none is compared.
@@ -96,7 +97,12 @@ EMAIL_EVENTS = Recipe(
         )
     },
     property_groups={"attributes": VERSIONED_COLUMN, "attributes_by_name": NAMED_COLUMN},
-    filled={"contact_id": "address", "received_at": "server_time"},
+    filled={
+        "contact_id": "address",
+        "received_at": "server_time",
+        "journey_id": "activity_id",
+        "vendor_action": "type",
+    },
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
     repeats_are_usual=True,
     attributes=EmailAttributes(),

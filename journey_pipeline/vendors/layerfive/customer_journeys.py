@@ -39,17 +39,18 @@ def customer_journeys_stream(
         connection: Its name.
         start: Where its first partition starts.
         settings: What the connection says of its records.
-        overlap_days: How many days earlier than a window is asked for; the vendor must still keep those.
+        overlap_days: How many days earlier than a window is asked for. The vendor must still keep the first of them; of
+            what it no longer keeps it answers as much as is left (assumed).
     """
     overlap = timedelta(days=overlap_days)
     return Stream(
         key=StreamKey("layerfive", connection, STREAM),
         granularity=Granularity.DAY,
         recipe=customer_journeys_recipe(settings or MappingSettings()),
-        retention=REACH - overlap - RESERVE,
+        retention=REACH - min(overlap, timedelta(days=OVERLAP_DAYS)) - RESERVE,
         start=start,
         requests_per_partition=1,
-        open_ended=OpenEnded(reach=REACH + overlap),
+        open_ended=OpenEnded(reach=REACH + overlap, ages_after=REACH),
     )
 
 

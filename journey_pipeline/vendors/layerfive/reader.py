@@ -5,7 +5,7 @@ Not here: where the records are in an answer (`formats/`), which field is which 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
@@ -57,12 +57,14 @@ class JourneyReading:
         faults: Records that are no objects.
         unknown: Names that neither the contract nor the connection knows.
         missing: Columns that no field stands for.
+        mapping: The field that each column is read from.
     """
 
     def __init__(self, settings: MappingSettings, chunks: Iterable[bytes], *, with_raw: bool) -> None:
         self.faults = 0
         self.unknown: tuple[str, ...] = ()
         self.missing: tuple[str, ...] = ()
+        self.mapping: Mapping[str, str] = {}
         self._settings = settings
         self._chunks = chunks
         self._with_raw = with_raw
@@ -101,6 +103,11 @@ class JourneyReading:
                 yield records
         self.unknown = self._unknown(converter.names)
         self.missing = self._missing(detection)
+        self.mapping = {
+            column: one.name if is_tellable(one.name) else _UNTOLD
+            for column, one in detection.fields.items()
+            if column != "event_id" or self._settings.event_id_is_unique
+        }
         if gone := detection.vanished(filled, converter.names):
             raise vanished(gone, number - 1)
 

@@ -31,4 +31,5 @@ def customer_journeys_recipe(settings: MappingSettings) -> Recipe:
         key_columns=(),
         codes={name: _FOLDER / "codes" / f"{name}.csv" for name in ("channels", "actions")},
         reader=JourneyReader(settings),
+        filled={"contact_id": "contact_id", "vendor_action": "vendor_action"},
     )

@@ -5,14 +5,15 @@ Not here: what its columns mean (`recipe.py`, `journey_history.sql`), where its 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from journey_pipeline.errors import TransientVendorError, VendorError
-from journey_pipeline.model import Granularity, StreamKey, Window
+from journey_pipeline.model import Granularity, StreamKey, Window, floor
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.sfmc.client import UNUSUAL_LAG, SfmcClient
 from journey_pipeline.vendors.sfmc.filters import Filters
@@ -26,6 +27,7 @@ MOST_ROWS = 5_000_000  # assumed
 MARGIN = timedelta(minutes=5)  # assumed
 FIXED_LAG = timedelta(hours=2)  # assumed; where the freshness route is not available
 _REFUSED = frozenset({400, 401, 403})
+_LONG_SETTLED = timedelta(days=2)
 
 
 def journey_history_stream(connection: str, start: datetime) -> Stream:
@@ -99,11 +101,12 @@ class JourneyHistory:
             if error.status in _REFUSED:
                 raise
             came = error.status or "no answer"
-            return Freshness(
-                now - FIXED_LAG, f"the vendor can't say how far it trails ({came}), so {FIXED_LAG} is taken"
-            )
-        late = ", which is unusually far" if lag > UNUSUAL_LAG else ""
-        return Freshness(now - lag - MARGIN, f"the vendor's history trails by {lag}{late}; {MARGIN} more is waited")
+            says = f"the vendor can't say how far it trails ({came}), so {FIXED_LAG} is taken"
+            return Freshness(now - FIXED_LAG, says, is_usual=False)
+        is_usual = lag <= UNUSUAL_LAG
+        late = "" if is_usual else ", which is unusually far"
+        says = f"the vendor's history trails by {lag}{late}; {MARGIN} more is waited"
+        return Freshness(now - lag - MARGIN, says, is_usual=is_usual)
 
     def estimate(self, window: Window) -> Estimate:
         """Asks what a window holds, with the columns and filters of the download."""
@@ -154,9 +157,39 @@ class JourneyHistory:
             received_as=got.received_as,
         )
 
+    def check(self, now: datetime) -> dict[str, str]:
+        """One harmless call to each route, and what the estimates of an hour and its parts tell of a window's bounds.
+
+        Which bound belongs to a window is unpublished, and an estimate's names are: the answer is shown as it came.
+
+        Raises:
+            VendorError: If credentials, rights or filters are refused.
+        """
+        start = floor(now - _LONG_SETTLED, Granularity.HOUR)
+        hour = Window(start, start + Granularity.HOUR.duration)
+        whole = self.estimate(hour)
+        halves = [self.estimate(half).rows for half in hour.halves()]
+        earlier = self.estimate(Window(hour.start - timedelta(milliseconds=1), hour.end)).rows
+        return {
+            **self._client.check(),
+            "estimate": f"of {hour.start:%Y-%m-%dT%H}: {json.dumps(whole.answer)}",
+            "bounds": _told_bounds(whole.rows, halves, earlier),
+        }
+
     def close(self) -> None:
         """Closes the account's connections."""
         self._client.close()
+
+
+def _told_bounds(whole: int, halves: Sequence[int], earlier: int) -> str:
+    figures = (
+        f"an hour has {whole:,} rows, its halves {halves[0]:,} and {halves[1]:,}, from 1 ms earlier on {earlier:,}"
+    )
+    if sum(halves) < whole:
+        return f"{figures}. Rows on a bound are in neither half, so that they may be lost: please report it"
+    if sum(halves) > whole:
+        return f"{figures}. Rows on a bound are in both halves; each becomes one event"
+    return figures
 
 
 class _HistoryInspector(CsvInspector):

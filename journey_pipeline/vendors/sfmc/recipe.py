@@ -80,5 +80,11 @@ JOURNEY_HISTORY = Recipe(
         "result_messages": "Result.Messages",
         "epoch_time_in_milliseconds": "EpochTimeInMilliseconds",
     },
-    filled={"contact_id": "ContactKey", "received_at": "CreatedDate", "activity_type": "ActivityType"},
+    filled={
+        "contact_id": "ContactKey",
+        "received_at": "CreatedDate",
+        "journey_id": "DefinitionId",
+        "activity_type": "ActivityType",
+        "vendor_action": "Status",
+    },
 )

@@ -1,0 +1,71 @@
+"""Claims on faults that all records of a partition share: each alone looks right, and only together do they tell.
+
+Not here: the claims on records one by one (`claims.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
+from journey_pipeline.loading.claim import Claim, Severity
+
+TELLING_ROWS = 10  # of fewer events, all may lack a field by chance
+MANY_ROWS = 100  # of fewer, all may be of one person or of one second by chance
+MOST_REPEATS = 10  # records for each event; retries of a source repeat one twice or thrice
+
+
+def fields_are_filled(events: EventsManifest) -> Claim:
+    """A field that all events lack was shifted, renamed or written another way by the vendor."""
+    rows = events.events.rows
+    unknown = Counter[str]()
+    for code, count in events.unknown_codes.items():
+        unknown[code.partition("=")[0]] += count
+    lacking = {column: count + unknown[column] for column, count in events.lacking.items()}
+    empty = [column for column, count in lacking.items() if rows and count >= rows]
+    says = (
+        f"none of {rows:,} events has {' or '.join(empty)}" if empty else f"no field is empty in all of {rows:,} events"
+    )
+    if empty:
+        says += (
+            " that can be read. Compare the landed file with the vendor's documentation: a column was renamed, moved "
+            "or is written another way. What came is in `properties`"
+        )
+    return Claim(
+        "fields_are_filled",
+        holds=not empty,
+        severity=Severity.ERROR if rows >= TELLING_ROWS else Severity.WARN,
+        says=says,
+        facts={f"without_{column}": count for column, count in lacking.items()},
+    )
+
+
+def events_differ(landing: LandingManifest, events: EventsManifest) -> Claim:
+    """Records that all are one event lose what told them apart: that is an error. The rest may be a quiet hour."""
+    rows = events.events.rows
+    rejects = events.rejects.rows if events.rejects else 0
+    newest = next((one for one in landing.attempts if one.attempt == events.attempts[-1]), landing.attempts[-1])
+    records = sum(file.rows for file in newest.files)
+    collapsed = records >= TELLING_ROWS and (rows + rejects) * MOST_REPEATS <= records
+    found = [f"{records:,} records are {rows + rejects:,} events"] if collapsed else []
+    if rows >= MANY_ROWS and events.first_at and events.last_at and _is_one_second(events):
+        found.append(f"all {rows:,} events happened at {events.first_at:%Y-%m-%d %H:%M:%S} UTC")
+    if rows >= MANY_ROWS and events.one_contact:
+        found.append(f"all {rows:,} events are of one person")
+    says = " and ".join(found) or f"{rows:,} events differ"
+    if found:
+        says += ". Look at the landed file: the vendor may have filled a column with one value. The landing has it all"
+    return Claim(
+        "events_differ",
+        holds=not found,
+        severity=Severity.ERROR if collapsed else Severity.WARN,
+        says=says,
+        facts={"records": records, "events": rows},
+    )
+
+
+def _is_one_second(events: EventsManifest) -> bool:
+    assert events.first_at, events.partition  # noqa: S101 - the caller looked
+    assert events.last_at, events.partition  # noqa: S101 - likewise
+    return events.last_at - events.first_at < timedelta(seconds=1)

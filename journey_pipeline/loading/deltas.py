@@ -1,0 +1,67 @@
+"""Claims on answers that overlap: what one had the next must have, read from the same fields.
+
+Not here: the comparison of events (`lake/overlap.py`), the claims that hold of any partition (`claims.py`).
+"""
+
+from __future__ import annotations
+
+from journey_pipeline.lake.manifest import EventsManifest
+from journey_pipeline.lake.overlap import Overlap
+from journey_pipeline.loading.claim import Claim, Severity
+
+# So many of the people whom an answer has are lacking altogether in the next one only if the account answers for new
+# people alone. A merge or an erasure at the vendor takes a few.
+NARROW_SHARE = 0.2
+TELLING_PEOPLE = 5
+
+
+def earlier_answer_is_repeated(overlap: Overlap | None) -> Claim:
+    """What an answer lacks of the one before was changed, taken back or cut, or the account answers narrowly."""
+    name, severity = "earlier_answer_is_repeated", Severity.WARN
+    if overlap is None:
+        return Claim(name, holds=True, severity=severity, says="no answer of the partition before was asked earlier")
+    says = f"{overlap.lacking:,} of {overlap.shared:,} events that {overlap.earlier} has from here on are lacking"
+    if overlap.lacking:
+        says += f": {_why(overlap)}"
+    facts: dict[str, int | float | str] = {
+        "earlier": overlap.earlier,
+        "shared": overlap.shared,
+        "lacking": overlap.lacking,
+        "people": overlap.people,
+        "people_lacking": overlap.people_lacking,
+    }
+    return Claim(name, holds=not overlap.lacking, severity=severity, says=says, facts=facts)
+
+
+def _why(overlap: Overlap) -> str:
+    if overlap.people_lacking >= max(TELLING_PEOPLE, NARROW_SHARE * overlap.people):
+        return (
+            f"{overlap.people_lacking:,} of {overlap.people:,} people are lacking altogether. The account is narrow: "
+            "it answers only for people who became known since the day asked for, or the answer was cut. Pull this one "
+            "again; if it stays, set `overlap_days: 89` in defs.yaml, so that each answer reaches back over all of them"
+        )
+    return "the vendor changed them or took them back, or an answer was cut. All are kept; pull this one again"
+
+
+def columns_are_read_alike(events: EventsManifest, overlap: Overlap | None) -> Claim:
+    """A column that is read from another field than before gives other keys: what comes again is doubled."""
+    before = overlap.mapping if overlap else {}
+    changed: dict[str, tuple[str, str]] = {}
+    for mapping in events.mappings:
+        changed |= {c: (before[c], name) for c, name in mapping.items() if before.get(c, name) != name}
+        before = {**before, **mapping}
+    told = [f"{column} is read from {new}, and was read from {old}" for column, (old, new) in changed.items()]
+    says = "; ".join(told) or "each column is read from the field that it was read from before"
+    if changed:
+        declared = ", ".join(f"{column}: {old}" for column, (old, _) in changed.items())
+        says += (
+            f". Events that come again may be doubled. Declare the right ones in defs.yaml, as they were with "
+            f"`fields: {{{declared}}}`, then run `journey-pipeline normalize`"
+        )
+    return Claim(
+        "columns_are_read_alike",
+        holds=not changed,
+        severity=Severity.WARN,
+        says=says,
+        facts={"changed": ", ".join(changed)},
+    )
