@@ -18,8 +18,7 @@ from journey_pipeline.cli.load import (
     look,
     order,
     partition_table,
-    tell_failures,
-    tell_verdicts,
+    tell_outcome,
     to_load,
 )
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
@@ -100,15 +99,14 @@ def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:
         results.print(partition_table(lake, loaded.assets, loaded.windows))
     else:
         results.print(f"{key}: nothing to do, all {len(found.windows(State.COMPLETE))} partitions have landed")
-    tell_failures(notes, loaded)
-    well = tell_verdicts(notes, lake, loaded, found)
+    well = tell_outcome(notes, lake, loaded, found)
     expired = found.windows(State.EXPIRED)
     if expired:
         notes.print(
             f"{key}: {len(expired)} partitions are older than the vendor keeps and not here: "
             f"{_named(expired)}. They can't be had any more."
         )
-    return loaded.complete and well and not expired
+    return well and not expired
 
 
 def _show_plan(planned: Planned, *, again: bool) -> None:

@@ -23,8 +23,7 @@ from journey_pipeline.cli.load import (
     look,
     order,
     partition_table,
-    tell_failures,
-    tell_verdicts,
+    tell_outcome,
     to_load,
 )
 from journey_pipeline.cli.output import notes, results, route_logs
@@ -180,7 +179,7 @@ def _load(hours: int) -> bool:
             loaded = load(runner, assets, windows)
             seconds = time.monotonic() - started
             _show_load(lake, loaded, look(lake, assets, _span(assets, hours, now), now), seconds)
-            complete = tell_verdicts(notes, lake, loaded, before) and loaded.complete and complete
+            complete = tell_outcome(notes, lake, loaded, before) and complete
             if loaded.windows:
                 names.append(assets.stream.key.connection)
         return (bring_level(runner, *dict.fromkeys(names)) if names else True) and complete
@@ -205,7 +204,6 @@ def _show_load(lake: Lake, loaded: Loaded, after: Survey, seconds: float) -> Non
         f"{stream.key}: {'' if done == len(windows) else f'{done} of '}{_counted(len(windows), stream.granularity)} "
         f"loaded, {there} were there already; {loaded.bytes / 1e6:.1f} MB in {seconds:.0f} s"
     )
-    tell_failures(notes, loaded)
 
 
 def _counted(count: int, granularity: Granularity) -> str:

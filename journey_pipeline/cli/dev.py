@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -35,20 +37,32 @@ def dev(port: int, folder: str) -> None:
     """
     if not is_in_project(Path.cwd()):
         raise ConfigError("there is no Dagster project here: run it in a checkout of journey_pipeline, or in your own")
+    _refuse_taken(port)
     use_home_of_sandbox(folder)
     use_dagster_home()
     forget_the_last_sandbox()
     with serve(World()) as sandbox:
         environment = os.environ | sandbox.environment() | SANDBOX_PACE | {"VIRTUAL_ENV": sys.prefix}
-        notes.print(f"UI http://127.0.0.1:{port}   sandbox {sandbox.url}   files {folder}   Ctrl-C stops all")
         child = _start(port, environment)
         try:
+            if _answers(port, child):
+                notes.print(f"UI http://127.0.0.1:{port}   sandbox {sandbox.url}   files {folder}   Ctrl-C stops all")
             code = child.wait()
         except KeyboardInterrupt:
             code = 0
         finally:
             _stop(child)
     sys.exit(code)
+
+
+def _refuse_taken(port: int) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"the webserver can't listen on 127.0.0.1:{port} ({error}). Stop what listens there, or choose another "
+            "`--port`."
+        ) from error
 
 
 def _start(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -60,6 +74,15 @@ def _start(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own interpreter
         [*command, "--host", "127.0.0.1", "--port", str(port)], env=environment, start_new_session=True
     )
+
+
+def _answers(port: int, child: subprocess.Popen[bytes]) -> bool:
+    """Waits until the webserver takes calls; False if it ended before."""
+    while child.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -26,6 +26,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.plan import State, Survey, loads, survey
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.loading.verdicts import Verdicts, of_severity, verdicts
 from journey_pipeline.model import Window
 
@@ -177,6 +178,36 @@ def look(lake: Lake, assets: StreamAssets, span: Window, now: datetime) -> Surve
     start = max(span.start, assets.stream.start)
     end = max(span.end, start + assets.stream.granularity.duration)
     return survey(lake, assets.stream, Window(start, end), now, assets.settings)
+
+
+def tell_outcome(console: Console, lake: Lake, loaded: Loaded, found: Survey | None = None) -> bool:
+    """Says what is not loaded and which claims do not hold, in a line each; whether all is there and none is an error.
+
+    Args:
+        console: Where to.
+        lake: Where the partitions lie.
+        loaded: What was just loaded.
+        found: What was there before, whose errors are told as well.
+    """
+    tell_failures(console, loaded)
+    is_there = _tell_vanished(console, lake, loaded)
+    return tell_verdicts(console, lake, loaded, found) and is_there and loaded.complete
+
+
+def _tell_vanished(console: Console, lake: Lake, loaded: Loaded) -> bool:
+    """Says which partitions are not in the lake though their load said so; whether there is none."""
+    said = loaded.windows if loaded.run_failures else [w for w in loaded.windows if w.partition in loaded.failed]
+    claimed = sorted(set(loaded.windows) - set(said))
+    if not claimed:
+        return True
+    stream = loaded.assets.stream
+    after = survey(lake, stream, Window(claimed[0].start, claimed[-1].end), utc_now())
+    lacking = [window for window in claimed if after.states[window] is not State.COMPLETE]
+    for window in lacking:
+        why = after.damage.get(window, "what was loaded is gone: look at the disk, then run the command again")
+        line = f"{stream.key} {window.partition} was loaded and is not there: {why}"
+        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    return not lacking
 
 
 def tell_verdicts(console: Console, lake: Lake, loaded: Loaded, found: Survey | None = None) -> bool:

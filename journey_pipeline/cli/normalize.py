@@ -10,7 +10,7 @@ from datetime import datetime
 
 import click
 
-from journey_pipeline.cli.load import bring_level, load, look, partition_table, tell_failures, tell_verdicts
+from journey_pipeline.cli.load import bring_level, load, look, partition_table, tell_outcome
 from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.cli.times import time
 from journey_pipeline.components.deployment import load_deployment
@@ -54,7 +54,6 @@ def normalize(selector: str, start: datetime | None, end: datetime | None) -> No
                 results.print(partition_table(lake, assets, windows))
             else:
                 results.print(f"{assets.stream.key}: nothing has landed in {span}")
-            tell_failures(notes, loaded)
-            complete = tell_verdicts(notes, lake, loaded) and loaded.complete and complete
+            complete = tell_outcome(notes, lake, loaded) and complete
         complete = bring_level(runner) and complete
     sys.exit(0 if complete else 1)

@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from journey_pipeline.cli.load import bring_level, load, partition_table, tell, tell_failures, tell_verdicts
+from journey_pipeline.cli.load import bring_level, load, partition_table, tell, tell_outcome
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
@@ -64,8 +64,7 @@ def _reconcile(runner: Runner, lake: Lake, assets: StreamAssets) -> bool:
     loaded = load(runner, assets, drifted(lake, assets, report), again=True)
     if loaded.windows:
         results.print(partition_table(lake, assets, loaded.windows))
-    tell_failures(notes, loaded)
-    return tell_verdicts(notes, lake, loaded) and loaded.complete and not report.failed
+    return tell_outcome(notes, lake, loaded) and not report.failed
 
 
 def _show(report: DriftReport, assets: StreamAssets) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -71,6 +72,13 @@ def test_a_command_on_a_connection_answers_for_each(terminal: Terminal, name: st
             2,
             f"Error: {name}: no vendor here answers for a single person; LayerFive does\n",
         )
+
+
+def test_dev_names_a_port_that_is_taken_and_claims_no_address(terminal: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        answer = terminal("dev", "--port", str(other.getsockname()[1]))
+    assert (answer.code, "UI http" in answer.err) == (2, False)
+    assert "choose another `--port`" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from journey_pipeline.cli.load import Loaded, tell_outcome
+from journey_pipeline.components.sfmc import SfmcJourneyHistory
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.model import StreamKey
+from journey_pipeline.model import StreamKey, partition_window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
@@ -69,6 +74,22 @@ def test_a_row_that_is_unaccounted_for_is_told(terminal: Terminal) -> None:
     assert f"{HOURS[1]} no_row_is_lost does not hold: " in told.err
     assert terminal("normalize", "sfmc", *LOAD[2:]).code == 0
     assert red(terminal) == []
+
+
+def test_a_partition_that_is_gone_right_after_its_load_is_told(terminal: Terminal) -> None:
+    assert terminal(*LOAD).code == 0
+    (assets,) = SfmcJourneyHistory(connection="sfmc", start="2026-01-01-00:00").streams
+    loaded = Loaded(assets, [partition_window(hour) for hour in HOURS])
+    told = StringIO()
+    assert tell_outcome(Console(file=told), terminal.lake, loaded)
+    assert told.getvalue() == ""
+    part = next(terminal.lake.landing_dir(HISTORY, HOURS[1]).rglob("part-*"))
+    part.unlink()
+    shutil.rmtree(terminal.lake.landing_dir(HISTORY, HOURS[0]))
+    assert not tell_outcome(Console(file=told), terminal.lake, loaded)
+    gone, damaged = told.getvalue().splitlines()
+    assert gone.startswith(f"sfmc/journey_history {HOURS[0]} was loaded and is not there: what was loaded is gone")
+    assert damaged.startswith(f"sfmc/journey_history {HOURS[1]} was loaded and is not there: {part} is missing")
 
 
 @pytest.mark.parametrize(("setting", "code", "reds"), [("stop", 1, 2), ("warn", 0, 0)])
