@@ -1,4 +1,4 @@
-"""Dagster Components: one for each vendor, one for the warehouse.
+"""Dagster Components: one for each vendor, one for the warehouse, one for Dagster's history, one for alerts.
 
 Only here and in `definitions.py` is dagster imported.
 """
@@ -6,7 +6,15 @@ Only here and in `definitions.py` is dagster imported.
 from journey_pipeline.components.alerts import JourneyAlerts
 from journey_pipeline.components.apsis import ApsisExports
 from journey_pipeline.components.layerfive import LayerFiveCustomerJourneys
+from journey_pipeline.components.run_history import JourneyRunHistory
 from journey_pipeline.components.sfmc import SfmcJourneyHistory
 from journey_pipeline.components.warehouse import JourneyWarehouse
 
-__all__ = ["ApsisExports", "JourneyAlerts", "JourneyWarehouse", "LayerFiveCustomerJourneys", "SfmcJourneyHistory"]
+__all__ = [
+    "ApsisExports",
+    "JourneyAlerts",
+    "JourneyRunHistory",
+    "JourneyWarehouse",
+    "LayerFiveCustomerJourneys",
+    "SfmcJourneyHistory",
+]

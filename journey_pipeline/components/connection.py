@@ -12,8 +12,8 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from journey_pipeline.components.completeness import completeness_definitions
-from journey_pipeline.components.leftovers import leftovers_definitions
-from journey_pipeline.components.reconciliation import reconciliation_definitions
+from journey_pipeline.components.leftovers import leftovers_definitions, leftovers_key
+from journey_pipeline.components.reconciliation import reconciliation_definitions, reconciliation_key
 from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.components.wholeness import wholeness_definitions
@@ -100,6 +100,14 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     def dimension_keys(self) -> Sequence[dg.AssetKey]:
         """The assets of the connection's dimensions; none unless the vendor has lists of its own."""
         return ()
+
+    @property
+    def keys(self) -> list[dg.AssetKey]:
+        """All assets of the connection."""
+        keys = [leftovers_key(self.connection), *self.dimension_keys]
+        for assets in self.streams:
+            keys += [*assets.upstream, assets.raw, assets.events, reconciliation_key(assets)]
+        return keys
 
     @abstractmethod
     def check(self) -> Mapping[str, str]:

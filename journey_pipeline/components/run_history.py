@@ -1,0 +1,102 @@
+"""The Component of Dagster's history: what is old goes, so that it doesn't grow without end.
+
+Not here: which runs are old and what goes (`old_runs.py`), giving room back (`compaction.py`).
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import dagster as dg
+from pydantic import Field
+from sqlalchemy.exc import SQLAlchemyError
+
+from journey_pipeline.components.compaction import Compacted, compact_history
+from journey_pipeline.components.connection import connections_in
+from journey_pipeline.components.old_runs import Forgotten, Whose, forget_old_runs
+from journey_pipeline.components.warehouse import JourneyWarehouse
+from journey_pipeline.errors import JourneyError
+
+JOB = "old_runs"
+
+
+class JourneyRunHistory(dg.Component, dg.Model, dg.Resolvable):
+    """Lets old runs go from Dagster's history, once a day.
+
+    A run that ended more than keep_days ago loses its log. The run itself goes too, unless it is the last that made, or
+    failed to make, a partition of an asset, or that ran a check: what the UI says of assets stays as it is. Then SQLite
+    files are made smaller. Runs of other assets than this package's stay, unless everybodys_runs is set.
+    """
+
+    keep_days: int = Field(90, ge=1, description="So many days after its end a run is old.")
+    runs_at_a_time: int = Field(5000, ge=1, description="A day's turn ends after about so many runs.")
+    everybodys_runs: bool = Field(
+        default=False, description="Whether runs of other assets and jobs in this Dagster instance go as well."
+    )
+    schedules: Literal["running", "stopped"] = Field(
+        "running", description="Whether its schedule runs without being switched on in the UI."
+    )
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The job and the schedule that runs it."""
+        tree = context.component_tree
+
+        def whose() -> Whose:
+            keys = [key for connection in connections_in(tree) for key in connection.keys]
+            keys += [key for found in tree.get_all_components(of_type=JourneyWarehouse) for key in found.keys]
+            return Whose(frozenset(keys), JOB, everybodys=self.everybodys_runs)
+
+        job = self._job(whose)
+        running = self.schedules == "running"
+        schedule = dg.ScheduleDefinition(
+            name=JOB,
+            job=job,
+            cron_schedule="50 3 * * *",
+            execution_timezone="UTC",
+            default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
+            description=f"Lets runs go that ended more than {self.keep_days} days ago.",
+        )
+        return dg.Definitions(jobs=[job], schedules=[schedule])
+
+    def _job(self, whose: Callable[[], Whose]) -> dg.JobDefinition:
+        @dg.op(name=JOB, pool=JOB, description="Lets old runs go, and gives back the room that they took.")
+        def forget(context: dg.OpExecutionContext) -> None:
+            _forget(context, whose(), keep=timedelta(days=self.keep_days), most=self.runs_at_a_time)
+
+        @dg.job(
+            name=JOB,
+            executor_def=dg.in_process_executor,
+            description="Lets old runs go from Dagster's history, and makes its SQLite files smaller.",
+        )
+        def old_runs() -> None:
+            forget()
+
+        return old_runs
+
+
+def _forget(context: dg.OpExecutionContext, whose: Whose, *, keep: timedelta, most: int) -> None:
+    before = datetime.now(UTC) - keep
+    try:
+        forgotten = forget_old_runs(context.instance, whose, before=before, most=most, say=context.log.info)
+        compacted = compact_history(context.instance)
+    except JourneyError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    except SQLAlchemyError as error:
+        raise dg.Failure(f"Dagster's history was not free: {error}. The next turn goes on with the rest.") from error
+    for file in compacted:
+        if file.why_not:
+            context.log.warning("%s stays as large as it is until the next turn: %s", file.file, file.why_not)
+    context.add_output_metadata(_figures(forgotten, compacted))
+    if forgotten.problems:
+        named = "\n".join(forgotten.problems[:10])
+        raise dg.Failure(f"{len(forgotten.problems)} old runs could not be removed:\n{named}", allow_retries=False)
+
+
+def _figures(forgotten: Forgotten, compacted: list[Compacted]) -> dict[str, int]:
+    return {
+        "runs_deleted": forgotten.runs,
+        "logs_deleted": forgotten.logs,
+        "old_runs_left": forgotten.left,
+        "events_of_no_run_deleted": forgotten.events,
+        "bytes_freed": forgotten.bytes + sum(file.bytes for file in compacted),
+    }
