@@ -23,8 +23,18 @@ token, a signed address or a person's data.
 from __future__ import annotations
 
 
+def text_of(error: BaseException) -> str:
+    """What an error says, or the operating system of it; the name of its class where neither says anything."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return str(said or error).strip() or type(error).__name__
+
+
 class JourneyError(Exception):
     """The root: anything the project raises on purpose."""
+
+    def __str__(self) -> str:
+        """Its message, never an empty one."""
+        return super().__str__() or type(self).__name__
 
 
 class ConfigError(JourneyError):

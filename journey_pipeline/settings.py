@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
-from journey_pipeline.errors import ConfigError
+from journey_pipeline.errors import ConfigError, text_of
 
 HOME_VARIABLE = "JOURNEY_PIPELINE_HOME"
 DEFAULT_HOME = "data"
@@ -50,7 +50,7 @@ def load_environment_file() -> None:
     except (FileNotFoundError, IsADirectoryError):
         return
     except OSError as error:
-        raise ConfigError(f"{file} can't be read ({error.strerror}). Let this user read it, or remove it.") from error
+        raise ConfigError(f"{file} can't be read ({text_of(error)}). Let this user read it, or remove it.") from error
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(f"{file} holds a byte in line {line} that is no UTF-8. Save the file as UTF-8.") from None
@@ -106,7 +106,7 @@ def make_home() -> Path:
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"the home {folder} can't be written ({error.strerror}). Set {HOME_VARIABLE} to a folder that can."
+            f"the home {folder} can't be written ({text_of(error)}). Set {HOME_VARIABLE} to a folder that can."
         ) from error
     return folder
 

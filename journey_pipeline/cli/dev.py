@@ -20,7 +20,7 @@ from journey_pipeline.cli.demo import SANDBOX_HOME, SANDBOX_PACE, forget_the_las
 from journey_pipeline.cli.output import notes
 from journey_pipeline.components.deployment import is_in_project
 from journey_pipeline.components.instance import use_dagster_home
-from journey_pipeline.errors import ConfigError
+from journey_pipeline.errors import ConfigError, text_of
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 
@@ -60,8 +60,8 @@ def _refuse_taken(port: int) -> None:
         socket.create_server(("127.0.0.1", port)).close()
     except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"the webserver can't listen on 127.0.0.1:{port} ({error}). Stop what listens there, or choose another "
-            "`--port`."
+            f"the webserver can't listen on 127.0.0.1:{port} ({text_of(error)}). Stop what listens there, or choose "
+            "another `--port`."
         ) from error
 
 

@@ -15,7 +15,7 @@ import click
 
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.errors import JourneyError, LakeError
+from journey_pipeline.errors import JourneyError, LakeError, text_of
 from journey_pipeline.exports.database import is_there
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
@@ -78,7 +78,7 @@ def _home() -> dict[str, str]:
         (folder / ".writable").unlink()
     except OSError as error:
         raise JourneyError(
-            f"{folder} can't be written ({error.strerror}). Set {HOME_VARIABLE} to a folder that can."
+            f"{folder} can't be written ({text_of(error)}). Set {HOME_VARIABLE} to a folder that can."
         ) from error
     return {"": f"{folder} can be written", "rights": _rights(folder)}
 

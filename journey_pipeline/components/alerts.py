@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.errors import JourneyError
+from journey_pipeline.errors import JourneyError, text_of
 from journey_pipeline.transport.client import HttpClient
 from journey_pipeline.transport.retry import RetryPolicy
 from journey_pipeline.transport.timeouts import Timeouts
@@ -65,7 +65,7 @@ def send_alert(alert: Alert) -> bool:
         ) as client:
             client.send("POST", path, json=asdict(alert))
     except (JourneyError, ValueError) as error:
-        log.error("an alert could not be sent to %s (%s): %s", parts.hostname, URL_VARIABLE, error)  # noqa: TRY400
+        log.error("an alert could not be sent to %s (%s): %s", parts.hostname, URL_VARIABLE, text_of(error))  # noqa: TRY400
         return False
     return True
 

@@ -16,6 +16,8 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 
+from journey_pipeline.errors import text_of
+
 BUSY_S = 10.0  # how long to wait for others that write
 PAGES = 1000  # given back at a time
 _INCREMENTAL = 2
@@ -64,7 +66,7 @@ def _compact(file: Path) -> Compacted:
             if why_not := _give_back(database, file):
                 return Compacted(file, 0, why_not)
     except sqlite3.Error as error:
-        return Compacted(file, max(before - _size(file), 0), f"{type(error).__name__}: {error}")
+        return Compacted(file, max(before - _size(file), 0), text_of(error))
     return Compacted(file, before - _size(file))
 
 

@@ -17,7 +17,7 @@ from journey_pipeline.components.connection import ConnectionComponent, connecti
 from journey_pipeline.components.previews import accepted_previews
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.components.warehouse import JourneyWarehouse
-from journey_pipeline.errors import ConfigError
+from journey_pipeline.errors import ConfigError, text_of
 
 
 @dataclass(frozen=True)
@@ -88,4 +88,4 @@ def load_deployment(folder: Path | None = None) -> Deployment:
             return Deployment(dg.ComponentTree.for_project(folder))
         return Deployment(dg.ComponentTree.from_module(journey_pipeline.defs, project_root=own.parent.parent))
     except dg.DagsterError as error:
-        raise ConfigError(f"the configuration can't be loaded: {error}. `dg check yaml` tells more") from error
+        raise ConfigError(f"the configuration can't be loaded: {text_of(error)}. `dg check yaml` tells more") from error

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.errors import TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.dimensions import pull_dimensions
 from journey_pipeline.model import DimensionRecipe, StreamKey
@@ -87,7 +87,7 @@ class DimensionAssets:
             except TransientVendorError:
                 raise
             except Exception as error:
-                raise dg.Failure(f"{self.key}: {error}", allow_retries=False) from error
+                raise dg.Failure(f"{self.key}: {text_of(error)}", allow_retries=False) from error
             for key, recipe in zip(self.assets, self.recipes, strict=True):
                 context.log.info("%s: %d rows", key.to_user_string(), rows[recipe.name])
                 yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": rows[recipe.name]})

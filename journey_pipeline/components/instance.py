@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
-from journey_pipeline.errors import ConfigError, HistoryError
+from journey_pipeline.errors import ConfigError, HistoryError, text_of
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.locking import exclusive
@@ -81,8 +81,8 @@ def _unusable(folder: Path, error: Exception) -> HistoryError:
         if isinstance(cause, OSError) and cause.strerror:
             return HistoryError(f"Dagster's history can't be used: {refusal(cause, folder)}")
         cause = cause.__cause__ or cause.__context__
-    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    said = text_of(getattr(error, "orig", None) or error).splitlines()[0]
     return HistoryError(
-        f"Dagster's history in {folder} can't be used ({said[0] if said else type(error).__name__}). If this user may "
+        f"Dagster's history in {folder} can't be used ({said}). If this user may "
         "write there, move the damaged file away: it is made anew, and nothing that was brought home is in it."
     )

@@ -15,7 +15,7 @@ from journey_pipeline.components.compaction import Compacted, compact_history
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.old_runs import Forgotten, Whose, forget_old_runs
 from journey_pipeline.components.warehouse import JourneyWarehouse
-from journey_pipeline.errors import JourneyError
+from journey_pipeline.errors import JourneyError, text_of
 
 JOB = "old_runs"
 
@@ -82,7 +82,8 @@ def _forget(context: dg.OpExecutionContext, whose: Whose, *, keep: timedelta, mo
     except JourneyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     except SQLAlchemyError as error:
-        raise dg.Failure(f"Dagster's history was not free: {error}. The next turn goes on with the rest.") from error
+        said = text_of(getattr(error, "orig", None) or error)  # the driver's words, without the statement
+        raise dg.Failure(f"Dagster's history was not free: {said}. The next turn goes on with the rest.") from error
     for file in compacted:
         if file.why_not:
             context.log.warning("%s stays as large as it is until the next turn: %s", file.file, file.why_not)

@@ -17,7 +17,7 @@ from journey_pipeline.components.metadata import event_schema
 from journey_pipeline.components.partitions import key_of, partitions_definition, window_of
 from journey_pipeline.components.previews import accepted_previews
 from journey_pipeline.components.recording import Recorder
-from journey_pipeline.errors import PermanentVendorError, TransientVendorError
+from journey_pipeline.errors import PermanentVendorError, TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.claims import claims_of
@@ -259,7 +259,7 @@ def _first_try(context: dg.AssetExecutionContext) -> datetime:
 
 def _say(context: dg.AssetExecutionContext, key: str, outcome: PartitionOutcome) -> None:
     if outcome.error:
-        context.log.error("%s failed: %s", key, outcome.error)
+        context.log.error("%s failed: %s", key, text_of(outcome.error))
         return
     context.log.info(
         "%s: %d rows, pulled in %.1f s, normalized in %.1f s", key, outcome.rows, outcome.pull_s, outcome.normalize_s
@@ -277,7 +277,11 @@ def _try_later(context: dg.AssetExecutionContext, config: LoadConfig, failed: li
 
 
 def _failure(partitions: dg.TimeWindowPartitionsDefinition, failed: list[PartitionOutcome], count: int) -> dg.Failure:
-    named = {key_of(partitions, outcome.window): str(outcome.error) for outcome in failed[:NAMED_FAILURES]}
+    named = {
+        key_of(partitions, outcome.window): text_of(outcome.error)
+        for outcome in failed[:NAMED_FAILURES]
+        if outcome.error
+    }
     more = f" and {len(failed) - NAMED_FAILURES} more" if len(failed) > NAMED_FAILURES else ""
     lines = "\n".join(f"- {key}: {error}" for key, error in named.items())
     permanent = all(isinstance(outcome.error, PermanentVendorError) for outcome in failed)

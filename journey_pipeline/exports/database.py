@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from journey_pipeline.errors import ConfigError, LedgerError
+from journey_pipeline.errors import ConfigError, LedgerError, text_of
 from journey_pipeline.exports.tables import SCHEMA_VERSION, metadata, schema
 from journey_pipeline.settings import LEDGER_VARIABLE
 from journey_pipeline.transport.redaction import everywhere
@@ -69,7 +69,7 @@ def explained(doing: str) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         # The driver's own words, on one line: the library would add the statement.
-        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        said = " ".join(text_of(getattr(error, "orig", None) or error).split())
         raise LedgerError(
             f"{doing} failed: {everywhere(said)}. If it can't be reached, check {LEDGER_VARIABLE}, the "
             "disk and the rights; then try again: nothing was half written."
@@ -105,7 +105,7 @@ def _sqlite(url: URL) -> Engine:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise LedgerError(
-            f"opening the ledger of exports at {path} failed: {error.strerror}. Check the disk and the rights of "
+            f"opening the ledger of exports at {path} failed: {text_of(error)}. Check the disk and the rights of "
             f"{path.parent}, or name another place with {LEDGER_VARIABLE}."
         ) from error
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})

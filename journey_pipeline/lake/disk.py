@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from journey_pipeline.errors import LakeError
+from journey_pipeline.errors import LakeError, text_of
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
@@ -36,7 +36,7 @@ def naming_disk_troubles(attempt: str, folder: Path) -> Iterator[None]:
 
 def refusal(error: OSError, folder: Path) -> str:
     """Why a disk refused and what to do, in words that name the folder."""
-    why = error.strerror or type(error).__name__
+    why = text_of(error)
     if error.errno in _FULL:
         return (
             f"the disk that holds {folder} is full ({why}). Nothing half-written is left; free some space, or move the "

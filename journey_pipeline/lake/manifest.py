@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from journey_pipeline.errors import LakeError
+from journey_pipeline.errors import LakeError, text_of
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.model import StreamKey, Twin
 
@@ -34,7 +34,7 @@ class Document(BaseModel):
             return None
         except OSError as error:
             raise LakeError(
-                f"{path} can't be read ({error.strerror}). Let this user read it, or look at the disk."
+                f"{path} can't be read ({text_of(error)}). Let this user read it, or look at the disk."
             ) from error
         try:
             return cls.model_validate_json(text)

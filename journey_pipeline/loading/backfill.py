@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from journey_pipeline.errors import JourneyError
+from journey_pipeline.errors import JourneyError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.landed import LandedPartitions
@@ -74,7 +74,7 @@ class Backfill:
                 futures = {pool.submit(self._load, source, room, unit, watcher): unit for unit in units}
                 for future in as_completed(futures):
                     for outcome in _outcomes(future, futures[future]):
-                        watcher.done(outcome.partition, outcome.rows, str(outcome.error) if outcome.error else None)
+                        watcher.done(outcome.partition, outcome.rows, text_of(outcome.error) if outcome.error else None)
                         yield outcome
             finally:
                 self._stopped.set()

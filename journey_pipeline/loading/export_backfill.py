@@ -20,6 +20,7 @@ from journey_pipeline.errors import (
     LakeError,
     TransientVendorError,
     VendorError,
+    text_of,
 )
 from journey_pipeline.exports import claims
 from journey_pipeline.exports.export import Export
@@ -82,7 +83,7 @@ class ExportBackfill:
         watcher.planned(str(self.stream.key), len(self.windows))
         try:
             for outcome in self._outcomes():
-                watcher.done(outcome.partition, outcome.rows, str(outcome.error) if outcome.error else None)
+                watcher.done(outcome.partition, outcome.rows, text_of(outcome.error) if outcome.error else None)
                 yield outcome
         finally:
             self._stopped.set()

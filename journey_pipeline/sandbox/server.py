@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from journey_pipeline.errors import ConfigError
+from journey_pipeline.errors import ConfigError, text_of
 from journey_pipeline.sandbox.admin import Admin
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
@@ -170,7 +170,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server((host, port), backlog=256)
     except OSError as error:
         raise ConfigError(
-            f"the sandbox can't listen on {host}:{port}: {error.strerror}. Stop what listens there, or choose another "
+            f"the sandbox can't listen on {host}:{port}: {text_of(error)}. Stop what listens there, or choose another "
             "port, 0 for any free one."
         ) from error
     with listener:

@@ -16,7 +16,7 @@ import urllib3
 from isal import igzip_lib, isal_zlib
 
 from journey_pipeline import settings
-from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
+from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError, text_of
 from journey_pipeline.transport.connections import hurry
 from journey_pipeline.transport.failures import Asked, reason
 from journey_pipeline.transport.retry import Attempt
@@ -75,7 +75,7 @@ class Body:
                 yield from self._inflate(piece)
         except _DamageError as damage:
             yield from ((piece, b"") for piece in pieces)
-            raise self._damaged(str(damage)) from None
+            raise self._damaged(text_of(damage)) from None
         if not self._inflater.eof or self._after_trailer:
             raise self._cut("the gzip stream ended before its trailer")
 
@@ -122,7 +122,7 @@ class Body:
             try:
                 raw = self._inflater.decompress(rest, _INFLATED_AT_ONCE)
             except igzip_lib.IsalError as error:  # type: ignore[misc]  # a class, whatever the stub says
-                raise _DamageError(f"the gzip stream is broken ({error})") from None
+                raise _DamageError(f"the gzip stream is broken ({text_of(error)})") from None
             yield wire, raw
             self._keep_to_time()
             wire = rest = b""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.errors import WarehouseError
+from journey_pipeline.errors import WarehouseError, text_of
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import published_place, storage_version
@@ -197,7 +197,7 @@ def describe(error: duckdb.Error) -> str:
         duckdb.TransactionException,
     )
     if isinstance(error, quotes_no_rows):
-        return str(error).strip().splitlines()[0]
+        return text_of(error).splitlines()[0]
     return kind
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.errors import LakeError, WarehouseError
+from journey_pipeline.errors import LakeError, WarehouseError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
 from journey_pipeline.lake.signature import Signature, is_settled, present_ns, signature, signature_of
@@ -179,7 +179,7 @@ def take_inventory(lake: Lake, loaded: dict[FileKey, LoadedFile]) -> Inventory:
             place = _Place(Path(entry.path), key, _written(found) if is_settled(found, now_ns) else "")
             _compare(lake, place, known, inventory)
         except (LakeError, OSError) as error:
-            inventory.note_broken(BrokenFile(lake.relative(Path(entry.path)), str(error)))
+            inventory.note_broken(BrokenFile(lake.relative(Path(entry.path)), text_of(error)))
     inventory.removed = sorted(loaded.keys() - seen)
     return inventory
 
@@ -266,5 +266,5 @@ def mismatch(file: Path, stated: ParquetFile) -> str:
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
-        return f"it can't be read ({error.strerror}), and a manifest names it"
+        return f"it can't be read ({text_of(error)}), and a manifest names it"
     return "" if digest == stated.sha256 else "its content is not what its manifest vouches for (sha256)"
