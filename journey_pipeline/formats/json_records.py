@@ -4,9 +4,10 @@ What is taken as the records, in this order:
 
 1. the elements of a top-level array;
 2. the lines of newline-delimited JSON: the first line is a whole object, and something follows it;
-3. of a top-level object, the array of objects whose name comes first in a given list;
-4. else its only array of objects;
-5. else an empty array, by the same names: there are no records.
+3. objects that follow one another, of which the first has no array that may be the records;
+4. of a top-level object, the array of objects whose name comes first in a given list;
+5. else its only array of objects;
+6. else an empty array, by the same names: there are no records.
 
 A single object in a single line is an object and not newline-delimited JSON: it may be an error's message. Arrays are
 compared while they are small. One beyond 1 MiB is taken at once, and where a later one has the better claim, that is
@@ -16,12 +17,13 @@ stands, right or wrong).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from journey_pipeline.formats.failures import BrokenError, CutError
 from journey_pipeline.formats.json_elements import BLANK, Beginning, Elements
-from journey_pipeline.formats.json_lines import Lines
+from journey_pipeline.formats.json_lines import Concatenated, Lines
 from journey_pipeline.formats.json_outer import COMPARED_BYTES, OuterObject
 from journey_pipeline.formats.json_scan import Scanner
 
@@ -48,7 +50,7 @@ class RecordSplitter:
         self._longest = longest_bytes
         self._beginning = Beginning()
         self._head = b""
-        self._form: _TopArray | Lines | OuterObject | None = None
+        self._form: _TopArray | Lines | Concatenated | OuterObject | None = None
 
     @property
     def array(self) -> str | None:
@@ -57,8 +59,8 @@ class RecordSplitter:
 
     @property
     def is_lines(self) -> bool:
-        """Whether it is newline-delimited JSON, of which a cut between two lines can't be seen."""
-        return isinstance(self._form, Lines)
+        """Whether records follow one another without a container, so that a cut between two of them can't be seen."""
+        return isinstance(self._form, Lines | Concatenated)
 
     @property
     def members(self) -> Mapping[str, Any]:
@@ -117,7 +119,7 @@ class RecordSplitter:
         if records := self.finish():
             yield records
 
-    def _choose(self, *, at_end: bool) -> tuple[_TopArray | Lines | OuterObject | None, bytes]:
+    def _choose(self, *, at_end: bool) -> tuple[_TopArray | Lines | Concatenated | OuterObject | None, bytes]:
         """The document's form, once it is known, and what is left to be read then."""
         text, at = self._head, self._beginning.at
         if not text:
@@ -132,6 +134,8 @@ class RecordSplitter:
         self._head = b""
         if _begins_with_a_line(text):
             return Lines(at=at, longest_bytes=self._longest), text
+        if _begins_with_a_record(text, self._arrays):
+            return Concatenated(at=at, longest_bytes=self._longest), text
         return OuterObject(self._arrays, at=at + 1, longest_bytes=self._longest), text[1:]
 
     def _counted(self, records: list[bytes]) -> list[bytes]:
@@ -165,3 +169,16 @@ def _begins_with_a_line(text: bytes) -> bool:
     line, _, others = text[: COMPARED_BYTES + 1].partition(b"\n")  # no more, however much came at once
     line = line.rstrip(BLANK)
     return bool(others.strip(BLANK)) and Scanner().scan(line).end(1) == len(line) - 1
+
+
+def _begins_with_a_record(text: bytes, arrays: Sequence[str]) -> bool:
+    """Whether another object follows the first one, which is no document with records itself."""
+    end = Scanner().scan(text[:COMPARED_BYTES]).end(1)
+    if end is None or not text[end + 1 :].lstrip(BLANK).startswith(b"{"):
+        return False
+    try:
+        first = json.loads(text[: end + 1])
+    except (ValueError, RecursionError):
+        return False
+    lists = (value for value in first.values() if isinstance(value, list))
+    return not any(name in first for name in arrays) and not any(isinstance(one[0], dict) for one in lists if one)

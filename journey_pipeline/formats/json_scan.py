@@ -43,8 +43,13 @@ class Marks(NamedTuple):
 
     def end(self, depth: int) -> int | None:
         """Offset of the first bracket that closes a container at a depth."""
-        closing = np.flatnonzero((self.kinds == _CLOSE) & (self.depths == depth - 1))
-        return int(self.positions[closing[0]]) if closing.size else None
+        ends = self.ends(depth)
+        return int(ends[0]) if ends.size else None
+
+    def ends(self, depth: int) -> Integers:
+        """Offsets of all brackets that close a container at a depth."""
+        found: Integers = self.positions[(self.kinds == _CLOSE) & (self.depths == depth - 1)]
+        return found
 
 
 class Scanner:

@@ -87,8 +87,8 @@ class JsonInspector:
         """Takes the end.
 
         Args:
-            verified: Whether the wire proved that nothing is missing. Without that proof, newline-delimited JSON whose
-                last line has no end counts as cut; a document has an end of its own.
+            verified: Whether the wire proved that nothing is missing. Without that proof, records without a container
+                around them whose last line has no end count as cut; a document has an end of its own.
 
         Raises:
             TransientVendorError: If the body is cut.

@@ -203,6 +203,40 @@ def test_a_broken_document_says_at_which_byte(text: bytes, at: int, size: int) -
     assert caught.value.at == at
 
 
+@BOUNDED
+@given(st.lists(OBJECTS, min_size=2, max_size=6), WAYS, st.sampled_from([b"", b" ", b"\n", b"\r\n\r\n"]), SIZES)
+def test_objects_that_follow_one_another_are_records_whatever_blanks_are_between(
+    records: list[Any], way: dict[str, Any], between: bytes, size: int
+) -> None:
+    records = [{"n": 1}, *records]
+    if b"\n" in between:  # else a first line that is whole would make it lines
+        way = {"ensure_ascii": way["ensure_ascii"]}
+    splitter, found = split(between.join(written(record, way) for record in records), size)
+    assert [json.loads(record) for record in found] == records
+    assert splitter.is_lines
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (b'{"a":1}{"b":2', CutError),
+        (b'{"a":1}{"b":"2', CutError),
+        (b'{"a":1}{"b":2},{"c":3}', BrokenError),
+        (b'{"a":1}{"b":2}}{"c":3}', BrokenError),
+        (b'{"a":1}{"b":2}[{"c":3}]', BrokenError),
+        (b'{"a":1}{"b":2} null', BrokenError),
+        (b'{"a":1}{"b":2] {"c":3}', BrokenError),
+        (b'{"count":1,"results":[]}{"count":1,"results":[]}', BrokenError),
+        (b'{"count":1,"results":null}{"error":"no"}', BrokenError),
+        (b'{"rows":[{"a":1}]}{"error":"no"}', BrokenError),
+    ],
+)
+def test_objects_that_follow_one_another_are_read_strictly(text: bytes, error: type[DocumentError], size: int) -> None:
+    with pytest.raises(error):
+        split(text, size)
+
+
 @pytest.mark.parametrize("text", [b"", b"  \r\n", b"\xef\xbb\xbf"])
 def test_nothing_is_no_document(text: bytes) -> None:
     with pytest.raises(CutError, match="is empty"):
@@ -223,7 +257,9 @@ def test_a_record_whose_inside_is_broken_is_given_as_it_stands() -> None:
     assert split(b'[{"a" 1},{"a":\xff},{"b":2}]')[1] == [b'{"a" 1}', b'{"a":\xff}', b'{"b":2}']
 
 
-@pytest.mark.parametrize("form", [b'[{"a":"%s"}]', b'{"results":[{"a":"%s"}]}', b'{"b":1}\n{"a":"%s"}\n'])
+@pytest.mark.parametrize(
+    "form", [b'[{"a":"%s"}]', b'{"results":[{"a":"%s"}]}', b'{"b":1}\n{"a":"%s"}\n', b'{"b":1}{"a":"%s"}']
+)
 @pytest.mark.parametrize("size", [100, 1 << 20])
 def test_a_record_above_the_limit_is_refused(form: bytes, size: int) -> None:
     splitter = RecordSplitter(longest_bytes=1000)

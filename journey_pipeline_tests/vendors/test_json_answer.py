@@ -15,6 +15,7 @@ RECORDS = [{"text": 'quote " brace } bracket ] \\ end', "n": number} for number 
 BODIES = {
     "object": json.dumps({"count": 5, "results": RECORDS, "next": "x"}).encode(),
     "array": json.dumps(RECORDS).encode(),
+    "concatenated": b"".join(json.dumps(record).encode() for record in RECORDS),
     "lines": b"\n".join(json.dumps(record).encode() for record in RECORDS) + b"\n",
     "empty": b'{"count": 0, "results": []}',
 }
@@ -31,7 +32,7 @@ def inspected(body: bytes, *, step: int, verified: bool = False) -> JsonInspecto
 @pytest.mark.parametrize("step", [1, 7, 1 << 20])
 @pytest.mark.parametrize("form", list(BODIES))
 def test_records_are_counted_however_the_body_is_cut_into_pieces(form: str, step: int) -> None:
-    seen = inspected(BODIES[form], step=step)
+    seen = inspected(BODIES[form], step=step, verified=form == "concatenated")
     assert seen.rows == (0 if form == "empty" else 5)
     assert seen.members.get("count") == {"object": 5, "empty": 0}.get(form)
 
@@ -43,8 +44,9 @@ def test_a_body_that_ends_anywhere_before_its_end_was_cut(form: str) -> None:
             inspected(BODIES[form][:length], step=1 << 20)
 
 
-def test_lines_without_a_last_line_end_count_as_cut_unless_the_wire_proves_otherwise() -> None:
-    body = BODIES["lines"].rstrip()
+@pytest.mark.parametrize("form", ["lines", "concatenated"])
+def test_records_without_a_last_line_end_count_as_cut_unless_the_wire_proves_otherwise(form: str) -> None:
+    body = BODIES[form].rstrip()
     with pytest.raises(TransientVendorError, match="line end"):
         inspected(body, step=1 << 20)
     assert inspected(body, step=1 << 20, verified=True).rows == 5
