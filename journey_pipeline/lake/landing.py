@@ -148,14 +148,15 @@ def commit_attempt(lake: Lake, stream: StreamKey, window: Window, attempt: Attem
     return manifest
 
 
-def mark_covered(lake: Lake, stream: StreamKey, windows: Iterable[Window], *, by: Window) -> None:
-    """Notes of partitions that another one's landing holds theirs. One that has answers of its own keeps them.
+def mark_covered(lake: Lake, stream: StreamKey, windows: Iterable[Window], *, by: Window, attempt: str) -> None:
+    """Notes of partitions that another one's answer holds theirs. One that has answers of its own keeps them.
 
     Args:
         lake: Where they lie.
         stream: Whose they are.
         windows: The partitions; each must have ended when the answer that covers it was asked for.
         by: The partition that landed.
+        attempt: The answer.
     """
     for window in windows:
         folder = lake.landing_dir(stream, window.partition)
@@ -164,7 +165,9 @@ def mark_covered(lake: Lake, stream: StreamKey, windows: Iterable[Window], *, by
             known = _known(lake, stream, window)
             if known is None or not known.active:
                 own = known.attempts if known else ()
-                covered = _manifest(stream, window, own).model_copy(update={"covered_by": by.partition})
+                others = known.covered_in if known and known.covered_by == by.partition else ()
+                cover = {"covered_by": by.partition, "covered_in": tuple(dict.fromkeys([*others, attempt]))}
+                covered = _manifest(stream, window, own).model_copy(update=cover)
                 covered.write(lake.landing_manifest(stream, window.partition))
 
 
@@ -179,7 +182,8 @@ def read_holder(lake: Lake, stream: StreamKey, partition: str) -> LandingManifes
     """
     landing = read_landing(lake, stream, partition)
     if landing and not landing.active and landing.covered_by:
-        landing = read_landing(lake, stream, landing.covered_by)
+        holder = read_landing(lake, stream, landing.covered_by)
+        landing = holder if holder and holder.holds(landing) else None
     return landing if landing and landing.active else None
 
 
@@ -281,7 +285,8 @@ def _known(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest | N
         names = ", ".join(one.attempt for one in noted)
         log.warning("%s %s: the manifest lacked %s, whole as landed; it is named again", stream, partition, names)
         again = _manifest(stream, window, [*named, *noted])
-        return again.model_copy(update={"covered_by": manifest.covered_by}) if manifest else again
+        cover = {"covered_by": manifest.covered_by, "covered_in": manifest.covered_in} if manifest else {}
+        return again.model_copy(update=cover)
     if damage and any(path.is_dir() for path in folder.iterdir()):
         raise damage
     return manifest  # one that is damaged said that another partition covers this one: nothing of its own can be lost

@@ -126,7 +126,8 @@ class LandingManifest(Document):
     """All attempts of one partition, oldest first. Answers add to it and never take away.
 
     Attributes:
-        covered_by: The partition whose landing covers this one too; then `attempts` is empty.
+        covered_by: The partition whose landing covers this one too; it counts where no attempt of its own can be read.
+        covered_in: The attempts of that landing that hold this one; empty in manifests of earlier versions.
     """
 
     format: int = 1
@@ -137,6 +138,7 @@ class LandingManifest(Document):
     window: str
     attempts: tuple[Attempt, ...] = ()
     covered_by: str | None = None
+    covered_in: tuple[str, ...] = ()
 
     @property
     def key(self) -> StreamKey:
@@ -157,6 +159,14 @@ class LandingManifest(Document):
     def set_aside(self) -> tuple[Attempt, ...]:
         """The attempts that can't be read, oldest first."""
         return tuple(attempt for attempt in self.attempts if attempt.unreadable)
+
+    def holds(self, covered: LandingManifest) -> bool:
+        """Whether an attempt that can be read holds what another partition says that this one's landing covers.
+
+        One that was superseded does: all of its events are in a newer one.
+        """
+        readable = {one.attempt for one in self.attempts if not one.unreadable}
+        return bool(readable.intersection(covered.covered_in) if covered.covered_in else readable)
 
     def answers_until(self, attempt: Attempt) -> list[dict[str, Any]]:
         """What else the vendor said when an attempt landed, and at each one before it, the newest first.

@@ -207,6 +207,8 @@ def _every_answer_is_readable(landing: LandingManifest) -> Claim:
 def _events_are_inside_window(events: EventsManifest, open_ended: OpenEnded | None) -> Claim:
     outside, rows = events.outside_window, events.events.rows
     where = events.window
+    if events.covers:
+        where += f" and the partitions until {events.covers[-1]} that it covers"
     if open_ended:
         where += f", {open_ended.reach.days} days before it and the time up to the asking"
     says = f"{outside:,} of {rows:,} events happened outside of {where}; all are kept"

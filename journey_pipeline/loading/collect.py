@@ -140,7 +140,7 @@ class Collecting:
             except BaseException:
                 folder.discard()
                 raise
-            mark_covered(self.lake, key, self._others(window), by=window)
+            mark_covered(self.lake, key, self._others(window), by=window, attempt=folder.name)
         return landing
 
     def _fetch_all(self, folder: AttemptFolder) -> list[Part]:

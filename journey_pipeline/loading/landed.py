@@ -12,14 +12,14 @@ from datetime import datetime
 
 from journey_pipeline.errors import JourneyError, LakeError
 from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import lacks_attempts, read_holder, restore_landing
+from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.lake.wholeness import set_damaged_aside
 from journey_pipeline.loading.claims import covered
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
 from journey_pipeline.loading.pull import expiry
-from journey_pipeline.model import Window
+from journey_pipeline.model import Window, partition_window
 from journey_pipeline.vendors.source import Stream
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,18 @@ class LandedPartitions:
         return LakeError(f"{found} What had landed is {damage}") if damage else found
 
     def _existing(self, window: Window) -> LandingManifest | None:
+        self._mend(window)
+        own = read_landing(self.lake, self.stream.key, window.partition)
+        if own and own.covered_by and not own.active:
+            try:
+                self._mend(partition_window(own.covered_by))
+            except LakeError as error:
+                log.warning("%s %s is asked for by itself: %s", self.stream.key, window.partition, error)
+                return None
+        return read_holder(self.lake, self.stream.key, window.partition)
+
+    def _mend(self, window: Window) -> None:
+        """Sets aside what is damaged of a partition's answers, and makes a manifest again that lacks some of them."""
         key, partition = self.stream.key, window.partition
         if damage := find_damage(self.lake, key, partition):
             log.warning("%s %s is damaged: %s", key, partition, damage)
@@ -82,7 +94,6 @@ class LandedPartitions:
         except LakeError:
             restore_landing(self.lake, key, window)
             set_damaged_aside(self.lake, key, partition)
-        return read_holder(self.lake, key, partition)
 
     def _make(self, window: Window, pull_s: float, *, always: bool) -> PartitionOutcome:
         started = time.monotonic()

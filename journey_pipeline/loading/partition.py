@@ -137,7 +137,11 @@ def _covered(lake: Lake, stream: Stream, landing: LandingManifest, until: dateti
     end = partition_window(landing.partition).end
     later = Window(end, until).partitions(stream.granularity) if until > end else []
     marks = {window.partition: read_landing(lake, stream.key, window.partition) for window in later}
-    return [name for name, one in marks.items() if one and not one.attempts and one.covered_by == landing.partition]
+    return [
+        name
+        for name, one in marks.items()
+        if one and not one.active and one.covered_by == landing.partition and landing.holds(one)
+    ]
 
 
 def _set_aside_landing(lake: Lake, stream: Stream, partition: str) -> LandingManifest | None:

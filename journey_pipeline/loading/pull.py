@@ -119,7 +119,7 @@ def pull(
         download = _Download(lake, source, folder, evidence, progress or Silent(), stopped)
         landing = _land(download, window, started_at, now)
         ended = [other for other in covers if other.end <= started_at]
-        mark_covered(lake, source.stream.key, ended, by=window)
+        mark_covered(lake, source.stream.key, ended, by=window, attempt=folder.name)
         return landing
 
 

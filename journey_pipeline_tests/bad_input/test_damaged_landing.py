@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.components.wholeness import result
-from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.landing import mark_covered, read_landing
 from journey_pipeline.lake.normalize import NormalizeLimits
 from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
@@ -19,6 +19,7 @@ from journey_pipeline.loading.wholeness import inspect_landing, is_due
 from journey_pipeline_tests.bad_input.bad_vendor import (
     DOWNLOAD,
     HOUR,
+    NEXT_HOUR,
     NOW,
     STREAM,
     BadVendor,
@@ -161,3 +162,30 @@ def normalized(line: Line) -> list[PartitionOutcome]:
     return list(
         Backfill(line.lake, STREAM, [HOUR], LoadSettings(), open_source, pull=False, now=lambda: NOW).outcomes()
     )
+
+
+@pytest.mark.parametrize("damage", SIZES)
+def test_an_hour_is_pulled_by_itself_where_the_answer_that_held_it_too_is_damaged(
+    line: Line, vendor: BadVendor, part: Path, damage: Callable[[Path], None]
+) -> None:
+    mark_covered(line.lake, STREAM.key, [NEXT_HOUR], by=HOUR, attempt=part.parent.name)
+    line.load(NEXT_HOUR, again=False)
+    assert vendor.server.count(DOWNLOAD) == 1
+    assert survey(line.lake, STREAM, NEXT_HOUR, NOW).states == {NEXT_HOUR: State.COMPLETE}
+    damage(part)
+    assert survey(line.lake, STREAM, NEXT_HOUR, NOW).states == {NEXT_HOUR: State.LANDED}
+    (outcome,) = line.load(NEXT_HOUR, again=False)
+    assert outcome.error is None
+    assert vendor.server.count(DOWNLOAD) == 2
+    assert survey(line.lake, STREAM, NEXT_HOUR, NOW).states == {NEXT_HOUR: State.COMPLETE}
+
+
+def test_an_hour_is_pulled_by_itself_where_nothing_tells_what_held_it(
+    line: Line, vendor: BadVendor, part: Path
+) -> None:
+    mark_covered(line.lake, STREAM.key, [NEXT_HOUR], by=HOUR, attempt=part.parent.name)
+    for path in (line.lake.landing_manifest(STREAM.key, HOUR.partition), part.with_name("attempt.json")):
+        path.write_bytes(b"{")
+    (outcome,) = line.load(NEXT_HOUR, again=False)
+    assert outcome.error is None
+    assert vendor.server.count(DOWNLOAD) == 2

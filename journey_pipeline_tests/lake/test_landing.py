@@ -17,6 +17,7 @@ from journey_pipeline.lake.landing import (
     last_answers,
     mark_covered,
     mark_superseded,
+    read_holder,
     read_landing,
     restore_landing,
     set_aside,
@@ -75,7 +76,7 @@ def test_the_last_answers_are_those_of_the_landing_that_was_committed_last_whate
         told = attempt.model_copy(update={"attempt": folder.name, "files": (), "answers": {"hour": hour}})
         commit_attempt(made.lake, KEY, window, told)
     later = Window(WINDOW.start + timedelta(hours=3), WINDOW.end + timedelta(hours=3))
-    mark_covered(made.lake, KEY, [later], by=window)
+    mark_covered(made.lake, KEY, [later], by=window, attempt="any")
     assert last_answers(made.lake, KEY) == {"hour": 1}
     made.lake.landing_manifest(KEY, window.partition).write_text("{")
     assert last_answers(made.lake, KEY) == {"hour": 2}
@@ -136,7 +137,7 @@ def test_a_partition_is_not_said_to_be_covered_while_it_has_answers_of_its_own(m
     attempt = made.land(BODY)
     made.lake.landing_manifest(KEY, PARTITION).unlink()
     before = Window(WINDOW.start - timedelta(hours=1), WINDOW.start)
-    mark_covered(made.lake, KEY, [WINDOW], by=before)
+    mark_covered(made.lake, KEY, [WINDOW], by=before, attempt="any")
     assert restore_landing(made.lake, KEY, WINDOW).attempts == (attempt,)
 
 
@@ -191,7 +192,7 @@ def test_a_manifest_that_gets_answers_again_still_says_who_covers_its_partition(
     before = Window(WINDOW.start - timedelta(hours=1), WINDOW.start)
     first = made.land(BODY)
     set_aside(made.lake, KEY, PARTITION, {first.attempt: "half of it is missing"})
-    mark_covered(made.lake, KEY, [WINDOW], by=before)
+    mark_covered(made.lake, KEY, [WINDOW], by=before, attempt="any")
     older = made.lake.landing_manifest(KEY, PARTITION).read_bytes()
     second = made.land(BODY)
     made.lake.landing_manifest(KEY, PARTITION).write_bytes(older)
@@ -218,3 +219,15 @@ def test_an_answer_of_another_connection_or_hour_is_never_taken_for_one_of_its_o
         read_landing(made.lake, key, window.partition)
     with pytest.raises(LakeError, match="Move it away"):
         restore_landing(made.lake, key, window)
+
+
+def test_a_partition_is_covered_only_as_long_as_the_answer_that_holds_it_can_be_read(made: MadeLanding) -> None:
+    whole = made.land(BODY)
+    mark_covered(made.lake, KEY, [NEXT], by=WINDOW, attempt=whole.attempt)
+    made.land(b"")  # asked for again by itself, and without the next one
+    assert read_holder(made.lake, KEY, NEXT.partition) == made.manifest()
+    mark_superseded(made.lake, KEY, PARTITION, [whole.attempt])
+    assert read_holder(made.lake, KEY, NEXT.partition) == made.manifest()
+    set_aside(made.lake, KEY, PARTITION, {whole.attempt: "half of it is missing"})
+    assert made.manifest().active
+    assert read_holder(made.lake, KEY, NEXT.partition) is None
