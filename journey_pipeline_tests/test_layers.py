@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "processes": set(),
     "formats": {"errors"},
     "model": {"formats", "errors"},
-    "transport": {"model", "errors", "settings"},
+    "transport": {"formats", "model", "errors", "settings"},
     "sandbox": {"model", "errors"},
     "vendors": {"transport", "formats", "model", "errors", "settings"},
     "exports": {"transport", "model", "errors", "settings", "processes"},

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from journey_pipeline.formats.failures import BrokenError
+from journey_pipeline.formats.plain_json import read_json
 
 _LONGEST_VALUE_BYTES = 64 << 10
 _MOST_MEMBERS = 100
@@ -74,9 +75,7 @@ class SmallMembers:
         if len(member.value) > _LONGEST_VALUE_BYTES or len(self.values) >= _MOST_MEMBERS:
             return
         try:
-            self.values[member.name] = json.loads(member.value)
-        except RecursionError:
-            return  # nested too deep to be of use
+            self.values[member.name] = read_json(member.value)
         except ValueError as error:
             raise BrokenError(f"has a value that is no JSON at byte {member.at}", at=member.at) from error
 

@@ -5,13 +5,13 @@ Not here: how either is fetched (`client.py`), what a vendor's body must look li
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from journey_pipeline.errors import ContractError
+from journey_pipeline.formats.plain_json import read_json
 from journey_pipeline.transport.failures import Asked
 from journey_pipeline.transport.retry import retry_after_s
 
@@ -67,7 +67,7 @@ class Answer:
             ContractError: If it is none.
         """
         try:
-            return json.loads(self.body)
+            return read_json(self.body)
         except ValueError:
             quote = self.asked.redactor.quote(self.body)
         raise self.broken(f"a body that is not JSON ({quote or 'empty'}). Check the connection's URL.")

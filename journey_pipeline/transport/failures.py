@@ -87,9 +87,10 @@ class Asked:
 
     def _say(self, came: str) -> str:
         said = self.redactor.text(came)
-        return (
+        message = (
             f"{self.redactor.text(str(self))}: {said if len(said) <= _MESSAGE_LIMIT else said[:_MESSAGE_LIMIT] + '…'}"
         )
+        return message.encode("utf-8", "replace").decode()  # half of a surrogate pair can't be shown or kept
 
 
 def answered(redactor: Redactor, status: int, body: bytes, explanation: str) -> str:

@@ -52,7 +52,12 @@ class Request:
         Raises:
             PermanentVendorError: If it would take the body to another host, or leave encryption.
         """
-        url = urljoin(self.url, location)
+        try:
+            url = urljoin(self.url, location)
+        except ValueError:
+            raise asked.permanent(
+                f"answered {status}: a redirect to what is no address. Report it to the vendor.", status=status
+            ) from None
         keeps = status in _KEEP_METHOD or self.method in {"GET", "HEAD"}
         target = dataclasses.replace(
             self, url=url, method=self.method if keeps else "GET", body=self.body if keeps else None
@@ -78,7 +83,10 @@ class Request:
 
 def origin(url: str) -> tuple[str, str, int | None]:
     """Scheme, host and port: what a credential belongs to."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address at all; likewise
+        return "", url, None
     try:
         return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
     except ValueError:  # no port at all; sending says so

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Sequence
 
 from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.formats.csv_records import RecordCounter, TooLongError, folded, split_records, without_line_end
 from journey_pipeline.formats.foreign import foreign_form
+from journey_pipeline.formats.plain_json import read_json
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
@@ -215,7 +215,7 @@ def _told_of_page(page: bytes) -> str:
 
 def _json_object(text: bytes) -> dict[str, object] | None:
     try:
-        answer = json.loads(text)
+        answer = read_json(text)
     except ValueError:
         return None
     return answer if isinstance(answer, dict) else None

@@ -50,6 +50,11 @@ class JsonInspector:
         """What a top-level object says besides its records, such as `count`; final once `finish` has returned."""
         return self._splitter.members
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of a top-level object's first members, also of those too long to be kept; final likewise."""
+        return self._splitter.names
+
     def take(self, records: Sequence[bytes]) -> None:
         """Takes note of the next records, as they stand."""
         self.rows += len(records)

@@ -16,6 +16,7 @@ from journey_pipeline_tests.bad_input.bad_vendor import (
     HOUR,
     NEXT_HOUR,
     PERSON,
+    TOKEN,
     BadVendor,
     Line,
     assert_says,
@@ -282,3 +283,53 @@ def test_a_bad_hour_does_not_take_the_others_with_it(line: Line, vendor: BadVend
     assert good.error is None
     line.sync()
     assert line.ids() == ["id-1", "id-2"]
+
+
+DEEP = "[" * 10_000 + "]" * 10_000
+
+
+@pytest.mark.parametrize(
+    "field", [f'"x":{"[" * 300 + "]" * 300}', '"x":"\\ud800"', '"\\ud800":1', '"x":NaN,"y":1e999', f'"x":{"9" * 5000}']
+)
+def test_an_odd_field_of_an_estimate_costs_no_hour(line: Line, vendor: BadVendor, field: str) -> None:
+    vendor.gives(table([row(1), row(2)]), rows=2)
+    vendor.estimates(answer(200, f'{{"rowCount":2,{field}}}'.encode()))
+    assert line.arrived().events.rows == 2
+
+
+@pytest.mark.parametrize("body", [DEEP, f'{{"rowCount":3,"x":{DEEP}}}', '{"\\ud800":1}'])
+@pytest.mark.parametrize("status", [200, 400])
+def test_json_that_can_not_be_held_is_refused_in_words_that_can_be_printed(
+    line: Line, vendor: BadVendor, body: str, status: int
+) -> None:
+    vendor.estimates(answer(status, body.encode()))
+    message = str(line.refused())
+    assert message.encode()
+    assert message.startswith("sfmc/journey_history 2026-11-20T05")
+
+
+def test_a_message_of_the_vendor_with_half_a_letter_can_be_printed(line: Line, vendor: BadVendor) -> None:
+    vendor.estimates(answer(400, b'{"message":"no \\ud800 such"}'))
+    assert str(line.refused()).encode()
+
+
+@pytest.mark.parametrize("place", ["http://[::1", "http://127.0.0.1:99999/", "http://a b/", "//", "ftp://x/y"])
+def test_a_redirect_to_what_is_no_address_is_one_sentence(line: Line, vendor: BadVendor, place: str) -> None:
+    vendor.gives(b"", rows=1)
+    vendor.downloads([f"HTTP/1.1 302 X\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode()])
+    assert str(line.refused()).startswith("sfmc/journey_history 2026-11-20T05")
+
+
+@pytest.mark.parametrize("lifetime", ["0", "-5", "1e300", "NaN", '"soon"', "true", "[1]", "null"])
+def test_whatever_a_token_says_of_its_life_the_hour_arrives(line: Line, vendor: BadVendor, lifetime: str) -> None:
+    vendor.server.on(TOKEN, answer(200, f'{{"access_token":"token-of-4711","expires_in":{lifetime}}}'.encode()))
+    vendor.gives(table([row(1)]), rows=1)
+    assert line.arrived().events.rows == 1
+
+
+@pytest.mark.parametrize(
+    "wait", ["-5", "1e300", "9" * 20, "NaN", "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "soon"]
+)
+def test_whatever_a_vendor_asks_to_wait_it_is_one_sentence(line: Line, vendor: BadVendor, wait: str) -> None:
+    vendor.estimates([f"HTTP/1.1 429 X\r\nRetry-After: {wait}\r\nContent-Length: 0\r\n\r\n".encode()])
+    assert "The vendor throttles" in str(line.refused())

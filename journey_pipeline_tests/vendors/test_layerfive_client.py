@@ -235,7 +235,15 @@ def test_next_links_are_followed_absolute_and_relative_with_the_key(
 
 @pytest.mark.parametrize(
     "link",
-    ["https://elsewhere.example/x", "//elsewhere.example/x", "http://127.0.0.1:1/x", "javascript:x", "http://[", 2],
+    [
+        "https://elsewhere.example/x",
+        "//elsewhere.example/x",
+        "http://127.0.0.1:1/x",
+        "javascript:x",
+        "http://[",
+        2,
+        "x" * 100_000,
+    ],
 )
 def test_a_next_link_to_another_host_is_not_followed(
     server: FlakyServer, source: CustomerJourneys, tmp_path: Path, link: Any
@@ -430,7 +438,7 @@ def test_a_missing_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch)
         LayerFiveClient(name)
 
 
-@pytest.mark.parametrize("count", [7, None, "2", True])
+@pytest.mark.parametrize("count", [7, None, "2", True, -5, 10**20, 10**400])
 def test_a_count_that_differs_is_told_and_one_that_is_no_number_is_not(
     server: FlakyServer, source: CustomerJourneys, tmp_path: Path, count: Any
 ) -> None:

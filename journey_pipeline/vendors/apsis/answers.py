@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from journey_pipeline.formats.plain_json import read_json
+
 _ADVICE = {
     400: "the order is wrong: compare sections, attributes, tags and event types in defs.yaml with the account's",
     401: "check <CONNECTION>_CLIENT_ID and <CONNECTION>_CLIENT_SECRET",
@@ -26,7 +28,7 @@ def explain(status: int, body: bytes) -> str:
 
 def _said(body: bytes) -> str:
     try:
-        answer = json.loads(body)
+        answer = read_json(body)
     except ValueError:
         return ""
     if not isinstance(answer, dict):

@@ -14,6 +14,7 @@ from journey_pipeline.vendors.layerfive.nesting import unfolded
 from journey_pipeline.vendors.layerfive.parsing import ARRAYS, Head, parsed_or_none
 
 _MOST_COLUMNS = 500
+_MOST_EVENTS = 10**15  # beyond it a count is a mistake
 
 
 class JourneyInspector(JsonInspector):
@@ -58,6 +59,8 @@ class JourneyInspector(JsonInspector):
         count = self.members.get("count")
         if not isinstance(count, int) or isinstance(count, bool) or self.members.get("next"):
             return None
+        if not 0 <= count <= _MOST_EVENTS:
+            return None
         return self.rows if self._nested and count == self.persons else count
 
     @property
@@ -68,11 +71,14 @@ class JourneyInspector(JsonInspector):
             ContractError: If it goes on, and where to is no link.
         """
         link = self.members.get("next")
+        if link is None and "next" in self.names and "next" not in self.members:
+            link = ()  # too long to be kept
         if link is None or link == "":
             return None
         if not isinstance(link, str):
+            what = type(link).__name__ if link else "value that is longer than any link"
             raise ContractError(
-                f"the answer's `next` is no link but a {type(link).__name__}, so its other pages can't be asked for. "
+                f"the answer's `next` is no link but a {what}, so its other pages can't be asked for. "
                 "The vendor's answer has changed; please report it."
             )
         return link

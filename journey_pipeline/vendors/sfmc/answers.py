@@ -5,12 +5,12 @@ Tolerant where the contract is silent, strict where a guess could lose data. Not
 
 from __future__ import annotations
 
-import json
 import math
 from datetime import timedelta
 from typing import Any
 
 from journey_pipeline.errors import ContractError
+from journey_pipeline.formats.plain_json import read_json
 from journey_pipeline.vendors.source import Estimate
 
 _MOST = 10**15  # rows or bytes; beyond it a number is a mistake
@@ -85,7 +85,7 @@ def explain(status: int, body: bytes) -> str:
 
 def _envelope(body: bytes) -> tuple[str, str]:
     try:
-        answer = json.loads(body)
+        answer = read_json(body)
     except ValueError:
         return "", ""
     if not isinstance(answer, dict):

@@ -37,7 +37,7 @@ with own as (
         null::varchar as covered_by,
         split_part(manifest ->> 'window', '/', 1)::timestamptz as window_start,
         split_part(manifest ->> 'window', '/', 2)::timestamptz as window_end,
-        (manifest ->> 'estimate_rows')::bigint as estimate,
+        try_cast(manifest ->> 'estimate_rows' as bigint) as estimate,
         (manifest ->> 'landed')::bigint as landed,
         events,
         coalesce((manifest ->> '$.rejects.rows')::bigint, 0) as rejects,
