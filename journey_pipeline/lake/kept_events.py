@@ -1,4 +1,4 @@
-"""Events and rejects that were made of an attempt which can no longer be read: they stay, since nothing else has them.
+"""Events and rejects that were made of an attempt which is damaged or gone: they stay, since nothing else has them.
 
 Not here: setting an attempt aside (`landing.py`), making events of those that can be read (`normalize.py`).
 """
@@ -50,14 +50,15 @@ def keep_earlier(
         session: Where it runs.
         lake: Where the files in place lie.
         landing: The partition's landing.
-        unreadable: The attempts that can't be read.
+        unreadable: The attempts that can't be read. Those that the landing no longer knows are none that can be.
         events: The new events file; it is left as it is.
         rejects: The new rejects file, if there are any.
     """
-    if not unreadable or not _is_sound(lake, landing):
+    readable = {one.attempt for one in landing.attempts}.difference(unreadable)
+    if not _has_of_others(lake, landing, readable):
         return Kept(events, rejects, unreadable=len(unreadable))
     key, partition = landing.key, landing.partition
-    of_them = f"split_part(landing_file, '/', 2) in ({', '.join(quoted(name) for name in sorted(unreadable))})"
+    of_them = f"split_part(landing_file, '/', 2) not in ({', '.join(quoted(name) for name in sorted(readable))})"
     with_events, kept = _keep_events(session, lake.events_file(key, partition), events, of_them)
     with_rejects, kept_rejects = _keep_rejects(session, lake.rejects_file(key, partition), rejects, of_them)
     return Kept(with_events, with_rejects, kept, kept_rejects, len(unreadable))
@@ -88,12 +89,16 @@ def _keep_rejects(session: Session, earlier: Path, rejects: Path | None, of_them
     return to, kept
 
 
-def _is_sound(lake: Lake, landing: LandingManifest) -> bool:
+def _has_of_others(lake: Lake, landing: LandingManifest, readable: Collection[str]) -> bool:
+    """Whether the files in place are sound, and have something of attempts that can't be read now."""
     try:
         manifest = EventsManifest.read(lake.events_manifest(landing.key, landing.partition))
     except LakeError:
         return False
-    return manifest is not None and verify_events(lake, manifest)
+    if manifest is None:
+        return False
+    has_some = set(manifest.attempts).difference(readable) or manifest.kept_events or manifest.kept_rejects
+    return bool(has_some) and verify_events(lake, manifest)
 
 
 def _read(file: Path) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.landing import read_landing, set_aside
+from journey_pipeline.lake.landing import read_landing, restore_landing, set_aside
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.lake.normalize import NormalizeLimits
+from journey_pipeline.model import partition_window
 from journey_pipeline_tests.lake.made_landing import KEY, PARTITION, MadeLanding, as_csv
 
 
@@ -119,3 +122,27 @@ def test_of_two_damaged_answers_both_are_set_aside_at_once_although_one_was_supe
     assert list(reasons(made)) == [older.attempt, newer.attempt]
     assert [one.attempt for one in made.manifest().active] == [last.attempt]
     assert keys(made) == ["1", "2", "3"]
+
+
+def test_events_of_an_answer_that_is_gone_with_its_notes_are_kept(made: MadeLanding) -> None:
+    made.land(as_csv([line("1"), line("2"), ["3", "no time", "C", "x"]]))
+    made.normalize()
+    shutil.rmtree(made.lake.home / "raw")  # a disk that was not mounted while the next answer landed
+    made.land(as_csv([line("2"), line("4")]))
+    for _ in range(2):  # and again, when nothing but the events themselves tells of that answer
+        manifest = made.normalize()
+        assert keys(made) == ["1", "2", "4"]
+        assert (manifest.landed, manifest.kept_events, manifest.kept_rejects, manifest.unaccounted) == (2, 1, 1, 0)
+
+
+def test_an_answer_that_comes_back_is_the_one_that_its_events_are_made_of(made: MadeLanding) -> None:
+    made.land(as_csv([line("1")]))
+    made.normalize()
+    (made.lake.home / "raw").rename(made.lake.home / "elsewhere")
+    made.land(as_csv([line("2")]))
+    made.normalize()
+    shutil.copytree(made.lake.home / "elsewhere", made.lake.home / "raw", dirs_exist_ok=True)
+    restore_landing(made.lake, KEY, partition_window(PARTITION))
+    manifest = made.normalize()
+    assert keys(made) == ["1", "2"]
+    assert (manifest.landed, manifest.kept_events) == (2, 0)
