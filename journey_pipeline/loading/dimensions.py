@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -14,7 +15,6 @@ from pathlib import Path
 
 from journey_pipeline import __version__
 from journey_pipeline.errors import LakeError
-from journey_pipeline.formats.plain_json import read_json
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.dimensions import update_dimension
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt
@@ -67,8 +67,8 @@ def pull_dimensions(
 
 def _land(path: Path, page: bytes) -> LandedFile:
     try:
-        items = len(read_json(page)["items"])
-    except (ValueError, KeyError, TypeError) as error:
+        items = len(json.loads(page)["items"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LakeError(f"a page of {path.parent.parent.parent.name} is not a list of items; nothing landed") from error
     content = gzip.compress(page, mtime=0)
     write_bytes(path, content)
