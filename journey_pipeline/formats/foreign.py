@@ -11,6 +11,8 @@ _STARTS = (
     (b"\xfe\xff", "text in UTF-16"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x28\xb5\x2f\xfd", "a file compressed with Zstandard"),
+    (b"\xfd7zXZ\x00", "a file compressed with xz"),
+    *((bytes([0x78, level]), "a file compressed with zlib") for level in (0x01, 0x9C, 0xDA)),
 )
 _LETTERS = 2
 

@@ -39,6 +39,8 @@ Query = str | Mapping[str, Any]
 USER_AGENT = f"journey-pipeline/{__version__}"
 _CHUNK_BYTES = 256 << 10
 _CONNECTIONS = 4
+_ACCEPTED = 202
+_NO_CONTENT = 204
 _GUARDED_LOGGERS = (
     "journey_pipeline.transport.calls",
     "urllib3.connectionpool",
@@ -194,6 +196,7 @@ class HttpClient:
         stream: str | None = None,
         window: object = None,
         policy: RetryPolicy | None = None,
+        no_content: bytes = b"",
     ) -> Downloaded:
         """Sends a request and puts the answer's body on disk as gzip, complete or not at all.
 
@@ -212,6 +215,7 @@ class HttpClient:
             stream: As for `send`.
             window: As for `send`.
             policy: As for `send`.
+            no_content: What lands in place of the empty body of a 204, so that it reads as an answer without records.
 
         Raises:
             RepeatedCutError: If the inspector says twice of the same bytes that they were cut off.
@@ -225,8 +229,11 @@ class HttpClient:
         tries = Tries()
 
         def take(response: requests.Response, attempt: Attempt) -> Downloaded:
+            if response.status_code == _ACCEPTED:
+                raise asked.transient("answered 202: it was taken on, and nothing came yet.", status=_ACCEPTED)
             looker, seen = inspector() if inspector else None, Evidence()
-            body = Body(response, asked, attempt, self._chunk_bytes)
+            instead = no_content if response.status_code == _NO_CONTENT else b""
+            body = Body(response, asked, attempt, self._chunk_bytes, instead=instead)
             try:
                 landed = land(body, to, looker, on_bytes=on_bytes, evidence=seen, largest_bytes=self._largest_bytes)
             except VendorError as error:

@@ -22,17 +22,20 @@ from journey_pipeline.transport.failures import Asked, reason
 from journey_pipeline.transport.retry import Attempt
 
 _MAGIC = b"\x1f\x8b"
+_LONGEST_NAMED = 40
 _INFLATED_AT_ONCE = 1 << 20
 _DEFLATED_AT_ONCE = 1 << 18
 _LEVEL = 1
 _GZIP_WINDOW = 31
 _NO_CONTENT = 204
+_PARTIAL_CONTENT = 206
 
 
 class Body:
-    """One answer's body. Iterating gives pairs of bytes as they came and the same inflated; either may be empty.
+    """One answer's body; `instead` in place of one that is rightly empty.
 
-    It is complete when the iteration ends by itself.
+    Iterating gives pairs of bytes as they came and the same inflated; either may be empty. It is
+    complete when the iteration ends by itself.
 
     Attributes:
         is_gzip: Whether the vendor compressed it: said so, or sent a gzip file under another name. Known from the first
@@ -40,23 +43,28 @@ class Body:
         wire: How many bytes came over the wire so far, and their checksum.
     """
 
-    def __init__(self, response: requests.Response, asked: Asked, attempt: Attempt, chunk_bytes: int) -> None:
+    def __init__(
+        self,
+        response: requests.Response,
+        asked: Asked,
+        attempt: Attempt,
+        chunk_bytes: int,
+        *,
+        instead: bytes = b"",
+    ) -> None:
         self.is_gzip = False
         self.wire = Checksum()
         self._response = response
         self._asked = asked
         self._attempt = attempt
         self._chunk_bytes = chunk_bytes
+        self._instead = instead
         self._encoding = response.headers.get("Content-Encoding", "").strip().lower()
         self._inflater = _inflater()
         self._after_trailer = b""
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        if self._encoding not in {"", "identity", "gzip", "x-gzip"}:
-            raise self._asked.contract(
-                f"answered in the encoding {self._encoding!r}, which was not asked for.",
-                status=self._response.status_code,
-            )
+        self._refuse_head()
         pieces = self._pieces()
         # A gzip file is known by its first two bytes, which may come one by one.
         start = b""
@@ -66,6 +74,7 @@ class Body:
             raise self._cut("nothing came, and nothing said that it is empty")
         self.is_gzip = bool(start) and ("gzip" in self._encoding or start.startswith(_MAGIC))
         if not self.is_gzip:
+            start = start or self._instead
             yield start, start
             yield from ((piece, piece) for piece in pieces)
             return
@@ -87,6 +96,21 @@ class Body:
             "or ask for less at a time.",
             status=self._response.status_code,
         )
+
+    def _refuse_head(self) -> None:
+        status = self._response.status_code
+        if status == _PARTIAL_CONTENT:
+            raise self._asked.contract(
+                "answered 206: a part of the answer, though all of it was asked for. Look for a gateway in between, "
+                "and ask the vendor.",
+                status=status,
+            )
+        if self._encoding not in {"", "identity", "gzip", "x-gzip"}:
+            raise self._asked.contract(
+                f"answered {status} in the encoding {self._encoding[:_LONGEST_NAMED]!r}, though gzip or none was asked "
+                "for. Look for a gateway in between, and ask the vendor.",
+                status=status,
+            )
 
     def _may_be_empty(self) -> bool:
         # An answer that ends within its headers looks like an empty one that ends with its connection.

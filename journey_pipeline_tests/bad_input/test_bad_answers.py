@@ -23,7 +23,7 @@ from journey_pipeline_tests.bad_input.bad_vendor import (
     row,
     table,
 )
-from journey_pipeline_tests.transport.flaky_server import Piece, Reply, Seen, answer, json
+from journey_pipeline_tests.transport.flaky_server import Piece, Reply, Seen, answer, head, json
 
 GOOD = table([row(1), row(2)])
 HEADER, FIRST, SECOND = GOOD.splitlines()
@@ -135,6 +135,16 @@ def test_an_answer_larger_than_the_setting_is_refused_once_and_names_it(
     assert vendor.server.count(DOWNLOAD) == 1
     monkeypatch.delenv(settings.ANSWER_SIZE_VARIABLE)
     arrives_once_the_vendor_is_well(line, vendor)
+
+
+def test_a_content_length_that_is_too_small_is_a_cut_or_told_by_the_estimate(line: Line, vendor: BadVendor) -> None:
+    body = table([row(number) for number in range(40)])
+    vendor.gives(b"", rows=40)
+    vendor.downloads([head(200, Content_Length=str(len(body) - 20)) + body])
+    assert_says(line.refused(), "the CSV ended without a line end")
+    vendor.downloads([head(200, Content_Length=str(body.index(b"\nid-20") + 1)) + body])
+    (outcome,) = line.load()
+    assert [claim.name for claim in outcome.claims if not claim.holds] == ["rows_match_estimate"]
 
 
 UNCLOSED = b"\n".join([HEADER, FIRST, FIRST.replace(b"Welcome", b'"Welcome'), SECOND, b""])

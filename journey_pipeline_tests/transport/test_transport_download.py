@@ -334,13 +334,43 @@ def test_an_empty_body_that_is_announced_is_an_empty_file(
     assert gzip.decompress(to.read_bytes()) == b""
 
 
+@pytest.mark.parametrize("encoding", ["deflate", "br", "zstd", "gzip, br", "gzip, gzip"])
 def test_an_encoding_that_was_not_asked_for_is_a_broken_contract(
+    server: FlakyServer, client_of: MakeClient, to: Path, encoding: str
+) -> None:
+    server.on("/d", answer(body=zlib.compress(RAW), Content_Encoding=encoding))
+    with pytest.raises(ContractError, match=f"200 in the encoding '{encoding}', though gzip or none"):
+        client_of(server).download("POST", "/d", to=to)
+    assert (left_over(to), server.count("/d")) == ([], 1)
+
+
+def test_a_part_of_an_answer_is_never_taken_for_all_of_it(server: FlakyServer, client_of: MakeClient, to: Path) -> None:
+    server.on("/d", answer(206, GZ, Content_Encoding="gzip", Content_Range=f"bytes 0-{len(GZ) - 1}/{len(GZ)}"))
+    with pytest.raises(ContractError, match="206: a part of the answer, though all of it was asked for"):
+        client_of(server).download("POST", "/d", to=to)
+    assert (left_over(to), server.count("/d")) == ([], 1)
+    server.on("/d", answer(416))
+    with pytest.raises(PermanentVendorError, match="answered 416"):
+        client_of(server).download("POST", "/d", to=to)
+    assert server.count("/d") == 2
+
+
+def test_what_is_only_taken_on_is_asked_for_again_and_is_no_empty_answer(
+    server: FlakyServer, client_of: MakeClient, to: Path, waits: Waits
+) -> None:
+    server.on("/d", answer(202), answer(body=GZ, Content_Encoding="gzip"))
+    assert client_of(server).download("POST", "/d", to=to).raw_bytes == len(RAW)
+    assert len(waits) == 1
+
+
+def test_a_chunked_body_with_trailers_is_whole_and_its_connection_goes_on(
     server: FlakyServer, client_of: MakeClient, to: Path
 ) -> None:
-    server.on("/d", answer(body=zlib.compress(RAW), Content_Encoding="deflate"))
-    with pytest.raises(ContractError, match="'deflate', which was not asked for"):
-        client_of(server).download("POST", "/d", to=to)
-    assert left_over(to) == []
+    body = [head(Content_Encoding="gzip", Transfer_Encoding="chunked", Trailer="X-Sum"), chunk(GZ)]
+    server.on("/d", [*body, b"0\r\nX-Sum: 4711\r\nX-Other: 2\r\n\r\n"])
+    client = client_of(server)
+    for _ in range(2):
+        assert client.download("POST", "/d", to=to).raw_bytes == len(RAW)
 
 
 @pytest.mark.parametrize("body", [RAW, GZ])

@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.errors import ConfigError, ContractError, PermanentVendorError, TransientVendorError
+from journey_pipeline.model import partition_window
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.waiting import no_waiting
+from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
+from journey_pipeline.vendors.apsis.email_events import NEEDED_COLUMNS, EmailEvents, email_events_stream
 from journey_pipeline.vendors.csv_answer import CsvInspector
+from journey_pipeline.vendors.exports import Ordered, Wanted
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, Piece, Seen, answer, drip, gz, head, json, stall
 
+DAY = partition_window("2026-11-18")
 TOKEN = "file-token-that-nobody-sees"
 
 
@@ -103,6 +108,18 @@ def test_a_files_token_follows_no_redirect_to_another_host(
     assert taken(client, f"{vendor.server.url}/files/1", tmp_path / "part.csv.gz") == 2
     (stored,) = [seen for seen in vendor.server.seen if seen.path == "/stored/1"]
     assert not {"x-apsis-auth", "authorization"} & set(stored.headers)
+
+
+def test_a_report_without_a_byte_is_asked_for_again_and_is_no_empty_day(
+    vendor: Vendor, client: ApsisClient, tmp_path: Path
+) -> None:
+    link = f"{vendor.server.url}/files/1"
+    vendor.server.on("/emails/reports/rp-1", json({"status": "completed", "file_download_url": link}))
+    file = gz(",".join(NEEDED_COLUMNS).encode() + b"\n")
+    vendor.server.on("/files/1", answer(200), answer(200), answer(200, file))
+    source = EmailEvents(Account(client), email_events_stream("apsis", DAY.start))
+    part = source.collect(Ordered(export_id="rp-1"), Wanted(DAY, {"sections": [{}]}), tmp_path / "part.csv.gz")
+    assert (part.rows, vendor.server.count("/files/1")) == (0, 3)
 
 
 def test_a_gzip_file_is_kept_as_it_came(vendor: Vendor, client: ApsisClient, tmp_path: Path) -> None:

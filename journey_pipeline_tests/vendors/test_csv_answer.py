@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import itertools
+import lzma
+import zlib
 from collections.abc import Sequence
 
 import pytest
@@ -221,6 +223,8 @@ def test_a_first_line_that_is_no_header_is_refused() -> None:
         (b"\xfe\xff" + "Id,Name\n1,a\n".encode("utf-16-be"), "text in UTF-16"),
         ("Id,Name\n1,a\n".encode("utf-16-le"), "text in UTF-16 without a mark"),
         (gzip.compress(b"Id,Name\n1,a\n"), "gzip inside of gzip"),
+        (zlib.compress(b"Id,Name\n1,a\n"), "compressed with zlib"),
+        (lzma.compress(b"Id,Name\n1,a\n"), "compressed with xz"),
     ],
 )
 def test_a_form_that_is_no_utf_8_is_called_by_its_name(body: bytes, name: str, cut_every: int) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import json
 import tracemalloc
+import zlib
 
 import pytest
 
@@ -131,6 +133,18 @@ def test_the_lake_reads_what_stands_after_blanks_without_end_in_as_little_memory
     assert peak < 8 << 20
 
 
-def test_utf_16_is_called_by_its_name() -> None:
-    with pytest.raises(ContractError, match="text in UTF-16 came in place of JSON"):
-        inspected('{"results": []}'.encode("utf-16"), step=1 << 20)
+@pytest.mark.parametrize("kind", [JsonInspector, ProfileInspector])
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (PROFILE.decode().encode("utf-16"), "text in UTF-16"),
+        (gzip.compress(PROFILE), "gzip inside of gzip"),
+        (zlib.compress(PROFILE), "a file compressed with zlib"),
+    ],
+    ids=["UTF-16", "gzip", "zlib"],
+)
+def test_a_form_that_is_no_utf_8_is_called_by_its_name(
+    kind: type[JsonInspector | ProfileInspector], body: bytes, name: str
+) -> None:
+    with pytest.raises(ContractError, match=f"{name}.* came in place of JSON"):
+        kind().feed(body)

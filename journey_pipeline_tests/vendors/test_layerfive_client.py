@@ -19,6 +19,7 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.normalize import normalize
 from journey_pipeline.loading.pull import pull
 from journey_pipeline.model import Granularity, Window, partition_window
 from journey_pipeline.transport.limits import Limits
@@ -83,6 +84,17 @@ def source_of(name: str, settings: MappingSettings | None = None, **client: Any)
 
 def content(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes())
+
+
+def test_a_204_is_an_answer_without_records_that_the_lake_can_read(
+    server: FlakyServer, source: CustomerJourneys, tmp_path: Path
+) -> None:
+    server.on(ROUTE, [head(204)])
+    landing = pull(Lake(tmp_path), source, WINDOW, now=lambda: WINDOW.end)
+    assert [file.rows for file in landing.attempts[0].files] == [0]
+    events = normalize(Lake(tmp_path), source.stream.key, WINDOW.partition, source.stream.recipe)
+    assert (events.landed, events.events.rows) == (0, 0)
+    assert server.count(ROUTE) == 1
 
 
 BROKEN_LATE = b"[" + b"{}," * 2000 + b",{}]"

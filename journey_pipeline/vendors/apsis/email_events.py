@@ -143,7 +143,7 @@ class EmailEvents:
         take = partial(
             self._account.client.take_emails,
             to=to,
-            inspector=partial(CsvInspector, NEEDED_COLUMNS),
+            inspector=partial(_ReportInspector, NEEDED_COLUMNS),
             on_bytes=on_bytes,
             evidence=evidence,
             window=wanted.window,
@@ -213,6 +213,15 @@ class EmailEvents:
 
     def _context(self) -> dict[str, Any]:
         return {"vendor": "apsis", "connection": self.stream.key.connection, "stream": self.stream.key.stream}
+
+
+class _ReportInspector(CsvInspector):
+    """Refuses a zero-byte answer: a report without events is still a gzip file (documented: D2)."""
+
+    def finish(self, *, verified: bool) -> None:
+        super().finish(verified=verified)
+        if self.empty_body and not verified:
+            raise TransientVendorError("not a byte came, where even a report without events is a file.")
 
 
 def _is_of_several(wanted: Wanted) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
+from journey_pipeline.formats.foreign import foreign_form
 from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, Keyed, splitter
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
@@ -44,6 +45,8 @@ class ProfileInspector:
                 # Blanks without end must not fill the memory; a mark that stands in front is kept.
                 self._head = self._head[:_MARK_BYTES]
                 return
+            if form := foreign_form(chunk):
+                raise ContractError(f"{form} came in place of JSON in UTF-8. Ask the vendor for JSON in UTF-8.")
             if chunk.startswith(b"<"):
                 raise ContractError(
                     "an HTML page came in place of an export. Check the connection's URL; if it is right, try again "

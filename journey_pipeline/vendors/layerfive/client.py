@@ -28,6 +28,7 @@ STREAM = "customer_journeys"
 TIMEOUTS = Timeouts(first_byte_s=600.0)
 LIMITS = Limits(requests_per_s=1.0, concurrency=1)
 _HEADERS = {"Accept": "application/json"}
+_NO_RECORDS = b"[]"  # a 204 is a whole answer (assumed)
 
 
 class LayerFiveClient:
@@ -172,6 +173,7 @@ class LayerFiveClient:
             evidence=evidence,
             stream=STREAM,
             window=window,
+            no_content=_NO_RECORDS,
         )
 
 
