@@ -53,6 +53,7 @@ attributes:
 """
 CONNECTIONS = {"sfmc": SFMC, "layerfive": LAYERFIVE, "apsis": APSIS}
 WAREHOUSE = "type: journey_pipeline.components.JourneyWarehouse\n"
+RUN_HISTORY = "type: journey_pipeline.components.JourneyRunHistory\n"
 ALERTS = "type: journey_pipeline.components.JourneyAlerts\n"
 
 
@@ -68,6 +69,7 @@ def make_project(folder: Path, *connections: str, package: str = "shop") -> Path
         f"{package}/definitions.py": DEFINITIONS,
         f"{package}/defs/__init__.py": "",
         f"{package}/defs/warehouse/defs.yaml": WAREHOUSE,
+        f"{package}/defs/run_history/defs.yaml": RUN_HISTORY,
         f"{package}/defs/alerts/defs.yaml": ALERTS,
         **{
             f"{package}/defs/{name}/defs.yaml": CONNECTIONS.get(name.partition("_")[0], SFMC).format(connection=name)

@@ -35,6 +35,11 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
         yield opened
 
 
+def test_the_definitions_of_the_package_load(deployment: Deployment) -> None:
+    with accepted_previews():
+        dg.Definitions.validate_loadable(deployment.definitions)
+
+
 def test_every_asset_of_a_deployment_is_one_whose_runs_may_go(deployment: Deployment) -> None:
     known = {key for connection in connections_in(deployment.tree) for key in connection.keys}
     known |= {key for warehouse in deployment.warehouses for key in warehouse.keys}
