@@ -59,7 +59,7 @@ class JourneyRunHistory(dg.Component, dg.Model, dg.Resolvable):
         return dg.Definitions(jobs=[job], schedules=[schedule])
 
     def _job(self, whose: Callable[[], Whose]) -> dg.JobDefinition:
-        @dg.op(name="forget_old_runs", pool=JOB, description="Lets old runs go, and gives back the room that they took.")
+        @dg.op(name="forget_old_runs", pool=JOB, description="Lets old runs go, and gives back their room.")
         def forget(context: dg.OpExecutionContext) -> None:
             _forget(context, whose(), keep=timedelta(days=self.keep_days), most=self.runs_at_a_time)
 
