@@ -19,6 +19,7 @@ from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.drift import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.loading.reconcile import why_not_swept
 from journey_pipeline.settings import home
 
@@ -57,7 +58,7 @@ def _reconcile(runner: Runner, lake: Lake, assets: StreamAssets) -> bool:
         results.print(f"{assets.stream.key}: {why}", markup=False, highlight=False, soft_wrap=True)
         return True
     swept = runner.sweep(assets)
-    report = newest_report(lake, assets.stream.key)
+    report = newest_report(lake, assets.stream.key, now=utc_now())
     if not swept.succeeded or report is None:
         raise LakeError(f"the sweep of {assets.stream.key} did not come to its end: {swept.says}")
     _show(report, assets)

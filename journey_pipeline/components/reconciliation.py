@@ -14,7 +14,9 @@ from journey_pipeline.errors import TransientVendorError
 from journey_pipeline.lake.drift import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.partition import CLOCK_DIFFERENCE
 from journey_pipeline.loading.plan import contiguous
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.settings import make_home
@@ -27,11 +29,12 @@ def reconciliation_key(assets: StreamAssets) -> dg.AssetKey:
 
 def drifted(lake: Lake, assets: StreamAssets, report: DriftReport) -> list[Window]:
     """The windows that a sweep found to have drifted and that have not been pulled again since."""
-    key = assets.stream.key
+    key, latest = assets.stream.key, utc_now() + CLOCK_DIFFERENCE
     windows = []
     for finding in report.findings:
         landing = read_landing(lake, key, finding.partition)
-        if landing is None or not landing.attempts or landing.attempts[-1].landed_at < report.swept_at:
+        # One that landed by a clock that was ahead says nothing of when that was.
+        if landing is None or not landing.attempts or not report.swept_at <= landing.attempts[-1].landed_at <= latest:
             windows.append(partition_window(finding.partition))
     return sorted(windows)
 
@@ -102,7 +105,7 @@ def reconciliation_definitions(
     )
     def pulls(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         lake = Lake(make_home())
-        report = newest_report(lake, assets.stream.key)
+        report = newest_report(lake, assets.stream.key, now=utc_now())
         windows = drifted(lake, assets, report) if report else []
         if report is None or not windows:
             return dg.SkipReason("nothing has drifted that has not been pulled again")

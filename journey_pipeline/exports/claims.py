@@ -24,6 +24,9 @@ from journey_pipeline.exports.tables import exports, transitions
 from journey_pipeline.model import Granularity, floor
 from journey_pipeline.processes import is_dead, this_process
 
+_CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a ledger, at most
+_INSTANT = timedelta(microseconds=1)
+
 
 def claim_to_ask(
     ledger: Ledger, connection: str, policy: ExportPolicy, *, at: datetime, streams: Names[str] = ()
@@ -162,6 +165,26 @@ def end_leases_of_the_dead(ledger: Ledger, connection: str, *, at: datetime) -> 
     return [export for export in orphans if _set_lease(ledger, export, leased_until=at)]
 
 
+def bring_back_from_future(ledger: Ledger, connection: str, *, at: datetime) -> list[Export]:
+    """Makes due what a clock that was ahead has put off: its waits would last until that clock's time comes.
+
+    Returns:
+        The exports that were put off.
+    """
+    written_ahead = and_(exports.c.changed_at > at + _CLOCKS_DIFFER, exports.c.state.not_in(ENDED))
+    with ledger.writing() as tx:
+        ahead = tx.find(select(exports).where(exports.c.connection == connection, written_ahead).with_for_update())
+        for export in ahead:
+            leased_until = min(export.leased_until, at) if export.leased_until else None
+            times = {"asked_at": export.asked_at, "requested_at": export.requested_at}
+            past = {name: min(time, at) if time else None for name, time in times.items()}
+            tx.change(export, at=at, due_at=min(export.due_at, at), leased_until=leased_until, **past)
+        if ahead:
+            tx.lock_queue(connection)
+            tx.hold_queue(connection, at)
+    return ahead
+
+
 def next_due_at(
     ledger: Ledger, connection: str, policy: ExportPolicy, *, at: datetime, streams: Names[str] = ()
 ) -> datetime | None:
@@ -202,7 +225,8 @@ def _is_full(tx: Transaction, connection: str, policy: ExportPolicy, *, at: date
 def _is_day_full(tx: Transaction, connection: str, policy: ExportPolicy, *, at: datetime) -> bool:
     if policy.asks_per_day is None:
         return False
-    day = and_(transitions.c.connection == connection, transitions.c.at >= floor(at, Granularity.DAY))
+    today = transitions.c.at.between(floor(at, Granularity.DAY), _next_day(at) - _INSTANT)
+    day = and_(transitions.c.connection == connection, today)
     asked = tx.count(select(func.count()).where(day, transitions.c.edge == Edge.ASK))
     plainly_not = and_(
         transitions.c.from_state == State.ASKING, transitions.c.to_state.in_([State.REFUSED, State.STOPPED])

@@ -5,6 +5,7 @@ Not here: how it is found (`loading/reconcile.py`).
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
@@ -12,6 +13,9 @@ from pydantic import AwareDatetime, Field
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Document
 from journey_pipeline.model import StreamKey
+
+_STAMP = "%Y%m%dT%H%M%SZ"
+_CLOCK_DIFFERENCE = timedelta(minutes=5)
 
 
 class Finding(Document):
@@ -55,10 +59,11 @@ class DriftReport(Document):
 def write_report(lake: Lake, report: DriftReport) -> None:
     """Puts a sweep's report in place."""
     key = StreamKey(report.vendor, report.connection, report.stream)
-    report.write(lake.drift_dir(key) / f"{report.swept_at:%Y%m%dT%H%M%SZ}.json")
+    report.write(lake.drift_dir(key) / f"{report.swept_at:{_STAMP}}.json")
 
 
-def newest_report(lake: Lake, key: StreamKey) -> DriftReport | None:
-    """The report of the last sweep over a stream; None if there was none."""
-    reports = sorted(lake.drift_dir(key).glob("*.json"))
+def newest_report(lake: Lake, key: StreamKey, *, now: datetime) -> DriftReport | None:
+    """The report of the last sweep over a stream; None if there was none. One of a clock that was ahead is left out."""
+    latest = f"{now + _CLOCK_DIFFERENCE:{_STAMP}}"
+    reports = sorted(path for path in lake.drift_dir(key).glob("*.json") if path.stem <= latest)
     return DriftReport.read(reports[-1]) if reports else None

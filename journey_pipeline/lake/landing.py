@@ -21,7 +21,7 @@ from journey_pipeline.lake.atomic import flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
 from journey_pipeline.lake.manifest import Attempt, LandingManifest, Note
-from journey_pipeline.model import StreamKey, Window
+from journey_pipeline.model import Granularity, StreamKey, Window
 
 NOTE = "attempt.json"
 
@@ -63,7 +63,8 @@ def is_attempt(path: Path) -> bool:
 def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
     """The folder of a new attempt of which nobody knows yet whether anything comes; it is made with its first file.
 
-    Its name sorts behind those of the partition's other attempts, whatever the clock says.
+    Its name sorts behind those of the partition's other attempts, of days behind all of the stream's, whatever the
+    clock says.
 
     Args:
         lake: Where it lands.
@@ -72,7 +73,9 @@ def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -
         now: The time that the attempt is named after, aware.
     """
     folder = lake.landing_dir(stream, window.partition)
-    names = (_NAME.fullmatch(path.name) for path in folder.glob("*"))
+    # Answers for days overlap, and of two that tell of the same event the newest one wins, whichever day it is of.
+    near = folder.parent.glob("*/*") if window.duration >= Granularity.DAY.duration else folder.glob("*")
+    names = (_NAME.fullmatch(path.name) for path in near)
     newest = max((datetime.strptime(f"{name[1]}+0000", f"{_STAMP}%z") for name in names if name), default=None)
     # Where the clock was set back, the answer is the newest all the same.
     at = now if newest is None else max(now, newest + timedelta(microseconds=1))

@@ -38,6 +38,8 @@ def advance(
     """
     for orphan in claims.end_leases_of_the_dead(exporting.ledger, exporting.connection, at=exporting.now()):
         log.warning("%s was held by a process that was killed; going on with it", orphan)
+    for late in claims.bring_back_from_future(exporting.ledger, exporting.connection, at=exporting.now()):
+        log.warning("%s was last changed by a clock that is ahead of this one; its waits are over", late)
     calls = 0
     while not is_over():
         if not ((may_order() and order_next(exporting)) or poll_next(exporting, polling)):

@@ -128,7 +128,7 @@ class Backfill:
 
     @property
     def _landed(self) -> LandedPartitions:
-        return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since)
+        return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since, self.now)
 
 
 class _Opened:

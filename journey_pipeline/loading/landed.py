@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from journey_pipeline.errors import JourneyError, LakeError
 from journey_pipeline.lake.events import find_damage
@@ -17,8 +18,8 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.lake.wholeness import set_damaged_aside
 from journey_pipeline.loading.claims import covered
-from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
-from journey_pipeline.loading.pull import expiry
+from journey_pipeline.loading.partition import CLOCK_DIFFERENCE, LoadSettings, PartitionOutcome, judge, make_events
+from journey_pipeline.loading.pull import expiry, utc_now
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.vendors.source import Stream
 
@@ -34,19 +35,24 @@ class LandedPartitions:
         stream: Whose they are.
         settings: Tolerance and limits.
         kept_since: A partition that has landed since then is not asked for again; None: all are.
+        now: The clock. An answer from after it is one of a clock that was ahead: nobody knows when it landed.
     """
 
     lake: Lake
     stream: Stream
     settings: LoadSettings
     kept_since: datetime | None = None
+    now: Callable[[], datetime] = utc_now
 
     def is_kept(self, window: Window) -> bool:
         """Whether a partition need not be asked for. What is damaged of it is healed, or will be made again."""
         existing = self._existing(window)
         if existing is None or not existing.active or self.kept_since is None:
             return False
-        return existing.active[-1].landed_at >= self.kept_since
+        landed_at = existing.active[-1].landed_at
+        if landed_at > self.now() + CLOCK_DIFFERENCE:
+            landed_at = datetime.min.replace(tzinfo=UTC)
+        return landed_at >= self.kept_since
 
     def finish(self, window: Window, *, pull_s: float, normalize: bool, always: bool) -> PartitionOutcome:
         """A partition's events, and what is judged of them; an error is part of the outcome.

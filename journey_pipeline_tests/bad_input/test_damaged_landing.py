@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -188,4 +189,23 @@ def test_an_hour_is_pulled_by_itself_where_nothing_tells_what_held_it(
         path.write_bytes(b"{")
     (outcome,) = line.load(NEXT_HOUR, again=False)
     assert outcome.error is None
+    assert vendor.server.count(DOWNLOAD) == 2
+
+
+def test_an_hour_that_landed_by_a_clock_a_year_ahead_can_be_asked_for_again(line: Line, vendor: BadVendor) -> None:
+    vendor.gives(table([row(1)]), rows=1)
+    right = NOW - timedelta(days=365)
+    for clock in (NOW, right):
+        (outcome,) = Backfill(
+            lake=line.lake,
+            stream=STREAM,
+            windows=[HOUR],
+            settings=LoadSettings(),
+            open_source=open_source,
+            kept_since=right,
+            now=partial(datetime.fromtimestamp, clock.timestamp(), UTC),
+        ).outcomes()
+        assert outcome.landing
+    assert vendor.server.count(DOWNLOAD) == 2
+    line.load(again=False)
     assert vendor.server.count(DOWNLOAD) == 2

@@ -14,6 +14,7 @@ from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.drift import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
@@ -32,7 +33,7 @@ def sandbox() -> Iterator[Sandbox]:
 def swept(runner: Runner, assets: StreamAssets, lake: Lake) -> DriftReport:
     outcome = runner.sweep(assets)
     assert outcome.succeeded, outcome.says
-    report = newest_report(lake, assets.stream.key)
+    report = newest_report(lake, assets.stream.key, now=utc_now())
     assert report is not None
     return report
 

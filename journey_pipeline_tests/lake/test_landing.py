@@ -27,6 +27,8 @@ from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline_tests.lake.made_landing import KEY, NOON, PARTITION, WINDOW, MadeLanding, as_csv
 
+DAY = timedelta(days=1)
+MIDNIGHT = NOON.replace(hour=0)
 NEXT = Window(WINDOW.end, WINDOW.end + WINDOW.duration)
 BODY = as_csv([["1", "2026-11-20T09:00:00Z", "C-1", "x"]])
 
@@ -231,3 +233,9 @@ def test_a_partition_is_covered_only_as_long_as_the_answer_that_holds_it_can_be_
     set_aside(made.lake, KEY, PARTITION, {whole.attempt: "half of it is missing"})
     assert made.manifest().active
     assert read_holder(made.lake, KEY, NEXT.partition) is None
+
+
+def test_an_answer_for_a_day_is_newer_than_those_of_all_days_although_the_clock_was_ahead(tmp_path: Path) -> None:
+    first, second = Window(MIDNIGHT, MIDNIGHT + DAY), Window(MIDNIGHT + DAY, MIDNIGHT + 2 * DAY)
+    ahead = begin_attempt(Lake(tmp_path), KEY, first, NOON + 365 * DAY).name
+    assert begin_attempt(Lake(tmp_path), KEY, second, NOON).name > ahead
