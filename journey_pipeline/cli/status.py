@@ -16,12 +16,14 @@ import click
 from journey_pipeline.cli.output import notes, plain_table, results
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey, survey, whole_span
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import iso
 from journey_pipeline.settings import home
-from journey_pipeline.warehouse.lookalikes import count_lookalikes
+from journey_pipeline.vendors.source import Stream
+from journey_pipeline.warehouse.lookalikes import Lookalikes, count_lookalikes
 
 
 @click.command(
@@ -38,12 +40,16 @@ def status(selector: str | None, *, as_json: bool) -> None:
     """Show what is complete, missing, and about to be lost.
 
     Missing are the partitions that the vendor still keeps and that have not landed; red the checks of landed ones that
-    tell of a loss. Ends with 1 if there are any, or if a file is damaged, so that a monitor can use it.
+    tell of a loss. Ends with 1 if there are any, if events are to be made of what has landed, or if a file is damaged,
+    so that a monitor can use it.
     """
     lake = Lake(home())
     rows = [_row(lake, assets) for assets in load_deployment().streams(selector)]
     for row in rows:
         _tell_lookalikes(row)
+        if row["not_normalized"]:
+            line = f"{row['stream']}: {row['not_normalized']:,} partitions have landed, and their events are to be made"
+            notes.print(f"{line}: `journey-pipeline normalize {row['stream']}`", highlight=False, soft_wrap=True)
         for damage in row["damaged"]:
             notes.print(f"{row['stream']} damaged: {damage}", markup=False, highlight=False, soft_wrap=True)
         for red in row["red"]:
@@ -53,7 +59,18 @@ def status(selector: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=1))
     else:
         results.print(_table(rows))
-    sys.exit(1 if any(row["missing"] or row["damaged"] or row["red"] for row in rows) else 0)
+    wrong = ("missing", "not_normalized", "damaged", "red")
+    sys.exit(1 if any(row[name] for row in rows for name in wrong) else 0)
+
+
+def _lookalikes(lake: Lake, stream: Stream) -> Lookalikes | None:
+    """Where the vendor gives no ids, a corrected record is a second event. That nobody can count them fails nobody."""
+    try:
+        return count_lookalikes(lake, stream.key) if stream.open_ended else None
+    except WarehouseError as error:
+        says = f"{error} `journey-pipeline publish` puts a new copy in its place."
+        notes.print(says, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        return None
 
 
 def _tell_lookalikes(row: Mapping[str, Any]) -> None:
@@ -75,8 +92,7 @@ def _row(lake: Lake, assets: StreamAssets) -> dict[str, Any]:
     missing = found.windows(State.MISSING)
     landed = found.windows(State.LANDED)
     first_lost = found.expires_in(missing[0]) if missing else None
-    # Where the vendor gives no ids, a corrected record is a second event.
-    alike = count_lookalikes(lake, stream.key) if stream.open_ended else None
+    alike = _lookalikes(lake, stream)
     return {
         "stream": str(stream.key),
         "first": iso(complete[0].start) if complete else None,

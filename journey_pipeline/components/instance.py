@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
-from journey_pipeline.errors import ConfigError, HistoryError, text_of
+from journey_pipeline.errors import HistoryError, text_of
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.lake.locking import exclusive
@@ -32,7 +32,8 @@ def use_dagster_home() -> Path:
     A folder without a `dagster.yaml` gets the one that comes with the package.
 
     Raises:
-        ConfigError: If the variable holds a URL, or the folder can't be made or written.
+        ConfigError: If the variable holds a URL.
+        HistoryError: If the folder can't be made or written.
     """
     given = os.environ.get(HOME_VARIABLE, "").strip()
     folder = local_path(given, HOME_VARIABLE) if given else make_home() / "dagster"
@@ -42,7 +43,7 @@ def use_dagster_home() -> Path:
         if not given and not configuration.exists():
             write_bytes(configuration, (files("journey_pipeline.components") / "dagster.yaml").read_bytes())
     except OSError as error:
-        raise ConfigError(f"Dagster's folder can't be made: {refusal(error, folder)}") from error
+        raise HistoryError(f"Dagster's folder can't be made: {refusal(error, folder)}") from error
     os.environ[HOME_VARIABLE] = str(folder)
     return folder
 

@@ -10,7 +10,7 @@ import dagster as dg
 from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.schedules import request
 from journey_pipeline.components.stream_assets import StreamAssets
-from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.errors import JourneyError, TransientVendorError
 from journey_pipeline.lake.drift import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
@@ -63,13 +63,14 @@ def reconciliation_definitions(
     )
     def reconciliation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         lake = Lake(make_home())
-        source = assets.open_source()
         try:
-            report = sweep_drift(lake, source, settings)
-        except TransientVendorError as error:
-            raise dg.Failure(str(error)) from error
-        finally:
-            source.close()
+            source = assets.open_source()
+            try:
+                report = sweep_drift(lake, source, settings)
+            finally:
+                source.close()
+        except JourneyError as error:
+            raise dg.Failure(str(error), allow_retries=isinstance(error, TransientVendorError)) from error
         for partition, why in report.failed.items():
             context.log.warning("%s could not be asked: %s", partition, why)
         return dg.MaterializeResult(

@@ -15,6 +15,7 @@ from journey_pipeline.components.agreement import agreement_result, agreement_sp
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.metadata import SAYS
 from journey_pipeline.errors import JourneyError
+from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_listing import list_exports
 from journey_pipeline.settings import ledger_url, make_home
@@ -148,11 +149,12 @@ def _sync(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     lake = Lake(make_home())
     try:
-        list_exports(lake, ledger_url())
-        report = sync(lake, settings)
-        equality = compare_with_lake(lake, settings)
-        published = publish(lake, settings)
-        agreements = read_agreements(lake, tolerance, settings)
+        with naming_disk_troubles("syncing the warehouse", lake.home):
+            list_exports(lake, ledger_url())
+            report = sync(lake, settings)
+            equality = compare_with_lake(lake, settings)
+            published = publish(lake, settings)
+            agreements = read_agreements(lake, tolerance, settings)
     except JourneyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     for broken in report.broken:

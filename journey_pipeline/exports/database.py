@@ -62,6 +62,18 @@ def is_there(url: str) -> bool:
         engine.dispose()
 
 
+# What SQLite says of a file that no trying again mends.
+_DAMAGED = ("file is not a database", "database disk image is malformed")
+_MOVE_IT_AWAY = (
+    "It is damaged: move the file away, with those of its name beside it; nothing that has landed is in it. What was "
+    "under way is ordered anew by `journey-pipeline backfill`."
+)
+_TRY_AGAIN = (
+    f"If it can't be reached, check {LEDGER_VARIABLE}, the disk and the rights; then try again: nothing was half "
+    "written."
+)
+
+
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
     """Gives the library's errors the project's form: what was attempted, what came back, what to do next."""
@@ -70,10 +82,8 @@ def explained(doing: str) -> Iterator[None]:
     except SQLAlchemyError as error:
         # The driver's own words, on one line: the library would add the statement.
         said = " ".join(text_of(getattr(error, "orig", None) or error).split())
-        raise LedgerError(
-            f"{doing} failed: {everywhere(said)}. If it can't be reached, check {LEDGER_VARIABLE}, the "
-            "disk and the rights; then try again: nothing was half written."
-        ) from error
+        advice = _MOVE_IT_AWAY if any(words in said for words in _DAMAGED) else _TRY_AGAIN
+        raise LedgerError(f"{doing} failed: {everywhere(said)}. {advice}") from error
 
 
 def shown(url: URL) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 from journey_pipeline.errors import LakeError, text_of
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_OTHERWISE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 
 
 @contextmanager
@@ -37,6 +38,9 @@ def naming_disk_troubles(attempt: str, folder: Path) -> Iterator[None]:
 def refusal(error: OSError, folder: Path) -> str:
     """Why a disk refused and what to do, in words that name the folder."""
     why = text_of(error)
+    if error.errno in _OTHERWISE:
+        named = error.filename2 or error.filename or folder
+        return f"{named} is a file in a folder's place, or a folder in a file's ({why}). Move it away, and try again."
     if error.errno in _FULL:
         return (
             f"the disk that holds {folder} is full ({why}). Nothing half-written is left; free some space, or move the "

@@ -1,0 +1,189 @@
+"""What the operations page says to do when: each entry's damage is done, its commands are typed, and it heals.
+
+Times of the page's examples are those of the test's hour. Not here: entries that other tests walk through (rights, full
+disks, encodings, redirects), and that the page names every check (`test_readme.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.model import StreamKey
+from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline.vendors.sfmc.client import JOURNEYS
+from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, row, table
+from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.crash.commands import CommandServer, Ended
+from journey_pipeline_tests.projects import NOW
+from journey_pipeline_tests.transport.flaky_server import FlakyServer, json
+
+PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+HISTORY = StreamKey("sfmc", "sfmc", "journey_history")
+HOUR = NOW.replace(hour=5, minute=0) - timedelta(days=2)
+SPAN = ("--from", f"{HOUR:%Y-%m-%dT%H}", "--to", f"{HOUR + timedelta(hours=1):%Y-%m-%dT%H}")
+PARTITION = SPAN[1]
+
+
+def commands_of(entry: str) -> list[str]:
+    """The commands that an entry names, in its order, with the times of the test's hour."""
+    (text,) = re.findall(rf"^### {re.escape(entry)}\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"`((?:journey-pipeline|mv)\s[^`]*)`|^((?:journey-pipeline|mv) .*)$", text, re.MULTILINE)
+    commands = [" ".join((inline or alone).split()) for inline, alone in found]
+    commands = [command.replace("backfill apsis", "backfill sfmc") for command in commands]
+    return [re.sub(r"--from \S+ --to \S+", " ".join(SPAN), command) for command in commands]
+
+
+def typed(terminal: Terminal, command: str) -> Ended:
+    """A command as a shell takes it apart."""
+    if command.startswith("mv "):
+        done = subprocess.run(
+            ["bash", "-c", command],
+            env={"JOURNEY_PIPELINE_HOME": str(terminal.home), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr, 0)
+    script = f'for word in {command}; do printf "%s\\0" "$word"; done'
+    words = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split("\0")
+    return terminal(*words[1:-1])
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Terminal]:
+    """All hours that the vendor keeps since an hour before the one that is damaged, loaded once."""
+    with serve(World(rows_per_hour=20, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
+        terminal = Terminal.at(tmp_path_factory.mktemp("page"), command_server, sandbox, "sfmc")
+        definition = terminal.folder / "shop/defs/sfmc/defs.yaml"
+        text = re.sub(r'start: ".*"', f'start: "{HOUR - timedelta(hours=1):%Y-%m-%d-%H:00}"', definition.read_text())
+        definition.write_text(text)
+        done = terminal("backfill", "sfmc")
+        assert done.code == 0, done.err
+        yield terminal
+
+
+@pytest.fixture
+def terminal(loaded: Terminal, tmp_path: Path) -> Terminal:
+    home = tmp_path / "home"
+    shutil.copytree(loaded.home, home)
+    return Terminal(loaded.server, loaded.sandbox, loaded.folder, {"JOURNEY_PIPELINE_HOME": str(home)})
+
+
+def one_manifest(home: Path) -> None:
+    (home / f"raw/sfmc/journey_history/{PARTITION}/manifest.json").unlink()
+
+
+def all_manifests(home: Path) -> None:
+    for path in home.glob("raw/*/*/*/manifest.json"):
+        path.unlink()
+
+
+def some_events(home: Path) -> None:
+    (home / f"events/sfmc/journey_history/{PARTITION}.parquet").write_bytes(b"damaged")
+
+
+def all_events(home: Path) -> None:
+    shutil.rmtree(home / "events")
+
+
+def history(home: Path) -> None:
+    for path in home.glob("dagster/**/*.db"):
+        path.write_bytes(b"this is no database")
+
+
+def warehouse(home: Path) -> None:
+    (home / "warehouse.duckdb").write_bytes(b"this is no warehouse")
+
+
+def published(home: Path) -> None:
+    file = home / "journeys.duckdb"
+    file.chmod(0o600)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    file.write_bytes(content)
+
+
+def ledger(home: Path) -> None:
+    (home / "exports.db").write_bytes(b"this is no ledger of exports")
+
+
+@pytest.mark.parametrize(
+    ("entry", "damage", "seen_by"),
+    [
+        ("A log, the sweep or `reconcile` says that a manifest lacked an answer", one_manifest, ("status",)),
+        ("A log, the sweep or `reconcile` says that a manifest lacked an answer", all_manifests, ("status",)),
+        ("`doctor` says that a file `fails`", some_events, ("doctor",)),
+        ("`doctor` says that a file `fails`", warehouse, ("doctor",)),
+        ("`doctor` says that a file `fails`", published, ("doctor",)),
+        ("The ledger of exports is damaged", ledger, ("doctor",)),
+        ("\"Dagster's history in ... can't be used\"", history, ("backfill", "sfmc")),
+        ("`sync` says that partitions are not there and stay in the warehouse", all_events, ("sync",)),
+        ("The warehouse can't be opened", warehouse, ("doctor",)),
+        ("The published file is damaged, changed or can't be opened", published, ("doctor",)),
+    ],
+)
+def test_an_entry_of_the_page_heals_its_damage_as_it_is_written(
+    terminal: Terminal, entry: str, damage: Callable[[Path], None], seen_by: tuple[str, ...]
+) -> None:
+    count = terminal("query", "select count(*) from core.journey_events").out
+    damage(terminal.home)
+    assert terminal(*seen_by).code == 1
+    for command in commands_of(entry):
+        if "--remove" in command and damage is not ledger:  # for what is to go
+            continue
+        done = typed(terminal, command)
+        assert done.code == 0, f"{command}: {done.err}"
+    for name in ("doctor", "status"):
+        healed = terminal(name)
+        assert healed.code == 0, healed.out + healed.err
+    assert terminal("query", "select count(*) from core.journey_events").out == count
+
+
+def test_the_line_of_status_heals_a_landed_file(terminal: Terminal) -> None:
+    part = next(terminal.home.glob(f"raw/sfmc/journey_history/{PARTITION}/*/part-*"))
+    part.unlink()
+    told = terminal("status")
+    assert told.code == 1
+    (command,) = re.findall(r"`(journey-pipeline backfill [^`]*)`", told.err)
+    assert typed(terminal, command).code == 0
+    assert terminal("status").code == 0
+
+
+@pytest.fixture
+def vendor() -> Iterator[BadVendor]:
+    server = FlakyServer()
+    try:
+        vendor = BadVendor(server)
+        server.on(JOURNEYS, json({"items": [], "count": 0}))
+        yield vendor
+    finally:
+        server.close()
+
+
+def test_rejects_are_explained_and_healed_as_the_page_says(terminal: Terminal, vendor: BadVendor) -> None:
+    terminal.changes |= vendor.environment()
+    at = {"TransactionTime": f"{PARTITION}:30:00Z", "CreatedDate": f"{PARTITION}:31:00Z"}
+    vendor.gives(
+        table([row(number, **at, ContactKey='"') for number in range(12)]).replace(b":30:00Z", b":30 Uhr"), rows=12
+    )
+    explain, normalize, ask_again = commands_of("Records are rejects")
+    told = typed(terminal, ask_again)
+    assert told.code == 1
+    assert "rejects_are_few does not hold: 12 of 12 records" in told.err
+    explained = typed(terminal, explain)
+    assert explained.code == 0
+    assert "unreadable time" in explained.out
+    assert typed(terminal, normalize).code == 1  # this package reads it no better than before
+    vendor.gives(table([row(number, **at) for number in range(12)]), rows=12)
+    healed = typed(terminal, ask_again)
+    assert healed.code == 0, healed.err
+    assert terminal("status").code == 0
