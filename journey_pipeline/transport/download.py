@@ -116,10 +116,10 @@ def land(
         inspector: Sees the inflated bytes.
         on_bytes: Told the size of each piece as it came over the wire.
         evidence: Gets the inflated body.
-        largest_bytes: The most bytes of an inflated body.
+        largest_bytes: The most bytes of a body, inflated or as it came.
 
     Raises:
-        ContractError: If the inflated body is larger.
+        ContractError: If the body is larger.
         TransientVendorError: If the body is not whole.
         VendorError: What the inspector raises.
     """
@@ -130,7 +130,7 @@ def land(
             file.write(wire if body.is_gzip else deflater.feed(raw))
             raw_bytes += len(raw)
             evidence.add(raw)
-            if raw_bytes > largest_bytes:
+            if max(raw_bytes, file.bytes) > largest_bytes:  # zeros without end inflate to nothing
                 raise body.too_large(largest_bytes)
             reader.feed(raw)
             if on_bytes:

@@ -89,7 +89,7 @@ class Body:
             raise self._cut("the gzip stream ended before its trailer")
 
     def too_large(self, largest_bytes: int) -> ContractError:
-        """The error of a body that inflates to more than is taken."""
+        """The error of a body that is larger than is taken."""
         return self._asked.contract(
             f"the body of the {self._response.status_code} inflates to more than {largest_bytes:,} bytes, the most "
             f"that one answer may have. Look at the start of it. If it is right, raise {settings.ANSWER_SIZE_VARIABLE} "

@@ -535,6 +535,21 @@ def test_an_answer_that_inflates_to_more_than_is_taken_is_refused_at_once(
     assert (left_over(to), server.count("/d")) == ([], 1)
 
 
+def test_padding_without_end_fills_no_disk(
+    server: FlakyServer, client_of: MakeClient, to: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(_seen: Seen) -> Iterator[Piece]:
+        yield head(Content_Encoding="gzip", Transfer_Encoding="chunked") + chunk(GZ)
+        while True:
+            yield chunk(bytes(1 << 16))
+
+    monkeypatch.setenv(settings.ANSWER_SIZE_VARIABLE, f"{1 / 256}")
+    server.on("/d", endless)
+    with pytest.raises(ContractError, match=settings.ANSWER_SIZE_VARIABLE):
+        client_of(server).download("POST", "/d", to=to, inspector=Watcher)
+    assert (left_over(to), server.count("/d")) == ([], 1)
+
+
 def test_an_answer_that_inflates_for_longer_than_it_may_take_is_stopped_though_all_of_it_has_come(
     server: FlakyServer, client_of: MakeClient, to: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
