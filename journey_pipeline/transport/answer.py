@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -64,12 +65,19 @@ class Answer:
         """The body as JSON.
 
         Raises:
+            TransientVendorError: If it ends in the middle: it was cut off.
             ContractError: If it is none.
         """
         try:
             return read_json(self.body)
-        except ValueError:
+        except ValueError as error:
             quote = self.asked.redactor.quote(self.body)
+            is_cut = isinstance(error, JSONDecodeError) and _ends_early(error)
+        if is_cut:
+            raise self.asked.transient(
+                f"answered {self.status}: JSON that ends in the middle ({quote}): it was cut off. Run it again later.",
+                status=self.status,
+            )
         raise self.broken(f"a body that is not JSON ({quote or 'empty'}). Check the connection's URL.")
 
     def broken(self, how: str) -> ContractError:
@@ -80,6 +88,7 @@ class Answer:
         """What a vendor's reader makes of the JSON; its errors are told where they happened.
 
         Raises:
+            TransientVendorError: As for `json`.
             ContractError: If the body is no JSON, or the reader says that it is not as documented.
         """
         try:
@@ -88,6 +97,12 @@ class Answer:
             if error.vendor is None:
                 self.asked.complete(error, status=self.status)
             raise
+
+
+def _ends_early(error: JSONDecodeError) -> bool:
+    """Whether a document has begun as JSON does and more of it was expected where it ends."""
+    text = error.doc.strip()
+    return text[:1] in {"{", "["} and (error.msg.startswith("Unterminated") or not error.doc[error.pos :].strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from journey_pipeline_tests.bad_input.bad_vendor import (
     row,
     table,
 )
-from journey_pipeline_tests.transport.flaky_server import Piece, Reply, Seen, answer, head, json
+from journey_pipeline_tests.transport.flaky_server import Piece, Reply, Seen, answer, close, head, json
 
 GOOD = table([row(1), row(2)])
 HEADER, FIRST, SECOND = GOOD.splitlines()
@@ -106,6 +106,15 @@ def test_an_estimate_that_is_no_number_stops_the_hour_before_its_download(
     assert ESTIMATE in str(error)
     assert came in str(error)
     assert vendor.server.count(DOWNLOAD) == 0
+    arrives_once_the_vendor_is_well(line, vendor)
+
+
+@pytest.mark.parametrize("body", [b'{"rowCount": 2', b'{"rowCount', b'{"rowCount": 2, "x": "ab', b'{"rowCount":'])
+def test_an_estimate_that_was_cut_off_is_worth_another_try(line: Line, vendor: BadVendor, body: bytes) -> None:
+    vendor.estimates([head(200, Connection="close") + body, close])
+    error = line.refused()
+    assert isinstance(error, TransientVendorError)
+    assert_says(error, "JSON that ends in the middle", "it was cut off", ESTIMATE)
     arrives_once_the_vendor_is_well(line, vendor)
 
 

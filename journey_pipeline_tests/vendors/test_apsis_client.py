@@ -15,9 +15,21 @@ from journey_pipeline.transport.waiting import no_waiting
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events import NEEDED_COLUMNS, EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.profile_events import ProfileEvents
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.exports import Ordered, Wanted
-from journey_pipeline_tests.transport.flaky_server import FlakyServer, Piece, Seen, answer, drip, gz, head, json, stall
+from journey_pipeline_tests.transport.flaky_server import (
+    FlakyServer,
+    Piece,
+    Seen,
+    answer,
+    close,
+    drip,
+    gz,
+    head,
+    json,
+    stall,
+)
 
 DAY = partition_window("2026-11-18")
 TOKEN = "file-token-that-nobody-sees"
@@ -120,6 +132,24 @@ def test_a_report_without_a_byte_is_asked_for_again_and_is_no_empty_day(
     source = EmailEvents(Account(client), email_events_stream("apsis", DAY.start))
     part = source.collect(Ordered(export_id="rp-1"), Wanted(DAY, {"sections": [{}]}), tmp_path / "part.csv.gz")
     assert (part.rows, vendor.server.count("/files/1")) == (0, 3)
+
+
+@pytest.mark.parametrize("kind", [ProfileEvents, EmailEvents])
+def test_an_orders_answer_that_was_cut_off_may_stand_for_an_export(
+    vendor: Vendor, client: ApsisClient, kind: type[ProfileEvents | EmailEvents]
+) -> None:
+    section = "/audience/sections/main"
+    vendor.server.on("/audience/sections", json({"items": [{"discriminator": "main", "id": 1}]}))
+    for listed in ("attributes", "tags", "events"):
+        items = [{"discriminator": "com.apsis1.attributes.email", "id": 2, "version_id": 3}]
+        vendor.server.on(f"{section}/{listed}", json({"items": items if listed == "attributes" else []}))
+    source = kind(Account(client), email_events_stream("apsis", DAY.start))
+    wanted = source.wanted(DAY)
+    for route in ("/audience/profiles/exports", "/emails/reports"):
+        vendor.server.on(route, [head(202, Connection="close") + b'{"report_id": "rp-', close])
+    with pytest.raises(TransientVendorError, match="ends in the middle") as raised:
+        source.order(wanted)
+    assert raised.value.status is None
 
 
 def test_a_gzip_file_is_kept_as_it_came(vendor: Vendor, client: ApsisClient, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class EmailEvents:
         names = self._account.names
         with saying_if_unknown():
             answer = self._account.client.order_emails(email_body(wanted, names), window=wanted.window)
-        return answer.read_by(partial(read_email_order, status=answer.status, names=names))
+            return answer.read_by(partial(read_email_order, status=answer.status, names=names))
 
     def poll(
         self,

@@ -101,10 +101,10 @@ class ProfileEvents:
         names, window = self._account.names, wanted.window
         with saying_if_unknown():
             answer = self._account.client.order_profiles(profile_body(wanted, names), window=window)
-        location = answer.headers.get("Location")
-        return answer.read_by(
-            lambda read: read_profile_order(read, status=answer.status, location=location, names=names)
-        )
+            location = answer.headers.get("Location")
+            return answer.read_by(
+                lambda read: read_profile_order(read, status=answer.status, location=location, names=names)
+            )
 
     def poll(
         self,
