@@ -106,6 +106,15 @@ def partition_window(partition: str) -> Window:
     raise ConfigError(f"{partition!r} is not a partition: write 2026-11-01T05 for an hour, 2026-11-01 for a day")
 
 
+def is_partition(name: str) -> bool:
+    """Whether a name is a partition's; what else lies beside those is not ours."""
+    try:
+        partition_window(name)
+    except ConfigError:
+        return False
+    return True
+
+
 def floor(at: datetime, granularity: Granularity) -> datetime:
     """The start of the hour or UTC day that an aware instant lies in."""
     at = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

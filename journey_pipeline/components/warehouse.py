@@ -163,9 +163,7 @@ def _sync(
         log.warning("the warehouse was made anew from the lake: %s", report.rebuilt)
     context.log.info("%s; %s", report, "published" if published.published else "nothing new to publish")
     if published.set_aside:
-        context.log.warning(
-            "another program had left a log beside the published file; it is now %s", published.set_aside
-        )
+        context.log.warning("another program had left a log beside the warehouse; it is now %s", published.set_aside)
     for key in keys:
         is_events = key == asset_key(EVENTS)
         yield dg.MaterializeResult(

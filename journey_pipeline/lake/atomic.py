@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".tmp"
+_RANDOM = 12  # hexadecimal digits
+TEMPORARY_FILES = f".*.{'[0-9a-f]' * _RANDOM}{TEMPORARY_SUFFIX}"
+"""The pattern of the names that files have until they are finished; other programs' temporary files are theirs."""
 
 
 @contextmanager
@@ -22,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     On an exception the temporary file is removed and `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:_RANDOM]}{TEMPORARY_SUFFIX}")
     try:
         yield temporary
         flush_file(temporary)

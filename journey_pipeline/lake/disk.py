@@ -51,4 +51,7 @@ def refusal(error: OSError, folder: Path) -> str:
             f"{folder} can't be written ({why}). Let this user write there, or set JOURNEY_PIPELINE_HOME to a folder "
             "where it may, and run it again."
         )
+    if error.errno == errno.EISDIR:
+        place = error.filename2 or error.filename or folder
+        return f"a folder stands at {place}, where a file goes: move it away, and run it again."
     return f"{folder} can't be read or written ({why}). Look at the disk, and run it again."

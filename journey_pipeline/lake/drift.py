@@ -5,7 +5,9 @@ Not here: how it is found (`loading/reconcile.py`).
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
@@ -16,6 +18,7 @@ from journey_pipeline.model import StreamKey
 
 _STAMP = "%Y%m%dT%H%M%SZ"
 _CLOCK_DIFFERENCE = timedelta(minutes=5)
+_NAME = re.compile(r"\d{8}T\d{6}Z\.json")
 
 
 class Finding(Document):
@@ -65,5 +68,10 @@ def write_report(lake: Lake, report: DriftReport) -> None:
 def newest_report(lake: Lake, key: StreamKey, *, now: datetime) -> DriftReport | None:
     """The report of the last sweep over a stream; None if there was none. One of a clock that was ahead is left out."""
     latest = f"{now + _CLOCK_DIFFERENCE:{_STAMP}}"
-    reports = sorted(path for path in lake.drift_dir(key).glob("*.json") if path.stem <= latest)
+    reports = sorted(path for path in lake.drift_dir(key).glob("*.json") if is_report(path) and path.stem <= latest)
     return DriftReport.read(reports[-1]) if reports else None
+
+
+def is_report(path: Path) -> bool:
+    """Whether a path is a report's, by its name; what else lies beside those is not ours."""
+    return _NAME.fullmatch(path.name) is not None

@@ -301,7 +301,7 @@ def _read_notes(
     """The attempts in a partition's folder that landed whole and are not named, and why notes can't be understood."""
     noted, unclear = [], []
     for path in sorted(lake.landing_dir(stream, partition).glob(f"*/{NOTE}")):
-        if path.parent.name in named:
+        if path.parent.name in named or not is_attempt(path.parent):
             continue
         try:
             note, attempt = Note.read(path), Attempt.read(path)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from journey_pipeline.errors import ConfigError, LakeError
-from journey_pipeline.lake.atomic import TEMPORARY_SUFFIX
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.atomic import TEMPORARY_FILES
 from journey_pipeline.lake.landing import NOTE, is_attempt, lacks_attempts, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
 from journey_pipeline.lake.manifest import LandingManifest
-from journey_pipeline.model import StreamKey, partition_window
+from journey_pipeline.model import StreamKey, is_partition, partition_window
 
 log = logging.getLogger(__name__)
 
@@ -71,15 +71,7 @@ def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swe
 
 def _partitions(lake: Lake, connection: str) -> list[Path]:
     folders = sorted((lake.home / "raw" / connection).glob("*/*"))
-    return [path for path in folders if path.is_dir() and _is_partition(path.name)]
-
-
-def _is_partition(name: str) -> bool:
-    try:
-        partition_window(name)
-    except ConfigError:  # what else lies there is not ours
-        return False
-    return True
+    return [path for path in folders if path.is_dir() and is_partition(path.name)]
 
 
 def _restore(lake: Lake, vendor: str, partition: Path) -> bool:
@@ -105,8 +97,8 @@ def _sweep_attempts(partition: Path, limit: float) -> list[Path]:
 
 def _temporary_files(lake: Lake, connection: str) -> Iterator[Path]:
     for root in _ROOTS:
-        yield from (lake.home / root / connection).rglob(f".*{TEMPORARY_SUFFIX}")
-    yield from (lake.home / "exports").glob(f".*{TEMPORARY_SUFFIX}")
+        yield from (lake.home / root / connection).rglob(TEMPORARY_FILES)
+    yield from (lake.home / "exports").glob(TEMPORARY_FILES)
 
 
 def _children(folder: Path) -> list[Path]:

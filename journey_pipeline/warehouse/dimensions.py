@@ -7,8 +7,10 @@ A file that can't be read leaves what was loaded of it. Not here: how listed and
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 
 import duckdb
 
@@ -19,6 +21,8 @@ from journey_pipeline.warehouse.inventory import BrokenFile
 from journey_pipeline.warehouse.listed_tables import KEYS, LISTED
 from journey_pipeline.warehouse.removal import withhold
 from journey_pipeline.warehouse.table import Table
+
+log = logging.getLogger(__name__)
 
 _HEAL = "list it again with `journey-pipeline backfill`"
 
@@ -54,14 +58,20 @@ def stage_dimensions(
     found = set()
     for path in sorted(lake.dimensions_root.glob("*/*.parquet")):
         connection, dimension = path.parent.name, path.stem
-        if dimension not in LISTED:
+        if dimension not in LISTED or not path.is_file():  # what else lies there is not ours
             continue
         found.add((connection, dimension))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if loaded.get((connection, dimension)) == digest:
             continue
         staged = f"listed_{len(changes)}"
-        if problem := _stage(session, lake, connection, dimension, staged):
+        problem = _stage(session, lake, connection, dimension, staged)
+        if not problem and _is_copy(session, path):
+            problem = "it lists what another connection has"
+            if (connection, dimension) not in loaded:
+                log.warning("%s is a copy of another connection's file: nothing of it counts", lake.relative(path))
+                continue
+        if problem:
             broken.append(BrokenFile(lake.relative(path), problem, _HEAL))
         else:
             changes.append(ListedChange(connection, dimension, digest, staged))
@@ -99,6 +109,11 @@ def _stage(session: duckdb.DuckDBPyConnection, lake: Lake, connection: str, dime
         f"select count(*) - count(distinct ({key})) filter ({is_whole}) from {staged}"
     ).fetchall()
     return f"{repeated} of its rows have no {key} or repeat one" if repeated else ""
+
+
+def _is_copy(session: duckdb.DuckDBPyConnection, path: Path) -> bool:
+    others = f"select count(*) filter (connection <> {literal(path.parent.name)}) from {parquet([path])}"
+    return bool(session.execute(others).fetchall()[0][0])
 
 
 def _typed(table: Table, connection: str) -> str:

@@ -11,7 +11,7 @@ from itertools import groupby
 import duckdb
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.drift import DriftReport
+from journey_pipeline.lake.drift import DriftReport, is_report
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.inventory import BrokenFile
@@ -45,7 +45,7 @@ def find_reports(
         broken: Takes the reports that can't be read, and what stays though it is gone.
     """
     loaded = {str(path) for (path,) in session.execute("select path from internal.drift_reports").fetchall()}
-    found = {lake.relative(path): path for path in lake.drift_root.glob("*/*/*.json")}
+    found = {lake.relative(path): path for path in lake.drift_root.glob("*/*/*.json") if is_report(path)}
     added = {}
     for name in sorted(found.keys() - loaded):
         try:
@@ -53,7 +53,7 @@ def find_reports(
         except LakeError:
             broken.append(BrokenFile(name, "it is no report of a sweep", _HEAL))
             continue
-        if report:
+        if report and (report.connection, report.stream) == found[name].parts[-3:-1]:  # else it is a copy
             added[name] = report.model_dump_json()
     gone: list[str] = []
     for folder, names in groupby(sorted(loaded - found.keys()), _folder):

@@ -19,7 +19,7 @@ from journey_pipeline.errors import LakeError, WarehouseError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
 from journey_pipeline.lake.signature import Signature, is_settled, present_ns, signature, signature_of
-from journey_pipeline.model import StreamKey
+from journey_pipeline.model import StreamKey, is_partition
 
 HEAL = "run `journey-pipeline normalize` for the partition, or pull it again with `journey-pipeline backfill --again`"
 
@@ -109,6 +109,7 @@ class Inventory:
         unchanged: How many are loaded as they are.
         touched: Of those, the ones whose manifest had to be read to know it, and its signature now.
         broken: What can't be used; if it was loaded, it stays as it was.
+        copies: Folders that hold another stream's files, of which nothing is loaded: somebody copied them.
         seen: The files that were found as vouched for, and which ones exactly that was.
     """
 
@@ -119,6 +120,7 @@ class Inventory:
     unchanged: int = 0
     touched: dict[FileKey, str] = field(default_factory=dict)
     broken: list[BrokenFile] = field(default_factory=list)
+    copies: set[Path] = field(default_factory=set)
     seen: dict[Path, Signature | None] = field(default_factory=dict)
 
     @property
@@ -189,8 +191,9 @@ def _manifests(lake: Lake) -> Iterator[tuple[FileKey, os.DirEntry[str]]]:
     for connection in _entries(lake.events_root):
         for stream in _entries(connection):
             for entry in _entries(stream):
-                if entry.name.endswith(".json"):
-                    yield FileKey(connection.name, stream.name, entry.name.removesuffix(".json")), entry
+                partition = entry.name.removesuffix(".json")
+                if partition != entry.name and is_partition(partition):
+                    yield FileKey(connection.name, stream.name, partition), entry
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
@@ -226,6 +229,9 @@ def _compare(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: In
     manifest = EventsManifest.read(path)
     if manifest is None or path.read_bytes() != text:
         raise LakeError("the manifest was replaced while it was read; the next sync takes it")
+    if loaded is None and (manifest.connection, manifest.stream) != (place.key.connection, place.key.stream):
+        inventory.copies.add(path.parent)
+        return
     if FileKey(manifest.connection, manifest.stream, manifest.partition) != place.key:
         raise LakeError("the manifest is of another partition than its place says")
     found = FoundFile(

@@ -41,7 +41,7 @@ def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishRepor
         begun = time.perf_counter()
         target = published_file(lake)
         content = _settled_content(warehouse_file(lake), settings)
-        set_aside = _set_log_aside(target)
+        set_aside = ", ".join(filter(None, map(_set_log_aside, (warehouse_file(lake), target))))
         noted = Publication.read(lake)
         is_new = noted is None or noted.content != content or find_published_fault(lake) is not None
         if is_new:
@@ -75,7 +75,9 @@ def _put(lake: Lake, target: Path, content: Content) -> None:
 
 
 def _set_log_aside(target: Path) -> str:
-    """Moves what another program left beside the published file, which nobody could open with it.
+    """Moves what another program left beside a file, which nobody could open with it.
+
+    A log of our own is in the file once that has been settled, and gone.
 
     Returns:
         How it is named now; empty if there was none.
@@ -114,7 +116,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def _settled_content(source: Path, settings: WarehouseSettings) -> Content:
-    """What the warehouse holds, once all that is committed is in the file and nothing lies in a log beside it."""
+    """What the warehouse holds, once all that is committed is in the file."""
     content = Content("", 0, {})
     if source.exists():
         with writing(source, settings) as session:
@@ -122,8 +124,4 @@ def _settled_content(source: Path, settings: WarehouseSettings) -> Content:
             content = Content.of(session)
     if not content.revision:
         raise WarehouseError("there is no warehouse to publish yet; run `journey-pipeline sync` first.")
-    if wal_of(source).exists():
-        raise WarehouseError(
-            f"{source.name} has changes outside of it after a checkpoint; run `journey-pipeline sync`."
-        )
     return content

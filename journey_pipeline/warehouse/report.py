@@ -57,7 +57,8 @@ class PublishReport:
         published: Whether a new file was put in place; not, if the published one is of this state already.
         bytes: Size of the published file.
         seconds: In all, without waiting for another writer.
-        set_aside: How a log is named now that another program had left beside the file; empty if there was none.
+        set_aside: How a log is named now that another program had left beside that file or the writer's; empty if
+            there was none.
     """
 
     published: bool

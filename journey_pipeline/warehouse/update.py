@@ -6,6 +6,7 @@ files (`sync.py`, `rebuild.py`), each step's work (`inventory.py`, `intake.py`, 
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections import Counter
@@ -37,6 +38,8 @@ from journey_pipeline.warehouse.removal import withhold
 from journey_pipeline.warehouse.report import SyncReport
 from journey_pipeline.warehouse.schema import REJECTS, made_tables
 from journey_pipeline.warehouse.table import Table
+
+log = logging.getLogger(__name__)
 
 _PASSES = 5
 
@@ -130,6 +133,8 @@ def _plan(
     with clock.phase("inventory"):
         loaded = loaded_files(session)
         inventory = take_inventory(lake, loaded)
+        for folder in sorted(inventory.copies):
+            log.warning("%s is a copy of another stream's folder: nothing of it counts", lake.relative(folder))
         _withhold(lake, inventory, loaded, settings)
         for found in [*inventory.fresh, *inventory.restated]:
             if moved & found.files.keys():

@@ -34,8 +34,8 @@ def put_golden_files(home: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Path]:
-    """The home, of the newest hour or day of each stream."""
+def terminal(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Terminal]:
+    """Where commands load an hour or a day of each stream, as far as the published warehouse."""
     now = datetime.now(UTC)
     hour, day = floor(now, Granularity.HOUR), floor(now, Granularity.DAY)
     spans = {
@@ -43,15 +43,20 @@ def home(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer
         "layerfive": (day - timedelta(days=1), day),
         "apsis": (day - timedelta(days=1), day),
     }
-    with serve(World(rows_per_hour=20, contacts=20, steady=True)) as sandbox, pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DAGSTER_HOME", raising=False)
+    with serve(World(rows_per_hour=20, contacts=20, steady=True)) as sandbox:
         terminal = Terminal.at(tmp_path_factory.mktemp("clients"), command_server, sandbox, *spans)
         put_golden_files(terminal.home)
         for connection, (start, end) in spans.items():
             span = ("--from", f"{start:%Y-%m-%dT%H:%M}", "--to", f"{end:%Y-%m-%dT%H:%M}")
             ended = terminal("backfill", connection, *span)
             assert ended.code == 0, ended.err
-        yield terminal.home
+        yield terminal
+
+
+@pytest.fixture(scope="session")
+def home(terminal: Terminal) -> Path:
+    """The home, as it came of that: nobody writes in it."""
+    return terminal.home
 
 
 @pytest.fixture(scope="session")

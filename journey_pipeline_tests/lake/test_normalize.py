@@ -310,3 +310,14 @@ def test_a_line_break_inside_of_quotes_survives_wherever_a_block_ends(made: Made
     made.land(as_csv([[str(number), "2026-11-20T09:00:00Z", "C-1", text] for number, text in enumerate(texts)]))
     made.normalize(NormalizeLimits(block_bytes=128))
     assert [text for (text,) in made.events("journey_name")] == texts
+
+
+def test_a_folder_that_another_program_made_in_a_files_place_is_named(made: MadeLanding) -> None:
+    made.land(notes("1"))
+    place = made.lake.events_file(KEY, PARTITION)
+    (place / "_temporary").mkdir(parents=True)
+    with pytest.raises(LakeError, match=rf"a folder stands at {place}, where a file goes: move it away"):
+        made.normalize()
+    place.rename(place.with_name("moved away"))
+    made.normalize()
+    assert ids(made) == ["1"]

@@ -95,10 +95,10 @@ def test_what_landed_stays_however_old_it_is(made: MadeLanding) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        f"raw/{KEY.connection}/b/c/.manifest.json.0.tmp",
-        f"events/{KEY.connection}/b/.x.parquet.0.tmp",
-        f"drift/{KEY.connection}/b/.x.json.0.tmp",
-        f"cache/survey/{KEY.connection}/.x.json.0.tmp",
+        f"raw/{KEY.connection}/b/c/.manifest.json.0a1b2c3d4e5f.tmp",
+        f"events/{KEY.connection}/b/.x.parquet.0a1b2c3d4e5f.tmp",
+        f"drift/{KEY.connection}/b/.x.json.0a1b2c3d4e5f.tmp",
+        f"cache/survey/{KEY.connection}/.x.json.0a1b2c3d4e5f.tmp",
         "tmp/x/spill/y",
     ],
 )

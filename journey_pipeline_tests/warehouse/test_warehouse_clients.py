@@ -164,3 +164,20 @@ def test_a_sound_warehouse_is_told_from_a_damaged_one(published: MadeLake) -> No
     assert "journey-pipeline sync" in (inspect_warehouse(published.lake, SMALL) or "")
     assert sync(published.lake, SMALL).rebuilt
     assert inspect_warehouse(published.lake, SMALL) is None
+
+
+def test_a_log_that_is_not_the_writers_own_keeps_nothing_from_being_published(made: MadeLake) -> None:
+    made.put(FIVE, events(range(3)))
+    sync(made.lake, SMALL)
+    log = wal_of(warehouse_file(made.lake))
+    log.write_bytes(b"x")
+    sync(made.lake, SMALL)
+    report = publish(made.lake, SMALL)
+    assert (report.published, report.set_aside) == (True, "warehouse.duckdb.foreign-wal")
+    assert log.with_name(report.set_aside).read_bytes() == b"x"
+    assert seen(made) == [(3,)]
+    log.write_bytes(b"x" * 5000)
+    sync(made.lake, SMALL)
+    publish(made.lake, SMALL)
+    assert not log.exists()
+    assert seen(made) == [(3,)]
