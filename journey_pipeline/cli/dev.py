@@ -46,7 +46,8 @@ def dev(port: int, folder: str) -> None:
         child = _start(port, environment)
         try:
             if _answers(port, child):
-                notes.print(f"UI http://127.0.0.1:{port}   sandbox {sandbox.url}   files {folder}   Ctrl-C stops all")
+                said = f"UI http://127.0.0.1:{port}   sandbox {sandbox.url}   files {folder}   Ctrl-C stops all"
+                notes.print(said, soft_wrap=True)
             code = child.wait()
         except KeyboardInterrupt:
             code = 0

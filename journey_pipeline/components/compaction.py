@@ -21,6 +21,27 @@ from journey_pipeline.errors import text_of
 BUSY_S = 10.0  # how long to wait for others that write
 PAGES = 1000  # given back at a time
 _INCREMENTAL = 2
+_SMALL_PAGE = 512
+
+
+def pack(file: Path) -> None:
+    """Makes the file of a run's log as small as it gets: its tables are many and nearly empty, a page each and more.
+
+    A file that another process has open stays as it is.
+
+    Raises:
+        sqlite3.Error: If it can't be written.
+    """
+    with closing(sqlite3.connect(file, timeout=BUSY_S, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = DELETE").fetchall()  # pages keep their size in the other mode
+        database.execute(f"PRAGMA page_size = {_SMALL_PAGE}")
+        database.execute("VACUUM")
+
+
+def is_packed(file: Path) -> bool:
+    """Whether `pack` has been done to a file."""
+    with file.open("rb") as opened:
+        return opened.read(18)[16:] == _SMALL_PAGE.to_bytes(2, "big")
 
 
 @dataclass(frozen=True, slots=True)

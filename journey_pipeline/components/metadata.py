@@ -21,8 +21,8 @@ SAYS = "says"  # what an asset did, in lines that the command line prints
 
 
 def event_schema() -> dg.TableSchema:
-    """The canonical event's columns with their comments."""
-    return dg.TableSchema([dg.TableColumn(c.name, c.type, description=c.comment) for c in EVENT_COLUMNS])
+    """The canonical event's columns with their comments, as its Parquet files have them."""
+    return dg.TableSchema([dg.TableColumn(c.name, c.file_type, description=c.comment) for c in EVENT_COLUMNS])
 
 
 def landing_metadata(outcome: PartitionOutcome) -> Metadata:

@@ -8,6 +8,7 @@ is done (`run_history.py`), giving room back (`compaction.py`).
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -27,16 +28,26 @@ from dagster._core.storage.event_log.schema import (
     SqlEventLogStorageTable,
 )
 from dagster._core.storage.tags import BACKFILL_ID_TAG
+from sqlalchemy.exc import SQLAlchemyError
 
-from journey_pipeline.errors import ConfigError
+from journey_pipeline.components.compaction import is_packed, pack
+from journey_pipeline.errors import ConfigError, text_of
 from journey_pipeline.lake.disk import refusal
 
 AT_A_TIME = 100  # runs that go in one transaction; those who write meanwhile wait for it
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 FAILED = [dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED]
 SAID = [AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED]
-# What Dagster looks up across runs. All else is a line of one run's log.
-LASTING = [event.value for event in (*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS)]
+STEPS = [
+    dg.DagsterEventType.STEP_START,
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_SKIPPED,
+    dg.DagsterEventType.STEP_UP_FOR_RETRY,
+    dg.DagsterEventType.STEP_RESTARTED,
+]
+# What the UI's pages of assets and runs rest on. All else is a line of a run's log.
+LASTING = [event.value for event in (*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS, *STEPS)]
 
 _events = SqlEventLogStorageTable.c
 _checks = AssetCheckExecutionsTable.c
@@ -218,7 +229,7 @@ class _Runs:
 
     def of(self, whose: Whose, ids: Sequence[str]) -> list[str]:
         """Those of some runs that may go. One without a single event is what a killed process left of such a run."""
-        assets = {run: set(self.checked.get(run, ())) for run in self.with_log(ids)}
+        assets = {run: set(self.checked.get(run, ())) for run in ids if self._log(run)}
         query = sa.select(_events.run_id, _events.asset_key).where(_events.run_id.in_(ids)).distinct()
         with self.storage.index_connection() as index:
             for run, asset in index.execute(query):
@@ -239,26 +250,42 @@ class _Runs:
         self.done.runs += len(gone)
 
     def shorten(self, ids: Sequence[str]) -> None:
-        """Removes the logs of runs that stay."""
-        gone = self._without_files(ids)
-        if gone and not isinstance(self.storage, SqliteEventLogStorage):
+        """Removes the logs of runs that stay, but for how their steps ended."""
+        gone = self._without_files(ids, stay=True)
+        if isinstance(self.storage, SqliteEventLogStorage):
+            gone = [run for run in gone if self._pack(self.storage, run)]
+        elif gone:
             with self.storage.index_connection() as index:
                 index.execute(sa.delete(SqlEventLogStorageTable).where(_is_line(gone)))
         self.done.logs += len(gone)
 
+    def _pack(self, storage: SqliteEventLogStorage, run: str) -> bool:
+        file = Path(storage.path_for_shard(run))
+        before = file.stat().st_size
+        try:
+            with storage.run_connection(run) as log:
+                log.execute(sa.delete(SqlEventLogStorageTable).where(_is_line([run])))
+            pack(file)
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            self.done.problems.append(f"run {run[:8]}: {text_of(getattr(error, 'orig', None) or error)}")
+            return False
+        self.done.bytes += before - file.stat().st_size
+        return is_packed(file)
+
     def with_log(self, ids: Sequence[str]) -> list[str]:
         """Those of some runs that have a log."""
         if isinstance(self.storage, SqliteEventLogStorage):  # a file for each run, and one of all that lasts
-            return [run for run in ids if Path(self.storage.path_for_shard(run)).exists()]
+            files = {run: Path(self.storage.path_for_shard(run)) for run in ids}
+            return [run for run, file in files.items() if file.exists() and not is_packed(file)]
         with self.storage.index_connection() as index:
             found = set(index.scalars(sa.select(_events.run_id).where(_is_line(ids)).distinct()))
         return [run for run in ids if run in found]
 
-    def _without_files(self, ids: Sequence[str]) -> list[str]:
-        """Removes the files of runs; gives those that have none any more."""
+    def _without_files(self, ids: Sequence[str], *, stay: bool = False) -> list[str]:
+        """Removes the files of runs, but for the events of those that stay; gives those of which that could be done."""
         gone = []
         for run in ids:
-            folder, log = Path(self.instance.storage_directory()) / run, self._log(run)
+            folder, log = Path(self.instance.storage_directory()) / run, [] if stay else self._log(run)
             files = [*log, *(path for path in folder.rglob("*") if path.is_file())]
             try:
                 size = sum(path.stat().st_size for path in files)

@@ -21,7 +21,7 @@ from dagster._core.storage.runs import SqliteRunStorage
 from journey_pipeline.components.compaction import history_files
 from journey_pipeline.components.history import history_kept_open
 from journey_pipeline.components.instance import open_instance
-from journey_pipeline.components.old_runs import Forgotten, Whose, forget_old_runs
+from journey_pipeline.components.old_runs import LASTING, Forgotten, Whose, forget_old_runs
 from journey_pipeline.components.previews import accepted_previews
 
 HOURS = dg.StaticPartitionsDefinition(["one", "two", "three"])
@@ -208,19 +208,45 @@ def test_what_the_ui_says_of_assets_and_checks_outlives_the_runs_that_go(
     assert shown(history) == before
 
 
-def test_nothing_is_left_of_a_run_that_goes_and_no_line_of_one_that_stays(
-    history: dg.DagsterInstance, ids: dict[str, str], tmp_path: Path
-) -> None:
-    gone, stays = ids["superseded"], ids["last of one"]
-    printed = [path for path in tmp_path.rglob("*.out") if "printed by the step" in path.read_text()]
-    assert {gone, stays} <= {path.parents[1].name for path in printed}
-    size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
-    done = forget(history)
-    assert [path for path in tmp_path.rglob("*") if gone in path.name or stays in path.name] == []
+def test_nothing_is_left_of_a_run_that_goes(history: dg.DagsterInstance, ids: dict[str, str], tmp_path: Path) -> None:
+    gone = ids["superseded"]
+    assert [path for path in tmp_path.rglob("*.out") if gone in str(path)]
+    forget(history)
+    assert [path for path in tmp_path.rglob("*") if gone in path.name] == []
     for file in history_files(history):
         with closing(sqlite3.connect(file)) as database:
             assert gone not in "\n".join(database.iterdump()), file
+
+
+def test_of_a_run_that_stays_the_lines_go_and_how_its_steps_ended_stays(
+    history: dg.DagsterInstance, ids: dict[str, str], tmp_path: Path
+) -> None:
+    stays, failed = ids["last of one"], ids["three never came"]
+    assert [path for path in tmp_path.rglob("*.out") if stays in str(path)]
+    size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    events = {run: history.get_run_stats(run) for run in (stays, failed)}
+    done = forget(history)
     assert done.bytes > size / 2
+    assert [path for path in tmp_path.rglob("*.out") if stays in str(path)] == []
+    assert {run: history.get_run_stats(run) for run in (stays, failed)} == events
+    assert {entry.get_dagster_event().event_type_value for entry in history.all_logs(stays)} <= set(LASTING)
+    (why,) = [
+        entry.get_dagster_event() for entry in history.all_logs(failed) if entry.get_dagster_event().is_step_failure
+    ]
+    assert "the vendor is away" in str(why.step_failure_data.user_failure_data.description)
+
+
+def test_the_log_of_a_run_that_another_process_reads_goes_another_time(
+    history: dg.DagsterInstance, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("journey_pipeline.components.compaction.BUSY_S", 0.1)
+    assert isinstance(history.event_log_storage, SqliteEventLogStorage)
+    file = history.event_log_storage.path_for_shard(ids["last of one"])
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("begin")
+        other.execute("select count(*) from event_logs").fetchall()
+        assert forget(history).logs == 5
+    assert forget(history).logs == 1
 
 
 def test_a_turn_twice_is_a_turn_once(history: dg.DagsterInstance) -> None:
@@ -361,6 +387,8 @@ def test_events_that_are_all_in_one_database_go_by_the_same_rules() -> None:
             dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
             dg.DagsterEventType.ASSET_MATERIALIZATION,
             dg.DagsterEventType.RUN_START,
+            dg.DagsterEventType.STEP_START,
+            dg.DagsterEventType.STEP_SUCCESS,
             dg.DagsterEventType.RUN_SUCCESS,
         }
         assert instance.all_logs(old) == []
