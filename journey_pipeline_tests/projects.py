@@ -6,6 +6,7 @@ only where a test wants it. Their history begins shortly before it, so that a su
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,8 +58,8 @@ RUN_HISTORY = "type: journey_pipeline.components.JourneyRunHistory\n"
 ALERTS = "type: journey_pipeline.components.JourneyAlerts\n"
 
 
-def make_project(folder: Path, *connections: str, package: str = "shop") -> Path:
-    """Writes a project with a connection of each name and a warehouse; its history starts in 2026.
+def make_project(folder: Path, *connections: str, package: str = "shop", start: datetime | None = None) -> Path:
+    """Writes a project with a connection of each name and a warehouse; its history starts in 2026, or as is said.
 
     A connection's vendor is the first word of its name; Salesforce where that is none. Projects that one process loads
     need packages of different names.
@@ -71,13 +72,15 @@ def make_project(folder: Path, *connections: str, package: str = "shop") -> Path
         f"{package}/defs/warehouse/defs.yaml": WAREHOUSE,
         f"{package}/defs/run_history/defs.yaml": RUN_HISTORY,
         f"{package}/defs/alerts/defs.yaml": ALERTS,
-        **{
-            f"{package}/defs/{name}/defs.yaml": CONNECTIONS.get(name.partition("_")[0], SFMC).format(connection=name)
-            for name in connections
-        },
+        **{f"{package}/defs/{name}/defs.yaml": _definition(name, start) for name in connections},
     }
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     return folder
+
+
+def _definition(connection: str, start: datetime | None) -> str:
+    text = CONNECTIONS.get(connection.partition("_")[0], SFMC).format(connection=connection)
+    return re.sub(r"start: .*", f'start: "{start:%Y-%m-%d-%H:%M}"', text) if start else text

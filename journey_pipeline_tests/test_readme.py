@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,13 +20,20 @@ import pytest
 from journey_pipeline.cli.main import COMMANDS
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.loading.claims import CLAIMS, OPEN_ENDED_CLAIMS
+from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
+from journey_pipeline.model import Granularity, floor
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.crash.commands import CommandServer
+from journey_pipeline_tests.projects import NOW, make_project
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = [block.split("\n") for block in re.findall(r"^ *```sh\n(.*?)\n *```", README, re.MULTILINE | re.DOTALL)]
+START = floor(NOW, Granularity.HOUR) - timedelta(hours=30)
 LINES = [line.strip() for block in BLOCKS for line in block]
 
 pytestmark = pytest.mark.xdist_group("readme")
@@ -42,14 +50,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / ".venv" / "bin" / program.name).symlink_to(program)
     (folder / ".venv" / ".installed").touch()
     file = folder / "journey_pipeline/defs/sfmc/defs.yaml"
-    start = datetime.now(UTC) - timedelta(hours=30)
-    file.write_text(re.sub(r'start: ".*"', f'start: "{start:%Y-%m-%d-%H}:00"', file.read_text()))
+    file.write_text(re.sub(r'start: ".*"', f'start: "{START:%Y-%m-%d-%H}:00"', file.read_text()))
     return folder
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with serve(World(rows_per_hour=60, contacts=100)) as running:
+    with serve(World(rows_per_hour=60, contacts=100), clock=SandboxClock(NOW)) as running:
         yield running
 
 
@@ -62,13 +69,6 @@ def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedPr
         **environment,
     }
     return subprocess.run(["bash", "-ec", script], cwd=folder, env=given, capture_output=True, text=True, check=False)
-
-
-def run_within_an_hour(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a script once more if the clock struck meanwhile: then an hour is missing that was not there before."""
-    hour = datetime.now(UTC).hour
-    done = run(script, folder, **environment)
-    return done if datetime.now(UTC).hour == hour else run(script, folder, **environment)
 
 
 def lines_with(*words: str) -> list[str]:
@@ -107,7 +107,8 @@ def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
 def test_the_commands_for_a_real_account(clone: Path, sandbox: Sandbox) -> None:
     (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in sandbox.environment().items()))
     script = "\n".join(lines_with("doctor", "backfill", "journey-pipeline status"))
-    done = run_within_an_hour(script, clone, SFMC_REQUESTS_PER_SECOND="500")
+    present = {CLOCK_OFFSET_VARIABLE: str((NOW - datetime.now(UTC)).total_seconds())}
+    done = run(script, clone, SFMC_REQUESTS_PER_SECOND="500", **present)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (clone / "data/journeys.duckdb").exists()
 
@@ -160,18 +161,16 @@ def test_the_package_is_called_what_the_readme_installs() -> None:
     assert f'name = "{line.split()[-1]}"' in (ROOT / "pyproject.toml").read_text()
 
 
-def test_the_commands_of_the_operations_page(clone: Path, sandbox: Sandbox) -> None:
+def test_the_commands_of_the_operations_page(sandbox: Sandbox, command_server: CommandServer, tmp_path: Path) -> None:
     page = (ROOT / "docs/operations.md").read_text()
-    lines = re.findall(
-        r"^(journey-pipeline .*)$", "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL)), re.MULTILINE
-    )
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    lines = dict.fromkeys(re.findall(r"^journey-pipeline (.*)$", blocks, re.MULTILINE))
     assert len(lines) > 5
-    loading = [line for line in lines if " query " not in line]
-    asking = [line for line in lines if " query " in line]
-    home = {"JOURNEY_PIPELINE_HOME": str(clone / "operations"), "SFMC_REQUESTS_PER_SECOND": "500"}
-    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = run("\n".join([*loading, *asking]), clone, **home, **path, **sandbox.environment())
-    assert done.returncode == 0, done.stdout + done.stderr
+    terminal = Terminal(command_server, sandbox, make_project(tmp_path, "sfmc", start=START))
+    for line in sorted(lines, key=lambda line: line.startswith("query ")):  # first what loads
+        done = terminal(*shlex.split(line))
+        assert done.code == 0, done.err
+    assert terminal.status()[0] == 0
 
 
 def test_every_schedule_and_check_has_its_line_on_the_operations_page() -> None:

@@ -26,7 +26,7 @@ from journey_pipeline_tests.crash.backfills import Backfills, tell
 from journey_pipeline_tests.crash.commands import CommandServer, FreshInterpreter
 from journey_pipeline_tests.crash.kills import planned
 from journey_pipeline_tests.crash.proofs import prove
-from journey_pipeline_tests.projects import make_project
+from journey_pipeline_tests.projects import NOW, make_project
 
 pytestmark = pytest.mark.timeout(900)  # a hung command is noticed long before
 
@@ -69,27 +69,17 @@ def backfills_of(
 ) -> Iterator[Backfills]:
     """A seed's deployment; where its hours are to expire, they are the oldest that the vendor still keeps."""
     tell(f"to repeat this seed: make crash SEED={seed}")
-    begun = datetime.now(UTC)
-    # Twenty past, so that no hour expires but where a test lets time pass.
-    now = floor(begun, Granularity.HOUR) + timedelta(minutes=20) if expiring else begun
-    first = floor(now, Granularity.HOUR) - (RETENTION - HOUR if expiring else timedelta(days=3))
+    # The present is twenty past, so that no hour expires but where a test lets time pass.
+    first = floor(NOW, Granularity.HOUR) - (RETENTION - HOUR if expiring else timedelta(days=3))
     world = World(seed=seed, rows_per_hour=40, contacts=100, steady=True)
-    with serve(world, clock=SandboxClock(now)) as sandbox:
+    with serve(world, clock=SandboxClock(NOW)) as sandbox:
         yield Backfills(
             sandbox=sandbox,
             starter=server if seed % FRESH_EVERY else FreshInterpreter(),
-            folder=project(folder, first),
+            folder=make_project(folder, "sfmc", start=first),  # `status` has little else to look at
             span=Window(first, first + hours * HOUR),
-            clock_offset=now - begun,
+            clock_offset=NOW - datetime.now(UTC),
         )
-
-
-def project(folder: Path, start: datetime) -> Path:
-    """A project whose history starts with the span, so that `status` has little else to look at."""
-    definition = make_project(folder, "sfmc") / "shop/defs/sfmc/defs.yaml"
-    text = re.sub(r"start: .*", f'start: "{start:%Y-%m-%d-%H:%M}"', definition.read_text())
-    definition.write_text(text)
-    return folder
 
 
 @pytest.mark.parametrize("seed", seeds())
