@@ -73,7 +73,13 @@ def local_path(given: str, setting: str) -> Path:
             f"{setting} begins with `{scheme.group()}`, so it names no folder of this machine. Only folders are "
             "supported: set it to one on a disk that lasts. A folder that has such a name is written `./name:...`."
         )
-    path = Path(given).expanduser().absolute()
+    try:
+        path = Path(given).expanduser().absolute()
+    except RuntimeError:
+        person = given.partition("/")[0]
+        raise ConfigError(
+            f"{setting} begins with `{person}`, and there is no such person. Write the whole path."
+        ) from None
     if found := _PATTERN.search(str(path)):
         raise ConfigError(
             f"{setting} is {path}, and `{found.group()}` in a path means something else to the databases that lie "
@@ -117,12 +123,19 @@ def published_place() -> Path | None:
     Analysts are other users, and the home is closed to them.
 
     Raises:
-        ConfigError: If the variable holds a URL, or its folder is not there.
+        ConfigError: If the variable holds a URL, its folder is not there, or the pipeline's own files lie there.
     """
     given = os.environ.get(PUBLISHED_VARIABLE, "").strip()
     if not given:
         return None
     place = local_path(given, PUBLISHED_VARIABLE)
+    ours = home().resolve()
+    there = place.resolve()
+    if ours in there.parents and (there.parent != ours or there.name.startswith("warehouse.")):
+        raise ConfigError(
+            f"{PUBLISHED_VARIABLE} is {place}: it would lie among the pipeline's own files. Name a file outside of the "
+            "home."
+        )
     if place.is_dir() or not place.parent.is_dir():
         raise ConfigError(
             f"{PUBLISHED_VARIABLE} is {place}: it must name a file in a folder that exists. Make the folder, "

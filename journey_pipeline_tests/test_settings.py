@@ -174,3 +174,28 @@ def test_a_storage_version_that_is_none_or_too_early_is_refused(monkeypatch: pyt
     monkeypatch.setenv(settings.STORAGE_VARIABLE, given)
     with pytest.raises(ConfigError, match=settings.STORAGE_VARIABLE):
         settings.storage_version()
+
+
+@pytest.mark.parametrize("variable", [settings.HOME_VARIABLE, settings.PUBLISHED_VARIABLE])
+def test_the_folder_of_a_person_who_is_not_there_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "~nobody-of-that-name/x")
+    with pytest.raises(
+        ConfigError, match=f"{variable} begins with `~nobody-of-that-name`, and there is no such person"
+    ):
+        settings.home() if variable == settings.HOME_VARIABLE else settings.published_place()
+
+
+@pytest.mark.parametrize("place", ["warehouse.duckdb", "warehouse.duckdb.wal", "events/x.duckdb", "other/../raw/x"])
+def test_the_published_file_takes_the_place_of_nothing_that_the_pipeline_works_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
+) -> None:
+    monkeypatch.setenv(settings.HOME_VARIABLE, str(tmp_path))
+    for folder in ("events", "raw", "other"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setenv(settings.PUBLISHED_VARIABLE, str(tmp_path / place))
+    with pytest.raises(ConfigError, match="Name a file outside of the home"):
+        settings.published_place()
+    monkeypatch.setenv(settings.PUBLISHED_VARIABLE, str(tmp_path / "all.duckdb"))
+    assert settings.published_place() == tmp_path / "all.duckdb"
