@@ -61,7 +61,7 @@ def result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.AssetCheckResu
     named = ", ".join(window.partition for window in [*gaps.missing, *gaps.unfinished][:NAMED])
     says = f"{len(gaps.missing)} missing, {len(gaps.unfinished)} landed without events"
     if named:
-        says += f": {named}{' ...' if gaps.count > NAMED else ''}"
+        says += f": {named}{f' and {gaps.count - NAMED} more' if gaps.count > NAMED else ''}"
     if hours is not None:
         says += f". The vendor deletes the oldest in {hours:.1f} h; asking for all of them takes at least "
         says += f"{gaps.needed(requests_per_s)}"
