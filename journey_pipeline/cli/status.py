@@ -68,8 +68,7 @@ def _lookalikes(lake: Lake, stream: Stream) -> Lookalikes | None:
     try:
         return count_lookalikes(lake, stream.key) if stream.open_ended else None
     except WarehouseError as error:
-        says = f"{error} `journey-pipeline publish` puts a new copy in its place."
-        notes.print(says, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        notes.print(str(error), style="yellow", markup=False, highlight=False, soft_wrap=True)
         return None
 
 

@@ -126,5 +126,8 @@ def compare_person(
             rows = session.execute(_SQL.format(file=literal(str(told))), whom).fetchall()
             ((loaded_from, loaded_at),) = session.execute(_LOADED_SQL, which).fetchall()
     except duckdb.Error as error:
-        raise WarehouseError(f"comparing a person with the warehouse failed: {describe(error)}.") from error
+        raise WarehouseError(
+            f"comparing a person with the warehouse failed: {describe(error)}. `journey-pipeline publish` puts a new "
+            "copy in its place."
+        ) from error
     return Timeline([TimelineEvent(*row) for row in rows], loaded_from, loaded_at)

@@ -132,7 +132,9 @@ def _compare(session: duckdb.DuckDBPyConnection, lake: Lake, begun: float) -> Eq
     counted, held = _counted(session)
     is_proven = _is_union(session, lake, loaded, proof, held) if is_as_loaded else None
     # Where not all files can be read, those are that lost rows to others: only their keys may be missing unnoticed.
-    losing = [key for key, file in loaded.items() if file.loaded < file.events and key not in inventory.removed]
+    lost = [key for key, file in loaded.items() if file.loaded < file.events and key not in inventory.removed]
+    broken = {file.path for file in inventory.broken}
+    losing = [key for key in lost if lake.relative(events_path(lake, key)) not in broken]
     keys = _Keys() if is_proven else _search(session, lake, losing if is_proven is None else loaded)
     report = _report(loaded, inventory, counted, keys, begun)
     if report.is_equal and is_proven:

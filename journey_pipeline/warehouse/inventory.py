@@ -58,6 +58,7 @@ class LoadedFile:
     manifest_sha256: str
     manifest_signature: str
     events_sha256: str
+    events_bytes: int
     events: int
     loaded: int
 
@@ -150,8 +151,8 @@ class Inventory:
 def loaded_files(session: duckdb.DuckDBPyConnection) -> dict[FileKey, LoadedFile]:
     """What is loaded, by partition."""
     rows = session.execute(
-        "select connection, stream, partition_key, manifest_sha256, manifest_signature, events_sha256, events, loaded "
-        "from internal.files"
+        "select connection, stream, partition_key, manifest_sha256, manifest_signature, events_sha256, "
+        "coalesce((manifest ->> '$.events.bytes')::bigint, 0), events, loaded from internal.files"
     ).fetchall()
     return {FileKey(*row[:3]): LoadedFile(*row[3:]) for row in rows}
 
@@ -170,30 +171,44 @@ def take_inventory(lake: Lake, loaded: dict[FileKey, LoadedFile]) -> Inventory:
         )
     inventory, now_ns = Inventory(), present_ns()
     seen = set()
-    for key, entry in _manifests(lake):
+    for key, entry, events in _manifests(lake):
         seen.add(key)
         try:
             found = signature_of(entry.stat())
             known = loaded.get(key)
             if known and known.events_sha256 and known.manifest_signature == _written(found):
                 inventory.unchanged += 1
-                continue
-            place = _Place(Path(entry.path), key, _written(found) if is_settled(found, now_ns) else "")
-            _compare(lake, place, known, inventory)
+            else:
+                place = _Place(Path(entry.path), key, _written(found) if is_settled(found, now_ns) else "")
+                if not _is_unchanged(lake, place, known, inventory):
+                    continue
+            if known and (damage := _cut_off(events, known, now_ns)):
+                inventory.note_broken(BrokenFile(lake.relative(Path(entry.path).with_suffix(".parquet")), damage))
         except (LakeError, OSError) as error:
             inventory.note_broken(BrokenFile(lake.relative(Path(entry.path)), text_of(error)))
     inventory.removed = sorted(loaded.keys() - seen)
     return inventory
 
 
-def _manifests(lake: Lake) -> Iterator[tuple[FileKey, os.DirEntry[str]]]:
-    """All manifests of events, sorted by partition."""
+def _manifests(lake: Lake) -> Iterator[tuple[FileKey, os.DirEntry[str], os.DirEntry[str] | None]]:
+    """All manifests of events, each with the file of its events if that is there, sorted by partition."""
     for connection in _entries(lake.events_root):
         for stream in _entries(connection):
-            for entry in _entries(stream):
-                partition = entry.name.removesuffix(".json")
-                if partition != entry.name and is_partition(partition):
-                    yield FileKey(connection.name, stream.name, partition), entry
+            entries = {entry.name: entry for entry in _entries(stream)}
+            for name, entry in entries.items():
+                partition = name.removesuffix(".json")
+                if partition != name and is_partition(partition):
+                    yield FileKey(connection.name, stream.name, partition), entry, entries.get(f"{partition}.parquet")
+
+
+def _cut_off(events: os.DirEntry[str] | None, known: LoadedFile, now_ns: int) -> str:
+    """In which way a loaded file is not there in its size; of one that was written just now the manifest may follow."""
+    if events is None:
+        return "it is not there, and a manifest names it"
+    found = signature_of(events.stat())
+    if found[2] == known.events_bytes or not is_settled(found, now_ns):
+        return ""
+    return f"it has {found[2]} bytes, its manifest says {known.events_bytes}"
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
@@ -217,7 +232,8 @@ class _Place:
     signature: str
 
 
-def _compare(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: Inventory) -> None:
+def _is_unchanged(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: Inventory) -> bool:
+    """Whether a partition is loaded as its manifest says; if not, it is noted in which way."""
     path = place.path
     text = path.read_bytes()
     digest = hashlib.sha256(text).hexdigest()
@@ -225,7 +241,7 @@ def _compare(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: In
         inventory.unchanged += 1
         if place.signature != loaded.manifest_signature:
             inventory.touched[place.key] = place.signature
-        return
+        return True
     manifest = EventsManifest.read(path)
     if manifest is None or path.read_bytes() != text:
         raise LakeError("the manifest was replaced while it was read; the next sync takes it")
@@ -248,13 +264,14 @@ def _compare(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: In
         inventory.seen[file] = signature(file)
         if problem := mismatch(file, stated):
             inventory.break_off(found, BrokenFile(lake.relative(file), problem))
-            return
+            return False
     if loaded is None:
         inventory.added.append(found)
     elif loaded.events_sha256 == manifest.events.sha256:
         inventory.restated.append(found)
     else:
         inventory.replaced.append(found)
+    return False
 
 
 def events_path(lake: Lake, key: FileKey) -> Path:

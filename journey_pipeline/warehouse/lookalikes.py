@@ -77,5 +77,8 @@ def count_lookalikes(lake: Lake, stream: StreamKey, *, memory: str = "1GB", thre
             ((restated,),) = session.execute(_SQL, which).fetchall()
             ((merged,),) = session.execute(_OF_SEVERAL_PEOPLE, which).fetchall()
     except duckdb.Error as error:
-        raise WarehouseError(f"counting lookalikes of {stream} failed: {describe(error)}.") from error
+        raise WarehouseError(
+            f"counting lookalikes of {stream} failed: {describe(error)}. `journey-pipeline publish` puts a new copy "
+            "in its place."
+        ) from error
     return Lookalikes(int(restated), int(merged))

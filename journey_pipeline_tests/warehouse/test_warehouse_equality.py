@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import duckdb
 import pytest
 
@@ -50,6 +52,20 @@ def test_what_was_proven_once_hides_no_damage_that_came_later(synced: MadeLake, 
     with duckdb.connect(warehouse_file(synced.lake)) as session:
         session.execute(damage)
     assert not compare_with_lake(synced.lake, SMALL).is_equal
+
+
+@pytest.mark.parametrize("content", [b"", b"cut off", None])
+def test_a_loaded_file_of_the_lake_that_is_not_there_in_its_size_is_named(
+    synced: MadeLake, content: bytes | None
+) -> None:
+    file = synced.lake.events_file(SFMC, FIVE)
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+        os.utime(file, (0, 0))
+    for report in (sync(synced.lake, SMALL), compare_with_lake(synced.lake, SMALL)):
+        assert [broken.path for broken in report.broken] == [f"events/{SFMC.connection}/{SFMC.stream}/{FIVE}.parquet"]
+    assert compare_with_lake(synced.lake, SMALL).events == 3
 
 
 def test_a_proof_grows_with_what_is_loaded_and_is_made_anew_when_files_go(synced: MadeLake) -> None:
