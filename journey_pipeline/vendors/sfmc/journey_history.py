@@ -165,13 +165,14 @@ class JourneyHistory:
         Raises:
             VendorError: If credentials, rights or filters are refused.
         """
+        said = self._client.check()
         start = floor(now - _LONG_SETTLED, Granularity.HOUR)
         hour = Window(start, start + Granularity.HOUR.duration)
         whole = self.estimate(hour)
         halves = [self.estimate(half).rows for half in hour.halves()]
         earlier = self.estimate(Window(hour.start - timedelta(milliseconds=1), hour.end)).rows
         return {
-            **self._client.check(),
+            **said,
             "estimate": f"of {hour.start:%Y-%m-%dT%H}: {json.dumps(whole.answer)}",
             "bounds": _told_bounds(whole.rows, halves, earlier),
         }
