@@ -247,7 +247,7 @@ def _is_unchanged(lake: Lake, place: _Place, loaded: LoadedFile | None, inventor
         raise LakeError("the manifest was replaced while it was read; the next sync takes it")
     if loaded is None and (manifest.connection, manifest.stream) != (place.key.connection, place.key.stream):
         inventory.copies.add(path.parent)
-        return
+        return False
     if FileKey(manifest.connection, manifest.stream, manifest.partition) != place.key:
         raise LakeError("the manifest is of another partition than its place says")
     found = FoundFile(
