@@ -72,7 +72,7 @@ def claims(
         fields_are_filled(events),
         events_differ(landing, events),
         _clocks_agree(events),
-        _every_answer_is_readable(landing),
+        _every_answer_is_readable(landing, events),
         _events_are_inside_window(events, open_ended),
         _keys_are_unique(events, tolerance),
         _schema_is_known(events, tolerance),
@@ -187,7 +187,7 @@ def _clocks_agree(events: EventsManifest) -> Claim:
     )
 
 
-def _every_answer_is_readable(landing: LandingManifest) -> Claim:
+def _every_answer_is_readable(landing: LandingManifest, events: EventsManifest) -> Claim:
     """The newest answer is what the partition lacks most; an older one may have had events that no newer one has."""
     aside = landing.set_aside
     newest = landing.attempts[-1]
@@ -195,9 +195,12 @@ def _every_answer_is_readable(landing: LandingManifest) -> Claim:
     if aside:
         worst = newest if newest.unreadable else aside[-1]
         says += f"; {worst.attempt} is set aside: {worst.unreadable}"
+    gone = 0 if aside else events.kept_events + events.kept_rejects
+    if gone:
+        says += f"; {gone:,} records of answers that are gone from the landing are kept: put those back from a backup"
     return Claim(
         "every_answer_is_readable",
-        holds=not aside,
+        holds=not aside and not gone,
         severity=Severity.ERROR if newest.unreadable else Severity.WARN,
         says=says,
         facts={"answers": len(landing.attempts), "unreadable": len(aside)},

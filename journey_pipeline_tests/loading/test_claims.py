@@ -271,3 +271,9 @@ def test_events_that_were_received_before_they_happened_are_a_warning_that_says_
     assert (claim.holds, claim.severity) == (False, Severity.WARN)
     assert "3 of 10 events" in claim.says
     assert "by up to 6:00:00" in claim.says
+
+
+def test_events_of_an_answer_that_is_gone_from_the_landing_are_a_warning() -> None:
+    claim = judged("every_answer_is_readable", landing(10, None, LATE), events(kept_events=2, kept_rejects=1))
+    assert (claim.holds, claim.severity) == (False, Severity.WARN)
+    assert "3 records of answers that are gone from the landing are kept" in claim.says
