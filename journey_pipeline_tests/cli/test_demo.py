@@ -23,6 +23,8 @@ from journey_pipeline.exports.states import State
 Start = Callable[..., subprocess.Popen[str]]
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo"]
 
+pytestmark = pytest.mark.timeout(900)  # each loads a demo twice, whatever else the machine does
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
@@ -81,44 +83,51 @@ def is_export_pending(folder: Path) -> bool:
         return pending_count(ledger, "apsis") > 0
 
 
-def test_a_demo_that_is_killed_while_exports_are_pending_does_not_wait_for_them_the_next_time(
-    tmp_path: Path, start: Start
-) -> None:
-    process = start("--hours", "3")
-    while process.poll() is None and not is_export_pending(tmp_path):
+def have_three_hours_landed(folder: Path) -> bool:
+    return len(list((folder / "data/sandbox/raw/sfmc/journey_history").glob("*/manifest.json"))) >= 3
+
+
+def stopped(process: subprocess.Popen[str], ending: signal.Signals, at: Callable[[], bool]) -> str:
+    """Ends a demo in the middle, nothing that it started goes on; what it had shown."""
+    while process.poll() is None and not at():
         time.sleep(0.05)
-    process.kill()
-    process.communicate()
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    process.send_signal(ending)
+    shown, _ = process.communicate()
+    assert process.returncode != 0
+    # What Dagster starts beside a run notices by itself, a little later, that the run's process is gone.
+    _, running = psutil.wait_procs(family, timeout=30)
+    assert running == []
+    return shown
+
+
+def unfinished_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(folder / "data/sandbox"))
+    with open_instance() as instance:
+        return [run.run_id for run in instance.get_runs() if not run.is_finished]
+
+
+def test_a_demo_that_is_killed_while_exports_are_pending_does_not_wait_for_them_the_next_time(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped(start("--hours", "3"), signal.SIGKILL, lambda: is_export_pending(tmp_path))
     shown, said = (again := start("--hours", "3")).communicate()
     assert again.returncode == 0, said
     assert "apsis/email_events: 1 day loaded" in shown
     with Ledger(f"sqlite:///{tmp_path / 'data/sandbox/exports.db'}") as ledger:
         states = {export.state for export in listed(ledger, with_ended=True)}
     assert states == {State.REPLACED, State.LANDED}
+    assert unfinished_runs(tmp_path, monkeypatch) == []
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
-def test_a_demo_that_is_stopped_leaves_nothing_running_and_nothing_broken(
-    tmp_path: Path, start: Start, ending: signal.Signals, monkeypatch: pytest.MonkeyPatch
+def test_a_demo_that_is_interrupted_leaves_nothing_running_and_nothing_broken(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = start("--hours", "30")
-    landed = tmp_path / "data/sandbox/raw/sfmc/journey_history"
-    while process.poll() is None and len(list(landed.glob("*/manifest.json"))) < 3:
-        time.sleep(0.05)
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    process.send_signal(ending)
-    shown, _ = process.communicate()
-    assert process.returncode != 0
-    assert ": 30 hours loaded" not in shown
-    # What Dagster starts beside a run notices by itself, a little later, that the run's process is gone.
-    _, running = psutil.wait_procs(family, timeout=30)
-    assert running == []
-
-    shown, said = (again := start("--hours", "30")).communicate()
+    shown = stopped(start("--hours", "10"), signal.SIGINT, lambda: have_three_hours_landed(tmp_path))
+    assert ": 10 hours loaded" not in shown
+    shown, said = (again := start("--hours", "10")).communicate()
     assert again.returncode == 0, said
     assert "What each journey did" in shown
     assert published_rows(tmp_path) > 0
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path / "data/sandbox"))
-    with open_instance() as instance:
-        assert [run for run in instance.get_runs() if not run.is_finished] == []
+    assert unfinished_runs(tmp_path, monkeypatch) == []

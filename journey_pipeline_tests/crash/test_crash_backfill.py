@@ -33,7 +33,7 @@ pytestmark = pytest.mark.timeout(900)  # a hung command is noticed long before
 HOUR = timedelta(hours=1)
 FRESH_EVERY = 10  # of so many seeds one starts new interpreters
 MOST_TRIES = 15
-SEEDS = 30
+SEEDS = 20
 # Five of them at a time: a backfill of a few hours meets several.
 FAULTS = (
     "download:503~0.2",
