@@ -1,7 +1,7 @@
 """The questions that are measured, each with its sizes and contenders, and the answer as text.
 
-Not here: whose turn it is (`turns.py`), the question of the one giant file (`export.py`), how figures are shown
-(`tables.py`).
+Not here: whose turn it is (`turns.py`), the questions of the one giant file (`export.py`) and of many partitions
+(`growth.py`), how figures are shown (`tables.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.export import export
+from benchmarks.growth import growth
 from benchmarks.processes import Measured, run, serving
 from benchmarks.tables import comparison, phases, table
 from benchmarks.turns import Effort, in_turn, new_folder, once
@@ -88,6 +89,7 @@ QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "warehouse": warehouse,
     "delta": delta,
     "export": export,
+    "growth": growth,
 }
 
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from benchmarks.__main__ import main
 from benchmarks.export_vendor import Day
+from benchmarks.growth import ENVIRONMENT, SHOWN
 from benchmarks.processes import ContenderError, run, serving, serving_export
 from benchmarks.task import COLUMNS
 from journey_pipeline.model import Window
@@ -84,6 +85,12 @@ def test_the_quick_question_of_the_export_is_answered_by_all_of_its_contenders()
     assert answer.exit_code == 0, answer.output
     for name in ("direct", "through_dagster", "floor", "reader", "ijson", "normalizer"):
         assert f"| export_{name} |" in answer.output
+
+
+def test_what_grows_with_partitions_is_measured_beside_its_floors(tmp_path: Path) -> None:
+    grown = run("growth", tmp_path, ENVIRONMENT, "2", "1")
+    assert set(SHOWN) <= set(grown.said["costs"])
+    assert (grown.said["partitions"], grown.said["rows"]) == (2, 4 * 5)
 
 
 def test_a_contender_that_fails_says_how_it_ended(tmp_path: Path) -> None:
