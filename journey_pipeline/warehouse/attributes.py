@@ -52,11 +52,11 @@ def make_history(session: duckdb.DuckDBPyConnection) -> None:
 def _exports(session: duckdb.DuckDBPyConnection) -> list[_Export]:
     rows = session.execute("""
         select
-            (manifest ->> 'landed_at')::timestamptz as exported_at,
+            landed_at as exported_at,
             connection,
             stream,
             partition_key,
-            manifest ->> '$.attributes.sha256' as attributes_sha256
+            attributes_sha256
         from internal.files
         where attributes_sha256 is not null
     """).fetchall()
@@ -167,7 +167,7 @@ def _show(session: duckdb.DuckDBPyConnection) -> None:
             from (
                 select
                     attributes.*,
-                    (manifest ->> 'landed_at')::timestamptz as exported_at
+                    landed_at as exported_at
                 from internal.exported_attributes as attributes
                 join internal.files using (connection, stream, partition_key)
             )

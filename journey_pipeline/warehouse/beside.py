@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.warehouse.intake import parquet
-from journey_pipeline.warehouse.inventory import FileKey
+from journey_pipeline.warehouse.loaded import FileKey
 from journey_pipeline.warehouse.table import Table
 
 _KEY = ("connection", "stream", "partition_key")

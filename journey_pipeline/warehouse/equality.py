@@ -23,17 +23,10 @@ from journey_pipeline.warehouse.connection import (
     warehouse_file,
 )
 from journey_pipeline.warehouse.intake import events
-from journey_pipeline.warehouse.inventory import (
-    BrokenFile,
-    FileKey,
-    Inventory,
-    LoadedFile,
-    events_path,
-    loaded_files,
-    take_inventory,
-)
+from journey_pipeline.warehouse.inventory import BrokenFile, Inventory, events_path, take_inventory
+from journey_pipeline.warehouse.loaded import KEY, FileKey, Loaded
 from journey_pipeline.warehouse.lock import writer_lock
-from journey_pipeline.warehouse.proof import KeySet, Proof, content_of, is_union
+from journey_pipeline.warehouse.proof import KeySet, Proof, contents_of, is_union
 
 _HEAL = "run `journey-pipeline rebuild`"
 _RETURN = "put them back, or run `journey-pipeline sync`, with `--remove` if they are to go and are many"
@@ -121,25 +114,33 @@ def _problem(partitions: tuple[str, ...], what: str, heal: str) -> str:
 
 
 def _compare(session: duckdb.DuckDBPyConnection, lake: Lake, begun: float) -> EqualityReport:
-    loaded = loaded_files(session)
+    loaded = Loaded.read(session)
     inventory = take_inventory(lake, loaded)
-    contents = frozenset(content_of(file.events_sha256) for file in loaded.values())
-    proof, now = Proof.read(proof_file(lake)), signature(warehouse_file(lake))
+    contents, proof = contents_of(session), Proof.read(proof_file(lake))
+    now = signature(warehouse_file(lake))
     is_as_loaded = not (inventory.fresh or inventory.restated or inventory.removed or inventory.broken)
     if is_as_loaded and proof and (proof.contents, proof.warehouse) == (contents, now):
-        counted = {key: file.loaded for key, file in loaded.items()}
-        return _report(loaded, inventory, counted, _Keys(), begun)
-    counted, held = _counted(session)
-    is_proven = _is_union(session, lake, loaded, proof, held) if is_as_loaded else None
+        return _report(loaded, inventory, _Counted(proof.lake), _Keys(), begun)
+    counted = _count(session)
+    is_proven = _is_union(session, lake, contents, proof, counted.held) if is_as_loaded else None
     # Where not all files can be read, those are that lost rows to others: only their keys may be missing unnoticed.
-    lost = [key for key, file in loaded.items() if file.loaded < file.events and key not in inventory.removed]
     broken = {file.path for file in inventory.broken}
+    lost = [key for key in _losing(session) if key not in inventory.removed]
     losing = [key for key in lost if lake.relative(events_path(lake, key)) not in broken]
-    keys = _Keys() if is_proven else _search(session, lake, losing if is_proven is None else loaded)
+    keys = _Keys() if is_proven else _search(session, lake, losing if is_proven is None else loaded.keys)
     report = _report(loaded, inventory, counted, keys, begun)
     if report.is_equal and is_proven:
-        Proof(contents, held, now).write(proof_file(lake))
+        Proof(contents, counted.held, now).write(proof_file(lake))
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The events in the warehouse: the keys of all of them, and the partitions that have another number than noted."""
+
+    held: KeySet
+    miscounted: tuple[FileKey, ...] = ()
+    unknown: tuple[FileKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +151,13 @@ class _Keys:
     repeated: int = 0
 
 
-def _report(
-    loaded: dict[FileKey, LoadedFile], inventory: Inventory, counted: dict[FileKey, int], keys: _Keys, begun: float
-) -> EqualityReport:
+def _report(loaded: Loaded, inventory: Inventory, counted: _Counted, keys: _Keys, begun: float) -> EqualityReport:
     return EqualityReport(
-        partitions=len(loaded.keys() - set(inventory.removed)) + len(inventory.added),
-        events=sum(counted.values()),
+        partitions=len(loaded) - len(inventory.removed) + len(inventory.added),
+        events=counted.held.keys,
         not_loaded=_names(found.key for found in [*inventory.fresh, *inventory.restated]),
-        extra=_names([*inventory.removed, *(counted.keys() - loaded.keys())]),
-        miscounted=_names(key for key, file in loaded.items() if counted.get(key, 0) != file.loaded),
+        extra=_names([*inventory.removed, *counted.unknown]),
+        miscounted=_names(counted.miscounted),
         missing_keys=keys.missing,
         repeated_keys=keys.repeated,
         broken=tuple(inventory.broken),
@@ -166,22 +165,42 @@ def _report(
     )
 
 
-def _counted(session: duckdb.DuckDBPyConnection) -> tuple[dict[FileKey, int], KeySet]:
-    """Each partition's events in the warehouse, and the keys of all of them."""
-    rows = session.execute(
-        "select connection, stream, partition_key, count(*), sum(hash(event_key)::hugeint) "
-        "from core.journey_events group by all"
+def _count(session: duckdb.DuckDBPyConnection) -> _Counted:
+    session.execute(f"""
+        create or replace temp table counted as
+        select
+            {KEY},
+            count(*) as events,
+            sum(hash(event_key)::hugeint) as hashes
+        from core.journey_events
+        group by all
+    """)
+    ((events, hashes),) = session.execute(
+        "select coalesce(sum(events), 0)::bigint, coalesce(sum(hashes), 0)::hugeint from counted"
     ).fetchall()
-    counted = {FileKey(*names): events for *names, events, _ in rows}
-    return counted, KeySet(sum(counted.values()), sum(hashes for *_, hashes in rows))
+    wrong = session.execute(f"""
+        select
+            {KEY},
+            loaded is not null as is_known
+        from counted
+        full join internal.files using ({KEY})
+        where coalesce(counted.events, 0) is distinct from loaded
+    """).fetchall()
+    miscounted, unknown = (tuple(FileKey(*row[:3]) for row in wrong if row[3] is known) for known in (True, False))
+    return _Counted(KeySet(events, hashes), miscounted, unknown)
+
+
+def _losing(session: duckdb.DuckDBPyConnection) -> list[FileKey]:
+    rows = session.execute(f"select {KEY} from internal.files where loaded < events").fetchall()
+    return [FileKey(*row) for row in rows]
 
 
 def _is_union(
-    session: duckdb.DuckDBPyConnection, lake: Lake, loaded: dict[FileKey, LoadedFile], proof: Proof | None, held: KeySet
+    session: duckdb.DuckDBPyConnection, lake: Lake, contents: frozenset[str], proof: Proof | None, held: KeySet
 ) -> bool | None:
     """Whether the warehouse holds the lake's keys; None if a file can't be read (normalizing notices and heals it)."""
     try:
-        return is_union(session, lake, {key: file.events_sha256 for key, file in loaded.items()}, proof, held)
+        return is_union(session, lake, contents, proof, held)
     except duckdb.Error:
         return None
 

@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import duckdb
+from typing import NamedTuple
 
 from journey_pipeline.errors import LakeError, WarehouseError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
 from journey_pipeline.lake.signature import Signature, is_settled, present_ns, signature, signature_of
 from journey_pipeline.model import StreamKey, is_partition
+from journey_pipeline.warehouse.loaded import EVENTS, MANIFEST, NOTHING, FileKey, Loaded, LoadedFile, LoadedStream
 
 HEAL = "run `journey-pipeline normalize` for the partition, or pull it again with `journey-pipeline backfill --again`"
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class FileKey:
-    """Names a partition's events file, and the rows that came from it."""
-
-    connection: str
-    stream: str
-    partition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +42,6 @@ class BrokenFile:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}; {self.heal}"
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedFile:
-    """A row of `internal.files`, as far as comparing needs it."""
-
-    manifest_sha256: str
-    manifest_signature: str
-    events_sha256: str
-    events_bytes: int
-    events: int
-    loaded: int
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -148,92 +129,114 @@ class Inventory:
         return {file for file, was in self.seen.items() if signature(file) != was}
 
 
-def loaded_files(session: duckdb.DuckDBPyConnection) -> dict[FileKey, LoadedFile]:
-    """What is loaded, by partition."""
-    rows = session.execute(
-        "select connection, stream, partition_key, manifest_sha256, manifest_signature, events_sha256, "
-        "coalesce((manifest ->> '$.events.bytes')::bigint, 0), events, loaded from internal.files"
-    ).fetchall()
-    return {FileKey(*row[:3]): LoadedFile(*row[3:]) for row in rows}
-
-
-def take_inventory(lake: Lake, loaded: dict[FileKey, LoadedFile]) -> Inventory:
+def take_inventory(lake: Lake, loaded: Loaded) -> Inventory:
     """Compares the lake with what is loaded.
 
     Raises:
         WarehouseError: If files are loaded and the events folder is not there at all: rather a disk that is not
             mounted than a wish to remove everything.
     """
-    if loaded and not lake.events_root.is_dir():
+    if loaded.streams and not lake.events_root.is_dir():
         raise WarehouseError(
             f"{lake.events_root} is not there, but {len(loaded)} partitions of it are loaded; nothing was removed. "
             "Mount it, or point JOURNEY_PIPELINE_HOME to the lake."
         )
-    inventory, now_ns = Inventory(), present_ns()
-    seen = set()
-    for key, entry, events in _manifests(lake):
-        seen.add(key)
+    inventory, differing, there = Inventory(), list[_Place](), Counter[tuple[str, str]]()
+    suspects: list[tuple[tuple[str, str], str]] = []
+    for stream, entries in _streams(lake):
+        known_here = loaded.streams.get(stream, NOTHING)
+        there[stream], places, whole = _look(lake, stream, entries, known_here, inventory)
+        differing += places
+        suspects += [(stream, line) for line in known_here.events - whole]
+    inventory.unchanged = there.total()
+    known = loaded.look_up([place.key for place in differing]) if differing else {}
+    there.update((key.connection, key.stream) for key in known)
+    for stream, held in loaded.streams.items():
+        if there[stream] < held.files:
+            inventory.removed += _gone(lake, loaded, stream)
+    inventory.removed.sort()
+    for place in sorted(differing):
         try:
-            found = signature_of(entry.stat())
-            known = loaded.get(key)
-            if known and known.events_sha256 and known.manifest_signature == _written(found):
-                inventory.unchanged += 1
-            else:
-                place = _Place(Path(entry.path), key, _written(found) if is_settled(found, now_ns) else "")
-                if not _is_unchanged(lake, place, known, inventory):
-                    continue
-            if known and (damage := _cut_off(events, known, now_ns)):
-                inventory.note_broken(BrokenFile(lake.relative(Path(entry.path).with_suffix(".parquet")), damage))
+            _compare(lake, place, known.get(place.key), inventory)
         except (LakeError, OSError) as error:
-            inventory.note_broken(BrokenFile(lake.relative(Path(entry.path)), text_of(error)))
-    inventory.removed = sorted(loaded.keys() - seen)
+            inventory.note_broken(BrokenFile(lake.relative(place.path), text_of(error)))
+    _note_cut_off(lake, inventory, suspects)
     return inventory
 
 
-def _manifests(lake: Lake) -> Iterator[tuple[FileKey, os.DirEntry[str], os.DirEntry[str] | None]]:
-    """All manifests of events, each with the file of its events if that is there, sorted by partition."""
+def _look(
+    lake: Lake, stream: tuple[str, str], entries: Iterable[os.DirEntry[str]], known: LoadedStream, inventory: Inventory
+) -> tuple[int, list[_Place], set[str]]:
+    """How many manifests of a stream are told to be the loaded ones, all others, and the events files as loaded."""
+    unchanged, differing, whole, now_ns = 0, [], set[str](), present_ns()
+    for entry in entries:
+        if entry.name.endswith(MANIFEST):
+            try:
+                found = signature_of(entry.stat())
+            except OSError as error:
+                inventory.note_broken(BrokenFile(lake.relative(Path(entry.path)), text_of(error)))
+                continue
+            written = "-".join(map(str, found))
+            if f"{entry.name} {written}" in known.manifests:
+                unchanged += 1
+            elif is_partition(partition := entry.name.removesuffix(MANIFEST)):
+                is_old = is_settled(found, now_ns)
+                differing.append(_Place(FileKey(*stream, partition), Path(entry.path), written if is_old else ""))
+        elif entry.name.endswith(EVENTS):
+            with suppress(FileNotFoundError):  # it is looked for once more
+                whole.add(f"{entry.name} {entry.stat().st_size}")
+    return unchanged, differing, whole
+
+
+def _gone(lake: Lake, loaded: Loaded, stream: tuple[str, str]) -> list[FileKey]:
+    """The loaded partitions of a stream without a manifest."""
+    entries = _entries(lake.events_root.joinpath(*stream))
+    there = {entry.name.removesuffix(MANIFEST) for entry in entries if entry.name.endswith(MANIFEST)}
+    return [FileKey(*stream, partition) for partition in loaded.partitions(*stream) - there]
+
+
+def _note_cut_off(lake: Lake, inventory: Inventory, suspects: Iterable[tuple[tuple[str, str], str]]) -> None:
+    """Takes events files as broken that were loaded, and are not there in their size; without those looked at already.
+
+    Of one that was written just now the manifest may follow.
+    """
+    looked_at = {*inventory.removed, *(found.key for found in [*inventory.fresh, *inventory.restated])}
+    for stream, line in sorted(suspects):
+        name, _, size = line.rpartition(" ")
+        file = lake.events_root.joinpath(*stream, name)
+        if FileKey(*stream, name.removesuffix(EVENTS)) in looked_at:
+            continue
+        found = signature(file)
+        if found is None:
+            inventory.note_broken(BrokenFile(lake.relative(file), "it is not there, and a manifest names it"))
+        elif found[2] != int(size) and is_settled(found, present_ns()):
+            inventory.note_broken(BrokenFile(lake.relative(file), f"it has {found[2]} bytes, its manifest says {size}"))
+
+
+def _streams(lake: Lake) -> Iterator[tuple[tuple[str, str], list[os.DirEntry[str]]]]:
+    """What lies in the folder of each stream's events."""
     for connection in _entries(lake.events_root):
         for stream in _entries(connection):
-            entries = {entry.name: entry for entry in _entries(stream)}
-            for name, entry in entries.items():
-                partition = name.removesuffix(".json")
-                if partition != name and is_partition(partition):
-                    yield FileKey(connection.name, stream.name, partition), entry, entries.get(f"{partition}.parquet")
-
-
-def _cut_off(events: os.DirEntry[str] | None, known: LoadedFile, now_ns: int) -> str:
-    """In which way a loaded file is not there in its size; of one that was written just now the manifest may follow."""
-    if events is None:
-        return "it is not there, and a manifest names it"
-    found = signature_of(events.stat())
-    if found[2] == known.events_bytes or not is_settled(found, now_ns):
-        return ""
-    return f"it has {found[2]} bytes, its manifest says {known.events_bytes}"
+            yield (connection.name, stream.name), _entries(stream)
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _written(found: Signature) -> str:
-    return "-".join(map(str, found))
+class _Place(NamedTuple):
+    """A manifest: of which partition, where it lies, and its signature if that tells something."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a manifest lies, and its signature."""
-
-    path: Path
     key: FileKey
+    path: Path
     signature: str
 
 
-def _is_unchanged(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: Inventory) -> bool:
-    """Whether a partition is loaded as its manifest says; if not, it is noted in which way."""
+def _compare(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: Inventory) -> None:
     path = place.path
     text = path.read_bytes()
     digest = hashlib.sha256(text).hexdigest()
@@ -241,13 +244,13 @@ def _is_unchanged(lake: Lake, place: _Place, loaded: LoadedFile | None, inventor
         inventory.unchanged += 1
         if place.signature != loaded.manifest_signature:
             inventory.touched[place.key] = place.signature
-        return True
+        return
     manifest = EventsManifest.read(path)
     if manifest is None or path.read_bytes() != text:
         raise LakeError("the manifest was replaced while it was read; the next sync takes it")
     if loaded is None and (manifest.connection, manifest.stream) != (place.key.connection, place.key.stream):
         inventory.copies.add(path.parent)
-        return False
+        return
     if FileKey(manifest.connection, manifest.stream, manifest.partition) != place.key:
         raise LakeError("the manifest is of another partition than its place says")
     found = FoundFile(
@@ -264,14 +267,13 @@ def _is_unchanged(lake: Lake, place: _Place, loaded: LoadedFile | None, inventor
         inventory.seen[file] = signature(file)
         if problem := mismatch(file, stated):
             inventory.break_off(found, BrokenFile(lake.relative(file), problem))
-            return False
+            return
     if loaded is None:
         inventory.added.append(found)
     elif loaded.events_sha256 == manifest.events.sha256:
         inventory.restated.append(found)
     else:
         inventory.replaced.append(found)
-    return False
 
 
 def events_path(lake: Lake, key: FileKey) -> Path:

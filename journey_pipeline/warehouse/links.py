@@ -24,20 +24,20 @@ _PAIRS = """
             connection,
             stream,
             max({
-                'twin_stream': manifest ->> '$.twin.stream',
-                'property': manifest ->> '$.twin.property',
-                'channel': manifest ->> '$.twin.channel'
-            }) as twin
+                'twin_stream': twin ->> 'stream',
+                'property': twin ->> 'property',
+                'channel': twin ->> 'channel'
+            }) as pair
         from internal.files
-        where (manifest ->> '$.twin.stream') is not null
+        where twin is not null
         group by all
     )
     select
         connection,
         stream,
-        unnest(twin)
+        unnest(pair)
     from pairs
-    where (connection, twin.twin_stream) not in (select (connection, stream) from pairs)
+    where (connection, pair.twin_stream) not in (select (connection, stream) from pairs)
 """
 
 

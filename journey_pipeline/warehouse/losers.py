@@ -14,7 +14,8 @@ import duckdb
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
 from journey_pipeline.lake.signature import signature
-from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, Inventory, mismatch
+from journey_pipeline.warehouse.inventory import BrokenFile, Inventory, mismatch
+from journey_pipeline.warehouse.loaded import FileKey
 
 
 @dataclass(slots=True)

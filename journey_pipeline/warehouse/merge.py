@@ -20,11 +20,19 @@ from journey_pipeline.warehouse.changes import ADDED, TAKEN, Changes, begin
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.contest import IN_WAREHOUSE, NUMBERED_ROWS, find_contested, rank
 from journey_pipeline.warehouse.intake import Extent, events
-from journey_pipeline.warehouse.inventory import FileKey, FoundFile
+from journey_pipeline.warehouse.inventory import FoundFile
 from journey_pipeline.warehouse.links import Links, begin_links
+from journey_pipeline.warehouse.loaded import (
+    KEY,
+    FileKey,
+    begin_files,
+    columns_of,
+    forget_loaded,
+    note_loaded,
+    recount,
+)
 
 _COLUMNS = ", ".join(column.name for column in EVENT_COLUMNS)
-_KEY = "connection, stream, partition_key"
 
 KEEP_ORDER = "set preserve_insertion_order = true"
 
@@ -80,6 +88,7 @@ def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: Warehous
         settings: How many rows to sort at a time, and which changes of a day are small.
     """
     merged = Merged(begin(session, settings.small_change), begin_links(session))
+    begin_files(session)
     _take_out(session, change.outgoing, merged)
     _number_files(session, change)
     incoming = [found.path for found in change.incoming]
@@ -104,7 +113,7 @@ def _take_out(session: duckdb.DuckDBPyConnection, outgoing: Sequence[FileKey], m
     _insert(session, "outgoing", [(key.connection, key.stream, key.partition) for key in outgoing])
     # A file's rows lie between its least and its greatest time: the rest of the table is not read.
     (span,) = session.execute(
-        f"select min(first_at), max(last_at) from internal.files semi join outgoing using ({_KEY})"
+        f"select min(first_at), max(last_at) from internal.files semi join outgoing using ({KEY})"
     ).fetchall()
     session.execute(
         f"""
@@ -113,14 +122,14 @@ def _take_out(session: duckdb.DuckDBPyConnection, outgoing: Sequence[FileKey], m
             events.rowid,
             event_key
         from core.journey_events as events
-        semi join outgoing using ({_KEY})
+        semi join outgoing using ({KEY})
         where occurred_at between ? and ?
         """,
         span,
     )
     merged.note("(from core.journey_events where rowid in (select place from gone))", TAKEN)
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from gone)")
-    _run(session, f"delete from internal.files where ({_KEY}) in (select ({_KEY}) from outgoing)")
+    forget_loaded(session, "outgoing")
 
 
 def _number_files(session: duckdb.DuckDBPyConnection, change: Change) -> None:
@@ -139,13 +148,13 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
         create or replace temp table lost as
         select
             rowid as place,
-            {_KEY}
+            {KEY}
         from core.journey_events
         where rowid in (select place from contenders where file_id = {IN_WAREHOUSE} and not has_won)
     """)
     merged.note("(from core.journey_events where rowid in (select place from lost))", TAKEN)
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from lost)")
-    _recount(session, "lost", "-")
+    recount(session, "lost", "-")
     if not losers:
         return
     session.execute(f"""
@@ -165,7 +174,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
     merged.rows_inserted += _run(
         session, f"insert into core.journey_events by name select {_COLUMNS} from again order by occurred_at"
     )
-    _recount(session, "again", "+")
+    recount(session, "again", "+")
 
 
 def _append(
@@ -216,19 +225,7 @@ def _note_files(session: duckdb.DuckDBPyConnection, change: Change, *, contested
         )
         for found, extent in change.incoming.items()
     ]
-    _insert(session, "internal.files", rows)
-
-
-def _recount(session: duckdb.DuckDBPyConnection, rows: str, sign: str) -> None:
-    """Adds to or takes from the files' counts of loaded rows."""
-    session.execute(f"""
-        update internal.files as files
-        set loaded = loaded {sign} moved.rows
-        from (select {_KEY}, count(*) as rows from {rows} group by all) as moved
-        where files.connection = moved.connection
-            and files.stream = moved.stream
-            and files.partition_key = moved.partition_key
-    """)
+    note_loaded(session, rows)
 
 
 def _batches(incoming: dict[FoundFile, Extent], batch_rows: int) -> Iterator[list[FoundFile]]:
@@ -256,9 +253,8 @@ def _is_wide(extent: Extent) -> bool:
 
 
 def _insert(session: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Inserts rows in one statement: one for each takes a millisecond for each."""
     if rows:
-        columns = [list(column) for column in zip(*rows, strict=True)]
+        columns = columns_of(rows)
         session.execute(f"insert into {table} select {', '.join(['unnest(?)'] * len(columns))}", columns)
 
 

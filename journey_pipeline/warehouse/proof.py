@@ -8,7 +8,7 @@ lost or of no use costs time and nothing else. Not here: what is compared (`equa
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,10 +19,12 @@ from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.signature import Signature
 from journey_pipeline.warehouse.intake import events
-from journey_pipeline.warehouse.inventory import FileKey, events_path
+from journey_pipeline.warehouse.inventory import events_path
+from journey_pipeline.warehouse.loaded import KEY, FileKey
 
 # Hashes are of one version of DuckDB, and sums of one way to make them.
 _HASHES = f"2-{duckdb.__version__}"
+_CONTENT = "left(events_sha256, 32)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Proof:
     """What was proven once.
 
     Attributes:
-        contents: The events files, each by what `content_of` makes of its digest.
+        contents: The events files, as `contents_of` gives them.
         lake: The keys of all of them, each once.
         warehouse: The file that held exactly those.
     """
@@ -69,26 +71,27 @@ class Proof:
         return None
 
 
-def content_of(digest: str) -> str:
-    """A file's digest as proofs have it: half of it tells files apart as well and takes half the place."""
-    return digest[: len(digest) // 2]
+def contents_of(session: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """What the loaded files contain, as proofs have it: half a digest tells files apart as well as a whole one."""
+    ((contents,),) = session.execute(f"select string_agg({_CONTENT}, ' ') from internal.files").fetchall()
+    return frozenset((contents or "").split())
 
 
 def is_union(
-    session: duckdb.DuckDBPyConnection, lake: Lake, files: Mapping[FileKey, str], proof: Proof | None, held: KeySet
+    session: duckdb.DuckDBPyConnection, lake: Lake, contents: frozenset[str], proof: Proof | None, held: KeySet
 ) -> bool:
-    """Whether the warehouse holds exactly the keys of some events files, each once.
+    """Whether the warehouse holds exactly the keys of the loaded events files, each once.
 
     Args:
         session: On the warehouse.
         lake: Where the files lie.
-        files: Their digests.
+        contents: What they contain.
         proof: What is known already; of use while its files are among these.
         held: The keys that the warehouse holds.
     """
-    if proof is None or not proof.contents <= {content_of(digest) for digest in files.values()}:
+    if proof is None or not proof.contents <= contents:
         proof = Proof(frozenset(), KeySet(0, 0), None)
-    added = [key for key, digest in files.items() if content_of(digest) not in proof.contents]
+    added = _files(session, f"where {_CONTENT} in (select unnest(?))", [sorted(contents - proof.contents)])
     if not added:
         return held == proof.lake
     coming = _read(lake, added)
@@ -103,12 +106,17 @@ def is_union(
         return True
     # Otherwise the files of the same streams tell which keys both have: no file of another one has such a key.
     streams = {(key.connection, key.stream) for key in added}
-    known = [key for key in files.keys() - set(added) if (key.connection, key.stream) in streams]
+    known = [key for key in set(_files(session, "", [])) - set(added) if (key.connection, key.stream) in streams]
     if not known:
         return False
     # Read with few keys to look for, however many the files are that are known.
     both = _distinct(session, f"from (select event_key from {_read(lake, known)}) semi join {coming} using (event_key)")
     return held - inside == proof.lake - both
+
+
+def _files(session: duckdb.DuckDBPyConnection, where: str, parameters: list[object]) -> list[FileKey]:
+    rows = session.execute(f"select {KEY} from internal.files {where}", parameters).fetchall()
+    return [FileKey(*row) for row in rows]
 
 
 def keys_of(session: duckdb.DuckDBPyConnection, relation: str) -> KeySet:

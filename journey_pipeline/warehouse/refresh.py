@@ -13,6 +13,7 @@ from datetime import date, timedelta
 import duckdb
 
 from journey_pipeline.warehouse.changes import Changes
+from journey_pipeline.warehouse.loaded import KEY
 from journey_pipeline.warehouse.schema import LOADED_TABLES, create_table, forget_table, note_table
 from journey_pipeline.warehouse.table import Table
 
@@ -55,7 +56,9 @@ def refresh(
             forget_table(session, table.name)
             create_table(session, table)
             note_table(session, table)
-        if not table.is_by_day:
+        if table.is_by_partition:
+            _replace_partitions(session, table, are_all=table in stale)
+        elif not table.is_by_day:
             days |= _replace(session, table)
         elif table in stale:
             _replace_days(session, table, set(events), events)
@@ -65,6 +68,24 @@ def refresh(
         else:
             _replace_days(session, table, days, events)
     return days
+
+
+def _replace_partitions(session: duckdb.DuckDBPyConnection, table: Table, *, are_all: bool) -> None:
+    """Makes the rows of partitions again whose files changed, or those that cover them or did."""
+    if are_all:
+        session.execute(f"insert into changed_files select {KEY} from internal.files")
+    session.execute(f"""
+        create or replace temp table touched_partitions as
+        select {KEY} from changed_files
+        union
+        select connection, stream, unnest(covers) as partition_key
+        from internal.files
+        semi join changed_files using ({KEY})
+        union
+        select {KEY} from {table.name} where (connection, stream, covered_by) in (select ({KEY}) from changed_files)
+    """)
+    session.execute(f"delete from {table.name} where ({KEY}) in (select ({KEY}) from touched_partitions)")
+    session.execute(f"insert into {table.name} by name {table.sql}")
 
 
 def _replace_days(

@@ -23,7 +23,8 @@ class Table:
         comment: What it holds, its grain and key.
         columns: In order. Types are empty where the SELECT gives them.
         sql: The SELECT that makes it; empty for a table that is loaded from files. One that takes `$first_day` and
-            `$last_day` gives the rows of those days and is made again only for days that changed.
+            `$last_day` gives the rows of those days and is made again only for days that changed; likewise one that
+            takes its partitions from `touched_partitions`.
         increment: The SELECT that gives what becomes of the rows that the changed events touch, if there is one.
     """
 
@@ -37,6 +38,11 @@ class Table:
     def is_by_day(self) -> bool:
         """Whether it can be made day by day."""
         return "$first_day" in self.sql
+
+    @property
+    def is_by_partition(self) -> bool:
+        """Whether it is made again for the partitions in `touched_partitions` alone."""
+        return "touched_partitions" in self.sql
 
     @property
     def digest(self) -> str:

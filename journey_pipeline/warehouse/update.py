@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -29,7 +28,8 @@ from journey_pipeline.warehouse.dimensions import ListedChange, load_dimensions,
 from journey_pipeline.warehouse.drift import ReportsChange, find_reports, load_reports
 from journey_pipeline.warehouse.exports import load_exports, stage_exports
 from journey_pipeline.warehouse.intake import Extent, measure
-from journey_pipeline.warehouse.inventory import BrokenFile, FileKey, FoundFile, Inventory, loaded_files, take_inventory
+from journey_pipeline.warehouse.inventory import BrokenFile, FoundFile, Inventory, take_inventory
+from journey_pipeline.warehouse.loaded import FileKey, Loaded, note_signatures, restate
 from journey_pipeline.warehouse.losers import Losers, find_losers
 from journey_pipeline.warehouse.merge import KEEP_ORDER, Change, Merged, merge
 from journey_pipeline.warehouse.refresh import refresh, stale_tables
@@ -107,7 +107,7 @@ def update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSe
     for _ in range(_PASSES):
         session.execute(KEEP_ORDER)  # a pass that failed may have left it off
         plan = _plan(session, lake, settings, moved, clock)
-        _note_touched(session, plan.inventory.touched)
+        note_signatures(session, plan.inventory.touched)
         if plan.is_empty:
             return _report(plan, None, set(), clock)
         session.execute("begin")
@@ -131,7 +131,7 @@ def _plan(
     session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings, moved: set[Path], clock: _Clock
 ) -> _Plan:
     with clock.phase("inventory"):
-        loaded = loaded_files(session)
+        loaded = Loaded.read(session)
         inventory = take_inventory(lake, loaded)
         for folder in sorted(inventory.copies):
             log.warning("%s is a copy of another stream's folder: nothing of it counts", lake.relative(folder))
@@ -155,15 +155,12 @@ def _plan(
     return _Plan(inventory, extents, losers, listed, reports, exports_differ, tables, stale_tables(session, tables))
 
 
-def _withhold(lake: Lake, inventory: Inventory, loaded: Iterable[FileKey], settings: WarehouseSettings) -> None:
+def _withhold(lake: Lake, inventory: Inventory, loaded: Loaded, settings: WarehouseSettings) -> None:
     """Leaves in the warehouse what is gone from the lake without anybody having said that it shall go."""
-    of = Counter((key.connection, key.stream) for key in loaded)
     removed: list[FileKey] = []
     for stream, keys in groupby(inventory.removed, lambda key: (key.connection, key.stream)):
-        gone = list(keys)
-        if not withhold(
-            lake.relative(lake.events_root.joinpath(*stream)), gone, of[stream], settings, inventory.broken
-        ):
+        gone, place = list(keys), lake.relative(lake.events_root.joinpath(*stream))
+        if not withhold(place, gone, loaded.streams[stream].files, settings, inventory.broken):
             removed += gone
     inventory.removed = removed
 
@@ -176,7 +173,8 @@ def _carry_out(
         incoming = {found: plan.extents[found] for found in inventory.fresh}
         merged = merge(session, Change(plan.outgoing, incoming, plan.losers.files), settings)
         plan.losers.mark_unreadable(session)
-        _restate(session, inventory.restated)
+        for found in inventory.restated:
+            restate(session, found.key, found.manifest_sha256, found.manifest_signature, found.manifest_text)
         attributes_changed = _load_beside(session, plan)
     with clock.phase("tables"):
         if attributes_changed:
@@ -204,43 +202,6 @@ def _load_beside(session: duckdb.DuckDBPyConnection, plan: _Plan) -> bool:
     attributes = {found.attributes_path: found.key for found in coming if found.manifest.attributes}
     load_beside(session, REJECTS, outgoing, rejects)
     return load_beside(session, EXPORTED_ATTRIBUTES, outgoing, attributes)
-
-
-def _restate(session: duckdb.DuckDBPyConnection, restated: list[FoundFile]) -> None:
-    for found in restated:
-        session.execute(
-            "update internal.files set manifest_sha256 = ?, manifest_signature = ?, manifest = ? "
-            "where connection = ? and stream = ? and partition_key = ?",
-            [
-                found.manifest_sha256,
-                found.manifest_signature,
-                found.manifest_text,
-                *(found.key.connection, found.key.stream, found.key.partition),
-            ],
-        )
-
-
-def _note_touched(session: duckdb.DuckDBPyConnection, touched: dict[FileKey, str]) -> None:
-    """Remembers manifests that are another file with the same content: no change of what is loaded."""
-    if touched:
-        session.execute(
-            """
-            update internal.files as files
-            set manifest_signature = touched.signature
-            from (
-                select unnest(?) as connection, unnest(?) as stream, unnest(?) as partition_key, unnest(?) as signature
-            ) as touched
-            where files.connection = touched.connection
-                and files.stream = touched.stream
-                and files.partition_key = touched.partition_key
-        """,
-            [
-                [key.connection for key in touched],
-                [key.stream for key in touched],
-                [key.partition for key in touched],
-                list(touched.values()),
-            ],
-        )
 
 
 def _report(plan: _Plan, merged: Merged | None, days: set[date], clock: _Clock) -> SyncReport:

@@ -91,7 +91,8 @@ EXPORTS = st.tuples(
     st.lists(TOLD, max_size=5, unique_by=lambda told: (told.section, told.profile, told.attribute)),
     st.sampled_from([MIDNIGHT + timedelta(days=days) for days in (1, 2, 3, 5, 9)]),
 )
-PUT = st.tuples(st.just("put"), st.sampled_from(PLACES), rows(), st.integers(0, 2), EXPORTS)
+COVERS = st.lists(st.sampled_from(["2026-11-02", "2026-11-03", "2026-11-04"]), unique=True)
+PUT = st.tuples(st.just("put"), st.sampled_from(PLACES), rows(), st.integers(0, 2), EXPORTS, COVERS)
 CHANGES = st.one_of(
     PUT,
     PUT,
@@ -111,9 +112,10 @@ END = st.lists(CHANGES, min_size=1, max_size=3)
 
 def take(step: Step, made: MadeExports, server: CrashServer) -> None:
     match step:
-        case ("put", (stream, partition), found, rejects, (told, landed_at)):
+        case ("put", (stream, partition), found, rejects, (told, landed_at), covers):
             stated = put_attributes(made.lake, stream, partition, told)
-            made.put(partition, found, stream, rejects=rejects, attributes=stated, landed_at=landed_at)
+            later = tuple(covered for covered in covers if stream is INSIDER and covered > partition)
+            made.put(partition, found, stream, rejects=rejects, attributes=stated, landed_at=landed_at, covers=later)
             made.exports[stream, partition] = Export(landed_at, stream, partition, tuple(told))
         case ("remove", (stream, partition)) if (stream, partition) in made.files:
             made.remove(partition, stream)
@@ -145,7 +147,7 @@ def test_the_warehouse_is_the_deduplicated_union_whatever_happened(
     with tempfile.TemporaryDirectory() as folder:
         made = MadeExports(Path(folder))
         for place, (found, told) in zip(PLACES, start, strict=True):
-            take(("put", place, found, 0, told), made, crash_server)
+            take(("put", place, found, 0, told, []), made, crash_server)
         sync(made.lake, SMALL)
         for changes, write in rounds:
             for step in [*changes, write]:

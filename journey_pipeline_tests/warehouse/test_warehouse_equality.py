@@ -102,8 +102,8 @@ def test_damage_is_noticed_together_with_files_that_are_new_and_repeat_keys(
 
 def test_a_comparison_reads_only_files_that_are_new_as_long_as_they_repeat_no_key(synced: MadeLake) -> None:
     assert compare_with_lake(synced.lake, SMALL).is_equal
-    read_before = synced.lake.events_file(SFMC, FIVE)
-    read_before.write_bytes(bytes(read_before.stat().st_size))
+    unreadable = synced.lake.events_file(SFMC, FIVE)
+    unreadable.write_bytes(b"x" * unreadable.stat().st_size)
     synced.put("2026-11-01T07", events([8, 9], attempt="a3"))
     sync(synced.lake, SMALL)
     report = compare_with_lake(synced.lake, SMALL)
@@ -117,6 +117,14 @@ def test_a_proof_that_cannot_be_read_is_made_again(synced: MadeLake) -> None:
     assert compare_with_lake(synced.lake, SMALL).is_equal
     (synced.lake.home / "warehouse.proof.json").write_text("[")
     assert compare_with_lake(synced.lake, SMALL).is_equal
+
+
+def test_a_partition_that_is_gone_or_another_is_not_called_damaged_too(synced: MadeLake) -> None:
+    synced.put(FIVE, events([1, 2, 3, 4], attempt="a3"))
+    synced.remove(SIX)
+    os.utime(synced.lake.events_file(SFMC, FIVE), (0, 0))
+    report = compare_with_lake(synced.lake, SMALL)
+    assert (len(report.not_loaded), len(report.extra), report.broken) == (1, 1, ())
 
 
 def test_a_broken_file_is_noticed(synced: MadeLake) -> None:

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -36,6 +37,7 @@ from journey_pipeline_tests.warehouse.made_lake import (
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 EARLY, LATE = "20261101T060000Z-aa", "20261102T060000Z-aa"
+BY_PARTITION = ("core.journey_events", "internal.files", "ops.partitions")
 FIVE, SIX = "2026-11-01T05", "2026-11-01T06"
 
 
@@ -425,6 +427,59 @@ def test_a_manifest_is_read_once_and_again_only_when_its_file_is_another(made: M
     assert sync(made.lake, SMALL).unchanged == 1
 
 
+@pytest.mark.parametrize("hours", [2, 40])
+def test_a_sync_with_one_new_hour_reads_and_writes_nothing_of_the_others_however_many_they_are(
+    made: MadeLake, hours: int
+) -> None:
+    earlier = [f"2026-11-{1 + n // 20:02}T{n % 20:02}" for n in range(hours)]
+    for number, partition in enumerate(earlier):
+        made.put(partition, events([number], attempt="a1"))
+        long_ago(made.lake.events_manifest(SFMC, partition))
+    sync(made.lake, SMALL)
+    assert compare_with_lake(made.lake, SMALL).is_equal
+    for file in made.lake.events_root.rglob("*.*"):
+        stat = file.stat()
+        file.write_bytes(b"x" * stat.st_size)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    before = places_of_rows(made)
+    made.put("2026-11-09T05", events([hours], attempt="a1"))
+    report = sync(made.lake, SMALL)
+    assert (report.added, report.unchanged, report.days_touched, report.broken) == (1, hours, 1, ())
+    after = places_of_rows(made)
+    assert before <= after
+    assert sorted((table, partition) for table, partition, _ in after - before) == [
+        (table, "2026-11-09T05") for table in BY_PARTITION
+    ]
+    assert compare_with_lake(made.lake, SMALL).is_equal
+
+
+def test_a_covered_day_follows_whichever_file_covers_it_now(made: MadeLake) -> None:
+    first, second, third = "2026-11-01", "2026-11-02", "2026-11-03"
+    early, late = MIDNIGHT + timedelta(days=5), MIDNIGHT + timedelta(days=6)
+
+    def put(partition: str, *covers: str, landed_at: datetime = early) -> None:
+        made.put(partition, events([1]), INSIDER, covers=covers, landed_at=landed_at)
+
+    steps: list[tuple[Callable[[], object], dict[str, str | None]]] = [
+        (lambda: put(first, second, third), {first: None, second: first, third: first}),
+        (lambda: put(second, third, landed_at=late), {first: None, second: None, third: second}),
+        (lambda: put(first, third, landed_at=late + timedelta(days=1)), {first: None, second: None, third: first}),
+        (lambda: put(first, landed_at=late), {first: None, second: None, third: second}),
+        (lambda: made.remove(second, INSIDER), {first: None}),
+        (lambda: put(first, third), {first: None, third: first}),
+        (lambda: put(third), {first: None, third: None}),
+        (lambda: made.remove(third, INSIDER), {first: None, third: first}),
+    ]
+    for change, expected in steps:
+        change()
+        sync(made.lake, SMALL)
+        rows = rows_of(warehouse_file(made.lake), "select partition_key, covered_by from ops.partitions")
+        assert sorted(rows) == sorted(expected.items())
+    synced = dump(made.lake)
+    rebuild(made.lake, SMALL)
+    assert dump(made.lake) == synced
+
+
 def test_a_manifest_that_was_only_just_written_is_read_again(made: MadeLake) -> None:
     made.put(FIVE, events([1]))
     manifest = made.lake.events_manifest(SFMC, FIVE)
@@ -445,6 +500,15 @@ def test_a_copied_lake_is_read_through_once(made: MadeLake) -> None:
     revision = rows_of(warehouse_file(made.lake), "select revision from internal.state")
     assert sync(made.lake, SMALL).unchanged == 1
     assert rows_of(warehouse_file(made.lake), "select revision from internal.state") == revision
+
+
+def places_of_rows(made: MadeLake) -> set[tuple[str, str, int]]:
+    """Where each row lies: one that is written again lies elsewhere."""
+    tables = (f"select '{table}', partition_key, rowid from {table}" for table in BY_PARTITION)
+    return {
+        (table, partition, place)
+        for table, partition, place in rows_of(warehouse_file(made.lake), " union ".join(tables))
+    }
 
 
 def long_ago(file: Path) -> int:

@@ -29,9 +29,7 @@ select
     found.finding ->> 'kind' as kind,
     (found.finding ->> 'rows')::bigint as rows,
     (found.finding ->> 'estimate')::bigint as estimate,
-    case when (files.manifest ->> 'landed_at')::timestamptz > found.swept_at
-        then (files.manifest ->> 'landed_at')::timestamptz
-    end as healed_at
+    case when files.landed_at > found.swept_at then files.landed_at end as healed_at
 from found
 left join internal.files as files
     on files.connection = found.connection

@@ -52,30 +52,44 @@ with own as (
         coalesce((manifest ->> 'unreadable_attempts')::bigint, 0) as unreadable_attempts,
         coalesce((manifest ->> 'kept_events')::bigint, 0) as kept_events,
         coalesce((manifest ->> 'landing_bytes')::bigint, 0) as landing_bytes,
-        (manifest ->> 'landed_at')::timestamptz as landed_at,
+        landed_at,
         first_at,
         last_at,
-        manifest ->> 'package_version' as package_version,
-        manifest -> 'covers' as covers
+        manifest ->> 'package_version' as package_version
     from internal.files
+    semi join touched_partitions using (connection, stream, partition_key)
 ),
 covering as (
     select
-        *,
-        unnest(from_json(covers, '["varchar"]')) as covered
-    from own
+        connection,
+        stream,
+        partition_key,
+        manifest,
+        landed_at,
+        unnest(covers) as covered
+    from internal.files
 ),
 held as (
     -- A day is in the answers of several earlier ones; the newest of them tells.
-    select *
+    select
+        manifest ->> 'vendor' as vendor,
+        connection,
+        stream,
+        covered,
+        partition_key,
+        split_part(manifest ->> 'window', '/', 1)::timestamptz as window_start,
+        split_part(manifest ->> 'window', '/', 2)::timestamptz as window_end,
+        landed_at,
+        manifest ->> 'package_version' as package_version
     from covering
-    where not exists (
-        select 1
-        from own
-        where own.connection = covering.connection
-            and own.stream = covering.stream
-            and own.partition_key = covering.covered
-    )
+    semi join touched_partitions as touched
+        on touched.connection = covering.connection
+        and touched.stream = covering.stream
+        and touched.partition_key = covering.covered
+    anti join internal.files as held_by_itself
+        on held_by_itself.connection = covering.connection
+        and held_by_itself.stream = covering.stream
+        and held_by_itself.partition_key = covering.covered
     qualify row_number() over (
         partition by connection, stream, covered order by landed_at desc, partition_key desc
     ) = 1
