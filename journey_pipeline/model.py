@@ -37,6 +37,10 @@ class Granularity(enum.Enum):
         return "%Y-%m-%dT%H" if self is Granularity.HOUR else "%Y-%m-%d"
 
 
+_BEGINS = {Granularity.HOUR.duration: ":00:00+00:00", Granularity.DAY.duration: "T00:00:00+00:00"}
+"""By its duration, what of a partition's start as ISO 8601 is no part of its name."""
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Window:
     """A half-open span of time `[start, end)`, both aware; kept in UTC."""
@@ -84,9 +88,10 @@ class Window:
         Raises:
             ConfigError: If the window is neither one whole hour nor one whole UTC day.
         """
-        for granularity in Granularity:
-            if self.duration == granularity.duration and floor(self.start, granularity) == self.start:
-                return self.start.strftime(granularity.key_format)
+        start = self.start.isoformat()  # a third of the time that `strftime` takes, and there are many windows
+        rest = _BEGINS.get(self.duration)
+        if rest and start.endswith(rest):
+            return start.removesuffix(rest)
         raise ConfigError(f"the window {self} is not one whole hour or day")
 
 

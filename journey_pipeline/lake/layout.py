@@ -78,9 +78,9 @@ class Lake:
         """What people get to see of the ledger of exports, as it was before the last sync; absent without a ledger."""
         return self.home / "exports" / "ledger.json"
 
-    def survey_memo(self, stream: StreamKey) -> Path:
-        """Which partitions of a stream were found complete; may be removed at any time."""
-        return self.home / "cache" / "survey" / stream.connection / f"{stream.stream}.json"
+    def survey_memo(self, stream: StreamKey, month: str) -> Path:
+        """Which partitions of a stream's month were found complete; may be removed at any time."""
+        return self.home / "cache" / "survey" / stream.connection / stream.stream / f"{month}.json"
 
     @property
     def work_dir(self) -> Path:

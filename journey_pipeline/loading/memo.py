@@ -1,7 +1,8 @@
 """Which partitions of a stream were found complete, remembered by their files: it holds as long as those stay.
 
 Only what is well is remembered, and only by what files say: what is missing, expired or damaged is looked at each time.
-A memo that is lost, damaged or of another version costs time and nothing else. Not here: the finding (`plan.py`).
+A memo is kept by month, so that who looks at the last weeks reads no more. One that is lost, damaged, or of other code
+costs time and nothing else. Not here: the finding (`plan.py`).
 """
 
 from __future__ import annotations
@@ -12,25 +13,28 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from journey_pipeline import __version__
+from journey_pipeline import lake as lake_package
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.atomic import write_bytes
 from journey_pipeline.lake.events import recipe_digest
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.signature import Signature, is_settled, present_ns, signature_of
-from journey_pipeline.loading.claims import CLAIMS, OPEN_ENDED_CLAIMS
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream
 
 _ANY = "\0"
+_MONTH = len("2026-11")
+_CODE = (Path(__file__).parent, Path(lake_package.__file__).parent)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A partition that has landed, as it was found before it was looked at.
 
     Attributes:
@@ -56,37 +60,34 @@ class Memo:
     Attributes:
         lake: Where its partitions lie.
         stream: Which one.
+        of: Of which code, recipe and vendor it is.
     """
 
     lake: Lake
     stream: Stream
-    _complete: dict[str, Entry] = field(default_factory=dict)
-    _changed: bool = False
+    of: str
+    _months: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    _changed: set[str] = field(default_factory=set)
 
     @classmethod
-    def read(cls, lake: Lake, stream: Stream) -> Memo:
+    def open(cls, lake: Lake, stream: Stream) -> Memo:
         """The memo as it was kept; an empty one if it can't be used."""
-        memo = cls(lake, stream)
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            content = json.loads(memo._path.read_bytes())
-            if content["of"] == memo._of:
-                memo._complete = {
-                    partition: Entry(str(holder), tuple(map(str, parts)), str(files), str(judged))
-                    for partition, (holder, parts, files, judged) in content["complete"].items()
-                }
-        return memo
+        made_by = digest_of(*_CODE)
+        return cls(lake, stream, f"2 {__version__} {made_by} {recipe_digest(stream.recipe)} {stream.key.vendor}")
 
     def recall(self, windows: Iterable[Window]) -> dict[Window, Entry]:
         """The partitions that were found complete and whose files are the same; of others nothing is known any more."""
         places = _Places.of(self.lake, self.stream)
         known = {}
         for window in windows:
-            entry = self._complete.get(window.partition)
-            if entry and entry.files == _digest(places.sign(window.partition, entry.holder, entry.parts)):
+            partition = window.partition
+            remembered = self._month(partition)
+            entry = remembered.get(partition)
+            if entry and entry.files == _digest(places.sign(partition, entry.holder, entry.parts)):
                 known[window] = entry
             elif entry:
-                del self._complete[window.partition]
-                self._changed = True
+                del remembered[partition]
+                self._changed.add(partition[:_MONTH])
         return known
 
     def look(self, windows: Iterable[Window]) -> dict[Window, Entry]:
@@ -104,55 +105,87 @@ class Memo:
     def keep(self, complete: Mapping[Window, Entry]) -> None:
         """Remembers partitions that were found complete, for the next time, where the disk allows."""
         for window, entry in complete.items():
-            if entry.files and self._complete.get(window.partition) != entry:
-                self._complete[window.partition] = entry
-                self._changed = True
-        if self._changed:
-            rows = {name: (one.holder, one.parts, one.files, one.judged) for name, one in self._complete.items()}
+            partition = window.partition
+            remembered = self._month(partition)
+            if entry.files and remembered.get(partition) != entry:
+                remembered[partition] = entry
+                self._changed.add(partition[:_MONTH])
+        for month in self._changed:
             with suppress(OSError):  # the next look then takes longer
-                write_bytes(self._path, json.dumps({"of": self._of, "complete": rows}).encode())
+                content = {"of": self.of, "complete": self._months[month]}
+                write_bytes(self.lake.survey_memo(self.stream.key, month), json.dumps(content).encode())
 
-    @property
-    def _path(self) -> Path:
-        return self.lake.survey_memo(self.stream.key)
+    def _month(self, partition: str) -> dict[str, Entry]:
+        month = partition[:_MONTH]
+        if month not in self._months:
+            self._months[month] = {}
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                content = json.loads(self.lake.survey_memo(self.stream.key, month).read_bytes())
+                if content["of"] == self.of:
+                    self._months[month] = {
+                        partition: Entry(str(holder), tuple(map(str, parts)), str(files), str(judged))
+                        for partition, (holder, parts, files, judged) in content["complete"].items()
+                    }
+        return self._months[month]
 
-    @property
-    def _of(self) -> str:
-        return f"1 {__version__} {recipe_digest(self.stream.recipe)} {self.stream.key.vendor}"
+
+@cache
+def digest_of(*folders: Path) -> str:
+    """A digest of the modules in some folders: what they find may be other than what they found before a change."""
+    modules = sorted(module for folder in folders for module in folder.glob("*.py"))
+    return hashlib.sha256(b"".join(hashlib.sha256(module.read_bytes()).digest() for module in modules)).hexdigest()[:16]
 
 
 def judged_by(stream: Stream, settings: LoadSettings) -> str:
-    """A digest of all that decides, besides the files, which claims hold."""
-    claims = [CLAIMS, OPEN_ENDED_CLAIMS, settings.tolerance, stream.open_ended]
-    return hashlib.sha256(repr(claims).encode()).hexdigest()[:16]
+    """A digest of all that decides, besides files and code, which claims hold."""
+    return hashlib.sha256(repr([settings.tolerance, stream.open_ended]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """What stands around a partition's name in the paths of its files: making a path each time takes longer."""
+    """What stands around a partition's name in the paths of its files: making a path each time takes longer.
+
+    Attributes:
+        landing: Around the folder of its answers.
+        always: Around the manifest of its landing, that of its events, and their file.
+        beside: Around what may lie beside that, and the names that do: most partitions have nothing there.
+    """
 
     landing: tuple[str, str]
-    manifest: tuple[str, str]
-    made: tuple[tuple[str, str], ...]
+    always: tuple[tuple[str, str], ...]
+    beside: tuple[tuple[tuple[str, str], frozenset[str]], ...]
 
     @classmethod
     def of(cls, lake: Lake, stream: Stream) -> _Places:
-        places = (lake.events_manifest, lake.events_file, lake.rejects_file, lake.attributes_file)
-        landing, manifest = lake.landing_dir(stream.key, _ANY), lake.landing_manifest(stream.key, _ANY)
-        return cls(_around(landing), _around(manifest), tuple(_around(place(stream.key, _ANY)) for place in places))
+        """Those of a stream, now."""
+        key = stream.key
+        always = (lake.landing_manifest(key, _ANY), lake.events_manifest(key, _ANY), lake.events_file(key, _ANY))
+        beside = (lake.rejects_file(key, _ANY), lake.attributes_file(key, _ANY))
+        return cls(
+            _around(lake.landing_dir(key, _ANY)),
+            tuple(map(_around, always)),
+            tuple((_around(place), _partitions_in(place.parent)) for place in beside),
+        )
 
     def sign(self, partition: str, holder: str, parts: Iterable[str]) -> list[Signature | None]:
         """Which files a partition has now."""
-        paths = [holder.join(around) for around in (self.manifest, *self.made)]
+        signed = [_sign(holder.join(around)) for around in self.always]
+        signed += [_sign(holder.join(around)) if holder in there else None for around, there in self.beside]
         if partition != holder:
-            paths.append(partition.join(self.manifest))
+            signed.append(_sign(partition.join(self.always[0])))
         folder = holder.join(self.landing)
-        return [_sign(path) for path in (*paths, *(f"{folder}/{part}" for part in parts))]
+        return signed + [_sign(f"{folder}/{part}") for part in parts]
 
 
 def _around(path: Path) -> tuple[str, str]:
     before, _, after = str(path).partition(_ANY)
     return before, after
+
+
+def _partitions_in(folder: Path) -> frozenset[str]:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return frozenset(file.stem for file in folder.iterdir())
+    return frozenset()
 
 
 def _sign(path: str) -> Signature | None:

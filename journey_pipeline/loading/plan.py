@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
@@ -68,7 +68,7 @@ def survey(lake: Lake, stream: Stream, span: Window, now: datetime, judging: Loa
     What was found complete is not looked at again while its files are the same (`memo.py`).
     """
     windows = span.partitions(stream.granularity)
-    memo = Memo.read(lake, stream)
+    memo = Memo.open(lake, stream)
     known = memo.recall(windows)
     seen = known | memo.look(window for window in windows if window not in known)
     states = {window: State.COMPLETE if window in known else _state(lake, stream, window, now) for window in windows}
@@ -128,6 +128,6 @@ def _judge(
     red = of_severity(Severity.ERROR, verdicts(lake, stream, unjudged, settings))
     holders = {complete[window].holder for window in red}
     sound = {
-        window: replace(complete[window], judged=by) for window in unjudged if complete[window].holder not in holders
+        window: complete[window]._replace(judged=by) for window in unjudged if complete[window].holder not in holders
     }
-    return red, complete | {window: replace(complete[window], judged=by) for window in sound}
+    return red, complete | sound

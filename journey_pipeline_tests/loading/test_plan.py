@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from benchmarks.made_partitions import make_partitions
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
+from journey_pipeline.loading import memo
 from journey_pipeline.loading.claims import Tolerance
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.plan import State, Survey, survey
@@ -21,6 +23,7 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 NOW = START + timedelta(days=1)
 HOURS = [Window(START + timedelta(hours=n), START + timedelta(hours=n + 1)) for n in range(4)]
 FIRST = HOURS[0].partition
+MONTH = FIRST[:7]
 SETTINGS = LoadSettings()
 
 
@@ -63,7 +66,7 @@ def test_a_complete_partition_is_not_read_again_while_its_files_are_the_same(lak
     assert before == [State.COMPLETE] * 3 + [State.MISSING]
     spoil_unnoticed(lake.events_manifest(stream.key, FIRST))
     assert states(look(lake, stream)) == before
-    lake.survey_memo(stream.key).unlink()
+    lake.survey_memo(stream.key, MONTH).unlink()
     assert states(look(lake, stream)) == [State.LANDED, *before[1:]]
 
 
@@ -92,27 +95,57 @@ def test_what_was_written_just_now_is_not_remembered(lake: Lake, stream: Stream)
 @pytest.mark.parametrize("damage", [b"", b"[]", b"{", b'{"of": 1}', b"\xff", b'{"of": "?", "complete": {}}'])
 def test_a_memo_that_is_damaged_costs_time_and_nothing_else(lake: Lake, stream: Stream, damage: bytes) -> None:
     before = states(look(lake, stream, SETTINGS))
-    lake.survey_memo(stream.key).write_bytes(damage)
+    lake.survey_memo(stream.key, MONTH).write_bytes(damage)
     assert states(look(lake, stream, SETTINGS)) == before
 
 
 def test_a_memo_whose_every_partition_is_of_another_kind_is_not_used(lake: Lake, stream: Stream) -> None:
     before = states(look(lake, stream))
-    memo = lake.survey_memo(stream.key)
-    content = json.loads(memo.read_bytes())
+    kept = lake.survey_memo(stream.key, MONTH)
+    content = json.loads(kept.read_bytes())
     for entry in ([1], [FIRST, [], None, ""], "abcd", {"a": 1}, [3, 3, 3, 3], [3, [3], 3, 3]):
-        memo.write_text(json.dumps(content | {"complete": {FIRST: entry}}))
+        kept.write_text(json.dumps(content | {"complete": {FIRST: entry}}))
         spoiled = Lake(lake.home)
         assert states(look(spoiled, stream)) == before
 
 
 def test_a_memo_of_another_recipe_is_not_used(lake: Lake, stream: Stream) -> None:
     look(lake, stream)
-    memo = lake.survey_memo(stream.key)
-    content = json.loads(memo.read_bytes())
-    memo.write_text(json.dumps(content | {"of": content["of"].replace("sfmc", "other")}))
+    kept = lake.survey_memo(stream.key, MONTH)
+    content = json.loads(kept.read_bytes())
+    kept.write_text(json.dumps(content | {"of": content["of"].replace("sfmc", "other")}))
     spoil_unnoticed(lake.events_manifest(stream.key, FIRST))
     assert states(look(lake, stream))[0] is State.LANDED
+
+
+def test_what_other_code_found_is_not_believed(
+    lake: Lake, stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(lake, stream)
+    spoil_unnoticed(lake.events_manifest(stream.key, FIRST))
+    module = tmp_path / "claims.py"
+    module.write_text("is_true = True")
+    before = memo.digest_of(tmp_path)
+    memo.digest_of.cache_clear()
+    module.write_text("is_true = None")
+    assert memo.digest_of(tmp_path) != before
+    assert states(look(lake, stream))[0] is State.COMPLETE
+    monkeypatch.setattr(memo, "_CODE", (tmp_path,))
+    assert states(look(lake, stream))[0] is State.LANDED
+
+
+def test_a_look_at_some_days_reads_and_writes_the_memo_of_their_months_alone(lake: Lake, stream: Stream) -> None:
+    october = replace(stream, start=START - timedelta(hours=2))
+    make_partitions(lake, october, Window(october.start, START).partitions(stream.granularity))
+    age(lake)
+    assert survey(lake, october, Window(october.start, HOURS[0].end), NOW).windows(State.COMPLETE)
+    memos = [lake.survey_memo(stream.key, month) for month in ("2026-10", MONTH)]
+    memos[0].write_text("not read")
+    make_partitions(lake, stream, HOURS[3:])
+    age(lake)
+    assert states(look(lake, october)) == [State.COMPLETE] * 4
+    assert memos[0].read_text() == "not read"
+    assert len(json.loads(memos[1].read_bytes())["complete"]) == 4
 
 
 def test_a_red_claim_is_told_every_time_and_judged_anew_by_other_settings(lake: Lake, stream: Stream) -> None:
