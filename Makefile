@@ -51,7 +51,7 @@ types: $(STAMP)  ## Check types
 
 check: lint types test  ## All three
 
-bench: $(STAMP)  ## Measure the pipeline beside a floor and peers: three quarters of an hour, on a machine that does nothing else
+bench: $(STAMP)  ## Measure the pipeline beside a floor and peers: an hour, on a machine that does nothing else
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
