@@ -1,8 +1,9 @@
-"""A vendor on this machine, an empty home, and runs of the real assets against them."""
+"""A vendor on this machine, an empty home, and runs of the real assets against them, at a fixed present."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,19 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline_tests.projects import make_project
+from journey_pipeline_tests.projects import NOW, make_project
 
 ROWS_PER_HOUR = 150
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with serve(World(rows_per_hour=ROWS_PER_HOUR, contacts=500, steady=True)) as running:
+    with serve(World(rows_per_hour=ROWS_PER_HOUR, contacts=500, steady=True), clock=SandboxClock(NOW)) as running:
         yield running
 
 
@@ -32,6 +35,7 @@ def home(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path))
     monkeypatch.setenv("JOURNEY_PIPELINE_NO_WAITING", "1")
+    monkeypatch.setenv(CLOCK_OFFSET_VARIABLE, str((NOW - datetime.now(UTC)).total_seconds()))
     for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
     return tmp_path

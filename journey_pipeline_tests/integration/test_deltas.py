@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.integration.recorded import checks, materialization
-from journey_pipeline_tests.integration.truth import ask, today
-from journey_pipeline_tests.projects import make_project
+from journey_pipeline_tests.integration.truth import TODAY, ask, days_ago
+from journey_pipeline_tests.projects import NOW, make_project
 
 ROUTE = "customer_journeys"
 
@@ -39,7 +40,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with serve(World(touchpoints_per_day=120, contacts=200)) as running:
+    with serve(World(touchpoints_per_day=120, contacts=200), clock=SandboxClock(NOW)) as running:
         yield running
 
 
@@ -47,12 +48,6 @@ def sandbox() -> Iterator[Sandbox]:
 def assets(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> StreamAssets:
     monkeypatch.setenv("LAYERFIVE_REQUESTS_PER_SECOND", "500")
     return deployment.streams("layerfive")[0]
-
-
-def days_ago(first: int, count: int) -> list[Window]:
-    """Days that began so many days before the present one."""
-    start = today() - timedelta(days=first)
-    return Window(start, start + timedelta(days=count)).partitions(Granularity.DAY)
 
 
 def load(runner: Runner, assets: StreamAssets, days: list[Window], *, again: bool = False) -> None:
@@ -74,7 +69,7 @@ def test_a_range_is_one_request_and_the_manifests_say_which_day_covers_the_other
         recorded = materialization(runner, asset, key_of(assets.partitions, third))
         assert {name: value.value for name, value in recorded.items()} == {"covered_by": first.partition}
     assert len(runner.materialized(assets)) == 3
-    states = survey(lake, assets.stream, Window(first.start, third.end), datetime.now(UTC)).states
+    states = survey(lake, assets.stream, Window(first.start, third.end), NOW).states
     assert set(states.values()) == {State.COMPLETE}
     runner.sync_warehouse()
     asked = Window(first.start - timedelta(days=1), third.end)
@@ -116,16 +111,16 @@ def test_the_gap_filler_asks_once_from_the_oldest_missing_day(
     load(runner, assets, days_ago(10, 2))
     repository = runner.deployment.definitions.get_repository_def()
     schedule = repository.get_schedule_def("layerfive__customer_journeys_gaps")
-    at = today() + timedelta(hours=3)
+    at = TODAY + timedelta(hours=3)
     context = dg.build_schedule_context(
         instance=runner.instance, repository_def=repository, scheduled_execution_time=at
     )
     (asked,) = schedule.evaluate_tick(context).run_requests or ()
     retrievable = floor(at - assets.stream.retention, Granularity.DAY) + timedelta(days=1)
     assert asked.tags[RANGE_START] == f"{retrievable:%Y-%m-%d}"
-    assert asked.tags[RANGE_END] == f"{today() - timedelta(days=1):%Y-%m-%d}"
+    assert asked.tags[RANGE_END] == f"{TODAY - timedelta(days=1):%Y-%m-%d}"
     sandbox.calls.clear()
-    load(runner, assets, Window(retrievable, today()).partitions(Granularity.DAY))
+    load(runner, assets, Window(retrievable, TODAY).partitions(Granularity.DAY))
     assert sandbox.calls.count(ROUTE) == 1
 
 
@@ -139,9 +134,9 @@ def test_the_newest_day_waits_two_hours(runner: Runner, assets: StreamAssets) ->
         )
         return schedule.evaluate_tick(context)
 
-    assert "2:00:00 after its end" in tick(today() + timedelta(minutes=90)).skip_message
-    (asked,) = tick(today() + timedelta(minutes=150)).run_requests
-    assert asked.partition_key == f"{today() - timedelta(days=1):%Y-%m-%d}"
+    assert "2:00:00 after its end" in tick(TODAY + timedelta(minutes=90)).skip_message
+    (asked,) = tick(TODAY + timedelta(minutes=150)).run_requests
+    assert asked.partition_key == f"{TODAY - timedelta(days=1):%Y-%m-%d}"
     assert key_of(assets.partitions, days_ago(1, 1)[0]) == asked.partition_key
 
 
@@ -166,7 +161,7 @@ def test_an_answer_that_lacks_what_the_one_before_had_is_a_warning_with_their_nu
 def test_two_accounts_live_side_by_side(
     runner: Runner, assets: StreamAssets, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serve(World(seed=11, touchpoints_per_day=60, contacts=100)) as brand_b:
+    with serve(World(seed=11, touchpoints_per_day=60, contacts=100), clock=SandboxClock(NOW)) as brand_b:
         for name, value in brand_b.environment().items():
             monkeypatch.setenv(name.replace("LAYERFIVE_", "LAYERFIVE_BRAND_B_"), value)
         (other,) = runner.deployment.streams("layerfive_brand_b")

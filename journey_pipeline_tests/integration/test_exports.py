@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,15 @@ from journey_pipeline.exports.listing import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
-from journey_pipeline.model import Granularity, Window
+from journey_pipeline.model import Window
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline_tests.crash.commands import FreshInterpreter, Request
+from journey_pipeline_tests.crash.commands import CommandServer, Request
 from journey_pipeline_tests.integration.recorded import checks, data_versions, materialization
-from journey_pipeline_tests.integration.truth import ask, hours_ago, today
-from journey_pipeline_tests.projects import make_project
+from journey_pipeline_tests.integration.truth import TODAY, ask, days_ago, hours_ago
+from journey_pipeline_tests.projects import NOW, make_project
 
 CHECK = "no_export_needs_a_person"
 
@@ -48,7 +49,7 @@ def deployment(shop: Path) -> Iterator[Deployment]:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with serve(World(rows_per_hour=20, contacts=100, steady=True)) as running:
+    with serve(World(rows_per_hour=20, contacts=100, steady=True), clock=SandboxClock(NOW)) as running:
         yield running
 
 
@@ -63,12 +64,6 @@ def streams(deployment: Deployment, home: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def assets(streams: dict[str, ExportAssets]) -> ExportAssets:
     return streams["profile_events"]
-
-
-def days_ago(first: int, count: int = 1) -> list[Window]:
-    """Days that began so many days before the present one."""
-    start = today() - timedelta(days=first)
-    return Window(start, start + timedelta(days=count)).partitions(Granularity.DAY)
 
 
 def minutes_pass(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
@@ -165,7 +160,7 @@ def test_the_sensor_polls_and_starts_one_run_that_lands_and_records_the_exports_
     assert done.success, done.all_events
     assert sandbox.calls.count("profile_order") == 1
     lake = Lake(home)
-    states = survey(lake, assets.stream, Window(days[0].start, days[-1].end), datetime.now(UTC)).states
+    states = survey(lake, assets.stream, Window(days[0].start, days[-1].end), NOW).states
     assert set(states.values()) == {State.COMPLETE}
     keys = [key_of(assets.partitions, day) for day in days]
     assert {check.passed for check in checks(runner, assets, keys[0]).values()} == {True}
@@ -325,7 +320,7 @@ def test_a_landing_asked_for_before_its_export_is_ready_says_so_and_lands_later(
 
 
 def test_the_newest_day_is_ordered_with_the_days_before_it(runner: Runner, assets: ExportAssets) -> None:
-    data = scheduled(runner, "newest", today() + timedelta(minutes=90))
+    data = scheduled(runner, "newest", TODAY + timedelta(minutes=90))
     assert asked_for(assets, data) == days_ago(4, 4)
     assert [request.run_key for request in data.run_requests] == [days_ago(1)[0].partition]
 
@@ -333,7 +328,7 @@ def test_the_newest_day_is_ordered_with_the_days_before_it(runner: Runner, asset
 def test_gaps_are_ordered_oldest_first_without_what_is_under_way_or_has_landed(
     runner: Runner, assets: ExportAssets, sandbox: Sandbox
 ) -> None:
-    at = today() + timedelta(minutes=40)
+    at = TODAY + timedelta(minutes=40)
     missing = asked_for(assets, scheduled(runner, "gaps", at))
     assert missing == sorted(missing)
     sandbox.options.apsis.pending_s = 0.0
@@ -350,7 +345,7 @@ def test_what_has_landed_without_events_is_finished_without_the_vendor(
 ) -> None:
     sandbox.options.apsis.pending_s = 0.0
     (day,) = days_ago(5)
-    at = today() + timedelta(minutes=40)
+    at = TODAY + timedelta(minutes=40)
     assert runner.load(assets, [day], pull=True, only_missing=True).succeeded
     assert "has its events" in scheduled(runner, "unfinished", at).skip_message
     for file in (home / "events").rglob("*"):
@@ -378,7 +373,7 @@ def test_a_missing_variable_breaks_this_connection_alone(
 
 
 def test_a_backfill_in_a_terminal_does_all_of_it_by_itself(
-    streams: dict[str, ExportAssets], shop: Path, sandbox: Sandbox, home: Path
+    streams: dict[str, ExportAssets], shop: Path, sandbox: Sandbox, home: Path, command_server: CommandServer
 ) -> None:
     sandbox.options.apsis.pending_s = 0.5
     days = days_ago(5, 2)
@@ -389,14 +384,15 @@ def test_a_backfill_in_a_terminal_does_all_of_it_by_itself(
         "COLUMNS": "300",
         "JOURNEY_PIPELINE_HOME": str(home),
         "APSIS_REQUESTS_PER_SECOND": "500",
+        CLOCK_OFFSET_VARIABLE: os.environ[CLOCK_OFFSET_VARIABLE],
         **sandbox.environment(),
     }
     arguments = ("backfill", "apsis", "--from", days[0].partition, "--to", f"{whole.end:%Y-%m-%d}")
-    ended = FreshInterpreter().run(Request(arguments, environment, shop))
+    ended = command_server.run(Request(arguments, environment, shop))
     assert ended.code == 0, ended.err
     lake = Lake(home)
     for assets in streams.values():
-        assert set(survey(lake, assets.stream, whole, datetime.now(UTC)).states.values()) == {State.COMPLETE}
+        assert set(survey(lake, assets.stream, whole, NOW).states.values()) == {State.COMPLETE}
     counts = dict(ask(home, "select stream, count(*) from core.journey_events group by all"))
     now = sandbox.clock.now()
     assert counts == {
@@ -404,5 +400,5 @@ def test_a_backfill_in_a_terminal_does_all_of_it_by_itself(
         "email_events": sum(1 for _ in sandbox.apsis.email_truth(whole, now)),
     }
     sandbox.calls.clear()
-    assert FreshInterpreter().run(Request(arguments, environment, shop)).code == 0
+    assert command_server.run(Request(arguments, environment, shop)).code == 0
     assert sandbox.calls.count("profile_order") == sandbox.calls.count("email_order") == 0

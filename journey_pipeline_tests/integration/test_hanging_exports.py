@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,15 @@ from journey_pipeline.exports.listing import listed
 from journey_pipeline.loading.advance import advance
 from journey_pipeline.loading.exports import Exporting
 from journey_pipeline.loading.ordering import want_windows
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
+from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE, utc_now
 from journey_pipeline.model import Window
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import ledger_url
-from journey_pipeline_tests.integration.truth import today
-from journey_pipeline_tests.projects import make_project
+from journey_pipeline_tests.integration.truth import TODAY
+from journey_pipeline_tests.projects import NOW, make_project
 
 # More than any answer of the sandbox takes, less than anybody minds.
 SHORT_S = 2
@@ -50,7 +51,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with serve(World(rows_per_hour=5, contacts=50, steady=True)) as running:
+    with serve(World(rows_per_hour=5, contacts=50, steady=True), clock=SandboxClock(NOW)) as running:
         yield running
 
 
@@ -63,7 +64,7 @@ def streams(deployment: Deployment, home: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def day_before(days: int) -> Window:
-    start = today() - timedelta(days=days)
+    start = TODAY - timedelta(days=days)
     return Window(start, start + timedelta(days=1))
 
 
@@ -155,7 +156,7 @@ def test_a_tick_begins_no_call_whose_end_it_might_not_see(
     sandbox.options.apsis.pending_s = 3600.0
     profiles = streams["profile_events"]
     wanted(profiles, 13, 11, 9, 7, 5, ordered=False)
-    began_at = datetime.now(UTC)
+    began_at = utc_now()
 
     def slow_exports() -> Exporting:
         """By its clock every order and every poll takes twenty seconds."""

@@ -16,17 +16,21 @@ from journey_pipeline.lake.drift import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.integration.conftest import ROWS_PER_HOUR
 from journey_pipeline_tests.integration.truth import ask, hours_ago, truth, warehouse_rows
+from journey_pipeline_tests.projects import NOW
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A vendor with so many late rows that every two hours have some, whatever hours these are."""
-    with serve(World(rows_per_hour=ROWS_PER_HOUR, contacts=500, steady=True, late_share=0.05)) as running:
+    with serve(
+        World(rows_per_hour=ROWS_PER_HOUR, contacts=500, steady=True, late_share=0.05), clock=SandboxClock(NOW)
+    ) as running:
         yield running
 
 

@@ -16,12 +16,13 @@ from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline_tests.projects import NOW
 
 
 @pytest.fixture
 def hour_end() -> datetime:
-    """When the present hour began. Each test asks for itself: the clock may strike while the others run."""
-    return floor(datetime.now(UTC), Granularity.HOUR)
+    """When the present hour began."""
+    return floor(NOW, Granularity.HOUR)
 
 
 def tick(runner: Runner, name: str, at: datetime) -> Any:

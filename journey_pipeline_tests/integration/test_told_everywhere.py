@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +13,7 @@ import pytest
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.model import Granularity, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.vendors.sfmc.client import JOURNEYS
 from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, row, table
@@ -20,11 +21,11 @@ from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.integration.recorded import checks
 from journey_pipeline_tests.integration.test_alerts import Inbox, inbox, sensor_alerts
-from journey_pipeline_tests.projects import make_project
+from journey_pipeline_tests.projects import NOW, make_project
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, json
 
 __all__ = ["inbox"]
-HOUR = (datetime.now(UTC) - timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
+HOUR = floor(NOW, Granularity.HOUR) - timedelta(days=2)
 LOAD = ("backfill", "sfmc", "--from", f"{HOUR:%Y-%m-%dT%H}", "--to", f"{HOUR + timedelta(hours=1):%Y-%m-%dT%H}")
 TOLD = f"sfmc/journey_history {HOUR:%Y-%m-%dT%H} events_differ does not hold: 12 records are 1 events"
 

@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.integration.truth import ask, hours_ago
+from journey_pipeline_tests.projects import NOW
 
 
 @pytest.fixture
 def brand_b(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Another account, with another history."""
     assert home.is_dir()
-    with serve(World(seed=11, rows_per_hour=80, contacts=100, steady=True)) as running:
+    with serve(World(seed=11, rows_per_hour=80, contacts=100, steady=True), clock=SandboxClock(NOW)) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name.replace("SFMC_", "SFMC_BRAND_B_"), value)
         yield running

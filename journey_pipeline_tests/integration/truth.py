@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,21 @@ import duckdb
 
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline_tests.projects import NOW
 
-
-def today() -> datetime:
-    """When the present day began: asked for by each test, since midnight may pass while the others run."""
-    return floor(datetime.now(UTC), Granularity.DAY)
+TODAY = floor(NOW, Granularity.DAY)
 
 
 def hours_ago(first: int, count: int) -> list[Window]:
     """Hours that began so many hours before the present one."""
-    start = floor(datetime.now(UTC), Granularity.HOUR) - timedelta(hours=first)
+    start = floor(NOW, Granularity.HOUR) - timedelta(hours=first)
     return Window(start, start + timedelta(hours=count)).partitions(Granularity.HOUR)
+
+
+def days_ago(first: int, count: int = 1) -> list[Window]:
+    """Days that began so many days before the present one."""
+    start = TODAY - timedelta(days=first)
+    return Window(start, start + timedelta(days=count)).partitions(Granularity.DAY)
 
 
 def truth(sandbox: Sandbox, windows: list[Window]) -> set[tuple[str, ...]]:
