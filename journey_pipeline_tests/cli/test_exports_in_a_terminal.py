@@ -15,13 +15,15 @@ from typing import Any
 
 import pytest
 
+from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Granularity, floor
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline_tests.projects import make_project
+from journey_pipeline_tests.projects import NOW, make_project
 
-END = floor(datetime.now(UTC), Granularity.DAY)
+END = floor(NOW, Granularity.DAY)
 SPAN = (f"{END - timedelta(days=1):%Y-%m-%d}", f"{END:%Y-%m-%d}")
 STREAMS = ("apsis/profile_events", "apsis/email_events")
 PENDING = timedelta(hours=1)
@@ -31,7 +33,7 @@ LINE = r"\d\d:\d\d:\d\d export \d of {stream} for .* \(requested, attempt 1\)"
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    with serve(World(rows_per_hour=20, contacts=50, steady=True)) as running:
+    with serve(World(rows_per_hour=20, contacts=50, steady=True), clock=SandboxClock(NOW)) as running:
         running.options.apsis.pending_s = PENDING.total_seconds()
         yield running
 
@@ -47,6 +49,7 @@ def environment(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
         "LINES": "50",
         "JOURNEY_PIPELINE_HOME": str(tmp_path / "home"),
         "APSIS_REQUESTS_PER_SECOND": "500",
+        CLOCK_OFFSET_VARIABLE: str((NOW - datetime.now(UTC)).total_seconds()),
         **sandbox.environment(),
     }
 
