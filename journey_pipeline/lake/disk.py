@@ -15,7 +15,7 @@ from journey_pipeline.errors import LakeError, text_of
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_OTHERWISE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+_IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST}
 
 
 @contextmanager
@@ -38,9 +38,12 @@ def naming_disk_troubles(attempt: str, folder: Path) -> Iterator[None]:
 def refusal(error: OSError, folder: Path) -> str:
     """Why a disk refused and what to do, in words that name the folder."""
     why = text_of(error)
-    if error.errno in _OTHERWISE:
+    if error.errno in _IN_THE_WAY:
         named = error.filename2 or error.filename or folder
-        return f"{named} is a file in a folder's place, or a folder in a file's ({why}). Move it away, and try again."
+        return (
+            f"{folder} can't be written: {named} is a file in a folder's place ({why}). Move it away, or set "
+            "JOURNEY_PIPELINE_HOME to another folder, and try again."
+        )
     if error.errno in _FULL:
         return (
             f"the disk that holds {folder} is full ({why}). Nothing half-written is left; free some space, or move the "
