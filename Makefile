@@ -32,8 +32,8 @@ $(VENV)/clients/%: | $(STAMP)
 demo: $(STAMP)   ## Load a day of simulated history and show what comes of it
 	@$(BIN)/journey-pipeline demo
 
-dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1
-	@$(BIN)/journey-pipeline dev
+dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1; another port: make dev DEV_ARGS='--port 3001'
+	@$(BIN)/journey-pipeline dev $(DEV_ARGS)
 
 test: $(STAMP)   ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,14 +117,17 @@ def test_the_commands_for_a_real_account(clone: Path, sandbox: Sandbox) -> None:
 def test_the_ui_comes_up_and_goes_down(clone: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONPATH": str(clone)}
     (line,) = lines_with("make dev")
-    process = subprocess.Popen(["bash", "-ec", f"exec {line}"], cwd=clone, env=environment, start_new_session=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:  # README's own port may be taken, by another run of the tests
+        port = free.getsockname()[1]
+    started = ["bash", "-ec", f"exec {line} DEV_ARGS='--port {port}'"]
+    process = subprocess.Popen(started, cwd=clone, env=environment, start_new_session=True)
     try:
-        assert _answers("http://127.0.0.1:3000/server_info", process)
+        assert _answers(f"http://127.0.0.1:{port}/server_info", process)
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait()
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen("http://127.0.0.1:3000/server_info", timeout=5)
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5)
 
 
 def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
