@@ -45,7 +45,12 @@ Examples:
 """
 )
 @click.argument("selector", metavar="CONNECTION[/STREAM]")
-@click.option("--from", "start", type=time, help="Start, UTC [default: the oldest that the vendor still keeps].")
+@click.option(
+    "--from",
+    "start",
+    type=time,
+    help="Start, UTC [default: the oldest that the vendor still keeps, not before the stream's `start`].",
+)
 @click.option("--to", "end", type=time, help="End, not included [default: now].")
 @click.option("--again", is_flag=True, help="Pull also what has landed; answers add up, none is lost.")
 @click.option("--plan", is_flag=True, help="Only say what would be done; asks the vendor for estimates.")
@@ -86,6 +91,13 @@ def _span(assets: StreamAssets, start: datetime | None, end: datetime | None, no
         raise ConfigError(
             f"{assets.stream.key} starts at {assets.stream.start:%Y-%m-%dT%H:%M} UTC; set an earlier `start` in its "
             "defs.yaml to load what was before"
+        )
+    if start < assets.stream.start:
+        notes.print(
+            f"{assets.stream.key} starts at {assets.stream.start:%Y-%m-%dT%H:%M} UTC, and nothing before that is asked "
+            "for. Set an earlier `start` in its defs.yaml to load it.",
+            highlight=False,
+            soft_wrap=True,
         )
     span = Window(start, end)
     if not span.partitions(granularity):

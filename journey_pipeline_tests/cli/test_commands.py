@@ -65,6 +65,16 @@ def test_hours_that_expired_are_named_and_end_with_one(terminal: Terminal) -> No
     assert f"{long_ago} to" in done.err
 
 
+def test_a_backfill_says_that_it_asks_for_nothing_before_the_stream_starts(terminal: Terminal) -> None:
+    span = ("--from", "2020-01-01", "--to", f"{DAY}T05")
+    cut, whole = (terminal("backfill", "sfmc", *span[at:], "--plan") for at in (0, 2))
+    assert (cut.code, whole.code) == (0, 0), cut.err
+    (line,) = cut.err.splitlines()
+    assert "nothing before that is asked for" in line
+    assert "Set an earlier `start` in its defs.yaml" in line
+    assert whole.err == ""
+
+
 def test_status_counts_what_is_missing_and_ends_with_one(terminal: Terminal, loaded: str) -> None:
     assert loaded
     done = terminal("status", "--json")
