@@ -84,7 +84,6 @@ TESTED = (
     "make test",
     "make check",
     "query",
-    "export ",
     "doctor",
     "backfill",
     "status",
@@ -98,7 +97,7 @@ def test_no_command_of_the_readme_is_left_untested() -> None:
 
 
 def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
-    script = "\n".join([*lines_with("make demo"), *lines_with("export JOURNEY_PIPELINE_HOME", "query")])
+    script = "\n".join([*lines_with("make demo"), *lines_with("query")])
     done = run(script, clone)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "What each journey did" in done.stdout
@@ -160,9 +159,11 @@ def test_a_connection_is_scaffolded_in_another_project(tmp_path: Path) -> None:
     assert "journey_pipeline.components.SfmcJourneyHistory" in (tmp_path / "shop/defs/sfmc/defs.yaml").read_text()
 
 
-def test_the_package_is_called_what_the_readme_installs() -> None:
+def test_the_readme_installs_from_a_checkout_of_this_project() -> None:
     (line,) = lines_with("pip install")
-    assert f'name = "{line.split()[-1]}"' in (ROOT / "pyproject.toml").read_text()
+    checkout = Path(line.split()[-1]).name
+    assert (ROOT / checkout / "__init__.py").exists()
+    assert f'name = "{checkout.replace("_", "-")}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_the_commands_of_the_operations_page(sandbox: Sandbox, command_server: CommandServer, tmp_path: Path) -> None:
