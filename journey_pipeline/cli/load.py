@@ -140,14 +140,14 @@ def tell(*outcomes: RunOutcome | None) -> bool:
     return not said and all(outcome.succeeded for outcome in ended)
 
 
-def partition_table(lake: Lake, assets: StreamAssets, windows: Sequence[Window]) -> Table:
+def partition_table(lake: Lake, assets: StreamAssets, windows: Sequence[Window], *, pulled: bool = True) -> Table:
     """Estimate, rows, rejects, size and seconds of partitions; the last ones where there are many."""
     shown = list(windows)[-LONGEST_TABLE:]
-    figures = ("estimate", "rows", "events", "rejects", "MB", "seconds")
+    figures = ("estimate", "rows", "events", "rejects", "MB", *(["seconds"] if pulled else []))
     title = f"{assets.stream.key}: the last {len(shown)} of {len(windows)}" if len(windows) > len(shown) else None
     table = plain_table("partition", *figures, right=figures, title=title)
     for window in shown:
-        table.add_row(window.partition, *_figures(lake, assets, window))
+        table.add_row(window.partition, *_figures(lake, assets, window)[: len(figures)])
     return table
 
 

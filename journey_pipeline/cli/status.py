@@ -47,9 +47,7 @@ def status(selector: str | None, *, as_json: bool) -> None:
     rows = [_row(lake, assets) for assets in load_deployment().streams(selector)]
     for row in rows:
         _tell_lookalikes(row)
-        if row["not_normalized"]:
-            line = f"{row['stream']}: {row['not_normalized']:,} partitions have landed, and their events are to be made"
-            notes.print(f"{line}: `journey-pipeline normalize {row['stream']}`", highlight=False, soft_wrap=True)
+        _tell_to_normalize(row)
         for damage in row["damaged"]:
             notes.print(f"{row['stream']} damaged: {damage}", markup=False, highlight=False, soft_wrap=True)
         for red in row["red"]:
@@ -61,6 +59,15 @@ def status(selector: str | None, *, as_json: bool) -> None:
         results.print(_table(rows))
     wrong = ("missing", "not_normalized", "damaged", "red")
     sys.exit(1 if any(row[name] for row in rows for name in wrong) else 0)
+
+
+def _tell_to_normalize(row: Mapping[str, Any]) -> None:
+    """Without those whose files are damaged: the line of each says what heals it."""
+    number = row["to_normalize"]
+    if number:
+        what = "1 partition has landed, and its" if number == 1 else f"{number:,} partitions have landed, and their"
+        line = f"{row['stream']}: {what} events are to be made: `journey-pipeline normalize {row['stream']}`"
+        notes.print(line, highlight=False, soft_wrap=True)
 
 
 def _lookalikes(lake: Lake, stream: Stream) -> Lookalikes | None:
@@ -98,6 +105,7 @@ def _row(lake: Lake, assets: StreamAssets) -> dict[str, Any]:
         "last": iso(complete[-1].end) if complete else None,
         "complete": len(complete),
         "not_normalized": len(landed),
+        "to_normalize": len([window for window in landed if window not in found.damage]),
         "damaged": list(found.damage.values()),
         "red": [
             {"partition": window.partition, "check": claim.name, "says": claim.says}

@@ -50,7 +50,8 @@ def _sync_unrecorded(lake: Lake, settings: WarehouseSettings) -> bool:
     list_exports(lake, ledger_url())
     report = syncing.sync(lake, settings)
     notes.print(str(report), markup=False, highlight=False, soft_wrap=True)
-    problems = [*(str(file) for file in report.broken), *equality.compare_with_lake(lake).problems]
+    broken = (str(file) for file in report.broken)
+    problems = list(dict.fromkeys([*broken, *equality.compare_with_lake(lake).problems]))
     for problem in problems:
         notes.print(problem, markup=False, highlight=False, soft_wrap=True)
     _publish(lake)

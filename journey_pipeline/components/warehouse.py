@@ -191,7 +191,7 @@ def _metadata(report: SyncReport, equality: EqualityReport) -> dict[str, Any]:
 
 
 def _equals_lake(key: dg.AssetKey, report: SyncReport, equality: EqualityReport) -> dg.AssetCheckResult:
-    problems = [*equality.problems, *(str(broken) for broken in report.broken)]
+    problems = list(dict.fromkeys([*equality.problems, *(str(broken) for broken in report.broken)]))
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=EQUALS_LAKE,

@@ -71,7 +71,7 @@ def lost_answer(landing: LandingManifest | None) -> str:
     """Why a partition that has landed has no answer that can be read; empty if it has one, or never landed."""
     if landing is None or landing.active:
         return ""
-    return landing.set_aside[-1].unreadable if landing.set_aside else ""
+    return landing.set_aside[-1].unreadable.removeprefix(_DAMAGED) if landing.set_aside else ""
 
 
 def _damage(lake: Lake, landing: LandingManifest, attempt: Attempt, *, by_content: bool) -> str:

@@ -102,6 +102,8 @@ def test_normalize_needs_no_vendor(terminal: Terminal, loaded: str, sandbox: San
     done = terminal("normalize", "sfmc", *SPAN, SFMC_AUTH_URL=None)
     assert done.code == 0, done.err
     assert len(sandbox.calls) == 0
+    assert "seconds" in loaded
+    assert "seconds" not in done.out  # those of the pull
 
 
 @pytest.mark.parametrize("name", ["sync", "rebuild", "publish"])

@@ -153,9 +153,31 @@ def test_the_line_of_status_heals_a_landed_file(terminal: Terminal) -> None:
     part.unlink()
     told = terminal("status")
     assert told.code == 1
+    assert terminal("normalize", "sfmc", *SPAN).code == 1  # sets the answer aside
+    for said in (told.err, terminal("status").err):
+        assert "events are to be made" not in said
+        assert said.count("damaged: ") == 1
     (command,) = re.findall(r"`(journey-pipeline backfill [^`]*)`", told.err)
     assert typed(terminal, command).code == 0
     assert terminal("status").code == 0
+
+
+def test_status_counts_one_partition_whose_events_are_to_be_made(terminal: Terminal) -> None:
+    (terminal.home / f"events/sfmc/journey_history/{PARTITION}.json").unlink()
+    told = terminal("status")
+    assert "1 partition has landed, and its events are to be made" in told.err
+    (command,) = re.findall(r"`(journey-pipeline normalize [^`]*)`", told.err)
+    assert typed(terminal, command).code == 0
+    assert terminal("status").code == 0
+
+
+def test_an_events_file_that_is_gone_is_told_in_one_sentence(terminal: Terminal) -> None:
+    some = f"events/sfmc/journey_history/{PARTITION}.parquet"
+    (terminal.home / some).unlink()
+    told = terminal("sync")
+    assert told.code == 1
+    (line,) = [line for line in told.err.splitlines() if "warehouse_equals_lake does not hold" in line]
+    assert line.count(some) == 1
 
 
 @pytest.fixture
