@@ -16,10 +16,28 @@ from journey_pipeline.warehouse.lock import writer_lock
 
 _DEFAULTS = WarehouseSettings()
 
-# Only days that both streams surely have as a whole: their files end at the vendor's windows, so that the first and the
-# last day of either may be a few events of another day's file.
+# Only days that both streams surely have as a whole: all of a day's partitions are loaded, and their files end at the
+# vendor's windows, so that the first and the last day of either may be a few events of another day's file.
 _SQL = """
-with told as (
+with partitions as (
+    select distinct
+        connection,
+        stream,
+        unnest(list_prepend(partition_key, coalesce(covers, []))) as partition_key
+    from internal.files
+),
+
+loaded as (
+    select
+        connection,
+        stream,
+        left(partition_key, length('2026-11-01'))::date as occurred_on
+    from partitions
+    group by all
+    having sum(case when length(partition_key) > length('2026-11-01') then 1 else 24 end) >= 24
+),
+
+told as (
     select
         *,
         min(occurred_on) filter (in_both + only_in_stream > 0) over pair as stream_from,
@@ -38,6 +56,11 @@ select
     only_in_stream,
     only_in_twin
 from told
+semi join loaded using (connection, stream, occurred_on)
+semi join loaded as of_twin
+    on of_twin.connection = told.connection
+        and of_twin.stream = told.twin_stream
+        and of_twin.occurred_on = told.occurred_on
 where occurred_on > stream_from
     and occurred_on > twin_from
     and occurred_on < stream_to

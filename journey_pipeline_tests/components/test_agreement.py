@@ -66,9 +66,17 @@ def test_a_small_difference_is_normal(twins: TwinLake) -> None:
     assert (result.metadata["in_both"].value, result.metadata["only_in_twin"].value) == (18, 2)
 
 
-def test_a_day_that_one_export_lacks_is_told_with_its_figures(twins: TwinLake) -> None:
-    put_days(twins, range(1, 5), range(20), range(20))
+def test_a_day_that_one_stream_has_not_loaded_is_no_difference(twins: TwinLake) -> None:
+    put_days(twins, range(1, 6), range(20), range(20))
     twins.remove("2026-11-02", EMAILS)
+    twins.remove("2026-11-03", PROFILES)
+    (found,) = agreements(twins)
+    assert found.days == [DayOfBoth(day("2026-11-04"), 20, 0, 0)]
+
+
+def test_a_day_whose_events_one_export_lacks_is_told_with_its_figures(twins: TwinLake) -> None:
+    put_days(twins, range(1, 5), range(20), range(20))
+    twins.put("2026-11-02", [], EMAILS)
     result = agreement_result(ASSET, agreements(twins), AgreementTolerance())
     assert not result.passed
     assert result.severity is dg.AssetCheckSeverity.WARN
