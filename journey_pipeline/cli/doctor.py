@@ -8,6 +8,7 @@ from __future__ import annotations
 import stat
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,13 @@ from journey_pipeline.warehouse.soundness import look_at_files
 NEWEST = 48  # partitions of each stream
 
 
+@dataclass(frozen=True, slots=True)
+class Warns:
+    """An answer that keeps no load from working, and that somebody should read."""
+
+    says: str
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -51,7 +59,7 @@ def doctor(connection: str | None) -> None:
     table = plain_table("what", "", "says")
     well = True
     lake = Lake(home())
-    checks: list[tuple[str, Callable[[], Mapping[str, str]]]] = [
+    checks: list[tuple[str, Callable[[], Mapping[str, str | Warns]]]] = [
         ("home", _home),
         ("ledger", _ledger),
         ("warehouse", lambda: look_at_files(lake)),
@@ -63,15 +71,25 @@ def doctor(connection: str | None) -> None:
             said = check()
         except JourneyError as error:
             well = False
-            table.add_row(name, "[red]fails[/red]", str(error))
+            table.add_row(name, "[red]fails[/red]", _without_doctor(str(error), name))
         else:
             for what, answer in said.items():
-                table.add_row(f"{name} {what}", "[green]ok[/green]", answer)
+                how, says = (
+                    ("[yellow]warns[/yellow]", answer.says)
+                    if isinstance(answer, Warns)
+                    else ("[green]ok[/green]", answer)
+                )
+                table.add_row(f"{name} {what}", how, says)
     results.print(table)
     sys.exit(0 if well else 1)
 
 
-def _home() -> dict[str, str]:
+def _without_doctor(says: str, connection: str) -> str:
+    """An error without the advice to run this command."""
+    return says.replace(f", then run `journey-pipeline doctor {connection}`", "")
+
+
+def _home() -> dict[str, str | Warns]:
     folder = make_home()
     try:
         write_bytes(folder / ".writable", b"")
@@ -104,12 +122,12 @@ def _newest(lake: Lake, stream: Stream) -> dict[str, str]:
     return {"": f"{landed} of the newest {len(found.states)} partitions have landed, none is damaged"}
 
 
-def _rights(folder: Path) -> str:
+def _rights(folder: Path) -> str | Warns:
     """What other users may do with the home, which holds personal data."""
     mode = stat.S_IMODE(folder.stat().st_mode)
     if not mode & stat.S_IRWXO:
         return "closed to other users"
-    return (
+    return Warns(
         f"open to every user of this machine (mode {mode:o}), and it holds personal data: "
         f"run `chmod 700 {folder}`. Set {PUBLISHED_VARIABLE} to give analysts the warehouse alone"
     )
