@@ -111,6 +111,11 @@ def partition_window(partition: str) -> Window:
     raise ConfigError(f"{partition!r} is not a partition: write 2026-11-01T05 for an hour, 2026-11-01 for a day")
 
 
+def selection(stream: StreamKey, window: Window) -> str:
+    """A span of a stream as commands take it: `sfmc/journey_history --from 2026-11-01T05:00 --to 2026-11-01T06:00`."""
+    return f"{stream} --from {window.start:%Y-%m-%dT%H:%M} --to {window.end:%Y-%m-%dT%H:%M}"
+
+
 def is_partition(name: str) -> bool:
     """Whether a name is a partition's; what else lies beside those is not ours."""
     try:

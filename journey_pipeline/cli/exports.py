@@ -45,7 +45,7 @@ def exports(connection: str | None, *, with_ended: bool, as_json: bool, hopeless
     """Show what was ordered, how far it is, and what needs a person.
 
     Ends with 1 if an export has stopped or takes longer than it should. To order again what has stopped or was given
-    up, run `journey-pipeline backfill` for its days.
+    up, run `journey-pipeline backfill CONNECTION/STREAM --from DAY --to DAY`.
     """
     with Ledger(ledger_url()) as ledger:
         for export_id in hopeless:

@@ -66,7 +66,7 @@ def result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.AssetCheckResu
         says += f". The vendor deletes the oldest in {hours:.1f} h; asking for all of them takes at least "
         says += f"{gaps.needed(requests_per_s)}"
     if urgent:
-        says += ". Load them now with `journey-pipeline backfill`, or they are lost"
+        says += f". Load them now with `journey-pipeline backfill {gaps.stream.key}`, or they are lost"
     return dg.AssetCheckResult(
         check_name=CHECK,
         passed=gaps.count == 0,

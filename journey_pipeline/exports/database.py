@@ -66,7 +66,7 @@ def is_there(url: str) -> bool:
 _DAMAGED = ("file is not a database", "database disk image is malformed")
 _MOVE_IT_AWAY = (
     "It is damaged: move the file away, with those of its name beside it; nothing that has landed is in it. What was "
-    "under way is ordered anew by `journey-pipeline backfill`."
+    "under way is ordered anew by `journey-pipeline backfill CONNECTION`."
 )
 _TRY_AGAIN = (
     f"If it can't be reached, check {LEDGER_VARIABLE}, the disk and the rights; then try again: nothing was half "

@@ -17,7 +17,7 @@ from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.lake.wholeness import damaged_parts, lost_answer
-from journey_pipeline.model import EVENT_COLUMNS, Recipe, StreamKey, partition_window
+from journey_pipeline.model import EVENT_COLUMNS, Recipe, StreamKey, partition_window, selection
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -108,15 +108,13 @@ def find_damage(lake: Lake, stream: StreamKey, partition: str) -> str:
     for path, file in _files(lake, manifest).items() if manifest else ():
         if (size := _size(path)) != file.bytes:
             found = "is missing" if size is None else f"has {size} of {file.bytes} bytes"
-            return f"{path} {found}. `journey-pipeline normalize` makes it again from the landing."
+            span = selection(stream, partition_window(partition))
+            return f"{path} {found}. `journey-pipeline normalize {span}` makes it again from the landing."
     return ""
 
 
 def _advice(landing: LandingManifest) -> str:
-    window = partition_window(landing.partition)
-    span = (
-        f"{landing.connection}/{landing.stream} --from {window.start:%Y-%m-%dT%H:%M} --to {window.end:%Y-%m-%dT%H:%M}"
-    )
+    span = selection(landing.key, partition_window(landing.partition))
     return (
         f"`journey-pipeline backfill {span}` pulls the partition again, if the vendor still keeps it. If not, put the "
         f"file back from a backup and run `journey-pipeline normalize {span}`. Events that were made of it stay."

@@ -18,6 +18,7 @@ from isal import igzip, isal_zlib
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.formats.csv_records import TooLongError, fields_of, split_records
+from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.lake.manifest import LandedFile
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -91,7 +92,8 @@ class Inflated(io.RawIOBase):
         except _DAMAGE as error:
             raise LakeError(
                 f"{self._file.name} can't be inflated ({type(error).__name__}): it is damaged. Restore it from a "
-                "copy, or pull the partition again with `journey-pipeline backfill --again`."
+                "copy, or pull the partition again with "
+                f"`journey-pipeline backfill {selection_at(Path(self._file.name))} --again`."
             ) from error
         return content
 
@@ -124,7 +126,7 @@ def check_landed(path: Path, file: LandedFile) -> None:
     if damage := damage_of(path, file, by_content=True):
         raise LakeError(
             f"{damage}, so no events can be made of it. Restore it from a copy, or pull the partition again with "
-            "`journey-pipeline backfill --again`."
+            f"`journey-pipeline backfill {selection_at(path)} --again`."
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.atomic import flush_dir, flush_file
-from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
 from journey_pipeline.lake.manifest import Attempt, LandingManifest, Note
 from journey_pipeline.model import Granularity, StreamKey, Window
@@ -100,7 +100,7 @@ def read_landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManife
     if landing and (landing.key, landing.partition) != (stream, partition):
         raise LakeError(
             f"{path} is the manifest of {landing.key} {landing.partition}: the folder was copied from there. Move it "
-            f"away, then pull {stream} {partition} with `journey-pipeline backfill`."
+            f"away, then pull the partition with `journey-pipeline backfill {selection_at(path)}`."
         )
     return landing
 

@@ -20,6 +20,7 @@ from journey_pipeline.formats.records import Records
 from journey_pipeline.lake.csv_batches import CsvBatch
 from journey_pipeline.lake.json_objects import json_objects
 from journey_pipeline.lake.landed_file import LandedCsv
+from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.lake.property_groups import groups_of, with_group
 from journey_pipeline.model import Recipe
 
@@ -88,7 +89,8 @@ def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str])
     if landed.header and lacking:
         raise LakeError(
             f"{landed.path} has no column {' or '.join(lacking)}, without which its records can't be told apart or put "
-            "in time. Look at the file's first line; pull the partition again with `journey-pipeline backfill --again`."
+            "in time. Look at the file's first line; pull the partition again with "
+            f"`journey-pipeline backfill {selection_at(landed.path)} --again`."
         )
     taken = {name: known.get(column, column) for name, column in recipe.properties.items() if column not in missing}
     properties: dict[str, int | str] = dict(taken)

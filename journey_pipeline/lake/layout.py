@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from journey_pipeline.model import StreamKey
+from journey_pipeline.model import StreamKey, is_partition, partition_window, selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +90,17 @@ class Lake:
     def relative(self, path: Path) -> str:
         """A path as manifests and messages name it: below the home, with forward slashes."""
         return path.relative_to(self.home).as_posix()
+
+
+def selection_at(path: Path) -> str:
+    """The partition that a file of the lake belongs to, as commands take it; where none is to be seen, a placeholder.
+
+    Args:
+        path: Of a file of a partition, or below a partition's folder.
+    """
+    for place in (path, *path.parents):
+        partition = place.name.partition(".")[0]
+        if is_partition(partition):
+            stream = StreamKey("", place.parent.parent.name, place.parent.name)
+            return selection(stream, partition_window(partition))
+    return "CONNECTION/STREAM"

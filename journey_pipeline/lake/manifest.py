@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from journey_pipeline.errors import LakeError, text_of
 from journey_pipeline.lake.atomic import write_bytes
+from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.model import StreamKey, Twin
 
 
@@ -41,11 +42,12 @@ class Document(BaseModel):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the document"
+            span = selection_at(path)
             raise LakeError(
                 f"{path} is not a {cls.__name__}: {where}: {first['msg']}. It is damaged: "
-                "`journey-pipeline normalize` makes it again, an events manifest from the landing, a landing manifest "
-                "from the notes beside its files; so does pulling the partition again with `journey-pipeline backfill "
-                "--again`."
+                f"`journey-pipeline normalize {span}` makes it again, an events manifest from the landing, a landing "
+                "manifest from the notes beside its files; so does pulling the partition again with "
+                f"`journey-pipeline backfill {span} --again`."
             ) from error
 
     def write(self, path: Path) -> None:

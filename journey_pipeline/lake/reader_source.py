@@ -19,6 +19,7 @@ from journey_pipeline.formats.failures import DocumentError, NoRecordsError
 from journey_pipeline.formats.records import RecordReader
 from journey_pipeline.lake.landed_file import Inflated, check_landed
 from journey_pipeline.lake.landing_relation import landing_schema, read_batch
+from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.lake.manifest import LandedFile
 from journey_pipeline.lake.session import NormalizeLimits
 from journey_pipeline.model import Recipe
@@ -148,5 +149,5 @@ def told_of_file(reading: Iterable[Item], path: Path) -> Iterator[Item]:
     except DocumentError as error:
         raise LakeError(
             f"{path} {error}, so no events can be made of it. Look at the file; pull the partition again with "
-            "`journey-pipeline backfill --again`."
+            f"`journey-pipeline backfill {selection_at(path)} --again`."
         ) from error

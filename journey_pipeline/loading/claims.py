@@ -15,7 +15,7 @@ from journey_pipeline.lake.overlap import Overlap
 from journey_pipeline.loading.alike import TELLING_ROWS, events_differ, fields_are_filled
 from journey_pipeline.loading.claim import Claim, Severity, Tolerance
 from journey_pipeline.loading.deltas import columns_are_read_alike, earlier_answer_is_repeated
-from journey_pipeline.model import partition_window
+from journey_pipeline.model import partition_window, selection
 from journey_pipeline.vendors.source import OpenEnded, Stream
 
 __all__ = ["CLAIMS", "OPEN_ENDED_CLAIMS", "Claim", "Severity", "Tolerance", "claims", "claims_of", "covered"]
@@ -87,6 +87,10 @@ def covered(claim: Claim, by: str) -> Claim:
     return replace(claim, says=f"covered by the answer of {by}: {claim.says}")
 
 
+def _span(landing: LandingManifest) -> str:
+    return selection(landing.key, partition_window(landing.partition))
+
+
 def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Claim:
     newest = landing.active[-1]
     rows = sum(file.rows for file in newest.files)
@@ -100,7 +104,10 @@ def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Clai
     facts: dict[str, int | float | str] = {"rows": rows, "estimate": estimate, "difference": difference}
     says = f"{rows:,} rows, {estimate:,} estimated"
     if lost:
-        says += ". The window had settled, so rows are missing: pull it again with `journey-pipeline backfill --again`"
+        says += (
+            ". The window had settled, so rows are missing: pull it again with "
+            f"`journey-pipeline backfill {_span(landing)} --again`"
+        )
     elif abs(difference) > allowed:
         says += ". Beyond tolerance: late rows are on their way, or the estimate has drifted. Pull it again later"
     return Claim(
@@ -157,9 +164,11 @@ def _rejects_are_few(landing: LandingManifest, events: EventsManifest, tolerance
     rows = sum(file.rows for file in newest.files)
     says = f"{rejects:,} of {rows:,} records of the newest answer are rejects"
     if rejects:
+        span = _span(landing)
         says += (
-            ". Ask `ops.rejects` for their reasons; they become events by `journey-pipeline normalize` once this "
-            "package can read them, or by `journey-pipeline backfill --again` once the vendor has mended them"
+            f". Ask `ops.rejects` for their reasons; they become events by `journey-pipeline normalize {span}` once "
+            f"this package can read them, or by `journey-pipeline backfill {span} --again` once the vendor has mended "
+            "them"
         )
     return Claim(
         "rejects_are_few",

@@ -56,7 +56,8 @@ def columns_are_read_alike(events: EventsManifest, overlap: Overlap | None) -> C
         declared = ", ".join(f"{column}: {old}" for column, (old, _) in changed.items())
         says += (
             f". Events that come again may be doubled. Declare the right ones in defs.yaml, as they were with "
-            f"`fields: {{{declared}}}`, then run `journey-pipeline normalize`"
+            f"`fields: {{{declared}}}`, then run "
+            f"`journey-pipeline normalize {events.key}`"
         )
     return Claim(
         "columns_are_read_alike",

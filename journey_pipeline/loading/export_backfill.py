@@ -37,7 +37,7 @@ from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.loading.polling import poll
 from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.loading.take_along import poll_and_take
-from journey_pipeline.model import Window
+from journey_pipeline.model import Window, selection
 from journey_pipeline.transport import waiting
 from journey_pipeline.vendors.source import Stream
 
@@ -248,7 +248,7 @@ def _what_stopped(exporting: Exporting, root_id: int) -> JourneyError | None:
 
 def _ended(export: Export, says: str) -> ExportFailed:
     return ExportFailed(
-        f"{export} {says}`journey-pipeline backfill` asks for it again.",
+        f"{export} {says}`journey-pipeline backfill {selection(export.key, export.window)}` asks for it again.",
         vendor=export.key.vendor,
         connection=export.key.connection,
         stream=export.key.stream,
@@ -267,7 +267,7 @@ def _pending(export: Export) -> TransientVendorError:
     why = f": {export.error}" if export.error else "."
     return TransientVendorError(
         f"{export} is not ready{why} The sensor polls it and starts this load again; so does "
-        "`journey-pipeline backfill`: run it again later.",
+        f"`journey-pipeline backfill {selection(export.key, export.window)}`: run it again later.",
         vendor=export.key.vendor,
         connection=export.key.connection,
         stream=export.key.stream,

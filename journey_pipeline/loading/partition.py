@@ -16,7 +16,7 @@ from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
 from journey_pipeline.lake.normalize import NormalizeLimits, is_normalized, normalize
 from journey_pipeline.lake.overlap import Overlap, compare_overlap
 from journey_pipeline.loading.claims import Claim, Tolerance, claims
-from journey_pipeline.model import Window, partition_window
+from journey_pipeline.model import Window, partition_window, selection
 from journey_pipeline.vendors.source import OpenEnded, Stream
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)  # between the vendor's clock and ours
@@ -105,7 +105,7 @@ def make_events(
             raise LakeError(f"{stream.key} {partition} has no answer that can be read: {damage}")
         raise LakeError(
             f"{stream.key} {partition} has not landed, so there is nothing to normalize. Pull it with "
-            f"`journey-pipeline backfill {stream.key} --from {partition} --to ...`."
+            f"`journey-pipeline backfill {selection(stream.key, partition_window(partition))}`."
         )
     events = None
     if not always or holder.partition != partition:  # who covers others is made anew for its own sake, not for each

@@ -25,7 +25,7 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.landing import AttemptFolder, begin_attempt, commit_attempt, mark_covered
-from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
 from journey_pipeline.loading.progress import Progress, Silent
 from journey_pipeline.model import Window, iso
@@ -241,7 +241,8 @@ class _Download:
         kept = self.lake.relative(self.evidence) if self.evidence.exists() else None
         error.evidence = kept
         where = f"Start and end of the answer are kept in {kept}. " if kept else ""
-        error.args = (f"{error} {where}Nothing landed; `journey-pipeline backfill` asks for it again.",)
+        command = f"journey-pipeline backfill {selection_at(self.folder.path)}"
+        error.args = (f"{error} {where}Nothing landed; `{command}` asks for it again.",)
 
     def _received(self, count: int) -> None:
         if self.stopped():

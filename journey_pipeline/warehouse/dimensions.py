@@ -24,7 +24,7 @@ from journey_pipeline.warehouse.table import Table
 
 log = logging.getLogger(__name__)
 
-_HEAL = "list it again with `journey-pipeline backfill`"
+_HEAL = "list it again with `journey-pipeline backfill {connection}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def stage_dimensions(
                 log.warning("%s is a copy of another connection's file: nothing of it counts", lake.relative(path))
                 continue
         if problem:
-            broken.append(BrokenFile(lake.relative(path), problem, _HEAL))
+            broken.append(BrokenFile(lake.relative(path), problem, _HEAL.format(connection=connection)))
         else:
             changes.append(ListedChange(connection, dimension, digest, staged))
     for connection, names in groupby(sorted(loaded.keys() - found), lambda gone: gone[0]):

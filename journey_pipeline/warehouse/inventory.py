@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from journey_pipeline.errors import LakeError, WarehouseError, text_of
-from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
 from journey_pipeline.lake.signature import Signature, is_settled, present_ns, signature, signature_of
 from journey_pipeline.model import StreamKey, is_partition
 from journey_pipeline.warehouse.loaded import EVENTS, MANIFEST, NOTHING, FileKey, Loaded, LoadedFile, LoadedStream
-
-HEAL = "run `journey-pipeline normalize` for the partition, or pull it again with `journey-pipeline backfill --again`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +31,22 @@ class BrokenFile:
     Attributes:
         path: Below the home.
         problem: What is wrong, without any row's values.
-        heal: What to do about it.
+        heal: What to do about it; of a partition's file empty.
     """
 
     path: str
     problem: str
-    heal: str = HEAL
+    heal: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.problem}; {self.heal}"
+        return f"{self.path}: {self.problem}; {self.heal or self._make_again}"
+
+    @property
+    def _make_again(self) -> str:
+        span = selection_at(Path(self.path))
+        return (
+            f"run `journey-pipeline normalize {span}`, or pull it again with `journey-pipeline backfill {span} --again`"
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)

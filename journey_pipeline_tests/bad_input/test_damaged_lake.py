@@ -13,7 +13,7 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.plan import State, survey
-from journey_pipeline.model import Window
+from journey_pipeline.model import Window, selection
 from journey_pipeline_tests.bad_input.bad_vendor import (
     DOWNLOAD,
     HOUR,
@@ -96,7 +96,7 @@ def test_a_damaged_file_is_named_with_what_heals_it_and_healed(
     found = survey(line.lake, STREAM, SPAN, NOW)
     assert (found.windows(State.LANDED), found.windows(State.COMPLETE)) == ([HOUR], [NEXT_HOUR])
     assert str(path) in found.damage[HOUR]
-    assert "journey-pipeline normalize" in found.damage[HOUR]
+    assert f"journey-pipeline normalize {selection(STREAM.key, HOUR)}`" in found.damage[HOUR]
 
     with caplog.at_level(logging.WARNING):
         heal(line)
@@ -120,7 +120,7 @@ def test_a_sync_names_a_damaged_file_loads_the_rest_and_is_whole_once_it_is_heal
     cut_in_half(path)
     (broken,) = line.sync().broken
     assert line.lake.relative(path) in str(broken)
-    assert "journey-pipeline normalize" in str(broken)
+    assert f"journey-pipeline normalize {selection(STREAM.key, HOUR)}`" in str(broken)
     assert line.ids() == ["id-2"]
     normalize(line)
     assert line.sync().broken == ()

@@ -7,9 +7,11 @@ import io
 import json
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+import journey_pipeline
 from journey_pipeline.cli.main import COMMANDS
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.cli.terminal import Terminal
@@ -141,9 +143,24 @@ def test_doctor_calls_each_harmless_route(terminal: Terminal, sandbox: Sandbox) 
 
 
 def test_doctor_names_a_missing_variable(terminal: Terminal) -> None:
-    done = terminal("doctor", SFMC_CLIENT_ID=None)
+    done = terminal("doctor", SFMC_CLIENT_ID=None, COLUMNS="1000")
     assert done.code == 1
     assert "SFMC_CLIENT_ID not set" in done.out
+    assert "journey-pipeline doctor" not in done.out
+
+
+def test_doctor_warns_of_a_home_that_is_open_to_everybody(terminal: Terminal) -> None:
+    for mode, how in ((0o755, "warns"), (0o700, "ok")):
+        terminal.home.chmod(mode)
+        done = terminal("doctor")
+        assert done.code == 0, done.out
+        assert re.search(rf"home rights +{how} ", done.out)
+
+
+def test_no_message_names_a_command_without_its_connection() -> None:
+    for path in Path(journey_pipeline.__file__).parent.rglob("*.py"):
+        text = path.read_text(encoding="utf-8").partition('"""\n\n')[2]  # without what the module says of itself
+        assert not re.findall(r"journey-pipeline (?:normalize|backfill)(?:`| --).*", text), path
 
 
 @pytest.mark.parametrize(
