@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from journey_pipeline.errors import LakeError, text_of
 from journey_pipeline.lake.atomic import write_bytes
+from journey_pipeline.lake.disk import naming_disk_troubles, refusal
 from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.model import StreamKey, Twin
 
@@ -33,6 +34,8 @@ class Document(BaseModel):
             text = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except IsADirectoryError as error:
+            raise LakeError(refusal(error, path)) from error
         except OSError as error:
             raise LakeError(
                 f"{path} can't be read ({text_of(error)}). Let this user read it, or look at the disk."
@@ -51,8 +54,13 @@ class Document(BaseModel):
             ) from error
 
     def write(self, path: Path) -> None:
-        """Puts the document in place, whole or not at all."""
-        write_bytes(path, self.content)
+        """Puts the document in place, whole or not at all.
+
+        Raises:
+            LakeError: If the disk refuses; says which file, and what to do.
+        """
+        with naming_disk_troubles(f"writing {path}", path):
+            write_bytes(path, self.content)
 
     @property
     def content(self) -> bytes:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.atomic import TEMPORARY_FILES
+from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.landing import NOTE, is_attempt, lacks_attempts, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
@@ -33,7 +35,8 @@ class Swept:
     Attributes:
         removed: The leftovers that it removed, sorted.
         restored: The partitions whose manifest it made again, as folders, sorted.
-        unclear: Why partitions were left alone: their manifests can't be understood, and no notes say what they held.
+        unclear: Why places were left alone: a manifest can't be understood, and no notes say what it held, or the disk
+            refused.
     """
 
     removed: tuple[Path, ...]
@@ -58,15 +61,24 @@ def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swe
     restored: list[Path] = []
     unclear: list[str] = []
     for partition in _partitions(lake, connection):
-        try:
+        with _noting(unclear, partition):
             if _restore(lake, vendor, partition):
                 restored.append(partition)
             removed += _sweep_attempts(partition, limit)
-        except LakeError as error:
-            unclear.append(str(error))
-    candidates = [*_temporary_files(lake, connection), *_children(lake.work_dir)]
-    removed += [path for path in candidates if _remove_if_older(path, limit)]
+    for path in [*_temporary_files(lake, connection), *_children(lake.work_dir)]:
+        with _noting(unclear, path):
+            removed += [path] if _remove_if_older(path, limit) else []
     return Swept(tuple(sorted(removed)), tuple(restored), tuple(unclear))
+
+
+@contextmanager
+def _noting(unclear: list[str], path: Path) -> Iterator[None]:
+    """Notes why a place could not be swept, so that the sweep goes on with the others."""
+    try:
+        with naming_disk_troubles(f"sweeping {path}", path):
+            yield
+    except LakeError as error:
+        unclear.append(str(error))
 
 
 def _partitions(lake: Lake, connection: str) -> list[Path]:

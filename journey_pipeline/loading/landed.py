@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from journey_pipeline.errors import JourneyError, LakeError
+from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing, restore_landing
 from journey_pipeline.lake.layout import Lake
@@ -90,6 +91,11 @@ class LandedPartitions:
 
     def _mend(self, window: Window) -> None:
         """Sets aside what is damaged of a partition's answers, and makes a manifest again that lacks some of them."""
+        folder = self.lake.landing_dir(self.stream.key, window.partition)
+        with naming_disk_troubles(f"looking at what landed of {self.stream.key} {window.partition}", folder):
+            self._mend_manifest(window)
+
+    def _mend_manifest(self, window: Window) -> None:
         key, partition = self.stream.key, window.partition
         if damage := find_damage(self.lake, key, partition):
             log.warning("%s %s is damaged: %s", key, partition, damage)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.wholeness import set_damaged_aside
 from journey_pipeline.loading.plan import survey, whole_span
@@ -44,12 +45,15 @@ def inspect_landing(lake: Lake, stream: Stream, now: datetime) -> Inspected:
         return Inspected(0, {})
     share = [window for window in span.partitions(stream.granularity) if is_due(stream, window, now)]
     landed = [window for window in share if lake.landing_manifest(stream.key, window.partition).exists()]
+    failed: dict[Window, str] = {}
     for window in landed:
+        folder = lake.landing_dir(stream.key, window.partition)
         try:
-            set_damaged_aside(lake, stream.key, window.partition, by_content=True)
-        except LakeError:
-            continue  # the survey names the manifest
-    return Inspected(len(landed), survey(lake, stream, span, now).damage)
+            with naming_disk_troubles(f"looking at {stream.key} {window.partition}", folder):
+                set_damaged_aside(lake, stream.key, window.partition, by_content=True)
+        except LakeError as error:
+            failed[window] = str(error)
+    return Inspected(len(landed), {**failed, **survey(lake, stream, span, now).damage})
 
 
 def is_due(stream: Stream, window: Window, now: datetime) -> bool:

@@ -180,6 +180,24 @@ def test_an_events_file_that_is_gone_is_told_in_one_sentence(terminal: Terminal)
     assert line.count(some) == 1
 
 
+def test_a_manifest_that_cant_be_written_is_one_sentence_and_the_others_are_made_again(terminal: Terminal) -> None:
+    blocked, later, *_ = sorted(
+        path for path in terminal.home.glob("raw/sfmc/*/*/manifest.json") if path.parent.name >= PARTITION
+    )
+    blocked.unlink()
+    blocked.mkdir()
+    later.write_bytes(b"")
+    for command in (("normalize", "sfmc", *SPAN), ("reconcile", "sfmc")):
+        told = terminal(*command)
+        assert told.code == 1
+        assert "a folder stands at" in told.err  # a log line is cut to the terminal's width
+        assert "Traceback" not in told.err
+    assert later.stat().st_size
+    blocked.rmdir()
+    assert terminal("reconcile", "sfmc").code == 0
+    assert blocked.is_file()
+
+
 @pytest.fixture
 def vendor() -> Iterator[BadVendor]:
     server = FlakyServer()

@@ -8,6 +8,7 @@ import pytest
 
 from journey_pipeline.lake.landing import begin_attempt
 from journey_pipeline.lake.sweep import sweep
+from journey_pipeline.model import partition_window
 from journey_pipeline_tests.lake.made_landing import KEY, NOON, PARTITION, WINDOW, MadeLanding, as_csv
 
 BODY = as_csv([["1", "2026-11-20T09:00:00Z", "C-1", "x"]])
@@ -138,3 +139,21 @@ def test_a_sweep_touches_its_own_connection_only(made: MadeLanding) -> None:
     path = leftover(made)
     assert sweep(made.lake, KEY.vendor, "another", later()).removed == ()
     assert path.exists()
+
+
+def test_a_folder_in_a_manifests_place_is_named_and_keeps_no_other_partition_from_being_swept(
+    made: MadeLanding,
+) -> None:
+    attempt = made.land(BODY)
+    landed = made.lake.landing_dir(KEY, PARTITION)
+    blocked = made.lake.landing_manifest(KEY, PARTITION)
+    blocked.unlink()
+    blocked.mkdir()
+    later_one = begin_attempt(made.lake, KEY, partition_window("2026-11-20T11"), NOON).path
+    swept = sweep(made.lake, KEY.vendor, KEY.connection, later())
+    assert later_one in swept.removed
+    (said,) = swept.unclear
+    assert said.startswith(f"writing {blocked} failed: a folder stands at {blocked}, where a file goes: move it away")
+    blocked.rmdir()
+    assert sweep(made.lake, KEY.vendor, KEY.connection, later()).restored == (landed,)
+    assert made.manifest().attempts == (attempt,)
