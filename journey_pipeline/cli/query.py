@@ -16,11 +16,12 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from journey_pipeline.cli.output import plain_table, results
+from journey_pipeline.cli.output import notes, plain_table, results
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home
 from journey_pipeline.warehouse import query as asking
+from journey_pipeline.warehouse.soundness import glance_at_published
 
 
 @click.command(
@@ -37,7 +38,10 @@ def query(sql: str, form: str) -> None:
 
     It is opened read-only: a load that goes on at the same time is neither seen nor held up.
     """
-    answer = asking.query(Lake(home()), sql)
+    lake = Lake(home())
+    answer = asking.query(lake, sql)
+    if says := glance_at_published(lake):
+        notes.print(says, style="yellow", markup=False, highlight=False, soft_wrap=True)
     {"csv": _write_csv, "json": _write_json, "table": show_table}[form](answer)
 
 

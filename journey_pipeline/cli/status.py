@@ -24,6 +24,7 @@ from journey_pipeline.model import iso
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.lookalikes import Lookalikes, count_lookalikes
+from journey_pipeline.warehouse.soundness import glance_at_published
 
 
 @click.command(
@@ -40,8 +41,8 @@ def status(selector: str | None, *, as_json: bool) -> None:
     """Show what is complete, missing, and about to be lost.
 
     Missing are the partitions that the vendor still keeps and that have not landed; red the checks of landed ones that
-    tell of a loss. Ends with 1 if there are any, if events are to be made of what has landed, or if a file is damaged,
-    so that a monitor can use it.
+    tell of a loss. Ends with 1 if there are any, if events are to be made of what has landed, if a file is damaged, or
+    if another program changed the published one, so that a monitor can use it.
     """
     lake = Lake(home())
     rows = [_row(lake, assets) for assets in load_deployment().streams(selector)]
@@ -53,12 +54,15 @@ def status(selector: str | None, *, as_json: bool) -> None:
         for red in row["red"]:
             line = f"{row['stream']} {red['partition']} {red['check']} does not hold: {red['says']}"
             notes.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    published = glance_at_published(lake)
+    if published:
+        notes.print(published, style="red", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
         results.print(_table(rows))
     wrong = ("missing", "not_normalized", "damaged", "red")
-    sys.exit(1 if any(row[name] for row in rows for name in wrong) else 0)
+    sys.exit(1 if published or any(row[name] for row in rows for name in wrong) else 0)
 
 
 def _tell_to_normalize(row: Mapping[str, Any]) -> None:

@@ -86,11 +86,7 @@ def publish() -> None:
 
 def _publish(lake: Lake) -> None:
     report = publishing.publish(lake)
-    if report.set_aside:
-        notes.print(
-            f"another program had left a log beside the warehouse; it is now {report.set_aside}",
-            markup=False,
-            highlight=False,
-        )
+    for mended in report.mended:
+        notes.print(mended, markup=False, highlight=False, soft_wrap=True)
     what = "published" if report.published else "already published"
     results.print(f"{published_file(lake)}: {what}, {report.bytes / 1e6:,.1f} MB")

@@ -23,7 +23,7 @@ from journey_pipeline.warehouse.agreement import AgreementTolerance, read_agreem
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.equality import EqualityReport, compare_with_lake
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.report import SyncReport
+from journey_pipeline.warehouse.report import PublishReport, SyncReport
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES, made_tables
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline.warehouse.table import Table
@@ -162,22 +162,22 @@ def _sync(
     if report.rebuilt:
         log.warning("the warehouse was made anew from the lake: %s", report.rebuilt)
     context.log.info("%s; %s", report, "published" if published.published else "nothing new to publish")
-    if published.set_aside:
-        context.log.warning("another program had left a log beside the warehouse; it is now %s", published.set_aside)
+    for mended in published.mended:
+        context.log.warning("%s", mended)
     for key in keys:
         is_events = key == asset_key(EVENTS)
         yield dg.MaterializeResult(
             asset_key=key,
-            metadata=_metadata(report, equality) if is_events else {},
+            metadata=_metadata(report, equality, published) if is_events else {},
             check_results=(
                 [_equals_lake(key, report, equality), agreement_result(key, agreements, tolerance)] if is_events else []
             ),
         )
 
 
-def _metadata(report: SyncReport, equality: EqualityReport) -> dict[str, Any]:
+def _metadata(report: SyncReport, equality: EqualityReport, published: PublishReport) -> dict[str, Any]:
     return {
-        SAYS: str(report),
+        SAYS: "\n".join([str(report), *published.mended]),
         "dagster/row_count": equality.events,
         "files_added": report.added,
         "files_replaced": report.replaced,

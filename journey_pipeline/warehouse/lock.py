@@ -24,6 +24,10 @@ from journey_pipeline.lake.layout import Lake
 _POLL_S = 0.05
 
 
+class WriterAtWork(WarehouseError):  # noqa: N818 - it names what is so
+    """Another process or thread holds the right to write the warehouse."""
+
+
 @contextmanager
 def writer_lock(lake: Lake, wait_s: float) -> Iterator[None]:
     """Holds the right to write the warehouse.
@@ -33,7 +37,8 @@ def writer_lock(lake: Lake, wait_s: float) -> Iterator[None]:
         wait_s: How long to wait for another holder.
 
     Raises:
-        WarehouseError: If another process or thread still holds it then; says which. Or if the home can't be written.
+        WriterAtWork: If another process or thread still holds it then; says which.
+        WarehouseError: If the home can't be written.
     """
     path = lake.home / "warehouse.lock"
     with _open(path) as file:
@@ -60,7 +65,7 @@ def _wait(file: TextIOWrapper, path: Path, wait_s: float) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise WarehouseError(
+                raise WriterAtWork(
                     f"another process is writing the warehouse: {_holder(path)}. Waited {wait_s:g} s; try again when "
                     "it is done, or end it: its transaction then leaves no trace."
                 ) from None

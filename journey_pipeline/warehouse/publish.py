@@ -20,7 +20,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings, published_f
 from journey_pipeline.warehouse.lock import writer_lock
 from journey_pipeline.warehouse.publication import Content, Publication, publication_note
 from journey_pipeline.warehouse.report import PublishReport
-from journey_pipeline.warehouse.soundness import find_fault, find_published_fault
+from journey_pipeline.warehouse.soundness import find_fault, find_other_file, find_published_fault
 
 _DEFAULTS = WarehouseSettings()
 _COPY_AT_ONCE = 1 << 30
@@ -43,12 +43,14 @@ def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishRepor
         content = _settled_content(warehouse_file(lake), settings)
         set_aside = ", ".join(filter(None, map(_set_log_aside, (warehouse_file(lake), target))))
         noted = Publication.read(lake)
-        is_new = noted is None or noted.content != content or find_published_fault(lake) is not None
+        is_level = noted is not None and noted.content == content
+        fault = find_published_fault(lake) if is_level else find_other_file(lake)
+        is_new = fault is not None or not is_level
         if is_new:
             _put(lake, target, content)
             if problem := find_published_fault(lake):
                 raise WarehouseError(f"{target.name} was published and is not as it should be: {problem}.")
-        return PublishReport(is_new, target.stat().st_size, time.perf_counter() - begun, set_aside)
+        return PublishReport(is_new, target.stat().st_size, time.perf_counter() - begun, set_aside, fault or "")
 
 
 def _put(lake: Lake, target: Path, content: Content) -> None:

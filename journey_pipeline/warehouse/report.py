@@ -59,9 +59,21 @@ class PublishReport:
         seconds: In all, without waiting for another writer.
         set_aside: How a log is named now that another program had left beside that file or the writer's; empty if
             there was none.
+        fault: What was wrong with the file that the new one replaced; empty if nothing.
     """
 
     published: bool
     bytes: int
     seconds: float
     set_aside: str = ""
+    fault: str = ""
+
+    @property
+    def mended(self) -> list[str]:
+        """What of other programs' work was undone, in a sentence each."""
+        said = []
+        if self.set_aside:
+            said.append(f"another program had left a log beside the warehouse; it is now {self.set_aside}")
+        if self.fault:
+            said.append(f"found that {self.fault}; put a new copy in its place")
+        return said

@@ -21,7 +21,7 @@ from journey_pipeline.warehouse.connection import (
     wal_of,
     warehouse_file,
 )
-from journey_pipeline.warehouse.lock import writer_lock
+from journey_pipeline.warehouse.lock import WriterAtWork, writer_lock
 from journey_pipeline.warehouse.publication import Content, Publication
 from journey_pipeline.warehouse.schema import layout
 
@@ -38,7 +38,7 @@ def look_at_files(lake: Lake) -> dict[str, str]:
     """
     said = {"written": _read(lake, warehouse_file(lake)), "published": _read(lake, published_file(lake))}
     if problem := find_published_fault(lake):
-        raise WarehouseError(problem)
+        raise WarehouseError(f"{problem}; {_PUBLISH}")
     return said
 
 
@@ -84,20 +84,58 @@ def inspect_published(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> st
         WarehouseError: If another process keeps writing.
     """
     with writer_lock(lake, settings.lock_wait_s):
-        return find_published_fault(lake)
+        problem = find_published_fault(lake)
+    return f"{problem}; {_PUBLISH}" if problem else None
+
+
+def glance_at_published(lake: Lake) -> str | None:
+    """Whether another program has been at the published file, told without opening it, and what to do.
+
+    Nothing is said of the file while a writer is at work, which may be putting a new one in place.
+    """
+    problem = find_other_file(lake)
+    if problem:
+        try:
+            with writer_lock(lake, 0):
+                problem = find_other_file(lake)
+        except WriterAtWork:
+            problem = None
+        except WarehouseError:  # who only reads here can't wait for a writer
+            return f"{problem}; {_PUBLISH}"
+    problem = problem or _find_foreign_log(lake)
+    return f"{problem}; {_PUBLISH}" if problem else None
 
 
 def find_published_fault(lake: Lake) -> str | None:
-    """The same, for a caller that holds the writer's lock."""
+    """What is wrong with the published file, for a caller that holds the writer's lock."""
     file, noted = published_file(lake), Publication.read(lake)
     if noted is None:
-        return f"nobody noted what {file.name} holds; {_PUBLISH}" if file.exists() else None
-    if signature(file) != noted.file:
-        return f"{file.name} is not the file that was published: it was changed, replaced or removed; {_PUBLISH}"
-    if wal_of(file).exists():
-        return f"another program left {wal_of(file).name} beside {file.name}, which then can't be opened; {_PUBLISH}"
+        return f"nobody noted what {file.name} holds" if file.exists() else None
+    if problem := find_other_file(lake) or _find_foreign_log(lake):
+        return problem
     problem = find_fault(lake, file, noted.content)
-    return f"{file.name} {problem}; {_PUBLISH}" if problem else None
+    return f"{file.name} {problem}" if problem else None
+
+
+def find_other_file(lake: Lake) -> str | None:
+    """Whether the published file is another one than was put there, by its time and size.
+
+    Its number says nothing: a home that was copied or restored has files of other numbers and the same content.
+    """
+    file, noted = published_file(lake), Publication.read(lake)
+    found = signature(file)
+    if noted is None or (found and found[1:] == noted.file[1:]):
+        return None
+    if found is None:
+        return f"{file.name} is not there, though one was published"
+    return f"{file.name} is not the file that was published: it was changed or replaced"
+
+
+def _find_foreign_log(lake: Lake) -> str | None:
+    log = wal_of(published_file(lake))
+    if not log.exists():
+        return None
+    return f"another program left {log.name} beside {published_file(lake).name}: it is opened with that, or not at all"
 
 
 def find_fault(lake: Lake, file: Path, content: Content) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -133,6 +136,39 @@ def test_an_events_folder_that_is_not_mounted_empties_no_warehouse(terminal: Ter
         mounted.rmdir()
         elsewhere.rename(mounted)
     assert terminal("sync").code == 0
+
+
+# Deletes all events and ends as a killed program does: with its log beside the file.
+CLIENT = """
+import os, sys, duckdb
+session = duckdb.connect(sys.argv[1])
+session.execute("delete from core.journey_events")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_file_that_another_program_changed_is_told_by_status_and_query_and_mended_by_sync(
+    terminal: Terminal, loaded: str
+) -> None:
+    assert loaded
+    count = ("query", "select count(*) from core.journey_events", "--format", "csv")
+    before = terminal(*count)
+    assert "journey-pipeline publish" not in before.err
+    file = terminal.home / "journeys.duckdb"
+    file.chmod(0o644)
+    subprocess.run([sys.executable, "-c", CLIENT, str(file)], check=False)
+    asked, shown = terminal(*count), terminal("status")
+    assert (asked.code, shown.code) == (0, 1)
+    for told in (asked, shown):
+        assert "another program left journeys.duckdb.wal beside journeys.duckdb" in told.err
+        assert "journey-pipeline publish" in told.err
+    os.utime(file)
+    mended = terminal("sync")
+    assert mended.code == 0, mended.err
+    assert "it is now journeys.duckdb.foreign-wal" in mended.err
+    assert "found that journeys.duckdb is not the file that was published" in mended.err
+    after = terminal(*count)
+    assert (after.out, after.err) == (before.out, before.err)
 
 
 def test_doctor_calls_each_harmless_route(terminal: Terminal, sandbox: Sandbox) -> None:

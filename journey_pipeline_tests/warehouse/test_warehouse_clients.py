@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import PUBLISHED_VARIABLE
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, wal_of, warehouse_file
+from journey_pipeline.warehouse.lock import writer_lock
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.query import query
-from journey_pipeline.warehouse.soundness import inspect_published, inspect_warehouse
+from journey_pipeline.warehouse.soundness import glance_at_published, inspect_published, inspect_warehouse
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.warehouse.made_lake import MadeLake, events
 
@@ -110,11 +113,46 @@ def test_what_a_client_deletes_is_back_after_a_publish(published: MadeLake, kill
             process.communicate("\n")
     assert wal_of(file).exists() is killed
     assert inspect_published(published.lake, SMALL)
+    assert "journey-pipeline publish" in (glance_at_published(published.lake) or "")
     report = publish(published.lake, SMALL)
+    assert len(report.mended) == 1
     assert bool(report.set_aside) is killed  # the log held the deletion, the file was as it had been published
     assert report.published is not killed
     assert seen(published) == [(3,)]
     assert inspect_published(published.lake, SMALL) is None
+
+
+def test_a_home_that_was_copied_holds_the_file_that_was_published(published: MadeLake) -> None:
+    copied = Lake(published.lake.home.with_name("copied"))
+    shutil.copytree(published.lake.home, copied.home)  # as `cp -a`: it keeps the times
+    assert glance_at_published(copied) is None
+    assert inspect_published(copied, SMALL) is None
+    assert not publish(copied, SMALL).published
+
+
+def test_a_file_that_a_new_state_replaces_is_told_of_where_it_was_changed(published: MadeLake) -> None:
+    published.put(SIX, events(range(10, 15)))
+    sync(published.lake, SMALL)
+    assert publish(published.lake, SMALL).mended == []
+    os.utime(published_file(published.lake), (0, 0))
+    published.put(SIX, events(range(10, 17)))
+    sync(published.lake, SMALL)
+    (says,) = publish(published.lake, SMALL).mended
+    assert "changed or replaced; put a new copy in its place" in says
+
+
+def test_a_file_is_not_called_changed_while_a_writer_is_at_work(published: MadeLake) -> None:
+    os.utime(published_file(published.lake), (0, 0))
+    with writer_lock(published.lake, 0):
+        assert glance_at_published(published.lake) is None
+    assert glance_at_published(published.lake)
+
+
+def test_who_only_has_the_published_file_is_told_nothing_of_it(place: Path, published: MadeLake) -> None:
+    home = published.lake.home.with_name("nothing")
+    assert place.exists()
+    assert glance_at_published(Lake(home)) is None
+    assert not home.exists()
 
 
 def test_a_log_that_a_client_writes_after_a_publish_is_set_aside_by_the_next_one(published: MadeLake) -> None:
