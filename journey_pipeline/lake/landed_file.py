@@ -24,7 +24,25 @@ from journey_pipeline.lake.manifest import LandedFile
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CHUNK_BYTES = 1 << 20
 LONGEST_HEADER_BYTES = 1 << 20
+DAMAGED = "damaged: "
+"""How the reason of an answer begins that is set aside for its bytes: it counts again once these are put back."""
 _DAMAGE = (OSError, EOFError, cast("type[Exception]", isal_zlib.error))
+
+
+class DamagedFileError(LakeError):
+    """A landed file is missing or not the bytes that landed.
+
+    Args:
+        path: The file.
+        damage: How it differs, with its path.
+    """
+
+    def __init__(self, path: Path, damage: str) -> None:
+        super().__init__(
+            f"{damage}, so no events can be made of it. Restore it from a copy, or pull the partition again with "
+            f"`journey-pipeline backfill {selection_at(path)} --again`."
+        )
+        self.damage = damage
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +139,10 @@ def check_landed(path: Path, file: LandedFile) -> None:
     """Checks a landed file against its manifest.
 
     Raises:
-        LakeError: If it is missing or not the bytes that landed.
+        DamagedFileError: If it is missing or not the bytes that landed.
     """
     if damage := damage_of(path, file, by_content=True):
-        raise LakeError(
-            f"{damage}, so no events can be made of it. Restore it from a copy, or pull the partition again with "
-            f"`journey-pipeline backfill {selection_at(path)} --again`."
-        )
+        raise DamagedFileError(path, damage)
 
 
 def damage_of(path: Path, file: LandedFile, *, by_content: bool) -> str:

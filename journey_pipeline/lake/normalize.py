@@ -25,6 +25,7 @@ from journey_pipeline.lake.events import describe_parquet, is_normalized, put_ev
 from journey_pipeline.lake.events_sql import BELIEVABLE, select_events, select_rejects
 from journey_pipeline.lake.inspection import Inspection, inspect_events, rejects_of
 from journey_pipeline.lake.kept_events import Kept, keep_earlier
+from journey_pipeline.lake.landed_file import DAMAGED, DamagedFileError
 from journey_pipeline.lake.landing import mark_superseded, read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.locking import EVENTS_LOCK, exclusive
@@ -118,12 +119,16 @@ def _mark(
 def _mark_unreadable(lake: Lake, landing: LandingManifest, unreadable: Mapping[str, JourneyError]) -> None:
     """Sets attempts aside that can't be read, and takes those in again that can; the first reason stays."""
     changed = {
-        one.attempt: str(unreadable.get(one.attempt, ""))
+        one.attempt: _reason(unreadable.get(one.attempt))
         for one in landing.attempts
         if bool(one.unreadable) != (one.attempt in unreadable)
     }
     if changed:
         set_aside(lake, landing.key, landing.partition, changed)
+
+
+def _reason(why: JourneyError | None) -> str:
+    return DAMAGED + why.damage if isinstance(why, DamagedFileError) else str(why or "")
 
 
 @dataclass(frozen=True, slots=True)

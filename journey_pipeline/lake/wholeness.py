@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import logging
 
-from journey_pipeline.lake.landed_file import damage_of
+from journey_pipeline.lake.landed_file import DAMAGED, damage_of
 from journey_pipeline.lake.landing import read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, LandingManifest
 from journey_pipeline.model import StreamKey
 
 log = logging.getLogger(__name__)
-
-# How the reason of an answer begins whose files are damaged: it counts again once they are put back from a backup.
-_DAMAGED = "damaged: "
 
 
 def damaged_parts(lake: Lake, landing: LandingManifest, *, by_content: bool = False) -> dict[str, str]:
@@ -52,11 +49,11 @@ def set_damaged_aside(lake: Lake, stream: StreamKey, partition: str, *, by_conte
     landing = read_landing(lake, stream, partition)
     if landing is None:
         return {}
-    damaged = {name: _DAMAGED + damage for name, damage in damaged_parts(lake, landing, by_content=by_content).items()}
+    damaged = {name: DAMAGED + damage for name, damage in damaged_parts(lake, landing, by_content=by_content).items()}
     put_back = [
         one.attempt
         for one in landing.set_aside
-        if one.unreadable.startswith(_DAMAGED) and not _damage(lake, landing, one, by_content=True)
+        if one.unreadable.startswith(DAMAGED) and not _damage(lake, landing, one, by_content=True)
     ]
     for name, reason in damaged.items():
         log.warning("%s %s: the answer %s is set aside: %s", stream, partition, name, reason)
@@ -71,7 +68,7 @@ def lost_answer(landing: LandingManifest | None) -> str:
     """Why a partition that has landed has no answer that can be read; empty if it has one, or never landed."""
     if landing is None or landing.active:
         return ""
-    return landing.set_aside[-1].unreadable.removeprefix(_DAMAGED) if landing.set_aside else ""
+    return landing.set_aside[-1].unreadable.removeprefix(DAMAGED) if landing.set_aside else ""
 
 
 def _damage(lake: Lake, landing: LandingManifest, attempt: Attempt, *, by_content: bool) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
+from journey_pipeline.lake.landed_file import DAMAGED
+from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest
 from journey_pipeline.lake.overlap import Overlap
 from journey_pipeline.loading.alike import TELLING_ROWS, events_differ, fields_are_filled
 from journey_pipeline.loading.claim import Claim, Severity, Tolerance
@@ -202,8 +203,7 @@ def _every_answer_is_readable(landing: LandingManifest, events: EventsManifest) 
     newest = landing.attempts[-1]
     says = f"{len(landing.attempts) - len(aside):,} of {len(landing.attempts):,} answers are readable"
     if aside:
-        worst = newest if newest.unreadable else aside[-1]
-        says += f"; {worst.attempt} is set aside: {worst.unreadable}"
+        says += f"; {_of_unreadable(landing, newest) if newest.unreadable else _of_older(aside[-1])}"
     gone = 0 if aside else events.kept_events + events.kept_rejects
     if gone:
         says += f"; {gone:,} records of answers that are gone from the landing are kept: put those back from a backup"
@@ -213,6 +213,22 @@ def _every_answer_is_readable(landing: LandingManifest, events: EventsManifest) 
         severity=Severity.ERROR if newest.unreadable else Severity.WARN,
         says=says,
         facts={"answers": len(landing.attempts), "unreadable": len(aside)},
+    )
+
+
+def _of_unreadable(landing: LandingManifest, newest: Attempt) -> str:
+    says = f"{newest.attempt} is set aside: {newest.unreadable.rstrip('.')}"
+    if not newest.unreadable.startswith(DAMAGED):  # otherwise the reason says what heals it
+        return says
+    span = selection(landing.key, partition_window(landing.partition))
+    return f"{says}. Put the file back from a backup, or pull it again with `journey-pipeline backfill {span} --again`"
+
+
+def _of_older(attempt: Attempt) -> str:
+    why = attempt.unreadable.partition(". ")[0].rstrip(".")  # without what its reader advised: a newer answer is there
+    return (
+        f"{attempt.attempt} is set aside: {why}. A newer answer is readable, and events that were made of this one are "
+        "kept: nothing is to be done, unless a backup has the file as it landed"
     )
 
 

@@ -33,7 +33,9 @@ class Inspected:
 
 
 def inspect_landing(lake: Lake, stream: Stream, now: datetime) -> Inspected:
-    """Hashes the day's share of a stream's landing, sets aside what is damaged, and says what is damaged of all of it.
+    """Hashes the day's share of a stream's landing and what is known as damaged, and says what is damaged of all of it.
+
+    What is damaged is set aside, and what is whole again counts again.
 
     Args:
         lake: Where it landed.
@@ -44,7 +46,9 @@ def inspect_landing(lake: Lake, stream: Stream, now: datetime) -> Inspected:
     if span is None:
         return Inspected(0, {})
     share = [window for window in span.partitions(stream.granularity) if is_due(stream, window, now)]
-    landed = [window for window in share if lake.landing_manifest(stream.key, window.partition).exists()]
+    # What is damaged may have been put back meanwhile.
+    due = sorted({*share, *survey(lake, stream, span, now).damage})
+    landed = [window for window in due if lake.landing_manifest(stream.key, window.partition).exists()]
     failed: dict[Window, str] = {}
     for window in landed:
         folder = lake.landing_dir(stream.key, window.partition)

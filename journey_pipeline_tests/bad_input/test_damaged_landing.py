@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.components.wholeness import result
+from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import mark_covered, read_landing
-from journey_pipeline.lake.normalize import NormalizeLimits
+from journey_pipeline.lake.normalize import NormalizeLimits, normalize
 from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.loading.plan import State, survey
@@ -95,6 +96,41 @@ def test_a_flipped_bit_is_found_on_the_day_of_its_share_and_remembered(
     assert [outcome.error for outcome in line.load(again=False)] == [None]
     assert vendor.server.count(DOWNLOAD) == 2
     assert result(inspect_landing(line.lake, STREAM, NOW + day_of_its_share())).passed
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        pytest.param(lambda line: line.load(again=False), id="backfill"),
+        pytest.param(lambda line: inspect_landing(line.lake, STREAM, NOW), id="the daily check"),
+    ],
+)
+def test_a_part_that_is_put_back_counts_again_although_normalizing_found_its_damage(
+    line: Line, vendor: BadVendor, part: Path, looks: Callable[[Line], object]
+) -> None:
+    flip_a_bit(part)
+    with pytest.raises(LakeError, match="other content than landed"):
+        normalize(line.lake, STREAM.key, HOUR.partition, STREAM.recipe)
+    told = survey(line.lake, STREAM, HOUR, NOW).damage[HOUR]
+    assert told.count("journey-pipeline backfill") == 1
+    assert ".." not in told
+    flip_a_bit(part)
+    looks(line)
+    assert vendor.server.count(DOWNLOAD) == 1
+    landing = read_landing(line.lake, STREAM.key, HOUR.partition)
+    assert landing
+    assert (len(landing.active), landing.set_aside) == (1, ())
+
+
+def test_once_a_newer_answer_is_there_nothing_is_advised_that_was_done(line: Line, part: Path) -> None:
+    flip_a_bit(part)
+    with pytest.raises(LakeError):
+        normalize(line.lake, STREAM.key, HOUR.partition, STREAM.recipe)
+    (outcome,) = line.load(again=False)
+    (claim,) = [claim for claim in outcome.claims if claim.name == "every_answer_is_readable"]
+    assert not claim.holds
+    assert f"{part} has other content than landed. A newer answer is readable" in claim.says
+    assert "backfill" not in claim.says
 
 
 def test_a_damaged_part_that_the_vendor_no_longer_has_is_told_of_and_its_events_stay(line: Line, part: Path) -> None:
