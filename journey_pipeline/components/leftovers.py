@@ -57,7 +57,7 @@ def leftovers_definitions(
             metadata={
                 **({SAYS: "\n".join(lines)} if lines else {}),
                 "leftovers_removed": len(swept.removed),
-                "manifests_restored": len(swept.restored),
+                "manifests_restored": len(swept.restored) + len(swept.marked),
             }
         )
 
@@ -78,6 +78,10 @@ def says(lake: Lake, connection: str, swept: Swept) -> list[str]:
         f"{lake.relative(folder)}: the manifest lacked answers that had landed whole, and names them again. "
         f"`journey-pipeline normalize {connection}` makes events of them"
         for folder in swept.restored
+    ]
+    lines += [
+        f"{lake.relative(folder)}: the manifest was lacking, and says again that another day's answer holds this day"
+        for folder in swept.marked
     ]
     if swept.removed:
         named = ", ".join(lake.relative(path) for path in swept.removed[:NAMED])

@@ -201,6 +201,16 @@ def lacks_attempts(lake: Lake, stream: StreamKey, partition: str) -> bool:
     return any(_read_notes(lake, stream, partition, named))
 
 
+def attempts_there(lake: Lake, stream: StreamKey, partition: str) -> list[Attempt]:
+    """The attempts of a partition that landed whole, whether its manifest can be read and names them or not."""
+    try:
+        landing = read_landing(lake, stream, partition)
+    except LakeError:  # who mends it says so
+        landing = None
+    named = list(landing.attempts) if landing else []
+    return named + _read_notes(lake, stream, partition, {one.attempt for one in named})[0]
+
+
 def restore_landing(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest:
     """Makes a landing manifest again that can't be understood or lacks attempts, from the attempts' own notes.
 

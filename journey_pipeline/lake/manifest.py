@@ -107,6 +107,7 @@ class Attempt(Document):
         files: The parts, in order.
         superseded: True once all of its events are known to be in a newer attempt.
         unreadable: Why it is set aside, if no events can be made of it; its files stay.
+        covers: Other partitions that it holds too; None in notes of earlier versions.
     """
 
     attempt: str
@@ -120,6 +121,7 @@ class Attempt(Document):
     files: tuple[LandedFile, ...] = ()
     superseded: bool = False
     unreadable: str = ""
+    covers: tuple[str, ...] | None = None
 
 
 class Note(Attempt):

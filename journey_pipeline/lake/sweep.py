@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.atomic import TEMPORARY_FILES
+from journey_pipeline.lake.covering import lacking_marks, restore_mark
 from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.landing import NOTE, is_attempt, lacks_attempts, restore_landing
 from journey_pipeline.lake.layout import Lake
@@ -35,6 +36,7 @@ class Swept:
     Attributes:
         removed: The leftovers that it removed, sorted.
         restored: The partitions whose manifest it made again, as folders, sorted.
+        marked: Those that lie in another one's answer and whose manifest says so again, as folders, sorted.
         unclear: Why places were left alone: a manifest can't be understood, and no notes say what it held, or the disk
             refused.
     """
@@ -42,6 +44,7 @@ class Swept:
     removed: tuple[Path, ...]
     restored: tuple[Path, ...]
     unclear: tuple[str, ...] = ()
+    marked: tuple[Path, ...] = ()
 
 
 def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swept:
@@ -60,7 +63,9 @@ def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swe
     removed: list[Path] = []
     restored: list[Path] = []
     unclear: list[str] = []
-    for partition in _partitions(lake, connection):
+    partitions = _partitions(lake, connection)
+    marked = tuple(_restore_marks(lake, vendor, partitions, unclear))
+    for partition in partitions:
         with _noting(unclear, partition):
             if _restore(lake, vendor, partition):
                 restored.append(partition)
@@ -68,7 +73,7 @@ def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swe
     for path in [*_temporary_files(lake, connection), *_children(lake.work_dir)]:
         with _noting(unclear, path):
             removed += [path] if _remove_if_older(path, limit) else []
-    return Swept(tuple(sorted(removed)), tuple(restored), tuple(unclear))
+    return Swept(tuple(sorted(removed)), tuple(restored), tuple(unclear), marked)
 
 
 @contextmanager
@@ -96,6 +101,16 @@ def _restore(lake: Lake, vendor: str, partition: Path) -> bool:
         log.warning("%s", error)
     restore_landing(lake, key, partition_window(name))
     return not lacks_attempts(lake, key, name)
+
+
+def _restore_marks(lake: Lake, vendor: str, partitions: Iterable[Path], unclear: list[str]) -> Iterator[Path]:
+    """Says again which partitions lie in others' answers, where that is lacking."""
+    for folder in sorted({partition.parent for partition in partitions}):
+        key = StreamKey(vendor, folder.parent.name, folder.name)
+        for partition, held_by in lacking_marks(lake, key).items():
+            with _noting(unclear, folder / partition):
+                restore_mark(lake, key, partition, held_by)
+                yield folder / partition
 
 
 def _sweep_attempts(partition: Path, limit: float) -> list[Path]:

@@ -64,6 +64,7 @@ class Backfill:
         """
         watcher = watching.current()
         watcher.planned(str(self.stream.key), len(self.windows))
+        self._landed.restore_marks()
         source = _Opened(self.open_source)
         room = threading.Semaphore(NORMALIZERS)
         # The client's own limit holds downloads back; the threads beyond it make events meanwhile.

@@ -190,6 +190,7 @@ class Collecting:
             request={"orders": [dict(part.request) for part in self.collection.parts]},
             answers={**self.exporting.source_of(root).answers(), "exports": [_life(part) for part in parts_of]},
             files=tuple(landed_file(part) for part in parts),
+            covers=tuple(other.partition for other in self._others(partition_window(root.partition))),
         )
 
     def _others(self, first: Window) -> list[Window]:

@@ -92,6 +92,7 @@ class ExportBackfill:
 
     def _outcomes(self) -> Iterator[PartitionOutcome]:
         wanted = []
+        self._landed.restore_marks()
         for window in sorted(self.windows):
             if self._landed.is_kept(window) or not self.pull:
                 yield self._finish(window)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from journey_pipeline.errors import JourneyError, LakeError
+from journey_pipeline.lake.covering import restore_marks
 from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing, restore_landing
@@ -44,6 +45,11 @@ class LandedPartitions:
     settings: LoadSettings
     kept_since: datetime | None = None
     now: Callable[[], datetime] = utc_now
+
+    def restore_marks(self) -> None:
+        """Makes the marks again that are lacking of partitions which lie in others' answers, before anything else."""
+        if self.stream.shares_answers:
+            restore_marks(self.lake, self.stream.key)
 
     def is_kept(self, window: Window) -> bool:
         """Whether a partition need not be asked for. What is damaged of it is healed, or will be made again."""

@@ -6,11 +6,12 @@ Not here: loading what is missing (`backfill.py`), which of them a run of Dagste
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.covering import lacking_marks
 from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import lacks_attempts, read_holder
 from journey_pipeline.lake.layout import Lake
@@ -72,6 +73,7 @@ def survey(lake: Lake, stream: Stream, span: Window, now: datetime, judging: Loa
     known = memo.recall(windows)
     seen = known | memo.look(window for window in windows if window not in known)
     states = {window: State.COMPLETE if window in known else _state(lake, stream, window, now) for window in windows}
+    states |= dict.fromkeys(_held_unmarked(lake, stream, states), State.LANDED)
     suspect = [w for w, state in states.items() if state in {State.LANDED, State.MISSING, State.EXPIRED}]
     damage = {window: found for window in suspect if (found := find_damage(lake, stream.key, window.partition))}
     complete = {window: seen.get(window, UNSEEN) for window, state in states.items() if state is State.COMPLETE}
@@ -117,6 +119,13 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
     if window.end > now:
         return State.FUTURE
     return State.EXPIRED if is_expired(stream, window, now) else State.MISSING
+
+
+def _held_unmarked(lake: Lake, stream: Stream, states: Mapping[Window, State]) -> list[Window]:
+    """The partitions that seem not to have landed, though another one's answer says that it holds them."""
+    absent = [window for window, state in states.items() if state in {State.MISSING, State.EXPIRED}]
+    lacking = lacking_marks(lake, stream.key) if absent and stream.shares_answers else {}
+    return [window for window in absent if window.partition in lacking]
 
 
 def _judge(

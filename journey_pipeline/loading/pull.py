@@ -117,13 +117,15 @@ def pull(
         folder = begin_attempt(lake, source.stream.key, window, started_at)
         evidence = lake.evidence_dir(source.stream.key, window.partition)
         download = _Download(lake, source, folder, evidence, progress or Silent(), stopped)
-        landing = _land(download, window, started_at, now)
         ended = [other for other in covers if other.end <= started_at]
+        landing = _land(download, window, ended, started_at, now)
         mark_covered(lake, source.stream.key, ended, by=window, attempt=folder.name)
         return landing
 
 
-def _land(download: _Download, window: Window, started_at: datetime, now: Callable[[], datetime]) -> LandingManifest:
+def _land(
+    download: _Download, window: Window, covers: Sequence[Window], started_at: datetime, now: Callable[[], datetime]
+) -> LandingManifest:
     lake, source, folder = download.lake, download.source, download.folder
     try:
         estimate = source.estimate(window)
@@ -140,6 +142,7 @@ def _land(download: _Download, window: Window, started_at: datetime, now: Callab
             estimate_rows=estimate.rows if estimate else _promised(parts),
             answers={"estimate": dict(estimate.answer)} if estimate else {},
             files=tuple(landed_file(part) for part in parts),
+            covers=tuple(other.partition for other in covers),
         )
         return commit_attempt(lake, source.stream.key, window, attempt)
     except BaseException as error:

@@ -99,6 +99,11 @@ class Stream:
     open_ended: OpenEnded | None = None
     ordered_in: timedelta | None = None
 
+    @property
+    def shares_answers(self) -> bool:
+        """Whether one answer may hold several partitions."""
+        return self.open_ended is not None or self.ordered_in is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Freshness:

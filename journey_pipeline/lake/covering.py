@@ -1,0 +1,114 @@
+"""Marks of partitions that lie in another one's answer, made again where they are lacking: from the answers' own notes.
+
+A mark is a manifest that names the partition whose answer holds this one. Not here: making it when an answer lands
+(`landing.py`), which partitions an answer holds (`loading/`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.disk import naming_disk_troubles
+from journey_pipeline.lake.landing import attempts_there, mark_covered, read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import Attempt, EventsManifest
+from journey_pipeline.model import Granularity, StreamKey, Window, is_partition, partition_window
+
+log = logging.getLogger(__name__)
+
+
+def lacking_marks(lake: Lake, stream: StreamKey) -> dict[str, list[tuple[str, str]]]:
+    """The partitions that readable answers of others hold, that have none of their own, and whose mark is lacking.
+
+    Returns:
+        Of each one which answers hold it, oldest first: the attempt, and the partition where it lies.
+    """
+    told: dict[str, list[tuple[str, str]]] = {}
+    for folder in lake.landing_dir(stream, "any").parent.glob("*"):
+        if folder.is_dir() and is_partition(folder.name):
+            for attempt, covers in _told(lake, stream, folder.name):
+                for partition in covers:
+                    told.setdefault(partition, []).append((attempt.attempt, folder.name))
+    return {partition: sorted(told[partition]) for partition in sorted(told) if _lacks_mark(lake, stream, partition)}
+
+
+def restore_marks(lake: Lake, stream: StreamKey) -> list[str]:
+    """Makes the marks of a stream again that are lacking, and says so. One that is there is never changed.
+
+    Returns:
+        The partitions that have their mark again.
+    """
+    marked = []
+    for partition, held_by in lacking_marks(lake, stream).items():
+        try:
+            with naming_disk_troubles(f"mending the manifest of {stream} {partition}", lake.home):
+                restore_mark(lake, stream, partition, held_by)
+        except LakeError as error:
+            log.warning("%s %s: %s", stream, partition, error)
+        else:
+            marked.append(partition)
+    return marked
+
+
+def restore_mark(lake: Lake, stream: StreamKey, partition: str, held_by: Iterable[tuple[str, str]]) -> None:
+    """Makes the mark of one partition again.
+
+    Args:
+        lake: Where it lies.
+        stream: Its stream.
+        partition: Its name.
+        held_by: Which answers hold it, as `lacking_marks` tells.
+
+    Raises:
+        LakeError: If answers lie there of which nobody knows what they are.
+    """
+    for attempt, holder in held_by:
+        mark_covered(lake, stream, [partition_window(partition)], by=partition_window(holder), attempt=attempt)
+    log.warning("%s %s: its manifest was lacking; it says again which answer holds the partition", stream, partition)
+
+
+def _lacks_mark(lake: Lake, stream: StreamKey, partition: str) -> bool:
+    with suppress(LakeError):  # one that is damaged is no better than none
+        if read_landing(lake, stream, partition):
+            return False
+    return all(attempt.unreadable for attempt in attempts_there(lake, stream, partition))
+
+
+def _told(lake: Lake, stream: StreamKey, partition: str) -> Iterator[tuple[Attempt, Iterable[str]]]:
+    """The answers of a partition that can be read, and which other partitions each one holds."""
+    attempts = [attempt for attempt in attempts_there(lake, stream, partition) if not attempt.unreadable]
+    older = _told_earlier(lake, stream, partition, [attempt for attempt in attempts if attempt.covers is None])
+    for attempt in attempts:
+        covers = older[attempt.attempt] if attempt.covers is None else attempt.covers
+        yield attempt, [name for name in covers if name != partition and is_partition(name)]
+
+
+def _told_earlier(
+    lake: Lake, stream: StreamKey, partition: str, attempts: Iterable[Attempt]
+) -> Mapping[str, Iterable[str]]:
+    """What answers hold whose notes are of an earlier version: all of a longer window, or what their events say."""
+    own = partition_window(partition)
+    granularity = next(one for one in Granularity if one.duration == own.duration)
+    asked = {attempt.attempt: _asked(attempt, own) for attempt in attempts}
+    if not all(window == own for window in asked.values()):
+        return {name: [one.partition for one in window.partitions(granularity)] for name, window in asked.items()}
+    events = None
+    if asked:
+        with suppress(LakeError):  # whoever needs its events says so
+            events = EventsManifest.read(lake.events_manifest(stream, partition))
+    covers = [name for name in events.covers if is_partition(name)] if events else []
+    return {
+        attempt.attempt: [name for name in covers if partition_window(name).end <= attempt.started_at]
+        for attempt in attempts
+    }
+
+
+def _asked(attempt: Attempt, own: Window) -> Window:
+    """All that the files of an answer were asked for, and its partition."""
+    spans = [file.window.split("/") for file in attempt.files if file.window]
+    times = [datetime.fromisoformat(time) for span in spans for time in span]
+    return Window(min([own.start, *times]), max([own.end, *times]))
