@@ -95,6 +95,24 @@ def test_a_day_that_is_covered_can_be_asked_for_by_itself(
     assert (len(manifest.attempts), manifest.covered_by) == (1, None)
 
 
+@pytest.mark.parametrize("lost", [slice(1, 3), slice(0, 3)])
+def test_days_whose_manifests_are_lacking_count_as_landed_and_are_whole_again_without_the_vendor(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake, lost: slice
+) -> None:
+    days = days_ago(5, 3)
+    load(runner, assets, days)
+    span, key = Window(days[0].start, days[2].end), assets.stream.key
+    before = [read_landing(lake, key, day.partition) for day in days]
+    for day in days[lost]:
+        lake.landing_manifest(key, day.partition).unlink()
+    assert set(survey(lake, assets.stream, span, NOW).windows(State.LANDED)) == set(days[lost])
+    load(runner, assets, days[2:])
+    load(runner, assets, days)
+    assert sandbox.calls.count(ROUTE) == 1
+    assert [read_landing(lake, key, day.partition) for day in days] == before
+    assert survey(lake, assets.stream, span, NOW).windows(State.COMPLETE) == days
+
+
 def test_what_is_covered_is_not_asked_for_again(runner: Runner, assets: StreamAssets, sandbox: Sandbox) -> None:
     load(runner, assets, days_ago(5, 3))
     load(runner, assets, days_ago(5, 4))

@@ -413,6 +413,18 @@ def test_a_range_is_one_export_for_each_31_days_and_the_first_day_covers_the_oth
     backfills.check_truth(*windows)
 
 
+def test_days_of_an_export_whose_manifests_are_lacking_are_not_ordered_again(backfills: Backfills) -> None:
+    windows = days(DAY, 3)
+    backfills.arrive(*windows)
+    before = [backfills.manifest(window) for window in windows]
+    for window in windows:
+        backfills.lake.landing_manifest(before[0].key, window.partition).unlink()
+    backfills.arrive(*windows[1:], kept_since=DAY.start - timedelta(days=9))
+    backfills.arrive(*windows, kept_since=DAY.start - timedelta(days=9))
+    assert len(backfills.calls("profile_order")) == 1
+    assert [backfills.manifest(window) for window in windows] == before
+
+
 def test_two_stretches_of_one_export_both_come_to_their_end(backfills: Backfills) -> None:
     windows = days(DAY, 3)[:3]
     past = [Window(window.start - timedelta(days=5), window.end - timedelta(days=5)) for window in windows]
