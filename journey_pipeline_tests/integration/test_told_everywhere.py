@@ -62,9 +62,9 @@ def test_a_red_claim_is_told_in_all_five_places(
     monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(terminal.home))
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.syspath_prepend(terminal.folder)
-    deployment = load_deployment(terminal.folder)
-    (assets,) = deployment.streams("sfmc")
-    with open_instance() as instance:
+    with open_instance() as instance:  # before all else of Dagster, which would look for the last test's
+        deployment = load_deployment(terminal.folder)
+        (assets,) = deployment.streams("sfmc")
         runner = Runner(deployment, instance)
         recorded = checks(runner, assets, f"{HOUR:%Y-%m-%d-%H:00}")["events_differ"]
         assert (recorded.passed, recorded.severity) == (False, dg.AssetCheckSeverity.ERROR)

@@ -19,10 +19,10 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
-from journey_pipeline_tests.integration.truth import today
+from journey_pipeline_tests.integration.truth import TODAY
 
 DAY = timedelta(days=1)
-FIRST, SECOND = Window(today() - 40 * DAY, today() - 38 * DAY).partitions(Granularity.DAY)
+FIRST, SECOND = Window(TODAY - 40 * DAY, TODAY - 38 * DAY).partitions(Granularity.DAY)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def load(
 ) -> dict[str, Claim]:
     """Asks for a day, two days after its end unless told otherwise."""
     sandbox.clock.freeze(day.end + asked_after)
-    stream = customer_journeys_stream("layerfive", today() - 100 * DAY, overlap_days=overlap_days)
+    stream = customer_journeys_stream("layerfive", TODAY - 100 * DAY, overlap_days=overlap_days)
     client = LayerFiveClient("layerfive", limits=Limits(requests_per_s=1000, concurrency=1))
     (outcome,) = Backfill(
         lake=Lake(home),
