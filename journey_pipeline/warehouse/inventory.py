@@ -166,6 +166,8 @@ def take_inventory(lake: Lake, loaded: Loaded) -> Inventory:
         except (LakeError, OSError) as error:
             inventory.note_broken(BrokenFile(lake.relative(place.path), text_of(error)))
     _note_cut_off(lake, inventory, suspects)
+    if not (loaded.streams or inventory.unchanged or inventory.added or inventory.broken):
+        _note_unmade(lake, inventory)
     return inventory
 
 
@@ -216,6 +218,16 @@ def _note_cut_off(lake: Lake, inventory: Inventory, suspects: Iterable[tuple[tup
             inventory.note_broken(BrokenFile(lake.relative(file), "it is not there, and a manifest names it"))
         elif found[2] != int(size) and is_settled(found, present_ns()):
             inventory.note_broken(BrokenFile(lake.relative(file), f"it has {found[2]} bytes, its manifest says {size}"))
+
+
+def _note_unmade(lake: Lake, inventory: Inventory) -> None:
+    """Names the connections of which partitions have landed, where no events of any are there or loaded."""
+    for connection in _entries(lake.home / "raw"):
+        partitions = (partition for stream in _entries(connection) for partition in _entries(stream))
+        if any(Path(partition.path, "manifest.json").is_file() for partition in partitions):
+            heal = f"run `journey-pipeline normalize {connection.name}`"
+            nothing = "there are none, although partitions have landed, so that the warehouse is empty"
+            inventory.note_broken(BrokenFile(f"events/{connection.name}", nothing, heal))
 
 
 def _streams(lake: Lake) -> Iterator[tuple[tuple[str, str], list[os.DirEntry[str]]]]:

@@ -180,6 +180,19 @@ def test_an_events_file_that_is_gone_is_told_in_one_sentence(terminal: Terminal)
     assert line.count(some) == 1
 
 
+def test_a_warehouse_made_empty_while_partitions_have_landed_is_no_success(terminal: Terminal) -> None:
+    shutil.rmtree(terminal.home / "events")
+    for path in (*terminal.home.glob("warehouse*"), *terminal.home.glob("journeys*")):
+        path.unlink()
+    told = terminal("sync")
+    assert told.code == 1
+    (line,) = [line for line in told.err.splitlines() if "although partitions have landed" in line]
+    (command,) = re.findall(r"`(journey-pipeline normalize [^`]*)`", line)
+    assert command == "journey-pipeline normalize sfmc"
+    assert typed(terminal, command).code == 0
+    assert terminal("sync").code == 0
+
+
 def test_a_manifest_that_cant_be_written_is_one_sentence_and_the_others_are_made_again(terminal: Terminal) -> None:
     blocked, later, *_ = sorted(
         path for path in terminal.home.glob("raw/sfmc/*/*/manifest.json") if path.parent.name >= PARTITION
