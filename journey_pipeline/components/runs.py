@@ -5,6 +5,7 @@ starts. Not here: what a step does (`stream_assets.py`, `warehouse.py`).
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from journey_pipeline.processes import is_dead, this_process
 
 PROCESS_TAG = "journey_pipeline/process"
 MOST_PARTITIONS = 1000  # Dagster plans an event for each before a run starts
+_OURS = re.compile(r"journey_pipeline(\.\w+)+: ")  # how Dagster begins the message of an error of the project
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -219,7 +221,13 @@ def _did(event: dg.DagsterEvent) -> str:
 def _said(data: Any) -> str:
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
-    error = data.error
-    while error.cause:
+    return sentence_of(data.error)
+
+
+def sentence_of(error: Any) -> str:
+    """What the error of a step says, as Dagster keeps it: of ours its sentence, of others their class, too."""
+    while error.cause and not _OURS.match(error.message):
         error = error.cause
-    return str(error.message).strip()
+    if error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return "stopped; run the command again, what has landed stays"
+    return _OURS.sub("", str(error.message)).strip()
