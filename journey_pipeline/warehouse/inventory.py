@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from journey_pipeline.errors import LakeError, WarehouseError, text_of
 from journey_pipeline.lake.layout import Lake, selection_at
-from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
+from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.lake.signature import Signature, is_settled, present_ns, signature, signature_of
 from journey_pipeline.model import StreamKey, is_partition
 from journey_pipeline.warehouse.loaded import EVENTS, MANIFEST, NOTHING, FileKey, Loaded, LoadedFile, LoadedStream
@@ -223,11 +223,20 @@ def _note_cut_off(lake: Lake, inventory: Inventory, suspects: Iterable[tuple[tup
 def _note_unmade(lake: Lake, inventory: Inventory) -> None:
     """Names the connections of which partitions have landed, where no events of any are there or loaded."""
     for connection in _entries(lake.home / "raw"):
-        partitions = (partition for stream in _entries(connection) for partition in _entries(stream))
-        if any(Path(partition.path, "manifest.json").is_file() for partition in partitions):
+        if any(_holds_events(stream) for stream in _entries(connection)):
             heal = f"run `journey-pipeline normalize {connection.name}`"
             nothing = "there are none, although partitions have landed, so that the warehouse is empty"
             inventory.note_broken(BrokenFile(f"events/{connection.name}", nothing, heal))
+
+
+def _holds_events(stream: os.DirEntry[str]) -> bool:
+    """Whether events are made of what landed here: a vendor's list of journeys is landed without a request."""
+    for partition in _entries(stream):
+        with suppress(LakeError):  # `status` names it
+            manifest = LandingManifest.read(Path(partition.path, "manifest.json"))
+            if manifest and manifest.attempts:
+                return bool(manifest.attempts[-1].request)
+    return False
 
 
 def _streams(lake: Lake) -> Iterator[tuple[tuple[str, str], list[os.DirEntry[str]]]]:

@@ -28,7 +28,7 @@ from journey_pipeline_tests.transport.flaky_server import FlakyServer, json
 
 PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
 HISTORY = StreamKey("sfmc", "sfmc", "journey_history")
-HOUR = NOW.replace(hour=5, minute=0) - timedelta(days=2)
+HOUR = NOW.replace(hour=5, minute=0) - timedelta(days=1)  # `doctor` looks at 48 hours
 SPAN = ("--from", f"{HOUR:%Y-%m-%dT%H}", "--to", f"{HOUR + timedelta(hours=1):%Y-%m-%dT%H}")
 PARTITION = SPAN[1]
 

@@ -46,8 +46,8 @@ def test_rows_that_a_settled_hour_lacks_are_told_until_they_came(terminal: Termi
     loaded = terminal(*LOAD)
     assert loaded.code == 1
     for hour in HOURS:
-        (line,) = [line for line in loaded.err.splitlines() if hour in line]
-        assert line.startswith(f"sfmc/journey_history {hour} rows_match_estimate does not hold: ")
+        says = f"sfmc/journey_history {hour} rows_match_estimate does not hold: "
+        (line,) = [line for line in loaded.err.splitlines() if line.startswith(says)]
         assert "rows are missing: pull it again" in line
     assert red(terminal) == [(hour, "rows_match_estimate") for hour in HOURS]
     assert f"{HOURS[0]} rows_match_estimate does not hold" in terminal("status").err
