@@ -37,6 +37,9 @@ class Granularity(enum.Enum):
         return "%Y-%m-%dT%H" if self is Granularity.HOUR else "%Y-%m-%d"
 
 
+CLOCK_DIFFERENCE = timedelta(minutes=5)
+"""By so much two clocks may differ, ours and a vendor's or ours before and after it was set."""
+
 _BEGINS = {Granularity.HOUR.duration: ":00:00+00:00", Granularity.DAY.duration: "T00:00:00+00:00"}
 """By its duration, what of a partition's start as ISO 8601 is no part of its name."""
 

@@ -165,7 +165,7 @@ def _figures(lake: Lake, assets: StreamAssets, window: Window) -> list[str]:
     estimate = "" if newest.estimate_rows is None else f"{newest.estimate_rows:,}"
     return [
         estimate,
-        f"{sum(file.rows for file in newest.files):,}",
+        f"{newest.rows:,}",
         f"{events.events.rows:,}",
         f"{events.rejects.rows if events.rejects else 0:,}",
         f"{sum(file.bytes for file in newest.files) / MEGABYTE:.2f}",

@@ -36,7 +36,7 @@ def landing_metadata(outcome: PartitionOutcome) -> Metadata:
     life = life_of_landing(newest)
     return {
         **life,
-        "dagster/partition_row_count": sum(file.rows for file in newest.files),
+        "dagster/partition_row_count": newest.rows,
         "estimate": dg.MetadataValue.int(newest.estimate_rows) if newest.estimate_rows is not None else "none",
         "bytes": size,
         "bytes_inflated": sum(file.raw_bytes for file in newest.files),

@@ -14,11 +14,10 @@ from journey_pipeline.errors import JourneyError, TransientVendorError
 from journey_pipeline.lake.drift import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.partition import CLOCK_DIFFERENCE
 from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
-from journey_pipeline.model import Window, partition_window
+from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window
 from journey_pipeline.settings import make_home
 
 

@@ -6,7 +6,7 @@ Not here: how it is found (`loading/reconcile.py`).
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +14,9 @@ from pydantic import AwareDatetime, Field
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Document
-from journey_pipeline.model import StreamKey
+from journey_pipeline.model import CLOCK_DIFFERENCE, StreamKey
 
 _STAMP = "%Y%m%dT%H%M%SZ"
-_CLOCK_DIFFERENCE = timedelta(minutes=5)
 _NAME = re.compile(r"\d{8}T\d{6}Z\.json")
 
 
@@ -67,7 +66,7 @@ def write_report(lake: Lake, report: DriftReport) -> None:
 
 def newest_report(lake: Lake, key: StreamKey, *, now: datetime) -> DriftReport | None:
     """The report of the last sweep over a stream; None if there was none. One of a clock that was ahead is left out."""
-    latest = f"{now + _CLOCK_DIFFERENCE:{_STAMP}}"
+    latest = f"{now + CLOCK_DIFFERENCE:{_STAMP}}"
     reports = sorted(path for path in lake.drift_dir(key).glob("*.json") if is_report(path) and path.stem <= latest)
     return DriftReport.read(reports[-1]) if reports else None
 

@@ -104,9 +104,8 @@ def find_damage(lake: Lake, stream: StreamKey, partition: str) -> str:
     except LakeError as error:
         return str(error)
     if landing and (damage := next(iter(damaged_parts(lake, landing).values()), lost_answer(landing))):
-        return (
-            damage if damage.endswith(".") else f"{damage}. {_advice(landing)}"
-        )  # a reader's reason says what heals it
+        is_readers = damage.endswith(".")  # a reader's reason says what heals it
+        return damage if is_readers else f"{damage}. {_advice(landing)}"
     for path, file in _files(lake, manifest).items() if manifest else ():
         if (size := _size(path)) != file.bytes:
             found = "is missing" if size is None else f"has {size} of {file.bytes} bytes"

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from journey_pipeline.lake.codes import CodeTable
 from journey_pipeline.lake.session import Session
-from journey_pipeline.model import EVENT_COLUMNS, Window
-
-CLOCK_DIFFERENCE = timedelta(minutes=5)  # two clocks may differ by so much
+from journey_pipeline.model import CLOCK_DIFFERENCE, EVENT_COLUMNS, Window
 
 # A shifted column would make every value a code; the manifest is no place for those.
 MOST_CODES = 50

@@ -123,6 +123,11 @@ class Attempt(Document):
     unreadable: str = ""
     covers: tuple[str, ...] | None = None
 
+    @property
+    def rows(self) -> int:
+        """How many records landed."""
+        return sum(file.rows for file in self.files)
+
 
 class Note(Attempt):
     """What the manifest says of an attempt, once more beside its files: a manifest is made again from these.
@@ -179,6 +184,11 @@ class LandingManifest(Document):
         """
         readable = {one.attempt for one in self.attempts if not one.unreadable}
         return bool(readable.intersection(covered.covered_in) if covered.covered_in else readable)
+
+    def newest_in(self, events: EventsManifest) -> Attempt:
+        """The newest attempt that events were made of; the newest one at all if that is gone."""
+        made_of = (one for one in self.attempts if one.attempt == events.attempts[-1])
+        return next(made_of, self.attempts[-1])
 
     def answers_until(self, attempt: Attempt) -> list[dict[str, Any]]:
         """What else the vendor said when an attempt landed, and at each one before it, the newest first.

@@ -280,7 +280,7 @@ def _manifest(
     covers: Sequence[str],
 ) -> EventsManifest:
     counts, newest = made.counts, made.attempts[-1]
-    landed = sum(file.rows for attempt in made.attempts for file in attempt.files)
+    landed = sum(attempt.rows for attempt in made.attempts)
     reject_rows = made.reject_rows + kept.reject_rows
     rejects: ParquetFile | None = describe_parquet(kept.rejects, reject_rows) if kept.rejects else None
     return EventsManifest(

@@ -45,12 +45,12 @@ def events_differ(landing: LandingManifest, events: EventsManifest) -> Claim:
     """Records that all are one event lose what told them apart: that is an error. The rest may be a quiet hour."""
     rows = events.events.rows
     rejects = events.rejects.rows if events.rejects else 0
-    newest = next((one for one in landing.attempts if one.attempt == events.attempts[-1]), landing.attempts[-1])
-    records = sum(file.rows for file in newest.files)
+    records = landing.newest_in(events).rows
     collapsed = records >= TELLING_ROWS and (rows + rejects) * MOST_REPEATS <= records
     found = [f"{records:,} records are {rows + rejects:,} events"] if collapsed else []
-    if rows >= MANY_ROWS and events.first_at and events.last_at and _is_one_second(events):
-        found.append(f"all {rows:,} events happened at {events.first_at:%Y-%m-%d %H:%M:%S} UTC")
+    first, last = events.first_at, events.last_at
+    if rows >= MANY_ROWS and first and last and last - first < timedelta(seconds=1):
+        found.append(f"all {rows:,} events happened at {first:%Y-%m-%d %H:%M:%S} UTC")
     if rows >= MANY_ROWS and events.one_contact:
         found.append(f"all {rows:,} events are of one person")
     says = " and ".join(found) or f"{rows:,} events differ"
@@ -63,9 +63,3 @@ def events_differ(landing: LandingManifest, events: EventsManifest) -> Claim:
         says=says,
         facts={"records": records, "events": rows},
     )
-
-
-def _is_one_second(events: EventsManifest) -> bool:
-    assert events.first_at, events.partition  # noqa: S101 - the caller looked
-    assert events.last_at, events.partition  # noqa: S101 - likewise
-    return events.last_at - events.first_at < timedelta(seconds=1)

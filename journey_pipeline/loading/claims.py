@@ -94,7 +94,7 @@ def _span(landing: LandingManifest) -> str:
 
 def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Claim:
     newest = landing.active[-1]
-    rows = sum(file.rows for file in newest.files)
+    rows = newest.rows
     estimate = newest.estimate_rows
     if estimate is None:
         return _without_estimate(rows, pages=len(newest.files))
@@ -161,8 +161,7 @@ def _no_row_is_lost(events: EventsManifest) -> Claim:
 def _rejects_are_few(landing: LandingManifest, events: EventsManifest, tolerance: Tolerance) -> Claim:
     """Of the newest answer: where the vendor has corrected an older one, its rejects are history."""
     rejects = events.rejects_of_newest
-    newest = next((one for one in landing.attempts if one.attempt == events.attempts[-1]), landing.attempts[-1])
-    rows = sum(file.rows for file in newest.files)
+    rows = landing.newest_in(events).rows
     says = f"{rejects:,} of {rows:,} records of the newest answer are rejects"
     if rejects:
         span = _span(landing)
@@ -220,8 +219,8 @@ def _of_unreadable(landing: LandingManifest, newest: Attempt) -> str:
     says = f"{newest.attempt} is set aside: {newest.unreadable.rstrip('.')}"
     if not newest.unreadable.startswith(DAMAGED):  # otherwise the reason says what heals it
         return says
-    span = selection(landing.key, partition_window(landing.partition))
-    return f"{says}. Put the file back from a backup, or pull it again with `journey-pipeline backfill {span} --again`"
+    again = f"`journey-pipeline backfill {_span(landing)} --again`"
+    return f"{says}. Put the file back from a backup, or pull it again with {again}"
 
 
 def _of_older(attempt: Attempt) -> str:

@@ -20,9 +20,9 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.lake.wholeness import set_damaged_aside
 from journey_pipeline.loading.claims import covered
-from journey_pipeline.loading.partition import CLOCK_DIFFERENCE, LoadSettings, PartitionOutcome, judge, make_events
+from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
 from journey_pipeline.loading.pull import expiry, utc_now
-from journey_pipeline.model import Window, partition_window
+from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window
 from journey_pipeline.vendors.source import Stream
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ Not here: many partitions at a time (`backfill.py`), what a run of Dagster recor
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.events import find_damage
@@ -16,10 +16,8 @@ from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
 from journey_pipeline.lake.normalize import NormalizeLimits, is_normalized, normalize
 from journey_pipeline.lake.overlap import Overlap, compare_overlap
 from journey_pipeline.loading.claims import Claim, Tolerance, claims
-from journey_pipeline.model import Window, partition_window, selection
+from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window, selection
 from journey_pipeline.vendors.source import OpenEnded, Stream
-
-CLOCK_DIFFERENCE = timedelta(minutes=5)  # between the vendor's clock and ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class PartitionOutcome:
         if self.events:
             return self.events.events.rows
         answers = self.landing.active if self.landing else ()
-        return sum(file.rows for file in answers[-1].files) if answers else 0
+        return answers[-1].rows if answers else 0
 
 
 @dataclass(frozen=True, slots=True)

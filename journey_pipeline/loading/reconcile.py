@@ -158,7 +158,7 @@ class _Sweep:
         return landing.active[-1]
 
     def _rows(self, window: Window) -> int:
-        return sum(file.rows for file in self._newest(window).files)
+        return self._newest(window).rows
 
     def _found(self, window: Window, kind: str) -> None:
         rows, estimate = self._rows(window), self.estimates[window].rows

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from journey_pipeline import settings
 from journey_pipeline.transport.failures import Asked
 
-_IMPLIED = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 _LONGEST_NAMED = 100
 
 
@@ -122,7 +122,7 @@ def _port(url: str) -> int | None:
     """None if the scheme implies it: encryption may be added on the way."""
     parts = urlsplit(url)
     try:
-        return None if parts.port == _IMPLIED.get(parts.scheme) else parts.port
+        return None if parts.port == PORTS.get(parts.scheme) else parts.port
     except ValueError:  # no port at all; sending says so
         return -1
 

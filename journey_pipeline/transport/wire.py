@@ -17,7 +17,7 @@ import urllib3
 
 from journey_pipeline.transport.auth import Credential
 from journey_pipeline.transport.connections import LEAST_S, TimedAdapter
-from journey_pipeline.transport.destinations import Destinations
+from journey_pipeline.transport.destinations import PORTS, Destinations
 from journey_pipeline.transport.failures import Asked, reason
 from journey_pipeline.transport.retry import Attempt
 from journey_pipeline.transport.timeouts import Timeouts
@@ -27,7 +27,6 @@ MAX_REDIRECTS = 5
 _HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "user-agent"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD = frozenset({307, 308})
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Request:
         if origin(url) == origin(self.url):
             return target
         scheme = urlsplit(url).scheme
-        if scheme not in _PORTS or (scheme == "http" and urlsplit(self.url).scheme == "https"):
+        if scheme not in PORTS or (scheme == "http" and urlsplit(self.url).scheme == "https"):
             raise asked.permanent(
                 f"answered {status}: a redirect to an address without encryption, which is not followed. Check the "
                 "connection's URL.",
@@ -88,7 +87,7 @@ def origin(url: str) -> tuple[str, str, int | None]:
     except ValueError:  # no address at all; likewise
         return "", url, None
     try:
-        return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+        return parts.scheme, parts.hostname or "", parts.port or PORTS.get(parts.scheme)
     except ValueError:  # no port at all; sending says so
         return parts.scheme, parts.netloc, None
 
