@@ -7,7 +7,7 @@ A mark is a manifest that names the partition whose answer holds this one. Not h
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -36,8 +36,13 @@ def lacking_marks(lake: Lake, stream: StreamKey) -> dict[str, list[tuple[str, st
     return {partition: sorted(told[partition]) for partition in sorted(told) if _lacks_mark(lake, stream, partition)}
 
 
-def restore_marks(lake: Lake, stream: StreamKey) -> list[str]:
+def restore_marks(lake: Lake, stream: StreamKey, say: Callable[[str], None] = log.warning) -> list[str]:
     """Makes the marks of a stream again that are lacking, and says so. One that is there is never changed.
+
+    Args:
+        lake: Where they lie.
+        stream: Whose they are.
+        say: Is told of each one that could not be made, and why.
 
     Returns:
         The partitions that have their mark again.
@@ -46,26 +51,15 @@ def restore_marks(lake: Lake, stream: StreamKey) -> list[str]:
     for partition, held_by in lacking_marks(lake, stream).items():
         try:
             with naming_disk_troubles(f"mending the manifest of {stream} {partition}", lake.home):
-                restore_mark(lake, stream, partition, held_by)
+                _restore_mark(lake, stream, partition, held_by)
         except LakeError as error:
-            log.warning("%s %s: %s", stream, partition, error)
+            say(f"{stream} {partition}: {error}")
         else:
             marked.append(partition)
     return marked
 
 
-def restore_mark(lake: Lake, stream: StreamKey, partition: str, held_by: Iterable[tuple[str, str]]) -> None:
-    """Makes the mark of one partition again.
-
-    Args:
-        lake: Where it lies.
-        stream: Its stream.
-        partition: Its name.
-        held_by: Which answers hold it, as `lacking_marks` tells.
-
-    Raises:
-        LakeError: If answers lie there of which nobody knows what they are.
-    """
+def _restore_mark(lake: Lake, stream: StreamKey, partition: str, held_by: Iterable[tuple[str, str]]) -> None:
     for attempt, holder in held_by:
         mark_covered(lake, stream, [partition_window(partition)], by=partition_window(holder), attempt=attempt)
     log.warning("%s %s: its manifest was lacking; it says again which answer holds the partition", stream, partition)

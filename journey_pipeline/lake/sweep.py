@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.atomic import TEMPORARY_FILES
-from journey_pipeline.lake.covering import lacking_marks, restore_mark
+from journey_pipeline.lake.covering import restore_marks
 from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.landing import NOTE, is_attempt, lacks_attempts, restore_landing
 from journey_pipeline.lake.layout import Lake
@@ -64,7 +64,11 @@ def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swe
     restored: list[Path] = []
     unclear: list[str] = []
     partitions = _partitions(lake, connection)
-    marked = tuple(_restore_marks(lake, vendor, partitions, unclear))
+    marked: list[Path] = []
+    for stream in sorted({partition.parent for partition in partitions}):
+        with _noting(unclear, stream):
+            key = StreamKey(vendor, connection, stream.name)
+            marked += [stream / partition for partition in restore_marks(lake, key, unclear.append)]
     for partition in partitions:
         with _noting(unclear, partition):
             if _restore(lake, vendor, partition):
@@ -73,7 +77,7 @@ def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swe
     for path in [*_temporary_files(lake, connection), *_children(lake.work_dir)]:
         with _noting(unclear, path):
             removed += [path] if _remove_if_older(path, limit) else []
-    return Swept(tuple(sorted(removed)), tuple(restored), tuple(unclear), marked)
+    return Swept(tuple(sorted(removed)), tuple(restored), tuple(unclear), tuple(marked))
 
 
 @contextmanager
@@ -101,16 +105,6 @@ def _restore(lake: Lake, vendor: str, partition: Path) -> bool:
         log.warning("%s", error)
     restore_landing(lake, key, partition_window(name))
     return not lacks_attempts(lake, key, name)
-
-
-def _restore_marks(lake: Lake, vendor: str, partitions: Iterable[Path], unclear: list[str]) -> Iterator[Path]:
-    """Says again which partitions lie in others' answers, where that is lacking."""
-    for folder in sorted({partition.parent for partition in partitions}):
-        key = StreamKey(vendor, folder.parent.name, folder.name)
-        for partition, held_by in lacking_marks(lake, key).items():
-            with _noting(unclear, folder / partition):
-                restore_mark(lake, key, partition, held_by)
-                yield folder / partition
 
 
 def _sweep_attempts(partition: Path, limit: float) -> list[Path]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.vendors.sfmc.client import HISTORY, SfmcClient
+from journey_pipeline.vendors.sfmc.client import HISTORY, JOURNEYS, SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history import JourneyHistory, journey_history_stream
 from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS
 from journey_pipeline.vendors.source import Stream
@@ -188,3 +189,14 @@ def assert_says(error: BaseException, *parts: str) -> None:
         assert part in message
     for private in PRIVATE:
         assert private not in message
+
+
+@contextmanager
+def bad_vendor() -> Iterator[BadVendor]:
+    """A vendor that lists no journeys, and whose other answers a test gives."""
+    server = FlakyServer()
+    try:
+        server.on(JOURNEYS, json({"items": [], "count": 0}))
+        yield BadVendor(server)
+    finally:
+        server.close()

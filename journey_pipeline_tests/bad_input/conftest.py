@@ -9,22 +9,17 @@ import pytest
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.transport.waiting import no_waiting
-from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, Line
+from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, Line, bad_vendor
 from journey_pipeline_tests.bad_input.small_disk import small_disk
-from journey_pipeline_tests.transport.flaky_server import FlakyServer
 
 
 @pytest.fixture
 def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[BadVendor]:
-    server = FlakyServer()
-    try:
-        vendor = BadVendor(server)
+    with bad_vendor() as vendor:
         for name, value in vendor.environment().items():
             monkeypatch.setenv(name, value)
         with no_waiting():
             yield vendor
-    finally:
-        server.close()
 
 
 @pytest.fixture

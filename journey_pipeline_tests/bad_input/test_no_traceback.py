@@ -39,9 +39,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServ
 @pytest.fixture
 def terminal(loaded: Terminal, tmp_path: Path) -> Terminal:
     """A home of its own, with the hour in it."""
-    home = tmp_path / "home"
-    shutil.copytree(loaded.home, home)
-    return Terminal(loaded.server, loaded.sandbox, loaded.folder, {"JOURNEY_PIPELINE_HOME": str(home)})
+    return loaded.with_copy(tmp_path / "home")
 
 
 def one_sentence(ended: Ended, *parts: str, code: int = 1) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ class Terminal:
         """A terminal in a new project."""
         folder.mkdir(parents=True, exist_ok=True)
         return cls(server, sandbox, make_project(folder, *connections))
+
+    def with_copy(self, home: Path) -> Terminal:
+        """The same terminal at a home of its own, with all that is in this one's."""
+        shutil.copytree(self.home, home)
+        return replace(self, changes={"JOURNEY_PIPELINE_HOME": str(home)})
 
     @property
     def home(self) -> Path:

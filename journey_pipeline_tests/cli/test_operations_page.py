@@ -19,12 +19,10 @@ from journey_pipeline.model import StreamKey
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.vendors.sfmc.client import JOURNEYS
-from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, row, table
+from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, bad_vendor, row, table
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer, Ended
 from journey_pipeline_tests.projects import NOW
-from journey_pipeline_tests.transport.flaky_server import FlakyServer, json
 
 PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
 HISTORY = StreamKey("sfmc", "sfmc", "journey_history")
@@ -73,9 +71,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServ
 
 @pytest.fixture
 def terminal(loaded: Terminal, tmp_path: Path) -> Terminal:
-    home = tmp_path / "home"
-    shutil.copytree(loaded.home, home)
-    return Terminal(loaded.server, loaded.sandbox, loaded.folder, {"JOURNEY_PIPELINE_HOME": str(home)})
+    return loaded.with_copy(tmp_path / "home")
 
 
 def one_manifest(home: Path) -> None:
@@ -213,13 +209,8 @@ def test_a_manifest_that_cant_be_written_is_one_sentence_and_the_others_are_made
 
 @pytest.fixture
 def vendor() -> Iterator[BadVendor]:
-    server = FlakyServer()
-    try:
-        vendor = BadVendor(server)
-        server.on(JOURNEYS, json({"items": [], "count": 0}))
+    with bad_vendor() as vendor:
         yield vendor
-    finally:
-        server.close()
 
 
 def test_rejects_are_explained_and_healed_as_the_page_says(terminal: Terminal, vendor: BadVendor) -> None:

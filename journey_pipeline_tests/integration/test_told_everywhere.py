@@ -15,14 +15,12 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.model import Granularity, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
-from journey_pipeline.vendors.sfmc.client import JOURNEYS
-from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, row, table
+from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, bad_vendor, row, table
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.integration.recorded import checks
 from journey_pipeline_tests.integration.test_alerts import Inbox, inbox, sensor_alerts
 from journey_pipeline_tests.projects import NOW, make_project
-from journey_pipeline_tests.transport.flaky_server import FlakyServer, json
 
 __all__ = ["inbox"]
 HOUR = floor(NOW, Granularity.HOUR) - timedelta(days=2)
@@ -32,15 +30,10 @@ TOLD = f"sfmc/journey_history {HOUR:%Y-%m-%dT%H} events_differ does not hold: 12
 
 @pytest.fixture
 def vendor() -> Iterator[BadVendor]:
-    server = FlakyServer()
-    try:
-        vendor = BadVendor(server)
-        server.on(JOURNEYS, json({"items": [], "count": 0}))
+    with bad_vendor() as vendor:
         at = f"{HOUR:%Y-%m-%dT%H}:30:00Z"
         vendor.gives(table([row(1, TransactionTime=at, CreatedDate=at)] * 12), rows=12)
         yield vendor
-    finally:
-        server.close()
 
 
 @pytest.fixture
