@@ -6,20 +6,28 @@ no person's data and no secret. Not here: what goes wrong (`checks.py`, `complet
 
 import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
+from dagster._core.storage.tags import PARTITION_NAME_TAG as PARTITION_TAG
+from dagster._core.storage.tags import WILL_RETRY_TAG
 from pydantic import Field
 
-from journey_pipeline.errors import JourneyError, text_of
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START
+from journey_pipeline.components.runs import is_told_by_us, sentence_of
+from journey_pipeline.errors import JourneyError, TransientVendorError, text_of
 from journey_pipeline.transport.client import HttpClient
 from journey_pipeline.transport.retry import RetryPolicy
 from journey_pipeline.transport.timeouts import Timeouts
 
 URL_VARIABLE = "JOURNEY_PIPELINE_ALERT_URL"
 LONGEST_TEXT = 2000
+SENDING_S = 30.0  # for all that one run has to tell: Dagster gives a sensor a minute
+NAMED = 5  # partitions of which an alert tells one by one
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +49,12 @@ class Alert:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-def send_alert(alert: Alert) -> bool:
+def send_alert(alert: Alert, *, within_s: float = SENDING_S) -> bool:
     """Writes an alert to the log, and sends it if there is somewhere to.
+
+    Args:
+        alert: What to tell.
+        within_s: All tries together take no longer.
 
     Returns:
         Whether it was sent. That it can't be sent is logged, and never an error of whoever calls.
@@ -53,8 +65,10 @@ def send_alert(alert: Alert) -> bool:
         return False
     parts = urlsplit(url)
     path = url.removeprefix(f"{parts.scheme}://{parts.netloc}") or "/"
-    policy = RetryPolicy(attempts=3, first_wait_s=1.0, deadline_s=20.0)
+    policy = RetryPolicy(attempts=3, first_wait_s=1.0, deadline_s=within_s)
     try:
+        if within_s <= 0:
+            raise TransientVendorError("no time is left after the alerts before it")
         with HttpClient(
             vendor="alert",
             connection="alerts",
@@ -68,6 +82,20 @@ def send_alert(alert: Alert) -> bool:
         log.error("an alert could not be sent to %s (%s): %s", parts.hostname, URL_VARIABLE, text_of(error))  # noqa: TRY400
         return False
     return True
+
+
+def send_alerts(alerts: Iterable[Alert], *, clock: Callable[[], float] = time.monotonic) -> None:
+    """Sends what one run has to tell, within the minute that Dagster gives a sensor.
+
+    A sensor that takes longer is asked of the same run again, and never comes to the next one.
+
+    Args:
+        alerts: What to tell.
+        clock: Seconds that pass.
+    """
+    over_at = clock() + SENDING_S
+    for alert in alerts:
+        send_alert(alert, within_s=over_at - clock())
 
 
 class JourneyAlerts(dg.Component, dg.Model, dg.Resolvable):
@@ -89,9 +117,7 @@ class JourneyAlerts(dg.Component, dg.Model, dg.Resolvable):
             description="Alerts of each failed run, and of the checks that failed in it.",
         )
         def failed_runs(context: dg.RunFailureSensorContext) -> None:
-            send_alert(_of_run(context))
-            for alert in _of_checks(context, warnings=warnings):
-                send_alert(alert)
+            send_alerts([_of_run(context), *_of_checks(context, warnings=warnings)])
 
         @dg.run_status_sensor(
             name="alert_of_failed_checks",
@@ -100,44 +126,94 @@ class JourneyAlerts(dg.Component, dg.Model, dg.Resolvable):
             description="Alerts of each check that failed in a run that went well.",
         )
         def failed_checks(context: dg.RunStatusSensorContext) -> None:
-            for alert in _of_checks(context, warnings=warnings):
-                send_alert(alert)
+            send_alerts(_of_checks(context, warnings=warnings))
 
         return dg.Definitions(sensors=[failed_runs, failed_checks])
 
 
 def _of_run(context: dg.RunFailureSensorContext) -> Alert:
-    said = [
-        event.step_failure_data.user_failure_data.description or ""
-        for event in context.get_step_failure_events()
-        if event.step_failure_data.user_failure_data
-    ]
-    text = "\n".join(said) or context.failure_event.message or "the run failed"
+    run = context.dagster_run
+    steps = [event.step_failure_data for event in context.get_step_failure_events()]
+    text = "\n".join(_reason(data) for data in steps) or _reason_outside_of_steps(context)
+    if run.tags.get(WILL_RETRY_TAG) == "true":
+        text += "\nDagster starts it again by itself."
     return Alert(
-        title=f"run {context.dagster_run.run_id[:8]} failed",
+        title=f"run {run.run_id[:8]} of {_what(run)} failed",
         text=text[:LONGEST_TEXT],
         severity="error",
-        facts={"run": context.dagster_run.run_id},
+        facts={"run": run.run_id, **_partition_of(run)},
     )
 
 
-def _of_checks(context: dg.RunStatusSensorContext, *, warnings: bool) -> Iterator[Alert]:
+def _what(run: dg.DagsterRun) -> str:
+    """The job; of a run without one its first asset, or what a command started."""
+    if not run.job_name.startswith("__"):
+        return run.job_name
+    made = sorted(key.to_user_string() for key in run.asset_selection or ()) or list(run.step_keys_to_execute or ())
+    return " and ".join([*made[:1], *([f"{len(made) - 1} more"] if len(made) > 1 else [])]) or run.job_name
+
+
+def _partition_of(run: dg.DagsterRun) -> dict[str, str]:
+    first, last = (run.tags.get(tag) for tag in (RANGE_START, RANGE_END))
+    partition = run.tags.get(PARTITION_TAG) or (f"{first} to {last}" if first != last else first)
+    return {"partition": partition} if partition else {}
+
+
+def _reason(data: Any) -> str:  # Dagster does not export the type
+    """What a step says. The words of an error that is not ours may hold a person's data: its class has to do."""
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    if is_told_by_us(error := data.error):
+        return sentence_of(error)
+    while error.cause:
+        error = error.cause
+    return f"{error.cls_name}: the run's log tells more"
+
+
+def _reason_outside_of_steps(context: dg.RunFailureSensorContext) -> str:
+    """Why a run failed of which no step did: its process ended, or never came so far."""
+    said = context.failure_event.message or "the run failed"
     run_id = context.dagster_run.run_id
+    records = context.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records
+    events = [record.event_log_entry.dagster_event for record in records]
+    stopped = [event.message for event in events if event and event.engine_event_data.error and event.message]
+    return " ".join([*stopped[-1:], said, "What had landed is kept; the run's log tells more"])
+
+
+def _of_checks(context: dg.RunStatusSensorContext, *, warnings: bool) -> Iterator[Alert]:
+    """One alert for each check, however many partitions it failed of: a run over a month is one piece of news."""
+    run_id = context.dagster_run.run_id
+    red: dict[tuple[str, str, bool], list[dg.AssetCheckEvaluation]] = {}
     records = context.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
     for record in records:
         event = record.event_log_entry.dagster_event
         given = event.asset_check_evaluation_data if event else None
-        if given is None or given.passed:
-            continue
-        is_warning = given.severity is dg.AssetCheckSeverity.WARN
+        if given and not given.passed:
+            key = given.asset_key.to_user_string(), given.check_name, given.severity is dg.AssetCheckSeverity.WARN
+            red.setdefault(key, []).append(given)
+    for (asset, check, is_warning), found in red.items():
         if is_warning and not warnings:
             continue
-        facts = {"run": run_id, "asset": given.asset_key.to_user_string(), "check": given.check_name}
-        if given.partition:
-            facts["partition"] = given.partition
+        partitions = [given.partition for given in found if given.partition]
+        named = {"partition": _named(partitions)} if partitions else {}
         yield Alert(
-            title=f"{given.asset_key.to_user_string()}: {given.check_name} does not hold",
-            text=(given.description or "")[:LONGEST_TEXT],
+            title=f"{asset}: {check} does not hold",
+            text=_says(found),
             severity="warn" if is_warning else "error",
-            facts=facts,
+            facts={"run": run_id, "asset": asset, "check": check, **named},
         )
+
+
+def _named(partitions: Sequence[str]) -> str:
+    more = f" and {len(partitions) - NAMED} more" if len(partitions) > NAMED else ""
+    return ", ".join(sorted(partitions)[:NAMED]) + more
+
+
+def _says(found: Sequence[dg.AssetCheckEvaluation]) -> str:
+    """What a check says of its first partitions."""
+    if len(found) == 1:
+        return (found[0].description or "")[:LONGEST_TEXT]
+    found = sorted(found, key=lambda given: given.partition or "")
+    lines = [f"{given.partition}: {given.description or ''}" for given in found[:NAMED]]
+    more = [f"and {len(found) - NAMED} more"] if len(found) > NAMED else []
+    return "\n".join([*lines, *more])[:LONGEST_TEXT]

@@ -3,7 +3,8 @@
 Not here: the sweep itself (`loading/reconcile.py`), the load of a partition (`stream_assets.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -19,6 +20,9 @@ from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window
 from journey_pipeline.settings import make_home
+
+EVERY_ONE_ASKED = "every_partition_was_asked"
+NAMED = 5
 
 
 def reconciliation_key(assets: StreamAssets) -> dg.AssetKey:
@@ -57,10 +61,17 @@ def reconciliation_definitions(
         kinds=set(assets.kinds),
         owners=list(assets.owners),
         pool=assets.stream.key.connection,
+        check_specs=[
+            dg.AssetCheckSpec(
+                EVERY_ONE_ASKED,
+                asset=key,
+                description="The vendor said of every partition what it holds now.",
+            )
+        ],
         description=f"Sweeps over what landed of {assets.stream.key}: asks the vendor's estimate of settled partitions "
         "again and compares a sample by content. What drifted is pulled again.",
     )
-    def reconciliation(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def reconciliation(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         lake = Lake(make_home())
         try:
             source = assets.open_source()
@@ -72,7 +83,7 @@ def reconciliation_definitions(
             raise dg.Failure(str(error), allow_retries=isinstance(error, TransientVendorError)) from error
         for partition, why in report.failed.items():
             context.log.warning("%s could not be asked: %s", partition, why)
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             metadata={
                 "asked": report.asked,
                 "compared": report.compared,
@@ -84,7 +95,8 @@ def reconciliation_definitions(
                         [dg.TableColumn(column) for column in ("partition", "kind", "rows", "estimate")]
                     ),
                 ),
-            }
+            },
+            check_results=[_every_one_asked(report)],
         )
 
     schedule = dg.ScheduleDefinition(
@@ -116,3 +128,17 @@ def reconciliation_definitions(
         ]
 
     return dg.Definitions(assets=[reconciliation], schedules=[schedule], sensors=[pulls])
+
+
+def _every_one_asked(report: DriftReport) -> dg.AssetCheckResult:
+    """What the check says of a sweep: without the vendor's answer nobody knows whether a partition has drifted."""
+    named = "; ".join(f"{partition}: {why}" for partition, why in list(report.failed.items())[:NAMED]).rstrip(".")
+    says = f"{len(report.failed)} of {report.asked} partitions could not be asked or compared: {named}"
+    none_asked = len(report.failed) >= report.asked
+    return dg.AssetCheckResult(
+        check_name=EVERY_ONE_ASKED,
+        passed=not report.failed,
+        severity=dg.AssetCheckSeverity.ERROR if none_asked else dg.AssetCheckSeverity.WARN,
+        description=f"{says}. The next sweep asks again" if report.failed else f"{report.asked} partitions were asked",
+        metadata={"asked": report.asked, "failed": len(report.failed)},
+    )

@@ -30,6 +30,7 @@ from journey_pipeline.processes import is_dead, this_process
 PROCESS_TAG = "journey_pipeline/process"
 MOST_PARTITIONS = 1000  # Dagster plans an event for each before a run starts
 _OURS = re.compile(r"journey_pipeline(\.\w+)+: ")  # how Dagster begins the message of an error of the project
+_INTERRUPTED = dg.DagsterExecutionInterruptedError.__name__
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -224,10 +225,17 @@ def _said(data: Any) -> str:
     return sentence_of(data.error)
 
 
+def is_told_by_us(error: Any) -> bool:
+    """Whether `sentence_of` an error has words of this package alone, which hold no person's data."""
+    while error and not _OURS.match(error.message) and error.cls_name != _INTERRUPTED:
+        error = error.cause
+    return error is not None
+
+
 def sentence_of(error: Any) -> str:
     """What the error of a step says, as Dagster keeps it: of ours its sentence, of others their class, too."""
     while error.cause and not _OURS.match(error.message):
         error = error.cause
-    if error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+    if error.cls_name == _INTERRUPTED:
         return "stopped; run the command again, what has landed stays"
     return _OURS.sub("", str(error.message)).strip()

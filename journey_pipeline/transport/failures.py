@@ -97,7 +97,7 @@ def answered(redactor: Redactor, status: int, body: bytes, explanation: str) -> 
     """What a refusal looks like in a message: status, the start of the body, what the vendor means, what to do."""
     quote = redactor.quote(body)
     parts = [f"answered {status}{f' ({quote})' if quote else ' with an empty body'}."]
-    parts += [part for part in (explanation.strip(), _NEXT.get(status, "")) if part]
+    parts += [f"{part.rstrip('.')}." for part in (explanation.strip(), _NEXT.get(status, "")) if part]
     return " ".join(parts)
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
+from dagster_shared.error import SerializableErrorInfo
 
-from journey_pipeline.components.alerts import Alert, send_alert
+from journey_pipeline.components.alerts import Alert, send_alert, send_alerts
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.sandbox.sandbox import Sandbox
@@ -116,7 +118,9 @@ def test_a_failed_run_alerts_with_what_its_step_said(
     sensor_alerts(runner, "alert_of_failed_runs", outcome.run_id)
     (posted,) = inbox.posted
     assert "2 of 2 partitions failed" in posted["text"]
-    assert posted["facts"] == {"run": outcome.run_id}
+    first, last = (f"{hour.start:%Y-%m-%d-%H:%M}" for hour in hours_ago(6, 2))
+    assert posted["facts"] == {"run": outcome.run_id, "partition": f"{first} to {last}"}
+    assert "of sfmc__journey_history failed" in posted["title"]
     assert "sandbox-secret" not in json.dumps(posted)
 
 
@@ -132,3 +136,50 @@ def test_a_failed_check_of_a_run_that_went_well_alerts_with_its_partition(
     assert posted["severity"] == "error"
     assert posted["facts"]["check"] == "rows_match_estimate"
     assert posted["facts"]["partition"].endswith(":00")
+
+
+def test_a_check_that_failed_of_many_partitions_is_one_alert(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, inbox: Inbox
+) -> None:
+    sandbox.options.sfmc.estimate_drift_rows = 1
+    hours = hours_ago(48, 7)
+    outcome = runner.load(assets, hours, pull=True, only_missing=True)
+    sensor_alerts(runner, "alert_of_failed_checks", outcome.run_id)
+    (posted,) = inbox.posted
+    assert posted["facts"]["partition"].startswith(f"{hours[0].start:%Y-%m-%d-%H:%M}, ")
+    assert posted["facts"]["partition"].endswith(" and 2 more")
+    assert posted["text"].count("estimated") == 5
+    assert posted["text"].endswith("and 2 more")
+
+
+def test_alerts_that_take_long_leave_the_sensor_its_time(inbox: Inbox, caplog: pytest.LogCaptureFixture) -> None:
+    send_alerts([ALERT, ALERT, ALERT], clock=iter([0.0, 0.0, 29.0, 31.0]).__next__)
+    assert len(inbox.posted) == 2
+    assert "no time is left" in caplog.text
+
+
+def test_a_run_whose_process_could_not_begin_says_why_and_that_it_is_started_again(
+    runner: Runner, inbox: Inbox
+) -> None:
+    run = dg.DagsterRun(job_name="sfmc__journey_history_load", tags={"dagster/will_retry": "true"})
+    runner.instance.add_run(run)
+    broken = SerializableErrorInfo("its text", [], "ImportError")
+    runner.instance.report_engine_event("Could not load job definition.", run, EngineEventData(error=broken))
+    runner.instance.report_run_failed(run)
+    sensor_alerts(runner, "alert_of_failed_runs", run.run_id)
+    (posted,) = inbox.posted
+    assert "of sfmc__journey_history_load failed" in posted["title"]
+    assert posted["text"].startswith("Could not load job definition. ")
+    assert posted["text"].endswith("Dagster starts it again by itself.")
+
+
+def test_the_words_of_an_error_that_is_not_ours_are_in_no_alert(runner: Runner, inbox: Inbox) -> None:
+    @dg.asset
+    def broken() -> None:
+        raise ValueError("could not convert ann@example.org")
+
+    outcome = dg.materialize([broken], instance=runner.instance, raise_on_error=False)
+    sensor_alerts(runner, "alert_of_failed_runs", outcome.run_id)
+    (posted,) = inbox.posted
+    assert "ValueError: the run's log tells more" in posted["text"]
+    assert "ann@" not in json.dumps(posted)

@@ -141,3 +141,29 @@ def test_a_partition_that_can_not_be_asked_is_named_and_not_called_drifted(
     report = swept(runner, assets, lake)
     assert list(report.failed) == [hour.partition]
     assert report.findings == ()
+    check = of_sweep(runner)
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert hour.partition in (check.description or "")
+
+
+def test_a_sweep_that_could_ask_only_some_warns(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+) -> None:
+    hours = hours_ago(30, 2)
+    runner.load(assets, hours, pull=True, only_missing=True)
+    swept(runner, assets, lake)
+    assert of_sweep(runner).passed
+    sandbox.faults.add(f"estimate:500#{hours[0].partition}")
+    swept(runner, assets, lake)
+    check = of_sweep(runner)
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "1 of 2" in (check.description or "")
+
+
+def of_sweep(runner: Runner) -> dg.AssetCheckEvaluation:
+    """What the check of the last sweep said."""
+    key = dg.AssetCheckKey(dg.AssetKey(["reconciliation", "sfmc", "journey_history"]), "every_partition_was_asked")
+    record = runner.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert record.event is not None
+    assert record.event.dagster_event is not None
+    return record.event.dagster_event.asset_check_evaluation_data
