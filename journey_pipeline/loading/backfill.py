@@ -105,14 +105,25 @@ class Backfill:
         self, source: _Opened, wanted: Sequence[Window], watcher: watching.Progress
     ) -> Mapping[Window, JourneyError]:
         """Lands windows with one answer; gives those that could not be had, and why."""
-        now, stopped = self.now(), self._stopped.is_set
+        asked_at = self.now()
         errors: dict[Window, JourneyError] = {
-            window: self._landed.expiry(window, now) for window in wanted if is_expired(self.stream, window, now)
+            window: self._landed.expiry(window, asked_at)
+            for window in wanted
+            if is_expired(self.stream, window, asked_at)
         }
         kept = [window for window in wanted if window not in errors]
         if kept:
             try:
-                pull(self.lake, source.get(), kept[0], covers=kept[1:], now=self.now, progress=watcher, stopped=stopped)
+                pull(
+                    self.lake,
+                    source.get(),
+                    kept[0],
+                    covers=kept[1:],
+                    asked_at=asked_at,
+                    now=self.now,
+                    progress=watcher,
+                    stopped=self._stopped.is_set,
+                )
             except JourneyError as error:
                 errors |= dict.fromkeys(kept, error)
         return errors

@@ -35,7 +35,7 @@ from journey_pipeline.loading.landed import LandedPartitions
 from journey_pipeline.loading.ordering import want_windows
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.loading.polling import poll
-from journey_pipeline.loading.pull import is_expired
+from journey_pipeline.loading.pull import is_expired, utc_now
 from journey_pipeline.loading.take_along import poll_and_take
 from journey_pipeline.model import Window, selection
 from journey_pipeline.transport import waiting
@@ -62,6 +62,7 @@ class ExportBackfill:
         waits: Whether to wait for the vendor, for as long as anything moves within the time after which an export is
             overdue; what is not ready then, or at once if it does not wait, is an error that says how far it is.
         nap: Sleeps between polls.
+        now: The clock, that of the exports.
     """
 
     lake: Lake
@@ -74,6 +75,7 @@ class ExportBackfill:
     kept_since: datetime | None = None
     waits: bool = True
     nap: Callable[[float], None] = waiting.wait
+    now: Callable[[], datetime] = utc_now
     _stopped: threading.Event = field(default_factory=threading.Event)
     _taken: dict[int, Taken] = field(default_factory=dict)
 
@@ -151,14 +153,15 @@ class ExportBackfill:
         self, exporting: Exporting, windows: Sequence[Window], under_way: dict[int, list[Window]]
     ) -> Iterator[PartitionOutcome]:
         """Finds the windows' exports, and orders those that have none; gives the outcome of what is too old for one."""
-        collectable = claims.collectable(exporting.ledger, exporting.connection, at=exporting.now())
+        now = exporting.now()
+        collectable = claims.collectable(exporting.ledger, exporting.connection, at=now)
         ready = [found.root for found in collectable if found.root.key == self.stream.key]
         unknown = []
         for window in windows:
             export = _under_way(exporting, ready, self.stream, window)
-            too_old = is_expired(self.stream, window, exporting.now())
+            too_old = is_expired(self.stream, window, now)
             if too_old and (export is None or export.state is State.STOPPED):
-                yield PartitionOutcome(window, error=self._landed.expiry(window, exporting.now()))
+                yield PartitionOutcome(window, error=self._landed.expiry(window, now))
             elif export and (too_old or not self.waits):
                 under_way.setdefault(export.id, []).append(window)
             else:
@@ -207,7 +210,7 @@ class ExportBackfill:
 
     @property
     def _landed(self) -> LandedPartitions:
-        return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since)
+        return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since, self.now)
 
 
 def _failed(windows: Iterable[Window], error: JourneyError) -> Iterator[PartitionOutcome]:

@@ -87,6 +87,7 @@ def pull(
     window: Window,
     *,
     covers: Sequence[Window] = (),
+    asked_at: datetime | None = None,
     now: Callable[[], datetime] = utc_now,
     progress: Progress | None = None,
     stopped: Callable[[], bool] = lambda: False,
@@ -99,7 +100,8 @@ def pull(
         window: The partition's window.
         covers: Later partitions that the answer holds too, of an open-ended stream. Those that had ended when it was
             asked for are marked as covered; the others are left as they are.
-        now: The clock that retention is measured by.
+        asked_at: The instant that the windows were chosen at; the present if None. Retention is measured by it.
+        now: The clock.
         progress: Who is told of bytes and estimates.
         stopped: Asked between chunks; if true, the work ends with StoppedError and leaves nothing.
 
@@ -111,8 +113,8 @@ def pull(
         VendorError: If the vendor's answer stopped it; nothing has landed.
         LakeError: If the disk refuses, or what is in the landing already can't be read; nothing has landed.
     """
-    refuse_expired(source.stream, window, now())
-    started_at = now()
+    started_at = asked_at or now()
+    refuse_expired(source.stream, window, started_at)
     with naming_disk_troubles(f"landing {source.stream.key} {window.partition}", lake.home):
         folder = begin_attempt(lake, source.stream.key, window, started_at)
         evidence = lake.evidence_dir(source.stream.key, window.partition)

@@ -99,6 +99,7 @@ def exported(stream: Stream, open_source: OpenExportSource) -> Load:
             open_exports=open_exports,
             kept_since=order.kept_since,
             nap=nap,
+            now=order.clock.now,
         ).outcomes()
 
     return load

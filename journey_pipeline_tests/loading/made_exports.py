@@ -86,6 +86,7 @@ class Backfills:
             settings=LoadSettings(),
             open_exports=self.exporting,
             nap=self._nap,
+            now=self.sandbox.clock.now,
             **given,
         )
 

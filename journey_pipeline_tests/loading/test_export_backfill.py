@@ -531,6 +531,16 @@ def test_a_run_that_does_not_wait_lands_the_older_export_though_a_newer_one_is_o
     assert [outcome.error for outcome in outcomes] == [None, None]
 
 
+def test_what_landed_is_kept_by_the_clock_that_it_landed_by_whatever_the_machine_says(backfills: Backfills) -> None:
+    ahead = timedelta(days=366 * 50)
+    backfills.sandbox.clock.freeze(NOW + ahead)
+    day = Window(DAY.start + ahead, DAY.end + ahead)
+    backfills.arrive(day)
+    backfills.sandbox.calls.clear()
+    backfills.arrive(day, kept_since=NOW)
+    assert backfills.calls("profile_order") == []
+
+
 def test_where_there_is_time_for_polls_alone_orders_are_left_for_the_next_time(backfills: Backfills) -> None:
     first, second = days(DAY, 2)
     with backfills.exporting() as exporting:
