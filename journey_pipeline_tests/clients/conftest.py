@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from journey_pipeline.model import Granularity, floor
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS, PROFILE_EVENTS
@@ -16,6 +17,7 @@ from journey_pipeline.vendors.sfmc.recipe import JOURNEY_HISTORY
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.lake.made_landing import MadeLanding
+from journey_pipeline_tests.projects import NOW
 from journey_pipeline_tests.vendors.made_apsis import landed
 from journey_pipeline_tests.vendors.made_journeys import MadeJourneys
 
@@ -35,15 +37,14 @@ def put_golden_files(home: Path) -> None:
 
 @pytest.fixture(scope="session")
 def terminal(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Terminal]:
-    """Where commands load an hour or a day of each stream, as far as the published warehouse."""
-    now = datetime.now(UTC)
-    hour, day = floor(now, Granularity.HOUR), floor(now, Granularity.DAY)
+    """Where commands load an hour or a day of each stream, other ones than the golden files are of."""
+    hour, day = floor(NOW, Granularity.HOUR), floor(NOW, Granularity.DAY)
     spans = {
         "sfmc": (hour - timedelta(hours=30), hour - timedelta(hours=29)),
-        "layerfive": (day - timedelta(days=1), day),
-        "apsis": (day - timedelta(days=1), day),
+        "layerfive": (day - timedelta(days=2), day - timedelta(days=1)),
+        "apsis": (day - timedelta(days=2), day - timedelta(days=1)),
     }
-    with serve(World(rows_per_hour=20, contacts=20, steady=True)) as sandbox:
+    with serve(World(rows_per_hour=20, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
         terminal = Terminal.at(tmp_path_factory.mktemp("clients"), command_server, sandbox, *spans)
         put_golden_files(terminal.home)
         for connection, (start, end) in spans.items():
