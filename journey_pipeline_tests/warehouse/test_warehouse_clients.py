@@ -21,7 +21,7 @@ from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.query import query
 from journey_pipeline.warehouse.soundness import glance_at_published, inspect_published, inspect_warehouse
 from journey_pipeline.warehouse.sync import sync
-from journey_pipeline_tests.warehouse.made_lake import MadeLake, events
+from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, events
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 FIVE, SIX = "2026-11-01T05", "2026-11-01T06"
@@ -206,6 +206,7 @@ def test_a_sound_warehouse_is_told_from_a_damaged_one(published: MadeLake) -> No
 
 def test_a_log_that_is_not_the_writers_own_keeps_nothing_from_being_published(made: MadeLake) -> None:
     made.put(FIVE, events(range(3)))
+    os.utime(made.lake.events_manifest(SFMC, FIVE), (0, 0))  # a second sync has nothing to write, however late it comes
     sync(made.lake, SMALL)
     log = wal_of(warehouse_file(made.lake))
     log.write_bytes(b"x")
