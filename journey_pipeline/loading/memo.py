@@ -92,13 +92,14 @@ class Memo:
 
     def look(self, windows: Iterable[Window]) -> dict[Window, Entry]:
         """What to keep of partitions if they prove to be complete after this; nothing of those that have not landed."""
+        begun_ns = present_ns()  # before any file is looked at, which a later present would make look older
         places, found = _Places.of(self.lake, self.stream), {}
         for window in windows:
             with suppress(LakeError):  # the survey says so
                 if holder := read_holder(self.lake, self.stream.key, window.partition):
                     parts = tuple(f"{one.attempt}/{file.name}" for one in holder.active for file in one.files)
                     signed = places.sign(window.partition, holder.partition, parts)
-                    is_old = all(one is None or is_settled(one, present_ns()) for one in signed)
+                    is_old = all(one is None or is_settled(one, begun_ns) for one in signed)
                     found[window] = Entry(holder.partition, parts, _digest(signed) if is_old else "")
         return found
 

@@ -207,6 +207,7 @@ def _note_cut_off(lake: Lake, inventory: Inventory, suspects: Iterable[tuple[tup
 
     Of one that was written just now the manifest may follow.
     """
+    begun_ns = present_ns()
     looked_at = {*inventory.removed, *(found.key for found in [*inventory.fresh, *inventory.restated])}
     for stream, line in sorted(suspects):
         name, _, size = line.rpartition(" ")
@@ -216,7 +217,7 @@ def _note_cut_off(lake: Lake, inventory: Inventory, suspects: Iterable[tuple[tup
         found = signature(file)
         if found is None:
             inventory.note_broken(BrokenFile(lake.relative(file), "it is not there, and a manifest names it"))
-        elif found[2] != int(size) and is_settled(found, present_ns()):
+        elif found[2] != int(size) and is_settled(found, begun_ns):
             inventory.note_broken(BrokenFile(lake.relative(file), f"it has {found[2]} bytes, its manifest says {size}"))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from dataclasses import replace
@@ -25,6 +26,7 @@ HOURS = [Window(START + timedelta(hours=n), START + timedelta(hours=n + 1)) for 
 FIRST = HOURS[0].partition
 MONTH = FIRST[:7]
 SETTINGS = LoadSettings()
+WRITTEN_S = 1_700_000_000
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def lake(tmp_path: Path, stream: Stream) -> Lake:
 def age(lake: Lake) -> None:
     """Gives all files a time at which they can't have been written just now."""
     for file in lake.home.rglob("*"):
-        os.utime(file, (1_700_000_000, 1_700_000_000))
+        os.utime(file, (WRITTEN_S, WRITTEN_S))
 
 
 def states(found: Survey) -> list[State]:
@@ -90,6 +92,17 @@ def test_what_was_written_just_now_is_not_remembered(lake: Lake, stream: Stream)
     assert states(look(lake, stream))[0] is State.COMPLETE
     spoil_unnoticed(manifest)
     assert states(look(lake, stream))[0] is State.LANDED
+
+
+def test_what_was_written_just_before_a_slow_look_is_not_remembered(
+    lake: Lake, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_ns = itertools.count(WRITTEN_S * 10**9, 3600 * 10**9)
+    monkeypatch.setattr(memo, "present_ns", lambda: next(clock_ns))
+    assert states(look(lake, stream)) == [State.COMPLETE] * 3 + [State.MISSING]
+    for hour in HOURS[:3]:
+        spoil_unnoticed(lake.events_manifest(stream.key, hour.partition))
+    assert states(look(lake, stream)) == [State.LANDED] * 3 + [State.MISSING]
 
 
 @pytest.mark.parametrize("damage", [b"", b"[]", b"{", b'{"of": 1}', b"\xff", b'{"of": "?", "complete": {}}'])
