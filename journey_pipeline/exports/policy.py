@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from journey_pipeline.exports.export import Export
 
-_MOST_S = 1e9  # thirty years: what calendars hold, where a header may hold any number
+# Longer than an export lives is not waited, whatever a header holds: it would mean never.
+LONGEST_TOLD = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class ExportPolicy:
     fetch_lease: timedelta = timedelta(minutes=15)
 
     def poll_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:
-        """When to poll next; a vendor who says when is obeyed, however long it is."""
+        """When to poll next; a vendor who says when is obeyed, up to a day."""
         return at + (_seconds(retry_after_s) or self.polling.wait(export.tries, export.seed))
 
     def ask_refused_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:
@@ -113,4 +114,4 @@ class ExportPolicy:
 
 
 def _seconds(retry_after_s: float | None) -> timedelta | None:
-    return timedelta(seconds=min(retry_after_s, _MOST_S)) if retry_after_s else None
+    return timedelta(seconds=min(retry_after_s, LONGEST_TOLD.total_seconds())) if retry_after_s else None

@@ -244,7 +244,8 @@ def _to_be_seen(exporting: Exporting, root_ids: Iterable[int]) -> list[Export]:
 def _what_stopped(exporting: Exporting, root_id: int) -> JourneyError | None:
     stopped = stopped_in(exporting.ledger, root_id)
     if stopped:
-        says = f"needs a person: {stopped[0].error or 'it was stopped'} `journey-pipeline exports` lists it; "
+        why = (stopped[0].error or "it was stopped").rstrip(".")
+        says = f"needs a person: {why}. `journey-pipeline exports` lists it; "
         return exporting.troubles.get(root_id) or _ended(stopped[0], says)
     root = get(exporting.ledger, root_id)
     return _ended(root, "was given up meanwhile; ") if root.state is State.REPLACED else None

@@ -39,6 +39,7 @@ Query = str | Mapping[str, Any]
 USER_AGENT = f"journey-pipeline/{__version__}"
 _CHUNK_BYTES = 256 << 10
 _CONNECTIONS = 4
+_LONGEST_TOLD = 300
 _ACCEPTED = 202
 _NO_CONTENT = 204
 _GUARDED_LOGGERS = (
@@ -264,7 +265,8 @@ class HttpClient:
         return Request(method.upper(), url, {**kind, **(headers or {})}, body)
 
     def _asked(self, request: Request, stream: str | None, window: object) -> Asked:
-        what = f"{request.method} {request.url.partition('?')[0].partition('#')[0]}"
+        address = request.url.partition("?")[0].partition("#")[0]
+        what = f"{request.method} {address if len(address) <= _LONGEST_TOLD else address[:_LONGEST_TOLD] + '…'}"
         window_text = None if window is None else str(window)
         return Asked(self._redactor, self._vendor, self._connection, stream, window_text, what)
 

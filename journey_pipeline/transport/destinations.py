@@ -115,13 +115,16 @@ def _is_address(host: str) -> bool:
 
 
 def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:  # no address at all; sending says so
+        return ""
 
 
 def _port(url: str) -> int | None:
     """None if the scheme implies it: encryption may be added on the way."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         return None if parts.port == PORTS.get(parts.scheme) else parts.port
     except ValueError:  # no port at all; sending says so
         return -1

@@ -23,7 +23,7 @@ from journey_pipeline.model import Window
 from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.ordering import LONGEST_WINDOW, saying_if_unknown, stream_of
-from journey_pipeline.vendors.apsis.orders import email_body, read_email_order, request_of, told_fields
+from journey_pipeline.vendors.apsis.orders import email_body, is_address, read_email_order, request_of, told_fields
 from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS
 from journey_pipeline.vendors.apsis.smaller import by_section, smaller_orders
 from journey_pipeline.vendors.csv_answer import CsvInspector
@@ -193,7 +193,7 @@ class EmailEvents:
                 "again later; if it stays so, the vendor's answer has changed: please report it with these names.",
                 **self._context(),
             )
-        if status == _COMPLETED and not isinstance(link, str):
+        if status == _COMPLETED and not is_address(link):
             raise ContractError(
                 f"{self.stream.key}: the report is completed and has no link: the answer's fields are "
                 f"{told_fields(answer)}. The vendor's answer has changed; please report it with these names.",

@@ -17,6 +17,7 @@ from journey_pipeline.vendors.exports import Ordered, Request, Wanted
 
 MOST_ATTRIBUTES, MOST_TAGS = 75, 25  # documented: D1, D2
 FIRST_GENERATION, SECOND_GENERATION = 1, 2
+_WHOLE_ADDRESS = ("http://", "https://")
 EMAIL_ATTRIBUTE = "com.apsis1.attributes.email"
 
 
@@ -163,9 +164,10 @@ def read_profile_order(answer: Any, *, status: int, location: str | None, names:
         ContractError: If it names no address.
     """
     texts = {name: value for name, value in _members(answer).items() if isinstance(value, str)}
-    addresses = [value for value in texts.values() if value.startswith(("http://", "https://"))]
-    first = texts.get(names.first_address) or (addresses[0] if len(addresses) == 1 else None) or location
-    second = texts.get(names.second_address)
+    whole = [value for value in texts.values() if value.startswith(_WHOLE_ADDRESS)]
+    named = {name: value for name, value in texts.items() if is_address(value)}
+    first = named.get(names.first_address) or (whole[0] if len(whole) == 1 else None) or location
+    second = named.get(names.second_address)
     if not (first or second):
         raise ContractError(
             f"the answer to the order names no address to poll: its fields are {told_fields(answer)}. Set `names` in "
@@ -174,6 +176,11 @@ def read_profile_order(answer: Any, *, status: int, location: str | None, names:
     generation = SECOND_GENERATION if second else FIRST_GENERATION
     export_id = texts.get(names.export_id)
     return Ordered(export_id=export_id, poll_address=second or first, generation=generation, status=status)
+
+
+def is_address(value: object) -> bool:
+    """Whether a value can be asked for: a whole address, or a path on the account's host."""
+    return isinstance(value, str) and value.startswith((*_WHOLE_ADDRESS, "/"))
 
 
 def read_email_order(answer: Any, *, status: int, names: Names) -> Ordered:

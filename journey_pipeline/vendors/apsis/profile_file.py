@@ -29,6 +29,8 @@ _ESCAPES = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
 _REPLACEMENT = rb"\ufffd"
+# A text, or what stands outside of texts and is no JSON, though many programs write it.
+_NO_NUMBERS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|(-?Infinity\b|NaN\b)', re.DOTALL)
 NO_PROFILE = "not a profile with sections"
 LONGEST_PROFILE_BYTES = LONGEST_MEMBER_BYTES
 
@@ -132,7 +134,7 @@ def decoded(document: bytes, *, as_raw: bool) -> list[Keyed]:
     try:
         return with_own_stack(lambda text: _all_of(text, read), document)
     except _REFUSALS:
-        mended = _ESCAPES.sub(_mended, document) if b"\\ud" in document or b"\\uD" in document else document
+        mended = _mended(document)
         if mended == document:
             raise
         return _all_of(mended, read)
@@ -184,5 +186,10 @@ def _one(key: str, raw: bytes) -> Keyed:
         return Keyed(key, None, raw)
 
 
-def _mended(found: re.Match[bytes]) -> bytes:
-    return _REPLACEMENT if found[1] else found[0]
+def _mended(document: bytes) -> bytes:
+    """The document without half characters, and with NaN and Infinity as text."""
+    if b"\\ud" in document or b"\\uD" in document:
+        document = _ESCAPES.sub(lambda found: _REPLACEMENT if found[1] else found[0], document)
+    if b"NaN" in document or b"Infinity" in document:
+        document = _NO_NUMBERS.sub(lambda found: b'"%b"' % found[1] if found[1] else found[0], document)
+    return document
