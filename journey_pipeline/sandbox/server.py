@@ -5,6 +5,7 @@ Not here: what is served (`sandbox.py`), the routes to steer it from outside (`a
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -12,7 +13,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -29,6 +29,8 @@ from journey_pipeline.sandbox.world import World
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
+_TICK_S = 0.1  # what uvicorn's ticks count in
+_GRACE_S = 1.0  # for answers under way to notice that their connection is gone
 
 
 def build_app(sandbox: Sandbox) -> Starlette:
@@ -75,7 +77,7 @@ def serve(
         try:
             yield sandbox
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join()
 
 
@@ -127,28 +129,47 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, sandbox: Sandbox) -> None:
         super().__init__(config)
         self.sandbox = sandbox
+        self._stopped = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def stop(self) -> None:
+        """Ends it, from any thread."""
+        self.should_exit = True
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._stopped.set)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, lambda *_: self.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _stop(self, *_: Any) -> None:
-        self.should_exit = True
+    async def main_loop(self) -> None:
+        """As uvicorn's, but `stop` wakes it."""
+        self._loop = asyncio.get_running_loop()
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), _TICK_S)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drops the connections instead of waiting for what is on them."""
         self.sandbox.close()
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        await super().shutdown(sockets)
+        if answering := list(self.server_state.tasks):
+            _, late = await asyncio.wait(answering, timeout=_GRACE_S)
+            for task in late:
+                task.cancel()
 
 
 @contextlib.contextmanager
@@ -188,6 +209,5 @@ def _server(sandbox: Sandbox, listener: socket.socket) -> _Server:
         lifespan="off",
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=1,
     )
     return _Server(config, sandbox)

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from journey_pipeline.errors import ConfigError
@@ -29,6 +29,13 @@ _SLOT_MASK = (1 << TABLE_BITS) - 1
 _STEPS_A_SLICE = 40  # a step takes a 40th of what is left of the slice: none of a hour's steps leaves it
 _ROWS_A_SLICE = 3_000
 _SLICES_AN_HOUR = (12, 60, 120, 360, 1200, 3600)
+
+
+@lru_cache(maxsize=2)
+def _plans(seed: int, journeys: int) -> tuple[tuple[Journey, ...], dict[int, Table], float]:
+    """The catalog and its tables, which worlds of the same seed share."""
+    found = catalog(seed, journeys)
+    return found, *tables(found)
 
 
 class Event(NamedTuple):
@@ -128,8 +135,7 @@ class World:
         for name in ("late_share", "known_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"a world's {name} is a share from 0 to 1, got {getattr(self, name)}")
-        journeys = catalog(self.seed, self.journeys)
-        by_hour, rows_a_passage = tables(journeys)
+        journeys, by_hour, rows_a_passage = _plans(self.seed, self.journeys)
         object.__setattr__(self, "catalog", journeys)
         object.__setattr__(self, "_tables", by_hour)
         object.__setattr__(self, "_entries_per_hour", self.rows_per_hour / rows_a_passage)
