@@ -1,7 +1,8 @@
 """Connections that keep to their time-outs: for the head of an answer as a whole, and between two pieces of its body.
 
-The libraries start a time-out anew with every byte that comes, so that an answer which trickles never ends. Not here:
-how long is waited (`timeouts.py`, `retry.py`), what is sent (`wire.py`).
+The libraries start a time-out anew with every byte that comes, so that an answer which trickles never ends; and they
+read statuses of 100, and headers after a body, for as long as more of them come. Not here: how long is waited
+(`timeouts.py`, `retry.py`), what is sent (`wire.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+_MOST_LINES = 500
+_MOST_LINE_BYTES = 1 << 20
 LEAST_S = 0.01  # none at all would mean for ever, or not to block
 
 
@@ -53,7 +56,45 @@ def hurry(response: requests.Response, left_s: float) -> None:
         connection.answering.settimeout(max(LEAST_S, left_s))
 
 
+class _HeadersWithoutEndError(http.client.HTTPException):
+    """Lines came where an answer's body, or its end, should have."""
+
+    strerror = f"its headers have no end: more than {_MOST_LINES} lines, or {_MOST_LINE_BYTES >> 20} MiB of them"
+
+
+class _Lines:
+    """What a connection sends, with a bound on the lines between two pieces of a body: status, headers, trailers.
+
+    Args:
+        sent: What is read from.
+    """
+
+    def __init__(self, sent: Any) -> None:
+        self._sent = sent
+        self._lines = self._bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("read"):
+            self._lines = self._bytes = 0
+        return getattr(self._sent, name)
+
+    def readline(self, size: int = -1) -> bytes:
+        line: bytes = self._sent.readline(size)
+        self._lines += 1
+        self._bytes += len(line)
+        if self._lines > _MOST_LINES or self._bytes > _MOST_LINE_BYTES or len(line) == size:
+            raise _HeadersWithoutEndError
+        return line
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp: Any = _Lines(self.fp)
+
+
 class _Timed(HTTPConnection):
+    response_class = _Answer
     idle_s: float
     answering: socket.socket
 

@@ -6,6 +6,7 @@ of error (`retry.py`), the error classes themselves (`journey_pipeline/errors.py
 
 from __future__ import annotations
 
+import http.client
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,5 +107,7 @@ def reason(error: BaseException) -> str:
     root = error
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
+    if type(root) is http.client.HTTPException:  # of the library's own words alone
+        return str(root)
     text = getattr(root, "strerror", None) or type(root).__name__
     return str(text)

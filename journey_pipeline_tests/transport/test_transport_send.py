@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import traceback
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,7 +15,9 @@ from journey_pipeline.transport.waiting import Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     MakeClient,
+    Piece,
     Reply,
+    Step,
     answer,
     chunked,
     close,
@@ -242,6 +245,33 @@ def test_a_head_that_trickles_is_given_up_at_the_deadline(server: FlakyServer, c
     server.on("/x", [drip(head(200, X_Slow=SLOWLY.decode(), Content_Length="0"))])
     with pytest.raises(TransientVendorError, match=r"no answer within 0\.5 s"):
         client_of(server, policy=HURRIED).send("GET", "/x")
+
+
+def again(piece: bytes) -> Step:
+    """Sends the same until the client has had enough."""
+
+    def step(connection: socket.socket, server: FlakyServer) -> None:
+        while not server.stopping.is_set():
+            connection.sendall(piece)
+
+    return step
+
+
+WITHOUT_END = {
+    "of 100": [again(head(100))],
+    "one header line": [b"HTTP/1.1 200 OK\r\nX-Long: ", again(b"y" * 1000)],
+    "headers": [b"HTTP/1.1 200 OK\r\n", again(b"X-Many: y\r\n")],
+    "large headers": [b"HTTP/1.1 200 OK\r\n", again(b"X-Large: " + b"y" * 60_000 + b"\r\n")],
+    "trailers": [*chunked(b"ok")[:-1], b"0\r\n", again(b"X-After: y\r\n")],
+}
+
+
+@pytest.mark.parametrize("reply", WITHOUT_END.values(), ids=WITHOUT_END)
+def test_headers_without_end_are_told_at_once(server: FlakyServer, client_of: MakeClient, reply: list[Piece]) -> None:
+    server.on("/x", reply)
+    with pytest.raises(TransientVendorError, match=r"its headers have no end|got more than 100 headers") as raised:
+        client_of(server).send("GET", "/x", policy=ONCE)
+    assert "Gave up after 1 attempt" in str(raised.value)
 
 
 def test_a_short_answer_that_trickles_is_given_up_at_the_deadline(server: FlakyServer, client_of: MakeClient) -> None:
