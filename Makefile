@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The tests start hundreds of interpreters: what they have compiled is to be kept.
+unexport PYTHONDONTWRITEBYTECODE
 CLIENTS := $(shell sed -n 's/==/-/p' journey_pipeline_tests/clients/versions.txt)
 
-.PHONY: help install clients demo dev test crash lint types check bench clean
+.PHONY: help install clients demo dev test test-fast crash lint types check bench clean
 
 help:            ## Show what there is
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
 install: $(STAMP)  ## Make the virtual environment
 
@@ -37,6 +39,9 @@ dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1; another
 
 test: $(STAMP)   ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+test-fast: $(STAMP)  ## Run what is not slow by nature: no crashes, no terminals, no other projects
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 crash: $(STAMP)  ## Kill backfills at random instants: as often as make crash N=500 says, or again as SEED=123 did
 	@CRASH_SEEDS=$(N) CRASH_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal \

@@ -35,6 +35,12 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuses a test that is called slow without a reason."""
+    if any(not mark.kwargs.get("reason") for mark in item.iter_markers("slow")):
+        raise pytest.UsageError(f"{item.nodeid}: say why it is slow, pytest.mark.slow(reason=...)")
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown() -> Iterator[None]:
     """Bounds the cleaning up: pytest's own limits no longer hold after a test that failed."""

@@ -29,6 +29,8 @@ from journey_pipeline.vendors.apsis.orders import profile_body
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS
 
+pytestmark = pytest.mark.slow(reason="benchmarks run, if at small sizes")
+
 
 def test_everyone_downloads_the_columns_that_the_pipeline_asks_for() -> None:
     assert tuple(COLUMNS) == DEFAULT_COLUMNS

@@ -38,6 +38,7 @@ START = floor(NOW, Granularity.HOUR) - timedelta(hours=30)
 LINES = [line.strip() for block in BLOCKS for line in block]
 
 pytestmark = pytest.mark.xdist_group("readme")
+STARTS = pytest.mark.slow(reason="starts processes as a newcomer does")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,7 @@ def test_no_command_of_the_readme_is_left_untested() -> None:
     assert [line for line in LINES if not any(words in line for words in TESTED)] == []
 
 
+@STARTS
 def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
     script = "\n".join([*lines_with("make demo"), *lines_with("query")])
     done = run(script, clone)
@@ -104,6 +106,7 @@ def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
     assert "partition_key" in done.stdout
 
 
+@STARTS
 def test_the_commands_for_a_real_account(clone: Path, sandbox: Sandbox) -> None:
     (clone / ".env").write_text("".join(f"{name}={value}\n" for name, value in sandbox.environment().items()))
     script = "\n".join(lines_with("doctor", "backfill", "journey-pipeline status"))
@@ -113,6 +116,7 @@ def test_the_commands_for_a_real_account(clone: Path, sandbox: Sandbox) -> None:
     assert (clone / "data/journeys.duckdb").exists()
 
 
+@STARTS
 def test_the_ui_comes_up_and_goes_down(clone: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONPATH": str(clone)}
     (line,) = lines_with("make dev")
@@ -147,6 +151,7 @@ def test_the_targets_that_run_these_tests_exist(clone: Path, target: str) -> Non
     assert "pytest" in done.stdout
 
 
+@STARTS
 def test_a_connection_is_scaffolded_in_another_project(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "shop"\n'
@@ -166,6 +171,7 @@ def test_the_readme_installs_from_a_checkout_of_this_project() -> None:
     assert f'name = "{checkout.replace("_", "-")}"' in (ROOT / "pyproject.toml").read_text()
 
 
+@STARTS
 def test_the_commands_of_the_operations_page(sandbox: Sandbox, command_server: CommandServer, tmp_path: Path) -> None:
     page = (ROOT / "docs/operations.md").read_text()
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))

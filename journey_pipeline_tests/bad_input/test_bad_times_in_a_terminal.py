@@ -21,6 +21,8 @@ from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal whose backfills race")
+
 KEY = StreamKey("sfmc", "sfmc", "journey_history")
 START = floor(NOW, Granularity.DAY) - timedelta(days=2)
 HOURS = Window(START, START + timedelta(hours=3)).partitions(Granularity.HOUR)

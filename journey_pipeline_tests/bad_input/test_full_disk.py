@@ -14,6 +14,8 @@ from journey_pipeline.warehouse.publish import publish
 from journey_pipeline_tests.bad_input.bad_vendor import SMALL, BadVendor, Line, assert_says, row, table
 from journey_pipeline_tests.bad_input.small_disk import fill
 
+pytestmark = pytest.mark.slow(reason="each test fills a disk step by step")
+
 KB = 1024
 ROWS = 1500
 DICE = random.Random(1)

@@ -20,6 +20,8 @@ from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer, Ended, FreshInterpreter
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal, and new interpreters")
+
 DAY = NOW - timedelta(days=2)
 LOAD = ("backfill", "sfmc", "--from", f"{DAY:%Y-%m-%d}T05", "--to", f"{DAY:%Y-%m-%d}T06")
 WITHOUT_HISTORY = [("sync",), ("query", "select 1"), ("publish",)]

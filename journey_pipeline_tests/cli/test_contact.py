@@ -19,6 +19,8 @@ from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal that loads months")
+
 TODAY = floor(NOW, Granularity.DAY)
 
 

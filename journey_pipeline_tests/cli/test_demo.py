@@ -23,7 +23,10 @@ from journey_pipeline.exports.states import State
 Start = Callable[..., subprocess.Popen[str]]
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo"]
 
-pytestmark = pytest.mark.timeout(900)  # each loads a demo twice, whatever else the machine does
+pytestmark = [
+    pytest.mark.slow(reason="each test loads a demo twice"),
+    pytest.mark.timeout(900),  # each loads a demo twice, whatever else the machine does
+]
 
 
 @pytest.fixture

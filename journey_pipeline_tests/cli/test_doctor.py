@@ -15,6 +15,8 @@ from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal that loads")
+
 
 @pytest.fixture
 def terminal(tmp_path: Path, command_server: CommandServer) -> Iterator[Terminal]:

@@ -18,6 +18,8 @@ from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal with all vendors")
+
 STREAMS = {"sfmc": ["journey_history"], "layerfive": ["customer_journeys"], "apsis": ["profile_events", "email_events"]}
 NOBODY = "nobody@example.org"
 

@@ -23,6 +23,8 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.projects import NOW, make_project
 
+pytestmark = pytest.mark.slow(reason="a terminal that waits for exports")
+
 END = floor(NOW, Granularity.DAY)
 SPAN = (f"{END - timedelta(days=1):%Y-%m-%d}", f"{END:%Y-%m-%d}")
 STREAMS = ("apsis/profile_events", "apsis/email_events")

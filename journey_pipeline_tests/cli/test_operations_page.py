@@ -24,6 +24,8 @@ from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer, Ended
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal: each entry damages and heals a home")
+
 PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
 HISTORY = StreamKey("sfmc", "sfmc", "journey_history")
 HOUR = NOW.replace(hour=5, minute=0) - timedelta(days=1)  # `doctor` looks at 48 hours

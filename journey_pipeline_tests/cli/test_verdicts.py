@@ -22,6 +22,8 @@ from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal that loads in each test")
+
 START = (NOW - timedelta(days=2)).replace(hour=5, minute=0, second=0, microsecond=0)
 HOURS = [f"{START + timedelta(hours=n):%Y-%m-%dT%H}" for n in range(2)]
 END = f"{START + timedelta(hours=2):%Y-%m-%dT%H}"

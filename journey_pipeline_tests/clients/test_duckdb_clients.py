@@ -10,6 +10,8 @@ import pytest
 
 from journey_pipeline_tests.clients.installed import ask, installed, versions_of
 
+pytestmark = pytest.mark.slow(reason="a home of all vendors is loaded, and other versions of DuckDB are started")
+
 README = (Path(__file__).parents[2] / "README.md").read_text()
 QUESTIONS = [
     *re.findall(r"journey-pipeline query \"(.+?)\"", README),

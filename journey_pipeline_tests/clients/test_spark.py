@@ -12,6 +12,8 @@ import pytest
 
 from journey_pipeline_tests.clients.installed import ask, installed, need, versions_of
 
+pytestmark = pytest.mark.slow(reason="starts Java")
+
 SPARK_TYPES = {
     "VARCHAR": "string",
     "BIGINT": "bigint",

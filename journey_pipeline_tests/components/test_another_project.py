@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow(reason="each test starts Dagster's command in a project of its own")
+
 Dg = Callable[..., subprocess.CompletedProcess[str]]
 
 

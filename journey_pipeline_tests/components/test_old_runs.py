@@ -24,6 +24,8 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.old_runs import LASTING, Forgotten, Whose, forget_old_runs
 from journey_pipeline.components.previews import accepted_previews
 
+pytestmark = pytest.mark.slow(reason="each test starts Dagster's processes")
+
 HOURS = dg.StaticPartitionsDefinition(["one", "two", "three"])
 HOUR = dg.AssetKey(["raw", "shop", "hours"])
 TABLE = dg.AssetKey(["warehouse", "table"])

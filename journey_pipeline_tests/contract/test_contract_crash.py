@@ -12,6 +12,8 @@ from journey_pipeline_tests.contract.project import Command, configured
 from journey_pipeline_tests.contract.streams import every_stream
 from journey_pipeline_tests.crash.commands import CommandServer
 
+pytestmark = pytest.mark.slow(reason="backfills are killed and run again")
+
 
 def a_body_is_on_its_way(pipeline: Pipeline) -> bool:
     return len(pipeline.calls(pipeline.stream.answer)) > 0 and pipeline.landed() != []

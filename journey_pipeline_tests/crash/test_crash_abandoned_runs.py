@@ -12,6 +12,8 @@ import pytest
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.runs import PROCESS_TAG, Runner
 
+pytestmark = pytest.mark.slow(reason="runs are killed, and Dagster looks for them")
+
 # The states of a run that has been made and has not ended, but for those that only a daemon brings about.
 UNFINISHED = [dg.DagsterRunStatus[name] for name in ("NOT_STARTED", "STARTING", "STARTED", "CANCELING")]
 # Our own number, but of a process that was made at another time: it had the number before us.

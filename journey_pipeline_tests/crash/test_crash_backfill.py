@@ -28,7 +28,10 @@ from journey_pipeline_tests.crash.kills import planned
 from journey_pipeline_tests.crash.proofs import prove
 from journey_pipeline_tests.projects import NOW, make_project
 
-pytestmark = pytest.mark.timeout(900)  # a hung command is noticed long before
+pytestmark = [
+    pytest.mark.slow(reason="backfills are killed again and again"),
+    pytest.mark.timeout(900),  # a hung command is noticed long before
+]
 
 HOUR = timedelta(hours=1)
 FRESH_EVERY = 10  # of so many seeds one starts new interpreters

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -25,6 +26,8 @@ from journey_pipeline.exports.states import ENDED, PENDING, Edge, State, after
 from journey_pipeline.model import Window
 from journey_pipeline_tests.exports.made_orders import NOW, order
 from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
+
+pytestmark = pytest.mark.slow(reason="thirty histories of fifty steps")
 
 POLICY = ExportPolicy(pending_limit=2)
 # Most workers live, so that something comes about.

@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from journey_pipeline.exports import listing
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.states import Edge, State
 from journey_pipeline_tests.exports.made_orders import DAY, NOW
+
+pytestmark = pytest.mark.slow(reason="two processes poll")
 
 ROOT = Path(__file__).parents[2]
 ORDERS = 25

@@ -26,6 +26,8 @@ from journey_pipeline_tests.integration.recorded import checks, materialization
 from journey_pipeline_tests.integration.truth import TODAY, ask, days_ago
 from journey_pipeline_tests.projects import NOW, make_project
 
+pytestmark = pytest.mark.slow(reason="days go through Dagster one by one")
+
 ROUTE = "customer_journeys"
 
 

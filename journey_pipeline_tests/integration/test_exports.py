@@ -32,6 +32,8 @@ from journey_pipeline_tests.integration.recorded import checks, data_versions, m
 from journey_pipeline_tests.integration.truth import TODAY, ask, days_ago, hours_ago
 from journey_pipeline_tests.projects import NOW, make_project
 
+pytestmark = pytest.mark.slow(reason="days of exports go through Dagster")
+
 CHECK = "no_export_needs_a_person"
 
 

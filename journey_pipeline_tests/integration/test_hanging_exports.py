@@ -32,6 +32,8 @@ from journey_pipeline.settings import ledger_url
 from journey_pipeline_tests.integration.truth import TODAY
 from journey_pipeline_tests.projects import NOW, make_project
 
+pytestmark = pytest.mark.slow(reason="days of exports go through Dagster")
+
 # More than any answer of the sandbox takes, less than anybody minds.
 SHORT_S = 2
 PACKAGE = "hanging_shop"

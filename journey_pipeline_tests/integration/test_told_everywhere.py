@@ -22,6 +22,8 @@ from journey_pipeline_tests.integration.recorded import checks
 from journey_pipeline_tests.integration.test_alerts import Inbox, inbox, sensor_alerts
 from journey_pipeline_tests.projects import NOW, make_project
 
+pytestmark = pytest.mark.slow(reason="a terminal, and Dagster's runs beside it")
+
 __all__ = ["inbox"]
 HOUR = floor(NOW, Granularity.HOUR) - timedelta(days=2)
 LOAD = ("backfill", "sfmc", "--from", f"{HOUR:%Y-%m-%dT%H}", "--to", f"{HOUR + timedelta(hours=1):%Y-%m-%dT%H}")

@@ -32,6 +32,8 @@ from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.rebuild import rebuild
 from journey_pipeline.warehouse.sync import sync
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made of each example")
+
 FIRST = datetime(2026, 3, 28, tzinfo=UTC)  # the month ends within the days, and so does the summer time of the server
 DAYS = Window(FIRST, FIRST + timedelta(days=6)).partitions(Granularity.DAY)
 OVERLAP = timedelta(days=1)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from journey_pipeline_tests.warehouse.made_twins import (
     TwinLake,
     assert_twins_are_as_in_the_model,
 )
+
+pytestmark = pytest.mark.slow(reason="a warehouse is made of each example")
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, batch_rows=4, remove=True)
 # Every day changes row by row, whatever share of it that is; or every one is made again as a whole.

@@ -37,6 +37,8 @@ from journey_pipeline_tests.warehouse.made_lake import (
     rows_of,
 )
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made of each example, and its writers are killed")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, batch_rows=4, remove=True)
 # Every day changes row by row, whatever share of it that is; or every one is made again as a whole.
 SHARES = st.sampled_from([100.0, 100.0, 0.0])

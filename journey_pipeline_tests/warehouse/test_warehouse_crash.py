@@ -17,6 +17,8 @@ from journey_pipeline_tests.warehouse.made_lake import (
     rows_of,
 )
 
+pytestmark = pytest.mark.slow(reason="a writer is killed at each of its steps")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=10)
 FIVE, SIX = "2026-11-01T05", "2026-11-01T06"
 COUNT = "select count(*) from core.journey_events"
