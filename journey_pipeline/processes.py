@@ -1,7 +1,7 @@
 """Which process holds something, and whether it still lives: what a dead one held need not wait for its time to end.
 
 Only processes of this machine can be told dead; of others one waits. Not here: what is held (a run's pool in
-`components/runs.py`, an export in `exports/claims.py`), locks that the system frees by itself (`lake/locking.py`).
+`components/abandoned.py`, an export in `exports/claims.py`), locks that the system frees by itself (`lake/locking.py`).
 """
 
 from __future__ import annotations
@@ -34,5 +34,14 @@ def is_dead(name: str | None) -> bool:
         # A later process may have got the number. Times of creation are told by the clock of the day, which may be set.
         is_another = abs(process.create_time() - float(created)) > CLOCK_WAS_SET_BY_S
         return is_another or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def has_ended(pid: int, *, seen_at: float) -> bool:
+    """Whether the process of this machine that had a number at a time, in seconds since 1970, has ended."""
+    try:
+        process = psutil.Process(pid)
+        return process.create_time() > seen_at + CLOCK_WAS_SET_BY_S or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from journey_pipeline.transport.timeouts import Timeouts
 URL_VARIABLE = "JOURNEY_PIPELINE_ALERT_URL"
 LONGEST_TEXT = 2000
 SENDING_S = 30.0  # for all that one run has to tell: Dagster gives a sensor a minute
+KILLED = "terminated by signal"  # how Dagster words it
 NAMED = 5  # partitions of which an alert tells one by one
 
 log = logging.getLogger(__name__)
@@ -135,7 +137,8 @@ def _of_run(context: dg.RunFailureSensorContext) -> Alert:
     run = context.dagster_run
     steps = [event.step_failure_data for event in context.get_step_failure_events()]
     text = "\n".join(_reason(data) for data in steps) or _reason_outside_of_steps(context)
-    if run.tags.get(WILL_RETRY_TAG) == "true":
+    noted_since = context.instance.get_run_by_id(run.run_id) or run  # the daemon decides it as the run fails
+    if noted_since.tags.get(WILL_RETRY_TAG) == "true":
         text += "\nDagster starts it again by itself."
     return Alert(
         title=f"run {run.run_id[:8]} of {_what(run)} failed",
@@ -173,11 +176,12 @@ def _reason(data: Any) -> str:  # Dagster does not export the type
 def _reason_outside_of_steps(context: dg.RunFailureSensorContext) -> str:
     """Why a run failed of which no step did: its process ended, or never came so far."""
     said = context.failure_event.message or "the run failed"
-    run_id = context.dagster_run.run_id
-    records = context.instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT).records
-    events = [record.event_log_entry.dagster_event for record in records]
-    stopped = [event.message for event in events if event and event.engine_event_data.error and event.message]
-    return " ".join([*stopped[-1:], said, "What had landed is kept; the run's log tells more"])
+    kinds = {dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
+    records = context.instance.get_records_for_run(context.dagster_run.run_id, of_type=kinds).records
+    events = [event for record in records if (event := record.event_log_entry.dagster_event)]
+    before = takewhile(lambda event: event.event_type is dg.DagsterEventType.ENGINE_EVENT, events)
+    why = [event.message or "" for event in before if event.engine_event_data.error or KILLED in (event.message or "")]
+    return " ".join([*why[-1:], said, "The run's log tells more."])
 
 
 def _of_checks(context: dg.RunStatusSensorContext, *, warnings: bool) -> Iterator[Alert]:

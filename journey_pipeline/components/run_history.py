@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
+from journey_pipeline.components.abandoned import abandoned_runs_sensor
 from journey_pipeline.components.compaction import Compacted, compact_history
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.old_runs import Forgotten, Whose, forget_old_runs
@@ -26,6 +27,8 @@ class JourneyRunHistory(dg.Component, dg.Model, dg.Resolvable):
     A run that ended more than keep_days ago loses its log. The run itself goes too, unless it is the last that made, or
     failed to make, a partition of an asset, or that ran a check: what the UI says of assets stays as it is. Then SQLite
     files are made smaller. Runs of other assets than this package's stay, unless everybodys_runs is set.
+
+    Every minute the sensor abandoned_runs marks runs failed whose process was killed and that would stay started.
     """
 
     keep_days: int = Field(90, ge=1, description="So many days after its end a run is old.")
@@ -34,7 +37,7 @@ class JourneyRunHistory(dg.Component, dg.Model, dg.Resolvable):
         default=False, description="Whether runs of other assets and jobs in this Dagster instance go as well."
     )
     schedules: Literal["running", "stopped"] = Field(
-        "running", description="Whether its schedule runs without being switched on in the UI."
+        "running", description="Whether its schedule and its sensor run without being switched on in the UI."
     )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -56,7 +59,8 @@ class JourneyRunHistory(dg.Component, dg.Model, dg.Resolvable):
             default_status=dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED,
             description=f"Lets runs go that ended more than {self.keep_days} days ago.",
         )
-        return dg.Definitions(jobs=[job], schedules=[schedule])
+        sensor = abandoned_runs_sensor(dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED)
+        return dg.Definitions(jobs=[job], schedules=[schedule], sensors=[sensor])
 
     def _job(self, whose: Callable[[], Whose]) -> dg.JobDefinition:
         @dg.op(name="forget_old_runs", pool=JOB, description="Lets old runs go, and gives back their room.")

@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.components.abandoned import PROCESS_TAG, fail_runs_of_killed_commands
 from journey_pipeline.components.deployment import Deployment
 from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.history import history_kept_open
@@ -25,18 +26,11 @@ from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
 from journey_pipeline.components.warehouse import WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
 from journey_pipeline.lake.locking import exclusive
 from journey_pipeline.model import Window
-from journey_pipeline.processes import is_dead, this_process
+from journey_pipeline.processes import this_process
 
-PROCESS_TAG = "journey_pipeline/process"
 MOST_PARTITIONS = 1000  # Dagster plans an event for each before a run starts
 _OURS = re.compile(r"journey_pipeline(\.\w+)+: ")  # how Dagster begins the message of an error of the project
 _INTERRUPTED = dg.DagsterExecutionInterruptedError.__name__
-UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +113,6 @@ class Runner:
         config = {WAREHOUSE_OP: {"config": SyncConfig(remove=remove).model_dump()}}
         return self._run(keys, pool=WAREHOUSE_POOL, config=config) if keys else None
 
-    def fail_abandoned(self) -> list[str]:
-        """Marks runs failed whose command was killed on this machine, and frees what they held.
-
-        Returns:
-            Their ids.
-        """
-        abandoned = []
-        for run in self.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
-            if is_dead(run.tags.get(PROCESS_TAG)):
-                message = "The command that ran this was killed. What had landed is kept; run it again for the rest."
-                # In this order: a run that is marked failed is not looked at again, and slots that it still held
-                # would keep every later run waiting.
-                self.instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-                self.instance.report_run_failed(run, message)
-                abandoned.append(run.run_id)
-        return abandoned
-
     def _run(
         self,
         assets: Sequence[dg.AssetKey],
@@ -145,7 +122,7 @@ class Runner:
         config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> RunOutcome:
-        self.fail_abandoned()
+        fail_runs_of_killed_commands(self.instance)
         everything = self.deployment.definitions.resolve_implicit_global_asset_job_def()
         job = everything.get_subset(
             asset_selection=set(assets), asset_check_selection=None if checks is None else set(checks)

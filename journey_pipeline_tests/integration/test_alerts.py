@@ -166,6 +166,7 @@ def test_a_run_whose_process_could_not_begin_says_why_and_that_it_is_started_aga
     broken = SerializableErrorInfo("its text", [], "ImportError")
     runner.instance.report_engine_event("Could not load job definition.", run, EngineEventData(error=broken))
     runner.instance.report_run_failed(run)
+    runner.instance.report_engine_event("Failed to retry run", run, EngineEventData(error=broken))
     sensor_alerts(runner, "alert_of_failed_runs", run.run_id)
     (posted,) = inbox.posted
     assert "of sfmc__journey_history_load failed" in posted["title"]
