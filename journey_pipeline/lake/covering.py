@@ -21,8 +21,14 @@ from journey_pipeline.model import Granularity, StreamKey, Window, is_partition,
 log = logging.getLogger(__name__)
 
 
-def lacking_marks(lake: Lake, stream: StreamKey) -> dict[str, list[tuple[str, str]]]:
+def lacking_marks(lake: Lake, stream: StreamKey, *, onward: bool = False) -> dict[str, list[tuple[str, str]]]:
     """The partitions that readable answers of others hold, that have none of their own, and whose mark is lacking.
+
+    Args:
+        lake: Where they lie.
+        stream: Whose they are.
+        onward: Whether every answer holds all later partitions that had ended when it was asked for. It is what counts
+            where neither the notes of an earlier version nor its events say which ones.
 
     Returns:
         Of each one which answers hold it, oldest first: the attempt, and the partition where it lies.
@@ -30,25 +36,28 @@ def lacking_marks(lake: Lake, stream: StreamKey) -> dict[str, list[tuple[str, st
     told: dict[str, list[tuple[str, str]]] = {}
     for folder in lake.landing_dir(stream, "any").parent.glob("*"):
         if folder.is_dir() and is_partition(folder.name):
-            for attempt, covers in _told(lake, stream, folder.name):
+            for attempt, covers in _told(lake, stream, folder.name, onward=onward):
                 for partition in covers:
                     told.setdefault(partition, []).append((attempt.attempt, folder.name))
     return {partition: sorted(told[partition]) for partition in sorted(told) if _lacks_mark(lake, stream, partition)}
 
 
-def restore_marks(lake: Lake, stream: StreamKey, say: Callable[[str], None] = log.warning) -> list[str]:
+def restore_marks(
+    lake: Lake, stream: StreamKey, say: Callable[[str], None] = log.warning, *, onward: bool = False
+) -> list[str]:
     """Makes the marks of a stream again that are lacking, and says so. One that is there is never changed.
 
     Args:
         lake: Where they lie.
         stream: Whose they are.
         say: Is told of each one that could not be made, and why.
+        onward: As for `lacking_marks`.
 
     Returns:
         The partitions that have their mark again.
     """
     marked = []
-    for partition, held_by in lacking_marks(lake, stream).items():
+    for partition, held_by in lacking_marks(lake, stream, onward=onward).items():
         try:
             with naming_disk_troubles(f"mending the manifest of {stream} {partition}", lake.home):
                 _restore_mark(lake, stream, partition, held_by)
@@ -72,19 +81,24 @@ def _lacks_mark(lake: Lake, stream: StreamKey, partition: str) -> bool:
     return all(attempt.unreadable for attempt in attempts_there(lake, stream, partition))
 
 
-def _told(lake: Lake, stream: StreamKey, partition: str) -> Iterator[tuple[Attempt, Iterable[str]]]:
+def _told(lake: Lake, stream: StreamKey, partition: str, *, onward: bool) -> Iterator[tuple[Attempt, Iterable[str]]]:
     """The answers of a partition that can be read, and which other partitions each one holds."""
     attempts = [attempt for attempt in attempts_there(lake, stream, partition) if not attempt.unreadable]
-    older = _told_earlier(lake, stream, partition, [attempt for attempt in attempts if attempt.covers is None])
+    unsaid = [attempt for attempt in attempts if attempt.covers is None]
+    older = _told_earlier(lake, stream, partition, unsaid, onward=onward)
     for attempt in attempts:
         covers = older[attempt.attempt] if attempt.covers is None else attempt.covers
         yield attempt, [name for name in covers if name != partition and is_partition(name)]
 
 
 def _told_earlier(
-    lake: Lake, stream: StreamKey, partition: str, attempts: Iterable[Attempt]
+    lake: Lake, stream: StreamKey, partition: str, attempts: Iterable[Attempt], *, onward: bool
 ) -> Mapping[str, Iterable[str]]:
-    """What answers hold whose notes are of an earlier version: all of a longer window, or what their events say."""
+    """What answers hold whose notes are of an earlier version: all of a longer window, or what their events say.
+
+    Where the events are gone too, those of a stream whose answers go onward hold all that had ended when they were
+    asked for.
+    """
     own = partition_window(partition)
     granularity = next(one for one in Granularity if one.duration == own.duration)
     asked = {attempt.attempt: _asked(attempt, own) for attempt in attempts}
@@ -94,11 +108,11 @@ def _told_earlier(
     if asked:
         with suppress(LakeError):  # whoever needs its events says so
             events = EventsManifest.read(lake.events_manifest(stream, partition))
-    covers = [name for name in events.covers if is_partition(name)] if events else []
-    return {
-        attempt.attempt: [name for name in covers if partition_window(name).end <= attempt.started_at]
-        for attempt in attempts
-    }
+    covers = [partition_window(name) for name in events.covers if is_partition(name)] if events else []
+    if onward and events is None:
+        last = max((attempt.started_at for attempt in attempts), default=own.end)
+        covers = Window(own.start, max(own.end, last)).partitions(granularity)
+    return {attempt.attempt: [one.partition for one in covers if one.end <= attempt.started_at] for attempt in attempts}
 
 
 def _asked(attempt: Attempt, own: Window) -> Window:

@@ -49,7 +49,7 @@ class LandedPartitions:
     def restore_marks(self) -> None:
         """Makes the marks again that are lacking of partitions which lie in others' answers, before anything else."""
         if self.stream.shares_answers:
-            restore_marks(self.lake, self.stream.key)
+            restore_marks(self.lake, self.stream.key, onward=self.stream.open_ended is not None)
 
     def is_kept(self, window: Window) -> bool:
         """Whether a partition need not be asked for. What is damaged of it is healed, or will be made again."""

@@ -124,7 +124,9 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
 def _held_unmarked(lake: Lake, stream: Stream, states: Mapping[Window, State]) -> list[Window]:
     """The partitions that seem not to have landed, though another one's answer says that it holds them."""
     absent = [window for window, state in states.items() if state in {State.MISSING, State.EXPIRED}]
-    lacking = lacking_marks(lake, stream.key) if absent and stream.shares_answers else {}
+    if not (absent and stream.shares_answers):
+        return []
+    lacking = lacking_marks(lake, stream.key, onward=stream.open_ended is not None)
     return [window for window in absent if window.partition in lacking]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -112,6 +114,27 @@ def test_days_whose_manifests_are_lacking_count_as_landed_and_are_whole_again_wi
     load(runner, assets, days)
     assert sandbox.calls.count(ROUTE) == 1
     assert [read_landing(lake, key, day.partition) for day in days] == before
+    assert survey(lake, assets.stream, span, NOW).windows(State.COMPLETE) == days
+
+
+def test_a_home_of_an_earlier_version_is_whole_again_from_its_answers_alone(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+) -> None:
+    days = days_ago(5, 3)
+    load(runner, assets, days)
+    span, key = Window(days[0].start, days[2].end), assets.stream.key
+    for manifest in (lake.home / "raw").rglob("manifest.json"):
+        manifest.unlink()
+    shutil.rmtree(lake.events_root)
+    (note,) = (lake.home / "raw").rglob("attempt.json")
+    said = json.loads(note.read_text())
+    note.write_text(json.dumps({name: value for name, value in said.items() if name != "covers"}))
+    assert survey(lake, assets.stream, span, NOW).windows(State.LANDED) == days
+    load(runner, assets, days[1:])
+    load(runner, assets, days)
+    assert sandbox.calls.count(ROUTE) == 1
+    manifests = [read_landing(lake, key, day.partition) for day in days]
+    assert [manifest.covered_by for manifest in manifests if manifest] == [None, days[0].partition, days[0].partition]
     assert survey(lake, assets.stream, span, NOW).windows(State.COMPLETE) == days
 
 
