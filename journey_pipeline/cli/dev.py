@@ -18,6 +18,7 @@ import click
 
 from journey_pipeline.cli.demo import SANDBOX_HOME, SANDBOX_PACE, forget_the_last_sandbox, use_home_of_sandbox
 from journey_pipeline.cli.output import notes
+from journey_pipeline.cli.stopping import ends_by_itself
 from journey_pipeline.components.deployment import is_in_project
 from journey_pipeline.components.instance import use_dagster_home
 from journey_pipeline.errors import ConfigError, text_of
@@ -69,6 +70,7 @@ def _refuse_taken(port: int) -> None:
 def _start(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--log-level", "warning"]
     # Background jobs of a shell ignore Ctrl-C and hand that down; Dagster would then stop at no signal at all.
+    ends_by_itself()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     # A session of its own, so that all of it can be ended together.

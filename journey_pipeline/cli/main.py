@@ -14,7 +14,8 @@ from pathlib import Path
 import click
 
 from journey_pipeline import __version__
-from journey_pipeline.cli.output import take_any_letter, terminal_kept, visible
+from journey_pipeline.cli.output import read_no_more, take_any_letter, takes_output, terminal_kept, visible
+from journey_pipeline.cli.stopping import stoppable
 from journey_pipeline.errors import ConfigError, JourneyError
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.settings import home, load_environment_file
@@ -37,7 +38,6 @@ COMMANDS = {
 }
 USAGE = 2
 OWNER_ALONE = 0o077
-INTERRUPTED = 130
 
 
 class _Commands(click.Group):
@@ -69,19 +69,24 @@ def cli(debug: bool) -> None:  # noqa: FBT001 - click passes flags so
 
 
 def main() -> None:
-    """Runs the command and ends the process: 0 done, 1 not all of it, 2 wrong usage or configuration."""
+    """Runs the command and ends the process: 0 done, 1 not all of it, 2 wrong usage or configuration.
+
+    130 and 143 after Ctrl-C and SIGTERM.
+    """
     os.umask(OWNER_ALONE)  # what any command writes may hold personal data
     take_any_letter()
     debug = "--debug" in sys.argv[1:]
     try:
-        load_environment_file()
-        with terminal_kept():
+        with terminal_kept(), stoppable():
+            load_environment_file()
             code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        _leave_at_once()
+    except BrokenPipeError:  # as `head` does once it has its lines
+        read_no_more(sys.stdout)
+        code = 1
     except JourneyError as error:
         if debug:
             raise
@@ -98,20 +103,14 @@ def main() -> None:
 def _unforeseen(error: Exception) -> str:
     """One sentence for what nobody named better; an error's own text may hold anything, so only the disk's is told."""
     if isinstance(error, OSError) and error.strerror:
+        if not takes_output():
+            return f"the output can't be written ({error.strerror}). What the command did is kept; send it elsewhere."
         return f"the command stopped: {refusal(error, Path(error.filename) if error.filename else home())}"
     where = traceback.extract_tb(error.__traceback__)[-1]
     return (
         f"nobody foresaw this {type(error).__name__} (line {where.lineno} of {Path(where.filename).name}). What had "
         "landed is kept. `journey-pipeline --debug` and the same again shows more: please report it."
     )
-
-
-def _leave_at_once() -> None:
-    # Whatever a thread still does is safe to cut: files appear whole or not at all.
-    click.echo("Stopped. What had landed is kept; run it again for the rest.", err=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

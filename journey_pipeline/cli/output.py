@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper, UnsupportedOperation
-from typing import Any
+from typing import IO, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleRenderable, RenderableType
@@ -34,8 +34,30 @@ def visible(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_CONTROLS_IN_LINES)
 
 
+def read_no_more(stream: IO[str]) -> None:
+    """What is written to a stream goes nowhere from here on, what it still holds too: its reader has gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def takes_output() -> bool:
+    """Whether standard output can be written; where it can't, as on a full disk, what it still holds is dropped."""
+    try:
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"")
+    except OSError:
+        read_no_more(sys.stdout)
+        return False
+    return True
+
+
 class _Console(Console):
-    """A console that shows control characters of whatever it prints as text."""
+    """A console that shows control characters of whatever it prints as text, and stops no work once nobody reads it."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        read_no_more(self.file)
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(visible(text), **options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from journey_pipeline.cli.output import notes
+from journey_pipeline.cli.stopping import ends_by_itself
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import DEFAULT_PORT, run
 from journey_pipeline.sandbox.world import World
@@ -32,6 +33,7 @@ def sandbox(port: int, seed: int, rows_per_hour: int, faults: tuple[str, ...]) -
 
     Prints the variables with which a deployment finds them. History reaches back 30 days, as the vendor's does.
     """
+    ends_by_itself()
     run(port=port, world=World(seed=seed, rows_per_hour=rows_per_hour), faults=faults, on_ready=_tell)
 
 

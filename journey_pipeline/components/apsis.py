@@ -157,11 +157,6 @@ class ApsisExports(ConnectionComponent):
             status=self.schedule_status,
         )
 
-    @property
-    def dimension_keys(self) -> list[dg.AssetKey]:
-        """Definitions and e-mails."""
-        return self.dimensions.assets
-
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
         """The assets, checks, schedules and the sensor of the connection."""
         streams = self.streams

@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from journey_pipeline.components.completeness import completeness_definitions
+from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.leftovers import leftovers_definitions, leftovers_key
 from journey_pipeline.components.reconciliation import reconciliation_definitions, reconciliation_key
 from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
@@ -97,9 +98,14 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         """The streams of the connection as assets."""
 
     @property
+    def dimensions(self) -> DimensionAssets | None:
+        """The vendor's own lists, where it has some."""
+        return None
+
+    @property
     def dimension_keys(self) -> Sequence[dg.AssetKey]:
-        """The assets of the connection's dimensions; none unless the vendor has lists of its own."""
-        return ()
+        """The assets of the connection's dimensions."""
+        return self.dimensions.assets if self.dimensions else ()
 
     @property
     def keys(self) -> list[dg.AssetKey]:

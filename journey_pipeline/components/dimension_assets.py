@@ -16,6 +16,18 @@ from journey_pipeline.loading.dimensions import pull_dimensions
 from journey_pipeline.model import DimensionRecipe, StreamKey
 from journey_pipeline.settings import make_home
 
+FIRST_WAIT_S = 60.0
+
+
+class ListConfig(dg.Config):
+    """How one run pulls a list.
+
+    Attributes:
+        tries_later: How often it is tried again, minutes later, after a failure that may pass.
+    """
+
+    tries_later: int = 2
+
 
 @dataclass(frozen=True, slots=True)
 class DimensionAssets:
@@ -78,15 +90,15 @@ class DimensionAssets:
             name=self.op_name,
             specs=specs,
             pool=self.key.connection,
-            retry_policy=dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL),
         )
-        def dimensions(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        def dimensions(context: dg.AssetExecutionContext, config: ListConfig) -> Iterator[dg.MaterializeResult[Any]]:
             try:
                 with self.open_pages() as pages:
                     rows = pull_dimensions(Lake(make_home()), self.key, pages, self.recipes)
-            except TransientVendorError:
-                raise
             except Exception as error:
+                if isinstance(error, TransientVendorError) and context.retry_number < config.tries_later:
+                    wait_s = FIRST_WAIT_S * 2**context.retry_number
+                    raise dg.RetryRequested(max_retries=config.tries_later, seconds_to_wait=wait_s) from error
                 raise dg.Failure(f"{self.key}: {text_of(error)}", allow_retries=False) from error
             for key, recipe in zip(self.assets, self.recipes, strict=True):
                 context.log.info("%s: %d rows", key.to_user_string(), rows[recipe.name])

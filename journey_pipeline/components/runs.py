@@ -16,6 +16,7 @@ import dagster as dg
 
 from journey_pipeline.components.abandoned import PROCESS_TAG, fail_runs_of_killed_commands
 from journey_pipeline.components.deployment import Deployment
+from journey_pipeline.components.dimension_assets import ListConfig
 from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.history import history_kept_open
 from journey_pipeline.components.leftovers import leftovers_key
@@ -31,6 +32,7 @@ from journey_pipeline.processes import this_process
 MOST_PARTITIONS = 1000  # Dagster plans an event for each before a run starts
 _OURS = re.compile(r"journey_pipeline(\.\w+)+: ")  # how Dagster begins the message of an error of the project
 _INTERRUPTED = dg.DagsterExecutionInterruptedError.__name__
+_STOPPED = (KeyboardInterrupt.__name__, _INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,11 @@ class Runner:
 
     def pull_dimensions(self, connection: str) -> RunOutcome | None:
         """Pulls a connection's dimensions in one run; None if it has none."""
-        keys = self.deployment.connection(connection).dimension_keys
-        return self._run(keys, pool=connection) if keys else None
+        dimensions = self.deployment.connection(connection).dimensions
+        if dimensions is None:
+            return None
+        config = {dimensions.op_name: {"config": ListConfig(tries_later=0).model_dump()}}
+        return self._run(dimensions.assets, pool=connection, config=config)
 
     def sync_warehouse(self, *, remove: bool = False) -> RunOutcome | None:
         """Syncs and publishes the warehouse in one run; None if none is configured.
@@ -138,6 +143,8 @@ class Runner:
                 raise_on_error=False,
             )
         failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+        if any(was_stopped(data.error) for data in failures):
+            raise KeyboardInterrupt
         return RunOutcome(
             result.run_id,
             succeeded=result.success,
@@ -207,6 +214,15 @@ def is_told_by_us(error: Any) -> bool:
     while error and not _OURS.match(error.message) and error.cls_name != _INTERRUPTED:
         error = error.cause
     return error is not None
+
+
+def was_stopped(error: Any) -> bool:
+    """Whether a signal ended the step whose error this is; inside of DuckDB that is an error of its own."""
+    while error:
+        if error.cls_name in _STOPPED or "Query interrupted" in error.message:
+            return True
+        error = error.cause
+    return False
 
 
 def sentence_of(error: Any) -> str:

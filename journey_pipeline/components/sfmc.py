@@ -106,11 +106,6 @@ class SfmcJourneyHistory(ConnectionComponent):
             status=self.schedule_status,
         )
 
-    @property
-    def dimension_keys(self) -> list[dg.AssetKey]:
-        """Journeys and activities."""
-        return self.dimensions.assets
-
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
         """The assets, checks and schedules of the connection."""
         (assets,) = self.streams

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from journey_pipeline.model import StreamKey, partition_window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.transport.waiting import NO_WAITING_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW
@@ -22,6 +24,9 @@ pytestmark = pytest.mark.slow(reason="a terminal with all vendors")
 
 STREAMS = {"sfmc": ["journey_history"], "layerfive": ["customer_journeys"], "apsis": ["profile_events", "email_events"]}
 NOBODY = "nobody@example.org"
+SPANS = {"sfmc": ("2026-11-18T05", "2026-11-18T06")}
+DAY = ("2026-11-18", "2026-11-19")
+DOWN = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +99,32 @@ def test_a_connection_that_nobody_configured_is_named_by_each_command(terminal: 
     answer = terminal(*arguments.format("nope").split())
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == "Error: there is no connection 'nope'; configured are: apsis, layerfive, sfmc\n"
+
+
+@pytest.fixture(scope="module")
+def vendors_are_down(terminal: Terminal) -> dict[str, str | None]:
+    """Variables with which every vendor refuses the connection, and nobody waits for long."""
+    definition = terminal.folder / "shop/defs/apsis/defs.yaml"
+    definition.write_text(re.sub(r"overdue_after_hours: .*", "overdue_after_hours: 0.0003", definition.read_text()))
+    urls = {name: DOWN for name in terminal.sandbox.environment() if name.endswith("URL")}
+    return {**urls, NO_WAITING_VARIABLE: "1", "COLUMNS": "1000"}
+
+
+@pytest.mark.parametrize("selector", [f"{name}/{stream}" for name, streams in STREAMS.items() for stream in streams])
+def test_a_vendor_that_is_down_is_told_in_one_sentence_by_each_command_that_asks(
+    terminal: Terminal, vendors_are_down: dict[str, str | None], selector: str
+) -> None:
+    name = selector.partition("/")[0]
+    start, end = SPANS.get(name, DAY)
+    loaded = terminal("backfill", selector, "--from", start, "--to", end, **vendors_are_down)
+    assert loaded.code == 1
+    assert re.search(r"^2026-11-18\S* failed: .*Connection refused.*run it again later", loaded.err, re.MULTILINE)
+    checked = terminal("doctor", name, **vendors_are_down)
+    assert checked.code == 1
+    (line,) = [line for line in checked.out.splitlines() if " fails " in line]
+    assert "Connection refused" in line
+    if name == "layerfive":
+        asked = terminal("contact", NOBODY, "--connection", name, **vendors_are_down)
+        assert asked.code == 1
+        (line,) = [line for line in asked.err.splitlines() if line.startswith("Error: ")]
+        assert "Connection refused" in line

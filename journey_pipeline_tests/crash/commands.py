@@ -44,11 +44,12 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to run: arguments, the whole environment, the working directory."""
+    """What to run: arguments, the whole environment, the working directory, and the signal at the instant."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
     folder: Path
+    ending: signal.Signals = signal.SIGKILL
 
     @property
     def out(self) -> Path:
@@ -63,7 +64,7 @@ class Starter(Protocol):
     """A way of running a command."""
 
     def run(self, request: Request, kill_at: Instant | None = None) -> Ended:
-        """Runs a command, and kills its process group as soon as `kill_at(seconds since its start)` is true."""
+        """Runs a command, and ends its process group as soon as `kill_at(seconds since its start)` is true."""
         ...
 
 
@@ -82,7 +83,7 @@ class FreshInterpreter:
                 stderr=err,
                 start_new_session=True,
             )
-        _watch(process.pid, kill_at)
+        _watch(process.pid, kill_at, request.ending)
         return _ended(request, process.wait(), begun)
 
 
@@ -113,7 +114,7 @@ class CommandServer:
             out=str(request.out),
             err=str(request.err),
         )
-        _watch(self._answer()["pid"], kill_at)
+        _watch(self._answer()["pid"], kill_at, request.ending)
         return _ended(request, self._answer()["code"], begun)
 
     def _ask(self, **request: Any) -> None:
@@ -127,8 +128,8 @@ class CommandServer:
         return answer
 
 
-def _watch(leader: int, kill_at: Instant | None) -> None:
-    """Waits for the end of a group's leader; kills the group at the instant, or once it hangs or nobody waits."""
+def _watch(leader: int, kill_at: Instant | None, ending: signal.Signals) -> None:
+    """Waits for the end of a group's leader; ends it at the instant, and kills it once it hangs or nobody waits."""
     begun = time.monotonic()
     try:
         watched = os.pidfd_open(leader)
@@ -140,18 +141,19 @@ def _watch(leader: int, kill_at: Instant | None) -> None:
         while not poll.poll(LOOK_EVERY_S * 1000 if kill_at else LIMIT_S * 1000):
             seconds = time.monotonic() - begun
             if seconds > LIMIT_S or (kill_at and kill_at(seconds)):
-                _kill_group(leader)
+                _end(leader, signal.SIGKILL if seconds > LIMIT_S else ending)
                 kill_at = None
     except BaseException:
-        _kill_group(leader)
+        _end(leader, signal.SIGKILL)
         raise
     finally:
         os.close(watched)
 
 
-def _kill_group(leader: int) -> None:
+def _end(leader: int, number: signal.Signals) -> None:
+    """Kills a group, or sends its leader another signal."""
     with suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
+        (os.killpg if number is signal.SIGKILL else os.kill)(leader, number)
 
 
 def _ended(request: Request, code: int, begun: float) -> Ended:

@@ -1,0 +1,86 @@
+"""Ctrl-C and SIGTERM: a command ends within seconds, whatever it is doing, with one sentence and an exit code.
+
+What runs is interrupted, so that it cleans up. What does not end by that, as a thread that waits for a vendor, is cut
+after some seconds, or at once by a second signal. Not here: how `sandbox` and `dev` end, which end well when stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import click
+
+from journey_pipeline.cli.output import notes
+
+GRACE_S = 5.0
+SIGNALLED = 128  # and the signal's number, as a shell has it
+SAYS = "Stopped. What had landed is kept; run it again for the rest."
+
+
+class _Stop:
+    """The signal that came, if one did."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._leaving = threading.Lock()
+
+    def interrupt(self, number: int, _: FrameType | None) -> None:
+        self.number = number
+        raise KeyboardInterrupt
+
+    def watch(self, signals: socket.socket) -> None:
+        """Waits for a signal, whoever handles it meanwhile, as Dagster does in a run; then for the end of patience."""
+        with signals:
+            if not (first := signals.recv(1)):
+                return
+            self.number = first[0]
+            signals.settimeout(GRACE_S)
+            with suppress(TimeoutError):
+                signals.recv(1)
+            self.leave()
+
+    def leave(self) -> None:
+        """Ends the process. Whatever a thread still does is safe to cut: files appear whole or not at all."""
+        self._leaving.acquire()
+        with suppress(OSError, ValueError):
+            notes.show_cursor()
+            notes.print(SAYS, highlight=False, soft_wrap=True)
+        os._exit(SIGNALLED + self.number)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Inside the block a signal ends the command: soon, and with 130 or 143."""
+    stop = _Stop()
+    watched, told = socket.socketpair()
+    told.settimeout(0)
+    before = {number: signal.signal(number, stop.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    watch = threading.Thread(target=stop.watch, args=(watched,), name="signals", daemon=True)
+    watch.start()
+    try:
+        yield
+    except (click.Abort, KeyboardInterrupt):
+        stop.number = stop.number or signal.SIGINT
+    finally:
+        if stop.number:
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+            stop.leave()
+        ends_by_itself()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        told.close()
+        watch.join()
+
+
+def ends_by_itself() -> None:
+    """From here on the command ends by itself at a signal, and being stopped is no failure of it."""
+    signal.set_wakeup_fd(-1)

@@ -1,0 +1,157 @@
+"""A command that is stopped while it waits, or whose reader has gone: one sentence, an exit code, nothing half done."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.cli.stopping import SAYS
+from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.crash.commands import CommandServer, Ended, Instant, Request, Starter
+from journey_pipeline_tests.projects import NOW
+
+HOUR = ("--from", "2026-11-18T05", "--to", "2026-11-18T06")
+DAY = ("--from", "2026-11-18", "--to", "2026-11-19")
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+COUNT = ("query", "select count(*) from core.journey_events")
+
+HasCome = Callable[[Terminal, float], bool]
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Sends each command, and no process beside it, a signal once it has come as far as is asked for."""
+
+    server: Starter
+    number: signal.Signals
+    has_come: Instant
+
+    def run(self, request: Request, kill_at: Instant | None = None) -> Ended:
+        assert kill_at is None
+        return self.server.run(replace(request, ending=self.number), self.has_come)
+
+
+@dataclass(frozen=True)
+class Piped:
+    """Each command is a new interpreter whose output goes where it is told to."""
+
+    out: int
+
+    def run(self, request: Request, kill_at: Instant | None = None) -> Ended:
+        assert kill_at is None
+        command = [sys.executable, "-m", "journey_pipeline.cli.main", *request.arguments]
+        pipe = subprocess.PIPE
+        done = subprocess.run(
+            command,
+            cwd=request.folder,
+            env=dict(request.environment),
+            stdout=self.out,
+            stderr=pipe,
+            text=True,
+            check=False,
+        )
+        return Ended(done.returncode, "", done.stderr, 0)
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Terminal]:
+    """An hour, loaded once, in a project with each vendor."""
+    with serve(World(rows_per_hour=20, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
+        folder = tmp_path_factory.mktemp("early")
+        terminal = Terminal.at(folder, command_server, sandbox, "sfmc", "layerfive", "apsis")
+        done = terminal("backfill", "sfmc", *HOUR)
+        assert done.code == 0, done.err
+        yield terminal
+
+
+@pytest.fixture
+def sandbox(loaded: Terminal) -> Iterator[Sandbox]:
+    """The vendors, who make nobody wait after the test."""
+    loaded.sandbox.calls.clear()
+    yield loaded.sandbox
+    loaded.sandbox.faults.clear()
+    loaded.sandbox.options.apsis.pending_s = 0.0
+
+
+def is_polled(terminal: Terminal, _: float) -> bool:
+    return terminal.sandbox.calls.count("profile_poll") > 0
+
+
+def is_rebuilding(terminal: Terminal, _: float) -> bool:
+    return (terminal.home / "warehouse.rebuilding.duckdb").exists()
+
+
+def has_begun(_: Terminal, seconds: float) -> bool:
+    return seconds > 1.0
+
+
+def made_to_wait(sandbox: Sandbox, route: str) -> HasCome:
+    """Lets no call of a route be answered; whether one was made."""
+    sandbox.faults.add(f"{route}:slow_first_byte=600")
+    return lambda terminal, _: terminal.sandbox.calls.count(route) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "waits_at", "number"),
+    [
+        (("backfill", "apsis", *DAY), is_polled, signal.SIGTERM),
+        (("backfill", "sfmc", *HOUR, "--again"), "download", signal.SIGINT),
+        (("reconcile", "sfmc"), "estimate", signal.SIGTERM),
+        (("contact", "x", "--connection", "layerfive"), "customer_journeys", signal.SIGINT),
+        (("doctor", "sfmc"), "token", signal.SIGTERM),
+        (("rebuild",), is_rebuilding, signal.SIGINT),
+        (("query", "select count(*) from range(1000000) a, range(1000000) b"), has_begun, signal.SIGTERM),
+    ],
+)
+def test_a_command_that_is_stopped_while_it_waits_says_so_and_leaves_nothing_half_done(
+    loaded: Terminal, sandbox: Sandbox, arguments: tuple[str, ...], waits_at: str | HasCome, number: signal.Signals
+) -> None:
+    count = loaded(*COUNT).out
+    sandbox.options.apsis.pending_s = 3600.0
+    has_come = made_to_wait(sandbox, waits_at) if isinstance(waits_at, str) else waits_at
+    server = Stopping(loaded.server, number, lambda seconds: has_come(loaded, seconds))
+    ended = replace(loaded, server=server)(*arguments)
+    assert ended.code == CODES[number], ended.err
+    assert [line for line in ended.err.splitlines() if line and " export " not in line] == [SAYS]
+    assert [path for path in loaded.home.rglob("*") if "rebuilding" in path.name or path.suffix == ".tmp"] == []
+    assert loaded(*COUNT).out == count
+
+
+@pytest.fixture
+def gone() -> Iterator[int]:
+    """A pipe whose reader has gone, as `head` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+def test_a_reader_who_has_gone_ends_a_query_without_a_word(loaded: Terminal, gone: int) -> None:
+    for form in ("csv", "json"):
+        ended = replace(loaded, server=Piped(gone))("query", "from core.journey_events", "--format", form)
+        assert (ended.code, ended.err) == (1, "")
+
+
+def test_a_reader_who_has_gone_stops_no_work(loaded: Terminal, gone: int) -> None:
+    ended = replace(loaded, server=Piped(gone))("normalize", "sfmc", *HOUR)
+    assert ended.code == 0, ended.err
+    assert "partitions added" in ended.err
+
+
+def test_a_full_output_is_named_and_not_the_home(loaded: Terminal) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = replace(loaded, server=Piped(full.fileno()))("query", "select 1", "--format", "csv")
+    assert ended.code == 1
+    assert ended.err.startswith("Error: the output can't be written (No space left on device).")
+    assert len(ended.err.splitlines()) == 1
