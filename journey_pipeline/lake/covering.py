@@ -13,7 +13,7 @@ from datetime import datetime
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.disk import naming_disk_troubles
-from journey_pipeline.lake.landing import attempts_there, mark_covered, read_landing
+from journey_pipeline.lake.landing import attempts_there, has_attempt_since, mark_covered, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest
 from journey_pipeline.model import Granularity, StreamKey, Window, is_partition, partition_window
@@ -21,7 +21,9 @@ from journey_pipeline.model import Granularity, StreamKey, Window, is_partition,
 log = logging.getLogger(__name__)
 
 
-def lacking_marks(lake: Lake, stream: StreamKey, *, onward: bool = False) -> dict[str, list[tuple[str, str]]]:
+def lacking_marks(
+    lake: Lake, stream: StreamKey, *, onward: bool = False, since: datetime | None = None
+) -> dict[str, list[tuple[str, str]]]:
     """The partitions that readable answers of others hold, that have none of their own, and whose mark is lacking.
 
     Args:
@@ -29,13 +31,15 @@ def lacking_marks(lake: Lake, stream: StreamKey, *, onward: bool = False) -> dic
         stream: Whose they are.
         onward: Whether every answer holds all later partitions that had ended when it was asked for. It is what counts
             where neither the notes of an earlier version nor its events say which ones.
+        since: Only partitions with an answer of this time or later are read, so that a look costs what came since. An
+            answer holds no partition that ended after it was asked for. All are read if None.
 
     Returns:
         Of each one which answers hold it, oldest first: the attempt, and the partition where it lies.
     """
     told: dict[str, list[tuple[str, str]]] = {}
     for folder in lake.landing_dir(stream, "any").parent.glob("*"):
-        if folder.is_dir() and is_partition(folder.name):
+        if folder.is_dir() and (since is None or has_attempt_since(folder, since)) and is_partition(folder.name):
             for attempt, covers in _told(lake, stream, folder.name, onward=onward):
                 for partition in covers:
                     told.setdefault(partition, []).append((attempt.attempt, folder.name))

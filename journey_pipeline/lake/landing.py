@@ -60,6 +60,12 @@ def is_attempt(path: Path) -> bool:
     return _NAME.fullmatch(path.name) is not None and path.is_dir()
 
 
+def has_attempt_since(partition: Path, since: datetime) -> bool:
+    """Whether an attempt in a partition's folder is of a time or later, by names alone: nothing is read."""
+    first = f"{since.astimezone(UTC):{_STAMP}}"
+    return any(path.name >= first and _NAME.fullmatch(path.name) for path in partition.iterdir())
+
+
 def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
     """The folder of a new attempt of which nobody knows yet whether anything comes; it is made with its first file.
 

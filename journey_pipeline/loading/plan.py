@@ -78,7 +78,7 @@ def survey(lake: Lake, stream: Stream, span: Window, now: datetime, judging: Loa
     damage = {window: found for window in suspect if (found := find_damage(lake, stream.key, window.partition))}
     complete = {window: seen.get(window, UNSEEN) for window, state in states.items() if state is State.COMPLETE}
     red, complete = _judge(lake, stream, complete, judging) if judging else ({}, complete)
-    memo.keep(complete)
+    memo.keep({window: entry for window, entry in complete.items() if entry is not known.get(window)})
     return Survey(stream, states, now, damage, red)
 
 
@@ -126,7 +126,8 @@ def _held_unmarked(lake: Lake, stream: Stream, states: Mapping[Window, State]) -
     absent = [window for window, state in states.items() if state in {State.MISSING, State.EXPIRED}]
     if not (absent and stream.shares_answers):
         return []
-    lacking = lacking_marks(lake, stream.key, onward=stream.open_ended is not None)
+    since = min(window.end for window in absent)
+    lacking = lacking_marks(lake, stream.key, onward=stream.open_ended is not None, since=since)
     return [window for window in absent if window.partition in lacking]
 
 

@@ -20,9 +20,14 @@ FIRST, SECOND, THIRD = DAYS = Window(
 
 
 def land(
-    lake: Lake, window: Window, covers: list[Window] | None, *, marks: list[Window] | None = None, asked: str = ""
+    lake: Lake,
+    window: Window,
+    covers: list[Window] | None,
+    *,
+    marks: list[Window] | None = None,
+    asked: str = "",
+    now: datetime = THIRD.end,
 ) -> Attempt:
-    now = THIRD.end
     folder = begin_attempt(lake, KEY, window, now)
     files = []
     if asked:
@@ -98,6 +103,15 @@ def test_an_answer_that_can_not_be_read_holds_no_day(tmp_path: Path) -> None:
     attempt = land(lake, FIRST, [SECOND], marks=[])
     set_aside(lake, KEY, FIRST.partition, {attempt.attempt: "damaged"})
     assert lacking_marks(lake, KEY) == {}
+
+
+def test_only_answers_from_after_a_day_are_read_for_it(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    land(lake, FIRST, [SECOND], marks=[], now=SECOND.end)
+    assert lacking_marks(lake, KEY, since=THIRD.end) == {}
+    assert list(lacking_marks(lake, KEY, since=SECOND.end)) == [SECOND.partition]
+    land(lake, FIRST, [SECOND, THIRD], marks=[], now=THIRD.end)
+    assert list(lacking_marks(lake, KEY, since=THIRD.end)) == [SECOND.partition, THIRD.partition]
 
 
 def test_a_note_of_an_earlier_version_says_by_its_window_which_days_it_holds(tmp_path: Path) -> None:
