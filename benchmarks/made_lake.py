@@ -50,11 +50,14 @@ _MADE = {
     "reason": "case when hash(row, 1) % 11 = 0 then 'The address was held back.' end",
     "is_test": "false",
     "properties": "json_object('id', md5(concat(start_at, row)), 'definition_instance_id', md5(row::varchar))",
-    "partition_key": "$partition",
-    "landing_file": "concat($partition, '/', $attempt, '/part-0.csv.gz')",
+    "partition_key": "partition",
+    "landing_file": "concat(partition, '/', attempt, '/part-0.csv.gz')",
     "landing_row": "row + 1",
 }
-_SELECT = ", ".join(f"({_MADE.get(column.name, 'null')})::{column.type} as {column.name}" for column in EVENT_COLUMNS)
+MADE_COLUMNS = ", ".join(
+    f"({_MADE.get(column.name, 'null')})::{column.file_type} as {column.name}" for column in EVENT_COLUMNS
+)
+"""A file's columns, from `start_at`, `row`, `partition` and `attempt`, and the parameters `$rows` and `$length_us`."""
 
 
 def hour(number: int) -> Window:
@@ -136,7 +139,7 @@ def _put(
     attempt: str,
 ) -> None:
     file = lake.work_dir / f"{window.partition}.parquet"
-    count = write_events(session, file, window, made, rows=rows, first=first, attempt=attempt)
+    count = _write_events(session, file, window, made, rows=rows, first=first, attempt=attempt)
     manifest = EventsManifest(
         vendor=STREAM.vendor,
         connection=STREAM.connection,
@@ -153,22 +156,13 @@ def _put(
     put_events(lake, manifest, file)
 
 
-def write_events(
+def _write_events(
     session: duckdb.DuckDBPyConnection, file: Path, window: Window, made: str, *, rows: int, first: Window, attempt: str
 ) -> int:
-    """Writes an events file, and says how many events it has.
-
-    Args:
-        session: As `session_of` gives it.
-        file: Where to.
-        window: Of its partition.
-        made: A SELECT of `start_at` and `row`, from `$start` and `$rows`.
-        rows: Over so many rows the window is spread.
-        first: Where the SELECT starts.
-        attempt: The attempt that the events landed in.
-    """
+    """Writes an events file, and says how many events it has."""
     ((count,),) = session.execute(
-        f"copy (select {_SELECT} from ({made})) to '{file}' (format parquet, compression zstd)",
+        f"copy (select {MADE_COLUMNS} from (select *, $partition as partition, $attempt as attempt from ({made}))) "
+        f"to '{file}' (format parquet, compression zstd)",
         {
             "start": iso(first.start),
             "partition": window.partition,

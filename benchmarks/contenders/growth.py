@@ -1,8 +1,9 @@
 """What each look at a lake costs where one connection has so many partitions, beside its floor: a `stat` a file.
 
-`growth PARTITIONS ROUNDS` makes them, each of a few events, and adds hours one by one. Functions are measured in this
-process, commands as a person types them; of each the medians of wall clock and processor time. Not here: what a
-partition is made of (`made_partitions.py`), many events (`warehouse_growth.py`).
+`growth ROUNDS` makes the hours of its task that are not there yet, each of a few events, and adds hours one by one.
+Functions are measured in this process, commands as a person types them, what Dagster does as Dagster does it; of each
+the medians of wall clock and processor time. Not here: what a partition is made of (`made_partitions.py`), many events
+(`warehouse_growth.py`).
 """
 
 from __future__ import annotations
@@ -13,20 +14,26 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import dagster as dg
 
 from benchmarks.contenders.direct import CONNECTION, published_rows
 from benchmarks.contenders.through_dagster import SFMC, make_project
 from benchmarks.made_partitions import make_partitions
 from benchmarks.task import Stopwatch, Task, say
+from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.runs import Runner
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.gaps import find_gaps
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.plan import survey
-from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.model import Granularity, Window
 from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.connection import warehouse_file
@@ -61,32 +68,52 @@ class Costs:
 
 
 def main() -> None:
-    """Grows a lake in the task's home, and looks at it."""
-    watch = Stopwatch()
-    lake, partitions, rounds = Lake(Task.given().home), int(sys.argv[1]), int(sys.argv[2])
-    hours = _hours(partitions + 2 * rounds)
-    stream = journey_history_stream(CONNECTION, hours[0].start)
-    make_partitions(lake, stream, hours[:partitions])
-    time.sleep(_SETTLED_S)
-    made_s, costs = watch.seconds, Costs()
-    costs.measure("first sync", lambda: sync(lake))
-    costs.measure("first equality", lambda: compare_with_lake(lake))
-    costs.measure("first survey", lambda: _survey(lake, stream, hours[partitions - 1].end))
-    publish(lake)
-    for hour in hours[partitions : partitions + rounds]:
-        _look(lake, stream, hour, costs)
-    _run_commands(lake, stream, hours[partitions + rounds :], costs)
-    _measure_floors(lake, stream, hours, costs, rounds)
+    """Grows the lake in the task's home, and looks at it."""
+    watch, task, rounds = Stopwatch(), Task.given(), int(sys.argv[1])
+    lake, stream, costs = Lake(task.home), journey_history_stream(CONNECTION, task.span.start), Costs()
+    made = _grow(lake, stream, task.windows)
+    made_s = watch.seconds
+    coming = _hours_after(lake, stream, task.span)
+    project = make_project(task, SFMC)
+    with open_instance() as instance:
+        runner = Runner(load_deployment(project), instance)
+        for _ in range(rounds):
+            _call(lake, stream, next(coming), costs)
+            _run_in_dagster(lake, stream, next(coming), costs, runner)
+            _type(lake, stream, next(coming), costs, project)
+            _measure_floors(lake, stream, costs)
     phases = {name: statistics.median(seconds) for name, seconds in costs.phases.items()}
-    say(published_rows(lake), watch.seconds, partitions=partitions, made_s=made_s, phases=phases, costs=costs.medians)
+    say(published_rows(lake), watch.seconds, made=made, made_s=made_s, phases=phases, costs=costs.medians)
 
 
-def _hours(number: int) -> list[Window]:
-    end = floor(datetime.now(UTC), Granularity.HOUR)
-    return Window(end - timedelta(hours=number), end).partitions(Granularity.HOUR)
+def _grow(lake: Lake, stream: Stream, hours: Iterable[Window]) -> int:
+    """Makes what is not there, has it loaded and looked at once, and says how many partitions there are."""
+    lacking = [hour for hour in hours if not lake.landing_manifest(stream.key, hour.partition).exists()]
+    make_partitions(lake, stream, lacking)
+    time.sleep(_SETTLED_S)
+    sync(lake)
+    compare_with_lake(lake)
+    publish(lake)
+    _survey(lake, stream, max(lacking).end)
+    return len(_landed(lake, stream))
 
 
-def _look(lake: Lake, stream: Stream, hour: Window, costs: Costs) -> None:
+def _landed(lake: Lake, stream: Stream) -> list[str]:
+    return sorted(folder.name for folder in lake.landing_dir(stream.key, "any").parent.iterdir())
+
+
+def _hours_after(lake: Lake, stream: Stream, span: Window) -> Iterator[Window]:
+    """The hours from a span's end on that are not there, one by one."""
+    there, start = set(_landed(lake, stream)), span.end
+    while True:
+        hour = Window(start, start + Granularity.HOUR.duration)
+        if hour.partition not in there:
+            yield hour
+        start = hour.end
+
+
+def _call(lake: Lake, stream: Stream, hour: Window, costs: Costs) -> None:
+    """One more hour, and each function alone."""
     make_partitions(lake, stream, [hour])
     costs.measure("sync", lambda: _sync(lake, costs))
     costs.measure("equality", lambda: compare_with_lake(lake))
@@ -95,6 +122,7 @@ def _look(lake: Lake, stream: Stream, hour: Window, costs: Costs) -> None:
     costs.measure("survey", lambda: _survey(lake, stream, hour.end))
     costs.measure("gaps", lambda: find_gaps(lake, stream, hour.end))
     costs.measure("sync of nothing", lambda: sync(lake))
+    costs.measure("equality of nothing", lambda: compare_with_lake(lake))
 
 
 def _sync(lake: Lake, costs: Costs) -> None:
@@ -106,12 +134,28 @@ def _survey(lake: Lake, stream: Stream, until: datetime) -> None:
     survey(lake, stream, Window(stream.start, until), until, LoadSettings())
 
 
-def _run_commands(lake: Lake, stream: Stream, hours: list[Window], costs: Costs) -> None:
-    project = make_project(Task(lake.home, Window(stream.start, hours[-1].end), ""), SFMC)
-    for hour in hours:
-        make_partitions(lake, stream, [hour])
-        costs.measure("sync command", lambda: _run(project, "sync", 0))
-        costs.measure("status command", lambda: _run(project, "status", _MISSING))
+def _run_in_dagster(lake: Lake, stream: Stream, hour: Window, costs: Costs, runner: Runner) -> None:
+    """One more hour, and what Dagster does by itself, its code loaded as in a code server."""
+    make_partitions(lake, stream, [hour])
+    repository = runner.deployment.definitions.get_repository_def()
+    filler = repository.get_schedule_def(f"{CONNECTION}__{stream.key.stream}_gaps")
+    context = dg.build_schedule_context(
+        instance=runner.instance, repository_def=repository, scheduled_execution_time=hour.end
+    )
+    costs.measure("run", lambda: _expect(runner.sync_warehouse()))
+    costs.measure("tick", lambda: filler.evaluate_tick(context))
+
+
+def _expect(outcome: Any) -> None:
+    if not outcome.succeeded or outcome.problems:
+        raise SystemExit(f"the run failed: {outcome.says}\n{outcome.problems}")
+
+
+def _type(lake: Lake, stream: Stream, hour: Window, costs: Costs, project: Path) -> None:
+    """One more hour, and the commands as a person types them."""
+    make_partitions(lake, stream, [hour])
+    costs.measure("sync command", lambda: _run(project, "sync", 0))
+    costs.measure("status command", lambda: _run(project, "status", _MISSING))
 
 
 def _run(project: Path, name: str, at_most: int) -> None:
@@ -122,14 +166,13 @@ def _run(project: Path, name: str, at_most: int) -> None:
         raise SystemExit(f"{name} ended with {ended.returncode}:\n{ended.stdout}\n{ended.stderr}")
 
 
-def _measure_floors(lake: Lake, stream: Stream, hours: list[Window], costs: Costs, rounds: int) -> None:
-    names = [hour.partition for hour in hours]
-    manifests = [str(lake.events_manifest(stream.key, name)) for name in names]
-    others = [str(place(stream.key, name)) for place in (lake.landing_manifest, lake.events_file) for name in names]
-    parts = [str(part) for name in names for part in lake.landing_dir(stream.key, name).glob("*/part-*")]
-    for _ in range(rounds):
-        costs.measure("stat manifests", lambda: _stat(manifests))
-        costs.measure("stat all files", lambda: _stat([*manifests, *others, *parts]))
+def _measure_floors(lake: Lake, stream: Stream, costs: Costs) -> None:
+    names = _landed(lake, stream)
+    events = [str(place(stream.key, name)) for place in (lake.events_manifest, lake.events_file) for name in names]
+    landed = [lake.landing_dir(stream.key, name) for name in names]
+    others = [str(path) for folder in landed for path in (folder / "manifest.json", *folder.glob("*/part-*"))]
+    costs.measure("stat events", lambda: _stat(events))
+    costs.measure("stat all files", lambda: _stat([*events, *others]))
 
 
 def _stat(files: Iterable[str]) -> None:
