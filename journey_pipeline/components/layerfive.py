@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent
+from journey_pipeline.components.schedules import reach_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.model import Granularity
 from journey_pipeline.transport.limits import Limits
@@ -103,6 +104,7 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
             self.stream_definitions(
                 assets, newest="*/30 * * * *", gaps="40 * * * *", completeness="50 * * * *", reconciliation=None
             ),
+            dg.Definitions(schedules=[reach_schedule(assets, cron="15 5 * * 0", status=self.schedule_status)]),
             self.leftovers_definitions(),
         )
 

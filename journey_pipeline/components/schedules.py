@@ -16,7 +16,8 @@ from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.gaps import find_gaps
 from journey_pipeline.loading.partition import made_events
-from journey_pipeline.loading.plan import loads
+from journey_pipeline.loading.plan import loads, whole_span
+from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Freshness
@@ -100,6 +101,38 @@ def gap_schedule(
         ]
 
     return fill_gaps
+
+
+def reach_schedule(assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Asks an open-ended stream again for the oldest day that the vendor keeps: that answer holds all days since.
+
+    What came to light late, such as events of people whom the vendor recognised long after their day, is in it.
+
+    Args:
+        assets: The stream.
+        cron: When it asks, UTC.
+        status: Whether it runs without being switched on.
+    """
+
+    @dg.schedule(
+        name=f"{assets.op_name}_reach",
+        job_name=assets.job_name,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Asks again for all that the vendor of {assets.stream.key} keeps, in one request: what came to "
+        "light long after its day is in it.",
+    )
+    def reach(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        kept = whole_span(assets.stream, now)
+        days = kept.partitions(assets.stream.granularity) if kept else []
+        oldest = next((day for day in days if not is_expired(assets.stream, day, now)), None)
+        if oldest is None:
+            return dg.SkipReason("no whole day has passed yet that the vendor keeps")
+        return request(assets, [oldest], run_key=f"reach {now:%Y%m%d}", again=True)
+
+    return reach
 
 
 def request(assets: StreamAssets, windows: Sequence[Window], *, run_key: str, again: bool = False) -> dg.RunRequest:

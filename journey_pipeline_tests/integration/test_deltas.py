@@ -167,6 +167,26 @@ def test_the_gap_filler_asks_once_from_the_oldest_missing_day(
     assert sandbox.calls.count(ROUTE) == 1
 
 
+def test_once_a_week_all_that_the_vendor_keeps_is_asked_for_again_in_one_request(
+    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+) -> None:
+    repository = runner.deployment.definitions.get_repository_def()
+    schedule = repository.get_schedule_def("layerfive__customer_journeys_reach")
+    context = dg.build_schedule_context(
+        instance=runner.instance, repository_def=repository, scheduled_execution_time=TODAY + timedelta(hours=5)
+    )
+    (asked,) = schedule.evaluate_tick(context).run_requests or ()
+    (oldest,) = days_ago(88, 1)
+    assert asked.partition_key == oldest.partition
+    assert asked.run_config["ops"] == {assets.op_name: {"config": {"only_missing": False}}}
+    load(runner, assets, [oldest])
+    load(runner, assets, [oldest], again=True)
+    assert [call.query["event_date"] for call in sandbox.calls.to(ROUTE)] == [days_ago(89, 1)[0].partition] * 2
+    landing = read_landing(lake, assets.stream.key, oldest.partition)
+    assert landing
+    assert len(landing.attempts) == 2
+
+
 def test_the_newest_day_waits_two_hours(runner: Runner, assets: StreamAssets) -> None:
     repository = runner.deployment.definitions.get_repository_def()
     schedule = repository.get_schedule_def("layerfive__customer_journeys_newest")
