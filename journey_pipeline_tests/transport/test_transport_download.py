@@ -550,6 +550,7 @@ def test_padding_without_end_fills_no_disk(
     assert (left_over(to), server.count("/d")) == ([], 1)
 
 
+@pytest.mark.usefixtures("waits")
 def test_an_answer_that_inflates_for_longer_than_it_may_take_is_stopped_though_all_of_it_has_come(
     server: FlakyServer, client_of: MakeClient, to: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
