@@ -1,11 +1,12 @@
 """What the operations page says to do when: each entry's damage is done, its commands are typed, and it heals.
 
-Times of the page's examples are those of the test's hour. Not here: entries that other tests walk through (rights, full
-disks, encodings, redirects), and that the page names every check (`test_readme.py`).
+Times of the page's examples are those of the test's hour. Not here: entries that other tests walk through (encodings,
+redirects), and that the page names every check (`test_readme.py`).
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, bad_vendor, row, table
+from journey_pipeline_tests.bad_input.small_disk import fill, small_disk
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer, Ended
 from journey_pipeline_tests.projects import NOW
@@ -31,12 +33,13 @@ HISTORY = StreamKey("sfmc", "sfmc", "journey_history")
 HOUR = NOW.replace(hour=5, minute=0) - timedelta(days=1)  # `doctor` looks at 48 hours
 SPAN = ("--from", f"{HOUR:%Y-%m-%dT%H}", "--to", f"{HOUR + timedelta(hours=1):%Y-%m-%dT%H}")
 PARTITION = SPAN[1]
+TYPED = "journey-pipeline|mv|rm|chmod"
 
 
 def commands_of(entry: str) -> list[str]:
     """The commands that an entry names, in its order, with the times of the test's hour."""
     (text,) = re.findall(rf"^### {re.escape(entry)}\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
-    found = re.findall(r"`((?:journey-pipeline|mv)\s[^`]*)`|^((?:journey-pipeline|mv) .*)$", text, re.MULTILINE)
+    found = re.findall(rf"`((?:{TYPED})\s[^`]*)`|^((?:{TYPED}) .*)$", text, re.MULTILINE)
     commands = [" ".join((inline or alone).split()) for inline, alone in found]
     commands = [command.replace("backfill apsis", "backfill sfmc") for command in commands]
     return [re.sub(r"--from \S+ --to \S+", " ".join(SPAN), command) for command in commands]
@@ -44,7 +47,7 @@ def commands_of(entry: str) -> list[str]:
 
 def typed(terminal: Terminal, command: str) -> Ended:
     """A command as a shell takes it apart."""
-    if command.startswith("mv "):
+    if not command.startswith("journey-pipeline "):
         done = subprocess.run(
             ["bash", "-c", command],
             env={"JOURNEY_PIPELINE_HOME": str(terminal.home), "PATH": "/usr/bin:/bin"},
@@ -207,6 +210,50 @@ def test_a_manifest_that_cant_be_written_is_one_sentence_and_the_others_are_made
     blocked.rmdir()
     assert terminal("reconcile", "sfmc").code == 0
     assert blocked.is_file()
+
+
+def test_an_open_home_is_closed_and_the_warehouse_published_elsewhere_as_the_page_says(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    terminal.home.chmod(0o755)
+    assert "warns" in terminal("doctor", COLUMNS="1000").out
+    close, sync, remove = commands_of("`doctor` says that the home is open")
+    assert typed(terminal, close).code == 0
+    assert "warns" not in terminal("doctor", COLUMNS="1000").out
+    count = ("query", "select count(*) from core.journey_events")
+    before = terminal(*count).out
+    (tmp_path / "analysts").mkdir()
+    variables = terminal.folder / ".env"
+    variables.write_text(f"JOURNEY_PIPELINE_PUBLISHED_FILE={tmp_path / 'analysts/journeys.duckdb'}\n")
+    try:
+        for command in (sync, remove):
+            done = typed(terminal, command)
+            assert done.code == 0, done.err
+        assert (tmp_path / "analysts/journeys.duckdb").exists()
+        assert not (terminal.home / "journeys.duckdb").exists()
+        assert terminal(*count).out == before
+    finally:
+        variables.unlink()
+
+
+def test_a_disk_that_is_full_at_the_end_of_a_sync_is_named_and_the_next_sync_publishes(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    count = ("query", "select count(*) from core.journey_events")
+    before = terminal(*count).out
+    with small_disk(tmp_path / "disk") as disk:
+        on_disk = terminal.with_copy(disk / "home")
+        published = on_disk.home / "journeys.duckdb"
+        os.utime(published)  # as another program changes it, so that it is published again
+        filler = fill(disk, published.stat().st_size // 2)
+        told = on_disk("sync")
+        assert told.code == 1
+        assert re.search(rf"{on_disk.home}\S* is full", told.err), told.err
+        assert on_disk(*count).out == before
+        filler.unlink()
+        again = on_disk("sync")
+        assert again.code == 0, again.err
+        assert on_disk("status").code == 0
 
 
 @pytest.fixture
