@@ -17,6 +17,7 @@ from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.export_check import export_check
 from journey_pipeline.components.export_sensor import export_sensor, request_schedules
+from journey_pipeline.components.redness import redness_definitions
 from journey_pipeline.components.wholeness import wholeness_definitions
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.ledger import Ledger
@@ -187,7 +188,10 @@ class ApsisExports(ConnectionComponent):
             requests_per_s=self.requests_per_second,
             status=status,
         )
-        whole = wholeness_definitions(assets, cron="20 4 * * *", status=status)
+        whole = dg.Definitions.merge(
+            wholeness_definitions(assets, cron="20 4 * * *", status=status),
+            redness_definitions(assets, cron="35 4 * * *", status=status),
+        )
         stuck = export_check(assets, cron="55 * * * *", status=status)
         return dg.Definitions.merge(assets.definitions(), standing, stuck, whole, dg.Definitions(schedules=schedules))
 

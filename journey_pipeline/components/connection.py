@@ -15,6 +15,7 @@ from journey_pipeline.components.completeness import completeness_definitions
 from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.leftovers import leftovers_definitions, leftovers_key
 from journey_pipeline.components.reconciliation import reconciliation_definitions, reconciliation_key
+from journey_pipeline.components.redness import redness_definitions
 from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.components.wholeness import wholeness_definitions
@@ -178,7 +179,10 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             requests_per_s=self.requests_per_second,
             status=status,
         )
-        whole = wholeness_definitions(assets, cron="20 4 * * *", status=status)
+        whole = dg.Definitions.merge(
+            wholeness_definitions(assets, cron="20 4 * * *", status=status),
+            redness_definitions(assets, cron="35 4 * * *", status=status),
+        )
         sweeps = self._sweeps(assets, reconciliation) if reconciliation else dg.Definitions()
         schedules = [
             newest_partition_schedule(assets, cron=newest, status=status),

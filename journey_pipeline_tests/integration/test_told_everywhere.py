@@ -65,6 +65,10 @@ def test_a_red_claim_is_told_in_all_five_places(
         assert (recorded.passed, recorded.severity) == (False, dg.AssetCheckSeverity.ERROR)
         run = next(run for run in instance.get_runs() if "sfmc__journey_history" in str(run.step_keys_to_execute))
         sensor_alerts(runner, "alert_of_failed_checks", run.run_id)
+        look = deployment.definitions.resolve_job_def("sfmc__journey_history_redness")
+        (standing,) = look.execute_in_process(instance=instance).get_asset_check_evaluations()
+        assert (standing.passed, standing.severity) == (False, dg.AssetCheckSeverity.ERROR)
+        assert f"{HOUR:%Y-%m-%dT%H} events_differ: 12 records are 1 events" in (standing.description or "")
     (posted,) = inbox.posted
     assert (posted["severity"], posted["facts"]["check"]) == ("error", "events_differ")
     assert "12 records are 1 events" in jsonlib.dumps(posted)
