@@ -23,7 +23,7 @@ from journey_pipeline.errors import (
 from journey_pipeline.exports import claims
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
-from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.advance import advance
 from journey_pipeline.loading.collect import Collecting
@@ -88,6 +88,7 @@ def test_email_events_of_both_sections_land_under_one_manifest(backfills: Backfi
 
 
 def test_what_the_vendor_never_acknowledges_is_lost_after_a_day_and_ordered_again(backfills: Backfills) -> None:
+    backfills.policy = replace(backfills.policy, polling=Backoff(longest=timedelta(hours=1)))
     backfills.sandbox.options.apsis.pending_s = 3 * 86_400.0
     asked = backfills.backfill(DAY, waits=False)
     assert [type(outcome.error) for outcome in asked.outcomes()] == [TransientVendorError]
