@@ -38,7 +38,16 @@ class JourneyError(Exception):
 
 
 class ConfigError(JourneyError):
-    """A setting, a variable or a command's argument is missing or wrong: a person must change it."""
+    """A setting, a variable or a command's argument is missing or wrong: a person must change it.
+
+    Args:
+        message: What is missing or wrong, and what to change.
+        then: What shows that it is right now, for whoever does not do just that.
+    """
+
+    def __init__(self, message: str, *, then: str = "") -> None:
+        super().__init__(f"{message} {then}" if then else message)
+        self.message = message
 
 
 class VendorError(JourneyError):

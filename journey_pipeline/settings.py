@@ -239,7 +239,7 @@ def connection_variables(
     if missing:
         raise ConfigError(
             f"connection {connection} can't be used: {', '.join(missing)} not set. Set "
-            f"{'it' if len(missing) == 1 else 'them'} in the environment or in a .env file, then run "
-            f"`journey-pipeline doctor {connection}`."
+            f"{'it' if len(missing) == 1 else 'them'} in the environment or in a .env file.",
+            then=f"Then run `journey-pipeline doctor {connection}`.",
         )
     return {field: value for field, value in values.items() if value}

@@ -16,7 +16,7 @@ import click
 
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.errors import JourneyError, LakeError, text_of
+from journey_pipeline.errors import ConfigError, JourneyError, LakeError, text_of
 from journey_pipeline.exports.database import is_there
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
@@ -71,7 +71,7 @@ def doctor(connection: str | None) -> None:
             said = check()
         except JourneyError as error:
             well = False
-            table.add_row(name, "[red]fails[/red]", _without_doctor(str(error), name))
+            table.add_row(name, "[red]fails[/red]", error.message if isinstance(error, ConfigError) else str(error))
         else:
             for what, answer in said.items():
                 how, says = (
@@ -82,11 +82,6 @@ def doctor(connection: str | None) -> None:
                 table.add_row(f"{name} {what}", how, says)
     results.print(table)
     sys.exit(0 if well else 1)
-
-
-def _without_doctor(says: str, connection: str) -> str:
-    """An error without the advice to run this command."""
-    return says.replace(f", then run `journey-pipeline doctor {connection}`", "")
 
 
 def _home() -> dict[str, str | Warns]:

@@ -16,7 +16,7 @@ import click
 from journey_pipeline import __version__
 from journey_pipeline.cli.output import read_no_more, take_any_letter, takes_output, terminal_kept, visible
 from journey_pipeline.cli.stopping import stoppable
-from journey_pipeline.errors import ConfigError, JourneyError
+from journey_pipeline.errors import ConfigError, JourneyError, text_of
 from journey_pipeline.lake.disk import refusal
 from journey_pipeline.settings import home, load_environment_file
 
@@ -104,7 +104,7 @@ def _unforeseen(error: Exception) -> str:
     """One sentence for what nobody named better; an error's own text may hold anything, so only the disk's is told."""
     if isinstance(error, OSError) and error.strerror:
         if not takes_output():
-            return f"the output can't be written ({error.strerror}). What the command did is kept; send it elsewhere."
+            return f"the output can't be written ({text_of(error)}). What the command did is kept; send it elsewhere."
         return f"the command stopped: {refusal(error, Path(error.filename) if error.filename else home())}"
     where = traceback.extract_tb(error.__traceback__)[-1]
     return (

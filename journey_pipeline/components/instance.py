@@ -82,6 +82,10 @@ def _unusable(folder: Path, error: Exception) -> HistoryError:
         if isinstance(cause, OSError) and cause.strerror:
             return HistoryError(f"Dagster's history can't be used: {refusal(cause, folder)}")
         cause = cause.__cause__ or cause.__context__
+    if not folder.is_dir():
+        return HistoryError(
+            f"Dagster's history can't be used: {folder} is no longer there. Mount its disk, or put it back."
+        )
     said = text_of(getattr(error, "orig", None) or error).splitlines()[0]
     return HistoryError(
         f"Dagster's history in {folder} can't be used ({said}). If this user may "

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.errors import HistoryError
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
@@ -125,3 +127,18 @@ def test_an_output_that_lacks_a_letter_loses_no_answer(terminal: Terminal, encod
     assert json.loads(terminal(*ask, "--format", "json").out) == {"town": "Łódź"}
     one_sentence(terminal(*ask, "--format", "csv"), encoding, "PYTHONIOENCODING=utf-8", code=2)
     assert terminal("status").code == 1
+
+
+def test_a_history_that_is_gone_while_it_is_open_is_named_as_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path / "home"))
+    with pytest.raises(HistoryError, match=r"home/dagster is no longer there"):
+        _lose_history(tmp_path / "home")
+
+
+def _lose_history(home: Path) -> None:
+    with open_instance() as instance:
+        shutil.rmtree(home)
+        instance.get_runs()
