@@ -1,4 +1,4 @@
-"""Every command of the README runs, as it is written there, in a clone of the project."""
+"""Every command of the README and the pages it names runs, as it is written there, in a clone of the project."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ from journey_pipeline_tests.projects import NOW, make_project
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = [block.split("\n") for block in re.findall(r"^ *```sh\n(.*?)\n *```", README, re.MULTILINE | re.DOTALL)]
+PAGES = {
+    name: (ROOT / name).read_text()
+    for name in re.findall(r"\(([\w/-]+\.md)\)", README)
+    if name not in {"docs/operations.md", "benchmarks/README.md"} and not name.startswith("docs/vendors/")
+}
+TEXT = "\n".join([README, *PAGES.values()])
+BLOCKS = [block.split("\n") for block in re.findall(r"^ *```sh\n(.*?)\n *```", TEXT, re.MULTILINE | re.DOTALL)]
 START = floor(NOW, Granularity.HOUR) - timedelta(hours=30)
 LINES = [line.strip() for block in BLOCKS for line in block]
 
@@ -75,7 +81,7 @@ def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedPr
 
 def lines_with(*words: str) -> list[str]:
     found = [line for line in LINES if any(word in line for word in words)]
-    assert found, f"the README has no line with {words}"
+    assert found, f"neither the README nor its pages have a line with {words}"
     return found
 
 
@@ -93,7 +99,7 @@ TESTED = (
 )
 
 
-def test_no_command_of_the_readme_is_left_untested() -> None:
+def test_no_command_of_the_pages_is_left_untested() -> None:
     assert [line for line in LINES if not any(words in line for words in TESTED)] == []
 
 
@@ -164,7 +170,7 @@ def test_a_connection_is_scaffolded_in_another_project(tmp_path: Path) -> None:
     assert "journey_pipeline.components.SfmcJourneyHistory" in (tmp_path / "shop/defs/sfmc/defs.yaml").read_text()
 
 
-def test_the_readme_installs_from_a_checkout_of_this_project() -> None:
+def test_the_pages_install_from_a_checkout_of_this_project() -> None:
     (line,) = lines_with("pip install")
     checkout = Path(line.split()[-1]).name
     assert (ROOT / checkout / "__init__.py").exists()
@@ -197,13 +203,12 @@ def test_every_schedule_and_check_has_its_line_on_the_operations_page() -> None:
 
 
 VENDORS = re.findall(r"\(docs/vendors/(\w+)\.md\)", README)
-STEPS = re.search(r"### Add a vendor\n(.*?)\n### |### Add a vendor\n(.*)\Z", README, re.DOTALL)
+STEPS = PAGES["docs/adding-a-vendor.md"]
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_every_vendor_has_what_the_steps_to_add_one_ask_for(vendor: str) -> None:
-    assert STEPS
-    named = re.findall(r"`([\w./<>]+[./][\w./<>]*)`", STEPS[1] or STEPS[2])
+    named = re.findall(r"`([\w./<>]+[./][\w./<>]*)`", STEPS)
     places = [name.replace("<vendor>", vendor) for name in named if "/" in name]
     inside = [ROOT / place if (ROOT / place).exists() else ROOT / "journey_pipeline" / place for place in places]
     assert len([name for name in named if "<vendor>" in name]) >= 5
@@ -217,5 +222,23 @@ def test_every_vendor_has_what_the_steps_to_add_one_ask_for(vendor: str) -> None
     assert name in exported
 
 
-def test_every_command_has_its_line_in_the_readme() -> None:
-    assert [name for name in COMMANDS if f"`{name}" not in README] == []
+def test_every_command_has_its_line_on_a_page() -> None:
+    assert [name for name in COMMANDS if f"`{name}" not in TEXT] == []
+
+
+def test_every_link_of_a_page_leads_to_a_file() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([\w./-]+)\)", page.read_text())]
+    assert len(links) > len(pages)
+    assert [
+        str(page.relative_to(ROOT)) + ": " + link for page, link in links if not (page.parent / link).exists()
+    ] == []
+
+
+def test_every_module_that_a_page_names_is_there() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    named = {name for page in pages for name in re.findall(r"`([\w/]+/\w+\.(?:py|sql|yaml))`", page.read_text())}
+    assert len(named) > 5
+    assert [
+        name for name in named if not any((place / name).exists() for place in (ROOT, ROOT / "journey_pipeline"))
+    ] == []

@@ -12,9 +12,10 @@ from journey_pipeline_tests.clients.installed import ask, installed, versions_of
 
 pytestmark = pytest.mark.slow(reason="a home of all vendors is loaded, and other versions of DuckDB are started")
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGES = [(ROOT / name).read_text() for name in ("README.md", "docs/analysts.md")]
 QUESTIONS = [
-    *re.findall(r"journey-pipeline query \"(.+?)\"", README),
+    *(question for page in PAGES for question in re.findall(r"journey-pipeline query \"(.+?)\"", page)),
     "select event_key, occurred_at, properties ->> '$.id', properties from core.journey_events where action = 'enter'",
     "select date_trunc('hour', occurred_at) as hour, count(*) from core.journey_events group by all",
 ]

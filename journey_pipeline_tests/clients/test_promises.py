@@ -11,19 +11,19 @@ from journey_pipeline.settings import storage_version
 from journey_pipeline_tests.clients.installed import installed, versions_of
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs/analysts.md").read_text()
 
 
 def as_number(version: str) -> list[int]:
     return [int(part) for part in version.removeprefix("v").split(".")]
 
 
-def test_the_readme_promises_the_versions_that_are_tested() -> None:
-    (duckdb,) = re.findall(r"\(tested: ([\d., ]+)\)", README)
+def test_the_page_for_analysts_promises_the_versions_that_are_tested() -> None:
+    (duckdb,) = re.findall(r"\(tested: ([\d., ]+)\)", PAGE)
     assert duckdb.split(", ") == versions_of("duckdb")
-    assert set(re.findall(r"DuckDB ([\d.]+) or later", README)) == {versions_of("duckdb")[0]}
+    assert set(re.findall(r"DuckDB ([\d.]+) or later", PAGE)) == {versions_of("duckdb")[0]}
     pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
-    (others,) = re.findall(r"\(tested: (Spark[^)]+)\)", README)
+    (others,) = re.findall(r"\(tested: (Spark[^)]+)\)", PAGE)
     spark = [f"Spark {version}" for version in versions_of("pyspark")]
     assert others.split(", ") == [*spark, f"polars {pinned['polars']}", f"pandas {pinned['pandas']}"]
 
