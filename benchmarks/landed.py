@@ -72,7 +72,6 @@ def write(batches: Iterable[list[pa.Array[Any]]], to: Path) -> int:
 
     Args:
         batches: A column each, as `SCHEMA` has them, some thousand rows at a time.
-        to: A Parquet file.
 
     Returns:
         How many there are.

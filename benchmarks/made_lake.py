@@ -71,13 +71,7 @@ def day(number: int) -> Window:
 
 
 def make_hours(lake: Lake, numbers: range, rows: int) -> None:
-    """Puts the events of some hours in place.
-
-    Args:
-        lake: Where.
-        numbers: Which hours.
-        rows: Events of each.
-    """
+    """Puts the events of some hours in place."""
     _make(lake, [hour(number) for number in numbers], rows)
 
 
@@ -90,11 +84,9 @@ def make_delta(lake: Lake, number: int, days: int, rows_of_day: int, rows: int) 
     """Puts a day's partition in place with events of the first days, most of which those days' partitions have too.
 
     Args:
-        lake: Where.
         number: Its day. Another one's new events are others.
         days: Over how many days its events are spread.
         rows_of_day: Events of each day's own partition.
-        rows: About how many events.
 
     Returns:
         How many of them are new.

@@ -96,7 +96,6 @@ def run(contender: str, home: Path, environment: Mapping[str, str], *arguments: 
         contender: Its module's name in `contenders/`.
         home: The folder it works in; made if it is not there.
         environment: What it needs besides this process's.
-        *arguments: Of its command line.
 
     Raises:
         ContenderError: If it failed; says the end of what it wrote.

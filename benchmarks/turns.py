@@ -54,10 +54,7 @@ def in_turn(
     """The repeats of each contender, each of which counts only if it came to the vendor's rows.
 
     Args:
-        effort: How often.
         contenders: Modules of `contenders/`.
-        home: The folder of each.
-        environment: What they need.
         rows: What they must come to, if not all of them to the same by the contender's name.
         clean: Whether to remove a folder after its run.
 

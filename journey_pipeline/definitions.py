@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 import journey_pipeline.defs
-from journey_pipeline.components.previews import accepted_previews
+from journey_pipeline.components.instance import accepted_previews
 
 
 @dg.definitions

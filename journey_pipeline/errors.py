@@ -56,7 +56,6 @@ class VendorError(JourneyError):
     Args:
         message: What was attempted, what came back, what to do next.
         vendor: The vendor's short name, such as `sfmc`.
-        connection: The configured account.
         stream: The kind of record, where known.
         window: The window asked for, as text, where known.
         status: The HTTP status, or None if no answer came.

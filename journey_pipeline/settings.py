@@ -227,7 +227,6 @@ def connection_variables(
     Args:
         connection: The connection's name, which prefixes its variables.
         required: Fields that must be set.
-        optional: Fields that may be.
         environment: Where to look; the process's environment if None.
 
     Raises:

@@ -20,7 +20,7 @@ import pytest
 
 from journey_pipeline.cli.main import COMMANDS
 from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.loading.claims import CLAIMS, OPEN_ENDED_CLAIMS
+from journey_pipeline.loading.checks import CLAIMS, OPEN_ENDED_CLAIMS
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Granularity, floor
 from journey_pipeline.sandbox.clock import SandboxClock

@@ -12,7 +12,7 @@ from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.vendors.sfmc.client import SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history import JourneyHistory, journey_history_stream
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.query import query
+from journey_pipeline.warehouse.questions import query
 from journey_pipeline.warehouse.sync import sync
 
 CONNECTION = "sfmc"

@@ -26,8 +26,6 @@ def merge(task: Task, tables: Iterator[object], file_format: Any = None) -> int:
     """Runs dlt over what an iterator gives.
 
     Args:
-        task: The task.
-        tables: What it gives.
         file_format: Between extract and load; what dlt chooses itself if None.
 
     Returns:

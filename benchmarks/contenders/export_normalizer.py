@@ -8,7 +8,7 @@ from __future__ import annotations
 from benchmarks.contenders.export_direct import CONNECTION
 from benchmarks.task import Stopwatch, Task, say
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.normalize import normalize
+from journey_pipeline.normalize.run import normalize
 from journey_pipeline.vendors.apsis.profile_events import profile_events_stream
 
 

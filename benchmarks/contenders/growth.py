@@ -30,9 +30,8 @@ from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.gaps import find_gaps
 from journey_pipeline.loading.partition import LoadSettings
-from journey_pipeline.loading.plan import survey
+from journey_pipeline.loading.plan import find_gaps, survey
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
 from journey_pipeline.vendors.source import Stream

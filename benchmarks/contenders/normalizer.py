@@ -8,7 +8,7 @@ from __future__ import annotations
 from benchmarks.contenders.direct import CONNECTION
 from benchmarks.task import Stopwatch, Task, say
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.normalize import normalize
+from journey_pipeline.normalize.run import normalize
 from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
 
 

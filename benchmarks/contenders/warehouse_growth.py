@@ -14,12 +14,12 @@ from typing import Any
 from benchmarks.contenders.direct import published_rows
 from benchmarks.made_lake import make_hours
 from benchmarks.task import Stopwatch, Task, say
-from journey_pipeline.lake.atomic import flush_file
+from journey_pipeline.files import flush_file
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.report import SyncReport
 from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.update import SyncReport
 
 SINGLE_HOURS = 3
 

@@ -9,7 +9,7 @@ from benchmarks.contenders.direct import published_rows
 from benchmarks.task import Stopwatch, Task, say
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.rebuild import rebuild
+from journey_pipeline.warehouse.sync import rebuild
 
 
 def main() -> None:

@@ -21,16 +21,14 @@ from journey_pipeline.cli.load import (
     tell_outcome,
     to_load,
 )
-from journey_pipeline.cli.output import notes, plain_table, results, route_logs
-from journey_pipeline.cli.times import time
+from journey_pipeline.cli.output import notes, plain_table, results, route_logs, time
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.gaps import requests_for
-from journey_pipeline.loading.plan import State, Survey, contiguous
+from journey_pipeline.loading.plan import State, Survey, contiguous, requests_for
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window, floor
 from journey_pipeline.settings import home

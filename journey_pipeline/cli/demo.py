@@ -51,7 +51,7 @@ from journey_pipeline.settings import (
     ledger_url,
     local_path,
 )
-from journey_pipeline.warehouse import query as asking
+from journey_pipeline.warehouse import questions as asking
 
 SANDBOX_HOME = "data/sandbox"
 # A vendor on this machine needs no sparing.

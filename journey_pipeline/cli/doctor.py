@@ -20,7 +20,7 @@ from journey_pipeline.errors import ConfigError, JourneyError, LakeError, text_o
 from journey_pipeline.exports.database import is_there
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
-from journey_pipeline.lake.atomic import write_bytes
+from journey_pipeline.files import write_bytes
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.pull import utc_now

@@ -23,7 +23,7 @@ from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.claims import Severity
+from journey_pipeline.loading.checks import Severity
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.plan import State, Survey, loads, survey
 from journey_pipeline.loading.pull import utc_now
@@ -116,8 +116,6 @@ def bring_level(runner: Runner, *connections: str, remove: bool = False) -> bool
     """Pulls the dimensions of the named connections, then syncs and publishes, and says what that changed.
 
     Args:
-        runner: Where runs are started.
-        *connections: Whose dimensions are pulled.
         remove: Whether what is gone from the lake goes from the warehouse, however much it is.
 
     Returns:
@@ -184,9 +182,6 @@ def tell_outcome(console: Console, lake: Lake, loaded: Loaded, found: Survey | N
     """Says what is not loaded and which claims do not hold, in a line each; whether all is there and none is an error.
 
     Args:
-        console: Where to.
-        lake: Where the partitions lie.
-        loaded: What was just loaded.
         found: What was there before, whose errors are told as well.
     """
     tell_failures(console, loaded)
@@ -214,8 +209,6 @@ def tell_verdicts(console: Console, lake: Lake, loaded: Loaded, found: Survey | 
     """Says which claims do not hold, in a line each; whether none of them is an error.
 
     Args:
-        console: Where to.
-        lake: Where the partitions lie.
         loaded: What was just loaded; of these warnings are told, too.
         found: What was there before, whose errors are told as well.
     """

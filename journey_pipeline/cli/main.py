@@ -17,7 +17,7 @@ from journey_pipeline import __version__
 from journey_pipeline.cli.output import read_no_more, take_any_letter, takes_output, terminal_kept, visible
 from journey_pipeline.cli.stopping import stoppable
 from journey_pipeline.errors import ConfigError, JourneyError, text_of
-from journey_pipeline.lake.disk import refusal
+from journey_pipeline.files import refusal
 from journey_pipeline.settings import home, load_environment_file
 
 COMMANDS = {

@@ -11,8 +11,7 @@ from datetime import datetime
 import click
 
 from journey_pipeline.cli.load import bring_level, load, look, partition_table, tell_outcome
-from journey_pipeline.cli.output import notes, results, route_logs
-from journey_pipeline.cli.times import time
+from journey_pipeline.cli.output import notes, results, route_logs, time
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner

@@ -10,9 +10,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from io import TextIOWrapper, UnsupportedOperation
 from typing import IO, Any
 
+import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleRenderable, RenderableType
 from rich.logging import RichHandler
@@ -125,3 +127,18 @@ def plain_table(*columns: str, right: tuple[str, ...] = (), title: str | None = 
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
     return table
+
+
+def time(text: str) -> datetime:
+    """An instant in UTC from `2026-11-01`, `2026-11-01T05`, `2026-11-01T05:00`, or with an offset.
+
+    Raises:
+        click.BadParameter: If it is none; says how to write one.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no time; write 2026-11-01, 2026-11-01T05:00 or 2026-11-01T05:00+02:00"
+        ) from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -39,7 +39,6 @@ class ProgressBar:
     Args:
         console: Where to; standard error as a rule.
         total: How many partitions there will be in all.
-        title: What is going on.
     """
 
     def __init__(self, console: Console, total: int, title: str) -> None:

@@ -1,6 +1,6 @@
 """`journey-pipeline query`: SQL on the published warehouse.
 
-Not here: how the file is opened (`warehouse/query.py`).
+Not here: how the file is opened (`warehouse/questions.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from journey_pipeline.cli.output import notes, plain_table, results
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home
-from journey_pipeline.warehouse import query as asking
+from journey_pipeline.warehouse import questions as asking
 from journey_pipeline.warehouse.soundness import glance_at_published
 
 

@@ -13,11 +13,11 @@ from journey_pipeline.cli.load import bring_level, load, partition_table, tell, 
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
-from journey_pipeline.components.reconciliation import drifted
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.components.sweeps import drifted
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.drift import DriftReport, newest_report
+from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.loading.reconcile import why_not_swept

@@ -23,7 +23,7 @@ from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import iso
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Stream
-from journey_pipeline.warehouse.lookalikes import Lookalikes, count_lookalikes
+from journey_pipeline.warehouse.questions import Lookalikes, count_lookalikes
 from journey_pipeline.warehouse.soundness import glance_at_published
 
 

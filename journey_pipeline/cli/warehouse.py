@@ -20,7 +20,7 @@ from journey_pipeline.loading.export_listing import list_exports
 from journey_pipeline.settings import home, ledger_url
 from journey_pipeline.warehouse import equality
 from journey_pipeline.warehouse import publish as publishing
-from journey_pipeline.warehouse import rebuild as rebuilding
+from journey_pipeline.warehouse import sync as rebuilding
 from journey_pipeline.warehouse import sync as syncing
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file
 

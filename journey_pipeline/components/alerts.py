@@ -1,7 +1,7 @@
 """Alerts: one plain function that everything that goes wrong comes to, and the sensors that call it.
 
 By default an alert is a line in the log; with `JOURNEY_PIPELINE_ALERT_URL` set it is also sent there as JSON. It holds
-no person's data and no secret. Not here: what goes wrong (`checks.py`, `completeness.py`).
+no person's data and no secret. Not here: what goes wrong (`recording.py`, `standing_checks.py`).
 """
 
 import logging
@@ -22,8 +22,8 @@ from journey_pipeline.components.partitions import RANGE_END, RANGE_START
 from journey_pipeline.components.runs import is_told_by_us, sentence_of
 from journey_pipeline.errors import JourneyError, TransientVendorError, text_of
 from journey_pipeline.transport.client import HttpClient
+from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import RetryPolicy
-from journey_pipeline.transport.timeouts import Timeouts
 
 URL_VARIABLE = "JOURNEY_PIPELINE_ALERT_URL"
 LONGEST_TEXT = 2000
@@ -55,7 +55,6 @@ def send_alert(alert: Alert, *, within_s: float = SENDING_S) -> bool:
     """Writes an alert to the log, and sends it if there is somewhere to.
 
     Args:
-        alert: What to tell.
         within_s: All tries together take no longer.
 
     Returns:
@@ -90,10 +89,6 @@ def send_alerts(alerts: Iterable[Alert], *, clock: Callable[[], float] = time.mo
     """Sends what one run has to tell, within the minute that Dagster gives a sensor.
 
     A sensor that takes longer is asked of the same run again, and never comes to the next one.
-
-    Args:
-        alerts: What to tell.
-        clock: Seconds that pass.
     """
     over_at = clock() + SENDING_S
     for alert in alerts:

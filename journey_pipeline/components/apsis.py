@@ -11,14 +11,15 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.components.completeness import completeness_definitions
 from journey_pipeline.components.connection import ConnectionComponent
 from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.export_assets import ExportAssets
-from journey_pipeline.components.export_check import export_check
-from journey_pipeline.components.export_sensor import export_sensor, request_schedules
-from journey_pipeline.components.redness import redness_definitions
-from journey_pipeline.components.wholeness import wholeness_definitions
+from journey_pipeline.components.export_sensor import export_check, export_sensor, request_schedules
+from journey_pipeline.components.standing_checks import (
+    completeness_definitions,
+    redness_definitions,
+    wholeness_definitions,
+)
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
@@ -29,13 +30,12 @@ from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, StreamKey
 from journey_pipeline.settings import home, ledger_url
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.vendors.apsis import dimensions
+from journey_pipeline.vendors.apsis import definitions as dimensions
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ORDER_S, POLL_S, ApsisClient
 from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
-from journey_pipeline.vendors.apsis.ordering import TRAILING_DAYS
-from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Names, Selection
+from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, TRAILING_DAYS, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import WindowedSource
 

@@ -11,20 +11,26 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field, field_validator
 
-from journey_pipeline.components.completeness import completeness_definitions
 from journey_pipeline.components.dimension_assets import DimensionAssets
-from journey_pipeline.components.leftovers import leftovers_definitions, leftovers_key
-from journey_pipeline.components.reconciliation import reconciliation_definitions, reconciliation_key
-from journey_pipeline.components.redness import redness_definitions
 from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
+from journey_pipeline.components.standing_checks import (
+    completeness_definitions,
+    redness_definitions,
+    wholeness_definitions,
+)
 from journey_pipeline.components.stream_assets import StreamAssets
-from journey_pipeline.components.wholeness import wholeness_definitions
+from journey_pipeline.components.sweeps import (
+    leftovers_definitions,
+    leftovers_key,
+    reconciliation_definitions,
+    reconciliation_key,
+)
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.lake.normalize import NormalizeLimits
-from journey_pipeline.loading.claims import Tolerance
+from journey_pipeline.loading.checks import Tolerance
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.reconcile import SweepSettings
 from journey_pipeline.model import Granularity
+from journey_pipeline.normalize.run import NormalizeLimits
 from journey_pipeline.vendors.source import PeopleSource
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
@@ -165,7 +171,6 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         """A stream's assets and what keeps it complete.
 
         Args:
-            assets: The stream.
             newest: When to look for the newest partition, as cron, UTC.
             gaps: When to look for missing ones.
             completeness: When to count what is missing.

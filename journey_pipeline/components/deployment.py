@@ -14,7 +14,7 @@ from dagster_shared.utils.config import discover_config_file
 
 import journey_pipeline.defs
 from journey_pipeline.components.connection import ConnectionComponent, connections_in
-from journey_pipeline.components.previews import accepted_previews
+from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.components.warehouse import JourneyWarehouse
 from journey_pipeline.errors import ConfigError, text_of

@@ -13,7 +13,8 @@ import dagster as dg
 from journey_pipeline.errors import TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.dimensions import pull_dimensions
-from journey_pipeline.model import DimensionRecipe, StreamKey
+from journey_pipeline.model import StreamKey
+from journey_pipeline.recipe import DimensionRecipe
 from journey_pipeline.settings import make_home
 
 FIRST_WAIT_S = 60.0

@@ -11,8 +11,8 @@ from typing import Any
 
 import dagster as dg
 
-from journey_pipeline.components.export_life import life_of_order
 from journey_pipeline.components.partitions import key_of, window_of
+from journey_pipeline.components.recording import life_of_order
 from journey_pipeline.components.stream_assets import Loading, Steps, StreamAssets
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports.export import Export

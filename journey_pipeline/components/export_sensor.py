@@ -1,31 +1,89 @@
-"""What keeps exports moving: the sensor that orders and polls, and the schedules that order.
+"""What keeps exports moving: the sensor that orders and polls, schedules that order, a check of what stands still.
 
 One sensor for a connection; a tick has a time budget, and an export that is broken stops none of the others. Not here:
-single steps (`loading/advance.py`), the assets (`export_assets.py`), the check that tells what stands still
-(`export_check.py`).
+single steps (`loading/advance.py`), the assets (`export_assets.py`).
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
 from journey_pipeline.components.export_assets import ExportAssets
-from journey_pipeline.components.export_check import check_job
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole
 from journey_pipeline.components.schedules import request
 from journey_pipeline.exports.claims import collectable, next_due_at
 from journey_pipeline.exports.export import Collection, Export
-from journey_pipeline.exports.listing import current, listed, moved_after
+from journey_pipeline.exports.listing import current, listed, moved_after, needing_a_person
 from journey_pipeline.exports.states import ENDED, NEEDS_A_PERSON, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.advance import advance
 from journey_pipeline.loading.exports import Exporting
-from journey_pipeline.loading.gaps import find_gaps
-from journey_pipeline.loading.plan import contiguous
+from journey_pipeline.loading.plan import contiguous, find_gaps
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home
+
+CHECK = "no_export_needs_a_person"
+NAMED = 5
+
+
+def check_job(assets: ExportAssets) -> Any:  # Dagster does not export the type
+    """The job that looks for exports of a stream that need a person."""
+    return dg.define_asset_job(
+        f"{assets.op_name}_exports_check",
+        selection=dg.AssetSelection.checks(dg.AssetCheckKey(assets.requests, CHECK)),
+        description=f"Looks for exports of {assets.stream.key} that need a person.",
+    )
+
+
+def export_check(
+    assets: ExportAssets, *, cron: str, status: dg.DefaultScheduleStatus, now: Callable[[], datetime] = utc_now
+) -> dg.Definitions:
+    """The check that tells of exports that will not come by themselves, and the schedule that runs it.
+
+    The sensor brings the job.
+
+    Args:
+        cron: When it runs, UTC.
+        status: Whether its schedule runs without being switched on.
+    """
+
+    @dg.asset_check(
+        asset=assets.requests,
+        name=CHECK,
+        description="No export has stopped, and none takes longer than it should.",
+    )
+    def no_export_needs_a_person() -> dg.AssetCheckResult:
+        with assets.open_exports() as exporting:
+            key = assets.stream.key
+            stuck = [
+                export
+                for export in needing_a_person(exporting.ledger, exporting.policy, at=now(), connection=key.connection)
+                if export.key == key
+            ]
+        named = "; ".join(f"{export}: {export.error or 'no answer yet'}" for export in stuck[:NAMED])
+        return dg.AssetCheckResult(
+            check_name=CHECK,
+            passed=not stuck,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=named or "every export is on its way or has landed",
+            metadata={"stuck": len(stuck)},
+        )
+
+    job_name = check_job(assets).name
+    schedule = dg.ScheduleDefinition(
+        name=job_name,
+        job_name=job_name,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Runs the check {CHECK} of {assets.stream.key}.",
+    )
+    return dg.Definitions(asset_checks=[no_export_needs_a_person], schedules=[schedule])
+
 
 TICK_S = 55.0  # Dagster gives a tick a minute
 STARTED_AGAIN_AFTER = timedelta(hours=1)  # a run that died before it took the export up leaves no trace in the ledger
@@ -45,9 +103,6 @@ def export_sensor(
     """Orders, polls, and starts the landing of what is ready.
 
     Args:
-        connection: Whose exports.
-        streams: Its streams.
-        open_exports: Opens ledger and streams.
         poll_s: How long a poll may last: none is begun that a tick might not see the end of.
         order_s: The same of an order.
         status: Whether it runs without being switched on.
@@ -133,7 +188,6 @@ def request_schedules(
     """Orders the newest day with the trailing ones, and what is missing; finishes what has landed.
 
     Args:
-        assets: The stream.
         newest: When to order the newest partition, as cron, UTC.
         gaps: When to look for missing ones.
         most_partitions: How many missing ones are ordered at a time.

@@ -32,7 +32,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from journey_pipeline.components.compaction import is_packed, pack
 from journey_pipeline.errors import ConfigError, text_of
-from journey_pipeline.lake.disk import refusal
+from journey_pipeline.files import refusal
 
 AT_A_TIME = 100  # runs that go in one transaction; those who write meanwhile wait for it
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -102,7 +102,6 @@ def forget_old_runs(
 
     Args:
         instance: Where the runs are recorded.
-        whose: Whose runs may go.
         before: Old is what ended before this.
         most: No more is begun once so many went.
         say: Is told how far it has come.

@@ -18,14 +18,13 @@ from journey_pipeline.components.abandoned import PROCESS_TAG, fail_runs_of_kill
 from journey_pipeline.components.deployment import Deployment
 from journey_pipeline.components.dimension_assets import ListConfig
 from journey_pipeline.components.export_assets import ExportAssets
-from journey_pipeline.components.history import history_kept_open
-from journey_pipeline.components.leftovers import leftovers_key
-from journey_pipeline.components.metadata import SAYS
+from journey_pipeline.components.instance import history_kept_open
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
-from journey_pipeline.components.reconciliation import reconciliation_key
+from journey_pipeline.components.recording import SAYS
 from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
+from journey_pipeline.components.sweeps import leftovers_key, reconciliation_key
 from journey_pipeline.components.warehouse import WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
-from journey_pipeline.lake.locking import exclusive
+from journey_pipeline.files import exclusive
 from journey_pipeline.model import Window
 from journey_pipeline.processes import this_process
 
@@ -72,7 +71,6 @@ class Runner:
         """Loads the range from the first to the last of some partitions in one run.
 
         Args:
-            assets: The stream.
             windows: The partitions, as `loading.plan.loads` puts them together.
             pull: Whether to ask the vendor; otherwise events are made again from the landing.
             only_missing: Whether partitions that have landed are left alone.

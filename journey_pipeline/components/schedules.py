@@ -1,26 +1,69 @@
 """When a stream loads by itself: the newest partition once the vendor's history has passed it, and whatever is missing.
 
-Not here: what a load does (`stream_assets.py`), which partitions are missing (`loading/gaps.py`).
+Not here: what a load does (`stream_assets.py`), which partitions are missing (`loading/plan.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
-from journey_pipeline.components.busy import busy_windows
-from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole
-from journey_pipeline.components.previews import accepted_previews
+from journey_pipeline.components.instance import accepted_previews
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole, window_of
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.gaps import find_gaps
 from journey_pipeline.loading.partition import made_events
-from journey_pipeline.loading.plan import loads, whole_span
+from journey_pipeline.loading.plan import find_gaps, loads, whole_span
 from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Freshness
+
+UNFINISHED_RUNS = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+UNFINISHED_BACKFILLS = [BulkActionStatus.REQUESTED]
+
+
+def busy_windows(instance: dg.DagsterInstance, assets: StreamAssets, graph: Any) -> set[Window]:
+    """The windows that are queued, running, or waiting in a backfill.
+
+    Args:
+        instance: Where runs and backfills are recorded.
+        graph: The asset graph of the code location, which backfills are read with.
+    """
+    keys = {*_of_runs(instance, assets), *_of_backfills(instance, assets, graph)}
+    return {window_of(assets.partitions, key) for key in keys}
+
+
+def _of_runs(instance: dg.DagsterInstance, assets: StreamAssets) -> Iterator[str]:
+    chosen = {assets.raw, assets.events}
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED_RUNS)):
+        is_ours = chosen & set(run.asset_selection) if run.asset_selection else run.job_name == assets.job_name
+        if not is_ours:
+            continue
+        if partition := run.tags.get("dagster/partition"):
+            yield partition
+        first = run.tags.get(RANGE_START)
+        last = run.tags.get(RANGE_END)
+        if first and last:
+            yield from assets.partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
+
+
+def _of_backfills(instance: dg.DagsterInstance, assets: StreamAssets, graph: Any) -> Iterator[str]:
+    chosen = {assets.raw, assets.events}
+    for backfill in instance.get_backfills(filters=BulkActionsFilter(statuses=UNFINISHED_BACKFILLS)):
+        if not backfill.is_asset_backfill:
+            continue
+        for target in backfill.get_asset_backfill_data(graph).target_subset.iterate_asset_partitions():
+            if target.asset_key in chosen and target.partition_key:
+                yield target.partition_key
 
 
 def newest_partition_schedule(
@@ -29,7 +72,6 @@ def newest_partition_schedule(
     """Loads the newest partition as soon as the vendor's history has passed it.
 
     Args:
-        assets: The stream.
         cron: When it looks, UTC.
         status: Whether it runs without being switched on.
     """
@@ -64,7 +106,6 @@ def gap_schedule(
     """Asks for what is missing and still retrievable, oldest first.
 
     Args:
-        assets: The stream.
         cron: When it looks, UTC.
         most_partitions: How many partitions it asks for at a time.
         status: Whether it runs without being switched on.
@@ -109,7 +150,6 @@ def reach_schedule(assets: StreamAssets, *, cron: str, status: dg.DefaultSchedul
     What came to light late, such as events of people whom the vendor recognised long after their day, is in it.
 
     Args:
-        assets: The stream.
         cron: When it asks, UTC.
         status: Whether it runs without being switched on.
     """

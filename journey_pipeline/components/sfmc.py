@@ -12,21 +12,23 @@ from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent
 from journey_pipeline.components.dimension_assets import DimensionAssets
-from journey_pipeline.components.freshness import freshness_definitions
+from journey_pipeline.components.standing_checks import freshness_definitions
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, StreamKey
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.sfmc.client import SfmcClient
-from journey_pipeline.vendors.sfmc.dimensions import ACTIVITIES, JOURNEYS
 from journey_pipeline.vendors.sfmc.filters import Filters
 from journey_pipeline.vendors.sfmc.journey_history import (
+    ACTIVITIES,
+    DEFAULT_COLUMNS,
+    JOURNEYS,
+    LEAN_COLUMNS,
     MOST_COMPRESSED_BYTES,
     MOST_ROWS,
     JourneyHistory,
     journey_history_stream,
 )
-from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS, LEAN_COLUMNS
 
 KINDS = frozenset({"salesforce"})
 

@@ -1,9 +1,24 @@
-"""A check that runs by itself: the job of one check and the schedule that runs it.
+"""Checks that run by themselves: nothing missing or red, the landing whole, the history fresh, two exports agree.
 
-Not here: the checks (`completeness.py`, `wholeness.py`), those of each partition (`checks.py`).
+Not here: checks of a partition as it loads (`recording.py`).
 """
 
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
+
+from journey_pipeline.components.schedules import freshness
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.errors import JourneyError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.plan import Gaps, State, find_gaps, survey, whole_span
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.loading.verdicts import Verdicts
+from journey_pipeline.loading.wholeness import Inspected, inspect_landing
+from journey_pipeline.model import Window
+from journey_pipeline.settings import home
+from journey_pipeline.warehouse.questions import Agreement, AgreementTolerance, DayOfBoth
 
 
 def on_schedule(
@@ -13,7 +28,6 @@ def on_schedule(
 
     Args:
         check: A definition of one check.
-        name: Of job and schedule.
         looks: What the job does, a sentence.
         cron: When it runs, UTC.
         status: Whether the schedule runs without being switched on.
@@ -29,3 +43,282 @@ def on_schedule(
         description=f"Runs the check {key.name} of {'/'.join(key.asset_key.path[1:])}.",
     )
     return dg.Definitions(asset_checks=[check], jobs=[job], schedules=[schedule])
+
+
+COMPLETENESS = "no_partition_is_missing"
+NAMED = 10
+
+
+def completeness_definitions(
+    assets: StreamAssets, *, cron: str, grace: timedelta, requests_per_s: float, status: dg.DefaultScheduleStatus
+) -> dg.Definitions:
+    """The check `no_partition_is_missing` of a stream, and the schedule that runs it.
+
+    Args:
+        cron: When it runs, UTC.
+        grace: A partition counts as missing only so long after its end.
+        requests_per_s: How fast a backlog can be worked off.
+        status: Whether its schedule runs without being switched on.
+    """
+
+    @dg.asset_check(
+        asset=assets.events,
+        name=COMPLETENESS,
+        description="Every partition that ended a while ago and that the vendor still keeps is loaded.",
+    )
+    def no_partition_is_missing() -> dg.AssetCheckResult:
+        now = utc_now()
+        lake = Lake(home())
+        gaps = find_gaps(lake, assets.stream, now, until=now - grace)
+        return completeness_result(gaps, lost=_lost(lake, assets, now), requests_per_s=requests_per_s)
+
+    return on_schedule(
+        no_partition_is_missing,
+        name=f"{assets.op_name}_completeness",
+        looks=f"Counts the partitions of {assets.stream.key} that are missing.",
+        cron=cron,
+        status=status,
+    )
+
+
+def completeness_result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.AssetCheckResult:
+    """What the check says of gaps: a warning while they can be filled in time, an error where they may not be."""
+    urgent = gaps.is_urgent(requests_per_s)
+    hours = gaps.deleted_in / timedelta(hours=1) if gaps.deleted_in is not None else None
+    named = ", ".join(window.partition for window in [*gaps.missing, *gaps.unfinished][:NAMED])
+    says = f"{len(gaps.missing)} missing, {len(gaps.unfinished)} landed without events"
+    if named:
+        says += f": {named}{f' and {gaps.count - NAMED} more' if gaps.count > NAMED else ''}"
+    if hours is not None:
+        says += f". The vendor deletes the oldest in {hours:.1f} h; asking for all of them takes at least "
+        says += f"{gaps.needed(requests_per_s)}"
+    if urgent:
+        says += f". Load them now with `journey-pipeline backfill {gaps.stream.key}`, or they are lost"
+    return dg.AssetCheckResult(
+        check_name=COMPLETENESS,
+        passed=gaps.count == 0,
+        severity=dg.AssetCheckSeverity.ERROR if urgent else dg.AssetCheckSeverity.WARN,
+        description=says,
+        metadata={
+            "missing": len(gaps.missing),
+            "landed_without_events": len(gaps.unfinished),
+            "lost_for_good": lost,
+            "hours_until_deleted": round(hours, 1) if hours is not None else "none is missing",
+        },
+    )
+
+
+def _lost(lake: Lake, assets: StreamAssets, now: datetime) -> int:
+    """Partitions of the last weeks that expired before they landed, after the first one that did."""
+    stream = assets.stream
+    start = max(stream.start, now - 2 * stream.retention)
+    if start >= now - stream.retention:
+        return 0
+    states = survey(lake, stream, Window(start, now), now).states
+    landed = [window for window, state in states.items() if state in {State.COMPLETE, State.LANDED}]
+    return sum(state is State.EXPIRED and window > landed[0] for window, state in states.items()) if landed else 0
+
+
+FRESHNESS = "history_is_fresh"
+
+
+def freshness_definitions(assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+    """The check `history_is_fresh` of a stream whose vendor tells how far it trails, and its schedule.
+
+    Args:
+        cron: When it runs, UTC.
+        status: Whether its schedule runs without being switched on.
+    """
+
+    @dg.asset_check(
+        asset=assets.raw,
+        name=FRESHNESS,
+        description="The vendor says how far its history trails, and that is no further than is usual.",
+    )
+    def history_is_fresh() -> dg.AssetCheckResult:
+        try:
+            fresh = freshness(assets, datetime.now(UTC))
+        except JourneyError as error:
+            return _freshness_result(
+                f"the vendor could not be asked how far its history trails: {error}", is_fresh=False
+            )
+        return _freshness_result(fresh.says, is_fresh=fresh.is_usual)
+
+    return on_schedule(
+        history_is_fresh,
+        name=f"{assets.op_name}_freshness",
+        looks=f"Asks the vendor how far the history of {assets.stream.key} trails.",
+        cron=cron,
+        status=status,
+    )
+
+
+def _freshness_result(says: str, *, is_fresh: bool) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=FRESHNESS, passed=is_fresh, severity=dg.AssetCheckSeverity.WARN, description=says
+    )
+
+
+REDNESS = "no_partition_is_red"
+LINES_NAMED = 5
+
+
+def redness_definitions(assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+    """The check `no_partition_is_red` of a stream, and its schedule.
+
+    Args:
+        cron: When it runs, UTC.
+        status: Whether its schedule runs without being switched on.
+    """
+
+    @dg.asset_check(
+        asset=assets.events,
+        name=REDNESS,
+        description="No check of any partition is red as an error: what `journey-pipeline status` counts as red.",
+    )
+    def no_partition_is_red() -> dg.AssetCheckResult:
+        now = utc_now()
+        span = whole_span(assets.stream, now)
+        return _redness_result(survey(Lake(home()), assets.stream, span, now, assets.settings).red if span else {})
+
+    return on_schedule(
+        no_partition_is_red,
+        name=f"{assets.op_name}_redness",
+        looks=f"Names the partitions of {assets.stream.key} of which a check is red.",
+        cron=cron,
+        status=status,
+    )
+
+
+def _redness_result(red: Verdicts) -> dg.AssetCheckResult:
+    """What the check says of claims that do not hold."""
+    lines = [f"{window.partition} {claim.name}: {claim.says}" for window, claims in red.items() for claim in claims]
+    more = (
+        f"\nand {len(lines) - LINES_NAMED} more: `journey-pipeline status` names all"
+        if len(lines) > LINES_NAMED
+        else ""
+    )
+    return dg.AssetCheckResult(
+        check_name=REDNESS,
+        passed=not lines,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="\n".join(lines[:LINES_NAMED]) + more if lines else "no check of any partition is red",
+        metadata={"partitions": len(red), "checks": len(lines)},
+    )
+
+
+WHOLENESS = "landing_is_whole"
+
+
+def wholeness_definitions(assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+    """The check `landing_is_whole` of a stream, and its schedule.
+
+    Args:
+        cron: When it runs, UTC: once a day, since the day chooses what is hashed.
+        status: Whether its schedule runs without being switched on.
+    """
+
+    @dg.asset_check(
+        asset=assets.raw,
+        name=WHOLENESS,
+        description="Every landed file has the size that it landed with, and those of the day's share the same bytes.",
+    )
+    def landing_is_whole() -> dg.AssetCheckResult:
+        return wholeness_result(inspect_landing(Lake(home()), assets.stream, utc_now()))
+
+    return on_schedule(
+        landing_is_whole,
+        name=f"{assets.op_name}_wholeness",
+        looks=f"Looks for damage of what landed of {assets.stream.key}.",
+        cron=cron,
+        status=status,
+    )
+
+
+def wholeness_result(found: Inspected) -> dg.AssetCheckResult:
+    """What the check says of a look."""
+    named = " ".join(list(found.damage.values())[:NAMED])
+    more = (
+        f" And {len(found.damage) - NAMED} more: `journey-pipeline status` names all."
+        if len(found.damage) > NAMED
+        else ""
+    )
+    return dg.AssetCheckResult(
+        check_name=WHOLENESS,
+        passed=not found.damage,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{named}{more}" or "every landed file is there in its size",
+        metadata={"damaged": len(found.damage), "partitions_hashed": found.hashed},
+    )
+
+
+EXPORTS_AGREE = "the_two_exports_agree"
+_NAMED = 3
+
+
+def agreement_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
+    """The check, on an asset."""
+    return dg.AssetCheckSpec(
+        EXPORTS_AGREE,
+        asset=asset,
+        description="Streams that tell of the same events hardly lack any of each other's; see ops.agreement.",
+    )
+
+
+def agreement_result(
+    asset: dg.AssetKey, agreements: Sequence[Agreement], tolerance: AgreementTolerance
+) -> dg.AssetCheckResult:
+    """The claim, judged: a WARN at most, since marts count what only one of them has as well.
+
+    Args:
+        asset: What the check is on.
+        agreements: How far each pair of streams agrees.
+        tolerance: When a difference is normal.
+    """
+    apart = [problem for agreement in agreements if (problem := _problem(agreement, tolerance))]
+    days = [(agreement, day) for agreement in agreements for day in agreement.days]
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=EXPORTS_AGREE,
+        passed=not apart,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="; ".join(apart) or f"{len(days)} days compared; up to {tolerance.share:.1%} in only one is normal",
+        metadata={
+            "in_both": sum(day.in_both for _, day in days),
+            "only_in_stream": sum(day.only_in_stream for _, day in days),
+            "only_in_twin": sum(day.only_in_twin for _, day in days),
+            **({"days": dg.MetadataValue.table([_record(*row) for row in days])} if days else {}),
+        },
+    )
+
+
+def _problem(agreement: Agreement, tolerance: AgreementTolerance) -> str:
+    """On which days a pair differs too much, the worst with figures, and what to do; empty if on none."""
+    apart = agreement.apart(tolerance)
+    if not apart:
+        return ""
+    worst = sorted(apart, key=lambda day: day.only_in_one, reverse=True)[:_NAMED]
+    told = ", ".join(
+        f"{day.occurred_on}: {day.in_both:,} in both, {day.only_in_stream:,} only in {agreement.stream}, "
+        f"{day.only_in_twin:,} only in {agreement.twin_stream}"
+        for day in worst
+    )
+    return (
+        f"{agreement.connection}: on {len(apart)} of {len(agreement.days)} days {agreement.stream} and "
+        f"{agreement.twin_stream} differ by more than {tolerance.share:.1%} ({told}). Pull those days again; if it "
+        "stays and one of them is asked for less than the other, raise exports_may_differ_by"
+    )
+
+
+def _record(agreement: Agreement, day: DayOfBoth) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "day": str(day.occurred_on),
+            "connection": agreement.connection,
+            "stream": agreement.stream,
+            "twin_stream": agreement.twin_stream,
+            "in_both": day.in_both,
+            "only_in_stream": day.only_in_stream,
+            "only_in_twin": day.only_in_twin,
+        }
+    )

@@ -11,16 +11,13 @@ from typing import Any, NamedTuple, Protocol
 
 import dagster as dg
 
-from journey_pipeline.components.checks import check_specs
-from journey_pipeline.components.history import history_kept_open
-from journey_pipeline.components.metadata import event_schema
+from journey_pipeline.components.instance import accepted_previews, history_kept_open
 from journey_pipeline.components.partitions import key_of, partitions_definition, window_of
-from journey_pipeline.components.previews import accepted_previews
-from journey_pipeline.components.recording import Recorder
+from journey_pipeline.components.recording import Recorder, check_specs, event_schema
 from journey_pipeline.errors import PermanentVendorError, TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
-from journey_pipeline.loading.claims import claims_of
+from journey_pipeline.loading.checks import claims_of
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
 from journey_pipeline.settings import make_home
@@ -100,8 +97,6 @@ class StreamAssets:
         """What one run does.
 
         Args:
-            lake: Where to.
-            windows: The partitions.
             steps: Which of landing and events is wanted.
             kept_since: What has landed since then is not asked for again.
             waits: As `LoadConfig` says.

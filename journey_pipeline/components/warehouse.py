@@ -11,22 +11,22 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.components.agreement import agreement_result, agreement_spec
 from journey_pipeline.components.connection import connections_in
-from journey_pipeline.components.metadata import SAYS
+from journey_pipeline.components.recording import SAYS
+from journey_pipeline.components.standing_checks import agreement_result, agreement_spec
 from journey_pipeline.errors import JourneyError
-from journey_pipeline.lake.disk import naming_disk_troubles
+from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_listing import list_exports
 from journey_pipeline.settings import ledger_url, make_home
-from journey_pipeline.warehouse.agreement import AgreementTolerance, read_agreements
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.equality import EqualityReport, compare_with_lake
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.report import PublishReport, SyncReport
+from journey_pipeline.warehouse.questions import AgreementTolerance, read_agreements
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES, made_tables
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline.warehouse.table import Table
+from journey_pipeline.warehouse.update import PublishReport, SyncReport
 
 WAREHOUSE_POOL = "warehouse"
 WAREHOUSE_OP = "warehouse"

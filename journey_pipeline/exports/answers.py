@@ -32,14 +32,10 @@ def answered(
     """The vendor took it on. An answer that comes late counts as long as nobody has asked again.
 
     Args:
-        ledger: Where it is kept.
         export: As it was claimed to be asked for.
-        policy: When to poll first.
-        at: Now.
         vendor_export_id: The vendor's id, if it gave one.
         poll_address: Where to poll, if it gave an address.
         generation: Which rules the address goes by.
-        status: Of the answer.
     """
     with ledger.writing() as tx:
         asked = _as_asked(tx, export)
@@ -76,12 +72,9 @@ def refused(
     """The vendor plainly made no export; another try may go better.
 
     Args:
-        ledger: Where it is kept.
         export: As it was claimed to be asked for.
         policy: How long to wait if the vendor doesn't say.
-        at: Now.
         status: Of the answer; None if no connection came about.
-        error: What came back.
         retry_after_s: How long the vendor asks to wait.
         holds_queue: Whether every other order would be refused too (too much is under way): the whole connection
             waits then, so that nobody is overtaken.
@@ -111,10 +104,8 @@ def still_pending(
     """It isn't ready, or the poll itself failed in a way that says nothing of it: poll again later.
 
     Args:
-        ledger: Where it is kept.
         export: As it was claimed to be polled.
         policy: When to poll next, when it is overdue or lost.
-        at: Now.
         status: Of the answer; None if none came.
         error: What was wrong with the poll, if anything.
         retry_after_s: How long the vendor asks to wait.
@@ -187,12 +178,8 @@ def failed(
     """The vendor took it on and made nothing of it, or a broken file: asked for again later, up to a ceiling.
 
     Args:
-        ledger: Where it is kept.
-        export: As it was claimed.
         policy: How long to wait at least, and how often.
-        at: Now.
         status: Of the answer; None if none came.
-        error: What came back.
         retry_after_s: How long the vendor asks to wait.
     """
     with ledger.writing() as tx:

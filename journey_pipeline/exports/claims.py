@@ -36,10 +36,6 @@ def claim_to_ask(
     When this returns, the intent to ask is kept: whatever happens to the caller, the export is asked for again.
 
     Args:
-        ledger: Where it is kept.
-        connection: Whose queue.
-        policy: The vendor's limits.
-        at: Now.
         streams: Of which streams; none named: of all.
 
     Returns:
@@ -72,10 +68,7 @@ def claim_to_poll(
     """Takes up the export whose poll has been due for longest.
 
     Args:
-        ledger: Where it is kept.
-        connection: Of which connection.
         policy: For how long it is left to the caller.
-        at: Now.
         streams: Of which streams; none named: of all.
 
     Returns:
@@ -115,10 +108,8 @@ def claim_to_collect(ledger: Ledger, root_id: int, policy: ExportPolicy, *, at: 
     """Takes up an export and all its parts, to fetch and land them together.
 
     Args:
-        ledger: Where it is kept.
         root_id: The export at the top.
         policy: For how long it is left to the caller, who may `renew` it.
-        at: Now.
 
     Returns:
         What to fetch, to be answered with `answers.landed`, or with `answers.not_fetched` and, for a part that the

@@ -49,8 +49,6 @@ def moved_after(ledger: Ledger, connection: str, step: int, *, most: int) -> tup
     """The orders that have come further since a step, whoever took them there.
 
     Args:
-        ledger: Where they are kept.
-        connection: Whose.
         step: The last one that is known already; 0 if none is.
         most: So many steps are looked at.
 

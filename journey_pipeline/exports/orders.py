@@ -35,9 +35,6 @@ def want(ledger: Ledger, order: Order, *, at: datetime, again: bool = False) -> 
     a person asks for it again. If its request was wrong and is now another, the new one replaces it.
 
     Args:
-        ledger: Where it is kept.
-        order: What is wanted.
-        at: Now.
         again: Whether a person wants what had stopped to be asked for again.
 
     Returns:
@@ -63,11 +60,9 @@ def split(ledger: Ledger, export: Export, parts: Sequence[SmallerOrder], *, at: 
     """Lets smaller exports stand in for one that was too large. They take its place in the queue and land together.
 
     Args:
-        ledger: Where it is kept.
         export: As it was claimed, or as it stopped or failed.
         parts: What to ask for instead: all of its window, each smaller than the whole. Where parts share a window, it
             is the caller's to see that their requests make up the whole.
-        at: Now.
 
     Raises:
         ConfigError: If the parts leave a time out, or one is as large as the whole.
@@ -89,9 +84,7 @@ def give_up(ledger: Ledger, export_id: int, *, at: datetime) -> Export:
     """Ends an order that the vendor will never make, with all its parts: whoever next wants its window orders it anew.
 
     Args:
-        ledger: Where it is kept.
         export_id: The export at the top or any part.
-        at: Now.
 
     Returns:
         The export at the top.

@@ -1,16 +1,20 @@
 """One JSON container cut into its elements as it streams by: the values of an array, or the members of an object.
 
-Memory is one piece and one element. Not here: which container of a document is meant (`json_records.py`,
-`json_object.py`), and what an element holds: it is given as it stands, right or wrong.
+Also what stands beside what is streamed: the names and small values of a top-level object. Not here: which container of
+a document holds the records (`json_records.py`, `json_object.py`).
 """
 
 from __future__ import annotations
 
 import enum
+import json
+import re
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, NamedTuple
 
-from journey_pipeline.formats.failures import BrokenError, CutError, OversizedError
-from journey_pipeline.formats.json_scan import Scanner
+from journey_pipeline.formats.json_scan import BrokenError, CutError, OversizedError, Scanner
+from journey_pipeline.formats.plain_json import read_json
 
 BLANK = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -30,7 +34,6 @@ class Elements:
     """Cuts a container whose opening bracket has been read.
 
     Args:
-        opening: That bracket.
         at: Where the first byte after it lies in the document.
         longest_bytes: The most bytes of one element.
 
@@ -94,10 +97,6 @@ class Elements:
 
     def resume(self, rest: bytes, at: int) -> list[bytes]:
         """Goes on after the element that somebody else has read to its end.
-
-        Args:
-            rest: What follows it.
-            at: Where that lies.
 
         Raises:
             BrokenError: As for `feed`, and if anything stands between the element and the next comma.
@@ -203,3 +202,77 @@ class Beginning:
         found = (text if self.at else text.removeprefix(_BYTE_ORDER_MARK)).lstrip(BLANK)
         self.at += len(text) - len(found)
         return found
+
+
+_LONGEST_VALUE_BYTES = 64 << 10
+_MOST_MEMBERS = 100
+_MEMBER = re.compile(rb'("(?:[^"\\]|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
+_PLAIN_NAME = re.compile(r"[A-Za-z_][\w.-]{0,59}")
+
+
+class Member(NamedTuple):
+    """A member of an object as it stands.
+
+    Attributes:
+        name: Its name.
+        value: Its value's text, as far as it came.
+        at: Where that begins.
+    """
+
+    name: str
+    value: bytes
+    at: int
+
+
+def read_member(text: bytes, at: int) -> Member:
+    """Takes a member apart.
+
+    Raises:
+        BrokenError: If it does not begin with a name and a colon.
+    """
+    found = _MEMBER.match(text)
+    if not found:
+        raise BrokenError(f"has no name with a colon at byte {at}", at=at)
+    try:
+        name = str(json.loads(found[1]))
+    except ValueError as error:
+        raise BrokenError(f"has a name that is no JSON at byte {at}", at=at) from error
+    return Member(name, text[found.end() :], at + found.end())
+
+
+class SmallMembers:
+    """The first members of an object: their names, and their values where those are small.
+
+    Attributes:
+        names: The names, in their order.
+        values: The values that are small.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.values: dict[str, Any] = {}
+
+    def name(self, member: Member) -> None:
+        """Notes that there is such a member."""
+        if len(self.names) < _MOST_MEMBERS:
+            self.names.append(member.name)
+
+    def keep(self, member: Member) -> None:
+        """Keeps a whole member's value if it is small.
+
+        Raises:
+            BrokenError: If it is no JSON.
+        """
+        if len(member.value) > _LONGEST_VALUE_BYTES or len(self.values) >= _MOST_MEMBERS:
+            return
+        try:
+            self.values[member.name] = read_json(member.value)
+        except ValueError as error:
+            raise BrokenError(f"has a value that is no JSON at byte {member.at}", at=member.at) from error
+
+
+def told(names: Sequence[str]) -> str:
+    """Names that are surely none of a person's data."""
+    plain = [name for name in names if _PLAIN_NAME.fullmatch(name)]
+    others = f"and {len(names) - len(plain)} others" if len(plain) < len(names) else ""
+    return ", ".join([*plain, *([others] if others else [])]) or "none"

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-from journey_pipeline.formats.failures import BrokenError, CutError, OversizedError
 from journey_pipeline.formats.json_elements import BLANK
-from journey_pipeline.formats.json_scan import Scanner
+from journey_pipeline.formats.json_scan import BrokenError, CutError, OversizedError, Scanner
 
 _BLANK_LINES = re.compile(rb"\n[ \t\r\n]+\n")
 

@@ -10,11 +10,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic
 
-from journey_pipeline.formats.cut_guess import CutGuess
-from journey_pipeline.formats.failures import BrokenError, CutError, NoRecordsError
 from journey_pipeline.formats.giant_object import Buffering, Decoded, GiantObject, Members
-from journey_pipeline.formats.json_elements import BLANK, Beginning, Elements
-from journey_pipeline.formats.json_members import SmallMembers, read_member, told
+from journey_pipeline.formats.json_elements import BLANK, Beginning, Elements, SmallMembers, read_member, told
+from journey_pipeline.formats.json_scan import BrokenError, CutError, CutGuess, NoRecordsError
 
 BUFFER_BYTES = 2 << 20
 LONGEST_MEMBER_BYTES = 16 << 20

@@ -1,15 +1,56 @@
-"""The structure of JSON text, whole pieces at a time: where brackets and commas stand outside of strings, and how deep.
+"""The structure of JSON text, whole pieces at a time: where brackets and commas stand, where a buffer can be cut.
 
-Exact for any valid JSON, however it is cut into pieces, and blind for everything else: what stands between the marks
-is not looked at. Not here: what is cut at the marks (`json_elements.py`).
+Also what can be wrong with a file of JSON as a whole; each error says where, and never what stands there. Not here:
+cutting a container into its elements (`json_elements.py`).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+
+class DocumentError(Exception):
+    """A file can't be read to its end.
+
+    Args:
+        message: What is wrong; completes "the answer ..." or "the file ...".
+        at: Where, in bytes of the inflated file from its start, from 0.
+    """
+
+    def __init__(self, message: str, *, at: int) -> None:
+        super().__init__(message)
+        self.at = at
+
+
+class CutError(DocumentError):
+    """The bytes end before the document does."""
+
+
+class BrokenError(DocumentError):
+    """What stands there can't stand in JSON."""
+
+
+class OversizedError(DocumentError):
+    """A record, or a member, is longer than allowed."""
+
+
+class NoRecordsError(DocumentError):
+    """A whole document in which no array of records could be made out.
+
+    Args:
+        message: As for `DocumentError`.
+        names: The names of the members of its outer object, in their order.
+    """
+
+    def __init__(self, message: str, *, at: int, names: Sequence[str]) -> None:
+        super().__init__(message, at=at)
+        self.names = tuple(names)
+
 
 _QUOTE, _BACKSLASH, OPEN, _CLOSE, _COMMA = 1, 2, 3, 4, 5
 _KIND_OF = {ord('"'): _QUOTE, ord("\\"): _BACKSLASH, ord(","): _COMMA}
@@ -102,3 +143,38 @@ class Scanner:
             escaped = escaped[:-1]
         found = np.minimum(np.searchsorted(positions, escaped), positions.size - 1)
         quotes[found[positions[found] == escaped]] = False
+
+
+_BLANK = rb"[ \t\r\n]*+"
+_TRIES = 8
+# How far before the hint its member may begin: a longer key is left to the exact way.
+_LONGEST_KEY_BYTES = 4096
+
+
+class CutGuess:
+    """Guesses cuts between members.
+
+    Args:
+        hint: The first name inside of every member.
+    """
+
+    def __init__(self, hint: str) -> None:
+        name = re.escape(hint.encode())
+        self._hint = b'"' + hint.encode() + b'"'
+        key = rb'"[^"\\,:}\]\s][^"\\]*+"'
+        parts = (rb"\}", rb"(,)", key, rb":", rb"\{", rb'"' + name + rb'"')
+        self._cut = re.compile(_BLANK.join(parts))
+
+    def find(self, buffer: bytes) -> int | None:
+        """Offset of the comma of the last likely cut."""
+        end = len(buffer)
+        for _ in range(_TRIES):
+            end = buffer.rfind(self._hint, 0, end)
+            if end < 0:
+                return None
+            brace = buffer.rfind(b"}", 0, end)
+            while brace >= 0 and end - brace < _LONGEST_KEY_BYTES:
+                if found := self._cut.match(buffer, brace):
+                    return found.start(1)
+                brace = buffer.rfind(b"}", 0, brace)
+        return None

@@ -1,7 +1,6 @@
-"""What the lake asks of a vendor whose files are not delimited text: records as columns of text, some at a time.
+"""What the normalizer asks of a vendor whose files are not delimited text: records and attributes, some at a time.
 
-Not here: cutting a file into records (the modules beside this one), which field is which column (`vendors/`), and
-delimited text, which the lake reads by itself (`lake/csv_batches.py`).
+Records come as columns of text. Not here: any vendor's reader (`vendors/`).
 """
 
 from __future__ import annotations
@@ -90,5 +89,32 @@ class InformedReader(RecordReader, Protocol):
         Args:
             answers: What else the vendor said when they landed, and then at the partition's landings before, the newest
                 first, as the manifest keeps it.
+        """
+        ...
+
+
+class AttributeReader(Protocol):
+    """Reads the attributes out of the landed files of one stream; given by a vendor with its recipe.
+
+    Attributes:
+        version: Says how they are read; those that another one read are read anew.
+        schema: The columns of `model.ATTRIBUTE_COLUMNS`, in that order.
+    """
+
+    version: str
+    schema: pa.Schema
+
+    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
+        """Reads a file; a row an attribute of a person, and of rows with one key the last one counts.
+
+        The key is section_id, profile_key and attribute_id. Only a bounded number of rows is held at a time.
+
+        Args:
+            chunks: Its inflated bytes without byte order mark, in pieces of any size.
+            answers: What else the vendor said when it landed, and then at the partition's landings before, the newest
+                first, as the manifest keeps it.
+
+        Raises:
+            DocumentError: If the file is not whole, or no such file; the lake says which file.
         """
         ...

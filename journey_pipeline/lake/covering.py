@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.disk import naming_disk_troubles
+from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.landing import attempts_there, has_attempt_since, mark_covered, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest
@@ -27,8 +27,6 @@ def lacking_marks(
     """The partitions that readable answers of others hold, that have none of their own, and whose mark is lacking.
 
     Args:
-        lake: Where they lie.
-        stream: Whose they are.
         onward: Whether every answer holds all later partitions that had ended when it was asked for. It is what counts
             where neither the notes of an earlier version nor its events say which ones.
         since: Only partitions with an answer of this time or later are read, so that a look costs what came since. An
@@ -52,8 +50,6 @@ def restore_marks(
     """Makes the marks of a stream again that are lacking, and says so. One that is there is never changed.
 
     Args:
-        lake: Where they lie.
-        stream: Whose they are.
         say: Is told of each one that could not be made, and why.
         onward: As for `lacking_marks`.
 

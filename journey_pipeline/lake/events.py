@@ -1,6 +1,6 @@
 """Events, what lies beside them and their manifest: put in place in an order that a crash can't spoil, and checked.
 
-Not here: making them (`normalize.py`).
+Not here: making them (`normalize/run.py`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.atomic import replacing
-from journey_pipeline.lake.events_sql import RULES
+from journey_pipeline.files import replacing
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.lake.wholeness import damaged_parts, lost_answer
-from journey_pipeline.model import EVENT_COLUMNS, Recipe, StreamKey, partition_window, selection
+from journey_pipeline.model import EVENT_COLUMNS, StreamKey, partition_window, selection
+from journey_pipeline.recipe import RULES, Recipe
 
 
 def recipe_digest(recipe: Recipe) -> str:
@@ -53,11 +53,8 @@ def put_events(
     often too (`is_normalized`), and normalizing again heals it.
 
     Args:
-        lake: Where.
-        manifest: What the files hold.
         events: The finished file, on the lake's file system; it is moved.
         rejects: Likewise, or None if there are none.
-        attributes: Likewise.
     """
     stream, partition = manifest.key, manifest.partition
     beside = {lake.rejects_file(stream, partition): rejects, lake.attributes_file(stream, partition): attributes}

@@ -1,7 +1,7 @@
 """Attempts and the landing manifest: how a vendor's answer becomes part of a partition, and never leaves it.
 
 An attempt's folder counts once the manifest names it; until then it is a leftover. Not here: downloading into it
-(`transport/`, `loading/`), removing leftovers (`sweep.py`), making events of it (`normalize.py`).
+(`transport/`, `loading/`), removing leftovers (`sweep.py`), making events of it (`normalize/run.py`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.atomic import flush_dir, flush_file
+from journey_pipeline.files import LANDING_LOCK, exclusive, flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake, selection_at
-from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
 from journey_pipeline.lake.manifest import Attempt, LandingManifest, Note
 from journey_pipeline.model import Granularity, StreamKey, Window
 
@@ -73,9 +72,6 @@ def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -
     clock says.
 
     Args:
-        lake: Where it lands.
-        stream: What is asked for.
-        window: The partition's whole window.
         now: The time that the attempt is named after, aware.
     """
     folder = lake.landing_dir(stream, window.partition)
@@ -134,9 +130,6 @@ def commit_attempt(lake: Lake, stream: StreamKey, window: Window, attempt: Attem
     second would write a manifest that lacks the first, and an answer that the vendor no longer gives would be lost.
 
     Args:
-        lake: Where it landed.
-        stream: What was asked for.
-        window: The partition's whole window.
         attempt: What came. Its files must lie in its folder.
 
     Returns:
@@ -161,11 +154,7 @@ def mark_covered(lake: Lake, stream: StreamKey, windows: Iterable[Window], *, by
     """Notes of partitions that another one's answer holds theirs. One that has answers of its own keeps them.
 
     Args:
-        lake: Where they lie.
-        stream: Whose they are.
         windows: The partitions; each must have ended when the answer that covers it was asked for.
-        by: The partition that landed.
-        attempt: The answer.
     """
     for window in windows:
         folder = lake.landing_dir(stream, window.partition)
@@ -249,9 +238,6 @@ def set_aside(lake: Lake, stream: StreamKey, partition: str, reasons: Mapping[st
     Attempts that were superseded count again: what superseded them may be what can't be read.
 
     Args:
-        lake: Where the partition lies.
-        stream: Its stream.
-        partition: Its name.
         reasons: Why, by the attempt's name; an empty reason takes an attempt in again.
 
     Returns:

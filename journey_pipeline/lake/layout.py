@@ -1,6 +1,6 @@
 """Where every file of the lake lies, written once: from stream and partition to path.
 
-Not here: what the files hold (`manifest.py`, `events.py`) or how they are written (`atomic.py`). No function here
+Not here: what the files hold (`manifest.py`, `events.py`) or how they are written (`files.py`). No function here
 touches the disk.
 """
 

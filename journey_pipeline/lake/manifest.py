@@ -1,7 +1,7 @@
 """The two manifests of a partition: what has landed, and what the events file made of it.
 
 They are the lake's only truth: a file that no manifest names does not count. Not here: paths (`layout.py`), atomic
-writes (`atomic.py`).
+writes (`files.py`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from journey_pipeline.errors import LakeError, text_of
-from journey_pipeline.lake.atomic import write_bytes
-from journey_pipeline.lake.disk import naming_disk_troubles, refusal
+from journey_pipeline.files import naming_disk_troubles, refusal, write_bytes
 from journey_pipeline.lake.layout import selection_at
-from journey_pipeline.model import StreamKey, Twin
+from journey_pipeline.model import StreamKey
+from journey_pipeline.recipe import Twin
 
 
 class Document(BaseModel):

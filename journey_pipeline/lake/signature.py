@@ -1,6 +1,6 @@
 """Which file lies at a path, told without reading it: enough to know that what was read of it once still holds.
 
-Not here: what is remembered by it (`loading/memo.py`, the warehouse's `inventory.py`).
+Not here: what is remembered by it (`loading/memo.py`, `warehouse/inventory.py`).
 """
 
 from __future__ import annotations

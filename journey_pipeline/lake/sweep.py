@@ -15,12 +15,10 @@ from datetime import datetime
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.atomic import TEMPORARY_FILES
+from journey_pipeline.files import LANDING_LOCK, TEMPORARY_FILES, exclusive, naming_disk_troubles
 from journey_pipeline.lake.covering import restore_marks
-from journey_pipeline.lake.disk import naming_disk_troubles
 from journey_pipeline.lake.landing import NOTE, is_attempt, lacks_attempts, restore_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.locking import LANDING_LOCK, exclusive
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.model import StreamKey, is_partition, partition_window
 
@@ -55,8 +53,6 @@ def sweep(lake: Lake, vendor: str, connection: str, older_than: datetime) -> Swe
 
     Args:
         lake: What is swept: attempt folders without notes that no manifest names, temporary files, the folder for work.
-        vendor: The connection's vendor.
-        connection: Whose leftovers.
         older_than: Leftovers that were last written to before this are removed; aware.
     """
     limit = older_than.timestamp()

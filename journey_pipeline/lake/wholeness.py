@@ -5,12 +5,13 @@ Not here: when to look (`loading/wholeness.py`), what an unreadable answer means
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from pathlib import Path
 
-from journey_pipeline.lake.landed_file import DAMAGED, damage_of
 from journey_pipeline.lake.landing import read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import Attempt, LandingManifest
+from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
 from journey_pipeline.model import StreamKey
 
 log = logging.getLogger(__name__)
@@ -20,8 +21,6 @@ def damaged_parts(lake: Lake, landing: LandingManifest, *, by_content: bool = Fa
     """What is damaged of the attempts that events are made from.
 
     Args:
-        lake: Where they lie.
-        landing: Whose attempts.
         by_content: Whether to hash each part, too; otherwise sizes are compared, at one `stat` a part.
 
     Returns:
@@ -35,9 +34,6 @@ def set_damaged_aside(lake: Lake, stream: StreamKey, partition: str, *, by_conte
     """Sets the damaged attempts of a partition aside, and takes those back whose files are whole again.
 
     Args:
-        lake: Where they lie.
-        stream: Whose partition.
-        partition: Its name.
         by_content: As of `damaged_parts`.
 
     Returns:
@@ -75,3 +71,27 @@ def _damage(lake: Lake, landing: LandingManifest, attempt: Attempt, *, by_conten
     folder = lake.landing_dir(landing.key, landing.partition) / attempt.attempt
     found = (damage_of(folder / file.name, file, by_content=by_content) for file in attempt.files)
     return next(filter(None, found), "")
+
+
+DAMAGED = "damaged: "
+"""How the reason of an answer begins that is set aside for its bytes: it counts again once these are put back."""
+
+
+def damage_of(path: Path, file: LandedFile, *, by_content: bool) -> str:
+    """How a landed file differs from what its manifest says, with its path; empty if it does not.
+
+    Args:
+        file: What the manifest says of it.
+        by_content: Whether to hash it, too; otherwise its size is compared, at one `stat`.
+    """
+    try:
+        size = path.stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{path} is missing"
+    if size != file.bytes:
+        return f"{path} has {size} of {file.bytes} bytes, other content than landed"
+    if not by_content:
+        return ""
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return "" if digest == file.sha256 else f"{path} has other content than landed"

@@ -28,7 +28,6 @@ def advance(
     """Orders and polls all that is due, as far as the vendor's limits allow; a bad export stops none of the others.
 
     Args:
-        exporting: Whose exports.
         is_over: Asked before each call to the vendor; if true, the rest is left for the next time.
         may_order: Asked before each order; if false, there is time for polls alone.
         polling: Polls one that was claimed.

@@ -1,6 +1,6 @@
 """Claims on faults that all records of a partition share: each alone looks right, and only together do they tell.
 
-Not here: the claims on records one by one (`claims.py`).
+Not here: the claims on records one by one (`checks.py`).
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ from datetime import datetime
 from journey_pipeline.errors import JourneyError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
-from journey_pipeline.loading.landed import LandedPartitions
-from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
+from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, PartitionOutcome
 from journey_pipeline.loading.pull import is_expired, pull, utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream, WindowedSource

@@ -1,6 +1,6 @@
 """A claim about a partition as such: what it says, whether it holds, how bad it is if not, and what is tolerated.
 
-Not here: which claims there are and how they are judged (`claims.py`, `alike.py`, `deltas.py`).
+Not here: which claims there are and how they are judged (`checks.py`, `alike.py`, `deltas.py`).
 """
 
 from __future__ import annotations

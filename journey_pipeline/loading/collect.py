@@ -22,7 +22,7 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.exports import answers, claims
 from journey_pipeline.exports.export import Collection, Export
-from journey_pipeline.lake.disk import naming_disk_troubles
+from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.landing import AttemptFolder, begin_attempt, commit_attempt, mark_covered
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, LandingManifest

@@ -16,9 +16,9 @@ from journey_pipeline import __version__
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest
-from journey_pipeline.lake.normalize import NormalizeLimits, normalize
 from journey_pipeline.loading.pull import landed_file, utc_now
 from journey_pipeline.model import Window, floor
+from journey_pipeline.normalize.run import NormalizeLimits, normalize
 from journey_pipeline.vendors.source import PeopleSource
 
 
@@ -52,10 +52,7 @@ def ask_for_person(
 
     Args:
         lake: In whose folder for work the answer lies meanwhile.
-        source: The vendor's stream.
-        email: The person's address.
         limits: What making events may use.
-        now: The clock.
 
     Raises:
         VendorError: If the vendor's answer stopped it.

@@ -1,13 +1,13 @@
 """Claims on answers that overlap: what one had the next must have, read from the same fields.
 
-Not here: the comparison of events (`lake/overlap.py`), the claims that hold of any partition (`claims.py`).
+Not here: the comparison of events (`normalize/inspection.py`), the claims that hold of any partition (`checks.py`).
 """
 
 from __future__ import annotations
 
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.lake.overlap import Overlap
 from journey_pipeline.loading.claim import Claim, Severity
+from journey_pipeline.normalize.inspection import Overlap
 
 # So many of the people whom an answer has are lacking altogether in the next one only if the account answers for new
 # people alone. A merge or an erasure at the vendor takes a few.

@@ -1,6 +1,6 @@
 """The vendor's own lists (journeys, activities) into the landing and on into dimensions.
 
-Not here: the routes (`vendors/`), how a dimension's file is kept (`lake/dimensions.py`).
+Not here: the routes (`vendors/`), how a dimension's file is kept (`normalize/dimensions.py`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from pathlib import Path
 
 from journey_pipeline import __version__
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.atomic import write_bytes
-from journey_pipeline.lake.dimensions import update_dimension
+from journey_pipeline.files import write_bytes
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, LandedFile
 from journey_pipeline.loading.pull import utc_now
-from journey_pipeline.model import DimensionRecipe, Granularity, StreamKey, Window, floor
+from journey_pipeline.model import Granularity, StreamKey, Window, floor
+from journey_pipeline.normalize.dimensions import update_dimension
+from journey_pipeline.recipe import DimensionRecipe
 
 
 def pull_dimensions(
@@ -35,11 +36,9 @@ def pull_dimensions(
     """Lands a vendor's list as it came, under the UTC day, and folds it into the dimensions.
 
     Args:
-        lake: Where it lands.
         key: The stream that the list is landed under, such as `sfmc/journeys`.
         pages: The bodies of its pages, JSON.
         recipes: The dimensions that are made of it.
-        now: The clock.
 
     Returns:
         The number of rows of each dimension, by name.

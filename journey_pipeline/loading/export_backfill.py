@@ -31,9 +31,8 @@ from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.advance import advance
 from journey_pipeline.loading.collect import Collecting, Taken
 from journey_pipeline.loading.exports import Exporting
-from journey_pipeline.loading.landed import LandedPartitions
 from journey_pipeline.loading.ordering import want_windows
-from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
+from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, PartitionOutcome
 from journey_pipeline.loading.polling import poll
 from journey_pipeline.loading.pull import is_expired, utc_now
 from journey_pipeline.loading.take_along import poll_and_take

@@ -1,6 +1,6 @@
 """Writes what people get to see of the ledger of exports into the lake, for the warehouse to take it from there.
 
-Not here: what that is (`exports/listing.py`), the document (`lake/export_listing.py`).
+Not here: what that is (`exports/listing.py`), the document (`lake/documents.py`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports.database import is_there
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
-from journey_pipeline.lake.disk import naming_disk_troubles
-from journey_pipeline.lake.export_listing import ExportListing, put_listing
+from journey_pipeline.files import naming_disk_troubles
+from journey_pipeline.lake.documents import ExportListing, put_listing
 from journey_pipeline.lake.layout import Lake
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ def list_exports(lake: Lake, url: str) -> bool:
     A ledger that can't be read keeps nothing from the analysts: the earlier listing stays, and the log says why.
 
     Args:
-        lake: Where the listing lies.
         url: Of the ledger, as `settings.ledger_url()` gives it.
 
     Returns:

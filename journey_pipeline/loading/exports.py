@@ -19,7 +19,7 @@ from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.loading.pull import utc_now
-from journey_pipeline.vendors.exports import ExportSource, Ordered, Wanted
+from journey_pipeline.vendors.source import ExportSource, Ordered, Wanted
 
 log = logging.getLogger(__name__)
 

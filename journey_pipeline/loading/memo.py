@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 from journey_pipeline import __version__
 from journey_pipeline import lake as lake_package
+from journey_pipeline import normalize as normalize_package
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.atomic import write_bytes
+from journey_pipeline.files import write_bytes
 from journey_pipeline.lake.events import recipe_digest
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
@@ -31,7 +32,7 @@ from journey_pipeline.vendors.source import Stream
 
 _ANY = "\0"
 _MONTH = len("2026-11")
-_CODE = (Path(__file__).parent, Path(lake_package.__file__).parent)
+_CODE = tuple(Path(file).parent for file in (__file__, lake_package.__file__, normalize_package.__file__))
 
 
 class Entry(NamedTuple):

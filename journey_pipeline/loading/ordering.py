@@ -25,9 +25,6 @@ def want_windows(
     """Puts orders for windows into the ledger, as few as the vendor's longest window allows.
 
     Args:
-        exporting: Whose exports.
-        stream: Which stream.
-        windows: The partitions.
         again: Whether a person asks, so that what had stopped is ordered again.
 
     Yields:

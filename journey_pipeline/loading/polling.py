@@ -17,7 +17,7 @@ from journey_pipeline.exports.export import Export, SmallerOrder
 from journey_pipeline.exports.orders import split
 from journey_pipeline.exports.states import State
 from journey_pipeline.loading.exports import Exporting, apart, ordered_of, stop, wanted_of
-from journey_pipeline.vendors.exports import Polled, Verdict
+from journey_pipeline.vendors.source import Polled, Verdict
 
 OK = 200
 FAILURES_BEFORE_SPLIT = 2
@@ -40,7 +40,6 @@ def poll(exporting: Exporting, export: Export, *, place: Place | None = None) ->
     """Asks how far an export is, and writes down what came of it.
 
     Args:
-        exporting: Whose exports.
         export: As it was claimed to be polled.
         place: Where its file goes, if its vendor's answer is the file itself and it is to be taken along.
 
@@ -83,7 +82,6 @@ def poll_next(exporting: Exporting, polling: Callable[[Exporting, Export], objec
     """Polls the export whose poll has been due for longest, and writes down what came of it; whether there was one.
 
     Args:
-        exporting: Whose exports.
         polling: How one that was claimed is polled.
     """
     export = claims.claim_to_poll(
@@ -105,13 +103,7 @@ def poll_next(exporting: Exporting, polling: Callable[[Exporting, Export], objec
 
 
 def note(exporting: Exporting, export: Export, polled: Polled) -> None:
-    """Writes down what a poll found out.
-
-    Args:
-        exporting: Whose exports.
-        export: As it was claimed.
-        polled: What came back.
-    """
+    """Writes down what a poll found out."""
     ledger, policy, at = exporting.ledger, exporting.policy, exporting.now()
     match polled.verdict:
         case Verdict.PENDING | Verdict.UNACKNOWLEDGED:

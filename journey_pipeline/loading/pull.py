@@ -23,7 +23,7 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
-from journey_pipeline.lake.disk import naming_disk_troubles
+from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.landing import AttemptFolder, begin_attempt, commit_attempt, mark_covered
 from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
@@ -95,13 +95,9 @@ def pull(
     """Lands one complete answer for a partition's window, beside the answers that are there.
 
     Args:
-        lake: Where it lands.
-        source: The vendor's stream.
-        window: The partition's window.
         covers: Later partitions that the answer holds too, of an open-ended stream. Those that had ended when it was
             asked for are marked as covered; the others are left as they are.
         asked_at: The instant that the windows were chosen at; the present if None. Retention is measured by it.
-        now: The clock.
         progress: Who is told of bytes and estimates.
         stopped: Asked between chunks; if true, the work ends with StoppedError and leaves nothing.
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from journey_pipeline.errors import LakeError, VendorError
-from journey_pipeline.lake.content import content_digest
-from journey_pipeline.lake.drift import DriftReport, Finding, write_report
+from journey_pipeline.lake.documents import DriftReport, Finding, write_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
@@ -24,6 +23,7 @@ from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.progress import current
 from journey_pipeline.loading.pull import is_expired, utc_now
 from journey_pipeline.model import Window, floor
+from journey_pipeline.normalize.record_reader import content_digest
 from journey_pipeline.vendors.source import Estimate, Stream, WindowedSource
 
 
@@ -63,9 +63,6 @@ def sweep_drift(
 
     Args:
         lake: Where they landed, and where the report goes.
-        source: The vendor's stream.
-        settings: What to look at.
-        now: The clock.
 
     Returns:
         The report, which is in place already.

@@ -25,8 +25,6 @@ def poll_and_take(
     """Polls an export and takes its file along, if that is the answer. What came of it is in the ledger.
 
     Args:
-        lake: Where it will land.
-        exporting: Whose exports.
         export: As it was claimed to be polled; it stands for itself, and its source's polls are downloads.
         progress: Who is told of bytes.
         stopped: Asked between chunks; if true, the work ends with StoppedError.

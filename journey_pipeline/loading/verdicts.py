@@ -1,6 +1,6 @@
 """Which claims about partitions do not hold: judged from the manifests alone, so that it can be asked of all of them.
 
-Not here: what is claimed (`claims.py`), the comparison of an answer with the one before, which reads events
+Not here: what is claimed (`checks.py`), the comparison of an answer with the one before, which reads events
 (`partition.py`).
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.claims import Claim, Severity, claims, covered
+from journey_pipeline.loading.checks import Claim, Severity, claims, covered
 from journey_pipeline.loading.partition import LoadSettings, judge, made_events
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream
@@ -25,10 +25,7 @@ def verdicts(
     """The claims that do not hold, by partition; what has no events yet, or is damaged, is left out.
 
     Args:
-        lake: Where the partitions lie.
-        stream: Whose they are.
         windows: Which of them. An answer that covers several is judged once, for the first.
-        settings: What is tolerated.
         with_overlap: Whether to compare answers that overlap, too, which reads their events.
     """
     found: dict[Window, tuple[Claim, ...]] = {}

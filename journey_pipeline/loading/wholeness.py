@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.disk import naming_disk_troubles
+from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.wholeness import set_damaged_aside
 from journey_pipeline.loading.plan import survey, whole_span
@@ -38,8 +38,6 @@ def inspect_landing(lake: Lake, stream: Stream, now: datetime) -> Inspected:
     What is damaged is set aside, and what is whole again counts again.
 
     Args:
-        lake: Where it landed.
-        stream: The stream.
         now: The present; its day chooses the share.
     """
     span = whole_span(stream, now)

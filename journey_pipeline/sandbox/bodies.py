@@ -102,10 +102,8 @@ def spoil(
     """The body of an answer as a fault leaves it; as it should be for kinds that do nothing to bodies.
 
     Args:
-        packed: The body.
         gzip: Whether it is sent packed; the kinds that concern gzip do nothing to one that isn't.
         kind: Kind of the fault, None for none.
-        value: Its value.
         error: Line that `csv_then_error` adds.
         cut: Cuts the file; `cut_off` if None.
     """

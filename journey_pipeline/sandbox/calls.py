@@ -53,11 +53,7 @@ class Call:
 
 
 class CallLog:
-    """The latest calls, oldest first; thread-safe.
-
-    Args:
-        most: How many are kept.
-    """
+    """The latest calls, oldest first; thread-safe."""
 
     def __init__(self, most: int = 100_000) -> None:
         self._calls: deque[Call] = deque(maxlen=most)

@@ -75,7 +75,6 @@ class Gate:
         """A route for all methods: the handler says which one it takes.
 
         Args:
-            path: As Starlette reads it.
             name: For fault rules and records.
             handler: May block; runs in a thread.
         """

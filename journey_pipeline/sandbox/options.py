@@ -1,6 +1,6 @@
 """The options of all simulated vendors, one field each.
 
-Not here: what there is to switch (`options.py` of each vendor).
+Not here: what there is to switch (the options of each vendor, in its folder).
 """
 
 from __future__ import annotations

@@ -64,7 +64,6 @@ def serve(
         options: As for `Sandbox`.
         faults: As for `Sandbox`.
         cache_dir: For prepared answers; a temporary folder if None.
-        host: To listen on.
         port: To listen on; a free one if 0.
 
     Raises:
@@ -95,7 +94,6 @@ def run(
     """Serves the sandbox until SIGINT or SIGTERM, which end it at once and cleanly, downloads or not.
 
     Args:
-        host: To listen on.
         port: To listen on; a free one if 0.
         world: As for `Sandbox`.
         clock: As for `Sandbox`.

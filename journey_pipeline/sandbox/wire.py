@@ -39,7 +39,6 @@ class StreamedResponse(Response):
 
     Args:
         body: What is sent, and how it ends.
-        headers: Of the answer.
         promise_length: Send a `Content-Length` where the length is known, instead of chunks.
         file: To close at the end, if there is one.
     """

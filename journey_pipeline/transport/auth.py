@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from journey_pipeline.errors import PermanentVendorError, VendorError
 from journey_pipeline.transport import waiting
-from journey_pipeline.transport.answer import Answer
+from journey_pipeline.transport.response import Answer
 
 # Fields of a token request that say what is asked for, not who asks.
 _OPEN_FIELDS = frozenset({"grant_type", "scope", "account_id", "audience"})
@@ -80,7 +80,6 @@ class BearerKey:
     """A key that does not change, in a header.
 
     Args:
-        key: The key.
         header: The header that carries it.
         scheme: The word before it, or nothing.
     """
@@ -104,9 +103,7 @@ class ClientCredentials:
     """OAuth 2.0 client credentials (RFC 6749, 4.4): one token for all threads, renewed before it ends.
 
     Args:
-        token_url: Where tokens are made.
         payload: Fields of the token request; `grant_type` is added.
-        encoding: How they are sent.
         renew_before_s: A token with less than this left is not used any more; of a short-lived one, half its life.
         hint: What to say when the credentials are refused, such as the names of the variables that hold them.
     """

@@ -1,6 +1,6 @@
 """Makes one call succeed or fail: its turn, its credential, its attempts, and what a status means for them.
 
-Not here: what is asked (`client.py`), how it goes over the wire (`wire.py`), when to try again (`retry.py`).
+Not here: what is asked (`client.py`), how it goes over the wire (`request.py`), when to try again (`retry.py`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import requests
 
 from journey_pipeline.errors import TransientVendorError, VendorError
 from journey_pipeline.transport import retry
-from journey_pipeline.transport.answer import Answer
 from journey_pipeline.transport.auth import Auth, Credential
 from journey_pipeline.transport.failures import Asked, answered
 from journey_pipeline.transport.gzip_body import Body
 from journey_pipeline.transport.limits import Gate, Limits
 from journey_pipeline.transport.redaction import Redactor
+from journey_pipeline.transport.request import Request, Wire, origin
+from journey_pipeline.transport.response import Answer
 from journey_pipeline.transport.retry import Action, Attempt, RetryPolicy
-from journey_pipeline.transport.wire import Request, Wire, origin
 
 T = TypeVar("T")
 Take = Callable[[requests.Response, Attempt], T]
@@ -67,8 +67,6 @@ class Calls:
         """Makes the call: waits for its turn, then tries within the policy.
 
         Args:
-            request: What to send.
-            asked: How messages name it.
             policy: Instead of the client's, if not None.
             take: Makes something of an answer that is welcome; its transient errors lead to another attempt too.
         """

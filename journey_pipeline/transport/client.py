@@ -20,7 +20,6 @@ from journey_pipeline import __version__, settings
 from journey_pipeline.errors import VendorError
 from journey_pipeline.transport import limits as connection_limits
 from journey_pipeline.transport import redaction, waiting
-from journey_pipeline.transport.answer import Answer, Downloaded, Inspector
 from journey_pipeline.transport.auth import Auth
 from journey_pipeline.transport.calls import Calls
 from journey_pipeline.transport.destinations import Destinations
@@ -28,9 +27,9 @@ from journey_pipeline.transport.download import Evidence, Tries, land, told
 from journey_pipeline.transport.failures import Asked
 from journey_pipeline.transport.gzip_body import Body
 from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.request import Request, Timeouts, Wire
+from journey_pipeline.transport.response import Answer, Downloaded, Inspector
 from journey_pipeline.transport.retry import Attempt, RetryPolicy
-from journey_pipeline.transport.timeouts import Timeouts
-from journey_pipeline.transport.wire import Request, Wire
 
 __all__ = ["Answer", "Downloaded", "HttpClient", "Inspector"]
 
@@ -60,16 +59,13 @@ class HttpClient:
     Errors are those of `journey_pipeline.errors`, with vendor, connection, stream, window and status set.
 
     Args:
-        vendor: The vendor's short name.
         connection: The configured account; clients of the same name share its limits.
         base_url: With or without a trailing slash.
         auth: How the connection proves who it is. Sent to the base URL's host only.
-        policy: When to try again.
         timeouts: How long to wait for one request.
         limits: How often and how many at a time.
         secrets: What else must never be seen in messages and logs.
         explain: Says what a refusal means, from status and body; it ends up in the message, redacted.
-        user_agent: How we call ourselves.
         chunk_bytes: How much of a body is read at once.
 
     The most bytes of one download, the longest that one answer may take, and the hosts to which a download may be
@@ -168,10 +164,7 @@ class HttpClient:
             path: Below the base URL, or a whole address; the credential goes along only to the base URL's host.
             query: Ready to send, commas bare; or names and values, which are encoded.
             json: The body, if not None.
-            headers: Besides the client's own.
-            stream: For messages.
             window: For messages; anything that reads well as text.
-            policy: Instead of the client's.
 
         Raises:
             TransientVendorError: After the last attempt, or at once where the vendor asks for a long wait.

@@ -2,7 +2,7 @@
 
 A vendor's answer names addresses: where a file lies, where to poll, where a request is redirected. What lies behind an
 address of this machine or of its network, where clouds keep secrets, is not the vendor's. Not here: what is carried to
-another host (`wire.py`).
+another host (`request.py`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ class Destinations:
             start: The address that was asked for.
             url: The one that it is redirected to.
             asked: How messages name the request.
-            status: Of the redirect.
 
         Raises:
             PermanentVendorError: If it leads to such a host.

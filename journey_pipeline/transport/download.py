@@ -17,10 +17,10 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
-from journey_pipeline.transport.answer import Inspector
+from journey_pipeline.files import LandingFile
 from journey_pipeline.transport.failures import Asked
 from journey_pipeline.transport.gzip_body import Body, Checksum, Deflater
-from journey_pipeline.transport.landing_file import LandingFile
+from journey_pipeline.transport.response import Inspector
 
 _KEPT_OF_EACH_END_BYTES = 64 << 10
 _TWICE = "The same bytes came twice"
@@ -111,11 +111,9 @@ def land(
     """Writes a body to a file and shows it to an inspector in passing.
 
     Args:
-        body: The body, unread.
         to: Where the file appears when all is well.
         inspector: Sees the inflated bytes.
         on_bytes: Told the size of each piece as it came over the wire.
-        evidence: Gets the inflated body.
         largest_bytes: The most bytes of a body, inflated or as it came.
 
     Raises:

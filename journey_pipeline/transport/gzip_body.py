@@ -4,7 +4,7 @@ The wire's own ends are checked (last chunk, Content-Length), and of gzip the tr
 follow, and zeros, which pad a file; anything else is an error. Source: RFC 1952, 2.2, and gzip(1). What ends early is
 cut; what comes to its end and is no gzip is damaged, and read to that end all the same, so that its bytes can be
 compared with those of another try.
-Not here: where the bytes go (`landing_file.py`, `client.py`), what they mean (inspectors in `vendors/`).
+Not here: where the bytes go (`files.py`, `client.py`), what they mean (inspectors in `vendors/`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from isal import igzip_lib, isal_zlib
 
 from journey_pipeline import settings
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError, text_of
-from journey_pipeline.transport.connections import hurry
 from journey_pipeline.transport.failures import Asked, reason
+from journey_pipeline.transport.request import hurry
 from journey_pipeline.transport.retry import Attempt
 
 _MAGIC = b"\x1f\x8b"

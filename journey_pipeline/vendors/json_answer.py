@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
-from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError
 from journey_pipeline.formats.foreign import foreign_form
 from journey_pipeline.formats.json_records import RecordSplitter
+from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentError, NoRecordsError
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _MARK_BYTES = 3

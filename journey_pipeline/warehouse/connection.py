@@ -1,23 +1,28 @@
-"""Where the warehouse's files lie and how a DuckDB session on them is opened.
+"""Where the warehouse's files lie, how a DuckDB session on them is opened, and that one writer at a time has them.
 
-Not here: who may write (`lock.py`), what the tables are (`schema.py`). A session's time zone is always UTC, and no
-session ever asks the network for an extension.
+Not here: what is in them (`schema.py`).
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
+import json
 import os
 import shutil
+import socket
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 import duckdb
 
 from journey_pipeline.errors import WarehouseError, text_of
-from journey_pipeline.lake.disk import refusal
+from journey_pipeline.files import refusal
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import published_place, storage_version
 
@@ -26,12 +31,7 @@ _Config = dict[str, str | bool | int | float | list[str]]
 
 
 class UnopenableWarehouse(WarehouseError):  # noqa: N818 - it names the file's state
-    """DuckDB can't open the file, although nobody keeps it from that: the file is damaged, or of a later DuckDB.
-
-    Args:
-        file: Which file.
-        why: What DuckDB says.
-    """
+    """DuckDB can't open the file, although nobody keeps it from that: the file is damaged, or of a later DuckDB."""
 
     def __init__(self, file: Path, why: str) -> None:
         super().__init__(
@@ -161,7 +161,6 @@ def naming_failures(attempt: str, heal: str, folder: Path | None = None) -> Iter
     """Turns DuckDB's errors into a WarehouseError that holds no value of any row.
 
     Args:
-        attempt: What is being done.
         heal: What to do about it.
         folder: Where it writes, if it does; a full disk is then named as such.
     """
@@ -214,3 +213,68 @@ def _config(memory: str, threads: int, spill: Path) -> _Config:
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
+
+
+_POLL_S = 0.05
+
+
+class WriterAtWork(WarehouseError):  # noqa: N818 - it names what is so
+    """Another process or thread holds the right to write the warehouse."""
+
+
+@contextmanager
+def writer_lock(lake: Lake, wait_s: float) -> Iterator[None]:
+    """Holds the right to write the warehouse.
+
+    Args:
+        wait_s: How long to wait for another holder.
+
+    Raises:
+        WriterAtWork: If another process or thread still holds it then; says which.
+        WarehouseError: If the home can't be written.
+    """
+    path = lake.home / "warehouse.lock"
+    with _open_lock(path) as file:
+        _wait(file, path, wait_s)
+        with suppress(OSError):  # on a full disk nobody learns who holds it; the lock itself needs no room
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "command": _command()}))
+            file.flush()
+        yield
+
+
+def _open_lock(path: Path) -> TextIOWrapper:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise WarehouseError(f"locking the warehouse failed: {refusal(error, path.parent)}") from error
+
+
+def _wait(file: TextIOWrapper, path: Path, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise WriterAtWork(
+                    f"another process is writing the warehouse: {_holder(path)}. Waited {wait_s:g} s; try again when "
+                    "it is done, or end it: its transaction then leaves no trace."
+                ) from None
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']}, `{holder['command']}`"
+    except (OSError, ValueError, KeyError):
+        return "one that has only just begun"
+
+
+def _command() -> str:
+    # The program and its first word only: what follows may be anything a person typed.
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])

@@ -105,13 +105,9 @@ def compare_person(
     """A person's events as a vendor tells them, beside what is published.
 
     Args:
-        lake: Whose published warehouse.
-        stream: Whose events.
         email: The person's address, in any case.
         told: The events' file of what the vendor told.
         since: How far back it goes; what the warehouse has from before is left out.
-        memory: DuckDB's memory limit.
-        threads: DuckDB's threads.
 
     Raises:
         WarehouseError: If nothing is published yet, or the files can't be read.

@@ -2,7 +2,7 @@
 
 A manifest that is byte for byte the loaded one vouches for what is loaded; only other partitions' files are read. It
 is read itself only if its number, time or size differs from when it was read last.
-Not here: what their rows must look like (`intake.py`), bringing them in (`merge.py`).
+Not here: what their rows must look like (`file_checks.py`), bringing them in (`merge.py`).
 """
 
 from __future__ import annotations

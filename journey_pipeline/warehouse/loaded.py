@@ -142,7 +142,6 @@ def note_loaded(session: duckdb.DuckDBPyConnection, rows: Sequence[tuple[object,
     """Takes note of files that are loaded now.
 
     Args:
-        session: With a transaction open.
         rows: The columns of `internal.files` up to `last_at`, but for what is told of the manifest.
     """
     if rows:

@@ -1,8 +1,8 @@
 """Brings `core.journey_events` from one set of events files to another, inside the caller's transaction.
 
 Rows that came from files now replaced or gone go first. Keys that more than one row may stand for are decided by rank
-(`contest.py`); all other new rows, mostly all of them, are a plain append in order of time. Not here: which files
-changed (`inventory.py`), which events another stream tells of too (`relink.py`), the tables that are made from the
+(`ranking.py`); all other new rows, mostly all of them, are a plain append in order of time. Not here: which files
+changed (`inventory.py`), which events another stream tells of too (`twins.py`), the tables that are made from the
 events (`refresh.py`).
 """
 
@@ -18,10 +18,8 @@ import duckdb
 from journey_pipeline.model import EVENT_COLUMNS
 from journey_pipeline.warehouse.changes import ADDED, TAKEN, Changes, begin
 from journey_pipeline.warehouse.connection import WarehouseSettings
-from journey_pipeline.warehouse.contest import IN_WAREHOUSE, NUMBERED_ROWS, find_contested, rank
-from journey_pipeline.warehouse.intake import Extent, events
+from journey_pipeline.warehouse.file_checks import Extent, events
 from journey_pipeline.warehouse.inventory import FoundFile
-from journey_pipeline.warehouse.links import Links, begin_links
 from journey_pipeline.warehouse.loaded import (
     KEY,
     FileKey,
@@ -31,6 +29,8 @@ from journey_pipeline.warehouse.loaded import (
     note_loaded,
     recount,
 )
+from journey_pipeline.warehouse.ranking import IN_WAREHOUSE, NUMBERED_ROWS, find_contested, rank
+from journey_pipeline.warehouse.twins import Links, begin_links
 
 _COLUMNS = ", ".join(column.name for column in EVENT_COLUMNS)
 
@@ -83,8 +83,6 @@ def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: Warehous
     """Makes the change in `core.journey_events` and in `internal.files`.
 
     Args:
-        session: With a transaction open.
-        change: What goes and comes.
         settings: How many rows to sort at a time, and which changes of a day are small.
     """
     merged = Merged(begin(session, settings.small_change), begin_links(session))

@@ -1,7 +1,7 @@
 """`publish`: puts a finished copy of the warehouse where analysts open it.
 
 The copy takes the place of the earlier one by a rename: who has that open keeps it, who opens the path next has the
-new one, and neither side ever waits. Not here: reading it (`query.py`).
+new one, and neither side ever waits. Not here: reading it (`questions.py`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,26 @@ import time
 from pathlib import Path
 
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.lake.atomic import TEMPORARY_SUFFIX, flush_dir, replacing
-from journey_pipeline.lake.disk import refusal
+from journey_pipeline.files import TEMPORARY_SUFFIX, flush_dir, refusal, replacing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.signature import signature
-from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, wal_of, warehouse_file, writing
-from journey_pipeline.warehouse.lock import writer_lock
-from journey_pipeline.warehouse.publication import Content, Publication, publication_note
-from journey_pipeline.warehouse.report import PublishReport
-from journey_pipeline.warehouse.soundness import find_fault, find_other_file, find_published_fault
+from journey_pipeline.warehouse.connection import (
+    WarehouseSettings,
+    published_file,
+    wal_of,
+    warehouse_file,
+    writer_lock,
+    writing,
+)
+from journey_pipeline.warehouse.soundness import (
+    Content,
+    Publication,
+    find_fault,
+    find_other_file,
+    find_published_fault,
+    publication_note,
+)
+from journey_pipeline.warehouse.update import PublishReport
 
 _DEFAULTS = WarehouseSettings()
 _COPY_AT_ONCE = 1 << 30
@@ -29,10 +40,6 @@ _READ_ONLY = 0o444  # a client that opens it as DuckDB does by default would loc
 
 def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishReport:
     """Puts the warehouse's present state in place as `journeys.duckdb`, unless it is there already.
-
-    Args:
-        lake: Whose warehouse.
-        settings: What it may use.
 
     Raises:
         WarehouseError: If there is no warehouse yet, another process keeps writing it, or there is no room.

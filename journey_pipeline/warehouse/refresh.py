@@ -39,10 +39,8 @@ def refresh(
     """Makes tables again.
 
     Args:
-        session: With a transaction open.
         tables: All that SELECTs make, in order.
         stale: Those of them to make from the ground up.
-        changes: What the merge changed.
 
     Returns:
         All days that were made again: besides those that changed, the days of journeys and steps that are described

@@ -2,7 +2,7 @@
 
 A sync keeps what it may not remove, and says so; a warehouse that is made anew takes the place of another only if it
 lacks no more than may go. How much that is, `WarehouseSettings.may_go` says. Not here: finding what is gone
-(`inventory.py`, `dimensions.py`, `drift.py`, `exports.py`).
+(`inventory.py`, `side_files.py`, `side_files.py`, `side_files.py`).
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ def withhold(
         place: Where it lay, below the home.
         gone: What of it is loaded and not in the lake any more.
         loaded: How much of it is loaded.
-        settings: How much may go.
-        broken: Takes what is withheld.
     """
     number = len(list(gone))
     if settings.may_go(number, loaded):
@@ -68,7 +66,6 @@ def forbid_loss(
         before: The census of the one that is there, or that is published.
         now: The census of the one that would take its place.
         broken: What of the lake could not be used for that.
-        settings: How much may go.
 
     Raises:
         WarehouseError: If too much is missing.

@@ -1,6 +1,6 @@
 """A table of the warehouse as it is written down: its name, its columns, what documents them, and what makes it.
 
-Also how an empty one is made after a SELECT. Not here: the tables that there are (`schema.py`, `link_tables.py`).
+Also how an empty one is made after a SELECT. Not here: the tables that there are (`schema.py`, `twins.py`).
 """
 
 from __future__ import annotations
@@ -66,10 +66,6 @@ def create_empty(
     2.0.0 aggregates nothing of it until the file is opened again.
 
     Args:
-        session: Any.
-        name: With its schema.
-        select: The SELECT.
-        parameters: Its parameters.
         temporary: Whether it is the session's own, and takes the place of one of that name.
     """
     described = session.execute(f"describe from ({select})", parameters).fetchall()

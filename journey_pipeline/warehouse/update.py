@@ -1,7 +1,7 @@
 """One pass that makes an open warehouse equal to the lake: look, read, and change everything in one transaction.
 
 A file that is replaced while it is read spoils the pass, which is then made again without it. Not here: locks and
-files (`sync.py`, `rebuild.py`), each step's work (`inventory.py`, `intake.py`, `merge.py`, `refresh.py`).
+files (`sync.py`), each step's work (`inventory.py`, `file_checks.py`, `merge.py`, `refresh.py`).
 """
 
 from __future__ import annotations
@@ -20,24 +20,99 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.attribute_tables import EXPORTED_ATTRIBUTES
-from journey_pipeline.warehouse.attributes import make_history
-from journey_pipeline.warehouse.beside import load_beside
+from journey_pipeline.warehouse.attributes import EXPORTED_ATTRIBUTES, make_history
 from journey_pipeline.warehouse.connection import WarehouseSettings
-from journey_pipeline.warehouse.dimensions import ListedChange, load_dimensions, stage_dimensions
-from journey_pipeline.warehouse.drift import ReportsChange, find_reports, load_reports
-from journey_pipeline.warehouse.exports import load_exports, stage_exports
-from journey_pipeline.warehouse.intake import Extent, measure
+from journey_pipeline.warehouse.file_checks import Extent, measure
 from journey_pipeline.warehouse.inventory import BrokenFile, FoundFile, Inventory, take_inventory
 from journey_pipeline.warehouse.loaded import FileKey, Loaded, note_signatures, restate
-from journey_pipeline.warehouse.losers import Losers, find_losers
 from journey_pipeline.warehouse.merge import KEEP_ORDER, Change, Merged, merge
+from journey_pipeline.warehouse.ranking import Losers, find_losers
 from journey_pipeline.warehouse.refresh import refresh, stale_tables
-from journey_pipeline.warehouse.relink import relink
 from journey_pipeline.warehouse.removal import withhold
-from journey_pipeline.warehouse.report import SyncReport
 from journey_pipeline.warehouse.schema import REJECTS, made_tables
+from journey_pipeline.warehouse.side_files import (
+    ListedChange,
+    ReportsChange,
+    find_reports,
+    load_beside,
+    load_dimensions,
+    load_exports,
+    load_reports,
+    stage_dimensions,
+    stage_exports,
+)
 from journey_pipeline.warehouse.table import Table
+from journey_pipeline.warehouse.twins import relink
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync or a rebuild did.
+
+    Attributes:
+        added: Events files that are loaded now and were not.
+        replaced: Events files that are loaded with other content now.
+        removed: Events files that are gone from the lake and the warehouse.
+        unchanged: Events files that are loaded as they were.
+        broken: Files that can't be used and what heals each; what was loaded of them stays.
+        rows_inserted: Events that went in; the events of a replaced file count, even if they are as before.
+        rows_deleted: Events that went out.
+        days_touched: Days whose marts were made again.
+        rebuilt: Why the warehouse was made from nothing; empty if it was not.
+        phases: Seconds by phase: inventory, read, merge, tables, commit, checkpoint.
+        seconds: In all, without waiting for another writer.
+    """
+
+    added: int = 0
+    replaced: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    broken: tuple[BrokenFile, ...] = ()
+    rows_inserted: int = 0
+    rows_deleted: int = 0
+    days_touched: int = 0
+    rebuilt: str = ""
+    phases: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        """What changed, in one line."""
+        anew = f"made anew ({self.rebuilt}): " if self.rebuilt else ""
+        return (
+            f"warehouse {anew}{self.added:,} partitions added, {self.replaced:,} replaced, {self.removed:,} removed; "
+            f"{self.rows_inserted:,} events in, {self.rows_deleted:,} out, in {self.seconds:.1f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What a publish did.
+
+    Attributes:
+        published: Whether a new file was put in place; not, if the published one is of this state already.
+        bytes: Size of the published file.
+        seconds: In all, without waiting for another writer.
+        set_aside: How a log is named now that another program had left beside that file or the writer's; empty if
+            there was none.
+        fault: What was wrong with the file that the new one replaced; empty if nothing.
+    """
+
+    published: bool
+    bytes: int
+    seconds: float
+    set_aside: str = ""
+    fault: str = ""
+
+    @property
+    def mended(self) -> list[str]:
+        """What of other programs' work was undone, in a sentence each."""
+        said = []
+        if self.set_aside:
+            said.append(f"another program had left a log beside the warehouse; it is now {self.set_aside}")
+        if self.fault:
+            said.append(f"found that {self.fault}; put a new copy in its place")
+        return said
+
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +169,6 @@ def update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSe
 
     Args:
         session: On a warehouse of this version's layout, no transaction open.
-        lake: Where the files lie.
-        settings: How it is done.
 
     Raises:
         WarehouseError: If the events folder is not there although files of it are loaded, or files keep being

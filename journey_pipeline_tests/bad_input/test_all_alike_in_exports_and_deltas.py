@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from journey_pipeline.lake.manifest import LandingManifest
-from journey_pipeline.loading.claims import Severity, Tolerance, claims
-from journey_pipeline.model import Recipe
+from journey_pipeline.loading.checks import Severity, Tolerance, claims
+from journey_pipeline.recipe import Recipe
 from journey_pipeline.vendors.apsis.recipes import EMAIL_COLUMNS, EMAIL_EVENTS, PROFILE_EVENTS
 from journey_pipeline.vendors.layerfive.customer_journeys import REACH
 from journey_pipeline.vendors.source import OpenEnded

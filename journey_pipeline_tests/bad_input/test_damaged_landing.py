@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from journey_pipeline.components.wholeness import result
+from journey_pipeline.components.standing_checks import wholeness_result
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import mark_covered, read_landing
-from journey_pipeline.lake.normalize import NormalizeLimits, normalize
 from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.wholeness import inspect_landing, is_due
+from journey_pipeline.normalize.run import NormalizeLimits, normalize
 from journey_pipeline_tests.bad_input.bad_vendor import (
     DOWNLOAD,
     HOUR,
@@ -87,7 +87,7 @@ def test_a_flipped_bit_is_found_on_the_day_of_its_share_and_remembered(
 ) -> None:
     flip_a_bit(part)
     assert survey(line.lake, STREAM, HOUR, NOW).states == {HOUR: State.COMPLETE}
-    verdict = result(inspect_landing(line.lake, STREAM, NOW + day_of_its_share()))
+    verdict = wholeness_result(inspect_landing(line.lake, STREAM, NOW + day_of_its_share()))
     assert not verdict.passed
     assert str(part) in str(verdict.description)
     found = survey(line.lake, STREAM, HOUR, NOW)
@@ -95,7 +95,7 @@ def test_a_flipped_bit_is_found_on_the_day_of_its_share_and_remembered(
     assert str(part) in found.damage[HOUR]
     assert [outcome.error for outcome in line.load(again=False)] == [None]
     assert vendor.server.count(DOWNLOAD) == 2
-    assert result(inspect_landing(line.lake, STREAM, NOW + day_of_its_share())).passed
+    assert wholeness_result(inspect_landing(line.lake, STREAM, NOW + day_of_its_share())).passed
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_damaged_part_that_the_vendor_no_longer_has_is_told_of_and_its_events_
     found = survey(line.lake, STREAM, HOUR, late)
     assert found.states == {HOUR: State.EXPIRED}
     assert str(part) in found.damage[HOUR]
-    assert not result(inspect_landing(line.lake, STREAM, late)).passed
+    assert not wholeness_result(inspect_landing(line.lake, STREAM, late)).passed
     line.sync()
     assert line.ids() == ["id-1", "id-2"]
     part.write_bytes(whole)

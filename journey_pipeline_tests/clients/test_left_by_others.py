@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from journey_pipeline.lake.drift import DriftReport, Finding, write_report
+from journey_pipeline.lake.documents import DriftReport, Finding, write_report
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.sweep import sweep
 from journey_pipeline_tests.cli.terminal import Terminal

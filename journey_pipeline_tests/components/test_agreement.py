@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from journey_pipeline.components.agreement import agreement_result
-from journey_pipeline.warehouse.agreement import Agreement, AgreementTolerance, DayOfBoth, read_agreements
+from journey_pipeline.components.standing_checks import agreement_result
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.publish import publish
+from journey_pipeline.warehouse.questions import Agreement, AgreementTolerance, DayOfBoth, read_agreements
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, day, events
 from journey_pipeline_tests.warehouse.made_twins import EMAILS, PROFILES, Told, TwinLake

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from journey_pipeline.components.completeness import NAMED, result
-from journey_pipeline.loading.gaps import Gaps
+from journey_pipeline.components.standing_checks import NAMED, completeness_result
+from journey_pipeline.loading.plan import Gaps
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
 
@@ -21,4 +21,4 @@ DAY = datetime(2026, 11, 1, tzinfo=UTC)
 def test_the_first_missing_partitions_are_named_and_the_others_counted(hours: int, says: str) -> None:
     missing = Window(DAY, DAY + timedelta(hours=hours)).partitions(Granularity.HOUR)
     gaps = Gaps(journey_history_stream("sfmc", DAY), tuple(missing), (), DAY + timedelta(hours=hours))
-    assert says in str(result(gaps, lost=0, requests_per_s=1.0).description)
+    assert says in str(completeness_result(gaps, lost=0, requests_per_s=1.0).description)

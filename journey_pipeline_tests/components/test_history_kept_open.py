@@ -7,8 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from journey_pipeline.components.history import history_kept_open
-from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.instance import history_kept_open, open_instance
 
 
 def test_an_event_leaves_the_log_beside_the_history_until_the_step_ends(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from journey_pipeline.components.metadata import event_schema
+from journey_pipeline.components.recording import event_schema
 
 
 def test_the_columns_of_the_events_asset_have_the_types_of_its_files() -> None:

@@ -19,10 +19,8 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from dagster._core.storage.runs import SqliteRunStorage
 
 from journey_pipeline.components.compaction import history_files
-from journey_pipeline.components.history import history_kept_open
-from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.instance import accepted_previews, history_kept_open, open_instance
 from journey_pipeline.components.old_runs import LASTING, Forgotten, Whose, forget_old_runs
-from journey_pipeline.components.previews import accepted_previews
 
 pytestmark = pytest.mark.slow(reason="each test starts Dagster's processes")
 

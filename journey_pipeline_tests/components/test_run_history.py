@@ -15,8 +15,7 @@ from pydantic import ValidationError
 from journey_pipeline.components.compaction import compact_history, history_files
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.deployment import Deployment, load_deployment
-from journey_pipeline.components.instance import open_instance
-from journey_pipeline.components.previews import accepted_previews
+from journey_pipeline.components.instance import accepted_previews, open_instance
 from journey_pipeline.components.run_history import JourneyRunHistory
 
 CHECK_JOB = "sfmc__journey_history_completeness"

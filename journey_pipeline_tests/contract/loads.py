@@ -20,9 +20,8 @@ from journey_pipeline.loading.exports import Exporting
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
-from journey_pipeline.transport.timeouts import Timeouts
-from journey_pipeline.vendors.exports import ExportSource
-from journey_pipeline.vendors.source import Stream, WindowedSource
+from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.vendors.source import ExportSource, Stream, WindowedSource
 
 
 @dataclass(frozen=True, slots=True)

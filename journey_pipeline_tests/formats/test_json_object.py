@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
 from journey_pipeline.formats.json_object import ObjectSplitter
+from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
 from journey_pipeline_tests.formats.json_texts import NAMES, OBJECTS, TEXTS, VALUES, WAYS, pieces, written
 
 Pairs = list[tuple[str, Any]]

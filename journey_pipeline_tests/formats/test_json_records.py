@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journey_pipeline.formats.failures import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
 from journey_pipeline.formats.json_records import RecordSplitter
+from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
 from journey_pipeline_tests.formats.json_texts import OBJECTS, SCALARS, VALUES, WAYS, pieces, written
 
 ARRAYS = ("results", "data")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from journey_pipeline.model import Recipe
+from journey_pipeline.recipe import Recipe
 from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS, PROFILE_EVENTS
 from journey_pipeline_tests.vendors.made_apsis import landed
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
-from journey_pipeline.loading.claims import claims_of
+from journey_pipeline.loading.checks import claims_of
 
 
 def checks(runner: Runner, assets: StreamAssets, partition: str) -> dict[str, Any]:

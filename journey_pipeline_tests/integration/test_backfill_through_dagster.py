@@ -14,7 +14,7 @@ from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
-from journey_pipeline.loading.claims import CLAIMS
+from journey_pipeline.loading.checks import CLAIMS
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.integration.recorded import checks, materialization
 from journey_pipeline_tests.integration.truth import ask, hours_ago, truth, warehouse_rows

@@ -9,10 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from journey_pipeline.components.reconciliation import drifted
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
-from journey_pipeline.lake.drift import DriftReport, newest_report
+from journey_pipeline.components.sweeps import drifted
+from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window

@@ -9,10 +9,10 @@ import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
-from journey_pipeline.components.completeness import CHECK
+from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, window_of
-from journey_pipeline.components.previews import accepted_previews
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.standing_checks import COMPLETENESS
 from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
@@ -150,7 +150,7 @@ def test_the_standing_check_names_what_is_missing_and_how_long_the_vendor_keeps_
     job = runner.deployment.definitions.resolve_job_def("sfmc__journey_history_completeness")
     done = job.execute_in_process(instance=runner.instance)
     (evaluation,) = done.get_asset_check_evaluations()
-    assert evaluation.check_name == CHECK
+    assert evaluation.check_name == COMPLETENESS
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.ERROR
     figures = {name: value.value for name, value in evaluation.metadata.items()}

@@ -19,8 +19,7 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.waiting import no_waiting
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.contract.declaration import ContractStream
 from journey_pipeline_tests.contract.exports import EMAIL_EVENTS, PROFILE_EVENTS
 from journey_pipeline_tests.contract.loads import Order

@@ -17,8 +17,9 @@ import duckdb
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest
-from journey_pipeline.lake.normalize import NormalizeLimits, normalize
-from journey_pipeline.model import Recipe, StreamKey, partition_window
+from journey_pipeline.model import StreamKey, partition_window
+from journey_pipeline.normalize.run import NormalizeLimits, normalize
+from journey_pipeline.recipe import Recipe
 
 KEY = StreamKey("sfmc", "brand_b", "journey_history")
 PARTITION = "2026-11-20T09"

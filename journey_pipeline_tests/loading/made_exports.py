@@ -23,12 +23,12 @@ from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.calls import Call
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.transport.timeouts import Timeouts
+from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.exports import ExportSource
+from journey_pipeline.vendors.source import ExportSource
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest, ParquetFile
-from journey_pipeline.lake.overlap import Overlap
-from journey_pipeline.loading.claims import CLAIMS, OPEN_ENDED_CLAIMS, Claim, Severity, Tolerance, claims
+from journey_pipeline.loading.checks import CLAIMS, OPEN_ENDED_CLAIMS, Claim, Severity, Tolerance, claims
+from journey_pipeline.normalize.inspection import Overlap
 from journey_pipeline.vendors.source import OpenEnded
 
 WINDOW = "2026-11-01T05:00:00Z/2026-11-01T06:00:00Z"

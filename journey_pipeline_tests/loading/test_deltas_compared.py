@@ -10,7 +10,7 @@ import pytest
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
-from journey_pipeline.loading.claims import Claim, Severity
+from journey_pipeline.loading.checks import Claim, Severity
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.sandbox import Sandbox

@@ -29,8 +29,7 @@ from journey_pipeline.vendors.layerfive.client import LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 
 pytestmark = pytest.mark.slow(reason="a warehouse is made of each example")
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.equality import compare_with_lake
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, SFMC, Event, dump
 from journey_pipeline_tests.warehouse.made_twins import (
     EMAILS,

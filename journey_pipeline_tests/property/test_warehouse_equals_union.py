@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.crashing import CrashServer
 from journey_pipeline_tests.warehouse.made_attributes import (
     Export,

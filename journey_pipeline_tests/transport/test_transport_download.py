@@ -25,10 +25,10 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
-from journey_pipeline.lake.landed_file import Inflated
+from journey_pipeline.normalize.landed_file import Inflated
 from journey_pipeline.transport import waiting
+from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import RetryPolicy
-from journey_pipeline.transport.timeouts import Timeouts
 from journey_pipeline.transport.waiting import Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,

@@ -16,10 +16,10 @@ import duckdb
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile
-from journey_pipeline.lake.normalize import normalize
-from journey_pipeline.model import Recipe, StreamKey, partition_window
-from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES
-from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
+from journey_pipeline.model import StreamKey, partition_window
+from journey_pipeline.normalize.run import normalize
+from journey_pipeline.recipe import Recipe
+from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, ProfileInspector
 from journey_pipeline.vendors.csv_answer import CsvInspector
 
 PARTITION = "2026-11-19"

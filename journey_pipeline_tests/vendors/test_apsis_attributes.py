@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from journey_pipeline.formats.failures import CutError
-from journey_pipeline.lake.attributes import ATTRIBUTE_KEY
+from journey_pipeline.formats.json_scan import CutError
+from journey_pipeline.normalize.attributes import ATTRIBUTE_KEY
 from journey_pipeline.vendors.apsis.profile_attributes import SCHEMA, EmailAttributes, ProfileAttributes
 from journey_pipeline_tests.vendors.made_apsis import DEFINED, event, export, profile
 

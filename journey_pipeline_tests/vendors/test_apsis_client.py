@@ -17,7 +17,7 @@ from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events import NEEDED_COLUMNS, EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents
 from journey_pipeline.vendors.csv_answer import CsvInspector
-from journey_pipeline.vendors.exports import Ordered, Wanted
+from journey_pipeline.vendors.source import Ordered, Wanted
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     Piece,

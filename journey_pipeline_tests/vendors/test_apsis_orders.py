@@ -7,7 +7,7 @@ import pytest
 
 from journey_pipeline.errors import ConfigError, ContractError
 from journey_pipeline.model import Window
-from journey_pipeline.vendors.apsis.answers import explain
+from journey_pipeline.vendors.apsis.client import explain
 from journey_pipeline.vendors.apsis.definitions import Definitions, Page, items_of
 from journey_pipeline.vendors.apsis.orders import (
     Names,
@@ -18,9 +18,9 @@ from journey_pipeline.vendors.apsis.orders import (
     read_email_order,
     read_profile_order,
     request_of,
+    smaller_orders,
 )
-from journey_pipeline.vendors.apsis.smaller import smaller_orders
-from journey_pipeline.vendors.exports import Wanted
+from journey_pipeline.vendors.source import Wanted
 
 DAY = Window(datetime(2026, 11, 19, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC))
 URL = "https://api.example/audience/profiles/exports/ex-1"

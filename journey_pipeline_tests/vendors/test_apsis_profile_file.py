@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from journey_pipeline.errors import ContractError, TransientVendorError, VendorError
 from journey_pipeline.model import ACTIONS, CHANNELS
-from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
+from journey_pipeline.vendors.apsis.profile_file import ProfileInspector
 from journey_pipeline.vendors.apsis.profile_reader import ProfileEventReader
 from journey_pipeline.vendors.apsis.recipes import PROFILE_EVENTS, profile_events_recipe
 from journey_pipeline_tests.vendors.made_apsis import (

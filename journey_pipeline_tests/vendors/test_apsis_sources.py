@@ -25,10 +25,10 @@ from journey_pipeline.errors import (
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt, last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest
-from journey_pipeline.lake.normalize import normalize
 from journey_pipeline.loading.dimensions import pull_dimensions
 from journey_pipeline.loading.pull import landed_file
 from journey_pipeline.model import StreamKey, Window
+from journey_pipeline.normalize.run import normalize
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
@@ -38,13 +38,12 @@ from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.waiting import no_waiting
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
-from journey_pipeline.vendors.apsis.dimensions import ALL
+from journey_pipeline.vendors.apsis.definitions import ALL
 from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.exports import ExportSource, Ordered, Verdict, Wanted
-from journey_pipeline.vendors.source import Part
+from journey_pipeline.vendors.source import ExportSource, Ordered, Part, Verdict, Wanted
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 DAY = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))

@@ -19,9 +19,9 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.normalize import normalize
 from journey_pipeline.loading.pull import pull
 from journey_pipeline.model import Granularity, Window, partition_window
+from journey_pipeline.normalize.run import normalize
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.waiting import Waits, no_waiting
 from journey_pipeline.vendors.layerfive.client import ROUTE, TIMEOUTS, LayerFiveClient

@@ -20,8 +20,7 @@ from typing import Any
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 
 WORK = {"sync": sync, "rebuild": rebuild, "publish": publish}
 SETTINGS = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0, batch_rows=4, remove=True)

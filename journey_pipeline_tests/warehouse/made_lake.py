@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from journey_pipeline.lake.atomic import replacing
+from journey_pipeline.files import replacing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
 from journey_pipeline.model import EVENT_COLUMNS, Column, StreamKey, partition_window

@@ -15,7 +15,8 @@ from typing import Any
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.model import StreamKey, Twin
+from journey_pipeline.model import StreamKey
+from journey_pipeline.recipe import Twin
 from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline_tests.warehouse.made_lake import (
     SFMC,

@@ -9,8 +9,7 @@ import pytest
 from journey_pipeline.model import StreamKey
 from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS, PROFILE_EVENTS
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.vendors.made_apsis import LANDED_AT, event, export, landed, profile
 from journey_pipeline_tests.warehouse.made_attributes import (
     Export,

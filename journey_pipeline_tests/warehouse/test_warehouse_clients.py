@@ -15,10 +15,9 @@ import pytest
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import PUBLISHED_VARIABLE
-from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, wal_of, warehouse_file
-from journey_pipeline.warehouse.lock import writer_lock
+from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, wal_of, warehouse_file, writer_lock
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.query import query
+from journey_pipeline.warehouse.questions import query
 from journey_pipeline.warehouse.soundness import glance_at_published, inspect_published, inspect_warehouse
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, events

@@ -12,12 +12,10 @@ import pytest
 
 from journey_pipeline.loading.dimensions import pull_dimensions
 from journey_pipeline.model import StreamKey
-from journey_pipeline.vendors.apsis.definitions import Page
-from journey_pipeline.vendors.apsis.dimensions import ALL
+from journey_pipeline.vendors.apsis.definitions import ALL, Page
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
-from journey_pipeline.warehouse.listed_tables import LISTED
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.schema import LISTED
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MadeLake, dump, rows_of, write_parquet
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)

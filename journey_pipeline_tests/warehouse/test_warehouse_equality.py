@@ -7,8 +7,7 @@ import pytest
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
-from journey_pipeline.warehouse.equality import compare_with_lake, proof_file
-from journey_pipeline.warehouse.proof import Proof
+from journey_pipeline.warehouse.equality import Proof, compare_with_lake, proof_file
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, events
 

@@ -15,8 +15,7 @@ from journey_pipeline.exports.listing import OPS_COLUMNS, listed
 from journey_pipeline.exports.listing import rows as shown_rows
 from journey_pipeline.loading.export_listing import list_exports
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.exports.made_orders import ADDRESS, MINUTE, NOW, POLICY, made_ready, requested, wanted
 from journey_pipeline_tests.warehouse.made_lake import MadeLake, dump, events, rows_of
 

@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 
 from journey_pipeline.warehouse.connection import WarehouseSettings
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, MadeLake, assert_is_as_in_the_model, dump
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from journey_pipeline.model import Twin
+from journey_pipeline.recipe import Twin
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, SFMC, dump, held_daily, rows_of
 from journey_pipeline_tests.warehouse.made_twins import (
     EMAILS,

@@ -6,12 +6,10 @@ import sys
 import pytest
 
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.warehouse.connection import WarehouseSettings
+from journey_pipeline.warehouse.connection import WarehouseSettings, writer_lock
 from journey_pipeline.warehouse.equality import compare_with_lake
-from journey_pipeline.warehouse.lock import writer_lock
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MadeLake, assert_is_as_in_the_model, events
 
 AT_ONCE = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
@@ -22,7 +20,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.lock import writer_lock
+from journey_pipeline.warehouse.connection import writer_lock
 with writer_lock(Lake(Path(sys.argv[2])), 0):
     print("held", flush=True)
     sys.stdin.readline()

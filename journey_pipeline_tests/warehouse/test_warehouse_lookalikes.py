@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from journey_pipeline.warehouse.connection import WarehouseSettings
-from journey_pipeline.warehouse.lookalikes import Lookalikes, count_lookalikes
 from journey_pipeline.warehouse.publish import publish
+from journey_pipeline.warehouse.questions import Lookalikes, count_lookalikes
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.vendors.made_journeys import KEY, record, typed
 

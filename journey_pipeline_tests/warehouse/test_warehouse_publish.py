@@ -11,9 +11,8 @@ import pytest
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, wal_of, warehouse_file
 from journey_pipeline.warehouse.publish import copy_file, publish
-from journey_pipeline.warehouse.query import query
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.questions import query
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MadeLake, events
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)

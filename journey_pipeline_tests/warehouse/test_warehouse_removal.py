@@ -10,14 +10,12 @@ import duckdb
 import pytest
 
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.lake.drift import DriftReport, write_report
-from journey_pipeline.lake.export_listing import ExportListing, put_listing
+from journey_pipeline.lake.documents import DriftReport, ExportListing, put_listing, write_report
 from journey_pipeline.model import EXPORT_COLUMNS, StreamKey
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import (
     INSIDER,
     MIDNIGHT,

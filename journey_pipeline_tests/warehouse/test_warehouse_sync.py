@@ -19,8 +19,7 @@ from journey_pipeline.lake.signature import signature
 from journey_pipeline.model import EVENT_COLUMNS
 from journey_pipeline.warehouse.connection import WarehouseSettings, wal_of, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
-from journey_pipeline.warehouse.rebuild import rebuild
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import (
     INSIDER,
     MIDNIGHT,

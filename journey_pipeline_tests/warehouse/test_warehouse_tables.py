@@ -10,9 +10,8 @@ import pytest
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.model import EVENT_COLUMNS, StreamKey
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
-from journey_pipeline.warehouse.rebuild import rebuild
 from journey_pipeline.warehouse.schema import LOADED_TABLES, made_tables, read_table
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, SFMC, Event, MadeLake, dump, events, rows_of
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)

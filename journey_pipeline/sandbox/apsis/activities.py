@@ -73,11 +73,7 @@ class EmailActivity:
 
 
 class Automations:
-    """Automations and e-mail activities of a world.
-
-    Args:
-        world: Whose journeys they are.
-    """
+    """Automations and e-mail activities of a world."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -31,12 +31,7 @@ _CONSENT_LIST = "usercreated.consent-lists.all-1"
 
 
 class Definitions:
-    """What the account has defined, as it stands at the present.
-
-    Args:
-        automations: For the e-mail activities.
-        options: Read at each call.
-    """
+    """What the account has defined, as it stands at the present."""
 
     def __init__(self, automations: Automations, options: ApsisOptions) -> None:
         self._automations, self._options = automations, options

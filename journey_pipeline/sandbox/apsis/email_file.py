@@ -46,15 +46,7 @@ _ODD_EVERY = 150  # one in so many has each of the odd subjects
 
 
 class EmailFile:
-    """The file of one export.
-
-    Args:
-        source: The events.
-        automations: What they tell of.
-        order: What was asked for.
-        span: Of the events.
-        shape: How it is written.
-    """
+    """The file of one export."""
 
     def __init__(
         self, source: EventSource, automations: Automations, *, order: EmailOrder, span: Span, shape: FileShape

@@ -33,14 +33,7 @@ _TOKEN = re.compile(r"([0-9]{1,15})\.[0-9a-f]{64}")
 
 
 class EmailReports:
-    """Exports of e-mail events.
-
-    Args:
-        source: The events.
-        automations: What they tell of.
-        exports: What was ordered.
-        options: Read at each call.
-    """
+    """Exports of e-mail events."""
 
     def __init__(self, source: EventSource, automations: Automations, exports: Exports, options: ApsisOptions) -> None:
         self._source, self._automations = source, automations

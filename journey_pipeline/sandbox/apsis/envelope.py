@@ -17,9 +17,7 @@ class RefusedError(Exception):
     """A call that the vendor refuses.
 
     Args:
-        status: HTTP status.
         message: What is wrong; names the field, never echoes a secret.
-        headers: Of the answer.
     """
 
     def __init__(self, status: int, message: str, *, headers: Mapping[str, str] | None = None) -> None:

@@ -76,11 +76,7 @@ class Span:
 
 
 class EventSource:
-    """The vendor's events.
-
-    Args:
-        world: What happened.
-    """
+    """The vendor's events."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -89,7 +85,6 @@ class EventSource:
         """The events of a span, nearly in the order in which they happened.
 
         Args:
-            span: Which.
             buckets: People are dealt into so many heaps by their numbers,
             bucket: and only those in this one are told of.
         """

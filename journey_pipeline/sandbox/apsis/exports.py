@@ -69,9 +69,6 @@ class Export:
 class Exports:
     """All exports of both kinds; thread-safe.
 
-    Args:
-        options: Read at each order.
-
     Attributes:
         closed: Set when the sandbox is being stopped.
     """
@@ -97,11 +94,9 @@ class Exports:
 
         Args:
             kind: What its id starts with.
-            file: What comes of it.
             events: The figures that its number of events is the sum of.
             life_s: How long it can be had, from now.
             fails: Whether it fails in any case.
-            now: The present.
 
         Raises:
             RefusedError: 429 if too many exports are under way.

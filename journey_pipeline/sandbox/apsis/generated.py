@@ -63,7 +63,6 @@ class Generated:
         """What is sent.
 
         Args:
-            gzip: Whether as gzip.
             promise_length: Whether its size has to be known first.
             fault: What goes wrong with it, None for nothing.
         """

@@ -30,15 +30,7 @@ _LENGTH_IS_RIGHT = frozenset({"cut_file", "cut_gzip"})  # such a cut hides behin
 
 
 class ProfileExports:
-    """Exports of profiles with their events.
-
-    Args:
-        world: Who there is.
-        source: The events.
-        automations: What they tell of.
-        exports: What was ordered.
-        options: Read at each call.
-    """
+    """Exports of profiles with their events."""
 
     def __init__(
         self, world: World, source: EventSource, automations: Automations, exports: Exports, options: ApsisOptions
@@ -48,13 +40,7 @@ class ProfileExports:
         self._prepared: dict[ProfileOrder, Generated] = {}
 
     def prepare(self, order: ProfileOrder, asked_at: datetime, path: Path) -> Generated:
-        """Writes the file of an order ahead; whoever orders the same later gets this one, as it is now.
-
-        Args:
-            order: What will be ordered.
-            asked_at: As of when.
-            path: Where the file goes.
-        """
+        """Writes the file of an order ahead; whoever orders the same later gets this one, as it is now."""
         file = self._prepared[order] = self._file(*self.profiles(order, asked_at)).kept(path)
         return file
 

@@ -20,12 +20,7 @@ _METADATA = {"note": 'ends with }]"', "profiles": {"xk-0": {"sections": {}}}, "v
 
 
 class ProfileFile:
-    """The file of one export.
-
-    Args:
-        profiles: What is in it.
-        shape: How it is written.
-    """
+    """The file of one export."""
 
     def __init__(self, profiles: Profiles, shape: FileShape) -> None:
         self._profiles, self._shape = profiles, shape

@@ -80,10 +80,6 @@ class Profiles:
     """The profiles of one export; each pass gives the same.
 
     Args:
-        world: Who there is.
-        source: The events.
-        automations: What they tell of.
-        order: What was asked for.
         span: Of the events; None if none were asked for.
         asked_ms: When it was asked for; attributes are those of then.
         shape: How odd the file is.

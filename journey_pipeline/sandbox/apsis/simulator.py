@@ -37,11 +37,7 @@ class ApsisSimulator:
     """APSIS One, as far as its two event exports go.
 
     Args:
-        world: What happened.
-        clock: The present.
         options: How it behaves; may be changed at any time.
-        faults: What goes wrong.
-        calls: Where calls are recorded.
     """
 
     def __init__(

@@ -34,7 +34,6 @@ class Answers:
     """Writes and sends answers.
 
     Args:
-        world: What happened.
         folder: For answers while they are sent; must exist.
     """
 

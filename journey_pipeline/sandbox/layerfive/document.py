@@ -26,7 +26,6 @@ def document(
 
     Args:
         records: In the default spelling, those of a person together.
-        options: The shape.
         count: What `count` says, if it is there.
         following: The next page, None if there is none.
     """

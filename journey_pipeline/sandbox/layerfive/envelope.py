@@ -18,7 +18,6 @@ class RefusedError(Exception):
     """A request that the vendor refuses.
 
     Args:
-        status: HTTP status.
         body: JSON; text becomes the `detail` of an object.
     """
 

@@ -49,11 +49,6 @@ class Question:
 def read_question(asked: Mapping[str, str], options: LayerFiveOptions, *, now: datetime) -> Question:
     """The question that a call asks; parameters that nobody knows are ignored.
 
-    Args:
-        asked: The query.
-        options: Time zone, retention, pages.
-        now: The present.
-
     Raises:
         RefusedError: 400 naming the parameter, or 404 for a person whom nobody knows.
     """

@@ -46,7 +46,6 @@ class Teller:
         """One record.
 
         Args:
-            touchpoint: What happened.
             asked_ms: When it is told, milliseconds since 1970.
         """
         options, age_ms = self._options, asked_ms - touchpoint.occurred_ms

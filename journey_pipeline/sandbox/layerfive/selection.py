@@ -96,7 +96,6 @@ def told_by(
     """What the answers to consecutive days hold together, each touchpoint once, and when each was told first.
 
     Args:
-        visits: The world's.
         runs: In order; each is asked after the next one's day has begun, or at that moment.
         options: The reading of the 90 days, and what is taken back.
     """

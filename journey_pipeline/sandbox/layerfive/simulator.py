@@ -36,11 +36,7 @@ class LayerFiveSimulator:
     """LayerFive, as far as customer journey details go.
 
     Args:
-        world: What happened.
-        clock: The present.
         options: How it behaves; may be changed at any time.
-        faults: What goes wrong.
-        calls: Where calls are recorded.
         folder: For answers while they are sent; must exist.
     """
 

@@ -23,7 +23,6 @@ class RefusedError(Exception):
     """A request that the vendor refuses.
 
     Args:
-        status: HTTP status.
         errorcode: The vendor's code, None where the body has none.
         message: What is wrong; names the field, never echoes a secret.
     """

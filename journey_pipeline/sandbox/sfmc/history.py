@@ -29,7 +29,6 @@ class History:
 
     Args:
         answers: Makes and keeps the answers.
-        options: Read at each call.
         lag_s: The freshness to report unless the options say another.
     """
 

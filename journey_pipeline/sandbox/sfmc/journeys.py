@@ -23,12 +23,7 @@ _NEVER = "0001-01-01T00:00:00"
 
 
 class JourneyList:
-    """The journeys of the world as the vendor lists them.
-
-    Args:
-        world: What journeys there are.
-        options: Read at each call.
-    """
+    """The journeys of the world as the vendor lists them."""
 
     def __init__(self, world: World, options: SfmcOptions) -> None:
         self._world, self._options = world, options

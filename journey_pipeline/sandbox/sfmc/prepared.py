@@ -54,7 +54,6 @@ class PreparedAnswers:
     """The answers of one world; thread-safe, and calls that ask for the same answer wait for one writing.
 
     Args:
-        world: What happened.
         folder: Where the files lie; must exist.
         most_bytes: Of all files together; the ones that were not asked for longest go first.
     """

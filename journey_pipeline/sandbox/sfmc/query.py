@@ -76,8 +76,6 @@ def read_query(
     """The question that a call asks.
 
     Args:
-        parameters: Of the query string.
-        body: JSON object.
         options: What the vendor does with odd ones.
         now: The present; older rows than the retention before it do not exist.
         foreign: Whether the caller's account has no journeys.

@@ -36,11 +36,7 @@ class SfmcSimulator:
     """Salesforce Marketing Cloud, as far as journey history goes.
 
     Args:
-        world: What happened.
-        clock: The present.
         options: How it behaves; may be changed at any time.
-        faults: What goes wrong.
-        calls: Where calls are recorded.
         folder: For prepared answers; must exist.
     """
 
@@ -105,7 +101,6 @@ class SfmcSimulator:
         """Writes the answers to unfiltered downloads ahead of the calls.
 
         Args:
-            windows: One download each.
             columns: As the calls will ask for them; the eight defaults if empty.
 
         Returns:

@@ -48,10 +48,7 @@ class Tokens:
         """Answers `POST /v2/token`.
 
         Args:
-            content_type: JSON, or a form.
-            body: The credentials.
             base_url: What the answer names as the account's addresses.
-            now: The present.
         """
         asked = _fields(content_type, body)
         options = self._options

@@ -47,9 +47,7 @@ def attributes(number: int, at: datetime, names: Iterable[str] = tuple(_VALUES))
     """A person's attributes by name at an instant. `score`, `spent` and `last_visit_at` change from week to week.
 
     Args:
-        number: The person's.
         at: When, aware.
-        names: Which.
     """
     week = (at - _EPOCH) // _A_WEEK
     return {name: _VALUES[name](number, week) for name in names}
@@ -59,7 +57,6 @@ def tags(number: int, at: datetime) -> frozenset[str]:
     """The tags that a person carries at an instant; some come and go from week to week.
 
     Args:
-        number: The person's.
         at: When, aware.
     """
     week = (at - _EPOCH) // _A_WEEK

@@ -133,7 +133,6 @@ def customer_ways(seed: int, campaigns: Sequence[str], *, steady: bool) -> Ways:
     """What customers do on a visit: half of them come by one of the shop's mails.
 
     Args:
-        seed: The world's.
         campaigns: Names of what the mails are sent by.
         steady: Whether all hours are alike.
     """

@@ -98,7 +98,6 @@ class Visits:
     """All visits of a world.
 
     Args:
-        seed: The world's.
         customers: How many people are known for years.
         campaigns: What the shop's mails are sent by.
         touchpoints_per_day: On a day of average business, nearly; half of them are customers'.
@@ -129,7 +128,6 @@ class Visits:
 
         Args:
             start_ms: Milliseconds since 1970.
-            end_ms: Likewise.
             earliest: From when on a person's touches are wanted, by when the person became known; all if None.
         """
         for group in self._customers.groups((end_ms - start_ms) // DAY_MS + 2):

@@ -19,7 +19,6 @@ class Account:
     """An account and what a connection asks of it. Fit for threads.
 
     Args:
-        client: Its routes.
         selection: What the connection asks for.
         names: The vendor's names in bodies and answers.
     """

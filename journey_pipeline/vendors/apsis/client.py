@@ -6,6 +6,7 @@ Not here: HTTP itself (`transport/`), what to order (`orders.py`), what a poll's
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,44 @@ from typing import Any
 from urllib.parse import quote
 
 from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError
+from journey_pipeline.formats.plain_json import read_json
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Inspector
 from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import Action, RetryPolicy
-from journey_pipeline.transport.timeouts import Timeouts
-from journey_pipeline.vendors.apsis.answers import explain
 from journey_pipeline.vendors.apsis.definitions import IN_SECTIONS, Page, discriminators, items_of
+
+_ADVICE = {
+    400: "the order is wrong: compare sections, attributes, tags and event types in defs.yaml with the account's",
+    401: "check <CONNECTION>_CLIENT_ID and <CONNECTION>_CLIENT_SECRET",
+    403: "check what the API key may do in APSIS One",
+    404: "check <CONNECTION>_URL, and the discriminators in defs.yaml",
+    413: "the account has too many sections for one export: name those that are needed under `sections` in defs.yaml",
+    415: "the vendor takes no such body any more; please report it",
+    422: "the order is wrong: compare sections, attributes, tags and event types in defs.yaml with the account's",
+}
+
+
+def explain(status: int, body: bytes) -> str:
+    """What a refusal means and what to do: JSON with `message`, `errors` or `code`, or anything else."""
+    said = _said(body)
+    return "; ".join(part for part in (f"the vendor says: {said}" if said else "", _ADVICE.get(status, "")) if part)
+
+
+def _said(body: bytes) -> str:
+    try:
+        answer = read_json(body)
+    except ValueError:
+        return ""
+    if not isinstance(answer, dict):
+        return ""
+    found = [answer[name] for name in ("message", "errors", "error_description", "error") if answer.get(name)]
+    text = found[0] if found and isinstance(found[0], str) else json.dumps(found[0]) if found else ""
+    code = answer.get("code")
+    return f"{text} (code {code})" if text and code else text
+
 
 PROFILE_EXPORTS = "/audience/profiles/exports"
 EMAIL_REPORTS = "/emails/reports"
@@ -56,7 +87,6 @@ class ApsisClient:
 
     Args:
         connection: Name of the connection; prefixes its variables.
-        timeouts: How long to wait.
         limits: Requests per second and at a time: 2 and 2 (assumed). The variable `<CONNECTION>_REQUESTS_PER_SECOND`
             wins, since a pace goes with a host.
         poll_s: How long a poll that takes no file may last in all, its token included.

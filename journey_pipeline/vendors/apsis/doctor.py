@@ -13,7 +13,7 @@ from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import PROFILE_EXPORTS
 from journey_pipeline.vendors.apsis.orders import email_body, profile_body, request_of
-from journey_pipeline.vendors.exports import Wanted
+from journey_pipeline.vendors.source import Wanted
 
 _NOBODYS = "journey-pipeline-doctor"  # no id that the vendor gives
 _UNKNOWN = frozenset({404, 410})
@@ -26,7 +26,6 @@ def check(account: Account, now: datetime) -> dict[str, str]:
     An order would be made and take one of the few places of exports under way: none is sent.
 
     Args:
-        account: The account.
         now: An hour before it is what an order would be written for.
 
     Returns:

@@ -22,13 +22,21 @@ from journey_pipeline.errors import (
 from journey_pipeline.model import Window
 from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.vendors.apsis.account import Account
-from journey_pipeline.vendors.apsis.ordering import LONGEST_WINDOW, saying_if_unknown, stream_of
-from journey_pipeline.vendors.apsis.orders import email_body, is_address, read_email_order, request_of, told_fields
+from journey_pipeline.vendors.apsis.orders import (
+    LONGEST_WINDOW,
+    by_section,
+    email_body,
+    is_address,
+    read_email_order,
+    request_of,
+    saying_if_unknown,
+    smaller_orders,
+    stream_of,
+    told_fields,
+)
 from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS
-from journey_pipeline.vendors.apsis.smaller import by_section, smaller_orders
 from journey_pipeline.vendors.csv_answer import CsvInspector
-from journey_pipeline.vendors.exports import Ordered, Polled, Verdict, Wanted
-from journey_pipeline.vendors.source import Part, Stream
+from journey_pipeline.vendors.source import Ordered, Part, Polled, Stream, Verdict, Wanted
 
 # Without these an event can't be told apart or put in time.
 NEEDED_COLUMNS = ("activity_id", "address", "type", "correlation_id", "event_time", "server_time")

@@ -1,19 +1,20 @@
-"""What is ordered of APSIS One and what it answers to an order: every name that nobody publishes stands here, once.
+"""What is ordered of APSIS One, what it answers to an order, its limits, and how a large order becomes smaller ones.
 
-Inside of the project a request is neutral (`sections` with what of each, `segments`); its body in the vendor's words is
-made last, so that a name that turns out to be another one is a setting. Not here: which sections
-there are (`definitions.py`), sending (`client.py`), smaller orders (`smaller.py`).
+Every name that nobody publishes stands here, once. Not here: the routes (`client.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
 from typing import Any, Self
 
-from journey_pipeline.errors import ConfigError, ContractError
-from journey_pipeline.model import iso
-from journey_pipeline.vendors.exports import Ordered, Request, Wanted
+from journey_pipeline.errors import ConfigError, ContractError, TransientVendorError
+from journey_pipeline.model import Granularity, StreamKey, Window, iso
+from journey_pipeline.recipe import Recipe
+from journey_pipeline.vendors.source import Ordered, Request, Stream, Wanted
 
 MOST_ATTRIBUTES, MOST_TAGS = 75, 25  # documented: D1, D2
 FIRST_GENERATION, SECOND_GENERATION = 1, 2
@@ -155,10 +156,7 @@ def read_profile_order(answer: Any, *, status: int, location: str | None, names:
     """Where a profile export is polled: the second generation's address, else the first one's, else the only one.
 
     Args:
-        answer: The answer's JSON.
-        status: Of the answer.
         location: Its header `Location`.
-        names: The vendor's.
 
     Raises:
         ContractError: If it names no address.
@@ -218,3 +216,77 @@ def _times(wanted: Wanted, names: Names) -> dict[str, str]:
 def _segments(wanted: Wanted, names: Names) -> dict[str, Any]:
     segments = wanted.request.get("segments")
     return {names.segment_filter: {names.segments: segments, "time_zone": "UTC"}} if segments else {}
+
+
+SHORTEST_WINDOW = timedelta(hours=1)
+
+
+def smaller_orders(wanted: Wanted) -> Sequence[Wanted]:
+    """The same in smaller orders, disjoint and complete; none if it can't be made smaller."""
+    if wanted.window.duration >= 2 * SHORTEST_WINDOW:
+        return [Wanted(half, wanted.request) for half in _halves(wanted.window)]
+    sections = wanted.request["sections"]
+    return by_section(wanted) if len(sections) > 1 else _with_sections(wanted, _fewer_types(sections[0]))
+
+
+def by_section(wanted: Wanted) -> Sequence[Wanted]:
+    """The same with one section in each."""
+    return _with_sections(wanted, wanted.request["sections"])
+
+
+def _with_sections(wanted: Wanted, sections: Sequence[Mapping[str, Any]]) -> Sequence[Wanted]:
+    return [Wanted(wanted.window, {**wanted.request, "sections": [section]}) for section in sections]
+
+
+def _halves(window: Window) -> tuple[Window, Window]:
+    """Cut at a whole hour, so that every part ends up as long as the shortest window."""
+    middle = window.start + window.duration // SHORTEST_WINDOW // 2 * SHORTEST_WINDOW
+    return Window(window.start, middle), Window(middle, window.end)
+
+
+def _fewer_types(section: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    types = section.get("event_types", [])
+    middle = len(types) // 2
+    return [{**section, "event_types": half} for half in (types[:middle], types[middle:])] if middle else []
+
+
+# Assumed: the vendor only says that a window is three months at most (D1, D2).
+RETENTION = timedelta(days=90) - timedelta(days=1)
+# Far below the three months, for the size of the file (assumed).
+LONGEST_WINDOW = timedelta(days=31)
+# Events come late: so many days are asked for again, daily (assumed).
+TRAILING_DAYS = 3
+# After these the vendor surely made no export; after any other failure it may have.
+_PLAIN_REFUSALS = frozenset({408, 425, 429, 500, 503})
+
+
+def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int) -> Stream:
+    """A stream of a connection, known without asking the vendor.
+
+    Args:
+        start: Where its first partition starts, UTC.
+        requests: How many requests a partition costs, as a rule.
+    """
+    return Stream(
+        key=StreamKey("apsis", connection, recipe.stream),
+        granularity=Granularity.DAY,
+        recipe=recipe,
+        retention=RETENTION,
+        start=start,
+        requests_per_partition=requests,
+        ordered_in=LONGEST_WINDOW,
+    )
+
+
+@contextmanager
+def saying_if_unknown() -> Iterator[None]:
+    """Takes the status off a failure after which nobody knows whether the vendor made an export.
+
+    A gateway that gave up waiting, and an answer that was cut off, may stand for one (contract, section 6).
+    """
+    try:
+        yield
+    except TransientVendorError as error:
+        if error.status not in _PLAIN_REFUSALS:
+            error.status = None
+        raise

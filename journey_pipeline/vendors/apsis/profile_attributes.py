@@ -2,7 +2,7 @@
 
 The lake reads them by `formats.attributes.AttributeReader`. A tag that is there has the value `true`; one that is gone
 has no row in a profile export, and what an e-mail export leaves empty has a row without a value. Not here: events
-(`profile_reader.py`, `email_events.sql`), keeping them (`lake/attributes.py`), the table of them (`warehouse/`).
+(`profile_reader.py`, `email_events.sql`), keeping them (`normalize/attributes.py`), the table of them (`warehouse/`).
 """
 
 from __future__ import annotations

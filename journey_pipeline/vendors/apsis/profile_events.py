@@ -17,20 +17,20 @@ from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import VERDICTS
 from journey_pipeline.vendors.apsis.definitions import Definitions
-from journey_pipeline.vendors.apsis.ordering import LONGEST_WINDOW, saying_if_unknown, stream_of
 from journey_pipeline.vendors.apsis.orders import (
+    LONGEST_WINDOW,
     SECOND_GENERATION,
     profile_body,
     read_profile_order,
     request_of,
+    saying_if_unknown,
+    smaller_orders,
+    stream_of,
 )
-from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES
-from journey_pipeline.vendors.apsis.profile_inspector import ProfileInspector
+from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, ProfileInspector
 from journey_pipeline.vendors.apsis.profile_reader import ANSWER
 from journey_pipeline.vendors.apsis.recipes import profile_events_recipe
-from journey_pipeline.vendors.apsis.smaller import smaller_orders
-from journey_pipeline.vendors.exports import Ordered, Polled, Verdict, Wanted
-from journey_pipeline.vendors.source import Part, Stream
+from journey_pipeline.vendors.source import Ordered, Part, Polled, Stream, Verdict, Wanted
 
 _OK, _NOT_FOUND = 200, 404
 # The first generation answers 404 while it is at work (documented: D1), the second only to a wrong id (D4).

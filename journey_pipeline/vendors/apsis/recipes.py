@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from journey_pipeline.model import Recipe, Twin
+from journey_pipeline.recipe import Recipe, Twin
 from journey_pipeline.vendors.apsis.profile_attributes import (
     NAMED_COLUMN,
     VERSIONED_COLUMN,

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from journey_pipeline.errors import ContractError
 from journey_pipeline.vendors.json_answer import JsonInspector
 from journey_pipeline.vendors.layerfive.mapping import is_tellable
-from journey_pipeline.vendors.layerfive.nesting import unfolded
-from journey_pipeline.vendors.layerfive.parsing import ARRAYS, Head, parsed_or_none
+from journey_pipeline.vendors.layerfive.parsing import ARRAYS, Head, parsed_or_none, unfolded
 
 _MOST_COLUMNS = 500
 _MOST_EVENTS = 10**15  # beyond it a count is a mistake

@@ -16,8 +16,8 @@ from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
 from journey_pipeline.transport.client import Downloaded, HttpClient
 from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import RetryPolicy
-from journey_pipeline.transport.timeouts import Timeouts
 from journey_pipeline.vendors.layerfive.answers import JourneyInspector, explain
 
 ROUTE = "/api/v1/customer-journey-details"
@@ -36,8 +36,6 @@ class LayerFiveClient:
 
     Args:
         connection: Name of the connection; prefixes its variables.
-        policy: When to try again.
-        timeouts: How long to wait.
         limits: Requests per second and at a time; the vendor publishes no figure (assumed: 1 and 1). The variable
             `<CONNECTION>_REQUESTS_PER_SECOND` wins, since a pace goes with a host.
         auth_header: The header that carries the key (assumed: the vendor publishes none).
@@ -86,8 +84,6 @@ class LayerFiveClient:
         Args:
             day: The first day of the account.
             to: Where the file appears when all is well.
-            window: For messages.
-            on_bytes: Told of progress.
             evidence: Where the start of an answer is kept that is not as documented.
 
         Raises:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from journey_pipeline.vendors.layerfive.mapping import NAMES, PAGES, VOLATILE, Detection, Field, MappingSettings, plain
-from journey_pipeline.vendors.layerfive.nesting import PERSONS
+from journey_pipeline.vendors.layerfive.parsing import PERSONS
 
 CONSTANTS = ("occurred_at_field",)
 COLUMNS = (*NAMES, "page", "content")
@@ -67,7 +67,6 @@ class Converter:
 
     Args:
         settings: What the connection says of them.
-        detection: Which field is which.
 
     Attributes:
         names: The names of the records so far; not more than can be told.

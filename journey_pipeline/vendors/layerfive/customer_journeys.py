@@ -1,7 +1,7 @@
 """The stream `customer_journeys`: what known people did, as deltas without an end that overlap, a day at a time.
 
-Not here: the route (`client.py`), the pages of an answer (`pages.py`), how records are read (`recipe.py` and what it
-names), where files go (`loading/`, `lake/`).
+Not here: the route (`client.py`), the pages of an answer (`pages.py`), how records are read (`reader.py`), where files
+go (`loading/`, `lake/`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,35 @@ from zoneinfo import ZoneInfo
 
 from journey_pipeline.errors import PermanentVendorError
 from journey_pipeline.model import Granularity, StreamKey, Window
+from journey_pipeline.recipe import Recipe
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
+from journey_pipeline.vendors.layerfive.columns import COLUMNS, CONSTANTS
 from journey_pipeline.vendors.layerfive.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.pages import Pages, joined, part_of
 from journey_pipeline.vendors.layerfive.reader import JourneyReader
-from journey_pipeline.vendors.layerfive.recipe import customer_journeys_recipe
 from journey_pipeline.vendors.layerfive.sample import told_of_sample
 from journey_pipeline.vendors.source import Estimate, Freshness, OpenEnded, Part, Stream
+
+_FOLDER = Path(__file__).parent
+
+
+def customer_journeys_recipe(settings: MappingSettings) -> Recipe:
+    """The recipe of a connection.
+
+    It names no column that must be in every file: an answer with no record has none, and one whose records lack a time
+    or a person is refused by the reader, which can say what there is instead.
+    """
+    sql = (_FOLDER / "customer_journeys.sql").read_text(encoding="utf-8")
+    return Recipe(
+        stream=STREAM,
+        sql=sql.replace("{timezone}", settings.timezone),
+        columns=(*COLUMNS, *CONSTANTS),
+        key_columns=(),
+        codes={name: _FOLDER / "codes" / f"{name}.csv" for name in ("channels", "actions")},
+        reader=JourneyReader(settings),
+        filled={"contact_id": "contact_id", "vendor_action": "vendor_action"},
+    )
+
 
 REACH = timedelta(days=90)  # documented, of people who became known; how long an old day is answered for is assumed
 RESERVE = timedelta(hours=1)
@@ -36,7 +58,6 @@ def customer_journeys_stream(
     """The stream of a connection, known without asking the vendor.
 
     Args:
-        connection: Its name.
         start: Where its first partition starts.
         settings: What the connection says of its records.
         overlap_days: How many days earlier than a window is asked for. The vendor must still keep the first of them; of
@@ -58,7 +79,6 @@ class CustomerJourneys:
     """Customer journeys of one connection, as `vendors.source` asks for windows and for people.
 
     Args:
-        client: The account.
         stream: Which stream it is, as `customer_journeys_stream` gives it.
         overlap_days: As the stream was made with.
         answer_lag: How long after its end a day may be loaded.

@@ -12,11 +12,11 @@ from pathlib import Path
 from isal import igzip
 
 from journey_pipeline.errors import ContractError
+from journey_pipeline.files import LandingFile
 from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.model import Window
 from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.transport.gzip_body import Deflater
-from journey_pipeline.transport.landing_file import LandingFile
 from journey_pipeline.vendors.layerfive.answers import JourneyInspector
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
 from journey_pipeline.vendors.layerfive.parsing import ARRAYS

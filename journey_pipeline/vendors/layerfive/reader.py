@@ -12,14 +12,23 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from journey_pipeline.formats.failures import NoRecordsError
 from journey_pipeline.formats.json_records import RecordSplitter
+from journey_pipeline.formats.json_scan import NoRecordsError
 from journey_pipeline.formats.records import Records
 from journey_pipeline.vendors.layerfive.columns import COLUMNS, Converter, Row
-from journey_pipeline.vendors.layerfive.explanations import no_array, unmappable, vanished
 from journey_pipeline.vendors.layerfive.mapping import KNOWN_NAMES, Detection, MappingSettings, is_tellable, plain
-from journey_pipeline.vendors.layerfive.nesting import PERSONS, unfolded
-from journey_pipeline.vendors.layerfive.parsing import ARRAYS, UNREADABLE, Head, decode, leniently
+from journey_pipeline.vendors.layerfive.parsing import (
+    ARRAYS,
+    PERSONS,
+    UNREADABLE,
+    Head,
+    decode,
+    leniently,
+    no_array,
+    unfolded,
+    unmappable,
+    vanished,
+)
 
 _RULES = 2  # raised when records are read another way, so that events are made anew
 _RECORDS_AT_ONCE = 4096

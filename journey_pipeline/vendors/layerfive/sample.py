@@ -1,6 +1,6 @@
 """A look at a live answer, for a person who sets a connection up: which column is read from which field. Never values.
 
-Not here: how fields are found (`mapping.py`), what to tell of answers that can't be mapped (`explanations.py`).
+Not here: how fields are found (`mapping.py`), what to tell of answers that can't be mapped (`parsing.py`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from journey_pipeline.errors import ContractError
 from journey_pipeline.vendors.layerfive.answers import JourneyInspector
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
-from journey_pipeline.vendors.layerfive.explanations import no_array, unmappable
 from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.parsing import no_array, unmappable
 
 
 class _EnoughError(Exception):
@@ -36,7 +36,6 @@ def told_of_sample(client: LayerFiveClient, to: Path, settings: MappingSettings)
     """What the last day's first records show, by column.
 
     Args:
-        client: The account.
         to: A file for the answer, which is not needed afterwards.
         settings: What the connection says of its records.
 

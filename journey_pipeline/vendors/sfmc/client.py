@@ -17,8 +17,8 @@ from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient
 from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import RetryPolicy
-from journey_pipeline.transport.timeouts import Timeouts
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.sfmc.answers import explain, read_estimate, read_freshness
 from journey_pipeline.vendors.source import Estimate
@@ -39,8 +39,6 @@ class SfmcClient:
 
     Args:
         connection: Name of the connection; prefixes its variables.
-        policy: When to try again.
-        timeouts: How long to wait.
         limits: Requests per second and at a time. The vendor publishes no figure: 1 and 2 (assumed). The variable
             `<CONNECTION>_REQUESTS_PER_SECOND` wins, since a pace goes with a host.
 

@@ -1,6 +1,6 @@
 """What a connection asks for: the filters pushed down to the vendor, and the columns that they make unnecessary.
 
-Not here: the columns themselves (`recipe.py`), the routes (`client.py`).
+Not here: the columns themselves (`journey_history.py`), the routes (`client.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The stream `journey_history`: what Journey Builder did with each contact, an hour at a time.
+"""The stream `journey_history`: what Journey Builder did with each contact, an hour at a time; its columns and codes.
 
-Not here: what its columns mean (`recipe.py`, `journey_history.sql`), where its files go (`loading/`, `lake/`).
+Not here: how a record becomes an event (`journey_history.sql`), where its files go (`loading/`, `lake/`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,95 @@ from typing import Any
 
 from journey_pipeline.errors import TransientVendorError, VendorError
 from journey_pipeline.model import Granularity, StreamKey, Window, floor
+from journey_pipeline.recipe import DimensionRecipe, Recipe
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.sfmc.client import UNUSUAL_LAG, SfmcClient
 from journey_pipeline.vendors.sfmc.filters import Filters
-from journey_pipeline.vendors.sfmc.recipe import DEFAULT_COLUMNS, JOURNEY_HISTORY
 from journey_pipeline.vendors.source import Estimate, Freshness, Part, Stream
+
+_FOLDER = Path(__file__).parent
+
+# One fixed order, so that the same request always gives the same file.
+DEFAULT_COLUMNS: tuple[str, ...] = (
+    "Id",
+    "TransactionTime",
+    "CreatedDate",
+    "StartDate",
+    "EndDate",
+    "ContactKey",
+    "Status",
+    "ClientStatus",
+    "DefinitionId",
+    "DefinitionName",
+    "DefinitionInstanceId",
+    "ActivityId",
+    "ActivityName",
+    "ActivityType",
+    "OutcomeActivityId",
+    "EventId",
+    "EventName",
+    "EntrySource",
+    "SourceType",
+    "Message",
+    "Result.Status",
+    "Result.Outcome",
+    "Result.Tags",
+    "Result.Messages",
+)
+"""All that the vendor has but `EpochTimeInMilliseconds`, which says what `TransactionTime` says."""
+
+COLUMNS: tuple[str, ...] = (*DEFAULT_COLUMNS, "EpochTimeInMilliseconds")
+"""All 25 columns that the vendor documents."""
+
+LEAN_COLUMNS: tuple[str, ...] = (
+    "Id",
+    "TransactionTime",
+    "ContactKey",
+    "Status",
+    "DefinitionId",
+    "DefinitionName",
+    "ActivityId",
+    "ActivityName",
+    "ActivityType",
+)
+"""The eight that the vendor gives when none are named, and the key."""
+
+JOURNEY_HISTORY = Recipe(
+    stream="journey_history",
+    sql=(_FOLDER / "journey_history.sql").read_text(encoding="utf-8"),
+    columns=COLUMNS,
+    key_columns=("TransactionTime",),
+    codes={name: _FOLDER / "codes" / f"{name}.csv" for name in ("activity_types", "outcomes", "suppress_codes")},
+    properties={
+        "id": "Id",
+        "start_date": "StartDate",
+        "end_date": "EndDate",
+        "client_status": "ClientStatus",
+        "definition_instance_id": "DefinitionInstanceId",
+        "outcome_activity_id": "OutcomeActivityId",
+        "event_id": "EventId",
+        "event_name": "EventName",
+        "entry_source": "EntrySource",
+        "source_type": "SourceType",
+        "message": "Message",
+        "result_status": "Result.Status",
+        "result_tags": "Result.Tags",
+        "result_messages": "Result.Messages",
+        "epoch_time_in_milliseconds": "EpochTimeInMilliseconds",
+    },
+    filled={
+        "contact_id": "ContactKey",
+        "received_at": "CreatedDate",
+        "journey_id": "DefinitionId",
+        "activity_type": "ActivityType",
+        "vendor_action": "Status",
+    },
+)
+
+
+JOURNEYS = DimensionRecipe("journeys", (_FOLDER / "journeys.sql").read_text(), ("journey_id",))
+ACTIVITIES = DimensionRecipe("activities", (_FOLDER / "activities.sql").read_text(), ("activity_id",))
+
 
 # History lives 30 days (documented); an hour in reserve, because an expired hour looks like an empty one.
 RETENTION = timedelta(days=30) - timedelta(hours=1)
@@ -45,12 +129,10 @@ class JourneyHistory:
     """Journey history of one connection, as `vendors.source.WindowedSource` asks for it.
 
     Args:
-        client: The account.
         stream: Which stream it is, as `journey_history_stream` gives it.
         filters: What is pushed down to the vendor.
         columns: What is asked for; those that the filters fix are left out.
         most_compressed_bytes: Above this estimate a window is asked for in halves.
-        most_rows: Likewise.
         concurrency: Downloads at a time; 2 for an account (assumed).
         requests_per_s: What the client keeps to; 1 (assumed).
     """

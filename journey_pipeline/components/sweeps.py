@@ -1,0 +1,222 @@
+"""Daily sweeps as assets: what crashes left behind goes, the vendor is asked again, what drifted is pulled again.
+
+Not here: what a sweep does (`loading/reconcile.py`, `lake/sweep.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from journey_pipeline.components.partitions import key_of
+from journey_pipeline.components.recording import SAYS
+from journey_pipeline.components.schedules import request
+from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.errors import JourneyError, TransientVendorError
+from journey_pipeline.lake.documents import DriftReport, newest_report
+from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.sweep import Swept, sweep
+from journey_pipeline.loading.plan import contiguous
+from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
+from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window
+from journey_pipeline.settings import make_home
+
+LEFTOVER_AGE = timedelta(days=1)  # far longer than any download takes
+NAMED = 10
+
+
+def leftovers_key(connection: str) -> dg.AssetKey:
+    """The asset of a connection's sweeps."""
+    return dg.AssetKey(["leftovers", connection])
+
+
+def leftovers_definitions(
+    vendor: str, connection: str, *, cron: str, owners: Sequence[str], status: dg.DefaultScheduleStatus
+) -> dg.Definitions:
+    """The sweep of a connection's leftovers, and its schedule.
+
+    Args:
+        cron: When it runs, UTC.
+        status: Whether its schedule runs without being switched on.
+    """
+    key = leftovers_key(connection)
+
+    @dg.asset(
+        key=key,
+        group_name=connection,
+        owners=list(owners),
+        pool=connection,
+        description=f"Removes what crashes and broken downloads of {connection} left behind, once it is a day old. "
+        "What landed whole is never removed: a manifest that lacks it is made again.",
+    )
+    def leftovers(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        lake = Lake(make_home())
+        swept = sweep(lake, vendor, connection, utc_now() - LEFTOVER_AGE)
+        lines = says(lake, connection, swept)
+        for line in lines:
+            context.log.warning("%s", line)
+        if swept.unclear:
+            raise dg.Failure("\n".join(lines), allow_retries=False)
+        return dg.MaterializeResult(
+            metadata={
+                **({SAYS: "\n".join(lines)} if lines else {}),
+                "leftovers_removed": len(swept.removed),
+                "manifests_restored": len(swept.restored) + len(swept.marked),
+            }
+        )
+
+    schedule = dg.ScheduleDefinition(
+        name=f"{connection}_leftovers_daily",
+        target=dg.AssetSelection.assets(key),
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Sweeps the leftovers of {connection}.",
+    )
+    return dg.Definitions(assets=[leftovers], schedules=[schedule])
+
+
+def says(lake: Lake, connection: str, swept: Swept) -> list[str]:
+    """What a sweep did, in a line each; nothing where there was nothing to do."""
+    lines = [
+        f"{lake.relative(folder)}: the manifest lacked answers that had landed whole, and names them again. "
+        f"`journey-pipeline normalize {connection}` makes events of them"
+        for folder in swept.restored
+    ]
+    lines += [
+        f"{lake.relative(folder)}: the manifest was lacking, and says again that another day's answer holds this day"
+        for folder in swept.marked
+    ]
+    if swept.removed:
+        named = ", ".join(lake.relative(path) for path in swept.removed[:NAMED])
+        more = f" and {len(swept.removed) - NAMED} more" if len(swept.removed) > NAMED else ""
+        lines.append(f"{connection}: removed what loads left behind that did not end: {named}{more}")
+    return [*lines, *swept.unclear]
+
+
+EVERY_ONE_ASKED = "every_partition_was_asked"
+UNANSWERED_NAMED = 5
+
+
+def reconciliation_key(assets: StreamAssets) -> dg.AssetKey:
+    """The asset of a stream's sweeps."""
+    return dg.AssetKey(["reconciliation", assets.stream.key.connection, assets.stream.key.stream])
+
+
+def drifted(lake: Lake, assets: StreamAssets, report: DriftReport) -> list[Window]:
+    """The windows that a sweep found to have drifted and that have not been pulled again since."""
+    key, latest = assets.stream.key, utc_now() + CLOCK_DIFFERENCE
+    windows = []
+    for finding in report.findings:
+        landing = read_landing(lake, key, finding.partition)
+        # One that landed by a clock that was ahead says nothing of when that was.
+        if landing is None or not landing.attempts or not report.swept_at <= landing.attempts[-1].landed_at <= latest:
+            windows.append(partition_window(finding.partition))
+    return sorted(windows)
+
+
+def reconciliation_definitions(
+    assets: StreamAssets,
+    *,
+    cron: str,
+    settings: SweepSettings,
+    schedule_status: dg.DefaultScheduleStatus,
+    sensor_status: dg.DefaultSensorStatus,
+) -> dg.Definitions:
+    """The sweep of a stream, its schedule, and the sensor that pulls again what drifted."""
+    key = reconciliation_key(assets)
+    name = f"{assets.op_name}_reconciliation"
+
+    @dg.asset(
+        key=key,
+        deps=[assets.raw],
+        group_name=assets.stream.key.connection,
+        kinds=set(assets.kinds),
+        owners=list(assets.owners),
+        pool=assets.stream.key.connection,
+        check_specs=[
+            dg.AssetCheckSpec(
+                EVERY_ONE_ASKED,
+                asset=key,
+                description="The vendor said of every partition what it holds now.",
+            )
+        ],
+        description=f"Sweeps over what landed of {assets.stream.key}: asks the vendor's estimate of settled partitions "
+        "again and compares a sample by content. What drifted is pulled again.",
+    )
+    def reconciliation(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        lake = Lake(make_home())
+        try:
+            source = assets.open_source()
+            try:
+                report = sweep_drift(lake, source, settings)
+            finally:
+                source.close()
+        except JourneyError as error:
+            raise dg.Failure(str(error), allow_retries=isinstance(error, TransientVendorError)) from error
+        for partition, why in report.failed.items():
+            context.log.warning("%s could not be asked: %s", partition, why)
+        yield dg.MaterializeResult(
+            metadata={
+                "asked": report.asked,
+                "compared": report.compared,
+                "failed": len(report.failed),
+                "drifted": len(report.findings),
+                "findings": dg.MetadataValue.table(
+                    [dg.TableRecord(finding.model_dump()) for finding in report.findings[:100]],
+                    schema=dg.TableSchema(
+                        [dg.TableColumn(column) for column in ("partition", "kind", "rows", "estimate")]
+                    ),
+                ),
+            },
+            check_results=[_every_one_asked(report)],
+        )
+
+    schedule = dg.ScheduleDefinition(
+        name=f"{name}_daily",
+        target=dg.AssetSelection.assets(key),
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=schedule_status,
+        description=f"Sweeps over {assets.stream.key}.",
+    )
+
+    @dg.sensor(
+        name=f"{name}_pulls",
+        job_name=assets.job_name,
+        minimum_interval_seconds=60,
+        default_status=sensor_status,
+        description=f"Pulls again the partitions of {assets.stream.key} that the last sweep found to have drifted.",
+    )
+    def pulls(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+        lake = Lake(make_home())
+        report = newest_report(lake, assets.stream.key, now=utc_now())
+        windows = drifted(lake, assets, report) if report else []
+        if report is None or not windows:
+            return dg.SkipReason("nothing has drifted that has not been pulled again")
+        stamp = f"{report.swept_at:%Y%m%dT%H%M%SZ}"
+        return [
+            request(assets, run, run_key=f"{stamp} {key_of(assets.partitions, run[0])}", again=True)
+            for run in contiguous(windows, 1000)
+        ]
+
+    return dg.Definitions(assets=[reconciliation], schedules=[schedule], sensors=[pulls])
+
+
+def _every_one_asked(report: DriftReport) -> dg.AssetCheckResult:
+    """What the check says of a sweep: without the vendor's answer nobody knows whether a partition has drifted."""
+    named = "; ".join(
+        f"{partition}: {why}" for partition, why in list(report.failed.items())[:UNANSWERED_NAMED]
+    ).rstrip(".")
+    says = f"{len(report.failed)} of {report.asked} partitions could not be asked or compared: {named}"
+    none_asked = len(report.failed) >= report.asked
+    return dg.AssetCheckResult(
+        check_name=EVERY_ONE_ASKED,
+        passed=not report.failed,
+        severity=dg.AssetCheckSeverity.ERROR if none_asked else dg.AssetCheckSeverity.WARN,
+        description=f"{says}. The next sweep asks again" if report.failed else f"{report.asked} partitions were asked",
+        metadata={"asked": report.asked, "failed": len(report.failed)},
+    )

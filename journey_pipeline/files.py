@@ -1,0 +1,188 @@
+"""Files on this machine's disk: written whole or not at all, held by one process at a time, refused in plain words.
+
+Not here: where the lake's files lie (`lake/layout.py`).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from journey_pipeline.errors import LakeError, text_of
+
+TEMPORARY_SUFFIX = ".tmp"
+_RANDOM = 12  # hexadecimal digits
+TEMPORARY_FILES = f".*.{'[0-9a-f]' * _RANDOM}{TEMPORARY_SUFFIX}"
+"""The pattern of the names that files have until they are finished; other programs' temporary files are theirs."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path to write to; on a clean exit the file there takes the place of `path`.
+
+    On an exception the temporary file is removed and `path` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:_RANDOM]}{TEMPORARY_SUFFIX}")
+    try:
+        yield temporary
+        flush_file(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    flush_dir(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Puts a small file in place."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def flush_file(path: Path) -> None:
+    """Waits until a file's content is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_dir(path: Path) -> None:
+    """Waits until a folder's entries are on disk."""
+    flush_file(path)
+
+
+_BUFFER_BYTES = 1 << 18
+
+
+class LandingFile:
+    """Writes beside its place under a temporary name; a clean exit flushes it to disk and puts it in place.
+
+    After an exception nothing is left. After a kill a file that ends in `.tmp` is, which the lake sweeps.
+
+    Args:
+        path: Its place. A file that is there is replaced.
+
+    Attributes:
+        bytes: Written so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.bytes = 0
+        self._path = path
+        self._digest = hashlib.sha256()
+        self._temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far."""
+        return self._digest.hexdigest()
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._temporary.open("wb", buffering=_BUFFER_BYTES)
+        return self
+
+    def write(self, piece: bytes) -> None:
+        """Adds to the file."""
+        self.bytes += len(piece)
+        self._digest.update(piece)
+        self._file.write(piece)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with self._file:
+                if kind is None:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+            if kind is None:
+                self._temporary.replace(self._path)
+                _flush_dir(self._path.parent)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+def _flush_dir(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+LANDING_LOCK = ".manifest.lock"
+EVENTS_LOCK = ".events.lock"
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Waits until nobody else holds the lock, then holds it.
+
+    The kernel gives the lock back when its holder dies, so that a crash never leaves it shut. The empty lock file
+    stays: removing it would let two holders lock two different files of one name.
+
+    Args:
+        path: The lock file; it is made if it isn't there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST}
+
+
+@contextmanager
+def naming_disk_troubles(attempt: str, folder: Path) -> Iterator[None]:
+    """Turns the operating system's refusals inside the block into a LakeError.
+
+    Args:
+        attempt: What is being done, such as `landing sfmc/journey_history 2026-11-01T05`.
+
+    Raises:
+        LakeError: If the disk is full, the folder can't be written, or it fails in another way.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise LakeError(f"{attempt} failed: {refusal(error, folder)}") from error
+
+
+def refusal(error: OSError, folder: Path) -> str:
+    """Why a disk refused and what to do, in words that name the folder."""
+    why = text_of(error)
+    if error.errno in _IN_THE_WAY:
+        named = error.filename2 or error.filename or folder
+        return (
+            f"{folder} can't be written: {named} is a file in a folder's place ({why}). Move it away, or set "
+            "JOURNEY_PIPELINE_HOME to another folder, and try again."
+        )
+    if error.errno in _FULL:
+        return (
+            f"the disk that holds {folder} is full ({why}). Nothing half-written is left; free some space, or move the "
+            "home to a larger disk (JOURNEY_PIPELINE_HOME), and run it again."
+        )
+    if error.errno in _FORBIDDEN:
+        return (
+            f"{folder} can't be written ({why}). Let this user write there, or set JOURNEY_PIPELINE_HOME to a folder "
+            "where it may, and run it again."
+        )
+    if error.errno == errno.EISDIR:
+        place = error.filename2 or error.filename or folder
+        return f"a folder stands at {place}, where a file goes: move it away, and run it again."
+    return f"{folder} can't be read or written ({why}). Look at the disk, and run it again."

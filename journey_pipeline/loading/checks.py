@@ -1,0 +1,292 @@
+"""What must be true of a partition, as claims that read true when green, judged from its two manifests.
+
+Not here: faults that all records share (`alike.py`), answers that overlap (`deltas.py`), how a claim is shown
+(`components/recording.py`), the claim on the whole warehouse (`warehouse/equality.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest
+from journey_pipeline.lake.wholeness import DAMAGED
+from journey_pipeline.loading.alike import TELLING_ROWS, events_differ, fields_are_filled
+from journey_pipeline.loading.claim import Claim, Severity, Tolerance
+from journey_pipeline.loading.deltas import columns_are_read_alike, earlier_answer_is_repeated
+from journey_pipeline.model import partition_window, selection
+from journey_pipeline.normalize.inspection import Overlap
+from journey_pipeline.vendors.source import OpenEnded, Stream
+
+__all__ = ["CLAIMS", "OPEN_ENDED_CLAIMS", "Claim", "Severity", "Tolerance", "claims", "claims_of", "covered"]
+
+CLAIMS = {
+    "rows_match_estimate": "The newest answer has as many rows as the vendor said the window holds.",
+    "no_row_is_lost": "Every landed row is an event, a reject or a duplicate; no answer lacks what an older one had.",
+    "rejects_are_few": "Every record of the newest answer could be read as an event.",
+    "fields_are_filled": "Some events at least have a contact, a journey, a time of receipt and a known type.",
+    "events_differ": "Events happened at different times and to different people, and few records say the same.",
+    "clocks_agree": "No event was received before it happened.",
+    "every_answer_is_readable": "Events could be made of every answer that landed.",
+    "events_are_inside_window": "Every event happened inside the partition's window.",
+    "keys_are_unique": "No two records of one answer claim to be the same event with different content.",
+    "schema_is_known": "The vendor's file has the columns that are known, and no others.",
+}
+
+OPEN_ENDED_CLAIMS = {
+    **CLAIMS,
+    "events_are_inside_window": "Every event happened between the furthest that an answer reaches back and its asking.",
+    "earlier_answer_is_repeated": "What the answer before had since this partition's start, this answer has too.",
+    "columns_are_read_alike": "Each column is read from the field that it was read from in the answer before.",
+}
+
+
+ROUND_NUMBER = 1_000
+
+
+def claims_of(stream: Stream) -> Mapping[str, str]:
+    """The claims about each partition of a stream, and what they say."""
+    return OPEN_ENDED_CLAIMS if stream.open_ended else CLAIMS
+
+
+def claims(
+    landing: LandingManifest,
+    events: EventsManifest,
+    tolerance: Tolerance,
+    open_ended: OpenEnded | None = None,
+    overlap: Overlap | None = None,
+) -> list[Claim]:
+    """All claims about one partition, in the order of `claims_of`.
+
+    Args:
+        tolerance: When a difference is normal.
+        open_ended: If its stream's answers overlap.
+        overlap: Then: how it compares with the answer before, if that was asked earlier.
+    """
+    judged = [
+        _rows_match_estimate(landing, tolerance),
+        _no_row_is_lost(events),
+        _rejects_are_few(landing, events, tolerance),
+        fields_are_filled(events),
+        events_differ(landing, events),
+        _clocks_agree(events),
+        _every_answer_is_readable(landing, events),
+        _events_are_inside_window(events, open_ended),
+        _keys_are_unique(events, tolerance),
+        _schema_is_known(events, tolerance),
+    ]
+    if open_ended:
+        judged += [earlier_answer_is_repeated(overlap), columns_are_read_alike(events, overlap)]
+    return judged
+
+
+def covered(claim: Claim, by: str) -> Claim:
+    """A claim about the partition whose answer covers another one, as said of that other one."""
+    return replace(claim, says=f"covered by the answer of {by}: {claim.says}")
+
+
+def _span(landing: LandingManifest) -> str:
+    return selection(landing.key, partition_window(landing.partition))
+
+
+def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Claim:
+    newest = landing.active[-1]
+    rows = newest.rows
+    estimate = newest.estimate_rows
+    if estimate is None:
+        return _without_estimate(rows, pages=len(newest.files))
+    difference = rows - estimate
+    settled = _settled(landing.partition, newest.started_at, tolerance.settled_after)
+    lost = settled and difference < 0
+    allowed = max(tolerance.rows, tolerance.rows_share * estimate)
+    facts: dict[str, int | float | str] = {"rows": rows, "estimate": estimate, "difference": difference}
+    says = f"{rows:,} rows, {estimate:,} estimated"
+    if lost:
+        says += (
+            ". The window had settled, so rows are missing: pull it again with "
+            f"`journey-pipeline backfill {_span(landing)} --again`"
+        )
+    elif abs(difference) > allowed:
+        says += ". Beyond tolerance: late rows are on their way, or the estimate has drifted. Pull it again later"
+    return Claim(
+        "rows_match_estimate",
+        holds=not lost and abs(difference) <= allowed,
+        severity=Severity.ERROR if lost else Severity.WARN,
+        says=says,
+        facts=facts,
+    )
+
+
+def _without_estimate(rows: int, *, pages: int) -> Claim:
+    """Nothing to compare with: only a round number in one piece looks like a limit that nobody published."""
+    is_round = pages == 1 and rows > 0 and rows % ROUND_NUMBER == 0
+    says = "the vendor gave no estimate"
+    if is_round:
+        says += f", and exactly {rows:,} rows look as if it gave no more than that. Ask the vendor for its limit"
+    return Claim("rows_match_estimate", holds=not is_round, severity=Severity.WARN, says=says, facts={"rows": rows})
+
+
+def _settled(partition: str, asked_at: datetime, after: timedelta) -> bool:
+    return asked_at >= partition_window(partition).end + after
+
+
+def _no_row_is_lost(events: EventsManifest) -> Claim:
+    rejects = (events.rejects.rows if events.rejects else 0) - events.kept_rejects
+    made = events.events.rows - events.kept_events
+    facts: dict[str, int | float | str] = {
+        "landed": events.landed,
+        "events": made,
+        "rejects": rejects,
+        "duplicates": events.duplicates,
+        "withdrawn": events.withdrawn,
+        "unaccounted": events.unaccounted,
+    }
+    says = f"{events.landed:,} landed = {made:,} events + {rejects:,} rejects + {events.duplicates:,} duplicates"
+    if events.unaccounted:
+        says += f", {events.unaccounted:,} unaccounted for. Report it with the landing's manifest; the landing is whole"
+    elif events.withdrawn:
+        says += f"; {events.withdrawn:,} of them are no longer in the vendor's newest answer, and kept"
+    return Claim(
+        "no_row_is_lost",
+        holds=not events.unaccounted and not events.withdrawn,
+        severity=Severity.ERROR if events.unaccounted else Severity.WARN,
+        says=says,
+        facts=facts,
+    )
+
+
+def _rejects_are_few(landing: LandingManifest, events: EventsManifest, tolerance: Tolerance) -> Claim:
+    """Of the newest answer: where the vendor has corrected an older one, its rejects are history."""
+    rejects = events.rejects_of_newest
+    rows = landing.newest_in(events).rows
+    says = f"{rejects:,} of {rows:,} records of the newest answer are rejects"
+    if rejects:
+        span = _span(landing)
+        says += (
+            f". Ask `ops.rejects` for their reasons; they become events by `journey-pipeline normalize {span}` once "
+            f"this package can read them, or by `journey-pipeline backfill {span} --again` once the vendor has mended "
+            "them"
+        )
+    return Claim(
+        "rejects_are_few",
+        holds=not rejects,
+        severity=Severity.ERROR if rejects > tolerance.rejects_share * rows or rejects >= rows else Severity.WARN,
+        says=says,
+        facts={"rejects": rejects, "rows": rows},
+    )
+
+
+def _clocks_agree(events: EventsManifest) -> Claim:
+    early, longest = events.received_early, timedelta(seconds=events.longest_early_s)
+    says = f"{early:,} of {events.events.rows:,} events were received before they happened"
+    if early:
+        says += (
+            f", by up to {longest}. A clock of the vendor is wrong or its zone is not UTC: ask the vendor. Until then "
+            "take `received_at` and `ops.lateness` for wrong by as much"
+        )
+    return Claim(
+        "clocks_agree",
+        holds=not early,
+        severity=Severity.WARN,
+        says=says,
+        facts={"early": early, "longest_s": events.longest_early_s},
+    )
+
+
+def _every_answer_is_readable(landing: LandingManifest, events: EventsManifest) -> Claim:
+    """The newest answer is what the partition lacks most; an older one may have had events that no newer one has."""
+    aside = landing.set_aside
+    newest = landing.attempts[-1]
+    says = f"{len(landing.attempts) - len(aside):,} of {len(landing.attempts):,} answers are readable"
+    if aside:
+        says += f"; {_of_unreadable(landing, newest) if newest.unreadable else _of_older(aside[-1])}"
+    gone = 0 if aside else events.kept_events + events.kept_rejects
+    if gone:
+        says += f"; {gone:,} records of answers that are gone from the landing are kept: put those back from a backup"
+    return Claim(
+        "every_answer_is_readable",
+        holds=not aside and not gone,
+        severity=Severity.ERROR if newest.unreadable else Severity.WARN,
+        says=says,
+        facts={"answers": len(landing.attempts), "unreadable": len(aside)},
+    )
+
+
+def _of_unreadable(landing: LandingManifest, newest: Attempt) -> str:
+    says = f"{newest.attempt} is set aside: {newest.unreadable.rstrip('.')}"
+    if not newest.unreadable.startswith(DAMAGED):  # otherwise the reason says what heals it
+        return says
+    again = f"`journey-pipeline backfill {_span(landing)} --again`"
+    return f"{says}. Put the file back from a backup, or pull it again with {again}"
+
+
+def _of_older(attempt: Attempt) -> str:
+    why = attempt.unreadable.partition(". ")[0].rstrip(".")  # without what its reader advised: a newer answer is there
+    return (
+        f"{attempt.attempt} is set aside: {why}. A newer answer is readable, and events that were made of this one are "
+        "kept: nothing is to be done, unless a backup has the file as it landed"
+    )
+
+
+def _events_are_inside_window(events: EventsManifest, open_ended: OpenEnded | None) -> Claim:
+    outside, rows = events.outside_window, events.events.rows
+    where = events.window
+    if events.covers:
+        where += f" and the partitions until {events.covers[-1]} that it covers"
+    if open_ended:
+        where += f", {open_ended.reach.days} days before it and the time up to the asking"
+    says = f"{outside:,} of {rows:,} events happened outside of {where}; all are kept"
+    none_is_inside = TELLING_ROWS <= rows <= outside
+    if none_is_inside:
+        says += ". The vendor answered for another time than it was asked for, or its times are not UTC: ask the vendor"
+    return Claim(
+        "events_are_inside_window",
+        holds=outside == 0,
+        severity=Severity.ERROR if none_is_inside else Severity.WARN,
+        says=says,
+        facts={"outside": outside},
+    )
+
+
+def _keys_are_unique(events: EventsManifest, tolerance: Tolerance) -> Claim:
+    """A key that many records share with different content is no key: all but the last of them are in no event."""
+    conflicts = events.conflicts
+    is_no_key = conflicts > tolerance.rejects_share * events.events.rows and conflicts >= TELLING_ROWS
+    says = f"{conflicts:,} keys came with two different contents in one answer; the last one is kept"
+    if is_no_key:
+        says += (
+            ". That is too many for corrections: what the vendor calls an id no longer tells records apart. The "
+            "landing has them all; report it with an example"
+        )
+    return Claim(
+        "keys_are_unique",
+        holds=conflicts == 0,
+        severity=Severity.ERROR if is_no_key else Severity.WARN,
+        says=says,
+        facts={"conflicts": conflicts, "duplicates": events.duplicates},
+    )
+
+
+def _schema_is_known(events: EventsManifest, tolerance: Tolerance) -> Claim:
+    unknown = ", ".join(events.unknown_columns)
+    codes = sum(events.unknown_codes.values())
+    respelled = ", ".join(events.respelled_columns)
+    is_bad = bool(unknown) and tolerance.new_column != "keep"
+    says = f"unknown columns: {unknown}; kept in properties" if unknown else "all columns are known"
+    if respelled:
+        says += f"; the vendor writes {respelled} otherwise than it did, and they are read all the same"
+    if events.unknown_codes:
+        says += f"; {codes:,} events carry codes that no table decodes: {', '.join(sorted(events.unknown_codes)[:10])}"
+    return Claim(
+        "schema_is_known",
+        holds=not is_bad and not respelled,
+        severity=Severity.ERROR if is_bad and tolerance.new_column == "stop" else Severity.WARN,
+        says=says,
+        facts={
+            "unknown_columns": unknown,
+            "respelled_columns": respelled,
+            "missing_columns": ", ".join(events.missing_columns),
+            "unknown_codes": codes,
+        },
+    )

@@ -1,0 +1,226 @@
+"""What an events file holds, looked up after it was written: its span of time, unknown codes, counts, overlaps.
+
+Not here: what is judged by it (`loading/`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.model import CLOCK_DIFFERENCE, EVENT_COLUMNS, StreamKey, Window, iso
+from journey_pipeline.normalize.recipe_sql import CodeTable
+from journey_pipeline.normalize.session import NormalizeLimits, Session, quoted, session
+
+# A shifted column would make every value a code; the manifest is no place for those.
+MOST_CODES = 50
+LONGEST_CODE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Facts about an events file.
+
+    Attributes:
+        first_at: The least `occurred_at`, None if there are no events.
+        last_at: The greatest.
+        outside_window: Events whose time is not in the window.
+        received_early: Events that were received more than `CLOCK_DIFFERENCE` before they happened.
+        longest_early_s: By how many seconds the worst of them was.
+        one_contact: Whether all events are of one contact.
+        lacking: Events without a value, by column.
+        unknown_codes: Events with a code that no table has, by `column=value`; past the commonest, `column=*`.
+    """
+
+    first_at: datetime | None
+    last_at: datetime | None
+    outside_window: int
+    received_early: int
+    longest_early_s: int
+    one_contact: bool
+    lacking: dict[str, int]
+    unknown_codes: dict[str, int]
+
+
+def inspect_events(
+    session: Session,
+    events: Path,
+    window: Window,
+    codes: Sequence[CodeTable],
+    *,
+    by_arrival: bool = False,
+    filled: Sequence[str] = (),
+) -> Inspection:
+    """Looks at an events file.
+
+    Args:
+        window: Where they should lie in time.
+        by_arrival: Whether it is enough that they arrived inside the window.
+        filled: Columns that every event should have.
+    """
+    times = ("occurred_at", "received_at") if by_arrival else ("occurred_at",)
+    inside = " or ".join(f"coalesce({time} >= $2 and {time} < $3, false)" for time in times)
+    early = "(epoch_us(occurred_at) - epoch_us(received_at)) // 1000000"
+    lacking = "".join(f", count(*) - count({column})" for column in filled)
+    first_at, last_at, outside, received_early, longest_early_s, one_contact, *counts = session.one(
+        f"select min(occurred_at), max(occurred_at), count(*) filter (not ({inside})), "
+        f"count(*) filter ({early} > $4), coalesce(max({early}) filter ({early} > $4), 0), "
+        f"coalesce(min(contact_id) = max(contact_id) and count(contact_id) = count(*), false){lacking} "
+        "from read_parquet($1)",
+        [str(events), window.start, window.end, CLOCK_DIFFERENCE.total_seconds()],
+    )
+    unknown = {key: count for table in codes for key, count in _unknown(session, events, table).items()}
+    return Inspection(
+        first_at,
+        last_at,
+        outside,
+        received_early,
+        longest_early_s,
+        one_contact,
+        dict(zip(filled, counts, strict=True)),
+        dict(sorted(unknown.items())),
+    )
+
+
+def rejects_of(session: Session, rejects: Path, attempt: str) -> int:
+    """How many of some rejects are records of an attempt."""
+    return session.count(
+        "select count(*) from read_parquet(?) where split_part(landing_file, '/', 2) = ?", [str(rejects), attempt]
+    )
+
+
+def _unknown(session: Session, events: Path, table: CodeTable) -> dict[str, int]:
+    column = table.code_column
+    if column not in {event_column.name for event_column in EVENT_COLUMNS}:
+        return {}
+    used = session.connection.execute(
+        f"select {column}, count(*) as events from read_parquet(?) where {column} is not null group by {column} "
+        f"order by events desc, {column}",
+        [str(events)],
+    ).fetchall()
+    rows = [(f"{column}={value[:LONGEST_CODE]}", count) for value, count in used if not table.has(value)]
+    unknown: Counter[str] = Counter()
+    for code, count in rows[:MOST_CODES]:
+        unknown[code] += count
+    if rest := sum(count for _, count in rows[MOST_CODES:]):
+        unknown[f"{column}=*"] = rest
+    return unknown
+
+
+KNOWN_SINCE = "known_since"  # the property that says when a person became known, where a vendor says it
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Two partitions' events compared.
+
+    Attributes:
+        earlier: The partition whose answer came earlier.
+        shared: Its events that the later one should have too.
+        lacking: Those of them that the later one does not have.
+        people: Whose they are, counted; without those who are known to have become known only later.
+        people_lacking: Those of them of whom the later one has nothing at all.
+        mapping: The field that each column of the earlier one is read from, where its reader found that out.
+    """
+
+    earlier: str
+    shared: int
+    lacking: int
+    people: int = 0
+    people_lacking: int = 0
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+
+def compare_overlap(
+    lake: Lake,
+    stream: StreamKey,
+    *,
+    earlier: str,
+    later: str,
+    since: datetime,
+    known_before: datetime,
+    limits: NormalizeLimits,
+) -> Overlap:
+    """Counts events of one partition from an instant on, and those of them that another one lacks.
+
+    Args:
+        earlier: The partition that is looked through.
+        later: The partition that should repeat it.
+        known_before: People who became known from then on are none of those whom both should have.
+        limits: What the work may use.
+
+    Raises:
+        LakeError: If the files can't be read.
+    """
+    first, second = (quoted(str(lake.events_file(stream, partition))) for partition in (earlier, later))
+    with session(lake, limits, f"comparing {stream} {later} with {earlier}") as opened:
+        counts = opened.one(
+            f"""
+            with later as (from read_parquet({second})),
+            shared as (
+                select
+                    contact_id,
+                    event_key not in (select event_key from later) as is_lacking,
+                    contact_id not in (select contact_id from later where contact_id is not null) as is_gone,
+                    coalesce(
+                        try_cast(properties ->> '$.{KNOWN_SINCE}' as timestamptz)
+                            < {quoted(iso(known_before))}::timestamptz,
+                        true
+                    ) as is_old
+                from read_parquet({first})
+                where occurred_at >= {quoted(iso(since))}::timestamptz
+            )
+            select
+                count(*),
+                count(*) filter (is_lacking),
+                count(distinct contact_id) filter (is_old),
+                count(distinct contact_id) filter (is_old and is_gone)
+            from shared
+            """
+        )
+        shared, lacking, people, people_lacking = (int(str(count)) for count in counts)
+    return Overlap(earlier, shared, lacking, people, people_lacking)
+
+
+_NAMES = ("journey_name", "channel", "action", "events")
+_STATEMENT = """
+    select coalesce(journey_name, '') as journey_name, channel, action, count(*) as events
+    from read_parquet(?)
+    group by all
+    order by events desc, journey_name, channel, action
+    limit ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Previews:
+    """Previews of one lake's files, in one session: opening one takes longer than a preview."""
+
+    lake: Lake
+    session: duckdb.DuckDBPyConnection
+
+    def of(self, key: StreamKey, partition: str, rows: int = 8) -> list[dict[str, str | int]]:
+        """The commonest combinations of journey, channel and action in a partition's events.
+
+        Args:
+            rows: How many combinations at most.
+
+        Returns:
+            Rows of `journey_name`, `channel`, `action` and `events`, the commonest first.
+        """
+        found = self.session.execute(_STATEMENT, [str(self.lake.events_file(key, partition)), rows]).fetchall()
+        return [dict(zip(_NAMES, row, strict=True)) for row in found]
+
+
+@contextmanager
+def previewing(lake: Lake) -> Iterator[Previews]:
+    """A session that previews are read in."""
+    with duckdb.connect(config={"threads": 1}) as session:
+        yield Previews(lake, session)

@@ -1,0 +1,213 @@
+"""Landed files through a recipe into a Parquet file: read ahead in one thread, computed in another.
+
+Not here: which files (`run.py`), how each is read (`csv_source.py`, `record_reader.py`), each key once
+(`deduplication.py`).
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from journey_pipeline.errors import ContractError, JourneyError, LakeError
+from journey_pipeline.normalize.csv_batches import IrregularError
+from journey_pipeline.normalize.relation import landing_schema
+from journey_pipeline.normalize.session import NormalizeLimits, Session
+from journey_pipeline.recipe import Recipe
+
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class ReadAhead(Generic[Item]):
+    """Items made by another thread.
+
+    Attributes:
+        failure: What stopped that thread, if something did. It is also raised to the taker; but a taker that is behind
+            a foreign interface may see only its text.
+    """
+
+    items: Iterator[Item]
+    depth: int
+    failure: BaseException | None = None
+    _queue: queue.Queue[Item | None] = field(init=False)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._queue = queue.Queue(self.depth)
+
+    def __iter__(self) -> Iterator[Item]:
+        while (item := self._queue.get()) is not None:
+            yield item
+        self._queue.put(None)  # so that whoever asks again ends too
+        if self.failure:
+            raise self.failure
+
+    def run(self) -> None:
+        """Makes the items; ends early once stopped."""
+        try:
+            for item in self.items:
+                self._queue.put(item)
+                if self._stopped.is_set():
+                    break
+        except BaseException as error:  # noqa: BLE001 - it is raised where the items are taken
+            self.failure = error
+        finally:
+            self._queue.put(None)
+
+    def stop(self) -> None:
+        """Lets the thread end, whatever it waits for."""
+        self._stopped.set()
+        while self._queue.get() is not None:
+            pass
+
+
+@contextmanager
+def read_ahead(items: Iterator[Item], depth: int = 4) -> Iterator[ReadAhead[Item]]:
+    """Starts the thread; it has ended when the block ends, whether all items were taken or not."""
+    ahead = ReadAhead(items, depth)
+    thread = threading.Thread(target=ahead.run, name="read-ahead", daemon=True)
+    thread.start()
+    try:
+        yield ahead
+    finally:
+        ahead.stop()
+        thread.join()
+
+
+class UnreadableAttemptError(LakeError):
+    """An attempt of which no events can be made: damaged, not as documented, or past the limits."""
+
+    def __init__(self, attempt: str, why: JourneyError) -> None:
+        super().__init__(str(why))
+        self.attempt = attempt
+        self.why = why
+
+
+class Source(Protocol):
+    """One landed file, read as batches of `landing`.
+
+    Attributes:
+        attempt: The attempt that it belongs to.
+        rows: Records counted while landing.
+        read: Records that were handed to the recipe.
+        faults: Records whose form is wrong.
+    """
+
+    attempt: str
+    rows: int
+    read: int
+    faults: int
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What the file has and the recipe does not know, as the file names it; final once it was read."""
+        ...
+
+    @property
+    def mapping(self) -> Mapping[str, str]:
+        """The field that each column is read from, where the reader finds that out; final once it was read."""
+        ...
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the recipe knows and neither the file nor the constants have; final once it was read."""
+        ...
+
+    @property
+    def respelled(self) -> tuple[str, ...]:
+        """What the recipe knows under names that differ in case or blanks around them, as the file names them."""
+        ...
+
+    def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
+        """The records whose form is right, counted.
+
+        Raises:
+            IrregularError: If the file has to be read again from its start, another way than now.
+            LakeError: If it can't be read, or a record is longer than the limits allow.
+            ContractError: If it is whole and can't be understood.
+        """
+        ...
+
+    def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
+        """All records, or those whose form is wrong, each with its raw text."""
+        ...
+
+
+def stage_events(session: Session, sources: Sequence[Source], recipe: Recipe, select: str, to: Path) -> int:
+    """Writes the events of some files, in the files' order.
+
+    Args:
+        sources: The files; each knows afterwards how many records it handed on.
+        select: The statement over `landing`.
+
+    Returns:
+        The events written.
+
+    Raises:
+        UnreadableAttemptError: If a file can't be read to its end or understood, or a record is longer than the limits
+            allow.
+    """
+    schema = landing_schema(recipe, with_raw=False)
+    while True:
+        try:
+            batches = (batch for source in sources for batch in _of_attempt(source, session.limits))
+            return copy_batches(session, batches, schema, select, to)
+        except IrregularError:
+            continue  # the source knows now how to be read
+
+
+def _of_attempt(source: Source, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
+    """A source's good records; an error says whose they are."""
+    try:
+        yield from source.good(limits)
+    except (ContractError, LakeError) as error:
+        raise UnreadableAttemptError(source.attempt, error) from error
+
+
+def stage_rejects(
+    session: Session, sources: Sequence[Source], recipe: Recipe, select: str, to: Path, *, faults_only: bool
+) -> int:
+    """Writes the records of some files that are no events, with their raw text.
+
+    Args:
+        select: The statement over `landing`.
+        faults_only: Whether the recipe itself refused none, so that only records of wrong form need to be read.
+
+    Returns:
+        The rejects written.
+    """
+    schema = landing_schema(recipe, with_raw=True)
+    wanted = (source for source in sources if source.faults or not faults_only)
+    batches = (batch for source in wanted for batch in source.with_raw(session.limits, faults_only=faults_only))
+    return copy_batches(session, batches, schema, select, to)
+
+
+def copy_batches(session: Session, batches: Iterator[pa.RecordBatch], schema: pa.Schema, select: str, to: Path) -> int:
+    """Writes what a statement gives of some batches, which are made in another thread meanwhile.
+
+    Args:
+        batches: What the relation `landing` holds.
+        select: The statement over `landing`.
+
+    Returns:
+        The rows written.
+    """
+    with read_ahead(batches) as ahead:
+        session.connection.register("landing", pa.RecordBatchReader.from_batches(schema, iter(ahead)))
+        try:
+            return session.copy(select, to)
+        except duckdb.Error:
+            if ahead.failure:  # DuckDB knows only its text
+                raise ahead.failure from None
+            raise
+        finally:
+            session.connection.unregister("landing")

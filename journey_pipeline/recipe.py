@@ -1,0 +1,107 @@
+"""How a stream's landed files and a vendor's lists become tables: given by a vendor, run by `normalize/`.
+
+Not here: the columns of an event (`model.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # it brings Arrow along, which the command line does not need in order to say what it can do
+    from journey_pipeline.formats.records import AttributeReader, RecordReader
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """That another stream of the same connection tells of some of the same events, and says more about them.
+
+    An event of each with the same value of a property, the same channel and the same action is one thing that happened;
+    marts count it in the twin. The twin has no twin itself.
+
+    Attributes:
+        stream: The other stream.
+        property: The property that has the value, by its name in `properties` of both.
+        channel: The channel of the events that both tell of.
+    """
+
+    stream: str
+    property: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a stream's landed files become events: given by a vendor, run by the lake.
+
+    Attributes:
+        stream: The stream it is for.
+        sql: One SELECT over the relation `landing`. There every column of `columns` is VARCHAR (NULL where the file
+            left it out or the field was empty), `properties` is JSON, and `lineage` says where the record lies. It
+            gives the canonical columns that depend on the record (`occurred_at` to `properties` without
+            `occurred_on`), `lineage` as it came, and besides:
+            `key_fields` VARCHAR[], the natural key in order, NULLs kept; `key_is_content` BOOLEAN, true where
+            the record has no id and identical records of one file are told apart by an ordinal; `reject_reason`
+            VARCHAR, NULL where the record could be typed. No joins, windows or sorts: it runs record by record.
+        columns: Every column known of the vendor's file, in the vendor's spelling.
+        key_columns: The columns that must be in every file.
+        codes: Tables in which the SQL looks codes up, by name, each a CSV file with a header line. The first column
+            is the code, in lower case, or a pattern with `*` for anything; the first pattern that fits counts, and
+            before it the very code. `name(code)` is the row's other columns as a STRUCT, or NULL. Where the first
+            column has the name of an event column, that column's values are counted as unknown codes if the table
+            lacks them, case aside.
+        properties: The columns that `landing.properties` carries on as they are: name there, column in the file.
+            Columns that the recipe does not know join them under their own names. NULLs are left out.
+        property_groups: Objects in `landing.properties`, by name there: a pattern, and the columns whose names fit it
+            are in the object, each under the pattern's first group. Such columns are known.
+        delimiter: The field separator of the vendor's file, if it is delimited text.
+        windows_of_arrival: Whether windows may mean arrival: an event is outside only if both of its times are.
+        repeats_are_usual: Whether the vendor sends events again as a rule; only how events are made depends on it.
+        reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
+        twin: The stream in which marts count those events that both tell of, if there is one.
+        filled: Event columns that no event of the stream should lack, and the column of `landing` each is read from.
+    """
+
+    stream: str
+    sql: str
+    columns: tuple[str, ...]
+    key_columns: tuple[str, ...]
+    codes: Mapping[str, Path] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    property_groups: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str = ","
+    reader: RecordReader | None = None
+    windows_of_arrival: bool = False
+    repeats_are_usual: bool = False
+    twin: Twin | None = None
+    attributes: AttributeReader | None = None
+    filled: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def extension(self) -> str:
+        """Of the files that it is for, as they land."""
+        if self.reader:
+            return f"{self.reader.extension}.gz"
+        return "tsv.gz" if self.delimiter == "\t" else "csv.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionRecipe:
+    """How landed pages of a vendor's list become one dimension.
+
+    Attributes:
+        name: The dimension, such as `journeys`.
+        sql: One SELECT over the relation `pages` (`body` JSON, one page a row; `seen_at` TIMESTAMPTZ), without
+            `vendor`, `connection`, `first_seen_at` and `last_seen_at`, which the lake adds.
+        key: The columns that tell its rows apart, besides `connection`.
+    """
+
+    name: str
+    sql: str
+    key: tuple[str, ...]
+
+
+# What the lake itself decides about events; raised when that changes, so that partitions are made again.
+RULES = 2

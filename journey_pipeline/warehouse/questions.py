@@ -1,0 +1,294 @@
+"""Questions to the warehouse: SQL on the published file, how far twins agree, which events were perhaps restated.
+
+Not here: one person's events (`contact.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+import duckdb
+
+from journey_pipeline.errors import WarehouseError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.model import StreamKey
+from journey_pipeline.warehouse.connection import (
+    WarehouseSettings,
+    describe,
+    naming_failures,
+    published_file,
+    reading,
+    warehouse_file,
+    writer_lock,
+)
+
+_BATCH_ROWS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What a query gives.
+
+    Attributes:
+        columns: Their names, in order.
+        batches: Lists of rows, read as they are asked for; the file stays open until they have all been read, or
+            the iterator is closed.
+    """
+
+    columns: tuple[str, ...]
+    batches: Iterator[list[tuple[Any, ...]]]
+
+
+def query(lake: Lake, sql: str, *, memory: str = "1GB", threads: int = 2) -> QueryResult:
+    """Runs SQL on the published warehouse as it is now; a publish meanwhile neither waits nor disturbs.
+
+    Args:
+        sql: One or more statements; the last one's rows are given.
+
+    Raises:
+        WarehouseError: In one line, if nothing is published yet or DuckDB refuses the SQL; also while batches are
+            read.
+    """
+    file = published_file(lake)
+    if not file.exists():
+        raise WarehouseError(
+            f"nothing is published yet: {file.name} is not there; run `journey-pipeline sync` and "
+            "`journey-pipeline publish`."
+        )
+    with ExitStack() as stack:
+        with naming_failures(f"opening {file.name}", "run `journey-pipeline publish`, which mends it"):
+            session = stack.enter_context(reading(lake, file, memory, threads))
+        try:
+            session.execute(sql)
+        except duckdb.Error as error:
+            raise _refused(error) from error
+        columns = tuple(column[0] for column in session.description or ())
+        return QueryResult(columns, _batches(session, stack.pop_all()))
+
+
+def _batches(session: duckdb.DuckDBPyConnection, stack: ExitStack) -> Iterator[list[tuple[Any, ...]]]:
+    with stack:
+        while True:
+            try:
+                rows = session.fetchmany(_BATCH_ROWS)
+            except duckdb.Error as error:
+                raise _refused(error) from error
+            if not rows:
+                return
+            yield rows
+
+
+def _refused(error: duckdb.Error) -> WarehouseError:
+    return WarehouseError(
+        f"the query was refused: {describe(error)}; tables and columns: `select * from duckdb_columns()`."
+    )
+
+
+_DEFAULTS = WarehouseSettings()
+
+# Only days that both streams surely have as a whole: all of a day's partitions are loaded, and their files end at the
+# vendor's windows, so that the first and the last day of either may be a few events of another day's file.
+_AGREEMENT = """
+with partitions as (
+    select distinct
+        connection,
+        stream,
+        unnest(list_prepend(partition_key, coalesce(covers, []))) as partition_key
+    from internal.files
+),
+
+loaded as (
+    select
+        connection,
+        stream,
+        left(partition_key, length('2026-11-01'))::date as occurred_on
+    from partitions
+    group by all
+    having sum(case when length(partition_key) > length('2026-11-01') then 1 else 24 end) >= 24
+),
+
+told as (
+    select
+        *,
+        min(occurred_on) filter (in_both + only_in_stream > 0) over pair as stream_from,
+        max(occurred_on) filter (in_both + only_in_stream > 0) over pair as stream_to,
+        min(occurred_on) filter (in_both + only_in_twin > 0) over pair as twin_from,
+        max(occurred_on) filter (in_both + only_in_twin > 0) over pair as twin_to
+    from ops.agreement
+    window pair as (partition by connection, stream)
+)
+select
+    connection,
+    stream,
+    twin_stream,
+    occurred_on,
+    in_both,
+    only_in_stream,
+    only_in_twin
+from told
+semi join loaded using (connection, stream, occurred_on)
+semi join loaded as of_twin
+    on of_twin.connection = told.connection
+        and of_twin.stream = told.twin_stream
+        and of_twin.occurred_on = told.occurred_on
+where occurred_on > stream_from
+    and occurred_on > twin_from
+    and occurred_on < stream_to
+    and occurred_on < twin_to
+    and occurred_on >= least(stream_to, twin_to) - $days::integer
+order by all
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementTolerance:
+    """When a difference between two streams is normal.
+
+    Attributes:
+        share: On no day more than this share of the events is in only one of them,
+        events: or they are so few.
+        days: So many days are looked at, back from the last one that both have.
+    """
+
+    share: float = 0.05
+    events: int = 5
+    days: int = 28
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfBoth:
+    """A day's events of a stream and its twin; as in `ops.agreement`."""
+
+    occurred_on: date
+    in_both: int
+    only_in_stream: int
+    only_in_twin: int
+
+    @property
+    def only_in_one(self) -> int:
+        """Events that one of them lacks."""
+        return self.only_in_stream + self.only_in_twin
+
+    def is_within(self, tolerance: AgreementTolerance) -> bool:
+        """Whether the difference is normal."""
+        events = self.in_both + self.only_in_one
+        return self.only_in_one <= max(tolerance.events, tolerance.share * events)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far a stream and its twin agree.
+
+    Attributes:
+        connection: The configured account.
+        stream: The stream.
+        twin_stream: The stream in which marts count what both tell of.
+        days: Oldest first.
+    """
+
+    connection: str
+    stream: str
+    twin_stream: str
+    days: Sequence[DayOfBoth]
+
+    def apart(self, tolerance: AgreementTolerance) -> list[DayOfBoth]:
+        """The days on which the difference is not normal."""
+        return [day for day in self.days if not day.is_within(tolerance)]
+
+
+def read_agreements(
+    lake: Lake, tolerance: AgreementTolerance, settings: WarehouseSettings = _DEFAULTS
+) -> list[Agreement]:
+    """How far all pairs of streams agree that the warehouse has at least one whole day of.
+
+    Args:
+        tolerance: How far back to look.
+
+    Raises:
+        WarehouseError: If it can't be read, or another process keeps writing.
+    """
+    attempt = naming_failures("reading how far streams agree", "run `journey-pipeline sync`")
+    with (
+        writer_lock(lake, settings.lock_wait_s),
+        attempt,
+        reading(lake, warehouse_file(lake), settings.memory, threads=1) as session,
+    ):
+        rows = session.execute(_AGREEMENT, {"days": tolerance.days}).fetchall()
+    return [
+        Agreement(connection, stream, twin_stream, [DayOfBoth(*row[3:]) for row in days])
+        for (connection, stream, twin_stream), days in groupby(rows, lambda row: row[:3])
+    ]
+
+
+_LOOKALIKES = """
+select coalesce(sum(events), 0)::bigint
+from (
+    select count(*) as events
+    from core.journey_events
+    where connection = $connection
+        and stream = $stream
+    group by contact_id, occurred_at, vendor_action
+    having count(distinct hash(journey_id, journey_name, activity_id, activity_name, channel, properties)) > 1
+)
+"""
+_OF_SEVERAL_PEOPLE = """
+with alike as (
+    select contact_id, occurred_at, vendor_action, properties ->> '$.visitor_id' as visitor_id
+    from core.journey_events
+    where connection = $connection
+        and stream = $stream
+    window together as (partition by occurred_at, vendor_action)
+    qualify min(contact_id) over together <> max(contact_id) over together
+)
+select coalesce(sum(events), 0)::bigint
+from (
+    select count(*) as events
+    from alike
+    where visitor_id is not null
+    group by visitor_id, occurred_at, vendor_action
+    having count(distinct contact_id) > 1
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookalikes:
+    """Published events of a stream that may be one thing told twice.
+
+    Attributes:
+        restated: Events that share person, time and action with one of other content.
+        of_several_people: Events that share visitor, time and action with one of another person.
+    """
+
+    restated: int
+    of_several_people: int
+
+
+def count_lookalikes(lake: Lake, stream: StreamKey, *, memory: str = "1GB", threads: int = 2) -> Lookalikes | None:
+    """Counts events of a stream that may be one thing told twice.
+
+    Returns:
+        The numbers, or None if nothing is published yet.
+
+    Raises:
+        WarehouseError: If the published file can't be read.
+    """
+    file = published_file(lake)
+    if not file.exists():
+        return None
+    try:
+        with reading(lake, file, memory, threads) as session:
+            which = {"connection": stream.connection, "stream": stream.stream}
+            ((restated,),) = session.execute(_LOOKALIKES, which).fetchall()
+            ((merged,),) = session.execute(_OF_SEVERAL_PEOPLE, which).fetchall()
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"counting lookalikes of {stream} failed: {describe(error)}. `journey-pipeline publish` puts a new copy "
+            "in its place."
+        ) from error
+    return Lookalikes(int(restated), int(merged))
