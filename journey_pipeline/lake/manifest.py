@@ -6,6 +6,7 @@ writes (`files.py`).
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from journey_pipeline.errors import LakeError, text_of
 from journey_pipeline.files import naming_disk_troubles, refusal, write_bytes
 from journey_pipeline.lake.layout import selection_at
-from journey_pipeline.model import StreamKey
+from journey_pipeline.model import CLOCK_DIFFERENCE, StreamKey
 from journey_pipeline.recipe import Twin
 
 
@@ -99,6 +100,8 @@ class Attempt(Document):
         attempt: The folder's name: a UTC time and a random suffix, so that names sort by time.
         started_at: When the first request was sent.
         landed_at: When the last file was complete.
+        dated: What the vendor's clock said of the last file, as far as it can be believed; None in notes of earlier
+            versions.
         package_version: Of journey_pipeline.
         request: What was asked, without secrets.
         constants: Columns that were not downloaded because the request made them constant, and their values.
@@ -113,6 +116,7 @@ class Attempt(Document):
     attempt: str
     started_at: AwareDatetime
     landed_at: AwareDatetime
+    dated: AwareDatetime | None = None
     package_version: str
     request: dict[str, Any] = {}
     constants: dict[str, str] = {}
@@ -122,6 +126,11 @@ class Attempt(Document):
     superseded: bool = False
     unreadable: str = ""
     covers: tuple[str, ...] | None = None
+
+    @property
+    def answered_by(self) -> datetime:
+        """Up to when the answer may tell: by the later of the two clocks, and what they may differ."""
+        return max(self.landed_at, self.dated or self.landed_at) + CLOCK_DIFFERENCE
 
     @property
     def rows(self) -> int:

@@ -173,15 +173,15 @@ def _inside(stream: Stream, landing: LandingManifest) -> Window:
     window = partition_window(landing.partition)
     if stream.open_ended is None:
         return Window(window.start, max([window.end, *_ends(landing)]))
-    newest = max(attempt.landed_at for attempt in landing.attempts)
-    return Window(window.start - stream.open_ended.reach, max(newest + CLOCK_DIFFERENCE, window.end))
+    latest = max(attempt.answered_by for attempt in landing.attempts)
+    return Window(window.start - stream.open_ended.reach, max(latest, window.end))
 
 
 def _repeated_from(stream: Stream, landing: LandingManifest) -> datetime | None:
     """From when on the newest answer should have what older ones had; None if it should have all of it."""
     if stream.open_ended is None:
         return None
-    answered_by = landing.attempts[-1].landed_at + CLOCK_DIFFERENCE
+    answered_by = landing.attempts[-1].answered_by
     return min(partition_window(landing.partition).start, answered_by - stream.open_ended.ages_after)
 
 

@@ -31,6 +31,7 @@ from journey_pipeline.loading.progress import Progress, Silent
 from journey_pipeline.model import Window, iso
 from journey_pipeline.vendors.source import Estimate, Part, Stream, WindowedSource
 
+_BELIEVED_DIFFERENCE = timedelta(days=1)  # between the vendor's clock and ours; beyond it, a `Date` is no clock's
 CLOCK_OFFSET_VARIABLE = "JOURNEY_PIPELINE_CLOCK_OFFSET_S"
 
 
@@ -133,7 +134,8 @@ def _land(
         attempt = Attempt(
             attempt=folder.name,
             started_at=started_at,
-            landed_at=now(),
+            landed_at=(landed_at := now()),
+            dated=_dated(parts, landed_at),
             package_version=__version__,
             request=source.request(window),
             constants=source.constants,
@@ -249,6 +251,12 @@ class _Download:
         if self.stopped():
             raise StoppedError
         self.progress.received(count)
+
+
+def _dated(parts: Sequence[Part], landed_at: datetime) -> datetime | None:
+    """What the vendor's clock said last; None if that is beyond belief."""
+    dates = (part.dated for part in parts if part.dated and abs(part.dated - landed_at) <= _BELIEVED_DIFFERENCE)
+    return max(dates, default=None)
 
 
 def _promised(parts: Sequence[Part]) -> int | None:

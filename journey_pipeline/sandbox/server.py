@@ -12,11 +12,13 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from email.utils import format_datetime
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from journey_pipeline.errors import ConfigError, text_of
@@ -33,9 +35,9 @@ _TICK_S = 0.1  # what uvicorn's ticks count in
 _GRACE_S = 1.0  # for answers under way to notice that their connection is gone
 
 
-def build_app(sandbox: Sandbox) -> Starlette:
+def build_app(sandbox: Sandbox) -> ASGIApp:
     """The sandbox as an ASGI application; needs the protocol that `serve` and `run` bring."""
-    return Starlette(
+    app = Starlette(
         routes=[
             Mount("/_sandbox", routes=Admin(sandbox).routes()),
             Mount("/sfmc", routes=sandbox.sfmc.routes()),
@@ -43,6 +45,24 @@ def build_app(sandbox: Sandbox) -> Starlette:
             Mount("/apsis", routes=sandbox.apsis.routes()),
         ]
     )
+    return _Dated(app, sandbox.clock)
+
+
+class _Dated:
+    """Dates answers by the sandbox's clock, as a vendor's server does by its own."""
+
+    def __init__(self, app: ASGIApp, clock: SandboxClock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._clock.now(), usegmt=True)
+                message["headers"] = [*message["headers"], (b"date", date.encode())]
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 @contextlib.contextmanager
@@ -205,6 +225,7 @@ def _server(sandbox: Sandbox, listener: socket.socket) -> _Server:
         http=_Protocol,
         ws="none",
         lifespan="off",
+        date_header=False,
         log_config=None,
         access_log=False,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from journey_pipeline.errors import ContractError
 from journey_pipeline.formats.plain_json import read_json
 from journey_pipeline.transport.failures import Asked
-from journey_pipeline.transport.retry import retry_after_s
+from journey_pipeline.transport.retry import http_date, retry_after_s
 
 T = TypeVar("T")
 
@@ -130,3 +131,8 @@ class Downloaded:
     seconds: float
     attempts: int
     inspector: Any = None
+
+    @property
+    def dated(self) -> datetime | None:
+        """What the vendor's clock said when the answer began: its `Date`, if that is one."""
+        return http_date(self.headers.get("Date", ""))

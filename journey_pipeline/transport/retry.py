@@ -200,15 +200,16 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return min(float(value), _MOST_S)
-    at = _http_date(value)
+    at = http_date(value)
     if at is None:
         return None
-    return max(0.0, (at - (_http_date(headers.get("Date", "")) or waiting.utc_now())).total_seconds())
+    return max(0.0, (at - (http_date(headers.get("Date", "")) or waiting.utc_now())).total_seconds())
 
 
-def _http_date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """The instant that a header says, or None if it says none."""
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)

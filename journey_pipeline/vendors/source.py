@@ -49,6 +49,7 @@ class Part:
         received_as: `gzip` as it came, or `identity` if it was compressed here.
         promised_rows: How many records the answer itself says it has, where it does.
         next_page: Where the answer goes on, if it says that it does; never kept, it may hold a secret.
+        dated: What the vendor's clock said when the answer began, if it said so; it may be wrong.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Part:
     received_as: str
     promised_rows: int | None = None
     next_page: str | None = None
+    dated: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,9 @@ def test_retry_after_as_a_date_works_without_a_date_header(
     assert 0 < waits[0] <= 100
 
 
-@pytest.mark.parametrize("value", ["soon", "-3", "0", "5 minutes", "Sun, 99 Nov 2026"])
+@pytest.mark.parametrize(
+    "value", ["soon", "-3", "0", "5 minutes", "Sun, 99 Nov 2026", "29 Nov 99999999999999999999 10:00:00 GMT"]
+)
 def test_a_retry_after_that_says_nothing_falls_back_to_our_own_wait(
     server: FlakyServer, client_of: MakeClient, waits: Waits, value: str
 ) -> None:

@@ -78,6 +78,7 @@ def part_of(got: Downloaded, window: Window, *, next_page: str | None = None) ->
         received_as=got.received_as,
         promised_rows=seen.promised_rows,
         next_page=next_page,
+        dated=got.dated,
     )
 
 
