@@ -60,6 +60,8 @@ class Recipe:
         windows_of_arrival: Whether windows may mean arrival: an event is outside only if both of its times are.
         repeats_are_usual: Whether the vendor sends events again as a rule; only how events are made depends on it.
         reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
+        records_at: What the connection says of where the records of a file are; a file whose records were counted by
+            another word is counted anew.
         twin: The stream in which marts count those events that both tell of, if there is one.
         filled: Event columns that no event of the stream should lack, and the column of `landing` each is read from.
     """
@@ -73,6 +75,7 @@ class Recipe:
     property_groups: Mapping[str, str] = field(default_factory=dict)
     delimiter: str = ","
     reader: RecordReader | None = None
+    records_at: Mapping[str, str] = field(default_factory=dict)
     windows_of_arrival: bool = False
     repeats_are_usual: bool = False
     twin: Twin | None = None

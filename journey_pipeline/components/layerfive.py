@@ -41,6 +41,16 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
         description="Which field of a record each canonical column is read from, as a name or a dotted path, such as "
         "{occurred_at: hit_time, contact_id: person.key}; the others are looked for under common names.",
     )
+    records: str = Field(
+        "",
+        description="Where an answer has its array of records, as a name or a dotted path into objects, such as "
+        "data.rows, spelled as the vendor does; if empty, it is looked for.",
+    )
+    events: str = Field(
+        "",
+        description="The array of events inside of each record, such as hits, if a record is a person with several; if "
+        "empty, it is looked for under common names.",
+    )
     volatile: Sequence[str] = Field(
         default_factory=list,
         description="Fields that change without the event being another one; they are left out of its identity.",
@@ -73,6 +83,8 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
         """What the connection says of its records."""
         return MappingSettings(
             fields=dict(self.fields),
+            records=self.records,
+            events=self.events,
             volatile=tuple(self.volatile),
             known_fields=tuple(self.known_fields),
             event_id_is_unique=self.event_id_is_unique,

@@ -9,10 +9,11 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from journey_pipeline.formats.json_elements import BLANK, Beginning, Elements, Member, SmallMembers, read_member, told
 from journey_pipeline.formats.json_lines import Concatenated, Lines
+from journey_pipeline.formats.json_path import ArrayAtPath
 from journey_pipeline.formats.json_scan import BrokenError, CutError, NoRecordsError, Scanner
 
 # A complete array up to this size waits until the whole object was seen; a longer one is taken or left at once.
@@ -182,19 +183,25 @@ class RecordSplitter:
 
     Args:
         arrays: Names of arrays of records in a top-level object, the likeliest first.
+        path: Names that lead to the array of records, from the top-level object inwards, if that is known: then
+            nothing else is taken for records.
         longest_bytes: The most bytes of one record.
 
     Attributes:
         records: How many records were given so far: the first of the next ones has the number after it.
     """
 
-    def __init__(self, arrays: Sequence[str] = (), *, longest_bytes: int = LONGEST_RECORD_BYTES) -> None:
+    def __init__(
+        self, arrays: Sequence[str] = (), *, path: Sequence[str] = (), longest_bytes: int = LONGEST_RECORD_BYTES
+    ) -> None:
         self.records = 0
-        self._arrays = arrays
+        self._arrays = path[:1] or arrays
+        self._path = path
+        self._is_elsewhere = False
         self._longest = longest_bytes
         self._beginning = Beginning()
         self._head = b""
-        self._form: _TopArray | Lines | Concatenated | OuterObject | None = None
+        self._form: _Form | None = None
 
     @property
     def array(self) -> str | None:
@@ -208,17 +215,24 @@ class RecordSplitter:
 
     @property
     def members(self) -> Mapping[str, Any]:
-        """Other values of a top-level object, such as `count` and `next`, if they are small; final at the end."""
+        """Other values of a top-level object, such as `count` and `next`, if they are small; final at the end.
+
+        Where a path leads to the records, also those of the objects on the way.
+        """
+        if isinstance(self._form, ArrayAtPath):
+            return self._form.values
         return self._form.small.values if isinstance(self._form, OuterObject) else {}
 
     @property
     def is_null(self) -> bool:
         """Whether null stands in place of the array of records; final at the end."""
-        return isinstance(self._form, OuterObject) and self._form.is_null
+        return isinstance(self._form, OuterObject | ArrayAtPath) and self._form.is_null
 
     @property
     def names(self) -> Sequence[str]:
-        """The names of a top-level object's first members; final at the end."""
+        """The names of a top-level object's first members, and of those on the way; final at the end."""
+        if isinstance(self._form, ArrayAtPath):
+            return self._form.names
         return self._form.small.names if isinstance(self._form, OuterObject) else ()
 
     def feed(self, piece: bytes) -> list[bytes]:
@@ -238,7 +252,8 @@ class RecordSplitter:
 
         Raises:
             CutError: If the document is not complete.
-            NoRecordsError: If it has no array that can be the records, or several.
+            NoRecordsError: If it has no array that can be the records, or several; or if it has records elsewhere than
+                the path leads to.
             BrokenError: As for `feed`.
             OversizedError: As for `feed`.
         """
@@ -249,7 +264,11 @@ class RecordSplitter:
             records = self._form.feed(piece) if self._form else []
         if not self._form:
             raise CutError("is empty", at=0)
-        return self._counted(records + self._form.finish())
+        records = self._counted(records + self._form.finish())
+        if self._is_elsewhere:
+            message = f"has its records elsewhere than at {'.'.join(self._path)}: in no object at all"
+            raise NoRecordsError(message, at=0, names=())
+        return records
 
     def split(self, pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
         """The records of a whole document, some at a time.
@@ -263,7 +282,7 @@ class RecordSplitter:
         if records := self.finish():
             yield records
 
-    def _choose(self, *, at_end: bool) -> tuple[_TopArray | Lines | Concatenated | OuterObject | None, bytes]:
+    def _choose(self, *, at_end: bool) -> tuple[_Form | None, bytes]:
         """The document's form, once it is known, and what is left to be read then."""
         text, at = self._head, self._beginning.at
         if not text:
@@ -280,9 +299,13 @@ class RecordSplitter:
             return Lines(at=at, longest_bytes=self._longest), text
         if _begins_with_a_record(text, self._arrays):
             return Concatenated(at=at, longest_bytes=self._longest), text
-        return OuterObject(self._arrays, at=at + 1, longest_bytes=self._longest), text[1:]
+        path, inside = self._path, {"at": at + 1, "longest_bytes": self._longest}
+        return ArrayAtPath(path, **inside) if path else OuterObject(self._arrays, **inside), text[1:]
 
     def _counted(self, records: list[bytes]) -> list[bytes]:
+        if self._path and not isinstance(self._form, ArrayAtPath):
+            self._is_elsewhere |= bool(records)
+            return []
         self.records += len(records)
         return records
 
@@ -306,6 +329,9 @@ class _TopArray:
         if self._elements.rest is None:
             raise self._elements.cut()
         return []
+
+
+_Form: TypeAlias = _TopArray | Lines | Concatenated | OuterObject | ArrayAtPath
 
 
 def _begins_with_a_line(text: bytes) -> bool:

@@ -79,6 +79,7 @@ class LandedFile(Document):
         raw_bytes: Size after inflating.
         rows: Records counted while landing, the header not counted.
         received_as: `gzip` if the vendor sent these bytes, `identity` if they were compressed here.
+        counted_at: What the connection said of where the records are, by which they were counted.
         columns: The header as the vendor sent it.
         window: The part of the partition's window that was asked for, as `start/end`.
     """
@@ -89,6 +90,7 @@ class LandedFile(Document):
     raw_bytes: int
     rows: int
     received_as: str
+    counted_at: dict[str, str] = {}
     columns: tuple[str, ...] = ()
     window: str | None = None
 

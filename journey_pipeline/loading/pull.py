@@ -276,6 +276,7 @@ def landed_file(part: Part) -> LandedFile:
         raw_bytes=part.raw_bytes,
         rows=part.rows,
         received_as=part.received_as,
+        counted_at=dict(part.counted_at),
         columns=part.columns,
         window=str(part.window),
     )

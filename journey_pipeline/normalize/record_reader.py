@@ -35,7 +35,7 @@ class ReaderSource:
 
     Attributes:
         attempt: The attempt that it belongs to.
-        rows: Records counted while landing.
+        rows: Records counted while landing; now, if the connection said otherwise then of where they are.
         read: Records that were handed to the recipe.
         faults: Records whose form is wrong.
         unknown: Fields that nobody knows; final once the file was read.
@@ -53,6 +53,7 @@ class ReaderSource:
     _recipe: Recipe = field(kw_only=True)
     _reader: RecordReader = field(kw_only=True)
     _constants: Mapping[str, str] = field(kw_only=True)
+    _is_counted: bool = field(kw_only=True)
 
     @classmethod
     def open(
@@ -77,8 +78,16 @@ class ReaderSource:
             LakeError: If it is not what landed.
         """
         check_landed(path, file)
-        attempt = path.parent.name
-        return cls(attempt, file.rows, _path=path, _name=name, _recipe=recipe, _reader=reader, _constants=constants)
+        return cls(
+            path.parent.name,
+            file.rows,
+            _path=path,
+            _name=name,
+            _recipe=recipe,
+            _reader=reader,
+            _constants=constants,
+            _is_counted=file.counted_at == recipe.records_at,
+        )
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -117,6 +126,8 @@ class ReaderSource:
                 pa.default_memory_pool().release_unused()
         self.faults, self.unknown, self._missing = reading.faults, reading.unknown, reading.missing
         self._mapping = reading.mapping
+        if not self._is_counted:
+            self.rows = self.read + self.faults
 
     def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
         """All records, or those whose form is wrong, each with its raw text."""

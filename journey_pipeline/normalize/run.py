@@ -277,7 +277,7 @@ def _manifest(
     covers: Sequence[str],
 ) -> EventsManifest:
     counts, newest = made.counts, made.attempts[-1]
-    landed = sum(attempt.rows for attempt in made.attempts)
+    landed = sum(source.rows for source in made.sources)
     reject_rows = made.reject_rows + kept.reject_rows
     rejects: ParquetFile | None = describe_parquet(kept.rejects, reject_rows) if kept.rejects else None
     return EventsManifest(

@@ -32,16 +32,17 @@ class JsonInspector:
 
     Args:
         arrays: Names of arrays of records in a top-level object, the likeliest first.
+        path: Names that lead to the array of records, if that is known.
 
     Attributes:
         rows: Records; final once `finish` has returned.
         no_records: Why nothing in the body can be the records, None if something can.
     """
 
-    def __init__(self, arrays: Sequence[str] = ()) -> None:
+    def __init__(self, arrays: Sequence[str] = (), *, path: Sequence[str] = ()) -> None:
         self.rows = 0
         self.no_records: NoRecordsError | None = None
-        self._splitter = RecordSplitter(arrays)
+        self._splitter = RecordSplitter(arrays, path=path)
         self._page: bytes | None = b""
         self._ends_line = False
 

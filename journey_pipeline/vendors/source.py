@@ -48,6 +48,7 @@ class Part:
         columns: Its header, or the names of its records' fields.
         received_as: `gzip` as it came, or `identity` if it was compressed here.
         promised_rows: How many records the answer itself says it has, where it does.
+        counted_at: What the connection said of where the records are, by which they were counted.
         next_page: Where the answer goes on, if it says that it does; never kept, it may hold a secret.
         dated: What the vendor's clock said when the answer began, if it said so; it may be wrong.
     """
@@ -61,6 +62,7 @@ class Part:
     columns: tuple[str, ...]
     received_as: str
     promised_rows: int | None = None
+    counted_at: Mapping[str, str] = field(default_factory=dict)
     next_page: str | None = None
     dated: datetime | None = None
 

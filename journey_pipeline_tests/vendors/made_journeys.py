@@ -36,9 +36,9 @@ def answer(*records: Any, **members: Any) -> bytes:
     return json.dumps({"count": len(records), "results": list(records), **members}).encode()
 
 
-def inspected(body: bytes, *, step: int = 1 << 20) -> JourneyInspector:
+def inspected(body: bytes, *, step: int = 1 << 20, settings: MappingSettings | None = None) -> JourneyInspector:
     """What is seen of a body while it lands."""
-    inspector = JourneyInspector()
+    inspector = JourneyInspector(settings)
     for start in range(0, len(body), step):
         inspector.feed(body[start : start + step])
     inspector.finish(verified=True)
@@ -73,8 +73,9 @@ class MadeJourneys:
                     sha256=hashlib.sha256(content).hexdigest(),
                     bytes=len(content),
                     raw_bytes=len(body),
-                    rows=inspected(body).rows,
+                    rows=inspected(body, settings=self.settings).rows,
                     received_as="gzip",
+                    counted_at=dict(self.settings.places),
                 )
             )
         attempt = Attempt(

@@ -122,6 +122,10 @@ SPELLINGS: dict[str, tuple[dict[str, Any], MappingSettings]] = {
         {"field_names": {"event_time": "hit_time", "individual_id": "person.key"}},
         MappingSettings(fields={"occurred_at": "hit_time", "contact_id": "person.key"}),
     ),
+    "declared places": (
+        {"array": "rows", "nested_under": "hits", "second_array": "results"},
+        MappingSettings(records="rows", events="hits"),
+    ),
     "other common names": (
         {"field_names": {"event_time": "Timestamp", "individual_id": "personID", "event_type": "Event-Name"}},
         MappingSettings(),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from journey_pipeline.errors import ContractError
 from journey_pipeline.vendors.json_answer import JsonInspector
-from journey_pipeline.vendors.layerfive.mapping import is_tellable
+from journey_pipeline.vendors.layerfive.mapping import MappingSettings, is_tellable
 from journey_pipeline.vendors.layerfive.parsing import ARRAYS, Head, parsed_or_none, unfolded
 
 _MOST_COLUMNS = 500
@@ -19,13 +19,18 @@ _MOST_EVENTS = 10**15  # beyond it a count is a mistake
 class JourneyInspector(JsonInspector):
     """Counts the events of an answer, also where they lie inside of persons, and keeps its first records.
 
+    Args:
+        settings: What the connection says of its records.
+
     Attributes:
+        settings: Likewise.
         head: The first records.
         persons: Records of the answer, of which each may hold several events.
     """
 
-    def __init__(self) -> None:
-        super().__init__(ARRAYS)
+    def __init__(self, settings: MappingSettings | None = None) -> None:
+        self.settings = settings or MappingSettings()
+        super().__init__(ARRAYS, path=self.settings.records_path)
         self.head = Head()
         self.persons = 0
         self._nested: str | None = None
@@ -55,7 +60,7 @@ class JourneyInspector(JsonInspector):
     @property
     def promised_rows(self) -> int | None:
         """How many events the answer says it has; None if it says nothing, or speaks of all its pages."""
-        count = self.members.get("count")
+        count = None if self.no_records else self.members.get("count")
         if not isinstance(count, int) or isinstance(count, bool) or self.members.get("next"):
             return None
         if not 0 <= count <= _MOST_EVENTS:
@@ -85,7 +90,7 @@ class JourneyInspector(JsonInspector):
     def _begin(self) -> None:
         if not self._is_open:
             self._is_open = True
-            self._nested = self.head.nested_name()
+            self._nested = self.head.nested_name(self.settings)
             self._count(self.head.records)
 
     def _count(self, records: Sequence[bytes]) -> None:

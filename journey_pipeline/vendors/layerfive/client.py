@@ -78,6 +78,7 @@ class LayerFiveClient:
         window: object = None,
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
+        inspector: Callable[[], JourneyInspector] = JourneyInspector,
     ) -> Downloaded:
         """Downloads what known people did since a day, and 90 days of people who became known since (documented).
 
@@ -85,6 +86,7 @@ class LayerFiveClient:
             day: The first day of the account.
             to: Where the file appears when all is well.
             evidence: Where the start of an answer is kept that is not as documented.
+            inspector: Makes the one who looks at the answer while it lands, by what the connection says of its records.
 
         Raises:
             TransientVendorError: If every try was cut off, or the vendor is in trouble.
@@ -92,15 +94,24 @@ class LayerFiveClient:
             ContractError: If the answer is no JSON with records, but a page or an error.
         """
         query = urlencode({"event_date": day.isoformat()})
-        return self._download(ROUTE, query, to, window=window, on_bytes=on_bytes, evidence=evidence)
+        return self._download(
+            ROUTE, query, to, window=window, on_bytes=on_bytes, evidence=evidence, inspector=inspector
+        )
 
-    def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Downloaded:
+    def person(
+        self,
+        email: str,
+        to: Path,
+        *,
+        evidence: Path | None = None,
+        inspector: Callable[[], JourneyInspector] = JourneyInspector,
+    ) -> Downloaded:
         """Downloads the last 90 days of one person (documented); see `since`.
 
         Raises:
             PermanentVendorError: With status 404 if nobody has that address (assumed).
         """
-        return self._download(ROUTE, urlencode({"email": email}), to, evidence=evidence)
+        return self._download(ROUTE, urlencode({"email": email}), to, evidence=evidence, inspector=inspector)
 
     def recent(self, to: Path, *, inspector: Callable[[], JourneyInspector] = JourneyInspector) -> Downloaded:
         """Downloads the last 24 hours of known people (documented); see `since`."""
@@ -114,9 +125,10 @@ class LayerFiveClient:
         window: object = None,
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
+        inspector: Callable[[], JourneyInspector] = JourneyInspector,
     ) -> Downloaded:
         """Downloads a further page of an answer, whose address `resolved` gave; see `since`."""
-        return self._download(link, "", to, window=window, on_bytes=on_bytes, evidence=evidence)
+        return self._download(link, "", to, window=window, on_bytes=on_bytes, evidence=evidence, inspector=inspector)
 
     def resolved(self, link: str) -> str:
         """The whole address of a `next` link, absolute or relative, on the connection's own host.

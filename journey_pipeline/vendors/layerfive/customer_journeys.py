@@ -9,13 +9,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
 
 from journey_pipeline.errors import PermanentVendorError
 from journey_pipeline.model import Granularity, StreamKey, Window
 from journey_pipeline.recipe import Recipe
+from journey_pipeline.vendors.layerfive.answers import JourneyInspector
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
 from journey_pipeline.vendors.layerfive.columns import COLUMNS, CONSTANTS
 from journey_pipeline.vendors.layerfive.mapping import MappingSettings
@@ -41,6 +43,7 @@ def customer_journeys_recipe(settings: MappingSettings) -> Recipe:
         key_columns=(),
         codes={name: _FOLDER / "codes" / f"{name}.csv" for name in ("channels", "actions")},
         reader=JourneyReader(settings),
+        records_at=settings.places,
         filled={"contact_id": "contact_id", "vendor_action": "vendor_action"},
     )
 
@@ -73,6 +76,13 @@ def customer_journeys_stream(
         requests_per_partition=1,
         open_ended=OpenEnded(reach=REACH + overlap, ages_after=REACH),
     )
+
+
+class _LookedAt(TypedDict):
+    """Who looks at an answer while it lands, and where its start is kept if it is not as documented."""
+
+    inspector: Callable[[], JourneyInspector]
+    evidence: Path | None
 
 
 class CustomerJourneys:
@@ -149,11 +159,12 @@ class CustomerJourneys:
             PermanentVendorError: On a refusal.
             ContractError: If the answer is no JSON with records, or its pages lead away or around.
         """
+        looked_at = self._looked_at(evidence)
         if after is None or after.next_page is None:
             self._pages.begin(window)
-            got = self._client.since(self._day(window), to, window=window, on_bytes=on_bytes, evidence=evidence)
+            got = self._client.since(self._day(window), to, window=window, on_bytes=on_bytes, **looked_at)
         else:
-            got = self._client.page(after.next_page, to, window=window, on_bytes=on_bytes, evidence=evidence)
+            got = self._client.page(after.next_page, to, window=window, on_bytes=on_bytes, **looked_at)
         return part_of(got, window, next_page=self._pages.next_of(window, got.inspector))
 
     def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Part:
@@ -166,21 +177,22 @@ class CustomerJourneys:
         """
         window = Window(self.stream.start, self.stream.start + self.person_reach)
         self._pages.begin(window)
+        looked_at = self._looked_at(evidence)
         try:
-            got = self._client.person(email, to, evidence=evidence)
+            got = self._client.person(email, to, **looked_at)
         except PermanentVendorError as error:
             if error.status != _UNKNOWN_PERSON:
                 raise
-            return joined([], to, window)
+            return joined([], to, window, self.settings)
         first = part_of(got, window, next_page=self._pages.next_of(window, got.inspector))
         if first.next_page is None:
             return first
         with tempfile.TemporaryDirectory(dir=to.parent, prefix="pages-") as folder:
             pages = [first]
             while link := pages[-1].next_page:
-                got = self._client.page(link, Path(folder) / f"{len(pages)}.json.gz", evidence=evidence)
+                got = self._client.page(link, Path(folder) / f"{len(pages)}.json.gz", **looked_at)
                 pages.append(part_of(got, window, next_page=self._pages.next_of(window, got.inspector)))
-            return joined(pages, to, window)
+            return joined(pages, to, window, self.settings)
 
     def check(self) -> dict[str, str]:
         """One harmless call, broken off once its first records are there: what they are read from, by column.
@@ -194,6 +206,9 @@ class CustomerJourneys:
     def close(self) -> None:
         """Closes the account's connections."""
         self._client.close()
+
+    def _looked_at(self, evidence: Path | None) -> _LookedAt:
+        return {"inspector": partial(JourneyInspector, self.settings), "evidence": evidence}
 
     def _day(self, window: Window) -> date:
         return (window.start.astimezone(ZoneInfo(self.settings.timezone)) - self._overlap).date()

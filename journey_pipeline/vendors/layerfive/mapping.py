@@ -91,6 +91,8 @@ class MappingSettings:
     Attributes:
         fields: The field that each canonical column is read from, by column: a name, or a dotted path into objects.
             Columns that are not declared are looked for.
+        records: Where an answer has its array of records: a name, or a dotted path into objects; looked for if empty.
+        events: The array of events inside of each record, by its name; looked for if empty.
         volatile: Fields, or dotted paths, that change without the event being another one: left out of its identity.
         known_fields: Fields that are no news; nothing else depends on them.
         event_id_is_unique: Whether the event id identifies an event; else its content does.
@@ -101,6 +103,8 @@ class MappingSettings:
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
+    records: str = ""
+    events: str = ""
     volatile: tuple[str, ...] = ()
     known_fields: tuple[str, ...] = ()
     event_id_is_unique: bool = False
@@ -111,6 +115,13 @@ class MappingSettings:
             raise ConfigError(f"fields: {', '.join(wrong)} is no column of LayerFive; there are {', '.join(NAMES)}")
         if blank := [path for path in (*self.fields.values(), *self.volatile) if not all(path.split("."))]:
             raise ConfigError(f"fields and volatile name fields, such as hit_time or person.key; {blank[0]!r} is none")
+        if self.records and not all(self.records_path):
+            raise ConfigError(f"records names an array, such as rows or data.rows; {self.records!r} is none")
+        if "." in self.events:
+            raise ConfigError(
+                f"events names an array of the record itself, such as hits; {self.events!r} leads into objects, where "
+                "no events are looked for"
+            )
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -119,16 +130,27 @@ class MappingSettings:
             ) from None
 
     @property
+    def records_path(self) -> tuple[str, ...]:
+        """The names that lead to the records, if that is declared."""
+        return tuple(self.records.split(".")) if self.records else ()
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """What is declared of where records and events are."""
+        return {name: place for name, place in (("records", self.records), ("events", self.events)) if place}
+
+    @property
     def known_names(self) -> frozenset[str]:
         """Every field that the settings speak of, as names are compared."""
-        paths = (*self.fields.values(), *self.volatile, *self.known_fields)
+        paths = (*self.fields.values(), *self.volatile, *self.known_fields, *filter(None, [self.events]))
         return frozenset(plain(name) for path in paths for name in (path, path.split(".")[0]))
 
     @property
     def digest(self) -> str:
         """Of all that decides how a file is read."""
         read_by = [sorted(self.fields.items()), sorted(self.volatile), self.event_id_is_unique]
-        text = json.dumps([*read_by, sorted(self.known_fields)], ensure_ascii=False)
+        places = [dict(self.places)] if self.places else []  # without it as ever, so that nothing is made anew
+        text = json.dumps([*read_by, sorted(self.known_fields), *places], ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

@@ -5,6 +5,7 @@ Not here: asking (`client.py`), which pages are asked for when (`loading/`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.transport.gzip_body import Deflater
 from journey_pipeline.vendors.layerfive.answers import JourneyInspector
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
+from journey_pipeline.vendors.layerfive.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.parsing import ARRAYS
 from journey_pipeline.vendors.source import Part
 
@@ -79,14 +81,15 @@ def part_of(got: Downloaded, window: Window, *, next_page: str | None = None) ->
         promised_rows=seen.promised_rows,
         next_page=next_page,
         dated=got.dated,
+        counted_at=seen.settings.places,
     )
 
 
-def joined(pages: Sequence[Part], to: Path, window: Window) -> Part:
-    """Puts the records of pages into one file, as an array; of no pages, an array of none."""
+def joined(pages: Sequence[Part], to: Path, window: Window, settings: MappingSettings) -> Part:
+    """Puts the records of pages into one file, as an array where the connection has it; of no pages, one of none."""
     deflater, raw_bytes = Deflater(), 0
     with LandingFile(to) as file:
-        for piece in _array(pages):
+        for piece in _array(pages, settings.records_path):
             file.write(deflater.feed(piece))
             raw_bytes += len(piece)
         file.write(deflater.finish())
@@ -99,16 +102,17 @@ def joined(pages: Sequence[Part], to: Path, window: Window) -> Part:
         rows=sum(page.rows for page in pages),
         columns=tuple(dict.fromkeys(name for page in pages for name in page.columns)),
         received_as="identity",
+        counted_at=settings.places,
     )
 
 
-def _array(pages: Sequence[Part]) -> Iterator[bytes]:
-    yield b"["
+def _array(pages: Sequence[Part], path: Sequence[str]) -> Iterator[bytes]:
+    yield b"".join(b"{%s:" % json.dumps(name).encode() for name in path) + b"["
     separator = b""
     for page in pages:
         with igzip.IGzipFile(page.path, "rb") as content:  # type: ignore[no-untyped-call]
             chunks = iter(partial(content.read, _CHUNK_BYTES), b"")
-            for records in RecordSplitter(ARRAYS).split(chunks):
+            for records in RecordSplitter(ARRAYS, path=path).split(chunks):
                 yield separator + b",".join(records)
                 separator = b","
-    yield b"]"
+    yield b"]" + b"}" * len(path)

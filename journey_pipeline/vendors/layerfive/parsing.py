@@ -40,15 +40,16 @@ def unfolded(record: Any, name: str | None) -> list[Any]:
     Args:
         name: As `nested_name` gave it for the answer.
     """
-    if name is None or not isinstance(record, dict) or name not in record:
+    if name is None or not is_folded(record, name):
         return [record]
-    events = record[name]
-    if events is None:
-        return []
-    if not isinstance(events, list):
-        return [record]
+    events = record[name] or []
     person = {key: value for key, value in record.items() if key != name}
     return [_merged(event, person) if isinstance(event, dict) else event for event in events]
+
+
+def is_folded(record: Any, name: str) -> bool:
+    """Whether a record is a person with events under a name: an array, or null for none."""
+    return isinstance(record, dict) and name in record and (record[name] is None or isinstance(record[name], list))
 
 
 def _held(records: Iterable[dict[str, Any]], name: str) -> Iterable[Any]:
@@ -142,13 +143,17 @@ class Head:
         """The records' values; None for those that can't be read."""
         return [parsed_or_none(record) for record in self.records]
 
-    def nested_name(self) -> str | None:
+    def nested_name(self, settings: MappingSettings) -> str | None:
         """The name under which the records hold their events, None if they are events themselves."""
-        return nested_name(self.values())
+        return settings.events or nested_name(self.values())
+
+    def holds(self, name: str) -> bool:
+        """Whether any of the records has events under a name."""
+        return any(is_folded(value, name) for value in self.values())
 
     def detection(self, settings: MappingSettings) -> Detection:
         """Which of the events' fields is which."""
-        nested = self.nested_name()
+        nested = self.nested_name(settings)
         events = (event for value in self.values() for event in unfolded(value, nested))
         return Detection(settings, (event for event in events if isinstance(event, dict)))
 
@@ -191,11 +196,25 @@ def vanished(names: Sequence[str], records: int) -> ContractError:
     )
 
 
-def no_array(error: NoRecordsError) -> ContractError:
+def unparted(name: str, records: str) -> ContractError:
+    """The error of an answer in which the declared array of events never appears."""
+    return ContractError(
+        f"none of the answer's {records} has an array {name}, which `events` in defs.yaml declares. Correct it, or "
+        "take it out if the records are events themselves; then normalize the partition again; it has landed."
+    )
+
+
+def no_array(error: NoRecordsError, settings: MappingSettings) -> ContractError:
     """The error of an answer in which the records can't be found."""
+    if settings.records:
+        return ContractError(
+            f"the answer {error}. `records` in defs.yaml declares {settings.records}: correct it, or take it out, so "
+            "that they are looked for; then normalize the partition again; it has landed."
+        )
     return ContractError(
         f"the answer {error}. Records are looked for in a top-level array, in the only array of objects, or under "
-        f"{', '.join(ARRAYS)}. It has landed; please report it with these names."
+        f"{', '.join(ARRAYS)}. Write into defs.yaml where they are, for example `records: data.rows`, then normalize "
+        "the partition again; it has landed."
     )
 
 

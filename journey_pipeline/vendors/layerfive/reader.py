@@ -25,8 +25,10 @@ from journey_pipeline.vendors.layerfive.parsing import (
     decode,
     leniently,
     no_array,
+    parsed_or_none,
     unfolded,
     unmappable,
+    unparted,
     vanished,
 )
 
@@ -77,12 +79,25 @@ class JourneyReading:
         self._settings = settings
         self._chunks = chunks
         self._with_raw = with_raw
+        self._is_folded = False
 
     def __iter__(self) -> Iterator[Records]:
+        records = RecordSplitter(ARRAYS, path=self._settings.records_path).split(self._chunks)
         try:
-            yield from self._mapped(RecordSplitter(ARRAYS).split(self._chunks))
+            yield from self._mapped(self._from_first_event(records))
         except NoRecordsError as error:
-            raise no_array(error) from None
+            raise no_array(error, self._settings) from None
+
+    def _from_first_event(self, batches: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
+        """Leaves out the first records that say themselves that they hold no event: they show no field."""
+        if not (name := self._settings.events):
+            return batches
+        for batch in batches:
+            first = next((place for place, record in enumerate(batch) if unfolded(parsed_or_none(record), name)), None)
+            self._is_folded |= first != 0
+            if first is not None:
+                return chain([batch[first:]], batches)
+        return batches
 
     def _mapped(self, batches: Iterator[list[bytes]]) -> Iterator[Records]:
         """The records, mapped by what the first of them show.
@@ -95,15 +110,17 @@ class JourneyReading:
             rest = head.take(batch)
         if not head.records:
             return
-        nested = head.nested_name()
+        nested = head.nested_name(self._settings)
         detection = head.detection(self._settings)
         if detection.lacking:
+            if nested and not self._is_folded and not head.holds(nested):
+                raise unparted(nested, f"first {len(head.records)} records")
             raise unmappable(detection)
         converter = Converter(self._settings, detection)
         filled: set[str] = set()
         number = 1
         for batch in chain([head.records, rest], batches):
-            events = _events(batch, nested)
+            events = self._events(batch, nested)
             while count := len(rows := _Rows(converter, islice(events, _RECORDS_AT_ONCE), with_raw=self._with_raw)):
                 records = rows.records(number)
                 filled.update(name for name, column in records.columns.items() if column.null_count < len(column))
@@ -112,13 +129,31 @@ class JourneyReading:
                 yield records
         self.unknown = self._unknown(converter.names)
         self.missing = self._missing(detection)
-        self.mapping = {
+        self.mapping = dict(self._settings.places) | {
             column: one.name if is_tellable(one.name) else _UNTOLD
             for column, one in detection.fields.items()
             if column != "event_id" or self._settings.event_id_is_unique
         }
+        if nested and not self._is_folded:
+            raise unparted(nested, f"{number - 1} records")
         if gone := detection.vanished(filled, converter.names):
             raise vanished(gone, number - 1)
+
+    def _events(self, records: Iterable[bytes], nested: str | None) -> Iterator[tuple[bytes | None, Any]]:
+        """The events of some records, each with its bytes as they stand, or None if it lies inside of a record."""
+        for record in records:
+            try:
+                value = decode(record)
+            except UNREADABLE:
+                value = _leniently(record)
+            if nested is None:
+                yield record, value
+                continue
+            events = unfolded(value, nested)
+            is_itself = len(events) == 1 and events[0] is value
+            self._is_folded |= not is_itself
+            for event in events:
+                yield record if is_itself else None, event
 
     def _unknown(self, names: Iterable[str]) -> tuple[str, ...]:
         known = KNOWN_NAMES | self._settings.known_names
@@ -177,22 +212,6 @@ class _Fault(str):
     """Why a record has no value."""
 
     __slots__ = ()
-
-
-def _events(records: Iterable[bytes], nested: str | None) -> Iterator[tuple[bytes | None, Any]]:
-    """The events of some records, each with its bytes as they stand, or None if it lies inside of a record."""
-    for record in records:
-        try:
-            value = decode(record)
-        except UNREADABLE:
-            value = _leniently(record)
-        if nested is None:
-            yield record, value
-            continue
-        events = unfolded(value, nested)
-        is_itself = len(events) == 1 and events[0] is value
-        for event in events:
-            yield record if is_itself else None, event
 
 
 def _leniently(record: bytes) -> Any:

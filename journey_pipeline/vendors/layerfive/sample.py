@@ -6,6 +6,7 @@ Not here: how fields are found (`mapping.py`), what to tell of answers that can'
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from journey_pipeline.errors import ContractError
@@ -44,17 +45,20 @@ def told_of_sample(client: LayerFiveClient, to: Path, settings: MappingSettings)
         VendorError: As for any request.
     """
     try:
-        seen: JourneyInspector = client.recent(to, inspector=_Glance).inspector
+        seen: JourneyInspector = client.recent(to, inspector=partial(_Glance, settings)).inspector
     except _EnoughError as enough:
         seen = enough.seen
     if seen.no_records:
-        raise _located(no_array(seen.no_records))
+        raise _located(no_array(seen.no_records, settings))
     if not seen.head.records:
         return {"answer": "no records in the last 24 hours, so that no field could be seen"}
     detection = seen.head.detection(settings)
     if detection.lacking:
         raise _located(unmappable(detection))
     told = {"answer": f"{detection.records} events looked at"}
+    for name, place in settings.places.items():
+        doubt = ", which none of them has" if name == "events" and not seen.head.holds(place) else ""
+        told[name] = f"at {place} (declared){doubt}"
     for column, field in detection.fields.items():
         doubt = ", which none of them has" if detection.never_seen(column) else ""
         told[column] = f"from {field.name}{' (declared)' if field.is_declared else ''}{doubt}"

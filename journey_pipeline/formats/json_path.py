@@ -1,0 +1,163 @@
+"""The records of a top-level object whose place is declared: an array at a path through objects.
+
+Not here: finding records without being told (`json_records.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from journey_pipeline.formats.json_elements import BLANK, Elements, Member, SmallMembers, read_member, told
+from journey_pipeline.formats.json_scan import BrokenError, CutError, NoRecordsError
+
+_HELD_BYTES = 1 << 20  # a longer member is begun, or let go, before it is complete
+_TOLD_APART = 2  # objects of one name: a document that has more of them is refused as one that has two
+
+
+class ArrayAtPath:
+    """Reads the array at a path, in an object whose opening brace has been read.
+
+    Args:
+        path: Names, from the object inwards; the last one is the array's.
+        at: Where the first byte after the brace lies.
+        longest_bytes: The most bytes of one record.
+
+    Attributes:
+        small: What else the object itself holds.
+    """
+
+    def __init__(self, path: Sequence[str], *, at: int, longest_bytes: int) -> None:
+        self.small = SmallMembers()
+        self._name, *self._further = path
+        self._longest = longest_bytes
+        self._outer = Elements(b"{", at=at, longest_bytes=sys.maxsize)  # a member is let go long before
+        self._inner: Elements | ArrayAtPath | None = None
+        self._within: list[ArrayAtPath] = []
+        self._arrays = 0
+
+    @property
+    def at(self) -> int:
+        """Where the next byte lies that `feed` is given."""
+        return self._outer.at
+
+    @property
+    def rest(self) -> bytes | None:
+        """What followed the object in the piece that held its end; None before that."""
+        return self._outer.rest
+
+    @property
+    def found(self) -> int:
+        """How many arrays are at the path: more than one if a name is there twice."""
+        return self._arrays + sum(one.found for one in self._within)
+
+    @property
+    def is_null(self) -> bool:
+        """Whether null stands there, or on the way, which says that there are no records; final at the end."""
+        values = self.small.values
+        is_own = self._name in values and values[self._name] is None
+        return not self.found and (is_own or any(one.is_null for one in self._within))
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The small values beside the way; of one name the outermost that is not null. Final at the end."""
+        inner = {name: value for one in self._within for name, value in one.values.items()}
+        own = {name: value for name, value in self.small.values.items() if value is not None or name not in inner}
+        return inner | own
+
+    @property
+    def names(self) -> list[str]:
+        """All names beside the way; final at the end."""
+        return self.small.names + [name for one in self._within for name in one.names]
+
+    @property
+    def placed_names(self) -> list[str]:
+        """The names, those of objects on the way with the way to them."""
+        return self.small.names + [f"{self._name}.{name}" for one in self._within for name in one.placed_names]
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The records that the next piece completes.
+
+        Raises:
+            DocumentError: As for `Elements.feed`.
+        """
+        if self._inner:
+            return self._inner.feed(piece) + self._go_on()
+        if self._outer.rest is not None:
+            self._outer.rest = (self._outer.rest + piece).lstrip(BLANK)
+            return []
+        return self._read(self._outer.feed(piece))
+
+    def finish(self) -> list[bytes]:
+        """Nothing: no record has to wait for the end.
+
+        Raises:
+            CutError: If the object is not complete.
+            BrokenError: If something follows it.
+            NoRecordsError: If there is no array at the path, or more than one.
+        """
+        if self.rest is None:
+            raise self.cut()
+        if self.rest.strip(BLANK):
+            raise BrokenError(f"goes on after its end at byte {self.at}", at=self.at)
+        if self.found != 1 and not self.is_null:
+            how = "more than one array" if self.found else "no array"
+            place = ".".join([self._name, *self._further])
+            message = f"is an object with {how} at {place}; its members: {told(self.placed_names)}"
+            raise NoRecordsError(message, at=0, names=self.names)
+        return []
+
+    def cut(self) -> CutError:
+        """What to raise if nothing more comes."""
+        return self._inner.cut() if self._inner else self._outer.cut()
+
+    def _read(self, members: Sequence[bytes]) -> list[bytes]:
+        records: list[bytes] = []
+        for text, at in zip(members, self._outer.starts, strict=True):
+            member = self._member(text, at)
+            if not (inner := self._leads_into(member)):
+                self.small.keep(member)
+                continue
+            records += inner.feed(member.value[1:])
+            if inner.rest is None or inner.rest.strip(BLANK):
+                raise BrokenError(f"has no comma after the value that ends at byte {inner.at}", at=inner.at)
+        if self._outer.rest is None and self._outer.pending_bytes > _HELD_BYTES:
+            records += self._begin_long()
+        return records
+
+    def _begin_long(self) -> list[bytes]:
+        """Decides about a member before it is complete."""
+        end = self._outer.at
+        text = self._outer.take_pending()
+        member = self._member(text, end - len(text))
+        self._inner = self._leads_into(member)
+        if not self._inner:
+            self._outer.skip_pending()
+            return []
+        return self._inner.feed(member.value[1:]) + self._go_on()
+
+    def _go_on(self) -> list[bytes]:
+        """Back to the object's members if what was read inside of it has ended."""
+        if not self._inner or self._inner.rest is None:
+            return []
+        inner, self._inner = self._inner, None
+        return self._read(self._outer.resume(inner.rest or b"", inner.at))
+
+    def _leads_into(self, member: Member) -> Elements | ArrayAtPath | None:
+        """The reader of a member that is the array, or an object on the way to it."""
+        if member.name != self._name:
+            return None
+        at = member.at + 1
+        if not self._further and member.value.startswith(b"["):
+            self._arrays += 1
+            return Elements(b"[", at=at, longest_bytes=self._longest)
+        if self._further and member.value.startswith(b"{") and len(self._within) < _TOLD_APART:
+            self._within.append(ArrayAtPath(self._further, at=at, longest_bytes=self._longest))
+            return self._within[-1]
+        return None
+
+    def _member(self, text: bytes, at: int) -> Member:
+        member = read_member(text, at)
+        self.small.name(member)
+        return member
