@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from journey_pipeline.components.layerfive import LayerFiveCustomerJourneys
 from journey_pipeline.errors import ConfigError, ContractError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
@@ -189,6 +190,17 @@ def test_without_declared_places_events_are_made_by_the_recipe_of_earlier_versio
     assert MappingSettings().digest == "a434a40e641a53bc"
     places = MappingSettings(records="hits"), MappingSettings(events="hits")
     assert len({MappingSettings().digest, *(one.digest for one in places)}) == 3
+
+
+def test_the_component_hands_declared_places_to_the_one_who_counts_and_the_one_who_reads(
+    server: FlakyServer, tmp_path: Path
+) -> None:
+    declared = {"start": "2026-11-01-00:00", "records": "data.rows", "events": "hits"}
+    source = LayerFiveCustomerJourneys.resolve_from_dict(declared).open_source()
+    server.on(ROUTE, json(placed(hits("p-1", 1, 2))))
+    assert source.download(WINDOW, tmp_path / "part-0.json.gz", estimate=None).rows == 2
+    assert source.stream.recipe.records_at == {"records": "data.rows", "events": "hits"}
+    source.close()
 
 
 @pytest.mark.parametrize("wrong", [{"records": "data..rows"}, {"records": "."}, {"events": "person.hits"}])
