@@ -1,7 +1,7 @@
 """Which process holds something, and whether it still lives: what a dead one held need not wait for its time to end.
 
 Only processes of this machine can be told dead; of others one waits. Not here: what is held (a run's pool in
-`components/abandoned.py`, an export in `exports/claims.py`), locks that the system frees by itself (`files.py`).
+`components/abandoned.py`, an export in `exports/recovery.py`), locks that the system frees by itself (`files.py`).
 """
 
 from __future__ import annotations

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from benchmarks.task import Stopwatch, Task, say
 from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_backfill import ExportBackfill
-from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.partition import LoadSettings
+from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
@@ -26,9 +29,10 @@ def main() -> None:
     lake = Lake(task.home)
     stream = profile_events_stream(CONNECTION, task.span.start)
 
-    def open_exports() -> Exporting:
+    def open_exports() -> Exports:
         source = ProfileEvents(Account(ApsisClient(CONNECTION)), stream)
-        return Exporting(CONNECTION, Ledger(f"sqlite:///{lake.home / 'exports.db'}"), {stream.key.stream: source})
+        ledger = Ledger(f"sqlite:///{lake.home / 'exports.db'}")
+        return Exports(Queue(CONNECTION, ledger, ExportPolicy(), utc_now), {stream.key.stream: source})
 
     (outcome,) = ExportBackfill(lake, stream, [task.span], LoadSettings(), open_exports).outcomes()
     if outcome.error:

@@ -1,6 +1,6 @@
 """`journey-pipeline exports`: what was ordered of the vendors, how far it has come, what needs a person.
 
-Not here: the ledger (`exports/`), moving exports (`loading/advance.py`).
+Not here: the ledger (`exports/`), moving exports (`loading/exports.py`).
 """
 
 from __future__ import annotations

@@ -23,9 +23,10 @@ from journey_pipeline.components.standing_checks import (
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.landing import last_answers
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, StreamKey
 from journey_pipeline.settings import home, ledger_url
@@ -37,7 +38,7 @@ from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, TRAILING_DAYS, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.source import WindowedSource
+from journey_pipeline.vendors.source import ExportSource, WindowedSource
 
 KINDS = frozenset({"apsis"})
 
@@ -211,29 +212,25 @@ class ApsisExports(ConnectionComponent):
         """
         raise ConfigError(f"{self.connection}: exports of APSIS One are ordered; no window is answered at once")
 
-    def open_exports(self) -> Exporting:
+    def open_exports(self) -> Exports:
         """The ledger and both streams, with credentials from the environment."""
         account = self._account()
         profiles, emails = (assets.stream for assets in self.streams)
-        return Exporting(
-            connection=self.connection,
-            ledger=Ledger(ledger_url()),
-            sources={
-                profiles.key.stream: ProfileEvents(
-                    account,
-                    profiles,
-                    requests_per_s=self.requests_per_second,
-                    longest_profile_bytes=self.longest_profile_bytes,
-                    last_answers=lambda: last_answers(Lake(home()), profiles.key),
-                ),
-                emails.key.stream: EmailEvents(account, emails, requests_per_s=self.requests_per_second),
-            },
-            policy=ExportPolicy(
-                pending_limit=self.pending_limit,
-                polling=Backoff(longest=timedelta(seconds=self.longest_poll_wait_seconds)),
-                overdue_after=timedelta(hours=self.overdue_after_hours),
+        sources: Mapping[str, ExportSource] = {
+            profiles.key.stream: ProfileEvents(
+                account,
+                profiles,
+                longest_profile_bytes=self.longest_profile_bytes,
+                last_answers=lambda: last_answers(Lake(home()), profiles.key),
             ),
+            emails.key.stream: EmailEvents(account, emails),
+        }
+        policy = ExportPolicy(
+            pending_limit=self.pending_limit,
+            polling=Backoff(longest=timedelta(seconds=self.longest_poll_wait_seconds)),
+            overdue_after=timedelta(hours=self.overdue_after_hours),
         )
+        return Exports(Queue(self.connection, Ledger(ledger_url()), policy, utc_now, tuple(sources)), sources)
 
     @contextmanager
     def open_dimension_pages(self) -> Iterator[Iterator[bytes]]:

@@ -16,11 +16,9 @@ from journey_pipeline.components.recording import life_of_order
 from journey_pipeline.components.stream_assets import Loading, Steps, StreamAssets
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.listing import current, whole_order
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_backfill import ExportBackfill
-from journey_pipeline.loading.exports import Exporting
-from journey_pipeline.loading.ordering import order_next, want_windows
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.pull import refuse_expired
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Estimate
@@ -38,7 +36,7 @@ class ExportAssets(StreamAssets):
         trailing_days: So many days before the newest one are ordered again with it, since events come late.
     """
 
-    open_exports: Callable[[], Exporting]
+    open_exports: Callable[[], Exports]
     trailing_days: int
 
     @property
@@ -129,20 +127,20 @@ def _order(assets: ExportAssets, windows: Sequence[Window]) -> Iterator[tuple[Wi
         dg.Failure: If an order can't be written down or, before anything is ordered, if a window is too old for one.
     """
     try:
-        exporting = assets.open_exports()
+        exports = assets.open_exports()
     except JourneyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    with exporting:
+    with exports:
         try:
             for window in windows:
-                refuse_expired(assets.stream, window, exporting.now())
-            for _ in want_windows(exporting, assets.stream, windows):
+                refuse_expired(assets.stream, window, exports.queue.now())
+            for _ in exports.want(assets.stream, windows):
                 continue
-            while order_next(exporting):
+            while exports.order_next():
                 continue
         except JourneyError as error:
             raise dg.Failure(str(error)) from error
         for window in windows:
-            export = current(exporting.ledger, assets.stream.key, window)
+            export = exports.queue.current(assets.stream.key, window)
             assert export, window  # noqa: S101 - it was just ordered
-            yield window, whole_order(exporting.ledger, export)
+            yield window, exports.queue.tree(export.root_id)

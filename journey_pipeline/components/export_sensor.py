@@ -1,7 +1,7 @@
 """What keeps exports moving: the sensor that orders and polls, schedules that order, a check of what stands still.
 
 One sensor for a connection; a tick has a time budget, and an export that is broken stops none of the others. Not here:
-single steps (`loading/advance.py`), the assets (`export_assets.py`).
+single steps (`loading/exports.py`), the assets (`export_assets.py`).
 """
 
 from collections import Counter
@@ -14,15 +14,12 @@ import dagster as dg
 from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole
 from journey_pipeline.components.schedules import request
-from journey_pipeline.exports.claims import collectable, next_due_at
 from journey_pipeline.exports.export import Collection, Export
-from journey_pipeline.exports.listing import current, listed, moved_after, needing_a_person
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline.exports.states import ENDED, NEEDS_A_PERSON, State
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.advance import advance
-from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.plan import contiguous, find_gaps
-from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home
 
@@ -39,9 +36,7 @@ def check_job(assets: ExportAssets) -> Any:  # Dagster does not export the type
     )
 
 
-def export_check(
-    assets: ExportAssets, *, cron: str, status: dg.DefaultScheduleStatus, now: Callable[[], datetime] = utc_now
-) -> dg.Definitions:
+def export_check(assets: ExportAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.Definitions:
     """The check that tells of exports that will not come by themselves, and the schedule that runs it.
 
     The sensor brings the job.
@@ -57,13 +52,8 @@ def export_check(
         description="No export has stopped, and none takes longer than it should.",
     )
     def no_export_needs_a_person() -> dg.AssetCheckResult:
-        with assets.open_exports() as exporting:
-            key = assets.stream.key
-            stuck = [
-                export
-                for export in needing_a_person(exporting.ledger, exporting.policy, at=now(), connection=key.connection)
-                if export.key == key
-            ]
+        with assets.open_exports() as opened:
+            stuck = [export for export in opened.queue.needing_a_person() if export.key == assets.stream.key]
         named = "; ".join(f"{export}: {export.error or 'no answer yet'}" for export in stuck[:NAMED])
         return dg.AssetCheckResult(
             check_name=CHECK,
@@ -95,7 +85,7 @@ def export_sensor(
     connection: str,
     streams: Sequence[ExportAssets],
     *,
-    open_exports: Callable[[], Exporting],
+    open_exports: Callable[[], Exports],
     poll_s: float,
     order_s: float,
     status: dg.DefaultSensorStatus,
@@ -118,20 +108,21 @@ def export_sensor(
         "are ready. How far they have come stands with their partitions of the requests.",
     )
     def exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        with open_exports() as exporting:
-            over_at = exporting.now() + timedelta(seconds=TICK_S)
+        with open_exports() as moving:
+            queue = moving.queue
+            over_at = queue.now() + timedelta(seconds=TICK_S)
 
             def has_time_for(call_s: float) -> bool:
-                return exporting.now() + timedelta(seconds=call_s) <= over_at
+                return queue.now() + timedelta(seconds=call_s) <= over_at
 
-            advance(exporting, is_over=lambda: not has_time_for(poll_s), may_order=lambda: has_time_for(order_s))
-            ready = collectable(exporting.ledger, connection, at=exporting.now(), streams=tuple(of))
-            step, moved = moved_after(exporting.ledger, connection, _step(context), most=MOST_STEPS)
-            runs = [_landing(of[found.root.key.stream], found, exporting.now()) for found in ready]
+            moving.move_due(is_over=lambda: not has_time_for(poll_s), may_order=lambda: has_time_for(order_s))
+            ready = queue.fetchable()
+            step, moved = queue.moved_after(_step(context), most=MOST_STEPS)
+            runs = [_landing(of[found.root.key.stream], found, queue.now()) for found in ready]
             runs += _checks(of, moved)
             return dg.SensorResult(
                 run_requests=runs,
-                skip_reason=None if runs else dg.SkipReason(_told(exporting)),
+                skip_reason=None if runs else dg.SkipReason(_told(queue)),
                 asset_events=list(_lives(context, of, moved)),
                 cursor=str(step),
             )
@@ -170,13 +161,13 @@ def _landing(assets: ExportAssets, found: Collection, now: datetime) -> dg.RunRe
     return request(assets, windows, run_key=f"{found.run_key}:{ready_for // STARTED_AGAIN_AFTER}", again=True)
 
 
-def _told(exporting: Exporting) -> str:
-    waiting = listed(exporting.ledger, connection=exporting.connection)
+def _told(queue: Queue) -> str:
+    waiting = queue.under_way()
     if not waiting:
         return "no export is under way"
     states = Counter(str(export.state) for export in waiting)
     counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    due = next_due_at(exporting.ledger, exporting.connection, exporting.policy, at=exporting.now())
+    due = queue.next_due_at()
     return f"{counted}; " + (
         f"the next call is due at {due:%Y-%m-%d %H:%M:%S} UTC" if due else "none will go on by itself"
     )
@@ -225,8 +216,8 @@ def request_schedules(
     def order_gaps(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
         found = find_gaps(Lake(home()), assets.stream, now)
-        with assets.open_exports() as exporting:
-            under_way = {window for window in found.missing if _is_under_way(exporting, assets, window)}
+        with assets.open_exports() as opened:
+            under_way = {window for window in found.missing if _is_under_way(opened.queue, assets, window)}
         windows = [window for window in found.missing if window not in under_way][:most_partitions]
         if not windows:
             return dg.SkipReason(f"{len(found.missing)} partitions are missing, {len(under_way)} of them are under way")
@@ -261,8 +252,8 @@ def _unfinished_schedule(assets: ExportAssets, *, cron: str, status: dg.DefaultS
     return finish
 
 
-def _is_under_way(exporting: Exporting, assets: ExportAssets, window: Window) -> bool:
-    export = current(exporting.ledger, assets.stream.key, window)
+def _is_under_way(queue: Queue, assets: ExportAssets, window: Window) -> bool:
+    export = queue.current(assets.stream.key, window)
     return export is not None and export.state not in ENDED
 
 

@@ -118,9 +118,9 @@ class Export:
         return f"export {self.id} of {self.key} for {self.window} ({self.state}, attempt {self.attempt})"
 
     @property
-    def seed(self) -> str:
-        """What its random waits go by."""
-        return f"{self.id}/{self.attempt}"
+    def name(self) -> str:
+        """Names it and its present attempt; its random waits go by it."""
+        return f"{self.id}-{self.attempt}"
 
     @property
     def is_part(self) -> bool:

@@ -1,15 +1,16 @@
 """The one truth about exports: a transaction over them, and the only way in which one goes along an edge.
 
 Every change is guarded by the version that was read, so that of two pollers one wins and the other learns of it.
-Not here: what is taken up (`claims.py`), what follows from an answer (`answers.py`), how exports come to be
-(`orders.py`), what people see (`listing.py`).
+Not here: what is taken up and what follows from an answer (`queue.py`), how exports come to be (`orders.py`), what
+people see (`listing.py`).
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Select, func, insert, select, update
@@ -20,10 +21,16 @@ from journey_pipeline.exports.database import explained, open_engine
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.states import Edge, State, after
 from journey_pipeline.exports.tables import export_of, exports, queues, transitions
+from journey_pipeline.processes import this_process
 from journey_pipeline.transport.redaction import everywhere
 
 _LONGEST_ERROR = 1000
-_NOBODY: dict[str, Any] = {"lease": None, "leased_until": None}
+NOBODY: dict[str, Any] = {"lease": None, "leased_until": None}
+
+
+def lease(at: datetime, duration: timedelta) -> dict[str, Any]:
+    """What an export that this process takes up is changed by, until others may take it over."""
+    return {"lease": f"{uuid.uuid4().hex}/{this_process()}", "leased_until": at + duration}
 
 
 class Ledger:
@@ -140,7 +147,7 @@ class Transaction:
             ExportMovedOn: If it is no longer as it was read.
         """
         target = after(export.state, edge)
-        moved = self.change(export, at=at, state=target, **{**_NOBODY, **changes})
+        moved = self.change(export, at=at, state=target, **{**NOBODY, **changes})
         self._connection.execute(
             insert(transitions).values(
                 export_id=export.id,

@@ -1,7 +1,7 @@
 """When an export is asked for, polled or given up: times and ceilings as data, and pure functions of them.
 
 Not here: any vendor's values (each vendor gives a policy of its own), the clock (callers pass it), the edges that
-follow from a decision (`answers.py`).
+follow from a decision (`queue.py`).
 """
 
 from __future__ import annotations
@@ -78,31 +78,31 @@ class ExportPolicy:
 
     def poll_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:
         """When to poll next; a vendor who says when is obeyed, up to a day."""
-        return at + (_seconds(retry_after_s) or self.polling.wait(export.tries, export.seed))
+        return at + (_seconds(retry_after_s) or self.polling.wait(export.tries, export.name))
 
     def ask_refused_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:
         """When to ask again after a refusal."""
-        return at + (_seconds(retry_after_s) or self.refusal.wait(export.tries, export.seed))
+        return at + (_seconds(retry_after_s) or self.refusal.wait(export.tries, export.name))
 
     def ask_unknown_at(self, export: Export, at: datetime) -> datetime:
         """When to ask again where no answer came."""
-        return (export.asked_at or at) + self.unknown_again.wait(export.tries, export.seed)
+        return (export.asked_at or at) + self.unknown_again.wait(export.tries, export.name)
 
     def fetch_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:
         """When to try again a download that failed."""
-        return at + (_seconds(retry_after_s) or self.fetching.wait(export.tries, export.seed))
+        return at + (_seconds(retry_after_s) or self.fetching.wait(export.tries, export.name))
 
     def ask_failed_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime | None:
         """When to ask again after the vendor broke one more, not before it says; None: the ceiling is reached."""
         if export.failures + 1 >= self.failure_ceiling:
             return None
-        return at + max(self.cool_down.wait(export.failures, export.seed), _seconds(retry_after_s) or timedelta())
+        return at + max(self.cool_down.wait(export.failures, export.name), _seconds(retry_after_s) or timedelta())
 
     def ask_lost_at(self, export: Export, at: datetime) -> datetime | None:
         """When to ask again after the vendor lost one more; None: the ceiling is reached."""
         if export.losses + 1 >= self.loss_ceiling:
             return None
-        return at + self.lost_again.wait(export.losses, export.seed)
+        return at + self.lost_again.wait(export.losses, export.name)
 
     def is_overdue(self, export: Export, at: datetime) -> bool:
         """Whether the vendor has been at it for longer than it should take."""

@@ -16,7 +16,7 @@
 Besides: `answer` and `deliver` also end `unknown` (the answer came late), `deliver` also ends `asking` (a webhook was
 quicker than the answer), `fail`, `expire` and `stop` also end `ready`, `split` also ends `failed` and `stopped`, and
 whatever is neither landed nor replaced can be replaced. Not here: when an export goes along an edge (`policy.py`,
-`answers.py`), how that is written (`ledger.py`).
+`queue.py`), how that is written (`ledger.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Many partitions of a stream whose exports are ordered: wanted, ready, landed, and made events of as they come.
 
 It does the whole life cycle by itself, by the same code as the sensor; broken off and started again it goes on with the
-exports that it made. Not here: single steps (`advance.py`, `collect.py`), streams that answer at once (`backfill.py`).
+exports that it made. Not here: single steps (`exports.py`, `export_landing.py`), streams that answer at once
+(`backfill.py`).
 """
 
 from __future__ import annotations
@@ -22,20 +23,14 @@ from journey_pipeline.errors import (
     VendorError,
     text_of,
 )
-from journey_pipeline.exports import claims
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.listing import current, get, listed, stopped_in
 from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
-from journey_pipeline.loading.advance import advance
-from journey_pipeline.loading.collect import Collecting, Taken
-from journey_pipeline.loading.exports import Exporting
-from journey_pipeline.loading.ordering import want_windows
+from journey_pipeline.loading.export_landing import Arrival, ExportLanding, look_and_take
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, PartitionOutcome
-from journey_pipeline.loading.polling import poll
 from journey_pipeline.loading.pull import is_expired, utc_now
-from journey_pipeline.loading.take_along import poll_and_take
 from journey_pipeline.model import Window, selection
 from journey_pipeline.transport import waiting
 from journey_pipeline.vendors.source import Stream
@@ -60,7 +55,7 @@ class ExportBackfill:
         kept_since: A partition that has landed since then is not asked for again; None asks for all of them.
         waits: Whether to wait for the vendor, for as long as anything moves within the time after which an export is
             overdue; what is not ready then, or at once if it does not wait, is an error that says how far it is.
-        nap: Sleeps between polls.
+        nap: Sleeps between looks.
         now: The clock, that of the exports.
     """
 
@@ -68,7 +63,7 @@ class ExportBackfill:
     stream: Stream
     windows: Sequence[Window]
     settings: LoadSettings
-    open_exports: Callable[[], Exporting]
+    open_exports: Callable[[], Exports]
     pull: bool = True
     normalize: bool = True
     kept_since: datetime | None = None
@@ -76,7 +71,7 @@ class ExportBackfill:
     nap: Callable[[float], None] = waiting.wait
     now: Callable[[], datetime] = utc_now
     _stopped: threading.Event = field(default_factory=threading.Event)
-    _taken: dict[int, Taken] = field(default_factory=dict)
+    _arrivals: dict[int, Arrival] = field(default_factory=dict)
 
     def outcomes(self) -> Iterator[PartitionOutcome]:
         """Loads the partitions and gives each one's outcome as it is finished, in no order."""
@@ -88,8 +83,8 @@ class ExportBackfill:
                 yield outcome
         finally:
             self._stopped.set()
-            for taken in self._taken.values():
-                taken.folder.discard()
+            for arrival in self._arrivals.values():
+                arrival.folder.discard()
 
     def _outcomes(self) -> Iterator[PartitionOutcome]:
         wanted = []
@@ -102,62 +97,62 @@ class ExportBackfill:
         if not wanted:
             return
         try:
-            exporting = self.open_exports()
+            exports = self.open_exports()
         except JourneyError as error:
             yield from _failed(wanted, error)
             return
-        with exporting:
-            yield from self._all_through(exporting, wanted)
+        with exports:
+            yield from self._all_through(exports, wanted)
 
-    def _all_through(self, exporting: Exporting, windows: Sequence[Window]) -> Iterator[PartitionOutcome]:
+    def _all_through(self, exports: Exports, windows: Sequence[Window]) -> Iterator[PartitionOutcome]:
         """The outcome of each window, even if the ledger or the account's definitions can't be read meanwhile."""
         left = set(windows)
         try:
-            for outcome in self._through(exporting, windows):
+            for outcome in self._through(exports, windows):
                 left.discard(outcome.window)
                 yield outcome
         except JourneyError as error:
             yield from _failed(sorted(left), error)
 
-    def _through(self, exporting: Exporting, windows: Sequence[Window]) -> Iterator[PartitionOutcome]:
+    def _through(self, exports: Exports, windows: Sequence[Window]) -> Iterator[PartitionOutcome]:
         """Orders, polls and collects until every window has landed or can't, or nothing moves any more."""
         under_way: dict[int, list[Window]] = {}
-        yield from self._want(exporting, windows, under_way)
-        moved_at, ours = exporting.now(), frozenset(under_way)
+        yield from self._want(exports, windows, under_way)
+        moved_at, ours = exports.queue.now(), frozenset(under_way)
         while under_way:
-            advance(exporting, is_over=self._stopped.is_set, polling=partial(self._poll, under_way))
-            watching.current().waits_for(_to_be_seen(exporting, ours), exporting.now())
+            exports.move_due(is_over=self._stopped.is_set, look=partial(self._look, exports, under_way))
+            watching.current().waits_for(_to_be_seen(exports, ours), exports.queue.now())
             for root_id in list(under_way):
-                if error := _what_stopped(exporting, root_id):
+                if error := _what_stopped(exports, root_id):
                     yield from _failed(under_way.pop(root_id), error)
-            yield from self._collect_ready(exporting, under_way)
-            yield from self._landed_elsewhere(exporting, under_way)
-            moved_at = max([moved_at, *_moved_at(exporting, under_way)])
-            if not self.waits or exporting.now() - moved_at >= exporting.policy.overdue_after:
-                yield from _not_ready(exporting, under_way)
+            yield from self._collect_ready(exports, under_way)
+            yield from self._landed_elsewhere(exports, under_way)
+            moved_at = max([moved_at, *_moved_at(exports, under_way)])
+            if not self.waits or exports.queue.now() - moved_at >= exports.queue.policy.overdue_after:
+                yield from _not_ready(exports, under_way)
                 return
             if under_way:
                 self.nap(LONGEST_NAP_S)
 
-    def _poll(self, under_way: Container[int], exporting: Exporting, export: Export) -> None:
+    def _look(self, exports: Exports, under_way: Container[int], export: Export) -> None:
         """Takes the file along of what we wait for, where the vendor works that way; at anything else it only looks."""
-        if export.id not in under_way or not exporting.source_of(export).poll_is_download:
-            poll(exporting, export)
+        if export.id not in under_way or not exports.sources[export.key.stream].poll_is_download:
+            exports.look(export)
             return
         watcher = watching.current()
-        if taken := poll_and_take(self.lake, exporting, export, progress=watcher, stopped=self._stopped.is_set):
-            self._taken[export.id] = taken
+        if arrival := look_and_take(self.lake, exports, export, progress=watcher, stopped=self._stopped.is_set):
+            self._arrivals[export.id] = arrival
 
     def _want(
-        self, exporting: Exporting, windows: Sequence[Window], under_way: dict[int, list[Window]]
+        self, exports: Exports, windows: Sequence[Window], under_way: dict[int, list[Window]]
     ) -> Iterator[PartitionOutcome]:
         """Finds the windows' exports, and orders those that have none; gives the outcome of what is too old for one."""
-        now = exporting.now()
-        collectable = claims.collectable(exporting.ledger, exporting.connection, at=now)
-        ready = [found.root for found in collectable if found.root.key == self.stream.key]
+        now = exports.queue.now()
+        fetchable = exports.queue.fetchable()
+        ready = [found.root for found in fetchable if found.root.key == self.stream.key]
         unknown = []
         for window in windows:
-            export = _under_way(exporting, ready, self.stream, window)
+            export = _under_way(exports, ready, self.stream, window)
             too_old = is_expired(self.stream, window, now)
             if too_old and (export is None or export.state is State.STOPPED):
                 yield PartitionOutcome(window, error=self._landed.expiry(window, now))
@@ -165,30 +160,30 @@ class ExportBackfill:
                 under_way.setdefault(export.id, []).append(window)
             else:
                 unknown.append(window)
-        for root_id, run in want_windows(exporting, self.stream, unknown, again=self.waits):
-            under_way.setdefault(root_id, []).extend(run)
+        for root_id, window in exports.want(self.stream, unknown, again=self.waits):
+            under_way.setdefault(root_id, []).append(window)
 
-    def _collect_ready(self, exporting: Exporting, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
-        ready = claims.collectable(exporting.ledger, exporting.connection, at=exporting.now())
+    def _collect_ready(self, exports: Exports, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
+        ready = exports.queue.fetchable()
         for root_id in [found.root.id for found in ready if found.root.id in under_way]:
             try:
-                has_landed = self._collect(exporting, root_id)
+                has_landed = self._collect(exports, root_id)
             except LakeError as error:  # of the disk: no other try of ours helps
                 yield from _failed(under_way.pop(root_id), error)
                 continue
             if has_landed:
                 yield from (self._finish(window) for window in under_way.pop(root_id))
 
-    def _collect(self, exporting: Exporting, root_id: int) -> bool:
-        taken = self._taken.pop(root_id, None)
-        collection = claims.claim_to_collect(exporting.ledger, root_id, exporting.policy, at=exporting.now())
+    def _collect(self, exports: Exports, root_id: int) -> bool:
+        arrival = self._arrivals.pop(root_id, None)
+        collection = exports.queue.lease_to_fetch(root_id)
         if collection is None:
-            if taken:
-                taken.folder.discard()
+            if arrival:
+                arrival.folder.discard()
             return False
         watcher = watching.current()
         try:
-            Collecting(self.lake, exporting, collection, watcher, self._stopped.is_set, taken).land()
+            ExportLanding(self.lake, exports, collection, watcher, self._stopped.is_set, arrival).land()
         except ExportMovedOn as moved:
             log.info("%s", moved)
             return False
@@ -198,10 +193,10 @@ class ExportBackfill:
             return False
         return True
 
-    def _landed_elsewhere(self, exporting: Exporting, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
+    def _landed_elsewhere(self, exports: Exports, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
         """What another process, such as a run that the sensor started, has landed meanwhile."""
         for root_id in list(under_way):
-            if get(exporting.ledger, root_id).landed_at is not None:
+            if exports.queue.tree(root_id)[0].landed_at is not None:
                 yield from (self._finish(window) for window in under_way.pop(root_id))
 
     def _finish(self, window: Window) -> PartitionOutcome:
@@ -216,37 +211,34 @@ def _failed(windows: Iterable[Window], error: JourneyError) -> Iterator[Partitio
     return (PartitionOutcome(window, error=error) for window in windows)
 
 
-def _under_way(exporting: Exporting, ready: Sequence[Export], stream: Stream, window: Window) -> Export | None:
+def _under_way(exports: Exports, ready: Sequence[Export], stream: Stream, window: Window) -> Export | None:
     """The export that will bring a window: one that can be fetched rather than a newer one that is still made."""
     for export in ready:
         if export.window.start <= window.start and window.end <= export.window.end:
             return export
-    newest = current(exporting.ledger, stream.key, window)
+    newest = exports.queue.current(stream.key, window)
     return newest if newest and newest.state not in ENDED else None
 
 
-def _moved_at(exporting: Exporting, root_ids: Iterable[int]) -> Iterator[datetime]:
+def _moved_at(exports: Exports, root_ids: Iterable[int]) -> Iterator[datetime]:
     """When the vendor took exports on, and when they were ready."""
     for root_id in root_ids:
-        with exporting.ledger.reading() as tx:
-            for export in tx.tree(root_id):
-                yield from filter(None, (export.wanted_at, export.requested_at, export.ready_at))
+        for export in exports.queue.tree(root_id):
+            yield from filter(None, (export.wanted_at, export.requested_at, export.ready_at))
 
 
-def _to_be_seen(exporting: Exporting, root_ids: Iterable[int]) -> list[Export]:
+def _to_be_seen(exports: Exports, root_ids: Iterable[int]) -> list[Export]:
     """What the connection has under way, and what has landed of what we waited for."""
-    with exporting.ledger.reading() as tx:
-        landed = [export for root_id in root_ids for export in tx.tree(root_id) if export.state in ENDED]
-    return [*listed(exporting.ledger, connection=exporting.connection), *landed]
+    landed = [export for root_id in root_ids for export in exports.queue.tree(root_id) if export.state in ENDED]
+    return [*exports.queue.under_way(), *landed]
 
 
-def _what_stopped(exporting: Exporting, root_id: int) -> JourneyError | None:
-    stopped = stopped_in(exporting.ledger, root_id)
-    if stopped:
+def _what_stopped(exports: Exports, root_id: int) -> JourneyError | None:
+    root, *parts = exports.queue.tree(root_id)
+    if stopped := [export for export in (root, *parts) if export.state is State.STOPPED]:
         why = (stopped[0].error or "it was stopped").rstrip(".")
         says = f"needs a person: {why}. `journey-pipeline exports` lists it; "
-        return exporting.troubles.get(root_id) or _ended(stopped[0], says)
-    root = get(exporting.ledger, root_id)
+        return exports.troubles.get(root_id) or _ended(stopped[0], says)
     return _ended(root, "was given up meanwhile; ") if root.state is State.REPLACED else None
 
 
@@ -261,9 +253,9 @@ def _ended(export: Export, says: str) -> ExportFailed:
     )
 
 
-def _not_ready(exporting: Exporting, under_way: Mapping[int, list[Window]]) -> Iterator[PartitionOutcome]:
+def _not_ready(exports: Exports, under_way: Mapping[int, list[Window]]) -> Iterator[PartitionOutcome]:
     for root_id, windows in under_way.items():
-        error = exporting.troubles.get(root_id) or _pending(get(exporting.ledger, root_id))
+        error = exports.troubles.get(root_id) or _pending(exports.queue.tree(root_id)[0])
         yield from _failed(windows, error)
 
 

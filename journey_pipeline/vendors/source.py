@@ -1,4 +1,4 @@
-"""What every stream offers to `loading/`, whatever its vendor: an answer at once, or an export ordered and polled.
+"""What every stream offers to `loading/`, whatever its vendor: an answer at once, or an export that comes later.
 
 Not here: any vendor's own rules (their folders), what is remembered of an export (`exports/`), the steps that a
 partition goes through (`loading/`).
@@ -208,7 +208,7 @@ Request = Mapping[str, Any]
 
 
 class Verdict(enum.Enum):
-    """What a poll says of an export."""
+    """What a look says of an export."""
 
     PENDING = "pending"  # the vendor is at work on it
     UNACKNOWLEDGED = "unacknowledged"  # pending, or never heard of: the vendor's answer is the same
@@ -219,8 +219,8 @@ class Verdict(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is ordered.
+class Plan:
+    """What one order asks for.
 
     Attributes:
         window: Of which time.
@@ -232,12 +232,12 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
-    """What the vendor answered to an order. Everything that is needed to poll.
+class Ticket:
+    """What the vendor answered to an order. Everything that is needed to look for its export and to fetch it.
 
     Attributes:
         export_id: The vendor's id, if it gave one.
-        poll_address: Where to poll, if it gave an address; treated as a secret.
+        poll_address: Where to look, if it gave an address; treated as a secret.
         generation: Which rules the address goes by, where the vendor has several.
         status: Of the answer; None if it is not fresh from the vendor.
     """
@@ -249,14 +249,14 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True)
-class Polled:
-    """What a poll found out.
+class Look:
+    """What a look at an export found out.
 
     Attributes:
         verdict: How far the export is.
         status: Of the answer.
         says: What came back, for people; no secrets.
-        retry_after_s: How long the vendor asks to wait before the next poll, or before the next order where it failed;
+        retry_after_s: How long the vendor asks to wait before the next look, or before the next order where it failed;
             None if it says nothing of it.
         part: The file, if it was ready and came with the answer.
     """
@@ -273,28 +273,27 @@ class ExportSource(Protocol):
 
     Attributes:
         stream: What is known of it beforehand.
-        longest_window: The longest window of one order; a range is ordered in pieces of at most so many partitions.
-        concurrency: How many files are collected at a time.
-        requests_per_s: How many requests the vendor is asked per second at most.
-        poll_is_download: Whether the answer to a poll is the file itself, once it is ready.
+        poll_is_download: Whether the answer to a look is the file itself, once it is ready.
     """
 
     stream: Stream
-    longest_window: timedelta
-    concurrency: int
-    requests_per_s: float
     poll_is_download: bool
 
-    def wanted(self, window: Window) -> Wanted:
+    def plan(self, window: Window) -> Plan:
         """What is ordered for a window."""
         ...
 
-    def smaller(self, wanted: Wanted) -> Sequence[Wanted]:
+    def smaller(self, plan: Plan) -> Sequence[Plan]:
         """The same in smaller orders, disjoint and complete; none if it can't be made smaller."""
         ...
 
-    def order(self, wanted: Wanted) -> Ordered:
+    def order(self, plan: Plan, name: str) -> Ticket:
         """Orders an export.
+
+        Args:
+            plan: What is ordered.
+            name: Of the export and the attempt that it is ordered for: another one each time. A vendor that calls back
+                is given it in the address that it calls.
 
         Raises:
             TransientVendorError: If the vendor made none now; `status` is 429 where too much is pending. With `status`
@@ -303,15 +302,15 @@ class ExportSource(Protocol):
         """
         ...
 
-    def poll(
+    def look(
         self,
-        ordered: Ordered,
-        wanted: Wanted,
+        ticket: Ticket,
+        plan: Plan,
         *,
         to: Path | None = None,
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
-    ) -> Polled:
+    ) -> Look:
         """Asks how far an export is; given a place, it takes the file along if `poll_is_download`.
 
         Raises:
@@ -320,10 +319,10 @@ class ExportSource(Protocol):
         """
         ...
 
-    def collect(
+    def fetch(
         self,
-        ordered: Ordered,
-        wanted: Wanted,
+        ticket: Ticket,
+        plan: Plan,
         to: Path,
         *,
         on_bytes: Callable[[int], None] | None = None,

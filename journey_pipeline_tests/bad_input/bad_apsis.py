@@ -14,13 +14,13 @@ from typing import Any
 import duckdb
 
 from journey_pipeline.errors import VendorError
-from journey_pipeline.exports.claims import next_due_at
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
 from journey_pipeline.loading.export_backfill import ExportBackfill
-from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import partition_window
 from journey_pipeline.transport.limits import Limits
@@ -140,7 +140,7 @@ class BadApsis:
             stream=of,
             windows=(DAY,),
             settings=LoadSettings(),
-            open_exports=self._exporting,
+            open_exports=self._exports,
             nap=self._nap,
             **given,
         )
@@ -179,15 +179,19 @@ class BadApsis:
             session.execute("set timezone = 'UTC'")
             return session.execute(sql).fetchall()
 
-    def _exporting(self) -> Exporting:
+    @property
+    def _queue(self) -> Queue:
+        return Queue("apsis", self.ledger, self.policy, lambda: self.at)
+
+    def _exports(self) -> Exports:
         account = Account(ApsisClient("apsis", limits=Limits(requests_per_s=1e9, concurrency=8)))
         sources = {
             PROFILES.key.stream: ProfileEvents(account, PROFILES),
             EMAILS.key.stream: EmailEvents(account, EMAILS),
         }
-        return Exporting("apsis", self.ledger, sources, self.policy, now=lambda: self.at)
+        return Exports(self._queue, sources)
 
     def _nap(self, _: float) -> None:
         self.naps += 1
-        due_at = next_due_at(self.ledger, "apsis", self.policy, at=self.at)
+        due_at = self._queue.next_due_at()
         self.at = max(due_at or self.at, self.at + timedelta(seconds=1))

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from journey_pipeline.exports.claims import next_due_at
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.export_backfill import ExportBackfill
-from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
@@ -80,15 +80,14 @@ def exported(stream: Stream, open_source: OpenExportSource) -> Load:
 
     def load(order: Order) -> Iterable[PartitionOutcome]:
         ledger = Ledger(f"sqlite:///{order.lake.home / 'exports.db'}")
+        queue = Queue(stream.key.connection, ledger, POLICY, order.clock.now)
 
-        def open_exports() -> Exporting:
-            sources = {stream.key.stream: open_source(order.timeouts)}
-            return Exporting(stream.key.connection, ledger, sources, POLICY, now=order.clock.now)
+        def open_exports() -> Exports:
+            return Exports(queue, {stream.key.stream: open_source(order.timeouts)})
 
         def nap(_: float) -> None:
             now = order.clock.now()
-            due_at = next_due_at(ledger, stream.key.connection, POLICY, at=now)
-            order.clock.set(max(due_at or now, now + SHORTEST_NAP))
+            order.clock.set(max(queue.next_due_at() or now, now + SHORTEST_NAP))
 
         return ExportBackfill(
             lake=order.lake,

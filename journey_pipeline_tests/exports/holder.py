@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
-from journey_pipeline.exports.claims import claim_to_ask, claim_to_collect, claim_to_poll
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline_tests.exports.made_orders import POLICY
+from journey_pipeline_tests.exports.made_orders import queue
 
 
 def main(url: str, step: str, at: datetime) -> None:
@@ -15,11 +14,11 @@ def main(url: str, step: str, at: datetime) -> None:
     with Ledger(url) as ledger:
         match step:
             case "ask":
-                held = claim_to_ask(ledger, "apsis", POLICY, at=at)
+                held = queue(ledger, at).next_to_ask()
             case "poll":
-                held = claim_to_poll(ledger, "apsis", POLICY, at=at)
+                held = queue(ledger, at).next_to_look()
             case _:
-                found = claim_to_collect(ledger, 1, POLICY, at=at)
+                found = queue(ledger, at).lease_to_fetch(1)
                 held = found and found.root
         print("held" if held else "nothing to hold", flush=True)  # noqa: T201
         sys.stdin.readline()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from journey_pipeline.exports.answers import answered, ready
-from journey_pipeline.exports.claims import claim_to_ask, claim_to_poll
 from journey_pipeline.exports.export import Export, Order
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.orders import want
+from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
+from journey_pipeline.exports.queue import Queue
+from journey_pipeline.exports.states import PENDING, State
 from journey_pipeline.model import StreamKey, Window
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -28,31 +29,61 @@ def order(day: int = 0, *, days: int = 1, key: StreamKey = PROFILES, **request: 
     return Order(key, window.start.strftime("%Y-%m-%d"), window, request or {"sections": ["main"]})
 
 
+def queue(
+    ledger: Ledger,
+    at: datetime = NOW,
+    *,
+    policy: ExportPolicy = POLICY,
+    connection: str = "apsis",
+    streams: Sequence[str] = (),
+) -> Queue:
+    """The queue at an instant."""
+    return Queue(connection, ledger, policy, lambda: at, streams)
+
+
+def export_of(ledger: Ledger, export_id: int) -> Export:
+    """One export as it is now."""
+    with ledger.reading() as tx:
+        return tx.get(export_id)
+
+
+def pending_count(ledger: Ledger) -> int:
+    """How many exports the vendor is at, or is being asked for."""
+    return sum(export.state in PENDING for export in listed(ledger))
+
+
+def stopped_in(ledger: Ledger, root_id: int) -> list[Export]:
+    """What keeps an order from ever landing, it or its parts."""
+    return [export for export in queue(ledger).tree(root_id) if export.state is State.STOPPED]
+
+
 def claimed(ledger: Ledger, *, at: datetime = NOW, policy: ExportPolicy = POLICY) -> Export:
     """The export whose turn it is to be asked for."""
-    export = claim_to_ask(ledger, "apsis", policy, at=at)
+    export = queue(ledger, at, policy=policy).next_to_ask()
     assert export is not None
     return export
 
 
 def polled(ledger: Ledger, *, at: datetime = NOW + 5 * MINUTE, policy: ExportPolicy = POLICY) -> Export:
     """The export whose turn it is to be polled."""
-    export = claim_to_poll(ledger, "apsis", policy, at=at)
+    export = queue(ledger, at, policy=policy).next_to_look()
     assert export is not None
     return export
 
 
 def wanted(ledger: Ledger, day: int = 0, *, at: datetime = NOW, **kwargs: Any) -> Export:
-    return want(ledger, order(day, **kwargs), at=at)
+    return queue(ledger, at).want(order(day, **kwargs))
 
 
 def requested(ledger: Ledger, *, at: datetime = NOW, policy: ExportPolicy = POLICY) -> Export:
     """The next one in the queue, taken on by the vendor."""
     asked = claimed(ledger, at=at, policy=policy)
-    return answered(ledger, asked, policy, at=at, vendor_export_id=f"ex-{asked.id}", poll_address=ADDRESS, status=202)
+    return queue(ledger, at, policy=policy).asked(
+        asked, vendor_export_id=f"ex-{asked.id}", poll_address=ADDRESS, status=202
+    )
 
 
 def made_ready(ledger: Ledger, *, at: datetime = NOW) -> Export:
     """The next one in the queue, ready to be fetched."""
     requested(ledger, at=at)
-    return ready(ledger, polled(ledger, at=at + 5 * MINUTE), at=at + 5 * MINUTE, status=200)
+    return queue(ledger, at + 5 * MINUTE).ready(polled(ledger, at=at + 5 * MINUTE), status=200)

@@ -11,25 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from journey_pipeline.exports.answers import (
-    answered,
-    expired,
-    failed,
-    landed,
-    not_fetched,
-    ready,
-    refused,
-    still_pending,
-    stopped,
-    unanswered,
-)
-from journey_pipeline.exports.claims import claim_to_ask, claim_to_collect, claim_to_poll
 from journey_pipeline.exports.export import Collection, Export, SmallerOrder
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.orders import split
 from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline.exports.states import State
 from journey_pipeline.model import Window
+from journey_pipeline_tests.exports.made_orders import queue
 
 SMALL_ENOUGH = timedelta(hours=12)
 
@@ -106,10 +94,14 @@ class Worker:
     landings: list[tuple[int, tuple[Window, ...]]] = field(default_factory=list)
     slow: list[Any] = field(default_factory=list)
 
+    def queue(self, at: datetime) -> Queue:
+        """The queue at an instant."""
+        return queue(self.ledger, at, policy=self.policy)
+
     def ask(self, at: datetime, dies: Moment, outcome: str) -> bool:
         """Asks for the next one; the outcome: taken on, lost answer, server error, wrong request, or slow."""
         with dying_at_commit(self.ledger, dies=dies is Moment.CLAIMING):
-            export = claim_to_ask(self.ledger, "apsis", self.policy, at=at)
+            export = self.queue(at).next_to_ask()
         if export is None:
             return False
         self._die(dies, Moment.ACTING)
@@ -121,23 +113,21 @@ class Worker:
 
     def _note_asked(self, export: Export, made_id: str | None, at: datetime, outcome: str) -> None:
         if outcome == "slow" and made_id:
-            self.slow.append(
-                lambda later: answered(self.ledger, export, self.policy, at=later, vendor_export_id=made_id)
-            )
+            self.slow.append(lambda later: self.queue(later).asked(export, vendor_export_id=made_id))
         elif outcome == "lost answer":
-            unanswered(self.ledger, export, self.policy, at=at, error="no answer")
+            self.queue(at).unanswered(export, error="no answer")
         elif outcome == "wrong request":
-            stopped(self.ledger, export, at=at, status=400, error="wrong")
+            self.queue(at).stopped(export, status=400, error="wrong")
         elif made_id is None:
             full = outcome != "server error"
-            refused(self.ledger, export, self.policy, at=at, status=429, error="no", holds_queue=full)
+            self.queue(at).refused(export, status=429, error="no", holds_queue=full)
         else:
-            answered(self.ledger, export, self.policy, at=at, vendor_export_id=made_id)
+            self.queue(at).asked(export, vendor_export_id=made_id)
 
     def poll(self, at: datetime, dies: Moment) -> bool:
         """Polls the one that is due."""
         with dying_at_commit(self.ledger, dies=dies is Moment.CLAIMING):
-            export = claim_to_poll(self.ledger, "apsis", self.policy, at=at)
+            export = self.queue(at).next_to_look()
         if export is None:
             return False
         self._die(dies, Moment.ACTING)
@@ -150,21 +140,21 @@ class Worker:
     def _note_polled(self, export: Export, status: str, at: datetime) -> None:
         match status:
             case "pending":
-                still_pending(self.ledger, export, self.policy, at=at, status=404, acknowledged=False)
+                self.queue(at).pending(export, status=404, acknowledged=False)
             case "ready":
-                ready(self.ledger, export, at=at, status=200)
+                self.queue(at).ready(export, status=200)
             case "failed":
-                failed(self.ledger, export, self.policy, at=at, status=503, error="failed")
+                self.queue(at).failed(export, status=503, error="failed")
             case "gone":
-                expired(self.ledger, export, self.policy, at=at, status=410, error="gone")
+                self.queue(at).lost(export, status=410, error="gone")
             case "too large":
                 halves = [SmallerOrder(window, export.request) for window in export.window.halves()]
-                split(self.ledger, export, halves, at=at)
+                self.queue(at).split(export, halves)
 
     def collect(self, root_id: int, at: datetime, dies: Moment, outcome: str) -> bool:
         """Fetches an order's files and lands them; the outcome: whole, broken off, or slow."""
         with dying_at_commit(self.ledger, dies=dies is Moment.CLAIMING):
-            found = claim_to_collect(self.ledger, root_id, self.policy, at=at)
+            found = self.queue(at).lease_to_fetch(root_id)
         if found is None:
             return False
         self._die(dies, Moment.ACTING)
@@ -178,13 +168,13 @@ class Worker:
 
     def _note_collected(self, found: Collection, gone: list[Export], at: datetime, outcome: str) -> None:
         for part in gone:
-            expired(self.ledger, part, self.policy, at=at, status=410, error="gone")
+            self.queue(at).lost(part, status=410, error="gone")
         if gone or outcome == "broken off":
-            not_fetched(self.ledger, found, self.policy, at=at, error="broken off")
+            self.queue(at).not_fetched(found, error="broken off")
         elif outcome == "slow":
-            self.slow.append(lambda later: landed(self.ledger, found, at=later))
+            self.slow.append(lambda later: self.queue(later).landed(found))
         else:
-            done = landed(self.ledger, found, at=at)
+            done = self.queue(at).landed(found)
             assert done.state is State.LANDED
 
     @staticmethod

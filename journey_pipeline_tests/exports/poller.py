@@ -8,12 +8,9 @@ from __future__ import annotations
 import sys
 from datetime import datetime, timedelta
 
-from journey_pipeline.exports import listing
-from journey_pipeline.exports.answers import answered, landed, ready
-from journey_pipeline.exports.claims import claim_to_ask, claim_to_collect, claim_to_poll, collectable
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.orders import want
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline_tests.exports.made_orders import order
 
 POLICY = ExportPolicy(pending_limit=3, polling=Backoff(timedelta(0), timedelta(0)))
@@ -23,30 +20,31 @@ def tell(*words: object) -> None:
     print(*words, flush=True)  # noqa: T201
 
 
-def go_on(ledger: Ledger, at: datetime) -> None:
+def go_on(queue: Queue) -> None:
     """Takes up one of each that there is."""
-    if asked := claim_to_ask(ledger, "apsis", POLICY, at=at):
-        tell("ask", asked.id, asked.attempt)
-        answered(ledger, asked, POLICY, at=at)
-    if polled := claim_to_poll(ledger, "apsis", POLICY, at=at):
-        tell("poll", polled.id, polled.version)
-        ready(ledger, polled, at=at, status=200)
-    for chance in collectable(ledger, "apsis", at=at):
-        if collection := claim_to_collect(ledger, chance.root.id, POLICY, at=at):
+    if asking := queue.next_to_ask():
+        tell("ask", asking.id, asking.attempt)
+        queue.asked(asking)
+    if looking := queue.next_to_look():
+        tell("poll", looking.id, looking.version)
+        queue.ready(looking, status=200)
+    for chance in queue.fetchable():
+        if collection := queue.lease_to_fetch(chance.root.id):
             tell("land", collection.root.id, collection.root.version)
-            landed(ledger, collection, at=at)
+            queue.landed(collection)
 
 
 def main(url: str, orders: int, at: datetime) -> None:
     """Wants some orders, waits for a word, and goes on until all have landed."""
     sys.stdin.readline()
     with Ledger(url) as ledger:
+        queue = Queue("apsis", ledger, POLICY, lambda: at)
         for day in range(orders):
-            want(ledger, order(day), at=at)
+            queue.want(order(day))
         tell("wanted")
         sys.stdin.readline()
-        while listing.listed(ledger):
-            go_on(ledger, at)
+        while queue.under_way():
+            go_on(queue)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from journey_pipeline.exports import listing
-from journey_pipeline.exports.claims import next_due_at
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.states import Edge, State
-from journey_pipeline_tests.exports.made_orders import DAY, NOW, POLICY, wanted
+from journey_pipeline_tests.exports.made_orders import DAY, NOW, POLICY, queue, wanted
 from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
 
 DEATHS = [moment for moment in Moment if moment is not Moment.NEVER]
@@ -22,7 +21,7 @@ def test_an_order_lands_once_wherever_a_worker_dies(ledger: Ledger, step: str, m
     worker = Worker(ledger, Vendor(limit=2), POLICY)
     root = wanted(ledger, days=days)
     deaths, at = [moment], NOW
-    while (due_at := next_due_at(ledger, "apsis", POLICY, at=at)) and at < NOW + DAY:
+    while (due_at := queue(ledger, at).next_due_at()) and at < NOW + DAY:
         at = max(at, due_at)
         dies = {name: deaths[0] if deaths and name == step else Moment.NEVER for name in STEPS}
         try:

@@ -14,7 +14,7 @@ from journey_pipeline.exports import listing
 from journey_pipeline.exports.database import is_there
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.states import Edge
-from journey_pipeline_tests.exports.made_orders import NOW, claimed, wanted
+from journey_pipeline_tests.exports.made_orders import NOW, claimed, export_of, wanted
 
 
 def test_it_lies_in_the_home_unless_a_url_says_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_what_was_written_is_there_when_it_is_opened_again(ledger: Ledger, ledge
     export = claimed(ledger)
     ledger.close()
     with Ledger(ledger_url) as again:
-        assert listing.get(again, export.id) == export
+        assert export_of(again, export.id) == export
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_transaction_that_breaks_leaves_nothing_behind(ledger: Ledger) -> None
 
     with pytest.raises(RuntimeError, match="power"):
         ask_and_break()
-    assert listing.get(ledger, before.id) == before
+    assert export_of(ledger, before.id) == before
     with ledger.reading() as tx:
         assert tx.steps(before.id) == []
 

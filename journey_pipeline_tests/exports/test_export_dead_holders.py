@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from journey_pipeline.exports.claims import (
-    claim_to_ask,
-    claim_to_collect,
-    claim_to_poll,
-    end_leases_of_the_dead,
-)
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.listing import get
+from journey_pipeline.exports.recovery import end_leases_of_the_dead
 from journey_pipeline.exports.states import Edge, State
 from journey_pipeline.processes import is_dead, this_process
-from journey_pipeline_tests.exports.made_orders import HOUR, MINUTE, NOW, POLICY, made_ready, requested, wanted
+from journey_pipeline_tests.exports.made_orders import (
+    HOUR,
+    MINUTE,
+    NOW,
+    export_of,
+    made_ready,
+    queue,
+    requested,
+    wanted,
+)
 
 ROOT = Path(__file__).parents[2]
 AT = NOW + 6 * MINUTE
@@ -50,9 +53,9 @@ def test_a_process_that_lives_keeps_what_it_holds(ledger: Ledger, ledger_url: st
     wanted(ledger)
     PREPARED[step](ledger)
     with holder(ledger_url, step):
-        assert end_leases_of_the_dead(ledger, "apsis", at=AT) == []
-        assert claim_to_poll(ledger, "apsis", POLICY, at=AT) is None
-        assert claim_to_collect(ledger, 1, POLICY, at=AT) is None
+        assert end_leases_of_the_dead(queue(ledger, AT)) == []
+        assert queue(ledger, AT).next_to_look() is None
+        assert queue(ledger, AT).lease_to_fetch(1) is None
 
 
 def test_what_a_killed_process_was_polling_is_polled_at_once(ledger: Ledger, ledger_url: str) -> None:
@@ -61,9 +64,9 @@ def test_what_a_killed_process_was_polling_is_polled_at_once(ledger: Ledger, led
     with holder(ledger_url, "poll") as process:
         process.kill()
         process.wait()
-        assert claim_to_poll(ledger, "apsis", POLICY, at=AT) is None
-        assert [export.id for export in end_leases_of_the_dead(ledger, "apsis", at=AT)] == [1]
-    assert claim_to_poll(ledger, "apsis", POLICY, at=AT)
+        assert queue(ledger, AT).next_to_look() is None
+        assert [export.id for export in end_leases_of_the_dead(queue(ledger, AT))] == [1]
+    assert queue(ledger, AT).next_to_look()
 
 
 def test_what_a_killed_process_was_fetching_is_fetched_at_once(ledger: Ledger, ledger_url: str) -> None:
@@ -72,8 +75,8 @@ def test_what_a_killed_process_was_fetching_is_fetched_at_once(ledger: Ledger, l
     with holder(ledger_url, "collect") as process:
         process.kill()
         process.wait()
-        assert [export.id for export in end_leases_of_the_dead(ledger, "apsis", at=AT)] == [1]
-    assert claim_to_collect(ledger, 1, POLICY, at=AT)
+        assert [export.id for export in end_leases_of_the_dead(queue(ledger, AT))] == [1]
+    assert queue(ledger, AT).lease_to_fetch(1)
 
 
 def test_what_a_killed_process_was_asking_for_may_have_been_made_and_is_asked_for_again_in_ten_minutes(
@@ -83,10 +86,10 @@ def test_what_a_killed_process_was_asking_for_may_have_been_made_and_is_asked_fo
     with holder(ledger_url, "ask") as process:
         process.kill()
         process.wait()
-        assert [export.id for export in end_leases_of_the_dead(ledger, "apsis", at=AT)] == [1]
-    assert claim_to_ask(ledger, "apsis", POLICY, at=AT) is None
-    assert get(ledger, 1).state is State.UNKNOWN
-    again = claim_to_ask(ledger, "apsis", POLICY, at=AT + 10 * MINUTE)
+        assert [export.id for export in end_leases_of_the_dead(queue(ledger, AT))] == [1]
+    assert queue(ledger, AT).next_to_ask() is None
+    assert export_of(ledger, 1).state is State.UNKNOWN
+    again = queue(ledger, AT + 10 * MINUTE).next_to_ask()
     assert again
     assert again.attempt == 2
     with ledger.reading() as tx:
@@ -99,7 +102,7 @@ def test_a_lease_that_has_run_out_is_nobody_s_to_end(ledger: Ledger, ledger_url:
     with holder(ledger_url, "collect") as process:
         process.kill()
         process.wait()
-        assert end_leases_of_the_dead(ledger, "apsis", at=AT + HOUR) == []
+        assert end_leases_of_the_dead(queue(ledger, AT + HOUR)) == []
 
 
 @pytest.mark.parametrize("name", [None, "", "x", "1@elsewhere.example:1.0"])

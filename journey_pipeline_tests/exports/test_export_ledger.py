@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError
 from journey_pipeline.exports import listing
-from journey_pipeline.exports.answers import (
-    answered,
-    delivered,
-    expired,
-    failed,
-    landed,
-    not_fetched,
-    ready,
-    refused,
-    still_pending,
-    stopped,
-    unanswered,
-)
-from journey_pipeline.exports.claims import (
-    claim_to_ask,
-    claim_to_collect,
-    claim_to_poll,
-    collectable,
-    next_due_at,
-    release,
-    renew,
-)
 from journey_pipeline.exports.export import Export, SmallerOrder
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.orders import give_up, split, want
+from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import State
 from journey_pipeline_tests.exports.made_orders import (
@@ -48,10 +27,14 @@ from journey_pipeline_tests.exports.made_orders import (
     SECOND,
     STEADY,
     claimed,
+    export_of,
     made_ready,
     order,
+    pending_count,
     polled,
+    queue,
     requested,
+    stopped_in,
     wanted,
 )
 
@@ -61,17 +44,15 @@ def test_an_export_is_wanted_asked_for_polled_fetched_and_landed(ledger: Ledger)
     assert (ordered.state, ordered.attempt) == (State.WANTED, 0)
     asked = claimed(ledger)
     assert (asked.id, asked.state, asked.attempt, asked.asked_at) == (ordered.id, State.ASKING, 1, NOW)
-    taken_on = answered(
-        ledger, asked, POLICY, at=NOW, vendor_export_id="ex-1", poll_address=ADDRESS, generation=1, status=202
-    )
+    taken_on = queue(ledger).asked(asked, vendor_export_id="ex-1", poll_address=ADDRESS, generation=1, status=202)
     assert (taken_on.state, taken_on.vendor_export_id, taken_on.generation) == (State.REQUESTED, "ex-1", 1)
-    later = still_pending(ledger, polled(ledger, at=NOW + MINUTE), POLICY, at=NOW + MINUTE, status=404)
+    later = queue(ledger, NOW + MINUTE).pending(polled(ledger, at=NOW + MINUTE), status=404)
     assert (later.state, later.polls, later.last_status) == (State.REQUESTED, 1, 404)
-    found = ready(ledger, polled(ledger, at=NOW + HOUR), at=NOW + HOUR, status=200)
+    found = queue(ledger, NOW + HOUR).ready(polled(ledger, at=NOW + HOUR), status=200)
     assert (found.state, found.polls, found.poll_address) == (State.READY, 2, ADDRESS)
-    collection = claim_to_collect(ledger, ordered.id, POLICY, at=NOW + HOUR)
+    collection = queue(ledger, NOW + HOUR).lease_to_fetch(ordered.id)
     assert collection is not None
-    done = landed(ledger, collection, at=NOW + 2 * HOUR)
+    done = queue(ledger, NOW + 2 * HOUR).landed(collection)
     assert (done.state, done.landed_at, done.attempt) == (State.LANDED, NOW + 2 * HOUR, 1)
     with ledger.reading() as tx:
         edges = [edge for edge, *_ in tx.steps(ordered.id)]
@@ -82,7 +63,7 @@ def test_the_intent_to_ask_is_kept_before_the_vendor_is_called(ledger: Ledger, l
     wanted(ledger)
     asked = claimed(ledger)
     with Ledger(ledger_url) as another:
-        assert listing.get(another, asked.id).state is State.ASKING
+        assert export_of(another, asked.id).state is State.ASKING
 
 
 def test_exports_are_asked_for_in_the_order_in_which_they_were_wanted(ledger: Ledger) -> None:
@@ -94,37 +75,30 @@ def test_exports_are_asked_for_in_the_order_in_which_they_were_wanted(ledger: Le
 def test_no_more_is_asked_for_than_may_be_pending(ledger: Ledger) -> None:
     for day in range(3):
         wanted(ledger, day)
-    policy = ExportPolicy(pending_limit=2)
+    policy = replace(STEADY, pending_limit=2)
     first, _ = requested(ledger, policy=policy), requested(ledger, policy=policy)
-    assert claim_to_ask(ledger, "apsis", policy, at=NOW) is None
-    assert NOW < (next_due_at(ledger, "apsis", policy, at=NOW) or NOW) <= NOW + 2 * SECOND
-    assert listing.pending_count(ledger, "apsis") == 2
+    assert queue(ledger, policy=policy).next_to_ask() is None
+    assert NOW < (queue(ledger, policy=policy).next_due_at() or NOW) <= NOW + MINUTE
+    assert pending_count(ledger) == 2
     due = polled(ledger, at=NOW + HOUR)
     assert due.id == first.id
-    ready(ledger, due, at=NOW + HOUR, status=200)
-    assert claim_to_ask(ledger, "apsis", policy, at=NOW + HOUR) is not None
+    queue(ledger, NOW + HOUR).ready(due, status=200)
+    assert queue(ledger, NOW + HOUR, policy=policy).next_to_ask() is not None
 
 
 def test_a_refusal_for_too_much_under_way_holds_the_whole_queue_and_keeps_its_order(ledger: Ledger) -> None:
     first, second = wanted(ledger, 0), wanted(ledger, 1)
-    refused(
-        ledger,
-        claimed(ledger),
-        POLICY,
-        at=NOW,
-        status=429,
-        error="too many pending exports",
-        retry_after_s=3600,
-        holds_queue=True,
+    queue(ledger).refused(
+        claimed(ledger), status=429, error="too many pending exports", retry_after_s=3600, holds_queue=True
     )
-    assert claim_to_ask(ledger, "apsis", POLICY, at=NOW + HOUR - SECOND) is None
-    assert next_due_at(ledger, "apsis", POLICY, at=NOW) == NOW + HOUR
+    assert queue(ledger, NOW + HOUR - SECOND).next_to_ask() is None
+    assert queue(ledger).next_due_at() == NOW + HOUR
     assert [claimed(ledger, at=NOW + HOUR).id for _ in range(2)] == [first.id, second.id]
 
 
 def test_one_export_that_is_refused_keeps_no_other_waiting(ledger: Ledger) -> None:
     bad, good = wanted(ledger, 0), wanted(ledger, 1)
-    assert refused(ledger, claimed(ledger), STEADY, at=NOW, status=500, error="no").state is State.REFUSED
+    assert queue(ledger, policy=STEADY).refused(claimed(ledger), status=500, error="no").state is State.REFUSED
     assert claimed(ledger).id == good.id
     again = claimed(ledger, at=NOW + MINUTE)
     assert (again.id, again.attempt) == (bad.id, 2)
@@ -136,7 +110,7 @@ def test_a_failed_export_cools_down_while_others_go_on_and_stops_at_the_ceiling(
     for attempt in (1, 2):
         requested(ledger, at=at)
         at += HOUR
-        broken = failed(ledger, polled(ledger, at=at), POLICY, at=at, status=503, error="processing failed")
+        broken = queue(ledger, at).failed(polled(ledger, at=at), status=503, error="processing failed")
         assert (broken.id, broken.state, broken.attempt) == (bad.id, State.FAILED, attempt)
         assert at < broken.due_at <= at + 2 * HOUR
         at = broken.due_at
@@ -147,17 +121,15 @@ def test_the_third_failure_needs_a_person_and_is_asked_for_again_only_on_their_w
     wanted(ledger)
     at = NOW
     for _ in range(3):
-        broken = failed(
-            ledger, requested(ledger, at=at), POLICY, at=at, status=503, error="processing failed; ask for less"
-        )
+        broken = queue(ledger, at).failed(requested(ledger, at=at), status=503, error="processing failed; ask for less")
         at = broken.due_at + SECOND
     assert (broken.state, broken.failures) == (State.STOPPED, 3)
-    assert listing.needing_a_person(ledger, POLICY, at=at) == [broken]
-    assert claim_to_ask(ledger, "apsis", POLICY, at=at + 30 * DAY) is None
-    assert next_due_at(ledger, "apsis", POLICY, at=at) is None
-    assert want(ledger, order(), at=at).id == broken.id
-    assert claim_to_ask(ledger, "apsis", POLICY, at=at) is None
-    reopened = want(ledger, order(), at=at, again=True)
+    assert queue(ledger, at).needing_a_person() == [broken]
+    assert queue(ledger, at + 30 * DAY).next_to_ask() is None
+    assert queue(ledger, at).next_due_at() is None
+    assert queue(ledger, at).want(order()).id == broken.id
+    assert queue(ledger, at).next_to_ask() is None
+    reopened = queue(ledger, at).want(order(), again=True)
     assert (reopened.id, reopened.state, reopened.failures) == (broken.id, State.WANTED, 0)
     assert claimed(ledger, at=at).attempt == 4
 
@@ -165,7 +137,7 @@ def test_the_third_failure_needs_a_person_and_is_asked_for_again_only_on_their_w
 def test_what_the_vendor_no_longer_has_is_asked_for_again(ledger: Ledger) -> None:
     wanted(ledger)
     requested(ledger)
-    gone = expired(ledger, polled(ledger), POLICY, at=NOW + HOUR, status=410, error="gone")
+    gone = queue(ledger, NOW + HOUR).lost(polled(ledger), status=410, error="gone")
     assert (gone.state, gone.poll_address, gone.losses) == (State.EXPIRED, None, 1)
     again = claimed(ledger, at=gone.due_at)
     assert (again.attempt, again.vendor_export_id, again.requested_at) == (2, None, None)
@@ -179,8 +151,8 @@ def test_what_was_given_up_is_ordered_anew_and_holds_no_place_at_the_vendor(
     old = prepare(ledger)
     given_up = give_up(ledger, old.id, at=NOW + HOUR)
     assert (given_up.state, given_up.poll_address) == (State.REPLACED, None)
-    assert listing.pending_count(ledger, "apsis") == 0
-    assert next_due_at(ledger, "apsis", POLICY, at=NOW + HOUR) is None
+    assert pending_count(ledger) == 0
+    assert queue(ledger, NOW + HOUR).next_due_at() is None
     new = wanted(ledger, at=NOW + HOUR)
     assert new.id != old.id
     assert claimed(ledger, at=NOW + HOUR).id == new.id
@@ -192,14 +164,14 @@ def test_an_answer_for_what_was_given_up_meanwhile_changes_nothing(ledger: Ledge
     held = polled(ledger)
     give_up(ledger, held.id, at=NOW + HOUR)
     with pytest.raises(ExportMovedOn):
-        ready(ledger, held, at=NOW + HOUR, status=200)
-    assert listing.get(ledger, held.id).state is State.REPLACED
+        queue(ledger, NOW + HOUR).ready(held, status=200)
+    assert export_of(ledger, held.id).state is State.REPLACED
 
 
 def test_an_order_is_given_up_with_all_its_parts_by_the_number_of_any(ledger: Ledger) -> None:
     wanted(ledger, days=2)
     requested(ledger)
-    parts = split(ledger, polled(ledger), [SmallerOrder(order(day).window, order().request) for day in (0, 1)], at=NOW)
+    parts = queue(ledger).split(polled(ledger), [SmallerOrder(order(day).window, order().request) for day in (0, 1)])
     assert give_up(ledger, parts[0].id, at=NOW + HOUR).id == 1
     assert {export.state for export in listing.listed(ledger, with_ended=True)} == {State.REPLACED}
 
@@ -207,9 +179,9 @@ def test_an_order_is_given_up_with_all_its_parts_by_the_number_of_any(ledger: Le
 def test_what_has_landed_can_not_be_given_up(ledger: Ledger) -> None:
     wanted(ledger)
     made_ready(ledger)
-    collection = claim_to_collect(ledger, 1, POLICY, at=NOW + HOUR)
+    collection = queue(ledger, NOW + HOUR).lease_to_fetch(1)
     assert collection
-    landed(ledger, collection, at=NOW + HOUR)
+    queue(ledger, NOW + HOUR).landed(collection)
     with pytest.raises(LedgerError, match="landed"):
         give_up(ledger, 1, at=NOW + HOUR)
 
@@ -217,69 +189,69 @@ def test_what_has_landed_can_not_be_given_up(ledger: Ledger) -> None:
 def test_a_permanent_refusal_stops_and_says_what_to_do(ledger: Ledger) -> None:
     wanted(ledger)
     said = "413: 30 sections are more than the vendor takes; name fewer `sections` in defs.yaml"
-    held = stopped(ledger, claimed(ledger), at=NOW, status=413, error=said)
+    held = queue(ledger).stopped(claimed(ledger), status=413, error=said)
     assert (held.state, held.error, held.last_status) == (State.STOPPED, said, 413)
-    assert listing.stopped_in(ledger, held.id) == [held]
+    assert stopped_in(ledger, held.id) == [held]
 
 
 def test_an_order_that_was_changed_replaces_the_one_that_stopped(ledger: Ledger) -> None:
     wanted(ledger, sections=["a", "b"])
-    bad = stopped(ledger, claimed(ledger), at=NOW, status=413, error="too many sections")
+    bad = queue(ledger).stopped(claimed(ledger), status=413, error="too many sections")
     good = wanted(ledger, sections=["a"])
     assert good.id != bad.id
-    assert listing.get(ledger, bad.id).state is State.REPLACED
-    assert listing.current(ledger, PROFILES, order().window) == good
-    assert listing.needing_a_person(ledger, POLICY, at=NOW + DAY) == []
+    assert export_of(ledger, bad.id).state is State.REPLACED
+    assert queue(ledger).current(PROFILES, order().window) == good
+    assert queue(ledger, NOW + DAY).needing_a_person() == []
 
 
 def test_what_stopped_needs_no_person_once_its_window_has_landed_with_a_longer_one(ledger: Ledger) -> None:
     wanted(ledger)
-    stopped(ledger, claimed(ledger), at=NOW, status=400, error="wrong")
-    month = want(ledger, order(0, days=10), at=NOW)
+    queue(ledger).stopped(claimed(ledger), status=400, error="wrong")
+    month = queue(ledger).want(order(0, days=10))
     made_ready(ledger)
-    assert [export.state for export in listing.needing_a_person(ledger, POLICY, at=NOW)] == [State.STOPPED]
-    collection = claim_to_collect(ledger, month.id, POLICY, at=NOW + HOUR)
+    assert [export.state for export in queue(ledger).needing_a_person()] == [State.STOPPED]
+    collection = queue(ledger, NOW + HOUR).lease_to_fetch(month.id)
     assert collection is not None
-    landed(ledger, collection, at=NOW + HOUR)
-    assert listing.needing_a_person(ledger, POLICY, at=NOW) == []
+    queue(ledger, NOW + HOUR).landed(collection)
+    assert queue(ledger).needing_a_person() == []
 
 
 def test_an_order_that_is_on_its_way_is_not_made_twice(ledger: Ledger) -> None:
-    month = want(ledger, order(0, days=10), at=NOW)
-    assert want(ledger, order(0, days=10), at=NOW + HOUR) == month
-    assert want(ledger, order(3), at=NOW).id == month.id
-    assert want(ledger, order(9, days=2), at=NOW).id != month.id
-    assert want(ledger, order(0, key=EMAILS), at=NOW).id != month.id
+    month = queue(ledger).want(order(0, days=10))
+    assert queue(ledger, NOW + HOUR).want(order(0, days=10)) == month
+    assert queue(ledger).want(order(3)).id == month.id
+    assert queue(ledger).want(order(9, days=2)).id != month.id
+    assert queue(ledger).want(order(0, key=EMAILS)).id != month.id
 
 
 def test_a_day_that_has_landed_can_be_asked_for_again(ledger: Ledger) -> None:
     first = made_ready_and_landed(ledger)
     second = wanted(ledger, at=NOW + DAY)
     assert second.id != first
-    assert listing.current(ledger, PROFILES, order().window) == second
+    assert queue(ledger).current(PROFILES, order().window) == second
 
 
 def made_ready_and_landed(ledger: Ledger) -> int:
     wanted(ledger)
     export = made_ready(ledger)
-    collection = claim_to_collect(ledger, export.id, POLICY, at=NOW + HOUR)
+    collection = queue(ledger, NOW + HOUR).lease_to_fetch(export.id)
     assert collection is not None
-    return landed(ledger, collection, at=NOW + HOUR).id
+    return queue(ledger, NOW + HOUR).landed(collection).id
 
 
 def test_an_unanswered_request_is_asked_again_after_ten_minutes(ledger: Ledger) -> None:
     wanted(ledger)
-    lost = unanswered(ledger, claimed(ledger), POLICY, at=NOW + MINUTE, error="no answer within 60 s")
+    lost = queue(ledger, NOW + MINUTE).unanswered(claimed(ledger), error="no answer within 60 s")
     assert (lost.state, lost.due_at) == (State.UNKNOWN, NOW + 10 * MINUTE)
-    assert claim_to_ask(ledger, "apsis", POLICY, at=NOW + 10 * MINUTE - SECOND) is None
+    assert queue(ledger, NOW + 10 * MINUTE - SECOND).next_to_ask() is None
     assert claimed(ledger, at=NOW + 10 * MINUTE).attempt == 2
 
 
 def test_a_poller_who_died_while_asking_leaves_an_unknown_export_that_is_asked_for_again(ledger: Ledger) -> None:
     wanted(ledger)
     asked = claimed(ledger)
-    assert next_due_at(ledger, "apsis", POLICY, at=NOW) == NOW + 10 * MINUTE
-    assert claim_to_ask(ledger, "apsis", POLICY, at=NOW + 10 * MINUTE - SECOND) is None
+    assert queue(ledger).next_due_at() == NOW + 10 * MINUTE
+    assert queue(ledger, NOW + 10 * MINUTE - SECOND).next_to_ask() is None
     again = claimed(ledger, at=NOW + 10 * MINUTE)
     assert (again.id, again.attempt) == (asked.id, 2)
     with ledger.reading() as tx:
@@ -289,10 +261,10 @@ def test_a_poller_who_died_while_asking_leaves_an_unknown_export_that_is_asked_f
 def test_a_late_answer_counts_if_nobody_has_asked_again(ledger: Ledger) -> None:
     wanted(ledger)
     slow = claimed(ledger)
-    unanswered(ledger, slow, POLICY, at=NOW + MINUTE, error="no answer")
-    taken_on = answered(ledger, slow, POLICY, at=NOW + 5 * MINUTE, vendor_export_id="ex-slow")
+    queue(ledger, NOW + MINUTE).unanswered(slow, error="no answer")
+    taken_on = queue(ledger, NOW + 5 * MINUTE).asked(slow, vendor_export_id="ex-slow")
     assert (taken_on.state, taken_on.vendor_export_id) == (State.REQUESTED, "ex-slow")
-    assert claim_to_ask(ledger, "apsis", POLICY, at=NOW + DAY) is None
+    assert queue(ledger, NOW + DAY).next_to_ask() is None
 
 
 def test_of_two_answers_only_the_one_to_the_newer_attempt_counts(ledger: Ledger) -> None:
@@ -300,11 +272,11 @@ def test_of_two_answers_only_the_one_to_the_newer_attempt_counts(ledger: Ledger)
     slow = claimed(ledger)
     quick = claimed(ledger, at=NOW + 10 * MINUTE)
     with pytest.raises(ExportMovedOn, match="attempt 1 came too late"):
-        answered(ledger, slow, POLICY, at=NOW + 11 * MINUTE, vendor_export_id="ex-slow")
-    assert answered(ledger, quick, POLICY, at=NOW + 11 * MINUTE, vendor_export_id="ex-quick").attempt == 2
+        queue(ledger, NOW + 11 * MINUTE).asked(slow, vendor_export_id="ex-slow")
+    assert queue(ledger, NOW + 11 * MINUTE).asked(quick, vendor_export_id="ex-quick").attempt == 2
     with pytest.raises(ExportMovedOn):
-        answered(ledger, slow, POLICY, at=NOW + 12 * MINUTE, vendor_export_id="ex-slow")
-    assert listing.get(ledger, slow.id).vendor_export_id == "ex-quick"
+        queue(ledger, NOW + 12 * MINUTE).asked(slow, vendor_export_id="ex-slow")
+    assert export_of(ledger, slow.id).vendor_export_id == "ex-quick"
 
 
 @pytest.mark.parametrize("has_answered", [False, True])
@@ -314,13 +286,13 @@ def test_a_callback_makes_an_export_ready_whether_or_not_the_request_was_answere
     wanted(ledger)
     asked = claimed(ledger)
     if has_answered:
-        answered(ledger, asked, POLICY, at=NOW)
-    found = delivered(ledger, asked.id, 1, ADDRESS, at=NOW + HOUR)
+        queue(ledger).asked(asked)
+    found = queue(ledger, NOW + HOUR).delivered(asked.id, 1, ADDRESS)
     assert (found.state, found.poll_address) == (State.READY, ADDRESS)
     with pytest.raises(ExportMovedOn):
-        delivered(ledger, asked.id, 1, ADDRESS, at=NOW + HOUR)
+        queue(ledger, NOW + HOUR).delivered(asked.id, 1, ADDRESS)
     with pytest.raises(ExportMovedOn):
-        answered(ledger, asked, POLICY, at=NOW + HOUR)
+        queue(ledger, NOW + HOUR).asked(asked)
 
 
 def test_a_callback_for_an_earlier_attempt_is_void(ledger: Ledger) -> None:
@@ -328,19 +300,19 @@ def test_a_callback_for_an_earlier_attempt_is_void(ledger: Ledger) -> None:
     claimed(ledger)
     again = claimed(ledger, at=NOW + 10 * MINUTE)
     with pytest.raises(ExportMovedOn, match="attempt 1"):
-        delivered(ledger, again.id, 1, ADDRESS, at=NOW + HOUR)
+        queue(ledger, NOW + HOUR).delivered(again.id, 1, ADDRESS)
 
 
 def test_a_day_has_no_more_requests_than_the_vendor_takes_and_refused_ones_are_free(ledger: Ledger) -> None:
     policy = ExportPolicy(asks_per_day=1)
     for day in range(3):
         wanted(ledger, day)
-    refused(ledger, claimed(ledger, policy=policy), STEADY, at=NOW, status=500, error="no")
-    stopped(ledger, claimed(ledger, policy=policy), at=NOW, status=400, error="a wrong segment")
-    unanswered(ledger, claimed(ledger, policy=policy), policy, at=NOW, error="no answer")
-    assert claim_to_ask(ledger, "apsis", policy, at=NOW + 12 * HOUR - SECOND) is None
-    assert next_due_at(ledger, "apsis", policy, at=NOW) == NOW + 12 * HOUR
-    assert claim_to_ask(ledger, "apsis", policy, at=NOW + 12 * HOUR) is not None
+    queue(ledger, policy=STEADY).refused(claimed(ledger, policy=policy), status=500, error="no")
+    queue(ledger).stopped(claimed(ledger, policy=policy), status=400, error="a wrong segment")
+    queue(ledger, policy=policy).unanswered(claimed(ledger, policy=policy), error="no answer")
+    assert queue(ledger, NOW + 12 * HOUR - SECOND, policy=policy).next_to_ask() is None
+    assert queue(ledger, policy=policy).next_due_at() == NOW + 12 * HOUR
+    assert queue(ledger, NOW + 12 * HOUR, policy=policy).next_to_ask() is not None
 
 
 def test_the_poll_that_has_been_due_for_longest_comes_first_and_is_left_to_one_poller(ledger: Ledger) -> None:
@@ -349,7 +321,7 @@ def test_the_poll_that_has_been_due_for_longest_comes_first_and_is_left_to_one_p
     first, second = requested(ledger, at=NOW), requested(ledger, at=NOW + MINUTE)
     at = NOW + 2 * MINUTE
     assert [polled(ledger, at=at).id, polled(ledger, at=at).id] == [first.id, second.id]
-    assert claim_to_poll(ledger, "apsis", POLICY, at=at) is None
+    assert queue(ledger, at).next_to_look() is None
     assert polled(ledger, at=at + POLICY.call_lease).id == first.id
 
 
@@ -359,29 +331,29 @@ def test_a_poller_whose_export_was_taken_over_learns_of_it(ledger: Ledger) -> No
     slow = polled(ledger, at=NOW + MINUTE)
     quick = polled(ledger, at=NOW + HOUR)
     with pytest.raises(ExportMovedOn, match="somebody else"):
-        expired(ledger, slow, POLICY, at=NOW + HOUR, status=410, error="gone")
-    assert ready(ledger, quick, at=NOW + HOUR, status=200).state is State.READY
+        queue(ledger, NOW + HOUR).lost(slow, status=410, error="gone")
+    assert queue(ledger, NOW + HOUR).ready(quick, status=200).state is State.READY
 
 
 def test_a_slow_poller_whose_export_nobody_took_over_is_still_heard(ledger: Ledger) -> None:
     wanted(ledger)
     requested(ledger)
     slow = polled(ledger, at=NOW + MINUTE)
-    assert ready(ledger, slow, at=NOW + DAY, status=200).state is State.READY
+    assert queue(ledger, NOW + DAY).ready(slow, status=200).state is State.READY
 
 
 def test_a_poll_that_was_broken_off_is_given_back(ledger: Ledger) -> None:
     wanted(ledger)
     requested(ledger)
-    release(ledger, polled(ledger, at=NOW + MINUTE))
-    assert claim_to_poll(ledger, "apsis", POLICY, at=NOW + MINUTE) is not None
+    queue(ledger).release(polled(ledger, at=NOW + MINUTE))
+    assert queue(ledger, NOW + MINUTE).next_to_look() is not None
 
 
 def test_what_is_being_asked_for_can_not_be_given_back(ledger: Ledger) -> None:
     wanted(ledger)
     asked = claimed(ledger)
-    release(ledger, asked)
-    assert listing.get(ledger, asked.id).lease == asked.lease
+    queue(ledger).release(asked)
+    assert export_of(ledger, asked.id).lease == asked.lease
 
 
 def test_polls_become_rarer_and_obey_the_vendor(ledger: Ledger) -> None:
@@ -390,12 +362,12 @@ def test_polls_become_rarer_and_obey_the_vendor(ledger: Ledger) -> None:
     waits: list[timedelta] = []
     for _ in range(12):
         at = export.due_at
-        export = still_pending(ledger, polled(ledger, at=at), POLICY, at=at, status=404)
+        export = queue(ledger, at).pending(polled(ledger, at=at), status=404)
         waits.append(export.due_at - at)
     assert waits[0] <= 8 * SECOND
     assert all(2.5 * MINUTE <= wait <= 5 * MINUTE for wait in waits[-3:])
-    obeyed = still_pending(
-        ledger, polled(ledger, at=at + HOUR), POLICY, at=at + HOUR, status=429, retry_after_s=7200, error="slow down"
+    obeyed = queue(ledger, at + HOUR).pending(
+        polled(ledger, at=at + HOUR), status=429, retry_after_s=7200, error="slow down"
     )
     assert obeyed.due_at == at + 3 * HOUR
 
@@ -404,7 +376,7 @@ def test_a_wait_that_no_calendar_holds_breaks_nothing(ledger: Ledger) -> None:
     wanted(ledger)
     requested(ledger)
     at = NOW + HOUR
-    obeyed = still_pending(ledger, polled(ledger, at=at), POLICY, at=at, status=404, retry_after_s=float("9" * 30))
+    obeyed = queue(ledger, at).pending(polled(ledger, at=at), status=404, retry_after_s=float("9" * 30))
     assert obeyed.due_at > at + 10_000 * DAY
 
 
@@ -415,9 +387,7 @@ def test_a_failed_export_is_asked_for_after_the_cool_down_and_not_before_the_ven
     wanted(ledger)
     requested(ledger)
     at = NOW + HOUR
-    broken = failed(
-        ledger, polled(ledger, at=at), POLICY, at=at, status=503, error="broken", retry_after_s=retry_after_s
-    )
+    broken = queue(ledger, at).failed(polled(ledger, at=at), status=503, error="broken", retry_after_s=retry_after_s)
     assert broken.due_at - at >= max(least, 2.5 * MINUTE)
     assert broken.due_at - at <= max(least, 5 * MINUTE)
 
@@ -425,12 +395,12 @@ def test_a_failed_export_is_asked_for_after_the_cool_down_and_not_before_the_ven
 def test_an_export_that_takes_too_long_is_overdue_and_can_still_be_ready(ledger: Ledger) -> None:
     wanted(ledger)
     requested(ledger)
-    on_time = still_pending(ledger, polled(ledger, at=NOW + 11 * HOUR), POLICY, at=NOW + 11 * HOUR, status=404)
+    on_time = queue(ledger, NOW + 11 * HOUR).pending(polled(ledger, at=NOW + 11 * HOUR), status=404)
     assert on_time.state is State.REQUESTED
-    late = still_pending(ledger, polled(ledger, at=NOW + 12 * HOUR), POLICY, at=NOW + 12 * HOUR, status=404)
+    late = queue(ledger, NOW + 12 * HOUR).pending(polled(ledger, at=NOW + 12 * HOUR), status=404)
     assert late.state is State.OVERDUE
-    assert listing.needing_a_person(ledger, POLICY, at=NOW) == [late]
-    assert ready(ledger, polled(ledger, at=NOW + 13 * HOUR), at=NOW + 13 * HOUR, status=200).state is State.READY
+    assert queue(ledger).needing_a_person() == [late]
+    assert queue(ledger, NOW + 13 * HOUR).ready(polled(ledger, at=NOW + 13 * HOUR), status=200).state is State.READY
 
 
 @pytest.mark.parametrize("acknowledged", [True, False])
@@ -440,31 +410,31 @@ def test_after_a_day_an_export_is_lost_unless_the_vendor_says_that_it_is_at_work
     wanted(ledger)
     requested(ledger)
     at = NOW + DAY
-    export = still_pending(ledger, polled(ledger, at=at), POLICY, at=at, status=404, acknowledged=acknowledged)
+    export = queue(ledger, at).pending(polled(ledger, at=at), status=404, acknowledged=acknowledged)
     assert export.state is (State.OVERDUE if acknowledged else State.EXPIRED)
 
 
 def test_an_order_that_is_refused_for_half_a_day_is_shown_to_a_person(ledger: Ledger) -> None:
     wanted(ledger, 1)
-    again = refused(ledger, claimed(ledger), POLICY, at=NOW, status=429, error="too many", retry_after_s=60)
+    again = queue(ledger).refused(claimed(ledger), status=429, error="too many", retry_after_s=60)
     wanted(ledger, 2)
-    assert listing.needing_a_person(ledger, POLICY, at=NOW + HOUR) == []
-    assert listing.needing_a_person(ledger, POLICY, at=NOW + 12 * HOUR) == [again]
+    assert queue(ledger, NOW + HOUR).needing_a_person() == []
+    assert queue(ledger, NOW + 12 * HOUR).needing_a_person() == [again]
 
 
 def test_what_is_ready_is_fetched_by_one_at_a_time_and_tried_again_under_another_key(ledger: Ledger) -> None:
     wanted(ledger)
     export = made_ready(ledger)
     at = NOW + HOUR
-    (chance,) = collectable(ledger, "apsis", at=at)
-    assert collectable(ledger, "apsis", at=at)[0].run_key == chance.run_key
-    collection = claim_to_collect(ledger, export.id, POLICY, at=at)
+    (chance,) = queue(ledger, at).fetchable()
+    assert queue(ledger, at).fetchable()[0].run_key == chance.run_key
+    collection = queue(ledger, at).lease_to_fetch(export.id)
     assert collection is not None
-    assert collectable(ledger, "apsis", at=at) == []
-    assert claim_to_collect(ledger, export.id, POLICY, at=at) is None
-    not_fetched(ledger, collection, POLICY, at=at, error="the body broke off")
-    assert collectable(ledger, "apsis", at=at) == []
-    (again,) = collectable(ledger, "apsis", at=at + HOUR)
+    assert queue(ledger, at).fetchable() == []
+    assert queue(ledger, at).lease_to_fetch(export.id) is None
+    queue(ledger, at).not_fetched(collection, error="the body broke off")
+    assert queue(ledger, at).fetchable() == []
+    (again,) = queue(ledger, at + HOUR).fetchable()
     assert again.run_key != chance.run_key
     assert again.root.error == "the body broke off"
 
@@ -472,26 +442,26 @@ def test_what_is_ready_is_fetched_by_one_at_a_time_and_tried_again_under_another
 def test_who_takes_long_to_fetch_keeps_the_export_by_renewing(ledger: Ledger) -> None:
     wanted(ledger)
     export = made_ready(ledger)
-    mine = claim_to_collect(ledger, export.id, POLICY, at=NOW + HOUR)
+    mine = queue(ledger, NOW + HOUR).lease_to_fetch(export.id)
     assert mine is not None
-    renew(ledger, mine.root, POLICY, at=NOW + 2 * HOUR)
-    assert claim_to_collect(ledger, export.id, POLICY, at=NOW + 2 * HOUR) is None
-    theirs = claim_to_collect(ledger, export.id, POLICY, at=NOW + 3 * HOUR)
+    queue(ledger, NOW + 2 * HOUR).renew(mine.root)
+    assert queue(ledger, NOW + 2 * HOUR).lease_to_fetch(export.id) is None
+    theirs = queue(ledger, NOW + 3 * HOUR).lease_to_fetch(export.id)
     assert theirs is not None
     with pytest.raises(ExportMovedOn):
-        renew(ledger, mine.root, POLICY, at=NOW + 3 * HOUR)
+        queue(ledger, NOW + 3 * HOUR).renew(mine.root)
     with pytest.raises(ExportMovedOn):
-        landed(ledger, mine, at=NOW + 3 * HOUR)
-    assert landed(ledger, theirs, at=NOW + 3 * HOUR).state is State.LANDED
+        queue(ledger, NOW + 3 * HOUR).landed(mine)
+    assert queue(ledger, NOW + 3 * HOUR).landed(theirs).state is State.LANDED
 
 
 def test_a_link_that_ran_out_before_the_file_was_fetched_is_asked_for_again(ledger: Ledger) -> None:
     wanted(ledger)
     export = made_ready(ledger)
-    collection = claim_to_collect(ledger, export.id, POLICY, at=NOW + DAY)
+    collection = queue(ledger, NOW + DAY).lease_to_fetch(export.id)
     assert collection is not None
-    expired(ledger, collection.parts[0], POLICY, at=NOW + DAY, status=410, error="gone")
-    not_fetched(ledger, collection, POLICY, at=NOW + DAY, error="a part is gone")
+    queue(ledger, NOW + DAY).lost(collection.parts[0], status=410, error="gone")
+    queue(ledger, NOW + DAY).not_fetched(collection, error="a part is gone")
     assert claimed(ledger, at=NOW + DAY + HOUR).attempt == 2
 
 
@@ -499,7 +469,7 @@ def test_what_a_person_or_an_analyst_sees_holds_no_address_and_no_one(ledger: Le
     wanted(ledger)
     export = requested(ledger)
     error = f"ada@example.com was in the answer of {ADDRESS} to Authorization: Bearer abcdefghijklmnop123"
-    still_pending(ledger, polled(ledger), POLICY, at=NOW + HOUR, status=500, error=error)
+    queue(ledger, NOW + HOUR).pending(polled(ledger), status=500, error=error)
     found = listing.listed(ledger)
     text = f"{found} {listing.rows(found)} {export} {found[0].error}"
     for secret in ("ada@", "s3cr3t", "abcdefgh", str(found[0].poll_address)):
@@ -509,7 +479,7 @@ def test_what_a_person_or_an_analyst_sees_holds_no_address_and_no_one(ledger: Le
 
 def test_an_address_is_forgotten_when_it_is_of_no_more_use(ledger: Ledger) -> None:
     export_id = made_ready_and_landed(ledger)
-    assert listing.get(ledger, export_id).poll_address is None
+    assert export_of(ledger, export_id).poll_address is None
 
 
 def test_lists_hold_what_is_under_way_unless_more_is_asked_for(ledger: Ledger) -> None:
@@ -524,23 +494,23 @@ def test_whoever_looks_again_is_told_of_the_orders_that_have_come_further_since(
     first = wanted(ledger)
     wanted(ledger, 5)
     requested(ledger)
-    step, moved = listing.moved_after(ledger, "apsis", 0, most=10)
+    step, moved = queue(ledger).moved_after(0, most=10)
     assert [[export.id for export in order] for order in moved] == [[first.id]]
-    assert listing.moved_after(ledger, "apsis", step, most=10) == (step, [])
-    ready(ledger, polled(ledger), at=NOW + HOUR, status=200)
-    later, moved = listing.moved_after(ledger, "apsis", step, most=10)
+    assert queue(ledger).moved_after(step, most=10) == (step, [])
+    queue(ledger, NOW + HOUR).ready(polled(ledger), status=200)
+    later, moved = queue(ledger).moved_after(step, most=10)
     assert later > step
     assert [order[0].state for order in moved] == [State.READY]
-    halfway, moved = listing.moved_after(ledger, "apsis", 0, most=1)
+    halfway, moved = queue(ledger).moved_after(0, most=1)
     assert halfway < later
     assert len(moved) == 1
-    assert listing.moved_after(ledger, "another", 0, most=10) == (0, [])
+    assert queue(ledger, connection="another").moved_after(0, most=10) == (0, [])
 
 
 def test_a_ledger_that_was_lost_is_told_of_from_its_beginning(ledger: Ledger) -> None:
     wanted(ledger)
     requested(ledger)
-    step, moved = listing.moved_after(ledger, "apsis", 1_000, most=10)
+    step, moved = queue(ledger).moved_after(1_000, most=10)
     assert step < 1_000
     assert [order[0].state for order in moved] == [State.REQUESTED]
 
@@ -548,14 +518,14 @@ def test_a_ledger_that_was_lost_is_told_of_from_its_beginning(ledger: Ledger) ->
 def test_streams_of_one_connection_share_its_limit_and_can_be_served_apart(ledger: Ledger) -> None:
     profiles, emails = wanted(ledger), wanted(ledger, key=EMAILS)
     policy = ExportPolicy(pending_limit=1)
-    asked = claim_to_ask(ledger, "apsis", policy, at=NOW, streams=["email_events"])
+    asked = queue(ledger, policy=policy, streams=["email_events"]).next_to_ask()
     assert asked is not None
     assert asked.id == emails.id
-    assert claim_to_ask(ledger, "apsis", policy, at=NOW, streams=["profile_events"]) is None
-    refused(ledger, asked, policy, at=NOW, status=500, error="no")
+    assert queue(ledger, policy=policy, streams=["profile_events"]).next_to_ask() is None
+    queue(ledger, policy=policy).refused(asked, status=500, error="no")
     assert claimed(ledger, policy=policy).id == profiles.id
 
 
 def test_an_export_that_nobody_knows_is_said_to_be_unknown(ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="no export 7"):
-        listing.get(ledger, 7)
+        export_of(ledger, 7)

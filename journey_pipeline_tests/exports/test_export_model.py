@@ -17,14 +17,13 @@ from sqlalchemy import select
 
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import listing, tables
-from journey_pipeline.exports.claims import collectable, next_due_at
 from journey_pipeline.exports.export import Export, Order
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.orders import give_up, want
+from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import ENDED, PENDING, Edge, State, after
 from journey_pipeline.model import Window
-from journey_pipeline_tests.exports.made_orders import NOW, order
+from journey_pipeline_tests.exports.made_orders import NOW, order, queue
 from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
 
 pytestmark = pytest.mark.slow(reason="thirty histories of fifty steps")
@@ -101,7 +100,7 @@ class Exports(RuleBasedStateMachine):
                 case ("poll", dies):
                     self.worker.poll(self.now, dies)
                 case ("fetch", dies, outcome):
-                    for chance in collectable(self.ledger, "apsis", at=self.now):
+                    for chance in self.worker.queue(self.now).fetchable():
                         assert self.worker.collect(chance.root.id, self.now, dies, outcome)
                 case ("settle" | "delete", *_):
                     self.the_vendor_gets_on(*step)
@@ -122,7 +121,7 @@ class Exports(RuleBasedStateMachine):
 
     def somebody_wants(self, wish: Order, *, again: bool) -> None:
         self.wanted.append(wish)
-        found = want(self.ledger, wish, at=self.now, again=again)
+        found = self.worker.queue(self.now).want(wish, again=again)
         assert found.state not in ENDED
         assert found.window.start <= wish.window.start < wish.window.end <= found.window.end
         assert found.request == wish.request
@@ -156,21 +155,21 @@ class Exports(RuleBasedStateMachine):
         """The vendor recovers, people say again, workers live: then everything that was wanted lands."""
         self.worker.slow.clear()
         for wish in self.wanted:
-            want(self.ledger, wish, at=self.now, again=True)
+            self.worker.queue(self.now).want(wish, again=True)
         rounds = 0
-        while due_at := next_due_at(self.ledger, "apsis", POLICY, at=self.now):
+        while due_at := self.worker.queue(self.now).next_due_at():
             self.now = max(self.now, due_at)
             self.everybody_works()
             rounds += 1
             assert rounds < 100, listing.listed(self.ledger)
         for wish in self.wanted:
-            found = listing.current(self.ledger, wish.key, wish.window)
+            found = queue(self.ledger).current(wish.key, wish.window)
             assert found is not None
             assert found.state is State.LANDED
 
     def everybody_works(self) -> None:
         self.files_get_ready()
-        for chance in collectable(self.ledger, "apsis", at=self.now):
+        for chance in self.worker.queue(self.now).fetchable():
             self.worker.collect(chance.root.id, self.now, Moment.NEVER, "whole")
 
     def files_get_ready(self) -> None:

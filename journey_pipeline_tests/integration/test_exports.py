@@ -300,8 +300,8 @@ def test_an_order_that_a_person_gives_up_is_ordered_anew(runner: Runner, assets:
     done = CliRunner().invoke(exports, ["--give-up", "1"])
     assert (done.exit_code, done.exception) == (0, None)
     order(runner, assets, *days_ago(5))
-    with assets.open_exports() as exporting:
-        states = [(export.id, str(export.state)) for export in listed(exporting.ledger, with_ended=True)]
+    with assets.open_exports() as opened:
+        states = [(export.id, str(export.state)) for export in listed(opened.queue.ledger, with_ended=True)]
     assert states == [(1, "replaced"), (2, "requested")]
 
 

@@ -19,9 +19,7 @@ from journey_pipeline.components.runs import Runner
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
-from journey_pipeline.loading.advance import advance
-from journey_pipeline.loading.exports import Exporting
-from journey_pipeline.loading.ordering import want_windows
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE, utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
@@ -72,11 +70,11 @@ def day_before(days: int) -> Window:
 
 def wanted(assets: ExportAssets, *days: int, ordered: bool) -> None:
     """Orders of days that lie apart, made at once or left for a tick."""
-    with assets.open_exports() as exporting:
+    with assets.open_exports() as exports:
         for day in days:
-            list(want_windows(exporting, assets.stream, [day_before(day)]))
+            list(exports.want(assets.stream, [day_before(day)]))
         if ordered:
-            advance(exporting)
+            exports.move_due()
 
 
 def minutes_pass(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
@@ -160,7 +158,7 @@ def test_a_tick_begins_no_call_whose_end_it_might_not_see(
     wanted(profiles, 13, 11, 9, 7, 5, ordered=False)
     began_at = utc_now()
 
-    def slow_exports() -> Exporting:
+    def slow_exports() -> Exports:
         """By its clock every order and every poll takes twenty seconds."""
 
         def now() -> datetime:

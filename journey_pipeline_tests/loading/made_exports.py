@@ -9,15 +9,15 @@ from typing import Any
 
 import duckdb
 
-from journey_pipeline.exports.claims import next_due_at
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.export_backfill import ExportBackfill
-from journey_pipeline.loading.exports import Exporting
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.calls import Call
@@ -67,16 +67,19 @@ class Backfills:
     def __post_init__(self) -> None:
         self.ledger = Ledger(f"sqlite:///{self.lake.home / 'exports.db'}")
 
-    def exporting(self) -> Exporting:
+    @property
+    def queue(self) -> Queue:
+        """The queue by the vendor's clock."""
+        return Queue("apsis", self.ledger, self.policy, self.sandbox.clock.now)
+
+    def exports_opened(self) -> Exports:
         client = ApsisClient("apsis", timeouts=self.timeouts, limits=Limits(requests_per_s=1e9, concurrency=8))
         account = Account(client)
         sources: dict[str, ExportSource] = {
             PROFILES.key.stream: ProfileEvents(account, PROFILES),
             EMAILS.key.stream: EmailEvents(account, EMAILS),
         }
-        return Exporting(
-            "apsis", self.ledger, sources, self.policy, now=self.sandbox.clock.now, most_pieces=self.most_pieces
-        )
+        return Exports(self.queue, sources, most_pieces=self.most_pieces)
 
     def backfill(self, *windows: Window, stream: str = "profile_events", **given: Any) -> ExportBackfill:
         return ExportBackfill(
@@ -84,7 +87,7 @@ class Backfills:
             stream=PROFILES if stream == PROFILES.key.stream else EMAILS,
             windows=windows,
             settings=LoadSettings(),
-            open_exports=self.exporting,
+            open_exports=self.exports_opened,
             nap=self._nap,
             now=self.sandbox.clock.now,
             **given,
@@ -149,5 +152,5 @@ class Backfills:
         if self.stride:
             clock.move(self.stride)
             return
-        due_at = next_due_at(self.ledger, "apsis", self.policy, at=clock.now())
+        due_at = self.queue.next_due_at()
         clock.set(max(due_at or clock.now(), clock.now() + timedelta(seconds=1)))

@@ -20,14 +20,11 @@ from journey_pipeline.errors import (
     PermanentVendorError,
     TransientVendorError,
 )
-from journey_pipeline.exports import claims
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.advance import advance
-from journey_pipeline.loading.collect import Collecting
-from journey_pipeline.loading.ordering import want_windows
+from journey_pipeline.loading.export_landing import ExportLanding
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
@@ -110,10 +107,10 @@ def test_an_export_that_is_gone_is_ordered_again(backfills: Backfills) -> None:
 
 
 def test_a_file_that_is_gone_when_it_is_fetched_is_ordered_again(backfills: Backfills) -> None:
-    with backfills.exporting() as exporting:
+    with backfills.exports_opened() as exports:
         list(backfills.load(DAY, waits=False))
         backfills.sandbox.clock.move(timedelta(minutes=1))
-        advance(exporting)
+        exports.move_due()
     assert backfills.states() == ["ready"]
     backfills.sandbox.clock.move(timedelta(days=1))
     backfills.arrive(DAY)
@@ -362,12 +359,12 @@ def test_a_download_that_is_interrupted_keeps_nobody_waiting(backfills: Backfill
 
     backfills.load(DAY, waits=False)
     backfills.sandbox.clock.move(timedelta(seconds=10))
-    with backfills.exporting() as exporting:
-        advance(exporting)
-        collection = claims.claim_to_collect(backfills.ledger, 1, PATIENT, at=exporting.now())
+    with backfills.exports_opened() as exports:
+        exports.move_due()
+        collection = exports.queue.lease_to_fetch(1)
         assert collection
         with pytest.raises(KeyboardInterrupt):
-            Collecting(backfills.lake, exporting, collection, progress=Interrupted()).land()  # type: ignore[arg-type]
+            ExportLanding(backfills.lake, exports, collection, progress=Interrupted()).land()  # type: ignore[arg-type]
     before = backfills.sandbox.clock.now()
     backfills.arrive(DAY)
     assert backfills.sandbox.clock.now() - before < timedelta(seconds=10)
@@ -389,12 +386,12 @@ def test_a_landing_that_the_ledger_missed_is_collected_again_and_no_event_counts
     backfills.sandbox.options.apsis.pending_s = 0.0
     backfills.load(DAY, waits=False)
     backfills.sandbox.clock.move(timedelta(seconds=10))
-    with backfills.exporting() as exporting:
-        advance(exporting)
-        collection = claims.claim_to_collect(backfills.ledger, 1, PATIENT, at=exporting.now())
+    with backfills.exports_opened() as exports:
+        exports.move_due()
+        collection = exports.queue.lease_to_fetch(1)
         assert collection
         # All that happens before the ledger is told; then the process is gone.
-        Collecting(backfills.lake, exporting, collection)._land()
+        ExportLanding(backfills.lake, exports, collection)._land()
     assert (len(backfills.manifest().attempts), backfills.states()) == (1, ["ready"])
     backfills.sandbox.clock.move(PATIENT.fetch_lease)
     backfills.arrive(DAY)
@@ -523,8 +520,8 @@ def test_a_run_that_does_not_wait_lands_the_older_export_though_a_newer_one_is_o
     one, two, three = days(Window(DAY.start - timedelta(days=2), DAY.start - timedelta(days=1)), 3)
     backfills.load(one, two, waits=False)
     backfills.sandbox.clock.move(timedelta(minutes=1))
-    with backfills.exporting() as exporting:
-        advance(exporting)
+    with backfills.exports_opened() as exports:
+        exports.move_due()
     backfills.sandbox.options.apsis.pending_s = 3600.0
     backfills.load(two, three, kept_since=NOW, waits=False)
     assert sorted(backfills.states()) in (["landed", "requested"], ["ready", "requested"])
@@ -544,14 +541,14 @@ def test_what_landed_is_kept_by_the_clock_that_it_landed_by_whatever_the_machine
 
 def test_where_there_is_time_for_polls_alone_orders_are_left_for_the_next_time(backfills: Backfills) -> None:
     first, second = days(DAY, 2)
-    with backfills.exporting() as exporting:
-        list(want_windows(exporting, PROFILES, [first]))
-        advance(exporting)
+    with backfills.exports_opened() as exports:
+        list(exports.want(PROFILES, [first]))
+        exports.move_due()
         backfills.sandbox.clock.move(timedelta(minutes=1))
-        list(want_windows(exporting, PROFILES, [second]))
-        advance(exporting, may_order=lambda: False)
+        list(exports.want(PROFILES, [second]))
+        exports.move_due(may_order=lambda: False)
         assert sorted(backfills.states()) == ["ready", "wanted"]
-        advance(exporting)
+        exports.move_due()
     assert sorted(backfills.states()) == ["ready", "requested"]
 
 
@@ -567,10 +564,10 @@ def test_a_contract_error_names_its_evidence_relative_to_the_home(backfills: Bac
 
 def test_what_is_left_when_the_time_is_over_is_left_for_the_next_time(backfills: Backfills) -> None:
     apart = [Window(DAY.start - timedelta(days=n), DAY.end - timedelta(days=n)) for n in (0, 2, 4)]
-    with backfills.exporting() as exporting:
-        list(want_windows(exporting, PROFILES, apart))
+    with backfills.exports_opened() as exports:
+        list(exports.want(PROFILES, apart))
         over = iter([False, True])
-        assert advance(exporting, is_over=lambda: next(over)) == 1
+        assert exports.move_due(is_over=lambda: next(over)) == 1
         assert sorted(backfills.states()) == ["requested", "wanted", "wanted"]
-        assert advance(exporting) == 2
+        assert exports.move_due() == 2
     assert backfills.states() == ["requested"] * 3

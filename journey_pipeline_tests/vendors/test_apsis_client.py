@@ -17,7 +17,7 @@ from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events import NEEDED_COLUMNS, EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents
 from journey_pipeline.vendors.csv_answer import CsvInspector
-from journey_pipeline.vendors.source import Ordered, Wanted
+from journey_pipeline.vendors.source import Plan, Ticket
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     Piece,
@@ -130,7 +130,7 @@ def test_a_report_without_a_byte_is_asked_for_again_and_is_no_empty_day(
     file = gz(",".join(NEEDED_COLUMNS).encode() + b"\n")
     vendor.server.on("/files/1", answer(200), answer(200), answer(200, file))
     source = EmailEvents(Account(client), email_events_stream("apsis", DAY.start))
-    part = source.collect(Ordered(export_id="rp-1"), Wanted(DAY, {"sections": [{}]}), tmp_path / "part.csv.gz")
+    part = source.fetch(Ticket(export_id="rp-1"), Plan(DAY, {"sections": [{}]}), tmp_path / "part.csv.gz")
     assert (part.rows, vendor.server.count("/files/1")) == (0, 3)
 
 
@@ -144,11 +144,11 @@ def test_an_orders_answer_that_was_cut_off_may_stand_for_an_export(
         items = [{"discriminator": "com.apsis1.attributes.email", "id": 2, "version_id": 3}]
         vendor.server.on(f"{section}/{listed}", json({"items": items if listed == "attributes" else []}))
     source = kind(Account(client), email_events_stream("apsis", DAY.start))
-    wanted = source.wanted(DAY)
+    plan = source.plan(DAY)
     for route in ("/audience/profiles/exports", "/emails/reports"):
         vendor.server.on(route, [head(202, Connection="close") + b'{"report_id": "rp-', close])
     with pytest.raises(TransientVendorError, match="ends in the middle") as raised:
-        source.order(wanted)
+        source.order(plan, "1-1")
     assert raised.value.status is None
 
 

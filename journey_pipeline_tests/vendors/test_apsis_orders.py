@@ -20,7 +20,7 @@ from journey_pipeline.vendors.apsis.orders import (
     request_of,
     smaller_orders,
 )
-from journey_pipeline.vendors.source import Wanted
+from journey_pipeline.vendors.source import Plan
 
 DAY = Window(datetime(2026, 11, 19, tzinfo=UTC), datetime(2026, 11, 20, tzinfo=UTC))
 URL = "https://api.example/audience/profiles/exports/ex-1"
@@ -29,8 +29,8 @@ MAIN = SectionOrder("main-x1", ("email",), ("vip",), ("sent", "open", "click"))
 OTHER = SectionOrder("loyalty-x2", ("email",), (), ("order",))
 
 
-def wanted(*sections: SectionOrder, window: Window = DAY, segments: tuple[str, ...] = ()) -> Wanted:
-    return Wanted(window, request_of(sections, segments))
+def wanted(*sections: SectionOrder, window: Window = DAY, segments: tuple[str, ...] = ()) -> Plan:
+    return Plan(window, request_of(sections, segments))
 
 
 def read(answer: Any, location: str | None = None) -> tuple[str | None, int | None, str | None]:

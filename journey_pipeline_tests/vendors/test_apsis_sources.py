@@ -43,7 +43,7 @@ from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.source import ExportSource, Ordered, Part, Verdict, Wanted
+from journey_pipeline.vendors.source import ExportSource, Part, Plan, Ticket, Verdict
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 DAY = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))
@@ -79,17 +79,17 @@ class Vendor:
         lake, key = Lake(self.home), source.stream.key
         folder = begin_attempt(lake, key, window, NOW)
         parts: list[Part] = []
-        pending = [source.wanted(window)]
+        pending = [source.plan(window)]
         while pending:
-            wanted = pending.pop(0)
-            ordered = source.order(wanted)
+            plan = pending.pop(0)
+            ticket = source.order(plan, "1-1")
             self.wait()
-            polled = source.poll(ordered, wanted)
-            if polled.verdict in {Verdict.TOO_LARGE, Verdict.FAILED}:
-                pending = [*source.smaller(wanted), *pending]
+            look = source.look(ticket, plan)
+            if look.verdict in {Verdict.TOO_LARGE, Verdict.FAILED}:
+                pending = [*source.smaller(plan), *pending]
                 continue
-            assert polled.verdict is Verdict.READY
-            parts.append(source.collect(ordered, wanted, folder.part(len(parts), source.stream.recipe.extension)))
+            assert look.verdict is Verdict.READY
+            parts.append(source.fetch(ticket, plan, folder.part(len(parts), source.stream.recipe.extension)))
         attempt = Attempt(
             attempt=folder.name,
             started_at=NOW,
@@ -128,17 +128,17 @@ def vendor(running_apsis: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         yield Vendor(running_apsis, tmp_path)
 
 
-def ordered_by(vendor: Vendor, source: Source) -> tuple[Ordered, Wanted]:
+def ordered_by(vendor: Vendor, source: Source) -> tuple[Ticket, Plan]:
     """An order of one section that is ready."""
-    wanted = source.wanted(DAY)
-    wanted = (
-        wanted
-        if len(wanted.request["sections"]) == 1
-        else Wanted(DAY, {**wanted.request, "sections": wanted.request["sections"][:1]})
+    plan = source.plan(DAY)
+    plan = (
+        plan
+        if len(plan.request["sections"]) == 1
+        else Plan(DAY, {**plan.request, "sections": plan.request["sections"][:1]})
     )
-    ordered = source.order(wanted)
+    ticket = source.order(plan, "1-1")
     vendor.wait()
-    return ordered, wanted
+    return ticket, plan
 
 
 @pytest.mark.parametrize("url_fields", ["v1", "v2"])
@@ -196,8 +196,8 @@ def test_a_configured_connection_asks_the_lake_what_was_known_before(
     before = vendor.account().definitions().sections["1234"].events
     vendor.sandbox.clock.freeze(NOW + timedelta(days=28))
     after = vendor.account().definitions().sections["1234"].events
-    exporting = ApsisExports(connection="apsis", start="2026-11-01-00:00").open_exports()
-    known = exporting.sources["profile_events"].answers()["definitions"]["1234"]["events"]
+    exports = ApsisExports(connection="apsis", start="2026-11-01-00:00").open_exports()
+    known = exports.sources["profile_events"].answers()["definitions"]["1234"]["events"]
     assert set(before) - set(after)
     assert set(known) == {*before, *after}
 
@@ -247,11 +247,11 @@ def test_the_same_status_means_what_the_address_generation_says(
 ) -> None:
     vendor.sandbox.options.apsis.url_fields = generation
     source = vendor.profiles()
-    wanted = source.wanted(DAY)
-    ordered = source.order(wanted)
+    plan = source.plan(DAY)
+    ticket = source.order(plan, "1-1")
     vendor.wait(timedelta(seconds=age))
-    assert source.poll(ordered, wanted).verdict is expected
-    taken = source.poll(ordered, wanted, to=vendor.home / "part.json.gz")
+    assert source.look(ticket, plan).verdict is expected
+    taken = source.look(ticket, plan, to=vendor.home / "part.json.gz")
     assert (taken.verdict, taken.part is not None) == (expected, expected is Verdict.READY)
 
 
@@ -263,51 +263,51 @@ def test_a_poll_hands_on_when_the_vendor_wants_the_next_one(
     vendor.sandbox.options.apsis.url_fields = generation
     vendor.sandbox.options.apsis.poll_retry_after_s = retry_after_s
     profiles, emails = vendor.profiles(), vendor.emails(Selection(sections=("usercreated.sections.main-x1",)))
-    wanted = profiles.wanted(DAY)
-    ordered = profiles.order(wanted)
+    plan = profiles.plan(DAY)
+    ticket = profiles.order(plan, "1-1")
     for to in (None, vendor.home / "part.json.gz"):
-        assert profiles.poll(ordered, wanted, to=to).retry_after_s == retry_after_s
-    report = emails.wanted(DAY)
-    assert emails.poll(emails.order(report), report).retry_after_s == retry_after_s
+        assert profiles.look(ticket, plan, to=to).retry_after_s == retry_after_s
+    report = emails.plan(DAY)
+    assert emails.look(emails.order(report, "1-1"), report).retry_after_s == retry_after_s
 
 
 @pytest.mark.parametrize("generation", ["v1", "v2"])
 def test_an_id_that_the_vendor_does_not_know_is_gone(vendor: Vendor, generation: Any) -> None:
     vendor.sandbox.options.apsis.url_fields = generation
     source = vendor.profiles()
-    ordered, wanted = ordered_by(vendor, source)
+    ticket, plan = ordered_by(vendor, source)
     vendor.sandbox.apsis.exports.clear()
-    assert source.poll(ordered, wanted).verdict is Verdict.GONE
+    assert source.look(ticket, plan).verdict is Verdict.GONE
     with pytest.raises(ExportExpired, match="the file was not there any more"):
-        source.collect(ordered, wanted, vendor.home / "part.json.gz")
+        source.fetch(ticket, plan, vendor.home / "part.json.gz")
 
 
 def test_a_look_takes_no_file(vendor: Vendor) -> None:
     vendor.sandbox.options.apsis.bulk_profiles = 2000
     source = vendor.profiles()
-    ordered, wanted = ordered_by(vendor, source)
-    assert source.poll(ordered, wanted).verdict is Verdict.READY
+    ticket, plan = ordered_by(vendor, source)
+    assert source.look(ticket, plan).verdict is Verdict.READY
     assert list(vendor.home.iterdir()) == []
 
 
 def test_an_export_that_failed_is_no_outage_and_is_not_asked_for_again_at_once(vendor: Vendor) -> None:
     vendor.sandbox.faults.add("apsis/profile_order:fail_export")
     source = vendor.profiles()
-    ordered, wanted = ordered_by(vendor, source)
+    ticket, plan = ordered_by(vendor, source)
     vendor.sandbox.calls.clear()
-    assert source.poll(ordered, wanted).verdict is Verdict.FAILED
+    assert source.look(ticket, plan).verdict is Verdict.FAILED
     with pytest.raises(ExportFailed, match="503"):
-        source.collect(ordered, wanted, vendor.home / "part.json.gz")
+        source.fetch(ticket, plan, vendor.home / "part.json.gz")
     assert vendor.sandbox.calls.count("profile_poll") == 2
 
 
 @pytest.mark.parametrize("kind", ["cut_record", "cut_file", "gzip_no_trailer", "reset"])
 def test_a_cut_download_is_repeated_from_the_same_address(vendor: Vendor, kind: str) -> None:
     source = vendor.profiles()
-    ordered, wanted = ordered_by(vendor, source)
+    ticket, plan = ordered_by(vendor, source)
     vendor.sandbox.calls.clear()
     vendor.sandbox.faults.add(f"apsis/profile_poll:{kind}@1")
-    part = source.collect(ordered, wanted, vendor.home / "part.json.gz")
+    part = source.fetch(ticket, plan, vendor.home / "part.json.gz")
     assert part.rows == sum(
         record["copies"] for record in vendor.sandbox.apsis.profile_truth(DAY, NOW) if record["section"] == "1234"
     )
@@ -319,19 +319,19 @@ def test_a_cut_download_is_repeated_from_the_same_address(vendor: Vendor, kind: 
 def test_a_token_that_expired_is_renewed_once_whatever_the_refusal_looks_like(vendor: Vendor, answer: Any) -> None:
     vendor.sandbox.options.apsis.expired_answer = answer
     source = vendor.profiles()
-    ordered, wanted = ordered_by(vendor, source)
+    ticket, plan = ordered_by(vendor, source)
     tokens = vendor.sandbox.apsis.tokens.issued
     vendor.sandbox.apsis.tokens.expire(vendor.sandbox.clock.now())
-    assert source.poll(ordered, wanted).verdict is Verdict.READY
+    assert source.look(ticket, plan).verdict is Verdict.READY
     assert vendor.sandbox.apsis.tokens.issued == tokens + 1
 
 
 def test_another_403_is_permanent_and_asked_once(vendor: Vendor) -> None:
     source = vendor.profiles()
-    wanted = source.wanted(DAY)
+    plan = source.plan(DAY)
     vendor.sandbox.options.apsis.forbidden = True
     with pytest.raises(PermanentVendorError, match="check what the API key may do") as raised:
-        source.order(wanted)
+        source.order(plan, "1-1")
     assert raised.value.status == 403
     assert vendor.sandbox.calls.count("profile_order") == 1
 
@@ -344,7 +344,7 @@ def test_too_many_pending_exports_are_a_refusal_that_may_say_how_long(
     options.pending_limit, options.pending_retry_after_s = 0, retry_after_s
     for source in (vendor.profiles(), vendor.emails(Selection(sections=("usercreated.sections.main-x1",)))):
         with pytest.raises(TransientVendorError) as raised:
-            source.order(source.wanted(DAY))
+            source.order(source.plan(DAY), "1-1")
         assert (raised.value.status, raised.value.retry_after_s) == (429, retry_after_s)
     assert vendor.sandbox.calls.count("profile_order") == 1
 
@@ -356,7 +356,7 @@ def test_an_order_that_may_have_been_taken_says_so_and_is_sent_once(
     vendor.sandbox.faults.add(f"apsis/profile_order:{kind}")
     source = vendor.profiles()
     with pytest.raises(TransientVendorError) as raised:
-        source.order(source.wanted(DAY))
+        source.order(source.plan(DAY), "1-1")
     assert raised.value.status == status
     assert vendor.sandbox.calls.count("profile_order") == 1
 
@@ -365,7 +365,7 @@ def test_too_many_sections_say_what_to_configure(vendor: Vendor) -> None:
     vendor.sandbox.options.apsis.extra_sections = 30
     source = vendor.emails(Selection(sections=("usercreated.sections.main-x1",)))
     with pytest.raises(PermanentVendorError, match="name those that are needed under `sections`") as raised:
-        source.order(source.wanted(DAY))
+        source.order(source.plan(DAY), "1-1")
     assert raised.value.status == 413
 
 
@@ -376,7 +376,7 @@ def test_what_the_account_does_not_have_is_a_mistake_in_the_configuration(vendor
         (Selection(event_types=("never",)), "event_types of connection apsis"),
     ):
         with pytest.raises(ConfigError, match=told):
-            vendor.profiles(selection).wanted(DAY)
+            vendor.profiles(selection).plan(DAY)
 
 
 def test_a_selection_goes_to_the_vendor_as_far_as_each_section_has_it(vendor: Vendor) -> None:
@@ -388,7 +388,7 @@ def test_a_selection_goes_to_the_vendor_as_far_as_each_section_has_it(vendor: Ve
         segments=("usercreated.segments.customers-9",),
     )
     source = vendor.profiles(selection)
-    source.order(source.wanted(DAY))
+    source.order(source.plan(DAY), "1-1")
     (call,) = vendor.sandbox.calls.to("profile_order")
     assert call.body["sections"] == [
         {
@@ -407,11 +407,11 @@ def test_a_selection_goes_to_the_vendor_as_far_as_each_section_has_it(vendor: Ve
 
 def test_a_report_of_several_sections_is_ordered_section_by_section(vendor: Vendor) -> None:
     source = vendor.emails()
-    wanted = source.wanted(DAY)
-    ordered = source.order(wanted)
-    polled = source.poll(ordered, wanted)
-    assert (polled.verdict, vendor.sandbox.calls.count("email_order")) == (Verdict.TOO_LARGE, 0)
-    assert [len(part.request["sections"]) for part in source.smaller(wanted)] == [1, 1]
+    plan = source.plan(DAY)
+    ticket = source.order(plan, "1-1")
+    look = source.look(ticket, plan)
+    assert (look.verdict, vendor.sandbox.calls.count("email_order")) == (Verdict.TOO_LARGE, 0)
+    assert [len(part.request["sections"]) for part in source.smaller(plan)] == [1, 1]
 
 
 @pytest.mark.parametrize("word", ["in_progress", "brewing"])
@@ -421,32 +421,32 @@ def test_any_status_but_the_two_known_ones_is_pending_and_a_new_one_is_logged(
     vendor.sandbox.options.apsis.pending_word = word
     vendor.sandbox.options.apsis.pending_s = 60
     source = vendor.emails()
-    assert source.poll(*ordered_by(vendor, source)).verdict is Verdict.PENDING
+    assert source.look(*ordered_by(vendor, source)).verdict is Verdict.PENDING
     assert ("taken for pending" in caplog.text) == (word == "brewing")
 
 
 @pytest.mark.parametrize("kind", ["json_200", "html_200", "500", "reset"])
 def test_an_answer_that_says_nothing_of_a_report_leaves_it_as_it_is(vendor: Vendor, kind: str) -> None:
     source = vendor.emails()
-    ordered, wanted = ordered_by(vendor, source)
+    ticket, plan = ordered_by(vendor, source)
     vendor.sandbox.faults.add(f"apsis/email_status:{kind}@1-4")
     with pytest.raises(TransientVendorError):
-        source.poll(ordered, wanted)
+        source.look(ticket, plan)
     vendor.sandbox.faults.clear()
-    assert source.poll(ordered, wanted).verdict is Verdict.READY
+    assert source.look(ticket, plan).verdict is Verdict.READY
 
 
 def test_a_report_that_is_too_large_or_gone_says_so(vendor: Vendor) -> None:
     source = vendor.emails()
     vendor.sandbox.options.apsis.most_events = 1
-    ordered, wanted = ordered_by(vendor, source)
-    assert source.poll(ordered, wanted).verdict is Verdict.TOO_LARGE
+    ticket, plan = ordered_by(vendor, source)
+    assert source.look(ticket, plan).verdict is Verdict.TOO_LARGE
     with pytest.raises(ExportFailed):
-        source.collect(ordered, wanted, vendor.home / "part.csv.gz")
+        source.fetch(ticket, plan, vendor.home / "part.csv.gz")
     vendor.wait(timedelta(days=8))
-    assert source.poll(ordered, wanted).verdict is Verdict.GONE
+    assert source.look(ticket, plan).verdict is Verdict.GONE
     with pytest.raises(ExportExpired):
-        source.collect(ordered, wanted, vendor.home / "part.csv.gz")
+        source.fetch(ticket, plan, vendor.home / "part.csv.gz")
 
 
 def test_the_files_token_goes_in_its_header_and_the_bearer_token_not_to_another_host(
@@ -454,7 +454,7 @@ def test_the_files_token_goes_in_its_header_and_the_bearer_token_not_to_another_
 ) -> None:
     vendor.sandbox.options.apsis.files_host = "localhost"
     source = vendor.emails()
-    source.collect(*ordered_by(vendor, source), vendor.home / "part.csv.gz")
+    source.fetch(*ordered_by(vendor, source), vendor.home / "part.csv.gz")
     (status,) = vendor.sandbox.calls.to("email_status")
     (file,) = vendor.sandbox.calls.to("email_file")
     assert status.query == {"header_auth": "true"}
@@ -464,23 +464,23 @@ def test_the_files_token_goes_in_its_header_and_the_bearer_token_not_to_another_
 
 def test_a_link_that_has_ended_is_asked_for_again(vendor: Vendor) -> None:
     source = vendor.emails()
-    ordered, wanted = ordered_by(vendor, source)
+    ticket, plan = ordered_by(vendor, source)
     vendor.sandbox.options.apsis.link_life_s = 0
     with pytest.raises(PermanentVendorError) as raised:
-        source.collect(ordered, wanted, vendor.home / "part.csv.gz")
+        source.fetch(ticket, plan, vendor.home / "part.csv.gz")
     assert raised.value.status == 403
     assert vendor.sandbox.calls.count("email_status") == 3
     vendor.sandbox.options.apsis.link_life_s = 900
-    assert source.collect(ordered, wanted, vendor.home / "part.csv.gz").rows > 0
+    assert source.fetch(ticket, plan, vendor.home / "part.csv.gz").rows > 0
 
 
 def test_what_is_no_file_lands_nowhere_and_leaves_evidence(vendor: Vendor) -> None:
     source = vendor.profiles()
-    ordered, wanted = ordered_by(vendor, source)
+    ticket, plan = ordered_by(vendor, source)
     vendor.sandbox.faults.add("apsis/profile_poll:html_200")
     to, evidence = vendor.home / "part.json.gz", vendor.home / "evidence.txt"
     with pytest.raises(ContractError, match="HTML page"):
-        source.collect(ordered, wanted, to, evidence=evidence)
+        source.fetch(ticket, plan, to, evidence=evidence)
     assert not to.exists()
     assert evidence.read_text().startswith("<html>")
 

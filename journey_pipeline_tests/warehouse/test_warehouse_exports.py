@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 
-from journey_pipeline.exports.answers import landed
-from journey_pipeline.exports.claims import claim_to_collect
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed
 from journey_pipeline.exports.listing import rows as shown_rows
 from journey_pipeline.loading.export_listing import list_exports
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import rebuild, sync
-from journey_pipeline_tests.exports.made_orders import ADDRESS, MINUTE, NOW, POLICY, made_ready, requested, wanted
+from journey_pipeline_tests.exports.made_orders import ADDRESS, MINUTE, NOW, made_ready, queue, requested, wanted
 from journey_pipeline_tests.warehouse.made_lake import MadeLake, dump, events, rows_of
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
@@ -145,9 +143,9 @@ def test_an_export_that_has_landed_stays_in_the_table(made: MadeLake, url: str) 
     with Ledger(url) as ledger:
         export = wanted(ledger)
         made_ready(ledger)
-        collection = claim_to_collect(ledger, export.id, POLICY, at=NOW + 10 * MINUTE)
+        collection = queue(ledger, NOW + 10 * MINUTE).lease_to_fetch(export.id)
         assert collection is not None
-        landed(ledger, collection, at=NOW + 10 * MINUTE)
+        queue(ledger, NOW + 10 * MINUTE).landed(collection)
     list_exports(made.lake, url)
     sync(made.lake, SMALL)
     assert held(made, "state, due_at, landed_at") == [("landed", None, NOW + 10 * MINUTE)]

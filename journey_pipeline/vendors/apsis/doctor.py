@@ -13,7 +13,7 @@ from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import PROFILE_EXPORTS
 from journey_pipeline.vendors.apsis.orders import email_body, profile_body, request_of
-from journey_pipeline.vendors.source import Wanted
+from journey_pipeline.vendors.source import Plan
 
 _NOBODYS = "journey-pipeline-doctor"  # no id that the vendor gives
 _UNKNOWN = frozenset({404, 410})
@@ -40,8 +40,8 @@ def check(account: Account, now: datetime) -> dict[str, str]:
     end = floor(now, Granularity.HOUR)
     window = Window(end - timedelta(hours=1), end)
     client, segments = account.client, account.selection.segments
-    profile_body(Wanted(window, request_of(profiles, segments)), account.names)  # refuses what can't be ordered
-    email_body(Wanted(window, request_of(emails[:1], segments)), account.names)
+    profile_body(Plan(window, request_of(profiles, segments)), account.names)  # refuses what can't be ordered
+    email_body(Plan(window, request_of(emails[:1], segments)), account.names)
     return {
         "definitions": f"{len(profiles)} sections, {types} event types in them",
         "profile_events": _told(lambda: client.profile_status(f"{PROFILE_EXPORTS}/{_NOBODYS}").status),

@@ -23,7 +23,6 @@ from journey_pipeline.model import Window
 from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.orders import (
-    LONGEST_WINDOW,
     by_section,
     email_body,
     is_address,
@@ -36,7 +35,7 @@ from journey_pipeline.vendors.apsis.orders import (
 )
 from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS
 from journey_pipeline.vendors.csv_answer import CsvInspector
-from journey_pipeline.vendors.source import Ordered, Part, Polled, Stream, Verdict, Wanted
+from journey_pipeline.vendors.source import Look, Part, Plan, Stream, Ticket, Verdict
 
 # Without these an event can't be told apart or put in time.
 NEEDED_COLUMNS = ("activity_id", "address", "type", "correlation_id", "event_time", "server_time")
@@ -64,84 +63,79 @@ class _Report(NamedTuple):
 
 
 class EmailEvents:
-    """E-mail events of one connection, as `vendors.exports.ExportSource` asks for it.
+    """E-mail events of one connection, as `vendors.source.ExportSource` asks for it.
 
-    One order has one section. Of several, the whole is never ordered: its first poll says, without a request, that it
+    One order has one section. Of several, the whole is never ordered: its first look says, without a request, that it
     is too large, and its smaller orders are those of the sections.
 
     Args:
         account: The account, and what is asked of it.
         stream: Which stream it is, as `email_events_stream` gives it.
-        concurrency: Downloads at a time (assumed).
-        requests_per_s: What the client keeps to (assumed).
     """
 
-    longest_window = LONGEST_WINDOW
     poll_is_download = False
 
-    def __init__(self, account: Account, stream: Stream, *, concurrency: int = 2, requests_per_s: float = 2.0) -> None:
+    def __init__(self, account: Account, stream: Stream) -> None:
         self.stream = stream
-        self.concurrency = concurrency
-        self.requests_per_s = requests_per_s
         self._account = account
 
-    def wanted(self, window: Window) -> Wanted:
+    def plan(self, window: Window) -> Plan:
         """All sections, with the attributes and tags that are selected; asks for the definitions.
 
         Raises:
             ConfigError: If something is selected that the account does not have.
             VendorError: If the definitions can't be had.
         """
-        return Wanted(window, request_of(self._account.email_sections(), self._account.selection.segments))
+        return Plan(window, request_of(self._account.email_sections(), self._account.selection.segments))
 
-    def smaller(self, wanted: Wanted) -> Sequence[Wanted]:
+    def smaller(self, plan: Plan) -> Sequence[Plan]:
         """One section each; then less time."""
-        return by_section(wanted) if _is_of_several(wanted) else smaller_orders(wanted)
+        return by_section(plan) if _is_of_several(plan) else smaller_orders(plan)
 
-    def order(self, wanted: Wanted) -> Ordered:
+    def order(self, plan: Plan, name: str) -> Ticket:  # noqa: ARG002 - this vendor is asked, and never calls back
         """Orders an export, as `ExportSource` says; never twice, and of several sections not at all."""
-        if _is_of_several(wanted):
-            return Ordered()
+        if _is_of_several(plan):
+            return Ticket()
         names = self._account.names
         with saying_if_unknown():
-            answer = self._account.client.order_emails(email_body(wanted, names), window=wanted.window)
+            answer = self._account.client.order_emails(email_body(plan, names), window=plan.window)
             return answer.read_by(partial(read_email_order, status=answer.status, names=names))
 
-    def poll(
+    def look(
         self,
-        ordered: Ordered,
-        wanted: Wanted,
+        ticket: Ticket,
+        plan: Plan,
         *,
-        to: Path | None = None,  # noqa: ARG002 - poll and download are two requests here
+        to: Path | None = None,  # noqa: ARG002 - look and download are two requests here
         on_bytes: Callable[[int], None] | None = None,  # noqa: ARG002 - likewise
         evidence: Path | None = None,  # noqa: ARG002 - likewise
-    ) -> Polled:
+    ) -> Look:
         """Asks how far an export is.
 
         Raises:
             TransientVendorError: If the answer says nothing of the export.
             PermanentVendorError: If asking again would give the same.
         """
-        if _is_of_several(wanted):
-            return Polled(Verdict.TOO_LARGE, 0, "one order of e-mail events has one section")
+        if _is_of_several(plan):
+            return Look(Verdict.TOO_LARGE, 0, "one order of e-mail events has one section")
         try:
-            report = self._report(ordered, is_poll=True)
+            report = self._report(ticket, is_poll=True)
         except PermanentVendorError as error:
             if error.status not in _GONE:
                 raise
-            return Polled(Verdict.GONE, error.status or 0, f"answered {error.status}: the report is not there")
+            return Look(Verdict.GONE, error.status or 0, f"answered {error.status}: the report is not there")
         if report.status == _COMPLETED:
-            return Polled(Verdict.READY, 200, "the report is completed")
+            return Look(Verdict.READY, 200, "the report is completed")
         if report.status == _ERROR:
-            return Polled(Verdict.TOO_LARGE, 200, "the report ended with an error: too much data, or too complex")
+            return Look(Verdict.TOO_LARGE, 200, "the report ended with an error: too much data, or too complex")
         if report.status not in _PENDING:
             log.warning("%s: the report's status is %.40r; taken for pending", self.stream.key, report.status)
-        return Polled(Verdict.PENDING, 200, f"the report is {report.status[:40]}", report.retry_after_s)
+        return Look(Verdict.PENDING, 200, f"the report is {report.status[:40]}", report.retry_after_s)
 
-    def collect(
+    def fetch(
         self,
-        ordered: Ordered,
-        wanted: Wanted,
+        ticket: Ticket,
+        plan: Plan,
         to: Path,
         *,
         on_bytes: Callable[[int], None] | None = None,
@@ -154,13 +148,13 @@ class EmailEvents:
             inspector=partial(_ReportInspector, NEEDED_COLUMNS),
             on_bytes=on_bytes,
             evidence=evidence,
-            window=wanted.window,
+            window=plan.window,
         )
-        got = self._with_fresh_links(ordered, take)
+        got = self._with_fresh_links(ticket, take)
         inspector: CsvInspector = got.inspector
         return Part(
             path=got.path,
-            window=wanted.window,
+            window=plan.window,
             sha256=got.sha256,
             bytes=got.bytes,
             raw_bytes=got.raw_bytes,
@@ -177,10 +171,10 @@ class EmailEvents:
         """Closes the account's connections."""
         self._account.client.close()
 
-    def _with_fresh_links(self, ordered: Ordered, take: Callable[[str, str | None], Downloaded]) -> Downloaded:
+    def _with_fresh_links(self, ticket: Ticket, take: Callable[[str, str | None], Downloaded]) -> Downloaded:
         for remaining in reversed(range(_LINKS)):
             try:
-                report = self._report(ordered, is_poll=False)
+                report = self._report(ticket, is_poll=False)
                 if report.link is None:
                     raise self._not_there(report.status)
                 return take(report.link, report.token)
@@ -191,8 +185,8 @@ class EmailEvents:
                     raise
         raise AssertionError("unreachable: the last link either works or raises")
 
-    def _report(self, ordered: Ordered, *, is_poll: bool) -> _Report:
-        answer, token, retry_after_s = self._account.client.email_report(ordered.export_id or "", is_poll=is_poll)
+    def _report(self, ticket: Ticket, *, is_poll: bool) -> _Report:
+        answer, token, retry_after_s = self._account.client.email_report(ticket.export_id or "", is_poll=is_poll)
         status = answer.get("status") if isinstance(answer, dict) else None
         link = answer.get("file_download_url") if isinstance(answer, dict) else None
         if not isinstance(status, str):
@@ -232,5 +226,5 @@ class _ReportInspector(CsvInspector):
             raise TransientVendorError("not a byte came, where even a report without events is a file.")
 
 
-def _is_of_several(wanted: Wanted) -> bool:
-    return len(wanted.request["sections"]) > 1
+def _is_of_several(plan: Plan) -> bool:
+    return len(plan.request["sections"]) > 1

@@ -14,7 +14,7 @@ from typing import Any, Self
 from journey_pipeline.errors import ConfigError, ContractError, TransientVendorError
 from journey_pipeline.model import Granularity, StreamKey, Window, iso
 from journey_pipeline.recipe import Recipe
-from journey_pipeline.vendors.source import Ordered, Request, Stream, Wanted
+from journey_pipeline.vendors.source import Plan, Request, Stream, Ticket
 
 MOST_ATTRIBUTES, MOST_TAGS = 75, 25  # documented: D1, D2
 FIRST_GENERATION, SECOND_GENERATION = 1, 2
@@ -138,21 +138,21 @@ def request_of(sections: tuple[SectionOrder, ...], segments: tuple[str, ...]) ->
     return {**request, "segments": list(segments)} if segments else request
 
 
-def profile_body(wanted: Wanted, names: Names) -> dict[str, Any]:
+def profile_body(plan: Plan, names: Names) -> dict[str, Any]:
     """The body of an order of profile events. `end_at` is always there: without it a week is taken (documented: D1)."""
     terms = {"attributes": names.attributes, "tags": names.tags, "event_types": names.event_types}
-    sections = [_section_body(asked, names, terms) for asked in wanted.request["sections"]]
-    return {names.sections: sections, names.events: _times(wanted, names), **_segments(wanted, names)}
+    sections = [_section_body(asked, names, terms) for asked in plan.request["sections"]]
+    return {names.sections: sections, names.events: _times(plan, names), **_segments(plan, names)}
 
 
-def email_body(wanted: Wanted, names: Names) -> dict[str, Any]:
+def email_body(plan: Plan, names: Names) -> dict[str, Any]:
     """The body of an order of e-mail events of the request's one section."""
-    (asked,) = wanted.request["sections"]
+    (asked,) = plan.request["sections"]
     terms = {"attributes": names.email_attributes, "tags": names.email_tags}
-    return {**_section_body(asked, names, terms), **_times(wanted, names), **_segments(wanted, names)}
+    return {**_section_body(asked, names, terms), **_times(plan, names), **_segments(plan, names)}
 
 
-def read_profile_order(answer: Any, *, status: int, location: str | None, names: Names) -> Ordered:
+def read_profile_order(answer: Any, *, status: int, location: str | None, names: Names) -> Ticket:
     """Where a profile export is polled: the second generation's address, else the first one's, else the only one.
 
     Args:
@@ -173,7 +173,7 @@ def read_profile_order(answer: Any, *, status: int, location: str | None, names:
         )
     generation = SECOND_GENERATION if second else FIRST_GENERATION
     export_id = texts.get(names.export_id)
-    return Ordered(export_id=export_id, poll_address=second or first, generation=generation, status=status)
+    return Ticket(export_id=export_id, poll_address=second or first, generation=generation, status=status)
 
 
 def is_address(value: object) -> bool:
@@ -181,7 +181,7 @@ def is_address(value: object) -> bool:
     return isinstance(value, str) and value.startswith((*_WHOLE_ADDRESS, "/"))
 
 
-def read_email_order(answer: Any, *, status: int, names: Names) -> Ordered:
+def read_email_order(answer: Any, *, status: int, names: Names) -> Ticket:
     """The id of an e-mail export.
 
     Raises:
@@ -193,7 +193,7 @@ def read_email_order(answer: Any, *, status: int, names: Names) -> Ordered:
             f"the answer to the order has no {names.report_id}: its fields are {told_fields(answer)}. Set `names` in "
             "defs.yaml to the field that holds the report's id, as `report_id`."
         )
-    return Ordered(export_id=str(report_id), status=status)
+    return Ticket(export_id=str(report_id), status=status)
 
 
 def told_fields(answer: Any) -> str:
@@ -209,33 +209,33 @@ def _section_body(asked: Mapping[str, Any], names: Names, terms: Mapping[str, st
     return {names.section: asked["section"], **{name: asked[term] for term, name in terms.items() if term in asked}}
 
 
-def _times(wanted: Wanted, names: Names) -> dict[str, str]:
-    return {names.start_at: iso(wanted.window.start), names.end_at: iso(wanted.window.end)}
+def _times(plan: Plan, names: Names) -> dict[str, str]:
+    return {names.start_at: iso(plan.window.start), names.end_at: iso(plan.window.end)}
 
 
-def _segments(wanted: Wanted, names: Names) -> dict[str, Any]:
-    segments = wanted.request.get("segments")
+def _segments(plan: Plan, names: Names) -> dict[str, Any]:
+    segments = plan.request.get("segments")
     return {names.segment_filter: {names.segments: segments, "time_zone": "UTC"}} if segments else {}
 
 
 SHORTEST_WINDOW = timedelta(hours=1)
 
 
-def smaller_orders(wanted: Wanted) -> Sequence[Wanted]:
+def smaller_orders(plan: Plan) -> Sequence[Plan]:
     """The same in smaller orders, disjoint and complete; none if it can't be made smaller."""
-    if wanted.window.duration >= 2 * SHORTEST_WINDOW:
-        return [Wanted(half, wanted.request) for half in _halves(wanted.window)]
-    sections = wanted.request["sections"]
-    return by_section(wanted) if len(sections) > 1 else _with_sections(wanted, _fewer_types(sections[0]))
+    if plan.window.duration >= 2 * SHORTEST_WINDOW:
+        return [Plan(half, plan.request) for half in _halves(plan.window)]
+    sections = plan.request["sections"]
+    return by_section(plan) if len(sections) > 1 else _with_sections(plan, _fewer_types(sections[0]))
 
 
-def by_section(wanted: Wanted) -> Sequence[Wanted]:
+def by_section(plan: Plan) -> Sequence[Plan]:
     """The same with one section in each."""
-    return _with_sections(wanted, wanted.request["sections"])
+    return _with_sections(plan, plan.request["sections"])
 
 
-def _with_sections(wanted: Wanted, sections: Sequence[Mapping[str, Any]]) -> Sequence[Wanted]:
-    return [Wanted(wanted.window, {**wanted.request, "sections": [section]}) for section in sections]
+def _with_sections(plan: Plan, sections: Sequence[Mapping[str, Any]]) -> Sequence[Plan]:
+    return [Plan(plan.window, {**plan.request, "sections": [section]}) for section in sections]
 
 
 def _halves(window: Window) -> tuple[Window, Window]:

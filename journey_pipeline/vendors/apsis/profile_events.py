@@ -18,7 +18,6 @@ from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import VERDICTS
 from journey_pipeline.vendors.apsis.definitions import Definitions
 from journey_pipeline.vendors.apsis.orders import (
-    LONGEST_WINDOW,
     SECOND_GENERATION,
     profile_body,
     read_profile_order,
@@ -30,7 +29,7 @@ from journey_pipeline.vendors.apsis.orders import (
 from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, ProfileInspector
 from journey_pipeline.vendors.apsis.profile_reader import ANSWER
 from journey_pipeline.vendors.apsis.recipes import profile_events_recipe
-from journey_pipeline.vendors.source import Ordered, Part, Polled, Stream, Verdict, Wanted
+from journey_pipeline.vendors.source import Look, Part, Plan, Stream, Ticket, Verdict
 
 _OK, _NOT_FOUND = 200, 404
 # The first generation answers 404 while it is at work (documented: D1), the second only to a wrong id (D4).
@@ -52,18 +51,15 @@ def profile_events_stream(
 
 
 class ProfileEvents:
-    """Profile events of one connection, as `vendors.exports.ExportSource` asks for it.
+    """Profile events of one connection, as `vendors.source.ExportSource` asks for it.
 
     Args:
         account: The account, and what is asked of it.
         stream: Which stream it is, as `profile_events_stream` gives it.
-        concurrency: Downloads at a time (assumed).
-        requests_per_s: What the client keeps to (assumed).
         longest_profile_bytes: The most bytes that are held of one profile; as the stream was told.
         last_answers: Gives what `answers` gave when a window of the stream landed last.
     """
 
-    longest_window = LONGEST_WINDOW
     poll_is_download = True
 
     def __init__(
@@ -71,50 +67,46 @@ class ProfileEvents:
         account: Account,
         stream: Stream,
         *,
-        concurrency: int = 2,
-        requests_per_s: float = 2.0,
         longest_profile_bytes: int = LONGEST_PROFILE_BYTES,
         last_answers: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self.stream = stream
         self._longest_profile_bytes = longest_profile_bytes
         self._last_answers = last_answers
-        self.concurrency = concurrency
-        self.requests_per_s = requests_per_s
         self._account = account
 
-    def wanted(self, window: Window) -> Wanted:
+    def plan(self, window: Window) -> Plan:
         """All sections in one order, with what of each is selected; asks for the definitions.
 
         Raises:
             ConfigError: If something is selected that the account does not have.
             VendorError: If the definitions can't be had.
         """
-        return Wanted(window, request_of(self._account.profile_sections(), self._account.selection.segments))
+        return Plan(window, request_of(self._account.profile_sections(), self._account.selection.segments))
 
-    def smaller(self, wanted: Wanted) -> Sequence[Wanted]:
+    def smaller(self, plan: Plan) -> Sequence[Plan]:
         """Less time, then one section each, then half of the event types each."""
-        return smaller_orders(wanted)
+        return smaller_orders(plan)
 
-    def order(self, wanted: Wanted) -> Ordered:
+    def order(self, plan: Plan, name: str) -> Ticket:  # noqa: ARG002 - this vendor is asked, and never calls back
         """Orders an export, as `ExportSource` says; never twice."""
-        names, window = self._account.names, wanted.window
+        names, window = self._account.names, plan.window
         with saying_if_unknown():
-            answer = self._account.client.order_profiles(profile_body(wanted, names), window=window)
+            answer = self._account.client.order_profiles(profile_body(plan, names), window=window)
             location = answer.headers.get("Location")
             return answer.read_by(
                 lambda read: read_profile_order(read, status=answer.status, location=location, names=names)
             )
 
-    def poll(
+    def look(
         self,
-        ordered: Ordered,
-        wanted: Wanted,
+        ticket: Ticket,
+        plan: Plan,
         *,
         to: Path | None = None,
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
-    ) -> Polled:
+    ) -> Look:
         """Asks how far an export is. Given a place, the first answer that has the file puts it there.
 
         Raises:
@@ -122,35 +114,35 @@ class ProfileEvents:
             PermanentVendorError: If asking again would give the same.
         """
         if to is None:
-            looked = self._account.client.profile_status(self._address(ordered))
-            return _polled(looked.status, ordered, retry_after_s=looked.retry_after_s)
-        return self._take(ordered, wanted, to, on_bytes=on_bytes, evidence=evidence, is_poll=True)
+            looked = self._account.client.profile_status(self._address(ticket))
+            return _look(looked.status, ticket, retry_after_s=looked.retry_after_s)
+        return self._take(ticket, plan, to, on_bytes=on_bytes, evidence=evidence, is_poll=True)
 
-    def collect(
+    def fetch(
         self,
-        ordered: Ordered,
-        wanted: Wanted,
+        ticket: Ticket,
+        plan: Plan,
         to: Path,
         *,
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
     ) -> Part:
         """Downloads the file, as `ExportSource` says; the same address gives it again for a day (documented: D1)."""
-        polled = self._take(ordered, wanted, to, on_bytes=on_bytes, evidence=evidence, is_poll=False)
-        if polled.part:
-            return polled.part
+        look = self._take(ticket, plan, to, on_bytes=on_bytes, evidence=evidence, is_poll=False)
+        if look.part:
+            return look.part
         failure: Callable[..., VendorError] = {
             Verdict.GONE: ExportExpired,
             Verdict.FAILED: ExportFailed,
-        }.get(polled.verdict, TransientVendorError)
+        }.get(look.verdict, TransientVendorError)
         raise failure(
-            f"{self.stream.key} {wanted.window}: the file was not there any more: {polled.says}.",
+            f"{self.stream.key} {plan.window}: the file was not there any more: {look.says}.",
             vendor="apsis",
             connection=self.stream.key.connection,
             stream=self.stream.key.stream,
-            window=str(wanted.window),
-            status=polled.status,
-            retry_after_s=polled.retry_after_s,
+            window=str(plan.window),
+            status=look.status,
+            retry_after_s=look.retry_after_s,
         )
 
     def answers(self) -> dict[str, Any]:
@@ -167,51 +159,51 @@ class ProfileEvents:
 
     def _take(
         self,
-        ordered: Ordered,
-        wanted: Wanted,
+        ticket: Ticket,
+        plan: Plan,
         to: Path,
         *,
         on_bytes: Callable[[int], None] | None,
         evidence: Path | None,
         is_poll: bool,
-    ) -> Polled:
+    ) -> Look:
         take = partial(
             self._account.client.take_profiles,
             inspector=partial(ProfileInspector, self._longest_profile_bytes),
             on_bytes=on_bytes,
             evidence=evidence,
-            window=wanted.window,
+            window=plan.window,
             is_poll=is_poll,
         )
         try:
-            got = take(self._address(ordered), to)
+            got = take(self._address(ticket), to)
         except PermanentVendorError as error:
             if error.status not in VERDICTS:
                 raise
-            return _polled(error.status or 0, ordered, retry_after_s=error.retry_after_s)
-        return _polled(_OK, ordered, _part(got, wanted))
+            return _look(error.status or 0, ticket, retry_after_s=error.retry_after_s)
+        return _look(_OK, ticket, _part(got, plan))
 
-    def _address(self, ordered: Ordered) -> str:
-        if not ordered.poll_address:
+    def _address(self, ticket: Ticket) -> str:
+        if not ticket.poll_address:
             raise PermanentVendorError(
-                f"{self.stream.key}: no address to poll is kept for the export {ordered.export_id}. Order it again.",
+                f"{self.stream.key}: no address to poll is kept for the export {ticket.export_id}. Order it again.",
                 vendor="apsis",
                 connection=self.stream.key.connection,
                 stream=self.stream.key.stream,
             )
-        return ordered.poll_address
+        return ticket.poll_address
 
 
-def _polled(status: int, ordered: Ordered, part: Part | None = None, *, retry_after_s: float | None = None) -> Polled:
-    is_wrong_id = status == _NOT_FOUND and ordered.generation == SECOND_GENERATION
+def _look(status: int, ticket: Ticket, part: Part | None = None, *, retry_after_s: float | None = None) -> Look:
+    is_wrong_id = status == _NOT_FOUND and ticket.generation == SECOND_GENERATION
     verdict, says = _WRONG_ID if is_wrong_id else _MEANINGS.get(status, _MEANINGS[_OK])
-    return Polled(verdict, status, says, retry_after_s, part)
+    return Look(verdict, status, says, retry_after_s, part)
 
 
-def _part(got: Downloaded, wanted: Wanted) -> Part:
+def _part(got: Downloaded, plan: Plan) -> Part:
     return Part(
         path=got.path,
-        window=wanted.window,
+        window=plan.window,
         sha256=got.sha256,
         bytes=got.bytes,
         raw_bytes=got.raw_bytes,

@@ -1,6 +1,7 @@
 """An export that is ready, with all its parts, into the landing: all of it under one manifest, or nothing.
 
-Not here: getting it ready (`advance.py`), making events of it (`partition.py`).
+A look may take the file along: check and download are one request where a vendor's answer is the file itself. Not
+here: getting it ready (`exports.py`), making events of it (`partition.py`).
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
-from journey_pipeline.exports import answers, claims
 from journey_pipeline.exports.export import Collection, Export
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline.files import naming_disk_troubles
-from journey_pipeline.lake.landing import AttemptFolder, begin_attempt, commit_attempt, mark_covered
+from journey_pipeline.lake.landing import AttemptFolder, begin_attempt, commit_attempt, mark_covered, name_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, LandingManifest
-from journey_pipeline.loading.exports import Exporting, ordered_of, wanted_of
+from journey_pipeline.loading.exports import Exports, plan_of, ticket_of
 from journey_pipeline.loading.progress import Progress, Silent
 from journey_pipeline.loading.pull import StoppedError, landed_file
 from journey_pipeline.model import Window, iso, partition_window
@@ -36,24 +37,24 @@ RENEWED_AFTER = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
-class Receiving:
+class Download:
     """An export that is held while its file comes: who watches is told, and the lease kept.
 
     Attributes:
-        exporting: Whose exports.
-        export: As it was claimed.
+        queue: Where it is held.
+        export: As it was taken up.
         progress: Who is told of bytes.
         stopped: Asked between chunks; if true, the work ends with StoppedError.
     """
 
-    exporting: Exporting
+    queue: Queue
     export: Export
     progress: Progress
     stopped: Callable[[], bool]
     _renewed_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        self._renewed_at = self.exporting.now()
+        self._renewed_at = self.queue.now()
 
     def received(self, count: int) -> None:
         """So many bytes came.
@@ -65,15 +66,15 @@ class Receiving:
         if self.stopped():
             raise StoppedError
         self.progress.received(count)
-        now = self.exporting.now()
+        now = self.queue.now()
         if now - self._renewed_at >= RENEWED_AFTER:
-            claims.renew(self.exporting.ledger, self.export, self.exporting.policy, at=now)
+            self.queue.renew(self.export)
             self._renewed_at = now
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A file that came with the answer to a poll and has not landed yet.
+class Arrival:
+    """A file that came with the answer to a look and has not landed yet.
 
     Attributes:
         folder: The attempt that it is the only part of.
@@ -84,25 +85,59 @@ class Taken:
     part: Part
 
 
+def look_and_take(
+    lake: Lake, exports: Exports, export: Export, *, progress: Progress, stopped: Callable[[], bool]
+) -> Arrival | None:
+    """Looks at an export and takes its file along, if that is the answer. What came back is in the ledger.
+
+    For whoever may take long over a look, as a load may and a sensor's tick may not.
+
+    Args:
+        lake: Where it will land.
+        exports: Whose exports.
+        export: As it was taken up to be looked at; it stands for itself, and its vendor's answers are downloads.
+        progress: Who is told of bytes.
+        stopped: Asked between chunks; if true, the work ends with StoppedError.
+
+    Returns:
+        The file, to be landed with `ExportLanding` or discarded; None if it isn't ready, or is to be fetched by itself
+        after a cut on the way or where the disk refused.
+
+    Raises:
+        ExportMovedOn: If somebody else has taken it further meanwhile.
+    """
+    folder = name_attempt(lake, export.key, partition_window(export.partition), exports.queue.now())
+    to = folder.part(0, exports.sources[export.key.stream].stream.recipe.extension)
+    part = None
+    try:
+        part = exports.look(export, to=to, on_bytes=Download(exports.queue, export, progress, stopped).received)
+    except OSError:  # of the disk: there was a file to write. Who fetches it next says what is wrong.
+        exports.queue.ready(export, status=None)
+    finally:
+        if part is None:
+            folder.discard()
+    return Arrival(folder, part) if part else None
+
+
 @dataclass(frozen=True, slots=True)
-class Collecting:
-    """One claimed export on its way into the lake.
+class ExportLanding:
+    """One export that was taken up to be fetched, on its way into the lake.
 
     Attributes:
         lake: Where it lands.
-        exporting: Whose exports.
-        collection: What was claimed.
+        exports: Whose exports.
+        collection: What was taken up.
         progress: Who is told of bytes.
         stopped: Asked between chunks; if true, the work ends with StoppedError and leaves nothing.
-        taken: Its file, where the poll has taken that along.
+        arrival: Its file, where a look has taken that along.
     """
 
     lake: Lake
-    exporting: Exporting
+    exports: Exports
     collection: Collection
     progress: Progress = field(default_factory=Silent)
     stopped: Callable[[], bool] = lambda: False
-    taken: Taken | None = None
+    arrival: Arrival | None = None
 
     def land(self) -> LandingManifest:
         """Fetches all files and lands them; the other partitions of the export's window are marked as covered.
@@ -112,30 +147,29 @@ class Collecting:
             LakeError: If the disk refuses.
             ExportMovedOn: If somebody else has taken the export over. What landed stays, and counts once.
         """
-        ledger = self.exporting.ledger
+        queue, root_id = self.exports.queue, self.collection.root.id
         try:
             landing = self._land()
         except JourneyError as error:
-            self.exporting.troubles[self.collection.root.id] = error
+            self.exports.troubles[root_id] = error
             wait_s = error.retry_after_s if isinstance(error, TransientVendorError) else None
-            at, policy = self.exporting.now(), self.exporting.policy
-            answers.not_fetched(ledger, self.collection, policy, at=at, error=str(error), retry_after_s=wait_s)
+            queue.not_fetched(self.collection, error=str(error), retry_after_s=wait_s)
             raise
         except BaseException:  # whoever is stopped or interrupted keeps nobody waiting
-            claims.release(ledger, self.collection.root)
+            queue.release(self.collection.root)
             raise
-        answers.landed(ledger, self.collection, at=self.exporting.now())
-        self.exporting.troubles.pop(self.collection.root.id, None)
+        queue.landed(self.collection)
+        self.exports.troubles.pop(root_id, None)
         return landing
 
     def _land(self) -> LandingManifest:
-        root, now = self.collection.root, self.exporting.now
+        root, now = self.collection.root, self.exports.queue.now
         key = root.key
         window = partition_window(root.partition)
         with naming_disk_troubles(f"landing {key} {root.partition}", self.lake.home):
-            folder = self.taken.folder if self.taken else begin_attempt(self.lake, key, window, now())
+            folder = self.arrival.folder if self.arrival else begin_attempt(self.lake, key, window, now())
             try:
-                parts = [self.taken.part] if self.taken else self._fetch_all(folder)
+                parts = [self.arrival.part] if self.arrival else self._fetch_all(folder)
                 landing = commit_attempt(self.lake, key, window, self._attempt(folder, parts))
             except BaseException:
                 folder.discard()
@@ -144,15 +178,15 @@ class Collecting:
         return landing
 
     def _fetch_all(self, folder: AttemptFolder) -> list[Part]:
-        receiving = Receiving(self.exporting, self.collection.root, self.progress, self.stopped)
-        return [self._fetch(number, part, folder, receiving) for number, part in enumerate(self.collection.parts)]
+        download = Download(self.exports.queue, self.collection.root, self.progress, self.stopped)
+        return [self._fetch(number, part, folder, download) for number, part in enumerate(self.collection.parts)]
 
-    def _fetch(self, number: int, part: Export, folder: AttemptFolder, receiving: Receiving) -> Part:
-        source = self.exporting.source_of(part)
+    def _fetch(self, number: int, part: Export, folder: AttemptFolder, download: Download) -> Part:
+        source = self.exports.sources[part.key.stream]
         to = folder.part(number, source.stream.recipe.extension)
         evidence = self._evidence(folder, number)
         try:
-            got = source.collect(ordered_of(part), wanted_of(part), to, on_bytes=receiving.received, evidence=evidence)
+            got = source.fetch(ticket_of(part), plan_of(part), to, on_bytes=download.received, evidence=evidence)
         except VendorError as error:
             # Of what was broken on its way nothing is kept: then the file itself is.
             is_broken = isinstance(error, ContractError) or evidence.exists()
@@ -165,13 +199,13 @@ class Collecting:
 
     def _note(self, part: Export, error: VendorError, *, is_broken: bool) -> None:
         """Writes down what an error says of the part that it came of; one that may pass says nothing."""
-        ledger, policy, at = self.exporting.ledger, self.exporting.policy, self.exporting.now()
+        queue, status, says = self.exports.queue, error.status, str(error)
         if isinstance(error, ExportExpired):
-            answers.expired(ledger, part, policy, at=at, status=error.status, error=str(error))
+            queue.lost(part, status=status, error=says)
         elif isinstance(error, ExportFailed) or is_broken:
-            answers.failed(ledger, part, policy, at=at, status=error.status, error=str(error))
+            queue.failed(part, status=status, error=says)
         elif not isinstance(error, TransientVendorError):
-            answers.stopped(ledger, part, at=at, status=error.status, error=str(error))
+            queue.stopped(part, status=status, error=says)
 
     def _name_evidence(self, error: VendorError, evidence: Path) -> None:
         kept = self.lake.relative(evidence) if evidence.exists() else None
@@ -185,17 +219,17 @@ class Collecting:
         return Attempt(
             attempt=folder.name,
             started_at=min((part.asked_at for part in self.collection.parts if part.asked_at), default=root.wanted_at),
-            landed_at=self.exporting.now(),
+            landed_at=self.exports.queue.now(),
             package_version=__version__,
             request={"orders": [dict(part.request) for part in self.collection.parts]},
-            answers={**self.exporting.source_of(root).answers(), "exports": [_life(part) for part in parts_of]},
+            answers={**self.exports.sources[root.key.stream].answers(), "exports": [_life(part) for part in parts_of]},
             files=tuple(landed_file(part) for part in parts),
             covers=tuple(other.partition for other in self._others(partition_window(root.partition))),
         )
 
     def _others(self, first: Window) -> list[Window]:
         root = self.collection.root
-        granularity = self.exporting.source_of(root).stream.granularity
+        granularity = self.exports.sources[root.key.stream].stream.granularity
         return [window for window in root.window.partitions(granularity) if window != first]
 
     def _evidence(self, folder: AttemptFolder, number: int) -> Path:

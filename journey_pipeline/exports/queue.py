@@ -1,0 +1,383 @@
+"""The queue of one connection's exports: what is next, and what came of it.
+
+Whoever takes an export up holds a lease on it, which is written before the vendor is called. It runs out by itself, and
+at once if its holder died on this machine; one who was only slow can still answer as long as nobody else has taken the
+export up. Each answer is one transaction; what somebody else has made void meanwhile raises `ExportMovedOn`.
+Not here: whose turn it is (`turns.py`), how orders are made (`orders.py`), the states (`states.py`), waits and ceilings
+(`policy.py`), what people see (`listing.py`), reading a vendor's answer (`vendors/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from journey_pipeline.errors import ExportMovedOn
+from journey_pipeline.exports import orders, turns
+from journey_pipeline.exports.export import Collection, Export, Order, SmallerOrder
+from journey_pipeline.exports.ledger import NOBODY, Ledger, Transaction, lease
+from journey_pipeline.exports.listing import listed
+from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.states import TO_POLL, Edge, State
+from journey_pipeline.exports.tables import exports
+from journey_pipeline.model import StreamKey, Window
+
+_NO_ADDRESS: dict[str, Any] = {"poll_address": None}
+_NOTHING_KNOWN: dict[str, Any] = {"vendor_export_id": None, "generation": None, **_NO_ADDRESS}
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The exports of one connection.
+
+    Attributes:
+        connection: The configured account.
+        ledger: Where its exports are kept.
+        policy: The vendor's limits and waits.
+        now: The clock.
+        streams: The streams that are served here; none named: all. All of a connection share its limits.
+    """
+
+    connection: str
+    ledger: Ledger
+    policy: ExportPolicy
+    now: Callable[[], datetime]
+    streams: Sequence[str] = field(default=())
+
+    def want(self, order: Order, *, again: bool = False) -> Export:
+        """Puts an order into the queue, or finds the export that is on its way for it already.
+
+        An export is found if it asks for the same of a window that holds the order's, and has not landed: so a backfill
+        that was broken off goes on with the exports that it made. One that stopped is found too, and stays stopped
+        unless a person asks for it again. If its request was wrong and is now another, the new one replaces it.
+
+        Args:
+            order: What is wanted.
+            again: Whether a person wants what had stopped to be asked for again.
+
+        Returns:
+            The export at the top; if it was split, its parts do the work (`stopped_in` tells whether they can).
+        """
+        with self.ledger.writing() as tx:
+            tx.lock_queue(self.connection)
+            return orders.want(tx, order, at=self.now(), again=again)
+
+    def next_to_ask(self) -> Export | None:
+        """Takes up the export that is to be asked for next, in the order in which they were wanted.
+
+        When this returns, the intent to ask is kept: whatever happens to the caller, the export is asked for again.
+
+        Returns:
+            The export, to be answered with `asked`, `refused`, `unanswered` or `stopped`. None if nothing is due or the
+            vendor's limits are reached.
+        """
+        at = self.now()
+        with self.ledger.writing() as tx:
+            tx.lock_queue(self.connection)
+            for export in tx.find(turns.unanswered(self.connection, at)):
+                self._note_unanswered(tx, export, at)
+            if (tx.held_until(self.connection) or at) > at or turns.is_full(tx, self.connection, self.policy, at):
+                return None
+            for export in tx.find(turns.to_ask(self.connection, self.streams, at)):
+                # What is known of an earlier attempt must not be taken for this one's.
+                fresh = {"attempt": export.attempt + 1, "polls": 0, "asked_at": at, **_NOTHING_KNOWN}
+                fresh |= dict.fromkeys(("requested_at", "polled_at", "ready_at"))
+                return tx.move(export, Edge.ASK, at=at, **fresh, **lease(at, self.policy.ask_lease))
+        return None
+
+    def asked(
+        self,
+        export: Export,
+        *,
+        vendor_export_id: str | None = None,
+        poll_address: str | None = None,
+        generation: int | None = None,
+        status: int | None = None,
+    ) -> Export:
+        """The vendor took it on. An answer that comes late counts as long as nobody has asked again."""
+        known = {"vendor_export_id": vendor_export_id, "poll_address": poll_address, "generation": generation}
+        at = self.now()
+        with self.ledger.writing() as tx:
+            return tx.move(
+                _as_asked(tx, export),
+                Edge.ANSWER,
+                at=at,
+                due_at=self.policy.poll_at(export, at),
+                requested_at=at,
+                tries=0,
+                last_status=status,
+                error=None,
+                **known,
+            )
+
+    def unanswered(self, export: Export, *, error: str) -> Export:
+        """Nobody knows whether the vendor took it on: the request broke off after it may have arrived."""
+        with self.ledger.writing() as tx:
+            asked = _as_asked(tx, export)
+            return asked if asked.state is State.UNKNOWN else self._note_unanswered(tx, asked, self.now(), error=error)
+
+    def refused(
+        self,
+        export: Export,
+        *,
+        status: int | None,
+        error: str,
+        retry_after_s: float | None = None,
+        holds_queue: bool = False,
+    ) -> Export:
+        """The vendor plainly made no export; another try may go better.
+
+        Args:
+            export: As it was taken up to be asked for.
+            status: Of the answer; None if no connection came about.
+            error: What came back.
+            retry_after_s: How long the vendor asks to wait.
+            holds_queue: Whether every other order would be refused too (too much is under way): the whole connection
+                waits then, so that nobody is overtaken.
+        """
+        at = self.now()
+        due_at = self.policy.ask_refused_at(export, at, retry_after_s)
+        with self.ledger.writing() as tx:
+            if holds_queue:
+                tx.lock_queue(self.connection)
+                tx.hold_queue(self.connection, due_at)
+            tries = export.tries + 1
+            return tx.move(export, Edge.REFUSE, at=at, due_at=due_at, tries=tries, last_status=status, error=error)
+
+    def next_to_look(self) -> Export | None:
+        """Takes up the export that has been due for longest to be looked at.
+
+        Returns:
+            The export, to be answered with `pending`, `ready`, `failed`, `lost`, `stopped` or `split`; None if none is
+            due.
+        """
+        at = self.now()
+        with self.ledger.writing() as tx:
+            for export in tx.find(turns.to_look(self.connection, self.streams, at)):
+                return tx.change(export, at=at, **lease(at, self.policy.call_lease))
+        return None
+
+    def pending(
+        self,
+        export: Export,
+        *,
+        status: int | None,
+        error: str | None = None,
+        retry_after_s: float | None = None,
+        acknowledged: bool = True,
+    ) -> Export:
+        """It isn't ready, or the look itself failed in a way that says nothing of it: look again later.
+
+        Args:
+            export: As it was taken up to be looked at.
+            status: Of the answer; None if none came.
+            error: What was wrong with the look, if anything.
+            retry_after_s: How long the vendor asks to wait.
+            acknowledged: Whether the vendor says that it is at work on it. Where the same answer is given for one that
+                it never heard of, say no: then it counts as lost in the end.
+        """
+        at = self.now()
+        with self.ledger.writing() as tx:
+            counted = {"polls": export.polls + 1, "tries": export.tries + 1, "polled_at": at}
+            due_at = self.policy.poll_at(export, at, retry_after_s)
+            seen = tx.change(export, at=at, due_at=due_at, last_status=status, error=error, **counted, **NOBODY)
+            if not acknowledged and self.policy.is_lost(seen, at):
+                never = "the vendor has not acknowledged it for too long: taken for lost"
+                return self._note_lost(tx, seen, status, never)
+            if seen.state is State.REQUESTED and self.policy.is_overdue(seen, at):
+                return tx.move(seen, Edge.DELAY, at=at, last_status=status)
+            return seen
+
+    def ready(self, export: Export, *, status: int | None) -> Export:
+        """The file can be fetched from where it was looked for."""
+        at = self.now()
+        with self.ledger.writing() as tx:
+            seen = {"polls": export.polls + 1, "polled_at": at, "ready_at": at, "tries": 0}
+            return tx.move(export, Edge.DELIVER, at=at, due_at=at, last_status=status, error=None, **seen)
+
+    def delivered(self, export_id: int, attempt: int, address: str) -> Export:
+        """The vendor called back: the file of an attempt can be fetched. Needs no lease; who has one loses it.
+
+        Raises:
+            ExportMovedOn: If it was asked for again since, is ready already or has ended. Nothing more is to be done.
+        """
+        at = self.now()
+        with self.ledger.writing() as tx:
+            export = tx.get(export_id)
+            if export.attempt != attempt or export.state not in TO_POLL | {State.ASKING, State.UNKNOWN}:
+                raise ExportMovedOn(f"a call for attempt {attempt} came too late: {export}")
+            there = {"poll_address": address, "ready_at": at, "tries": 0, "error": None}
+            return tx.move(export, Edge.DELIVER, at=at, due_at=at, **there)
+
+    def failed(self, export: Export, *, status: int | None, error: str, retry_after_s: float | None = None) -> Export:
+        """The vendor took it on and made nothing of it, or a broken file: asked for again later, up to a ceiling."""
+        at = self.now()
+        due_at = self.policy.ask_failed_at(export, at, retry_after_s)
+        with self.ledger.writing() as tx:
+            said = {"last_status": status, "error": error, "failures": export.failures + 1}
+            return _again(tx, export, Edge.FAIL, at=at, due_at=due_at, **said)
+
+    def lost(self, export: Export, *, status: int | None, error: str) -> Export:
+        """The vendor no longer has it, or never heard of it: asked for again, up to a ceiling."""
+        with self.ledger.writing() as tx:
+            return self._note_lost(tx, export, status, error)
+
+    def stopped(self, export: Export, *, status: int | None, error: str) -> Export:
+        """Asking, looking or fetching again would give the same: a person must change something, as the error says."""
+        at = self.now()
+        with self.ledger.writing() as tx:
+            return tx.move(export, Edge.STOP, at=at, due_at=at, last_status=status, error=error, **_NO_ADDRESS)
+
+    def split(self, export: Export, parts: Sequence[SmallerOrder]) -> list[Export]:
+        """Lets smaller exports stand in for one that was too large. They take its place in the queue and land together.
+
+        Args:
+            export: As it was taken up, or as it stopped or failed.
+            parts: What to ask for instead: all of its window, each smaller than the whole. Where parts share a window,
+                it is the caller's to see that their requests make up the whole.
+
+        Raises:
+            ConfigError: If the parts leave a time out, or one is as large as the whole.
+        """
+        with self.ledger.writing() as tx:
+            return orders.split(tx, export, tuple(parts), at=self.now())
+
+    def fetchable(self) -> list[Collection]:
+        """What can be fetched whole and nobody is fetching, in the order in which it was wanted. Takes nothing up."""
+        with self.ledger.reading() as tx:
+            return turns.fetchable(tx, self.connection, self.streams, self.now())
+
+    def lease_to_fetch(self, root_id: int) -> Collection | None:
+        """Takes up an export and all its parts, to fetch and land them together; who takes long may `renew` the lease.
+
+        Returns:
+            What to fetch, to be answered with `landed`, or with `not_fetched` and, for a part that the vendor no longer
+            has or broke, `lost` or `failed`. None if a part isn't ready, somebody else is at it, it has landed, or a
+            failed try was too short a while ago.
+        """
+        at = self.now()
+        with self.ledger.writing() as tx:
+            found = turns.collection_of(tx.tree(root_id))
+            if found is None or found.root.due_at > at or (found.root.leased_until or at) > at:
+                return None
+            root = tx.change(found.root, at=at, **lease(at, self.policy.fetch_lease))
+            return Collection(root, tuple(root if part.id == root.id else part for part in found.parts))
+
+    def not_fetched(self, collection: Collection, *, error: str, retry_after_s: float | None = None) -> None:
+        """Fetching or landing broke off; the files are still there. Tried again later.
+
+        To be called too after a part was reported as lost, failed or stopped, which leaves the others as they are.
+        """
+        at = self.now()
+        with self.ledger.writing() as tx:
+            root = tx.get(collection.root.id)
+            if root.lease == collection.root.lease:  # else somebody else has it, or the root itself was reported
+                due_at = self.policy.fetch_at(root, at, retry_after_s)
+                tx.change(root, at=at, due_at=due_at, tries=root.tries + 1, error=error, **NOBODY)
+
+    def landed(self, collection: Collection) -> Export:
+        """All its files lie in the lake, under one manifest: the export and its parts have landed, all of them at once.
+
+        Raises:
+            ExportMovedOn: If anything of it has changed since it was taken up. The files stay in the lake; the next
+                landing of the same window adds to them, and no event counts twice.
+        """
+        at = self.now()
+        with self.ledger.writing() as tx:
+            held = {export.id: export for export in (collection.root, *collection.parts)}
+            tree = tx.tree(collection.root.id)
+            if {export.id for export in tree if export.state is State.READY} != {part.id for part in collection.parts}:
+                raise ExportMovedOn(f"the parts of {collection.root} have changed since they were taken up")
+            for export in tree:
+                tx.move(held.get(export.id, export), Edge.LAND, at=at, landed_at=at, error=None, **_NO_ADDRESS)
+            return tx.get(collection.root.id)
+
+    def renew(self, export: Export) -> None:
+        """Keeps an export that takes long to fetch: others wait for as long again.
+
+        Raises:
+            ExportMovedOn: If somebody else has it.
+        """
+        if not self._set_lease(export, leased_until=self.now() + self.policy.fetch_lease):
+            raise ExportMovedOn(f"somebody else has meanwhile taken up {export}: leave it to them")
+
+    def release(self, export: Export) -> None:
+        """Gives back what was taken up to be looked at or fetched, if it is still held: nothing was found out about it.
+
+        One that was taken up to be asked for can't be given back: only its lease knows that the vendor may have been
+        asked.
+        """
+        if export.state is not State.ASKING:
+            self._set_lease(export, **NOBODY)
+
+    def next_due_at(self) -> datetime | None:
+        """When there may next be something to do; None if nothing is under way. It may lie in the past."""
+        with self.ledger.reading() as tx:
+            return turns.next_due_at(tx, self.connection, self.streams, self.policy, self.now())
+
+    def current(self, key: StreamKey, window: Window) -> Export | None:
+        """The newest order whose window holds the given one, whatever its state; None if there was none."""
+        with self.ledger.reading() as tx:
+            found = tx.find(turns.under_way(key, window).where(exports.c.state != State.REPLACED).limit(1))
+        return found[0] if found else None
+
+    def tree(self, root_id: int) -> list[Export]:
+        """An order as it is now: the export at the top and all that stand in for it, in the order of their making."""
+        with self.ledger.reading() as tx:
+            return tx.tree(root_id)
+
+    def under_way(self) -> list[Export]:
+        """The connection's exports that have not ended, oldest order first."""
+        return listed(self.ledger, connection=self.connection)
+
+    def needing_a_person(self) -> list[Export]:
+        """Exports that stopped, or take longer than they should; see `turns.stuck`."""
+        with self.ledger.reading() as tx:
+            return tx.find(turns.stuck(self.connection, self.policy, self.now()))
+
+    def moved_after(self, step: int, *, most: int) -> tuple[int, list[list[Export]]]:
+        """The orders that have come further since a step, whoever took them there.
+
+        Args:
+            step: The last one that is known already; 0 if none is.
+            most: So many steps are looked at.
+
+        Returns:
+            The last step that was looked at; and each order as it is now, as `tree` gives it.
+        """
+        with self.ledger.reading() as tx:
+            moves = tx.moves(self.connection, step, most)
+            trees = [tx.tree(root_id) for root_id in dict.fromkeys(root_id for _, root_id in moves)]
+        return (moves[-1][0] if moves else step), trees
+
+    def _note_unanswered(self, tx: Transaction, export: Export, at: datetime, **error: str) -> Export:
+        due_at = self.policy.ask_unknown_at(export, at)
+        tries = export.tries + 1
+        return tx.move(export, Edge.LOSE_ANSWER, at=at, due_at=due_at, tries=tries, last_status=None, **error)
+
+    def _note_lost(self, tx: Transaction, export: Export, status: int | None, error: str) -> Export:
+        at = self.now()
+        said = {"last_status": status, "error": error, "losses": export.losses + 1}
+        return _again(tx, export, Edge.EXPIRE, at=at, due_at=self.policy.ask_lost_at(export, at), **said)
+
+    def _set_lease(self, export: Export, **changes: Any) -> bool:
+        with self.ledger.writing() as tx:
+            return tx.set_lease(export, **changes)
+
+
+def _as_asked(tx: Transaction, export: Export) -> Export:
+    # The attempt is the guard here: its answer is good even if somebody has noted meanwhile that it was lost.
+    now = tx.get(export.id)
+    if now.attempt == export.attempt and now.state in {State.ASKING, State.UNKNOWN}:
+        return now
+    raise ExportMovedOn(f"the answer to attempt {export.attempt} came too late: {now}")
+
+
+def _again(
+    tx: Transaction, export: Export, edge: Edge, *, at: datetime, due_at: datetime | None, **said: Any
+) -> Export:
+    """Asked for again when it is due; without such a time the ceiling is reached, and a person is needed."""
+    edge = Edge.STOP if due_at is None else edge
+    return tx.move(export, edge, at=at, due_at=due_at or at, tries=0, **said, **_NO_ADDRESS)

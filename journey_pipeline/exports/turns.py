@@ -1,0 +1,145 @@
+"""Whose turn it is: which exports may be asked for, looked at or fetched now, and when that will next be so.
+
+Questions to the ledger; nothing is written. Not here: taking an export up and what came of it (`queue.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Names
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+
+from journey_pipeline.exports.export import Collection, Export
+from journey_pipeline.exports.ledger import Transaction
+from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.states import ENDED, PENDING, TO_ASK, TO_POLL, Edge, State
+from journey_pipeline.exports.tables import exports, transitions
+from journey_pipeline.model import Granularity, StreamKey, Window, floor
+
+_INSTANT = timedelta(microseconds=1)
+_WHOLE = (State.READY, State.SPLIT)
+
+
+def mine(connection: str, streams: Names[str] = ()) -> ColumnElement[bool]:
+    """The exports of a connection; of some streams, if any are named."""
+    ours = exports.c.connection == connection
+    return and_(ours, exports.c.stream.in_(streams)) if streams else ours
+
+
+def to_ask(connection: str, streams: Names[str], at: datetime) -> Select[Any]:
+    """The export to ask for next, in the order in which they were wanted."""
+    due = select(exports).where(mine(connection, streams), exports.c.state.in_(TO_ASK), exports.c.due_at <= at)
+    return due.order_by(exports.c.position, exports.c.id).limit(1).with_for_update()
+
+
+def to_look(connection: str, streams: Names[str], at: datetime) -> Select[Any]:
+    """The export to look at next: the one that has been due for longest."""
+    due = select(exports).where(mine(connection, streams), exports.c.state.in_(TO_POLL), exports.c.due_at <= at)
+    return due.where(_is_free(at)).order_by(exports.c.due_at, exports.c.id).limit(1).with_for_update(skip_locked=True)
+
+
+def fetchable(tx: Transaction, connection: str, streams: Names[str], at: datetime) -> list[Collection]:
+    """What can be fetched whole and nobody is fetching, in the order in which it was wanted."""
+    part = exports.alias()
+    unfinished = select(part.c.id).where(part.c.root_id == exports.c.id, part.c.state.not_in(_WHOLE))
+    roots = tx.find(
+        select(exports)
+        .where(mine(connection, streams), exports.c.parent_id.is_(None))
+        .where(exports.c.state.in_(_WHOLE), exports.c.due_at <= at, _is_free(at), ~unfinished.exists())
+        .order_by(exports.c.position, exports.c.id)
+    )
+    return [found for root in roots if (found := collection_of(tx.tree(root.id)))]
+
+
+def collection_of(tree: list[Export]) -> Collection | None:
+    """The files of an order, if all of them are ready."""
+    ready = [export for export in tree if export.state is State.READY]
+    parts = tuple(sorted(ready, key=lambda export: (export.window, export.id)))
+    whole = parts and all(export.state in _WHOLE for export in tree)
+    return Collection(next(export for export in tree if not export.is_part), parts) if whole else None
+
+
+def unanswered(connection: str, at: datetime) -> Select[Any]:
+    """What was asked for by somebody who is dead or has given up: nobody knows whether the vendor made an export."""
+    asked = and_(mine(connection), exports.c.state == State.ASKING, exports.c.leased_until <= at)
+    return select(exports).where(asked).order_by(exports.c.id).with_for_update()
+
+
+def is_full(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> bool:
+    """Whether the vendor takes no further order now: too many are under way, or the day's requests are used up."""
+    pending = select(func.count()).where(mine(connection), exports.c.state.in_(PENDING))
+    return tx.count(pending) >= policy.pending_limit or _is_day_full(tx, connection, policy, at)
+
+
+def under_way(key: StreamKey, window: Window) -> Select[Any]:
+    """The orders whose window holds the given one, newest first."""
+    return (
+        select(exports)
+        .where(mine(key.connection, [key.stream]), exports.c.parent_id.is_(None))
+        .where(exports.c.window_start <= window.start, exports.c.window_end >= window.end)
+        .order_by(exports.c.id.desc())
+    )
+
+
+def next_due_at(
+    tx: Transaction, connection: str, streams: Names[str], policy: ExportPolicy, at: datetime
+) -> datetime | None:
+    """When there may next be something to do for a connection; None if nothing is under way. It may lie in the past."""
+    open_ones = tx.find(select(exports).where(mine(connection), exports.c.state.not_in(ENDED)))
+    asks_from = _next_day(at) if _is_day_full(tx, connection, policy, at) else None
+    pending = [_free_at(export) for export in open_ones if export.state in PENDING]
+    if len(pending) >= policy.pending_limit:
+        asks_from = min(pending)
+    ours = [export for export in open_ones if not streams or export.key.stream in streams]
+    held_until = tx.held_until(connection)
+    times = [max(filter(None, (_free_at(export), held_until, asks_from))) for export in ours if export.state in TO_ASK]
+    times += [_free_at(export) for export in ours if export.state in PENDING]
+    trees = [[export for export in ours if export.root_id == root.id] for root in ours if not root.is_part]
+    times += [_free_at(found.root) for tree in trees if (found := collection_of(tree))]
+    return min(times, default=None)
+
+
+def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:
+    """Exports that stopped, or take longer than they should: at the vendor's, or refused or unanswered till now.
+
+    Those whose window has landed with a later order are left out: nothing is missing any more.
+    """
+    later = exports.alias()
+    made_up_for = select(later.c.id).where(
+        later.c.connection == exports.c.connection,
+        later.c.stream == exports.c.stream,
+        later.c.id > exports.c.root_id,
+        later.c.window_start <= exports.c.window_start,
+        later.c.window_end >= exports.c.window_end,
+        later.c.state == State.LANDED,
+    )
+    waiting = and_(exports.c.state.in_(TO_ASK), exports.c.tries > 0, exports.c.wanted_at <= at - policy.overdue_after)
+    late = or_(exports.c.state.in_([State.STOPPED, State.OVERDUE]), waiting)
+    found = select(exports).where(mine(connection), late, ~made_up_for.exists())
+    return found.order_by(exports.c.position, exports.c.id)
+
+
+def _free_at(export: Export) -> datetime:
+    return max(export.due_at, export.leased_until or export.due_at)
+
+
+def _is_free(at: datetime) -> ColumnElement[bool]:
+    return or_(exports.c.leased_until.is_(None), exports.c.leased_until <= at)
+
+
+def _is_day_full(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> bool:
+    if policy.asks_per_day is None:
+        return False
+    today = transitions.c.at.between(floor(at, Granularity.DAY), _next_day(at) - _INSTANT)
+    day = and_(transitions.c.connection == connection, today)
+    asked = tx.count(select(func.count()).where(day, transitions.c.edge == Edge.ASK))
+    plainly_not = and_(
+        transitions.c.from_state == State.ASKING, transitions.c.to_state.in_([State.REFUSED, State.STOPPED])
+    )
+    return asked - tx.count(select(func.count()).where(day, plainly_not)) >= policy.asks_per_day
+
+
+def _next_day(at: datetime) -> datetime:
+    return floor(at, Granularity.DAY) + Granularity.DAY.duration
