@@ -212,6 +212,7 @@ EXPORT_COLUMNS: tuple[Column, ...] = (
     Column("window_start", "TIMESTAMPTZ", "Start of the time that it was asked for, UTC."),
     Column("window_end", "TIMESTAMPTZ", "End of that time, not included, UTC."),
     Column("state", "VARCHAR", "How far it has come; stopped means that a person must change something."),
+    Column("reason", "VARCHAR", "Why it is there, such as refused, unanswered, failed, lost, overdue, rejected."),
     Column("attempt", "BIGINT", "How often it was asked for."),
     Column("polls", "BIGINT", "How often the present attempt was polled."),
     Column("failures", "BIGINT", "How often the vendor took it on and made nothing of it."),

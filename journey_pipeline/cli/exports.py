@@ -18,7 +18,7 @@ from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
 from journey_pipeline.exports.orders import give_up
-from journey_pipeline.exports.states import NEEDS_A_PERSON
+from journey_pipeline.exports.states import needs_a_person
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.settings import ledger_url
 
@@ -62,19 +62,20 @@ def exports(connection: str | None, *, with_ended: bool, as_json: bool, hopeless
         _show(found)
     else:
         results.print("no export is under way" if not with_ended else "nothing was ever ordered")
-    sys.exit(1 if any(export["state"] in NEEDS_A_PERSON for export in found) else 0)
+    sys.exit(1 if any(needs_a_person(export["state"], export["reason"]) for export in found) else 0)
 
 
 def _show(found: Sequence[dict[str, Any]]) -> None:
-    names = ("stream", "window", "state", "attempt", "polls", *(name.removesuffix("_at") for name in TIMES))
+    names = ("stream", "window", "state", "reason", "attempt", "polls", *(name.removesuffix("_at") for name in TIMES))
     table = plain_table("export", *names, right=("export", "attempt", "polls"))
     for export in found:
-        state = export["state"]
+        state, reason = export["state"], export["reason"]
         table.add_row(
             str(export["export_id"]),
             f"{export['connection']}/{export['stream']}",
             f"{export['window_start']:%Y-%m-%d %H:%M} to {export['window_end']:%m-%d %H:%M}",
-            f"[red]{state}[/red]" if state in NEEDS_A_PERSON else state,
+            f"[red]{state}[/red]" if needs_a_person(state, reason) else state,
+            reason or "-",
             str(export["attempt"]),
             str(export["polls"]),
             *(f"{export[name]:%m-%d %H:%M:%S}" if export[name] else "-" for name in TIMES),

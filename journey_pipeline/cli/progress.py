@@ -55,7 +55,7 @@ class ProgressBar:
         )
         self._task = self._bar.add_task(title, total=total, rows=0, megabytes=0.0)
         self._exports: tuple[Sequence[Export], datetime, float] | None = None
-        self._told: dict[int, State] = {}
+        self._told: dict[int, str] = {}
         self._live = Live(console=console, get_renderable=self._drawn, transient=True)
         self._lock = threading.Lock()
         self._watched = watched_by(self)
@@ -93,8 +93,8 @@ class ProgressBar:
         if self._console.is_terminal:
             return
         for export in exports:
-            if self._told.get(export.id) is not export.state:
-                self._told[export.id] = export.state
+            if self._told.get(export.id) != export.standing:
+                self._told[export.id] = export.standing
                 self._console.print(f"{now:%H:%M:%S} {export}", highlight=False, markup=False, soft_wrap=True)
 
     def done(self, partition: str, rows: int, error: str | None) -> None:
@@ -123,7 +123,7 @@ def export_table(exports: Sequence[Export], now: datetime) -> Table:
         table.add_row(
             str(export.key),
             f"{export.window.start:%Y-%m-%d %H:%M} to {export.window.end:%m-%d %H:%M}",
-            str(export.state),
+            export.standing,
             str(export.attempt),
             str(export.polls),
             f"{span(now - export.wanted_at)} ago",

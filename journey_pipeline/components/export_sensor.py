@@ -16,7 +16,7 @@ from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_o
 from journey_pipeline.components.schedules import request
 from journey_pipeline.exports.export import Collection, Export
 from journey_pipeline.exports.queue import Queue
-from journey_pipeline.exports.states import ENDED, NEEDS_A_PERSON, State
+from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.plan import contiguous, find_gaps
@@ -148,9 +148,9 @@ def _lives(
 def _checks(of: Mapping[str, ExportAssets], moved: Sequence[Sequence[Export]]) -> Iterator[dg.RunRequest]:
     """A run of the check for each order that has just come to need a person: its alert is not to wait for the hour."""
     for tree in moved:
-        stuck = [export for export in tree if export.state in NEEDS_A_PERSON]
+        stuck = [export for export in tree if export.needs_a_person]
         if stuck and (assets := of.get(tree[0].key.stream)):
-            run_key = " ".join(f"{export.id}.{export.attempt} {export.state}" for export in stuck)
+            run_key = " ".join(f"{export.id}.{export.attempt} {export.state} {export.reason}" for export in stuck)
             yield dg.RunRequest(run_key=run_key, job_name=check_job(assets).name)
 
 
@@ -165,7 +165,7 @@ def _told(queue: Queue) -> str:
     waiting = queue.under_way()
     if not waiting:
         return "no export is under way"
-    states = Counter(str(export.state) for export in waiting)
+    states = Counter(export.standing for export in waiting)
     counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     due = queue.next_due_at()
     return f"{counted}; " + (

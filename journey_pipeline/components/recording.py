@@ -91,6 +91,7 @@ COLUMNS = {
     "window": "What it is for, UTC.",
     "asked_for": "What was asked for in this part and not in all of them.",
     "state": "How far it has come.",
+    "reason": "Why it is there, such as refused, failed, lost or overdue.",
     "attempt": "How often it was ordered.",
     "polls": "How often it was polled since it was last ordered.",
     "requested": "When the vendor took it on, UTC.",
@@ -111,6 +112,7 @@ def life_of_order(tree: Sequence[Export]) -> dict[str, Any]:
         tree: The export at the top, and all that stand in for it.
     """
     root = tree[0]
+    tree = [export for export in tree if export is root or export.state is not State.REPLACED]
     split = {export.parent_id for export in tree}
     parts = sorted((export for export in tree if export.id not in split), key=lambda part: (part.window, part.id))
     lives = [_of_export(part) for part in parts]
@@ -120,6 +122,7 @@ def life_of_order(tree: Sequence[Export]) -> dict[str, Any]:
     counted = {"failures": sum(export.failures for export in tree), "losses": sum(export.losses for export in tree)}
     return {
         "state": str(root.state),
+        **({"reason": str(root.reason)} if root.reason else {}),
         "attempt": max(part.attempt for part in parts),
         **_in_short(lives),
         **({"due_at": dg.MetadataValue.timestamp(min(due_at))} if due_at else {}),
@@ -143,6 +146,7 @@ def _of_export(export: Export) -> Life:
     return {
         "window": export.window,
         "state": str(export.state),
+        "reason": export.reason and str(export.reason),
         "attempt": export.attempt,
         "polls": export.polls,
         "requested": export.requested_at,

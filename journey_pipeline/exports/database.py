@@ -1,4 +1,4 @@
-"""Opens the ledger's database: SQLite by default, PostgreSQL by URL; makes its tables and checks their version.
+"""Opens the ledger's database: SQLite by default, PostgreSQL by URL; makes its tables, or brings them to this version.
 
 SQLite is told to keep a write-ahead log, so that people can list exports while a poller writes, to wait for other
 writers, and to have every commit on the disk before it says so: an intent that is lost with the power would be an
@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from journey_pipeline.errors import ConfigError, LedgerError, text_of
+from journey_pipeline.exports.migrations import migrate
 from journey_pipeline.exports.tables import SCHEMA_VERSION, metadata, schema
 from journey_pipeline.settings import LEDGER_VARIABLE
 from journey_pipeline.transport.redaction import everywhere
@@ -39,8 +40,12 @@ def open_engine(url: str) -> Engine:
     """
     parsed = _parse(url)
     engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
-    with explained(f"opening the ledger of exports at {shown(parsed)}"), engine.begin() as connection:
-        _prepare(connection)
+    try:
+        with explained(f"opening the ledger of exports at {shown(parsed)}"), engine.begin() as connection:
+            _prepare(connection)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -147,12 +152,15 @@ def _begin(connection: Connection) -> None:
 def _prepare(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _SCHEMA_LOCK})
-    metadata.create_all(connection)
-    version = connection.scalar(select(schema.c.version))
+    version = connection.scalar(select(schema.c.version)) if inspect(connection).has_table(schema.name) else None
     if version is None:
+        metadata.create_all(connection)
         connection.execute(insert(schema).values(version=SCHEMA_VERSION))
-    elif version != SCHEMA_VERSION:
+    elif version > SCHEMA_VERSION:
         raise LedgerError(
             f"the ledger of exports has version {version}, this package knows {SCHEMA_VERSION}: upgrade "
             f"journey-pipeline, or name another ledger with {LEDGER_VARIABLE}"
         )
+    elif version < SCHEMA_VERSION:
+        migrate(connection, version=version, to=SCHEMA_VERSION)
+        connection.execute(update(schema).values(version=SCHEMA_VERSION))

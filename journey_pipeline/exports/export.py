@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.exports.states import State
+from journey_pipeline.exports.states import Reason, State, needs_a_person
 from journey_pipeline.model import StreamKey, Window
 
 
@@ -60,6 +60,7 @@ class Export:
         root_id: The export at the top: itself, unless it is a part.
         position: Its place in the connection's queue; parts have the place of what they are parts of.
         state: How far it has come.
+        reason: Why it is there, where it did not get there by the straight way.
         version: Counts every change; a change is refused to whoever saw an earlier version.
         attempt: How often it has been asked for.
         polls: How often the present attempt was polled.
@@ -92,6 +93,7 @@ class Export:
     root_id: int
     position: int
     state: State
+    reason: Reason | None
     version: int
     attempt: int
     polls: int
@@ -115,12 +117,22 @@ class Export:
     error: str | None
 
     def __str__(self) -> str:
-        return f"export {self.id} of {self.key} for {self.window} ({self.state}, attempt {self.attempt})"
+        return f"export {self.id} of {self.key} for {self.window} ({self.standing}, attempt {self.attempt})"
+
+    @property
+    def standing(self) -> str:
+        """Its state, with the reason if there is one."""
+        return f"{self.state}: {self.reason}" if self.reason else str(self.state)
 
     @property
     def name(self) -> str:
         """Names it and its present attempt; its random waits go by it."""
         return f"{self.id}-{self.attempt}"
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether it has stopped, or takes longer than it should."""
+        return needs_a_person(self.state, self.reason)
 
     @property
     def is_part(self) -> bool:

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from journey_pipeline.errors import ExportMovedOn, LedgerError
 from journey_pipeline.exports.database import explained, open_engine
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.states import Edge, State, after
+from journey_pipeline.exports.states import Edge, Reason, State, after
 from journey_pipeline.exports.tables import export_of, exports, queues, transitions
 from journey_pipeline.processes import this_process
 from journey_pipeline.transport.redaction import everywhere
@@ -139,7 +139,7 @@ class Transaction:
             self._connection.execute(update(exports).where(exports.c.id == export_id).values(root_id=export_id))
         return self.get(export_id)
 
-    def move(self, export: Export, edge: Edge, *, at: datetime, **changes: Any) -> Export:
+    def move(self, export: Export, edge: Edge, *, at: datetime, reason: Reason | None = None, **changes: Any) -> Export:
         """Takes an export along an edge and notes it; nobody holds it afterwards, unless the changes say so.
 
         Raises:
@@ -147,7 +147,7 @@ class Transaction:
             ExportMovedOn: If it is no longer as it was read.
         """
         target = after(export.state, edge)
-        moved = self.change(export, at=at, state=target, **{**NOBODY, **changes})
+        moved = self.change(export, at=at, state=target, reason=reason, **{**NOBODY, **changes})
         self._connection.execute(
             insert(transitions).values(
                 export_id=export.id,
@@ -155,6 +155,7 @@ class Transaction:
                 edge=edge,
                 from_state=export.state,
                 to_state=target,
+                reason=reason,
                 at=at,
                 attempt=moved.attempt,
                 status=changes.get("last_status"),

@@ -43,6 +43,7 @@ def rows(found: Iterable[Export]) -> list[tuple[Any, ...]]:
             export.window.start,
             export.window.end,
             str(export.state),
+            export.reason and str(export.reason),
             export.attempt,
             export.polls,
             export.failures,

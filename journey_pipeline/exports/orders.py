@@ -1,18 +1,18 @@
-"""How exports come to be: by an order, or as parts of one that was too large; and how they are replaced.
+"""How exports come to be: by an order, or as parts of one that was too large; how they are merged and replaced.
 
 Each within a transaction that holds the connection's queue, or the export. Not here: asking the vendor (`queue.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from journey_pipeline.exports import turns
 from journey_pipeline.exports.export import Export, Order, SmallerOrder, check_parts
 from journey_pipeline.exports.ledger import Ledger, Transaction
-from journey_pipeline.exports.states import ENDED, Edge, State
+from journey_pipeline.exports.states import ENDED, Edge, Reason, State
 from journey_pipeline.exports.tables import exports
 
 _ANEW: dict[str, Any] = {
@@ -31,7 +31,7 @@ def want(tx: Transaction, order: Order, *, at: datetime, again: bool) -> Export:
                 tx.move(export, Edge.REOPEN, at=at, due_at=at, **_ANEW)
             return tx.get(root.id)
         if stopped and root.window == order.window:
-            _replace(tx, tree, at)
+            replace(tx, tree, Reason.CHANGED, at=at)
     return tx.add(_new(order, position=tx.next_position(order.key.connection), at=at))
 
 
@@ -42,6 +42,41 @@ def split(tx: Transaction, export: Export, parts: tuple[SmallerOrder, ...], *, a
     below = {"parent_id": gone.id, "root_id": gone.root_id}
     orders = [Order(gone.key, gone.partition, part.window, part.request) for part in parts]
     return [tx.add(_new(order, position=gone.position, at=at) | below) for order in orders]
+
+
+def merge_waiting(tx: Transaction, connection: str, longest: Mapping[str, timedelta], *, at: datetime) -> None:
+    """Merges the orders that are not with the vendor and ask for the same, each stream's into its newest.
+
+    Its window holds theirs and all that lies between, in the place of the oldest; it is due when all of them are.
+
+    Args:
+        tx: Holds the connection's queue.
+        connection: Whose orders.
+        longest: The longest window of one order, by stream.
+        at: Now.
+    """
+    for stream, most in longest.items():
+        waiting = tx.find(turns.waiting(connection, stream))
+        while waiting:
+            newest = waiting[0]
+            reached = [
+                export
+                for export in waiting
+                if export.request == newest.request and export.window.start >= newest.window.end - most
+            ]
+            waiting = [export for export in waiting if export not in (newest, *reached)]
+            _merge(tx, newest, [export for export in reached if export is not newest], at)
+
+
+def _merge(tx: Transaction, newest: Export, others: Sequence[Export], at: datetime) -> None:
+    if not others:
+        return
+    replace(tx, others, Reason.MERGED, at=at)
+    merged = [newest, *others]
+    oldest = min(merged, key=lambda export: export.window)
+    most = {name: max(getattr(one, name) for one in merged) for name in ("due_at", "tries", "failures", "losses")}
+    least = {name: min(getattr(one, name) for one in merged) for name in ("position", "wanted_at")}
+    tx.change(newest, at=at, window_start=oldest.window.start, partition_key=oldest.partition, **most, **least)
 
 
 def give_up(ledger: Ledger, export_id: int, *, at: datetime) -> Export:
@@ -61,13 +96,25 @@ def give_up(ledger: Ledger, export_id: int, *, at: datetime) -> Export:
     with ledger.writing() as tx:
         found = tx.get(export_id)
         tx.lock_queue(found.key.connection)
-        _replace(tx, tx.tree(found.root_id), at)
+        replace(tx, tx.tree(found.root_id), Reason.GIVEN_UP, at=at)
         return tx.get(found.root_id)
 
 
-def _replace(tx: Transaction, tree: Sequence[Export], at: datetime) -> None:
+def parts_of(tx: Transaction, whole: Export) -> list[Export]:
+    """What stands in for an export that was split, and for parts of it that were split again."""
+    below, parts = {whole.id}, []
+    for export in tx.tree(whole.root_id):
+        if export.parent_id in below:
+            below.add(export.id)
+            parts.append(export)
+    return parts
+
+
+def replace(tx: Transaction, tree: Sequence[Export], reason: Reason, *, at: datetime) -> None:
+    """Ends an order with all its parts; those that were replaced before stay so."""
     for export in tree:
-        tx.move(export, Edge.REPLACE, at=at, poll_address=None)
+        if not (export.is_part and export.state is State.REPLACED):
+            tx.move(export, Edge.REPLACE, at=at, reason=reason, poll_address=None)
 
 
 def _new(order: Order, *, position: int, at: datetime) -> dict[str, Any]:

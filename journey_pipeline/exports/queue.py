@@ -9,18 +9,18 @@ Not here: whose turn it is (`turns.py`), how orders are made (`orders.py`), the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from journey_pipeline.errors import ExportMovedOn
-from journey_pipeline.exports import orders, turns
+from journey_pipeline.exports import answers, orders, turns
 from journey_pipeline.exports.export import Collection, Export, Order, SmallerOrder
 from journey_pipeline.exports.ledger import NOBODY, Ledger, Transaction, lease
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.states import TO_POLL, Edge, State
+from journey_pipeline.exports.states import Edge, Reason, State
 from journey_pipeline.exports.tables import exports
 from journey_pipeline.model import StreamKey, Window
 
@@ -37,14 +37,15 @@ class Queue:
         ledger: Where its exports are kept.
         policy: The vendor's limits and waits.
         now: The clock.
-        streams: The streams that are served here; none named: all. All of a connection share its limits.
+        streams: The streams that are served here, with the longest window of one order; none named: all. All of a
+            connection share its limits.
     """
 
     connection: str
     ledger: Ledger
     policy: ExportPolicy
     now: Callable[[], datetime]
-    streams: Sequence[str] = field(default=())
+    streams: Mapping[str, timedelta] = field(default_factory=dict)
 
     def want(self, order: Order, *, again: bool = False) -> Export:
         """Puts an order into the queue, or finds the export that is on its way for it already.
@@ -67,6 +68,10 @@ class Queue:
     def next_to_ask(self) -> Export | None:
         """Takes up the export that is to be asked for next, in the order in which they were wanted.
 
+        Where the vendor takes so many requests a day, what waits is merged first: after an outage one order holds all
+        that is missing, where one order a day would stay behind for good. Where only the exports under way are limited
+        nothing is merged: one giant export in place of several at a time takes longer, lands all or none, and fails.
+
         When this returns, the intent to ask is kept: whatever happens to the caller, the export is asked for again.
 
         Returns:
@@ -80,6 +85,8 @@ class Queue:
                 self._note_unanswered(tx, export, at)
             if (tx.held_until(self.connection) or at) > at or turns.is_full(tx, self.connection, self.policy, at):
                 return None
+            if self.policy.asks_per_day is not None:
+                orders.merge_waiting(tx, self.connection, self.streams, at=at)
             for export in tx.find(turns.to_ask(self.connection, self.streams, at)):
                 # What is known of an earlier attempt must not be taken for this one's.
                 fresh = {"attempt": export.attempt + 1, "polls": 0, "asked_at": at, **_NOTHING_KNOWN}
@@ -96,12 +103,11 @@ class Queue:
         generation: int | None = None,
         status: int | None = None,
     ) -> Export:
-        """The vendor took it on. An answer that comes late counts as long as nobody has asked again."""
-        known = {"vendor_export_id": vendor_export_id, "poll_address": poll_address, "generation": generation}
+        """The vendor took it on. An answer that comes late counts unless it was asked for again."""
         at = self.now()
         with self.ledger.writing() as tx:
             return tx.move(
-                _as_asked(tx, export),
+                answers.as_asked(tx, export),
                 Edge.ANSWER,
                 at=at,
                 due_at=self.policy.poll_at(export, at),
@@ -109,14 +115,16 @@ class Queue:
                 tries=0,
                 last_status=status,
                 error=None,
-                **known,
+                vendor_export_id=vendor_export_id,
+                poll_address=poll_address,
+                generation=generation,
             )
 
     def unanswered(self, export: Export, *, error: str) -> Export:
         """Nobody knows whether the vendor took it on: the request broke off after it may have arrived."""
         with self.ledger.writing() as tx:
-            asked = _as_asked(tx, export)
-            return asked if asked.state is State.UNKNOWN else self._note_unanswered(tx, asked, self.now(), error=error)
+            asked = answers.as_asked(tx, export)
+            return asked if asked.state is State.WANTED else self._note_unanswered(tx, asked, self.now(), error=error)
 
     def refused(
         self,
@@ -143,8 +151,9 @@ class Queue:
             if holds_queue:
                 tx.lock_queue(self.connection)
                 tx.hold_queue(self.connection, due_at)
-            tries = export.tries + 1
-            return tx.move(export, Edge.REFUSE, at=at, due_at=due_at, tries=tries, last_status=status, error=error)
+            asked = answers.as_asked(tx, export)
+            said = {"due_at": due_at, "tries": export.tries + 1, "last_status": status, "error": error}
+            return tx.move(asked, Edge.ASK_AGAIN, at=at, reason=Reason.REFUSED, **said)
 
     def next_to_look(self) -> Export | None:
         """Takes up the export that has been due for longest to be looked at.
@@ -186,30 +195,40 @@ class Queue:
             if not acknowledged and self.policy.is_lost(seen, at):
                 never = "the vendor has not acknowledged it for too long: taken for lost"
                 return self._note_lost(tx, seen, status, never)
-            if seen.state is State.REQUESTED and self.policy.is_overdue(seen, at):
-                return tx.move(seen, Edge.DELAY, at=at, last_status=status)
+            if seen.reason is not Reason.OVERDUE and self.policy.is_overdue(seen, at):
+                return tx.move(seen, Edge.DELAY, at=at, reason=Reason.OVERDUE, last_status=status)
             return seen
 
     def ready(self, export: Export, *, status: int | None) -> Export:
-        """The file can be fetched from where it was looked for."""
-        at = self.now()
-        with self.ledger.writing() as tx:
-            seen = {"polls": export.polls + 1, "polled_at": at, "ready_at": at, "tries": 0}
-            return tx.move(export, Edge.DELIVER, at=at, due_at=at, last_status=status, error=None, **seen)
-
-    def delivered(self, export_id: int, attempt: int, address: str) -> Export:
-        """The vendor called back: the file of an attempt can be fetched. Needs no lease; who has one loses it.
+        """The file can be fetched from where it was looked for; that it is there counts whatever was thought meanwhile.
 
         Raises:
-            ExportMovedOn: If it was asked for again since, is ready already or has ended. Nothing more is to be done.
+            ExportMovedOn: If it has landed or was replaced.
         """
         at = self.now()
         with self.ledger.writing() as tx:
-            export = tx.get(export_id)
-            if export.attempt != attempt or export.state not in TO_POLL | {State.ASKING, State.UNKNOWN}:
-                raise ExportMovedOn(f"a call for attempt {attempt} came too late: {export}")
-            there = {"poll_address": address, "ready_at": at, "tries": 0, "error": None}
-            return tx.move(export, Edge.DELIVER, at=at, due_at=at, **there)
+            now = answers.not_ended(tx, export.id, export.attempt)
+            if now.state is State.READY:
+                return now
+            where = {name: getattr(export, name) for name in ("requested_at", *_NOTHING_KNOWN)}
+            seen = {"polls": now.polls + 1, "polled_at": at, "last_status": status}
+            return answers.deliver(tx, now, at=at, **where, **seen)
+
+    def delivered(self, export_id: int, attempt: int, address: str) -> Export:
+        """The vendor called back: the file of an attempt can be fetched, whatever was thought of it meanwhile.
+
+        Needs no lease; who has one loses it.
+
+        Raises:
+            ExportMovedOn: If it has landed or was replaced. Nothing more is to be done.
+        """
+        at = self.now()
+        with self.ledger.writing() as tx:
+            now = answers.not_ended(tx, export_id, attempt)
+            if now.state is State.READY and now.poll_address == address:
+                return now
+            known = {} if now.attempt == attempt else _NOTHING_KNOWN
+            return answers.deliver(tx, now, at=at, **{**known, "poll_address": address})
 
     def failed(self, export: Export, *, status: int | None, error: str, retry_after_s: float | None = None) -> Export:
         """The vendor took it on and made nothing of it, or a broken file: asked for again later, up to a ceiling."""
@@ -217,7 +236,7 @@ class Queue:
         due_at = self.policy.ask_failed_at(export, at, retry_after_s)
         with self.ledger.writing() as tx:
             said = {"last_status": status, "error": error, "failures": export.failures + 1}
-            return _again(tx, export, Edge.FAIL, at=at, due_at=due_at, **said)
+            return answers.ask_again(tx, export, Reason.FAILED, at=at, due_at=due_at, **said)
 
     def lost(self, export: Export, *, status: int | None, error: str) -> Export:
         """The vendor no longer has it, or never heard of it: asked for again, up to a ceiling."""
@@ -227,8 +246,10 @@ class Queue:
     def stopped(self, export: Export, *, status: int | None, error: str) -> Export:
         """Asking, looking or fetching again would give the same: a person must change something, as the error says."""
         at = self.now()
+        said = {"last_status": status, "error": error, **_NO_ADDRESS}
         with self.ledger.writing() as tx:
-            return tx.move(export, Edge.STOP, at=at, due_at=at, last_status=status, error=error, **_NO_ADDRESS)
+            now = answers.as_asked(tx, export) if export.state is State.ASKING else export
+            return tx.move(now, Edge.STOP, at=at, reason=Reason.REJECTED, due_at=at, **said)
 
     def split(self, export: Export, parts: Sequence[SmallerOrder]) -> list[Export]:
         """Lets smaller exports stand in for one that was too large. They take its place in the queue and land together.
@@ -290,7 +311,7 @@ class Queue:
             tree = tx.tree(collection.root.id)
             if {export.id for export in tree if export.state is State.READY} != {part.id for part in collection.parts}:
                 raise ExportMovedOn(f"the parts of {collection.root} have changed since they were taken up")
-            for export in tree:
+            for export in (export for export in tree if export.state is not State.REPLACED):
                 tx.move(held.get(export.id, export), Edge.LAND, at=at, landed_at=at, error=None, **_NO_ADDRESS)
             return tx.get(collection.root.id)
 
@@ -354,30 +375,14 @@ class Queue:
 
     def _note_unanswered(self, tx: Transaction, export: Export, at: datetime, **error: str) -> Export:
         due_at = self.policy.ask_unknown_at(export, at)
-        tries = export.tries + 1
-        return tx.move(export, Edge.LOSE_ANSWER, at=at, due_at=due_at, tries=tries, last_status=None, **error)
+        said = {"tries": export.tries + 1, "last_status": None, **error}
+        return tx.move(export, Edge.ASK_AGAIN, at=at, reason=Reason.UNANSWERED, due_at=due_at, **said)
 
     def _note_lost(self, tx: Transaction, export: Export, status: int | None, error: str) -> Export:
         at = self.now()
         said = {"last_status": status, "error": error, "losses": export.losses + 1}
-        return _again(tx, export, Edge.EXPIRE, at=at, due_at=self.policy.ask_lost_at(export, at), **said)
+        return answers.ask_again(tx, export, Reason.LOST, at=at, due_at=self.policy.ask_lost_at(export, at), **said)
 
     def _set_lease(self, export: Export, **changes: Any) -> bool:
         with self.ledger.writing() as tx:
             return tx.set_lease(export, **changes)
-
-
-def _as_asked(tx: Transaction, export: Export) -> Export:
-    # The attempt is the guard here: its answer is good even if somebody has noted meanwhile that it was lost.
-    now = tx.get(export.id)
-    if now.attempt == export.attempt and now.state in {State.ASKING, State.UNKNOWN}:
-        return now
-    raise ExportMovedOn(f"the answer to attempt {export.attempt} came too late: {now}")
-
-
-def _again(
-    tx: Transaction, export: Export, edge: Edge, *, at: datetime, due_at: datetime | None, **said: Any
-) -> Export:
-    """Asked for again when it is due; without such a time the ceiling is reached, and a person is needed."""
-    edge = Edge.STOP if due_at is None else edge
-    return tx.move(export, edge, at=at, due_at=due_at or at, tries=0, **said, **_NO_ADDRESS)

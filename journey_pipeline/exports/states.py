@@ -1,22 +1,17 @@
 """The states of an export and the one table of how it gets from one to another. An edge that is not in it raises.
 
-    wanted --ask--> asking --answer--> requested --deliver--> ready --land--> landed
-                       |                   |
-                       |                 delay
-                       |                   |
-                       |                overdue (goes on as requested does)
-                       |                   |
-                       |                   +--fail---> failed ---+
-                       |                   +--expire-> expired --+
-                       +--refuse---------- | --------> refused --+
-                       +--lose_answer----- | --------> unknown --+--ask, when due--> asking
-                       +--stop-------------+--stop---> stopped --reopen, by a person--> wanted
-                                           +--split--> split --land, with all its parts--> landed
+    wanted --ask--> asking --answer--> pending --deliver--> ready --land--> landed
+      ^  ^            |                   |                   |
+      |  +--ask_again-+-------------------+-------------------+    says why: refused, unanswered, failed, lost
+      |               +--stop-------------+--stop--> stopped  |    says why: rejected, failed, lost
+      +--------------------------reopen, by a person----+
+                                          +--split--> split --land, with all its parts--> landed
 
-Besides: `answer` and `deliver` also end `unknown` (the answer came late), `deliver` also ends `asking` (a webhook was
-quicker than the answer), `fail`, `expire` and `stop` also end `ready`, `split` also ends `failed` and `stopped`, and
-whatever is neither landed nor replaced can be replaced. Not here: when an export goes along an edge (`policy.py`,
-`queue.py`), how that is written (`ledger.py`).
+What is due, and why, is not a state: each export has a time and a `Reason` besides. `delay` leaves a pending one
+pending and says that it is overdue. `deliver` starts from wherever something was only guessed: a file that is there is
+taken whatever was thought of it. `answer`, `ask_again` and `stop` also start from `wanted`, where the answer to a
+request came after nobody had waited for it any longer. Whatever is neither landed nor replaced can be replaced.
+Not here: when an export goes along an edge (`policy.py`, `queue.py`), how that is written (`ledger.py`).
 """
 
 from __future__ import annotations
@@ -31,19 +26,29 @@ from journey_pipeline.errors import LedgerError
 class State(enum.StrEnum):
     """How far an export has come."""
 
-    WANTED = "wanted"  # in the queue, never asked for
+    WANTED = "wanted"  # in the queue: asked for when it is due
     ASKING = "asking"  # somebody is about to ask, or is asking: written before the request leaves
-    UNKNOWN = "unknown"  # asked for, and no answer says whether the vendor made an export
-    REFUSED = "refused"  # the vendor made none: ask again soon
-    REQUESTED = "requested"  # the vendor is at work: polled when due
-    OVERDUE = "overdue"  # the same, for longer than it should take
+    PENDING = "pending"  # the vendor is at work: looked at when due
     READY = "ready"  # the file can be fetched
-    FAILED = "failed"  # made and broken: asked for again after it has cooled down
-    EXPIRED = "expired"  # the vendor no longer has it, or never knew of it: asked for again
     SPLIT = "split"  # smaller exports stand in for it
     STOPPED = "stopped"  # a person must change something first
     LANDED = "landed"  # its file lies in the lake
     REPLACED = "replaced"  # given up: a newer export of the window takes its place
+
+
+class Reason(enum.StrEnum):
+    """Why an export is where it is, where it did not get there by the straight way."""
+
+    REFUSED = "refused"  # the vendor made none: asked again soon
+    UNANSWERED = "unanswered"  # no answer says whether the vendor made one
+    FAILED = "failed"  # made and broken: asked for again after it has cooled down
+    LOST = "lost"  # the vendor no longer has it, or never knew of it
+    OVERDUE = "overdue"  # pending for longer than it should take
+    REJECTED = "rejected"  # asking, looking or fetching again would give the same
+    CHANGED = "changed"  # replaced by an order of the same window that asks for something else
+    GIVEN_UP = "given_up"  # replaced by nothing, as a person said
+    MERGED = "merged"  # replaced by an order that holds its window and others'
+    SUPERSEDED = "superseded"  # a part whose whole came after all
 
 
 class Edge(enum.StrEnum):
@@ -51,12 +56,9 @@ class Edge(enum.StrEnum):
 
     ASK = "ask"
     ANSWER = "answer"
-    LOSE_ANSWER = "lose_answer"
-    REFUSE = "refuse"
+    ASK_AGAIN = "ask_again"
     DELAY = "delay"
     DELIVER = "deliver"
-    FAIL = "fail"
-    EXPIRE = "expire"
     SPLIT = "split"
     LAND = "land"
     STOP = "stop"
@@ -65,25 +67,19 @@ class Edge(enum.StrEnum):
 
 
 ENDED = frozenset({State.LANDED, State.REPLACED})
-TO_ASK = frozenset({State.WANTED, State.REFUSED, State.UNKNOWN, State.FAILED, State.EXPIRED})
-TO_POLL = frozenset({State.REQUESTED, State.OVERDUE})
-NEEDS_A_PERSON = frozenset({State.STOPPED, State.OVERDUE})
-# An unknown one may hold a slot at the vendor's, but counting it could keep it from ever being asked for again.
-PENDING = frozenset({State.ASKING}) | TO_POLL
+# An unanswered one may hold a slot at the vendor's, but counting it could keep it from ever being asked for again.
+AT_VENDOR = frozenset({State.ASKING, State.PENDING})
 
 TRANSITIONS: Mapping[Edge, tuple[frozenset[State], State]] = MappingProxyType(
     {
-        Edge.ASK: (TO_ASK, State.ASKING),
-        Edge.ANSWER: (frozenset({State.ASKING, State.UNKNOWN}), State.REQUESTED),
-        Edge.LOSE_ANSWER: (frozenset({State.ASKING}), State.UNKNOWN),
-        Edge.REFUSE: (frozenset({State.ASKING}), State.REFUSED),
-        Edge.DELAY: (frozenset({State.REQUESTED}), State.OVERDUE),
-        Edge.DELIVER: (frozenset({State.ASKING, State.UNKNOWN}) | TO_POLL, State.READY),
-        Edge.FAIL: (TO_POLL | {State.READY}, State.FAILED),
-        Edge.EXPIRE: (TO_POLL | {State.READY}, State.EXPIRED),
-        Edge.SPLIT: (TO_POLL | {State.FAILED, State.STOPPED}, State.SPLIT),
+        Edge.ASK: (frozenset({State.WANTED}), State.ASKING),
+        Edge.ANSWER: (frozenset({State.ASKING, State.WANTED}), State.PENDING),
+        Edge.ASK_AGAIN: (AT_VENDOR | {State.READY, State.WANTED}, State.WANTED),
+        Edge.DELAY: (frozenset({State.PENDING}), State.PENDING),
+        Edge.DELIVER: (frozenset(State) - ENDED, State.READY),
+        Edge.SPLIT: (frozenset({State.PENDING, State.WANTED, State.STOPPED}), State.SPLIT),
         Edge.LAND: (frozenset({State.READY, State.SPLIT}), State.LANDED),
-        Edge.STOP: (PENDING | {State.READY}, State.STOPPED),
+        Edge.STOP: (AT_VENDOR | {State.READY, State.WANTED}, State.STOPPED),
         Edge.REOPEN: (frozenset({State.STOPPED}), State.WANTED),
         Edge.REPLACE: (frozenset(State) - ENDED, State.REPLACED),
     }
@@ -103,3 +99,8 @@ def after(state: State, edge: Edge) -> State:
             "Read the export again and go by its state."
         )
     return target
+
+
+def needs_a_person(state: str, reason: str | None) -> bool:
+    """Whether an export has stopped, or takes longer than it should."""
+    return state == State.STOPPED or reason == Reason.OVERDUE

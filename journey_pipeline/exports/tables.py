@@ -1,7 +1,7 @@
 """The ledger's tables, and how a row becomes an export.
 
-Times are kept in UTC and come back aware from both databases. Not here: who makes the tables and checks their
-version (`database.py`), transactions (`ledger.py`), what may be shown to people (`listing.py`).
+Times are kept in UTC and come back aware from both databases. Not here: who makes the tables (`database.py`) and brings
+earlier ones to this version (`migrations.py`), transactions (`ledger.py`), what may be shown (`listing.py`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from sqlalchemy import (
 )
 
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.states import State
+from journey_pipeline.exports.states import Reason, State
 from journey_pipeline.model import StreamKey, Window
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Instant(TypeDecorator[datetime]):
@@ -77,6 +77,7 @@ exports = Table(
     Column("root_id", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("state", String, nullable=False),
+    Column("reason", String),
     Column("version", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("polls", Integer, nullable=False),
@@ -114,6 +115,7 @@ transitions = Table(
     Column("edge", String, nullable=False),
     Column("from_state", String, nullable=False),
     Column("to_state", String, nullable=False),
+    Column("reason", String),
     Column("at", Instant, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("status", Integer),
@@ -129,5 +131,12 @@ def export_of(row: RowMapping) -> Export:
     fields: dict[str, Any] = dict(row)
     key = StreamKey(fields.pop("vendor"), fields.pop("connection"), fields.pop("stream"))
     window = Window(fields.pop("window_start"), fields.pop("window_end"))
-    partition, state = fields.pop("partition_key"), State(fields.pop("state"))
-    return Export(key=key, window=window, partition=partition, state=state, **fields)
+    partition, state, reason = fields.pop("partition_key"), State(fields.pop("state")), fields.pop("reason")
+    return Export(
+        key=key,
+        window=window,
+        partition=partition,
+        state=state,
+        reason=None if reason is None else Reason(reason),
+        **fields,
+    )

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from journey_pipeline.exports.export import Collection, Export
 from journey_pipeline.exports.ledger import Transaction
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.states import ENDED, PENDING, TO_ASK, TO_POLL, Edge, State
+from journey_pipeline.exports.states import AT_VENDOR, ENDED, Edge, Reason, State
 from journey_pipeline.exports.tables import exports, transitions
 from journey_pipeline.model import Granularity, StreamKey, Window, floor
 
@@ -30,20 +30,26 @@ def mine(connection: str, streams: Names[str] = ()) -> ColumnElement[bool]:
 
 def to_ask(connection: str, streams: Names[str], at: datetime) -> Select[Any]:
     """The export to ask for next, in the order in which they were wanted."""
-    due = select(exports).where(mine(connection, streams), exports.c.state.in_(TO_ASK), exports.c.due_at <= at)
+    due = select(exports).where(mine(connection, streams), exports.c.state == State.WANTED, exports.c.due_at <= at)
     return due.order_by(exports.c.position, exports.c.id).limit(1).with_for_update()
+
+
+def waiting(connection: str, stream: str) -> Select[Any]:
+    """The orders of a stream that are not with the vendor, the newest window first."""
+    whole = select(exports).where(mine(connection, [stream]), exports.c.parent_id.is_(None))
+    return whole.where(exports.c.state == State.WANTED).order_by(exports.c.window_end.desc(), exports.c.id.desc())
 
 
 def to_look(connection: str, streams: Names[str], at: datetime) -> Select[Any]:
     """The export to look at next: the one that has been due for longest."""
-    due = select(exports).where(mine(connection, streams), exports.c.state.in_(TO_POLL), exports.c.due_at <= at)
+    due = select(exports).where(mine(connection, streams), exports.c.state == State.PENDING, exports.c.due_at <= at)
     return due.where(_is_free(at)).order_by(exports.c.due_at, exports.c.id).limit(1).with_for_update(skip_locked=True)
 
 
 def fetchable(tx: Transaction, connection: str, streams: Names[str], at: datetime) -> list[Collection]:
     """What can be fetched whole and nobody is fetching, in the order in which it was wanted."""
     part = exports.alias()
-    unfinished = select(part.c.id).where(part.c.root_id == exports.c.id, part.c.state.not_in(_WHOLE))
+    unfinished = select(part.c.id).where(part.c.root_id == exports.c.id, part.c.state.not_in([*_WHOLE, State.REPLACED]))
     roots = tx.find(
         select(exports)
         .where(mine(connection, streams), exports.c.parent_id.is_(None))
@@ -57,7 +63,7 @@ def collection_of(tree: list[Export]) -> Collection | None:
     """The files of an order, if all of them are ready."""
     ready = [export for export in tree if export.state is State.READY]
     parts = tuple(sorted(ready, key=lambda export: (export.window, export.id)))
-    whole = parts and all(export.state in _WHOLE for export in tree)
+    whole = parts and all(export.state in {*_WHOLE, State.REPLACED} for export in tree)
     return Collection(next(export for export in tree if not export.is_part), parts) if whole else None
 
 
@@ -69,7 +75,7 @@ def unanswered(connection: str, at: datetime) -> Select[Any]:
 
 def is_full(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> bool:
     """Whether the vendor takes no further order now: too many are under way, or the day's requests are used up."""
-    pending = select(func.count()).where(mine(connection), exports.c.state.in_(PENDING))
+    pending = select(func.count()).where(mine(connection), exports.c.state.in_(AT_VENDOR))
     return tx.count(pending) >= policy.pending_limit or _is_day_full(tx, connection, policy, at)
 
 
@@ -89,13 +95,15 @@ def next_due_at(
     """When there may next be something to do for a connection; None if nothing is under way. It may lie in the past."""
     open_ones = tx.find(select(exports).where(mine(connection), exports.c.state.not_in(ENDED)))
     asks_from = _next_day(at) if _is_day_full(tx, connection, policy, at) else None
-    pending = [_free_at(export) for export in open_ones if export.state in PENDING]
-    if len(pending) >= policy.pending_limit:
-        asks_from = min(pending)
+    busy = [_free_at(export) for export in open_ones if export.state in AT_VENDOR]
+    if len(busy) >= policy.pending_limit:
+        asks_from = min(busy)
     ours = [export for export in open_ones if not streams or export.key.stream in streams]
     held_until = tx.held_until(connection)
-    times = [max(filter(None, (_free_at(export), held_until, asks_from))) for export in ours if export.state in TO_ASK]
-    times += [_free_at(export) for export in ours if export.state in PENDING]
+    times = [
+        max(filter(None, (_free_at(export), held_until, asks_from))) for export in ours if export.state is State.WANTED
+    ]
+    times += [_free_at(export) for export in ours if export.state in AT_VENDOR]
     trees = [[export for export in ours if export.root_id == root.id] for root in ours if not root.is_part]
     times += [_free_at(found.root) for tree in trees if (found := collection_of(tree))]
     return min(times, default=None)
@@ -115,8 +123,9 @@ def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:
         later.c.window_end >= exports.c.window_end,
         later.c.state == State.LANDED,
     )
-    waiting = and_(exports.c.state.in_(TO_ASK), exports.c.tries > 0, exports.c.wanted_at <= at - policy.overdue_after)
-    late = or_(exports.c.state.in_([State.STOPPED, State.OVERDUE]), waiting)
+    since = at - policy.overdue_after
+    waiting = and_(exports.c.state == State.WANTED, exports.c.tries > 0, exports.c.wanted_at <= since)
+    late = or_(exports.c.state == State.STOPPED, exports.c.reason == Reason.OVERDUE, waiting)
     found = select(exports).where(mine(connection), late, ~made_up_for.exists())
     return found.order_by(exports.c.position, exports.c.id)
 
@@ -132,13 +141,16 @@ def _is_free(at: datetime) -> ColumnElement[bool]:
 def _is_day_full(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> bool:
     if policy.asks_per_day is None:
         return False
-    today = transitions.c.at.between(floor(at, Granularity.DAY), _next_day(at) - _INSTANT)
-    day = and_(transitions.c.connection == connection, today)
-    asked = tx.count(select(func.count()).where(day, transitions.c.edge == Edge.ASK))
-    plainly_not = and_(
-        transitions.c.from_state == State.ASKING, transitions.c.to_state.in_([State.REFUSED, State.STOPPED])
+    refusal = transitions.alias()
+    plainly_made_none = select(refusal.c.id).where(
+        refusal.c.export_id == transitions.c.export_id,
+        refusal.c.attempt == transitions.c.attempt,
+        refusal.c.from_state.in_([State.ASKING, State.WANTED]),
+        refusal.c.reason.in_([Reason.REFUSED, Reason.REJECTED]),
     )
-    return asked - tx.count(select(func.count()).where(day, plainly_not)) >= policy.asks_per_day
+    today = transitions.c.at.between(floor(at, Granularity.DAY), _next_day(at) - _INSTANT)
+    asked = and_(transitions.c.connection == connection, transitions.c.edge == Edge.ASK, today)
+    return tx.count(select(func.count()).where(asked, ~plainly_made_none.exists())) >= policy.asks_per_day
 
 
 def _next_day(at: datetime) -> datetime:

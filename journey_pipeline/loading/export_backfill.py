@@ -24,7 +24,7 @@ from journey_pipeline.errors import (
     text_of,
 )
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.states import ENDED, State
+from journey_pipeline.exports.states import ENDED, Reason, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.export_landing import Arrival, ExportLanding, look_and_take
@@ -121,7 +121,8 @@ class ExportBackfill:
         moved_at, ours = exports.queue.now(), frozenset(under_way)
         while under_way:
             exports.move_due(is_over=self._stopped.is_set, look=partial(self._look, exports, under_way))
-            watching.current().waits_for(_to_be_seen(exports, ours), exports.queue.now())
+            watching.current().waits_for(_to_be_seen(exports, ours | under_way.keys()), exports.queue.now())
+            _follow_merged(exports, under_way)
             for root_id in list(under_way):
                 if error := _what_stopped(exports, root_id):
                     yield from _failed(under_way.pop(root_id), error)
@@ -205,6 +206,16 @@ class ExportBackfill:
     @property
     def _landed(self) -> LandedPartitions:
         return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since, self.now)
+
+
+def _follow_merged(exports: Exports, under_way: dict[int, list[Window]]) -> None:
+    """Waits for the order that holds the windows of one that was merged into it."""
+    for root_id in list(under_way):
+        root = exports.queue.tree(root_id)[0]
+        if root.reason is Reason.MERGED:
+            for window in under_way.pop(root_id):
+                found = exports.queue.current(root.key, window)
+                under_way.setdefault(found.id if found else root_id, []).append(window)
 
 
 def _failed(windows: Iterable[Window], error: JourneyError) -> Iterator[PartitionOutcome]:

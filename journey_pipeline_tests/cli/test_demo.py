@@ -18,7 +18,7 @@ import pytest
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
-from journey_pipeline.exports.states import PENDING, State
+from journey_pipeline.exports.states import AT_VENDOR, State
 
 Start = Callable[..., subprocess.Popen[str]]
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo"]
@@ -83,7 +83,7 @@ def is_export_pending(folder: Path) -> bool:
     if not (folder / "data/sandbox/exports.db").exists():
         return False
     with Ledger(url) as ledger:
-        return any(export.state in PENDING for export in listed(ledger))
+        return any(export.state in AT_VENDOR for export in listed(ledger))
 
 
 def have_three_hours_landed(folder: Path) -> bool:

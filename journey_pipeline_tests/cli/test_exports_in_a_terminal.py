@@ -29,8 +29,8 @@ END = floor(NOW, Granularity.DAY)
 SPAN = (f"{END - timedelta(days=1):%Y-%m-%d}", f"{END:%Y-%m-%d}")
 STREAMS = ("apsis/profile_events", "apsis/email_events")
 PENDING = timedelta(hours=1)
-ROW = rf"{{stream}} +{SPAN[0]} 00:00 to .* requested +1 +\d+ +\d+ s ago"
-LINE = r"\d\d:\d\d:\d\d export \d of {stream} for .* \(requested, attempt 1\)"
+ROW = rf"{{stream}} +{SPAN[0]} 00:00 to .* pending +1 +\d+ +\d+ s ago"
+LINE = r"\d\d:\d\d:\d\d export \d of {stream} for .* \(pending, attempt 1\)"
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def running(*arguments: Any, **options: Any) -> Iterator[subprocess.Popen[str]]:
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "backfill", "apsis", "--from", SPAN[0], "--to", SPAN[1]]
 
 
-def all_are_seen_requested(said: str, pattern: str) -> bool:
+def all_are_seen_pending(said: str, pattern: str) -> bool:
     return all(re.search(pattern.format(stream=stream), said) for stream in STREAMS)
 
 
@@ -88,7 +88,7 @@ def seen_on_a_terminal(environment: dict[str, str], folder: Path, sandbox: Sandb
         with suppress(OSError):  # so does Linux say that nobody writes there any more
             while piece := terminal.readline():
                 drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", piece)
-                if sandbox.options.apsis.pending_s and all_are_seen_requested(drawn, ROW) and "3 pending" in drawn:
+                if sandbox.options.apsis.pending_s and all_are_seen_pending(drawn, ROW) and "3 pending" in drawn:
                     sandbox.options.apsis.pending_s = 0.0
                     sandbox.clock.move(PENDING)
         return process.wait(), drawn
@@ -112,10 +112,10 @@ def test_in_a_log_each_export_tells_what_becomes_of_it(
         assert process.stderr
         for line in process.stderr:
             said += line
-            if sandbox.options.apsis.pending_s and all_are_seen_requested(said, LINE):
+            if sandbox.options.apsis.pending_s and all_are_seen_pending(said, LINE):
                 sandbox.options.apsis.pending_s = 0.0
                 sandbox.clock.move(PENDING)
         assert process.wait() == 0, said
-    assert all_are_seen_requested(said, LINE)
+    assert all_are_seen_pending(said, LINE)
     assert re.search(r"\((ready|landed), attempt 1\)", said)
     assert "next call" not in said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.queue import Queue
-from journey_pipeline.exports.states import PENDING, State
+from journey_pipeline.exports.states import AT_VENDOR, State
 from journey_pipeline.model import StreamKey, Window
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -35,10 +35,10 @@ def queue(
     *,
     policy: ExportPolicy = POLICY,
     connection: str = "apsis",
-    streams: Sequence[str] = (),
+    streams: Mapping[str, timedelta] | None = None,
 ) -> Queue:
     """The queue at an instant."""
-    return Queue(connection, ledger, policy, lambda: at, streams)
+    return Queue(connection, ledger, policy, lambda: at, streams or {})
 
 
 def export_of(ledger: Ledger, export_id: int) -> Export:
@@ -49,7 +49,7 @@ def export_of(ledger: Ledger, export_id: int) -> Export:
 
 def pending_count(ledger: Ledger) -> int:
     """How many exports the vendor is at, or is being asked for."""
-    return sum(export.state in PENDING for export in listed(ledger))
+    return sum(export.state in AT_VENDOR for export in listed(ledger))
 
 
 def stopped_in(ledger: Ledger, root_id: int) -> list[Export]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import Connection, event
 
+from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports.export import Collection, Export, SmallerOrder
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
-from journey_pipeline.exports.states import State
+from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.model import Window
 from journey_pipeline_tests.exports.made_orders import queue
 
@@ -54,9 +55,11 @@ def dying_at_commit(ledger: Ledger, *, dies: bool) -> Iterator[None]:
 
 @dataclass
 class Made:
-    """An export at the vendor's."""
+    """An export at the vendor's, and the number and attempt that it was asked for under."""
 
     window: Window
+    name: tuple[int, int]
+    day: date
     status: str = "pending"
 
 
@@ -67,11 +70,11 @@ class Vendor:
     limit: int
     exports: dict[str, Made] = field(default_factory=dict)
 
-    def order(self, window: Window) -> str | None:
+    def order(self, window: Window, name: tuple[int, int], day: date) -> str | None:
         """A new export's id; None if too many are pending."""
         if sum(made.status == "pending" for made in self.exports.values()) >= self.limit:
             return None
-        self.exports[made_id := f"ex-{len(self.exports)}"] = Made(window)
+        self.exports[made_id := f"ex-{len(self.exports)}"] = Made(window, name, day)
         return made_id
 
     def settle(self, made: Made, outcome: str) -> None:
@@ -96,7 +99,7 @@ class Worker:
 
     def queue(self, at: datetime) -> Queue:
         """The queue at an instant."""
-        return queue(self.ledger, at, policy=self.policy)
+        return queue(self.ledger, at, policy=self.policy, streams={"profile_events": timedelta(days=31)})
 
     def ask(self, at: datetime, dies: Moment, outcome: str) -> bool:
         """Asks for the next one; the outcome: taken on, lost answer, server error, wrong request, or slow."""
@@ -105,7 +108,8 @@ class Worker:
         if export is None:
             return False
         self._die(dies, Moment.ACTING)
-        made_id = self.vendor.order(export.window) if outcome in {"taken on", "lost answer", "slow"} else None
+        is_made = outcome in {"taken on", "lost answer", "slow"}
+        made_id = self.vendor.order(export.window, (export.id, export.attempt), at.date()) if is_made else None
         self._die(dies, Moment.ACTED)
         with dying_at_commit(self.ledger, dies=dies is Moment.NOTING):
             self._note_asked(export, made_id, at, outcome)
@@ -151,6 +155,19 @@ class Worker:
                 halves = [SmallerOrder(window, export.request) for window in export.window.halves()]
                 self.queue(at).split(export, halves)
 
+    def hear(self, made_id: str, at: datetime) -> None:
+        """The vendor calls and says that a file is ready; that counts unless its export has ended."""
+        export_id, attempt = self.vendor.exports[made_id].name
+        with self.ledger.reading() as tx:
+            has_ended = tx.get(export_id).state in ENDED
+        try:
+            found = self.queue(at).delivered(export_id, attempt, f"https://files.example/{made_id}")
+        except ExportMovedOn:
+            assert has_ended
+        else:
+            assert not has_ended
+            assert (found.state, _made_id(found)) == (State.READY, made_id)
+
     def collect(self, root_id: int, at: datetime, dies: Moment, outcome: str) -> bool:
         """Fetches an order's files and lands them; the outcome: whole, broken off, or slow."""
         with dying_at_commit(self.ledger, dies=dies is Moment.CLAIMING):
@@ -158,7 +175,7 @@ class Worker:
         if found is None:
             return False
         self._die(dies, Moment.ACTING)
-        gone = [part for part in found.parts if self.vendor.exports[str(part.vendor_export_id)].status == "gone"]
+        gone = [part for part in found.parts if self.vendor.exports[_made_id(part)].status == "gone"]
         if not gone and outcome != "broken off":
             self.landings.append((found.root.id, tuple(part.window for part in found.parts)))
         self._die(dies, Moment.ACTED)
@@ -181,3 +198,7 @@ class Worker:
     def _die(dies: Moment, here: Moment) -> None:
         if dies is here:
             raise Crash
+
+
+def _made_id(part: Export) -> str:
+    return (part.poll_address or str(part.vendor_export_id)).rpartition("/")[2]

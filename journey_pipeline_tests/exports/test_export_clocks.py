@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.recovery import bring_back_from_future
-from journey_pipeline.exports.states import State
+from journey_pipeline.exports.states import Reason
 from journey_pipeline_tests.exports.made_orders import (
     DAY,
     HOUR,
@@ -38,7 +38,7 @@ def test_what_a_clock_a_year_ahead_was_asking_for_is_asked_for_again(ledger: Led
     claimed(ledger, at=LATER)
     bring_back_from_future(queue(ledger))
     assert queue(ledger).next_to_ask() is None  # nobody knows whether the vendor made it
-    assert export_of(ledger, 1).state is State.UNKNOWN
+    assert export_of(ledger, 1).reason is Reason.UNANSWERED
     assert queue(ledger, NOW + 2 * HOUR).next_to_ask()
 
 

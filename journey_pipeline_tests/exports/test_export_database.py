@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -79,15 +77,6 @@ def test_a_folder_that_is_a_file_is_explained(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(LedgerError, match="opening the ledger"):
         Ledger(f"sqlite:///{tmp_path / 'home' / 'exports.db'}")
-
-
-def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'exports.db'}"
-    Ledger(url).close()
-    with closing(sqlite3.connect(tmp_path / "exports.db")) as connection, connection:
-        connection.execute("update journey_export_schema set version = 99")
-    with pytest.raises(LedgerError, match="version 99, this package knows 1: upgrade"):
-        Ledger(url)
 
 
 def test_people_can_list_while_somebody_writes(ledger: Ledger, ledger_url: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.recovery import end_leases_of_the_dead
-from journey_pipeline.exports.states import Edge, State
+from journey_pipeline.exports.states import Edge, Reason
 from journey_pipeline.processes import is_dead, this_process
 from journey_pipeline_tests.exports.made_orders import (
     HOUR,
@@ -88,12 +88,12 @@ def test_what_a_killed_process_was_asking_for_may_have_been_made_and_is_asked_fo
         process.wait()
         assert [export.id for export in end_leases_of_the_dead(queue(ledger, AT))] == [1]
     assert queue(ledger, AT).next_to_ask() is None
-    assert export_of(ledger, 1).state is State.UNKNOWN
+    assert export_of(ledger, 1).reason is Reason.UNANSWERED
     again = queue(ledger, AT + 10 * MINUTE).next_to_ask()
     assert again
     assert again.attempt == 2
     with ledger.reading() as tx:
-        assert [edge for edge, *_ in tx.steps(1)] == [Edge.ASK, Edge.LOSE_ANSWER, Edge.ASK]
+        assert [edge for edge, *_ in tx.steps(1)] == [Edge.ASK, Edge.ASK_AGAIN, Edge.ASK]
 
 
 def test_a_lease_that_has_run_out_is_nobody_s_to_end(ledger: Ledger, ledger_url: str) -> None:

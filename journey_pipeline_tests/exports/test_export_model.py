@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from journey_pipeline.exports.export import Export, Order
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.states import ENDED, PENDING, Edge, State, after
+from journey_pipeline.exports.states import AT_VENDOR, ENDED, Edge, State, after
 from journey_pipeline.model import Window
 from journey_pipeline_tests.exports.made_orders import NOW, order, queue
 from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
@@ -39,6 +41,7 @@ FETCHES = st.tuples(st.just("fetch"), DEATHS, st.sampled_from(["whole", "whole",
 SETTLES = st.tuples(st.just("settle"), st.integers(0, 9), st.sampled_from(["ready"] * 4 + ["failed", "gone"]))
 DELETES = st.tuples(st.just("delete"), st.integers(0, 9))
 GIVES_UP = st.tuples(st.just("give up"), st.integers(0, 9))
+CALLS = st.tuples(st.just("call"), st.integers(0, 9))
 HEARS = st.tuples(st.just("hear"), st.integers(0, 9))
 ALL_GOES_WELL = st.just(("all goes well",))
 MINUTES = st.tuples(st.just("wait"), st.sampled_from([1, 5, 5, 11, 11, 60, 13 * 60, 25 * 60]))
@@ -46,14 +49,14 @@ Walks = dict[int, Sequence[tuple[Edge, State, State, datetime]]]
 
 
 class Exports(RuleBasedStateMachine):
-    @initialize(limit=st.integers(1, 3))
-    def open(self, limit: int) -> None:
+    @initialize(limit=st.integers(1, 3), a_day=st.sampled_from([None, 1, 2]))
+    def open(self, limit: int, a_day: int | None) -> None:
         # In memory where there is such a folder: whether a disk keeps its word is not the question here.
         memory = Path("/dev/shm")  # noqa: S108 - the folder in it is our own
         self.folder = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
         self.ledger = Ledger(f"sqlite:///{Path(self.folder.name) / 'exports.db'}")
         # The vendor may take fewer than we think.
-        self.worker = Worker(self.ledger, Vendor(limit), POLICY)
+        self.worker = Worker(self.ledger, Vendor(limit), replace(POLICY, asks_per_day=a_day))
         self.now: datetime = NOW
         self.wanted: list[Order] = []
         for day in range(2):
@@ -81,6 +84,7 @@ class Exports(RuleBasedStateMachine):
                 SETTLES,
                 SETTLES,
                 DELETES,
+                CALLS,
                 HEARS,
                 GIVES_UP,
                 MINUTES,
@@ -102,7 +106,7 @@ class Exports(RuleBasedStateMachine):
                 case ("fetch", dies, outcome):
                     for chance in self.worker.queue(self.now).fetchable():
                         assert self.worker.collect(chance.root.id, self.now, dies, outcome)
-                case ("settle" | "delete", *_):
+                case ("settle" | "delete" | "call", *_):
                     self.the_vendor_gets_on(*step)
                 case ("hear", which) if self.worker.slow:
                     with suppress(ExportMovedOn):
@@ -128,9 +132,11 @@ class Exports(RuleBasedStateMachine):
 
     def the_vendor_gets_on(self, what: str, which: int, outcome: str = "gone") -> None:
         status = "pending" if what == "settle" else "ready"
-        made = [made for made in self.worker.vendor.exports.values() if made.status == status]
-        if made:
-            self.worker.vendor.settle(made[which % len(made)], outcome)
+        found = [made_id for made_id, made in self.worker.vendor.exports.items() if made.status == status]
+        if found and what == "call":
+            self.worker.hear(found[which % len(found)], self.now)
+        elif found:
+            self.worker.vendor.settle(self.worker.vendor.exports[found[which % len(found)]], outcome)
 
     @invariant()
     def all_is_well(self) -> None:
@@ -139,13 +145,20 @@ class Exports(RuleBasedStateMachine):
             walks = {export.id: tx.steps(export.id) for export in exports}
         roots = [export for export in exports if not export.is_part]
         no_more_is_pending_than_may_be(exports, walks)
+        self.no_day_has_more_exports_than_the_vendor_takes()
         everybody_went_along_the_edges(exports, walks)
         they_were_first_asked_for_in_their_order(roots, walks)
         nothing_is_on_its_way_twice(roots)
         for root in roots:
             self.it_landed_once_and_whole(root, [export for export in exports if export.root_id == root.id], walks)
 
+    def no_day_has_more_exports_than_the_vendor_takes(self) -> None:
+        days = Counter(made.day for made in self.worker.vendor.exports.values())
+        assert max(days.values(), default=0) <= (self.worker.policy.asks_per_day or len(self.worker.vendor.exports))
+
     def it_landed_once_and_whole(self, root: Export, tree: list[Export], walks: Walks) -> None:
+        if root.state is not State.REPLACED:  # a whole that came after all has replaced its parts
+            tree = [export for export in tree if export.state is not State.REPLACED]
         assert len({export.state is State.LANDED for export in tree}) == 1
         if root.state is State.LANDED:
             assert all([edge for edge, *_ in walks[export.id]].count(Edge.LAND) == 1 for export in tree)
@@ -185,8 +198,8 @@ class Exports(RuleBasedStateMachine):
 
 def no_more_is_pending_than_may_be(exports: list[Export], walks: Walks) -> None:
     # A late answer is good news even if another export has been asked for in its place meanwhile.
-    heard_late = sum(step[:2] == (Edge.ANSWER, State.UNKNOWN) for walk in walks.values() for step in walk)
-    assert sum(export.state in PENDING for export in exports) <= POLICY.pending_limit + heard_late
+    heard_late = sum(step[:2] == (Edge.ANSWER, State.WANTED) for walk in walks.values() for step in walk)
+    assert sum(export.state in AT_VENDOR for export in exports) <= POLICY.pending_limit + heard_late
 
 
 def everybody_went_along_the_edges(exports: list[Export], walks: Walks) -> None:

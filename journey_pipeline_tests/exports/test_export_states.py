@@ -4,55 +4,66 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
-
 from journey_pipeline.errors import LedgerError
 from journey_pipeline.exports.states import ENDED, TRANSITIONS, Edge, State, after
 
 # Written once more, from the vendors' contracts, so that a slip in the table can't agree with itself.
-EXPECTED: dict[tuple[State, Edge], State] = {
-    (State.WANTED, Edge.ASK): State.ASKING,
-    (State.REFUSED, Edge.ASK): State.ASKING,
-    (State.UNKNOWN, Edge.ASK): State.ASKING,
-    (State.FAILED, Edge.ASK): State.ASKING,
-    (State.EXPIRED, Edge.ASK): State.ASKING,
-    (State.ASKING, Edge.ANSWER): State.REQUESTED,
-    (State.UNKNOWN, Edge.ANSWER): State.REQUESTED,
-    (State.ASKING, Edge.LOSE_ANSWER): State.UNKNOWN,
-    (State.ASKING, Edge.REFUSE): State.REFUSED,
-    (State.ASKING, Edge.STOP): State.STOPPED,
-    (State.ASKING, Edge.DELIVER): State.READY,
-    (State.UNKNOWN, Edge.DELIVER): State.READY,
-    (State.REQUESTED, Edge.DELIVER): State.READY,
-    (State.OVERDUE, Edge.DELIVER): State.READY,
-    (State.REQUESTED, Edge.DELAY): State.OVERDUE,
-    (State.REQUESTED, Edge.FAIL): State.FAILED,
-    (State.OVERDUE, Edge.FAIL): State.FAILED,
-    (State.READY, Edge.FAIL): State.FAILED,
-    (State.REQUESTED, Edge.EXPIRE): State.EXPIRED,
-    (State.OVERDUE, Edge.EXPIRE): State.EXPIRED,
-    (State.READY, Edge.EXPIRE): State.EXPIRED,
-    (State.REQUESTED, Edge.STOP): State.STOPPED,
-    (State.OVERDUE, Edge.STOP): State.STOPPED,
-    (State.READY, Edge.STOP): State.STOPPED,
-    (State.REQUESTED, Edge.SPLIT): State.SPLIT,
-    (State.OVERDUE, Edge.SPLIT): State.SPLIT,
-    (State.FAILED, Edge.SPLIT): State.SPLIT,
-    (State.STOPPED, Edge.SPLIT): State.SPLIT,
-    (State.READY, Edge.LAND): State.LANDED,
-    (State.SPLIT, Edge.LAND): State.LANDED,
-    (State.STOPPED, Edge.REOPEN): State.WANTED,
-    **{(state, Edge.REPLACE): State.REPLACED for state in State if state not in {State.LANDED, State.REPLACED}},
+EXPECTED: dict[State, dict[Edge, State]] = {
+    State.WANTED: {
+        Edge.ASK: State.ASKING,
+        Edge.ANSWER: State.PENDING,
+        Edge.ASK_AGAIN: State.WANTED,
+        Edge.DELIVER: State.READY,
+        Edge.SPLIT: State.SPLIT,
+        Edge.STOP: State.STOPPED,
+        Edge.REPLACE: State.REPLACED,
+    },
+    State.ASKING: {
+        Edge.ANSWER: State.PENDING,
+        Edge.ASK_AGAIN: State.WANTED,
+        Edge.DELIVER: State.READY,
+        Edge.STOP: State.STOPPED,
+        Edge.REPLACE: State.REPLACED,
+    },
+    State.PENDING: {
+        Edge.DELAY: State.PENDING,
+        Edge.ASK_AGAIN: State.WANTED,
+        Edge.DELIVER: State.READY,
+        Edge.SPLIT: State.SPLIT,
+        Edge.STOP: State.STOPPED,
+        Edge.REPLACE: State.REPLACED,
+    },
+    State.READY: {
+        Edge.LAND: State.LANDED,
+        Edge.ASK_AGAIN: State.WANTED,
+        Edge.DELIVER: State.READY,
+        Edge.STOP: State.STOPPED,
+        Edge.REPLACE: State.REPLACED,
+    },
+    State.SPLIT: {Edge.LAND: State.LANDED, Edge.DELIVER: State.READY, Edge.REPLACE: State.REPLACED},
+    State.STOPPED: {
+        Edge.REOPEN: State.WANTED,
+        Edge.DELIVER: State.READY,
+        Edge.SPLIT: State.SPLIT,
+        Edge.REPLACE: State.REPLACED,
+    },
+    State.LANDED: {},
+    State.REPLACED: {},
 }
 
 
-@pytest.mark.parametrize(("state", "edge"), list(itertools.product(State, Edge)), ids=str)
-def test_an_edge_leads_where_it_should_or_raises(state: State, edge: Edge) -> None:
-    if (state, edge) in EXPECTED:
-        assert after(state, edge) is EXPECTED[state, edge]
-    else:
-        with pytest.raises(LedgerError, match=f"that is {state} can't {edge}"):
-            after(state, edge)
+def end_of(state: State, edge: Edge) -> State | None:
+    """Where an edge leads; None if there is none, which says so."""
+    try:
+        return after(state, edge)
+    except LedgerError as error:
+        return None if f"that is {state} can't {edge}" in str(error) else state
+
+
+def test_every_edge_leads_where_it_should_and_every_other_raises() -> None:
+    found = {pair: end_of(*pair) for pair in itertools.product(State, Edge)}
+    expected = {(state, edge): EXPECTED[state].get(edge) for state, edge in found}
+    assert {pair: (end, expected[pair]) for pair, end in found.items() if end is not expected[pair]} == {}
 
 
 def test_every_state_can_be_reached_and_left_unless_it_is_an_end() -> None:

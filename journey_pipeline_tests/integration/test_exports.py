@@ -128,7 +128,7 @@ def test_a_request_orders_one_export_for_a_range_and_records_it_for_each_day(
     assert sandbox.calls.count("profile_order") == 1
     for day in two:
         recorded = materialization(runner, assets.requests, key_of(assets.partitions, day))
-        assert recorded["state"].value in {"requested", "ready"}
+        assert recorded["state"].value in {"pending", "ready"}
         assert (recorded["export"].value, recorded["attempt"].value) == (1, 1)
         assert recorded["requested_at"].value > 0
     assert not any("http" in str(value.value) for value in recorded.values())
@@ -153,7 +153,7 @@ def test_the_sensor_polls_and_starts_one_run_that_lands_and_records_the_exports_
     minutes_pass(sandbox, monkeypatch, 1)
     waiting = tick(runner)
     assert waiting.run_requests == []
-    assert "1 requested; the next call is due at" in waiting.skip_message
+    assert "1 pending; the next call is due at" in waiting.skip_message
     minutes_pass(sandbox, monkeypatch, 30)
     (asked,) = tick(runner).run_requests
     assert asked.job_name == assets.job_name
@@ -186,7 +186,7 @@ def test_the_life_of_an_order_stands_with_its_request_at_every_turn(
     order(runner, assets, *days)
     minutes_pass(sandbox, monkeypatch, 1)
     cursor = tick(runner).cursor
-    assert materialization(runner, assets.requests, keys[0])["state"].value == "requested"
+    assert materialization(runner, assets.requests, keys[0])["state"].value == "pending"
     assert tick(runner, cursor).asset_events == []
     minutes_pass(sandbox, monkeypatch, 30)
     ready = tick(runner, cursor)
@@ -251,7 +251,7 @@ def test_an_export_that_the_vendor_broke_says_so_and_when_it_is_ordered_again(
     minutes_pass(sandbox, monkeypatch, 1)
     tick(runner)
     told = materialization(runner, assets.requests, key_of(assets.partitions, day))
-    assert (told["state"].value, told["failures"].value) == ("failed", 1)
+    assert (told["state"].value, told["reason"].value, told["failures"].value) == ("wanted", "failed", 1)
     assert "503" in told["error"].value
     assert told["due_at"].value > told["requested_at"].value
 
@@ -292,7 +292,7 @@ def test_a_bad_export_stops_none_of_the_others_and_needs_a_person(
         (evaluation,) = job.execute_in_process(instance=runner.instance).get_asset_check_evaluations()
         assert (evaluation.check_name, evaluation.passed) == (CHECK, passed)
         assert ("on its way or has landed" if passed else "stopped") in (evaluation.description or "")
-    assert "1 stopped; none will go on by itself" in tick(runner, cursor).skip_message
+    assert "1 stopped: rejected; none will go on by itself" in tick(runner, cursor).skip_message
 
 
 def test_an_order_that_a_person_gives_up_is_ordered_anew(runner: Runner, assets: ExportAssets) -> None:
@@ -302,7 +302,7 @@ def test_an_order_that_a_person_gives_up_is_ordered_anew(runner: Runner, assets:
     order(runner, assets, *days_ago(5))
     with assets.open_exports() as opened:
         states = [(export.id, str(export.state)) for export in listed(opened.queue.ledger, with_ended=True)]
-    assert states == [(1, "replaced"), (2, "requested")]
+    assert states == [(1, "replaced"), (2, "pending")]
 
 
 def test_a_landing_asked_for_before_its_export_is_ready_says_so_and_lands_later(

@@ -114,8 +114,8 @@ def test_a_poll_that_hangs_is_noted_and_the_others_are_polled_in_the_same_tick(
     (hanging,) = [export for export in exports() if export.error]
     assert f"no answer within {SHORT_S} s" in (hanging.error or "")
     assert hanging.polled_at
-    assert (str(hanging.state), hanging.last_status, hanging.due_at > hanging.polled_at) == ("requested", None, True)
-    assert sorted(str(export.state) for export in exports()) == ["ready", "ready", "requested"]
+    assert (str(hanging.state), hanging.last_status, hanging.due_at > hanging.polled_at) == ("pending", None, True)
+    assert sorted(str(export.state) for export in exports()) == ["pending", "ready", "ready"]
     assert len(landings) == 2
     sandbox.faults.clear()
     minutes_pass(sandbox, monkeypatch, 1)
@@ -132,7 +132,7 @@ def test_an_order_that_hangs_is_unknown_and_the_others_are_ordered_and_polled_in
     sandbox.calls.clear()
     sandbox.faults.add("apsis/profile_order:slow_first_byte=60@1")
     assert len(tick(runner).run_requests) == 1
-    assert [str(export.state) for export in exports()] == ["ready", "unknown", "requested"]
+    assert [export.standing for export in exports()] == ["ready", "wanted: unanswered", "pending"]
     assert f"no answer within {SHORT_S} s" in (exports()[1].error or "")
     assert [call.fault for call in sandbox.calls.to("profile_order")] == ["slow_first_byte", None]
 
@@ -165,7 +165,8 @@ def test_a_tick_begins_no_call_whose_end_it_might_not_see(
             calls = sandbox.calls.count("profile_order") + sandbox.calls.count("profile_poll")
             return began_at + calls * timedelta(seconds=20)
 
-        return replace(profiles.open_exports(), now=now)
+        opened = profiles.open_exports()
+        return replace(opened, queue=replace(opened.queue, now=now))
 
     sensor = export_sensor(
         "apsis",

@@ -103,7 +103,7 @@ def test_an_export_that_is_gone_is_ordered_again(backfills: Backfills) -> None:
     backfills.sandbox.clock.move(timedelta(days=1, minutes=1))
     backfills.arrive(DAY)
     assert len(backfills.calls("profile_order")) == 2
-    assert "expire" in backfills.edges(1)
+    assert "ask_again" in backfills.edges(1)
 
 
 def test_a_file_that_is_gone_when_it_is_fetched_is_ordered_again(backfills: Backfills) -> None:
@@ -114,7 +114,7 @@ def test_a_file_that_is_gone_when_it_is_fetched_is_ordered_again(backfills: Back
     assert backfills.states() == ["ready"]
     backfills.sandbox.clock.move(timedelta(days=1))
     backfills.arrive(DAY)
-    assert backfills.edges(1) == ["ask", "answer", "deliver", "expire", "ask", "answer", "deliver", "land"]
+    assert backfills.edges(1) == ["ask", "answer", "deliver", "ask_again", "ask", "answer", "deliver", "land"]
     backfills.check_truth(DAY)
 
 
@@ -208,7 +208,7 @@ def test_an_order_whose_answer_was_lost_is_ordered_again_after_ten_minutes(backf
     backfills.arrive(DAY)
     first, second = backfills.calls("profile_order")
     assert second.at - first.at >= timedelta(minutes=10)
-    assert backfills.edges(1)[:3] == ["ask", "lose_answer", "ask"]
+    assert backfills.edges(1)[:3] == ["ask", "ask_again", "ask"]
     backfills.check_truth(DAY)
 
 

@@ -38,7 +38,7 @@ def test_analysts_see_what_the_ledger_shows_and_nothing_secret(made: MadeLake, u
         assert list_exports(made.lake, url)
         sync(made.lake, SMALL)
         assert held(made) == shown_rows(listed(ledger, with_ended=True))
-    assert [state for (state,) in held(made, "state")] == ["ready", "requested", "wanted"]
+    assert [state for (state,) in held(made, "state")] == ["ready", "pending", "wanted"]
     for file in (made.lake.export_listing, warehouse_file(made.lake)):
         assert b"s3cr3t" not in file.read_bytes()
     assert "s3cr3t" in ADDRESS

@@ -1,0 +1,69 @@
+"""How a ledger that an earlier version wrote becomes one of this version: one function for each step.
+
+All of it happens in the transaction that opens the ledger, and nobody else opens it meanwhile: a process that is killed
+leaves the ledger as it was. A step names tables and columns as they were then, so it is text and no table of today's.
+Not here: the tables (`tables.py`), who holds the others off (`database.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection, text
+
+_STATES = """case
+  when {0} in ('refused', 'unknown', 'failed', 'expired') then 'wanted'
+  when {0} in ('requested', 'overdue') then 'pending'
+  else {0}
+end"""
+
+
+def _to_2(connection: Connection) -> None:
+    """Why an export is where it is becomes a column of its own; the states that differed in that alone become one."""
+    for table in ("journey_exports", "journey_export_transitions"):
+        connection.execute(text(f"alter table {table} add column reason varchar"))
+    connection.execute(
+        text(
+            f"""
+            update journey_exports
+            set
+              reason = case
+                when state = 'unknown' then 'unanswered'
+                when state = 'expired' then 'lost'
+                when state in ('refused', 'failed', 'overdue') then state
+                when state = 'stopped' and failures >= 3 then 'failed'
+                when state = 'stopped' and losses >= 5 then 'lost'
+                when state = 'stopped' then 'rejected'
+              end,
+              state = {_STATES.format("state")}
+            """
+        )
+    )
+    connection.execute(
+        text(
+            f"""
+            update journey_export_transitions
+            set
+              reason = case
+                when edge = 'lose_answer' then 'unanswered'
+                when edge = 'expire' then 'lost'
+                when edge in ('refuse', 'fail') then to_state
+                when edge = 'delay' then 'overdue'
+                when edge = 'stop' and from_state = 'asking' then 'rejected'
+              end,
+              edge = case when edge in ('refuse', 'lose_answer', 'fail', 'expire') then 'ask_again' else edge end,
+              from_state = {_STATES.format("from_state")},
+              to_state = {_STATES.format("to_state")}
+            """
+        )
+    )
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2}
+"""The steps, by the version that each leads to from the one before."""
+
+
+def migrate(connection: Connection, *, version: int, to: int) -> None:
+    """Takes a ledger from a version to a later one."""
+    for step in range(version + 1, to + 1):
+        STEPS[step](connection)
