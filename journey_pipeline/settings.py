@@ -23,6 +23,7 @@ STORAGE_VARIABLE = "JOURNEY_PIPELINE_STORAGE_VERSION"
 STORAGE_VERSION = "v1.2.0"
 LEDGER_VARIABLE = "JOURNEY_PIPELINE_LEDGER_URL"
 LEDGER_FILE = "exports.db"
+LINK_KEY_VARIABLE = "JOURNEY_PIPELINE_LINK_KEY"
 PUBLISHED_VARIABLE = "JOURNEY_PIPELINE_PUBLISHED_FILE"
 ANSWER_SIZE_VARIABLE = "JOURNEY_PIPELINE_LARGEST_ANSWER_GIB"
 LARGEST_ANSWER_GIB = 100.0
@@ -162,6 +163,11 @@ def storage_version() -> str:
 def ledger_url() -> str:
     """Where the ledger of exports lies: `JOURNEY_PIPELINE_LEDGER_URL`, or a file in the home. May hold a password."""
     return os.environ.get(LEDGER_VARIABLE, "").strip() or f"sqlite:///{make_home() / LEDGER_FILE}"
+
+
+def link_keys() -> list[str]:
+    """The keys by which addresses of exports are encrypted: `JOURNEY_PIPELINE_LINK_KEY`, with commas between."""
+    return [key.strip() for key in os.environ.get(LINK_KEY_VARIABLE, "").split(",") if key.strip()]
 
 
 def largest_answer_bytes() -> int:

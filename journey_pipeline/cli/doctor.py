@@ -25,7 +25,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window, floor
-from journey_pipeline.settings import HOME_VARIABLE, PUBLISHED_VARIABLE, home, ledger_url, make_home
+from journey_pipeline.settings import HOME_VARIABLE, LINK_KEY_VARIABLE, PUBLISHED_VARIABLE, home, ledger_url, make_home
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.soundness import look_at_files
 
@@ -96,11 +96,19 @@ def _home() -> dict[str, str | Warns]:
     return {"": f"{folder} can be written", "rights": _rights(folder)}
 
 
-def _ledger() -> dict[str, str]:
+def _ledger() -> dict[str, str | Warns]:
     if not is_there(ledger_url()):
         return {"": "nothing was ever ordered"}
     with Ledger(ledger_url()) as ledger:
-        return {"": f"{len(listed(ledger, with_ended=True)):,} exports in it"}
+        found = listed(ledger, with_ended=True)
+    said: dict[str, str | Warns] = {"": f"{len(found):,} exports in it"}
+    if unreadable := sum(export.has_unreadable_address for export in found):
+        says = (
+            f"the addresses of {unreadable:,} exports can't be decrypted; they are ordered again when they are due. "
+            f"Put the key that they were encrypted with behind a comma in {LINK_KEY_VARIABLE} to keep them"
+        )
+        said["key"] = Warns(says)
+    return said
 
 
 def _newest(lake: Lake, stream: Stream) -> dict[str, str]:

@@ -50,7 +50,8 @@ class ApsisExports(ConnectionComponent):
     dimensions of the account. One sensor orders and polls; a range of days is one export.
 
     Needs the variables <CONNECTION>_URL, <CONNECTION>_CLIENT_ID and <CONNECTION>_CLIENT_SECRET. The ledger of exports
-    is an SQLite file in the home, or the database of JOURNEY_PIPELINE_LEDGER_URL.
+    is an SQLite file in the home, or the database of JOURNEY_PIPELINE_LEDGER_URL, which needs
+    JOURNEY_PIPELINE_LINK_KEY.
     """
 
     connection: str = Field(

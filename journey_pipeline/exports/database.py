@@ -7,6 +7,7 @@ export that nobody knows of. Not here: what a transaction does (`ledger.py`).
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -18,35 +19,41 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from journey_pipeline.errors import ConfigError, LedgerError, text_of
-from journey_pipeline.exports.migrations import migrate
+from journey_pipeline.exports.migrations import TO_BE_WIPED, migrate
 from journey_pipeline.exports.tables import SCHEMA_VERSION, metadata, schema
+from journey_pipeline.exports.vault import Vault, open_vault
 from journey_pipeline.settings import LEDGER_VARIABLE
 from journey_pipeline.transport.redaction import everywhere
+
+log = logging.getLogger(__name__)
 
 _BUSY_TIMEOUT_MS = 30_000
 _SCHEMA_LOCK = 0x6A6F7572  # any figure that is always the same: PostgreSQL's advisory locks go by number
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
-def open_engine(url: str) -> Engine:
-    """An engine on the ledger, its tables made if they weren't there.
+def open_ledger(url: str) -> tuple[Engine, Vault]:
+    """An engine on the ledger, its tables made or brought to this version, and what encrypts its addresses.
 
     Args:
         url: `sqlite:///<path>` or `postgresql://<user>:<password>@<host>/<database>`.
 
     Raises:
-        ConfigError: If the URL is none of these, or PostgreSQL's driver isn't installed.
+        ConfigError: If the URL is none of these, PostgreSQL's driver isn't installed, or a key is missing or none.
         LedgerError: If the database can't be reached, or was made by a newer version.
     """
     parsed = _parse(url)
     engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
     try:
-        with explained(f"opening the ledger of exports at {shown(parsed)}"), engine.begin() as connection:
-            _prepare(connection)
+        vault = open_vault(parsed)
+        with explained(f"opening the ledger of exports at {shown(parsed)}"):
+            with engine.begin() as connection:
+                _prepare(connection, vault)
+            _wipe(engine)
     except BaseException:
         engine.dispose()
         raise
-    return engine
+    return engine, vault
 
 
 def is_there(url: str) -> bool:
@@ -140,7 +147,7 @@ def _postgresql(url: URL) -> Engine:
 def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver would begin transactions by itself, and only at the first write: too late for a guard that reads.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
@@ -149,7 +156,30 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def _prepare(connection: Connection) -> None:
+def _wipe(engine: Engine) -> None:
+    """Writes an SQLite file anew, once, in which a step has left secrets of earlier versions in pages of no more use.
+
+    It can't be done in the transaction of the step, which leaves a mark; so one that was killed does it the next time.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        if cursor.execute("PRAGMA user_version").fetchone()[0] == TO_BE_WIPED:
+            cursor.execute("VACUUM")
+            is_busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not is_busy:  # else others read: the next one to open it goes on
+                cursor.execute("PRAGMA user_version = 0")
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.close()
+    except sqlite3.OperationalError as error:
+        log.warning("the ledger of exports could not be written anew (%s); the next one to open it does so", error)
+    finally:
+        raw.close()
+
+
+def _prepare(connection: Connection, vault: Vault) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _SCHEMA_LOCK})
     version = connection.scalar(select(schema.c.version)) if inspect(connection).has_table(schema.name) else None
@@ -162,5 +192,5 @@ def _prepare(connection: Connection) -> None:
             f"journey-pipeline, or name another ledger with {LEDGER_VARIABLE}"
         )
     elif version < SCHEMA_VERSION:
-        migrate(connection, version=version, to=SCHEMA_VERSION)
+        migrate(connection, vault, version=version, to=SCHEMA_VERSION)
         connection.execute(update(schema).values(version=SCHEMA_VERSION))

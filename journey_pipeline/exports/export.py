@@ -69,6 +69,7 @@ class Export:
         losses: How often the vendor had lost it.
         vendor_export_id: The vendor's own id of the present attempt.
         poll_address: Where to ask for it or fetch it. A secret: never shown, and forgotten when it is of no more use.
+        has_unreadable_address: Whether its address can't be decrypted, for want of the key.
         generation: Which rules the poll address goes by, where a vendor has several.
         lease: Proof of whoever holds it.
         leased_until: When others may take it over.
@@ -102,6 +103,7 @@ class Export:
     losses: int
     vendor_export_id: str | None
     poll_address: str | None = field(repr=False)
+    has_unreadable_address: bool
     generation: int | None
     lease: str | None = field(repr=False)
     leased_until: datetime | None

@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError
-from journey_pipeline.exports.database import explained, open_engine
+from journey_pipeline.exports.database import explained, open_ledger
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.states import Edge, Reason, State, after
 from journey_pipeline.exports.tables import export_of, exports, queues, transitions
+from journey_pipeline.exports.vault import Vault
 from journey_pipeline.processes import this_process
 from journey_pipeline.transport.redaction import everywhere
 
@@ -45,7 +46,7 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine: Engine = open_engine(url)
+        self._engine, self._vault = open_ledger(url)
 
     def __enter__(self) -> Self:
         return self
@@ -61,13 +62,13 @@ class Ledger:
     def reading(self) -> Iterator[Transaction]:
         """A look at the ledger that waits for nobody."""
         with explained("reading the ledger of exports"), self._engine.connect() as connection:
-            yield Transaction(connection.execution_options(reads=True))
+            yield Transaction(connection.execution_options(reads=True), self._vault)
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
         """A transaction: all of it is kept, or none."""
         with explained("writing to the ledger of exports"), self._engine.begin() as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self._vault)
 
 
 class Transaction:
@@ -75,10 +76,12 @@ class Transaction:
 
     Args:
         connection: To the database, in a transaction.
+        vault: Encrypts addresses.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
         self._connection = connection
+        self._vault = vault
 
     def lock_queue(self, connection: str) -> None:
         """Holds a connection's queue until the end of the transaction: nobody else orders or picks meanwhile."""
@@ -103,7 +106,7 @@ class Transaction:
 
     def find(self, query: Select[Any]) -> list[Export]:
         """The exports that a query over `exports` gives."""
-        return [export_of(row) for row in self._connection.execute(query).mappings()]
+        return [export_of(row, self._vault) for row in self._connection.execute(query).mappings()]
 
     def count(self, query: Select[Any]) -> int:
         """The figure that a query gives."""
@@ -174,6 +177,8 @@ class Transaction:
         changes |= {"version": export.version + 1, "changed_at": at}
         if error := changes.get("error"):
             changes["error"] = everywhere(error)[:_LONGEST_ERROR]
+        if address := changes.get("poll_address"):
+            changes["poll_address"] = self._vault.seal(address)
         if not self._connection.execute(update(exports).where(as_read).values(**changes)).rowcount:
             raise ExportMovedOn(f"somebody else has meanwhile taken {export} further; read it again")
         return self.get(export.id)

@@ -11,6 +11,11 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, text
 
+from journey_pipeline.exports.vault import Vault
+
+TO_BE_WIPED = 1
+"""As SQLite's `user_version`: the file holds secrets in pages of no more use."""
+
 _STATES = """case
   when {0} in ('refused', 'unknown', 'failed', 'expired') then 'wanted'
   when {0} in ('requested', 'overdue') then 'pending'
@@ -18,8 +23,8 @@ _STATES = """case
 end"""
 
 
-def _to_2(connection: Connection) -> None:
-    """Why an export is where it is becomes a column of its own; the states that differed in that alone become one."""
+def _to_2(connection: Connection, vault: Vault) -> None:
+    """Why an export is where it is becomes a column, states that differ in that alone one; addresses are encrypted."""
     for table in ("journey_exports", "journey_export_transitions"):
         connection.execute(text(f"alter table {table} add column reason varchar"))
     connection.execute(
@@ -57,13 +62,27 @@ def _to_2(connection: Connection) -> None:
             """
         )
     )
+    _seal(connection, vault)
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2}
+def _seal(connection: Connection, vault: Vault) -> None:
+    found = connection.execute(
+        text("select id, poll_address from journey_exports where poll_address is not null")
+    ).all()
+    for export_id, address in found:
+        connection.execute(
+            text("update journey_exports set poll_address = :sealed where id = :id"),
+            {"sealed": vault.seal(address), "id": export_id},
+        )
+    if connection.dialect.name == "sqlite":
+        connection.execute(text(f"pragma user_version = {TO_BE_WIPED}"))
+
+
+STEPS: Mapping[int, Callable[[Connection, Vault], None]] = {2: _to_2}
 """The steps, by the version that each leads to from the one before."""
 
 
-def migrate(connection: Connection, *, version: int, to: int) -> None:
+def migrate(connection: Connection, vault: Vault, *, version: int, to: int) -> None:
     """Takes a ledger from a version to a later one."""
     for step in range(version + 1, to + 1):
-        STEPS[step](connection)
+        STEPS[step](connection, vault)

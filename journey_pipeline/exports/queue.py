@@ -23,7 +23,12 @@ from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import Edge, Reason, State
 from journey_pipeline.exports.tables import exports
 from journey_pipeline.model import StreamKey, Window
+from journey_pipeline.settings import LINK_KEY_VARIABLE
 
+_UNREADABLE = (
+    f"its address can't be decrypted with the key of this process, so it is ordered again. Set {LINK_KEY_VARIABLE} to "
+    "the same key everywhere, with the earlier one behind a comma, to keep the others."
+)
 _NO_ADDRESS: dict[str, Any] = {"poll_address": None}
 _NOTHING_KNOWN: dict[str, Any] = {"vendor_export_id": None, "generation": None, **_NO_ADDRESS}
 
@@ -164,8 +169,10 @@ class Queue:
         """
         at = self.now()
         with self.ledger.writing() as tx:
-            for export in tx.find(turns.to_look(self.connection, self.streams, at)):
-                return tx.change(export, at=at, **lease(at, self.policy.call_lease))
+            while found := tx.find(turns.to_look(self.connection, self.streams, at)):
+                if not found[0].has_unreadable_address:
+                    return tx.change(found[0], at=at, **lease(at, self.policy.call_lease))
+                self._note_lost(tx, found[0], None, _UNREADABLE)
         return None
 
     def pending(
@@ -282,6 +289,10 @@ class Queue:
         with self.ledger.writing() as tx:
             found = turns.collection_of(tx.tree(root_id))
             if found is None or found.root.due_at > at or (found.root.leased_until or at) > at:
+                return None
+            if unreadable := [part for part in found.parts if part.has_unreadable_address]:
+                for part in unreadable:
+                    self._note_lost(tx, part, None, _UNREADABLE)
                 return None
             root = tx.change(found.root, at=at, **lease(at, self.policy.fetch_lease))
             return Collection(root, tuple(root if part.id == root.id else part for part in found.parts))

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.states import Reason, State
+from journey_pipeline.exports.vault import Vault
 from journey_pipeline.model import StreamKey, Window
 
 SCHEMA_VERSION = 2
@@ -85,7 +86,7 @@ exports = Table(
     Column("failures", Integer, nullable=False),
     Column("losses", Integer, nullable=False),
     Column("vendor_export_id", Text),
-    Column("poll_address", Text),
+    Column("poll_address", Text),  # encrypted, see `vault.py`
     Column("generation", Integer),
     Column("lease", String),
     Column("leased_until", Instant),
@@ -126,9 +127,11 @@ transitions = Table(
 )
 
 
-def export_of(row: RowMapping) -> Export:
+def export_of(row: RowMapping, vault: Vault) -> Export:
     """The export that a row of `journey_exports` holds."""
     fields: dict[str, Any] = dict(row)
+    sealed = fields.pop("poll_address")
+    address = vault.unseal(sealed) if sealed else None
     key = StreamKey(fields.pop("vendor"), fields.pop("connection"), fields.pop("stream"))
     window = Window(fields.pop("window_start"), fields.pop("window_end"))
     partition, state, reason = fields.pop("partition_key"), State(fields.pop("state")), fields.pop("reason")
@@ -138,5 +141,7 @@ def export_of(row: RowMapping) -> Export:
         partition=partition,
         state=state,
         reason=None if reason is None else Reason(reason),
+        poll_address=address,
+        has_unreadable_address=bool(sealed) and address is None,
         **fields,
     )

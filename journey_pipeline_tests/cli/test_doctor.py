@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
+from journey_pipeline_tests.exports.made_orders import requested, wanted
 from journey_pipeline_tests.projects import NOW
 
 pytestmark = pytest.mark.slow(reason="a terminal that loads")
@@ -48,3 +50,19 @@ def test_doctor_names_each_file_that_is_damaged_and_what_heals_it(terminal: Term
         if aside.exists():
             aside.rename(file)
     assert terminal("doctor").code == 0
+
+
+def test_doctor_warns_of_addresses_that_its_key_does_not_decrypt(terminal: Terminal) -> None:
+    terminal.changes["COLUMNS"] = "1000"
+    with Ledger(f"sqlite:///{terminal.home / 'exports.db'}") as ledger:
+        wanted(ledger)
+        requested(ledger)
+    assert "ledger key" not in terminal("doctor").out
+    (terminal.home / "exports.key").unlink()
+    told = terminal("doctor")
+    (line,) = [line for line in told.out.splitlines() if "ledger key" in line]
+    assert "the addresses of 1 exports can't be decrypted" in line
+    terminal.changes["JOURNEY_PIPELINE_LINK_KEY"] = "no key"
+    told = terminal("doctor")
+    assert told.code == 1
+    assert "JOURNEY_PIPELINE_LINK_KEY holds no key" in told.out

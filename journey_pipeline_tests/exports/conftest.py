@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.settings import LINK_KEY_VARIABLE
 
 USER = "nobody"  # PostgreSQL refuses to run as root
 
@@ -45,11 +47,12 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'exports.db'}"
     url: str = request.getfixturevalue("postgres_url")
     empty_database(url)
+    monkeypatch.setenv(LINK_KEY_VARIABLE, Fernet.generate_key().decode())
     return url
 
 

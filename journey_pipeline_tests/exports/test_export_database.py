@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from journey_pipeline import settings
 from journey_pipeline.errors import ConfigError, LedgerError
@@ -61,7 +62,10 @@ def test_a_url_of_no_use_is_explained_without_its_password(url: str) -> None:
     assert "pa55word" not in str(caught.value)
 
 
-def test_a_server_that_is_not_there_is_explained_without_its_password(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_explained_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(settings.LINK_KEY_VARIABLE, Fernet.generate_key().decode())
     with pytest.raises(LedgerError, match=r"opening the ledger of exports at postgresql.* failed") as caught:
         Ledger(f"postgresql://u:pa55word@/exports?host={tmp_path}")
     assert "pa55word" not in str(caught.value)

@@ -132,6 +132,28 @@ def test_a_request_of_an_earlier_ledger_counts_for_its_day(first_version: str) -
             assert (queue(ledger, NOW, policy=policy).next_to_ask() is None) is is_full
 
 
+def test_addresses_of_an_earlier_ledger_are_in_clear_nowhere_any_more(tmp_path: Path) -> None:
+    write_first_version(f"sqlite:///{tmp_path / 'exports.db'}")
+    with Ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
+        assert sum(export.poll_address is not None for export in listed(ledger)) == 5
+        held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(held) >= {"exports.db", "exports.key"}
+    assert [name for name, content in held.items() if b"s3cr3t" in content or b"api.apsis.example" in content] == []
+
+
+def test_a_ledger_whose_wiping_was_cut_off_is_wiped_when_it_is_next_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_first_version(f"sqlite:///{tmp_path / 'exports.db'}")
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "_wipe", lambda _: None)
+        Ledger(f"sqlite:///{tmp_path / 'exports.db'}").close()
+    with Ledger(f"sqlite:///{tmp_path / 'exports.db'}"):
+        assert b"s3cr3t" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    with closing(sqlite3.connect(tmp_path / "exports.db")) as connection:
+        assert connection.execute("pragma user_version").fetchone() == (0,)
+
+
 def test_opening_it_again_changes_nothing(first_version: str) -> None:
     Ledger(first_version).close()
     before = rows(first_version)
@@ -192,8 +214,8 @@ def test_a_process_that_is_killed_at_any_statement_leaves_a_ledger_that_opens(tm
 
 
 def test_a_step_that_fails_leaves_the_ledger_of_before(first_version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(connection: Any) -> None:
-        migrations._to_2(connection)
+    def fail(*given: Any) -> None:
+        migrations._to_2(*given)
         raise RuntimeError("the disk is gone")
 
     before = rows(first_version)

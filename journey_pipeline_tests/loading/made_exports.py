@@ -70,7 +70,8 @@ class Backfills:
     @property
     def queue(self) -> Queue:
         """The queue by the vendor's clock."""
-        return Queue("apsis", self.ledger, self.policy, self.sandbox.clock.now)
+        streams = {stream.key.stream: timedelta(days=31) for stream in (PROFILES, EMAILS)}
+        return Queue("apsis", self.ledger, self.policy, self.sandbox.clock.now, streams)
 
     def exports_opened(self) -> Exports:
         client = ApsisClient("apsis", timeouts=self.timeouts, limits=Limits(requests_per_s=1e9, concurrency=8))

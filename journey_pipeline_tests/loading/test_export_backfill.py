@@ -192,6 +192,18 @@ def test_a_full_vendor_is_asked_again_later_and_nobody_is_overtaken(
     assert {export.attempt > 1 for export in backfills.exports()} == {True, False}
 
 
+def test_where_a_vendor_takes_one_order_a_day_one_brings_all_that_is_missing(backfills: Backfills) -> None:
+    backfills.policy = replace(PATIENT, asks_per_day=1)
+    first, between, last = days(DAY, 3)
+    backfills.arrive(first, last)
+    (order,) = [call for call in backfills.calls("profile_order") if call.status == 202]
+    assert order.body["events"] == {"start_at": "2026-11-18T00:00:00Z", "end_at": "2026-11-21T00:00:00Z"}
+    assert sorted(backfills.states()) == ["landed", "replaced"]
+    backfills.arrive(between, kept_since=NOW)
+    assert len(backfills.calls("profile_order")) == 1
+    backfills.check_truth(first, between, last)
+
+
 def test_too_many_sections_stop_at_once_and_say_what_to_configure(backfills: Backfills) -> None:
     backfills.sandbox.options.apsis.extra_sections = 30
     (outcome,) = backfills.load(DAY, stream="email_events")
@@ -330,7 +342,7 @@ def test_an_interrupted_backfill_goes_on_with_the_exports_that_it_made(backfills
     backfills.on_nap = interrupt
     with pytest.raises(KeyboardInterrupt):
         list(backfills.backfill(*days(DAY, 2)).outcomes())
-    assert backfills.states() == ["requested"]
+    assert backfills.states() == ["pending"]
     backfills.on_nap = lambda: None
     backfills.arrive(*days(DAY, 2))
     assert len(backfills.calls("profile_order")) == 1
@@ -524,7 +536,7 @@ def test_a_run_that_does_not_wait_lands_the_older_export_though_a_newer_one_is_o
         exports.move_due()
     backfills.sandbox.options.apsis.pending_s = 3600.0
     backfills.load(two, three, kept_since=NOW, waits=False)
-    assert sorted(backfills.states()) in (["landed", "requested"], ["ready", "requested"])
+    assert sorted(backfills.states()) in (["landed", "pending"], ["pending", "ready"])
     outcomes = backfills.load(one, two, kept_since=NOW, waits=False)
     assert [outcome.error for outcome in outcomes] == [None, None]
 
@@ -549,7 +561,7 @@ def test_where_there_is_time_for_polls_alone_orders_are_left_for_the_next_time(b
         exports.move_due(may_order=lambda: False)
         assert sorted(backfills.states()) == ["ready", "wanted"]
         exports.move_due()
-    assert sorted(backfills.states()) == ["ready", "requested"]
+    assert sorted(backfills.states()) == ["pending", "ready"]
 
 
 def test_a_contract_error_names_its_evidence_relative_to_the_home(backfills: Backfills) -> None:
@@ -568,6 +580,6 @@ def test_what_is_left_when_the_time_is_over_is_left_for_the_next_time(backfills:
         list(exports.want(PROFILES, apart))
         over = iter([False, True])
         assert exports.move_due(is_over=lambda: next(over)) == 1
-        assert sorted(backfills.states()) == ["requested", "wanted", "wanted"]
+        assert sorted(backfills.states()) == ["pending", "wanted", "wanted"]
         assert exports.move_due() == 2
-    assert backfills.states() == ["requested"] * 3
+    assert backfills.states() == ["pending"] * 3
