@@ -7,7 +7,7 @@ warehouse, to which an export's events are events like all others (the questions
 from __future__ import annotations
 
 from benchmarks.task import Stopwatch, Task, say
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
@@ -31,7 +31,7 @@ def main() -> None:
 
     def open_exports() -> Exports:
         source = ProfileEvents(Account(ApsisClient(CONNECTION)), stream)
-        ledger = Ledger(f"sqlite:///{lake.home / 'exports.db'}")
+        ledger = open_ledger(f"sqlite:///{lake.home / 'exports.db'}")
         return Exports(Queue(CONNECTION, ledger, ExportPolicy(), utc_now), {stream.key.stream: source})
 
     (outcome,) = ExportBackfill(lake, stream, [task.span], LoadSettings(), open_exports).outcomes()

@@ -33,7 +33,7 @@ from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.stream_assets import StreamAssets
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.lake.layout import Lake
@@ -159,7 +159,7 @@ def use_home_of_sandbox(folder: str) -> None:
 
 def forget_the_last_sandbox() -> None:
     """Gives up the exports that are under way in this home: each sandbox is a vendor who knows of no earlier one."""
-    with Ledger(ledger_url()) as ledger:
+    with open_ledger(ledger_url()) as ledger:
         for root_id in {export.root_id for export in listed(ledger)}:
             give_up(ledger, root_id, at=utc_now())
 

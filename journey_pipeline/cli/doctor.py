@@ -17,8 +17,7 @@ import click
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.errors import ConfigError, JourneyError, LakeError, text_of
-from journey_pipeline.exports.database import is_there
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import is_there, open_ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.files import write_bytes
 from journey_pipeline.lake.layout import Lake
@@ -99,7 +98,7 @@ def _home() -> dict[str, str | Warns]:
 def _ledger() -> dict[str, str | Warns]:
     if not is_there(ledger_url()):
         return {"": "nothing was ever ordered"}
-    with Ledger(ledger_url()) as ledger:
+    with open_ledger(ledger_url()) as ledger:
         found = listed(ledger, with_ended=True)
     said: dict[str, str | Warns] = {"": f"{len(found):,} exports in it"}
     if unreadable := sum(export.has_unreadable_address for export in found):

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from journey_pipeline.cli.output import plain_table, results
 from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.states import needs_a_person
@@ -47,7 +47,7 @@ def exports(connection: str | None, *, with_ended: bool, as_json: bool, hopeless
     Ends with 1 if an export has stopped or takes longer than it should. To order again what has stopped or was given
     up, run `journey-pipeline backfill CONNECTION/STREAM --from DAY --to DAY`.
     """
-    with Ledger(ledger_url()) as ledger:
+    with open_ledger(ledger_url()) as ledger:
         for export_id in hopeless:
             give_up(ledger, export_id, at=utc_now())
         found = [

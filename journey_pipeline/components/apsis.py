@@ -21,7 +21,7 @@ from journey_pipeline.components.standing_checks import (
     wholeness_definitions,
 )
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.landing import last_answers
@@ -232,7 +232,7 @@ class ApsisExports(ConnectionComponent):
             overdue_after=timedelta(hours=self.overdue_after_hours),
         )
         longest = dict.fromkeys(sources, LONGEST_WINDOW)
-        return Exports(Queue(self.connection, Ledger(ledger_url()), policy, utc_now, longest), sources)
+        return Exports(Queue(self.connection, open_ledger(ledger_url()), policy, utc_now, longest), sources)
 
     @contextmanager
     def open_dimension_pages(self) -> Iterator[Iterator[bytes]]:

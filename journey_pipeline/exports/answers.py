@@ -43,7 +43,8 @@ def not_ended(tx: Transaction, export_id: int, attempt: int) -> Export:
 def deliver(tx: Transaction, export: Export, *, at: datetime, **where: Any) -> Export:
     """The file is there: it is fetched next. Parts that stood in for it are no longer needed."""
     moved = tx.move(export, Edge.DELIVER, at=at, due_at=at, ready_at=at, tries=0, error=None, **where)
-    orders.replace(tx, orders.parts_of(tx, export), Reason.SUPERSEDED, at=at)
+    if export.state is State.SPLIT:
+        orders.replace(tx, orders.parts_of(tx, export), Reason.SUPERSEDED, at=at)
     return moved
 
 

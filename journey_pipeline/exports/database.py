@@ -2,7 +2,7 @@
 
 SQLite is told to keep a write-ahead log, so that people can list exports while a poller writes, to wait for other
 writers, and to have every commit on the disk before it says so: an intent that is lost with the power would be an
-export that nobody knows of. Not here: what a transaction does (`ledger.py`).
+export that nobody knows of. Not here: tables and transactions (`ledger.py`).
 """
 
 from __future__ import annotations
@@ -10,20 +10,17 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 
 from journey_pipeline.errors import ConfigError, LedgerError, text_of
+from journey_pipeline.exports.ledger import SCHEMA_VERSION, Ledger, explained, metadata, schema
 from journey_pipeline.exports.migrations import TO_BE_WIPED, migrate
-from journey_pipeline.exports.tables import SCHEMA_VERSION, metadata, schema
 from journey_pipeline.exports.vault import Vault, open_vault
 from journey_pipeline.settings import LEDGER_VARIABLE
-from journey_pipeline.transport.redaction import everywhere
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +29,8 @@ _SCHEMA_LOCK = 0x6A6F7572  # any figure that is always the same: PostgreSQL's ad
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
-def open_ledger(url: str) -> tuple[Engine, Vault]:
-    """An engine on the ledger, its tables made or brought to this version, and what encrypts its addresses.
+def open_ledger(url: str) -> Ledger:
+    """The ledger at a URL, its tables made or brought to this version.
 
     Args:
         url: `sqlite:///<path>` or `postgresql://<user>:<password>@<host>/<database>`.
@@ -53,7 +50,7 @@ def open_ledger(url: str) -> tuple[Engine, Vault]:
     except BaseException:
         engine.dispose()
         raise
-    return engine, vault
+    return Ledger(engine, vault)
 
 
 def is_there(url: str) -> bool:
@@ -72,30 +69,6 @@ def is_there(url: str) -> bool:
             return inspect(engine).has_table(schema.name)
     finally:
         engine.dispose()
-
-
-# What SQLite says of a file that no trying again mends.
-_DAMAGED = ("file is not a database", "database disk image is malformed")
-_MOVE_IT_AWAY = (
-    "It is damaged: move the file away, with those of its name beside it; nothing that has landed is in it. What was "
-    "under way is ordered anew by `journey-pipeline backfill CONNECTION`."
-)
-_TRY_AGAIN = (
-    f"If it can't be reached, check {LEDGER_VARIABLE}, the disk and the rights; then try again: nothing was half "
-    "written."
-)
-
-
-@contextmanager
-def explained(doing: str) -> Iterator[None]:
-    """Gives the library's errors the project's form: what was attempted, what came back, what to do next."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        # The driver's own words, on one line: the library would add the statement.
-        said = " ".join(text_of(getattr(error, "orig", None) or error).split())
-        advice = _MOVE_IT_AWAY if any(words in said for words in _DAMAGED) else _TRY_AGAIN
-        raise LedgerError(f"{doing} failed: {everywhere(said)}. {advice}") from error
 
 
 def shown(url: URL) -> str:

@@ -1,6 +1,6 @@
 """An export as everybody sees it: what is wanted, how far it has come, and what may be fetched together.
 
-Values only, as they were read at one instant. Not here: how they are kept (`tables.py`, `ledger.py`), what the states
+Values only, as they were read at one instant. Not here: how they are kept (`ledger.py`), what the states
 mean (`states.py`).
 """
 

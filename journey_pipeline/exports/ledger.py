@@ -1,8 +1,9 @@
-"""The one truth about exports: a transaction over them, and the only way in which one goes along an edge.
+"""The one truth about exports: its tables, a transaction over them, and the only way in which one goes along an edge.
 
-Every change is guarded by the version that was read, so that of two pollers one wins and the other learns of it.
-Not here: what is taken up and what follows from an answer (`queue.py`), how exports come to be (`orders.py`), what
-people see (`listing.py`).
+Every change is guarded by the version that was read, so that of two pollers one wins and the other learns of it. Times
+are kept in UTC and come back aware from both databases. Not here: opening the database (`database.py`) and bringing an
+earlier one to this version (`migrations.py`), what is taken up and what follows from an answer (`queue.py`), how
+exports come to be (`orders.py`), what people see (`listing.py`).
 """
 
 from __future__ import annotations
@@ -10,21 +11,44 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    RowMapping,
+    Select,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 
-from journey_pipeline.errors import ExportMovedOn, LedgerError
-from journey_pipeline.exports.database import explained, open_ledger
+from journey_pipeline.errors import ExportMovedOn, LedgerError, text_of
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.states import Edge, Reason, State, after
-from journey_pipeline.exports.tables import export_of, exports, queues, transitions
 from journey_pipeline.exports.vault import Vault
+from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.processes import this_process
+from journey_pipeline.settings import LEDGER_VARIABLE
 from journey_pipeline.transport.redaction import everywhere
 
+SCHEMA_VERSION = 2
 _LONGEST_ERROR = 1000
 NOBODY: dict[str, Any] = {"lease": None, "leased_until": None}
 
@@ -34,19 +58,111 @@ def lease(at: datetime, duration: timedelta) -> dict[str, Any]:
     return {"lease": f"{uuid.uuid4().hex}/{this_process()}", "leased_until": at + duration}
 
 
+class Instant(TypeDecorator[datetime]):
+    """An aware instant; SQLite, which knows no zones, keeps its UTC digits."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """On the way in: to UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """On the way out: aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+schema = Table("journey_export_schema", metadata, Column("version", Integer, primary_key=True))
+
+# One row a connection. Whoever orders, or picks what to ask for, holds it: so a limit is never passed by two at a time.
+queues = Table(
+    "journey_export_queues",
+    metadata,
+    Column("connection", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("held_until", Instant),
+)
+
+exports = Table(
+    "journey_exports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("vendor", String, nullable=False),
+    Column("connection", String, nullable=False),
+    Column("stream", String, nullable=False),
+    Column("partition_key", String, nullable=False),
+    Column("window_start", Instant, nullable=False),
+    Column("window_end", Instant, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("parent_id", ForeignKey("journey_exports.id")),
+    Column("root_id", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String),
+    Column("version", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("polls", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),
+    Column("vendor_export_id", Text),
+    Column("poll_address", Text),  # encrypted, see `vault.py`
+    Column("generation", Integer),
+    Column("lease", String),
+    Column("leased_until", Instant),
+    Column("due_at", Instant, nullable=False),
+    Column("wanted_at", Instant, nullable=False),
+    Column("asked_at", Instant),
+    Column("requested_at", Instant),
+    Column("polled_at", Instant),
+    Column("ready_at", Instant),
+    Column("landed_at", Instant),
+    Column("changed_at", Instant, nullable=False),
+    Column("last_status", Integer),
+    Column("error", Text),
+    Index("journey_exports_due", "connection", "state", "due_at"),
+    Index("journey_exports_root", "root_id"),
+    Index("journey_exports_window", "connection", "stream", "window_start"),
+    sqlite_autoincrement=True,  # an id that was given once is never given again
+)
+
+# Every edge that was taken, in order: what an export went through, and how often a connection was asked on a day.
+transitions = Table(
+    "journey_export_transitions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("export_id", ForeignKey("journey_exports.id"), nullable=False),
+    Column("connection", String, nullable=False),
+    Column("edge", String, nullable=False),
+    Column("from_state", String, nullable=False),
+    Column("to_state", String, nullable=False),
+    Column("reason", String),
+    Column("at", Instant, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Index("journey_export_transitions_export", "export_id"),
+    Index("journey_export_transitions_day", "connection", "edge", "at"),
+    sqlite_autoincrement=True,
+)
+
+
 class Ledger:
-    """The ledger at a URL. Cheap to keep open; safe to use from several threads and processes at once.
+    """A ledger. Cheap to keep open; safe to use from several threads and processes at once.
 
     Args:
-        url: As `settings.ledger_url()` gives it.
-
-    Raises:
-        ConfigError: If the URL is of no use.
-        LedgerError: If it can't be opened.
+        engine: On its database, as `database.open_ledger` opens it.
+        vault: Encrypts its addresses.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine, self._vault = open_ledger(url)
+    def __init__(self, engine: Engine, vault: Vault) -> None:
+        self._engine = engine
+        self._vault = vault
 
     def __enter__(self) -> Self:
         return self
@@ -206,3 +322,47 @@ class Transaction:
             .limit(most)
         )
         return [(row[0], row[1]) for row in self._connection.execute(query)]
+
+
+def export_of(row: RowMapping, vault: Vault) -> Export:
+    """The export that a row of `journey_exports` holds."""
+    fields: dict[str, Any] = dict(row)
+    sealed = fields.pop("poll_address")
+    address = vault.unseal(sealed) if sealed else None
+    key = StreamKey(fields.pop("vendor"), fields.pop("connection"), fields.pop("stream"))
+    window = Window(fields.pop("window_start"), fields.pop("window_end"))
+    partition, state, reason = fields.pop("partition_key"), State(fields.pop("state")), fields.pop("reason")
+    return Export(
+        key=key,
+        window=window,
+        partition=partition,
+        state=state,
+        reason=None if reason is None else Reason(reason),
+        poll_address=address,
+        has_unreadable_address=bool(sealed) and address is None,
+        **fields,
+    )
+
+
+# What SQLite says of a file that no trying again mends.
+_DAMAGED = ("file is not a database", "database disk image is malformed")
+_MOVE_IT_AWAY = (
+    "It is damaged: move the file away, with those of its name beside it; nothing that has landed is in it. What was "
+    "under way is ordered anew by `journey-pipeline backfill CONNECTION`."
+)
+_TRY_AGAIN = (
+    f"If it can't be reached, check {LEDGER_VARIABLE}, the disk and the rights; then try again: nothing was half "
+    "written."
+)
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Gives the library's errors the project's form: what was attempted, what came back, what to do next."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # The driver's own words, on one line: the library would add the statement.
+        said = " ".join(text_of(getattr(error, "orig", None) or error).split())
+        advice = _MOVE_IT_AWAY if any(words in said for words in _DAMAGED) else _TRY_AGAIN
+        raise LedgerError(f"{doing} failed: {everywhere(said)}. {advice}") from error

@@ -11,9 +11,8 @@ from typing import Any
 from sqlalchemy import select
 
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.ledger import Ledger, exports
 from journey_pipeline.exports.states import ENDED, State
-from journey_pipeline.exports.tables import exports
 from journey_pipeline.model import EXPORT_COLUMNS
 
 OPS_COLUMNS = EXPORT_COLUMNS

@@ -2,7 +2,7 @@
 
 All of it happens in the transaction that opens the ledger, and nobody else opens it meanwhile: a process that is killed
 leaves the ledger as it was. A step names tables and columns as they were then, so it is text and no table of today's.
-Not here: the tables (`tables.py`), who holds the others off (`database.py`).
+Not here: the tables (`ledger.py`), who holds the others off (`database.py`).
 """
 
 from __future__ import annotations

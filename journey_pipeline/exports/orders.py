@@ -11,9 +11,8 @@ from typing import Any
 
 from journey_pipeline.exports import turns
 from journey_pipeline.exports.export import Export, Order, SmallerOrder, check_parts
-from journey_pipeline.exports.ledger import Ledger, Transaction
+from journey_pipeline.exports.ledger import Ledger, Transaction, exports
 from journey_pipeline.exports.states import ENDED, Edge, Reason, State
-from journey_pipeline.exports.tables import exports
 
 _ANEW: dict[str, Any] = {
     **dict.fromkeys(("tries", "failures", "losses"), 0),

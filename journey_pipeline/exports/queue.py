@@ -17,11 +17,10 @@ from typing import Any
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import answers, orders, turns
 from journey_pipeline.exports.export import Collection, Export, Order, SmallerOrder
-from journey_pipeline.exports.ledger import NOBODY, Ledger, Transaction, lease
+from journey_pipeline.exports.ledger import NOBODY, Ledger, Transaction, exports, lease
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import Edge, Reason, State
-from journey_pipeline.exports.tables import exports
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.settings import LINK_KEY_VARIABLE
 

@@ -11,9 +11,9 @@ from sqlalchemy import and_, select
 
 from journey_pipeline.exports import turns
 from journey_pipeline.exports.export import Export
+from journey_pipeline.exports.ledger import exports
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.exports.states import ENDED
-from journey_pipeline.exports.tables import exports
 from journey_pipeline.processes import is_dead
 
 _CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a ledger, at most

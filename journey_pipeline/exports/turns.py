@@ -12,10 +12,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from journey_pipeline.exports.export import Collection, Export
-from journey_pipeline.exports.ledger import Transaction
+from journey_pipeline.exports.ledger import Transaction, exports, transitions
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import AT_VENDOR, ENDED, Edge, Reason, State
-from journey_pipeline.exports.tables import exports, transitions
 from journey_pipeline.model import Granularity, StreamKey, Window, floor
 
 _INSTANT = timedelta(microseconds=1)

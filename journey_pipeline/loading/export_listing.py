@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from journey_pipeline.errors import ConfigError, LedgerError
-from journey_pipeline.exports.database import is_there
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import is_there, open_ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.documents import ExportListing, put_listing
@@ -45,7 +44,7 @@ def list_exports(lake: Lake, url: str) -> bool:
 
 def _read(url: str) -> ExportListing:
     names = [column.name for column in OPS_COLUMNS]
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         found = rows(listed(ledger, with_ended=True))
     return ExportListing(
         exports=tuple(dict(zip(names, (_as_json(value) for value in row), strict=True)) for row in found)

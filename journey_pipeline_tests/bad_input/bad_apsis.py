@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from journey_pipeline.errors import VendorError
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
@@ -93,7 +93,7 @@ class BadApsis:
 
     def __post_init__(self) -> None:
         self.lake.home.mkdir(parents=True, exist_ok=True)
-        self.ledger = Ledger(f"sqlite:///{self.lake.home / 'exports.db'}")
+        self.ledger = open_ledger(f"sqlite:///{self.lake.home / 'exports.db'}")
         self._good: dict[str, Reply] = {}
         on = self.on
         on(TOKEN, json({"access_token": "token-of-4711", "expires_in": 86400}))

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from journey_pipeline.components.instance import open_instance
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.states import AT_VENDOR, State
 
@@ -82,7 +82,7 @@ def is_export_pending(folder: Path) -> bool:
     url = f"sqlite:///{folder / 'data/sandbox/exports.db'}"
     if not (folder / "data/sandbox/exports.db").exists():
         return False
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         return any(export.state in AT_VENDOR for export in listed(ledger))
 
 
@@ -118,7 +118,7 @@ def test_a_demo_that_is_killed_while_exports_are_pending_does_not_wait_for_them_
     shown, said = (again := start("--hours", "3")).communicate()
     assert again.returncode == 0, said
     assert "apsis/email_events: 1 day loaded" in shown
-    with Ledger(f"sqlite:///{tmp_path / 'data/sandbox/exports.db'}") as ledger:
+    with open_ledger(f"sqlite:///{tmp_path / 'data/sandbox/exports.db'}") as ledger:
         states = {export.state for export in listed(ledger, with_ended=True)}
     assert states == {State.REPLACED, State.LANDED}
     assert unfinished_runs(tmp_path, monkeypatch) == []

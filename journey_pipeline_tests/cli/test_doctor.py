@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
@@ -54,7 +54,7 @@ def test_doctor_names_each_file_that_is_damaged_and_what_heals_it(terminal: Term
 
 def test_doctor_warns_of_addresses_that_its_key_does_not_decrypt(terminal: Terminal) -> None:
     terminal.changes["COLUMNS"] = "1000"
-    with Ledger(f"sqlite:///{terminal.home / 'exports.db'}") as ledger:
+    with open_ledger(f"sqlite:///{terminal.home / 'exports.db'}") as ledger:
         wanted(ledger)
         requested(ledger)
     assert "ledger key" not in terminal("doctor").out

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
@@ -79,7 +79,7 @@ def exported(stream: Stream, open_source: OpenExportSource) -> Load:
     """The way of a stream whose exports are ordered, polled and collected; what it waits for passes on the clock."""
 
     def load(order: Order) -> Iterable[PartitionOutcome]:
-        ledger = Ledger(f"sqlite:///{order.lake.home / 'exports.db'}")
+        ledger = open_ledger(f"sqlite:///{order.lake.home / 'exports.db'}")
         queue = Queue(stream.key.connection, ledger, POLICY, order.clock.now)
 
         def open_exports() -> Exports:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.settings import LINK_KEY_VARIABLE
 
@@ -58,7 +59,7 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
 
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
-    with Ledger(ledger_url) as opened:
+    with open_ledger(ledger_url) as opened:
         yield opened
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline_tests.exports.made_orders import queue
 
 
 def main(url: str, step: str, at: datetime) -> None:
     """Claims the only export for a step, says so, and waits."""
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         match step:
             case "ask":
                 held = queue(ledger, at).next_to_ask()

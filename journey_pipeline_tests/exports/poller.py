@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime, timedelta
 
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline_tests.exports.made_orders import order
@@ -37,7 +37,7 @@ def go_on(queue: Queue) -> None:
 def main(url: str, orders: int, at: datetime) -> None:
     """Wants some orders, waits for a word, and goes on until all have landed."""
     sys.stdin.readline()
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         queue = Queue("apsis", ledger, POLICY, lambda: at)
         for day in range(orders):
             queue.want(order(day))

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from journey_pipeline import settings
 from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports import listing
-from journey_pipeline.exports.database import is_there
+from journey_pipeline.exports.database import is_there, open_ledger
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.states import Edge
 from journey_pipeline_tests.exports.made_orders import NOW, claimed, export_of, wanted
@@ -19,7 +19,7 @@ from journey_pipeline_tests.exports.made_orders import NOW, claimed, export_of, 
 def test_it_lies_in_the_home_unless_a_url_says_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.LEDGER_VARIABLE, raising=False)
     monkeypatch.setenv(settings.HOME_VARIABLE, str(tmp_path / "home"))
-    with Ledger(settings.ledger_url()) as ledger:
+    with open_ledger(settings.ledger_url()) as ledger:
         wanted(ledger)
     assert (tmp_path / "home" / "exports.db").is_file()
     monkeypatch.setenv(settings.LEDGER_VARIABLE, "postgresql://ledger@db.example/exports")
@@ -27,7 +27,7 @@ def test_it_lies_in_the_home_unless_a_url_says_otherwise(tmp_path: Path, monkeyp
 
 
 def test_its_files_are_their_owners_alone(tmp_path: Path) -> None:
-    with Ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
+    with open_ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
         wanted(ledger)
         files = list(tmp_path.iterdir())
         assert {path.name for path in files} >= {"exports.db", "exports.db-wal"}
@@ -38,7 +38,7 @@ def test_what_was_written_is_there_when_it_is_opened_again(ledger: Ledger, ledge
     wanted(ledger, at_risk="a \x1f line\nbreak", ids=[1, None, "é"])
     export = claimed(ledger)
     ledger.close()
-    with Ledger(ledger_url) as again:
+    with open_ledger(ledger_url) as again:
         assert export_of(again, export.id) == export
 
 
@@ -57,7 +57,7 @@ def test_what_was_written_is_there_when_it_is_opened_again(ledger: Ledger, ledge
 )
 def test_a_url_of_no_use_is_explained_without_its_password(url: str) -> None:
     with pytest.raises(ConfigError, match="JOURNEY_PIPELINE_LEDGER_URL") as caught:
-        Ledger(url)
+        open_ledger(url)
     assert "sqlite:///path/to/exports.db" in str(caught.value)
     assert "pa55word" not in str(caught.value)
 
@@ -67,25 +67,25 @@ def test_a_server_that_is_not_there_is_explained_without_its_password(
 ) -> None:
     monkeypatch.setenv(settings.LINK_KEY_VARIABLE, Fernet.generate_key().decode())
     with pytest.raises(LedgerError, match=r"opening the ledger of exports at postgresql.* failed") as caught:
-        Ledger(f"postgresql://u:pa55word@/exports?host={tmp_path}")
+        open_ledger(f"postgresql://u:pa55word@/exports?host={tmp_path}")
     assert "pa55word" not in str(caught.value)
 
 
 def test_a_file_that_is_no_database_is_explained(tmp_path: Path) -> None:
     (tmp_path / "exports.db").write_bytes(b"something else entirely " * 100)
     with pytest.raises(LedgerError, match="file is not a database"):
-        Ledger(f"sqlite:///{tmp_path / 'exports.db'}")
+        open_ledger(f"sqlite:///{tmp_path / 'exports.db'}")
 
 
 def test_a_folder_that_is_a_file_is_explained(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(LedgerError, match="opening the ledger"):
-        Ledger(f"sqlite:///{tmp_path / 'home' / 'exports.db'}")
+        open_ledger(f"sqlite:///{tmp_path / 'home' / 'exports.db'}")
 
 
 def test_people_can_list_while_somebody_writes(ledger: Ledger, ledger_url: str) -> None:
     export = wanted(ledger)
-    with Ledger(ledger_url) as reader, ledger.writing() as tx:
+    with open_ledger(ledger_url) as reader, ledger.writing() as tx:
         tx.lock_queue("apsis")
         assert listing.listed(reader) == [export]
 
@@ -108,6 +108,6 @@ def test_a_transaction_that_breaks_leaves_nothing_behind(ledger: Ledger) -> None
 def test_looking_whether_there_is_a_ledger_makes_none(ledger_url: str) -> None:
     assert not is_there(ledger_url)
     assert not is_there(ledger_url)
-    with Ledger(ledger_url):
+    with open_ledger(ledger_url):
         assert is_there(ledger_url)
     assert is_there(ledger_url)

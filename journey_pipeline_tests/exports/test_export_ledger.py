@@ -10,6 +10,7 @@ import pytest
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError
 from journey_pipeline.exports import listing
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export, SmallerOrder
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
@@ -62,7 +63,7 @@ def test_an_export_is_wanted_asked_for_polled_fetched_and_landed(ledger: Ledger)
 def test_the_intent_to_ask_is_kept_before_the_vendor_is_called(ledger: Ledger, ledger_url: str) -> None:
     wanted(ledger)
     asked = claimed(ledger)
-    with Ledger(ledger_url) as another:
+    with open_ledger(ledger_url) as another:
         assert export_of(another, asked.id).state is State.ASKING
 
 

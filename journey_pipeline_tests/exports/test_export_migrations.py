@@ -18,8 +18,8 @@ from sqlalchemy import create_engine, text
 
 from journey_pipeline.errors import LedgerError
 from journey_pipeline.exports import database, migrations
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export, Order
-from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.states import Edge, after
 from journey_pipeline_tests.exports.made_orders import DAY, HOUR, NOW, POLICY, queue
@@ -83,7 +83,7 @@ def rows(url: str) -> list[Any]:
 
 
 def test_an_earlier_ledger_says_the_same_in_states_and_reasons_of_today(first_version: str) -> None:
-    with Ledger(first_version) as ledger:
+    with open_ledger(first_version) as ledger:
         found = {export.id: export for export in listed(ledger, with_ended=True)}
         assert [found[export_id].standing for export_id in sorted(found)] == STANDINGS
         assert found[2].poll_address == "https://api.apsis.example/exports/ex-2?sig=s3cr3t-2"
@@ -95,7 +95,7 @@ def test_an_earlier_ledger_says_the_same_in_states_and_reasons_of_today(first_ve
 
 
 def test_exports_of_an_earlier_ledger_are_carried_on_till_they_have_landed(first_version: str) -> None:
-    with Ledger(first_version) as ledger:
+    with open_ledger(first_version) as ledger:
         at = NOW + DAY
         for stopped in (8, 9, 10):
             export = next(one for one in listed(ledger) if one.id == stopped)
@@ -122,7 +122,7 @@ def _order_of(export: Export) -> Order:
 
 
 def test_a_request_of_an_earlier_ledger_counts_for_its_day(first_version: str) -> None:
-    with Ledger(first_version) as ledger:
+    with open_ledger(first_version) as ledger:
         # Of the day's requests two were plainly refused, by exports 6 and 8.
         with ledger.reading() as tx:
             asked = [step for export in range(1, 18) for step in tx.steps(export) if step[0] is Edge.ASK]
@@ -134,7 +134,7 @@ def test_a_request_of_an_earlier_ledger_counts_for_its_day(first_version: str) -
 
 def test_addresses_of_an_earlier_ledger_are_in_clear_nowhere_any_more(tmp_path: Path) -> None:
     write_first_version(f"sqlite:///{tmp_path / 'exports.db'}")
-    with Ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
+    with open_ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
         assert sum(export.poll_address is not None for export in listed(ledger)) == 5
         held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(held) >= {"exports.db", "exports.key"}
@@ -147,17 +147,17 @@ def test_a_ledger_whose_wiping_was_cut_off_is_wiped_when_it_is_next_opened(
     write_first_version(f"sqlite:///{tmp_path / 'exports.db'}")
     with monkeypatch.context() as patched:
         patched.setattr(database, "_wipe", lambda _: None)
-        Ledger(f"sqlite:///{tmp_path / 'exports.db'}").close()
-    with Ledger(f"sqlite:///{tmp_path / 'exports.db'}"):
+        open_ledger(f"sqlite:///{tmp_path / 'exports.db'}").close()
+    with open_ledger(f"sqlite:///{tmp_path / 'exports.db'}"):
         assert b"s3cr3t" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
     with closing(sqlite3.connect(tmp_path / "exports.db")) as connection:
         assert connection.execute("pragma user_version").fetchone() == (0,)
 
 
 def test_opening_it_again_changes_nothing(first_version: str) -> None:
-    Ledger(first_version).close()
+    open_ledger(first_version).close()
     before = rows(first_version)
-    Ledger(first_version).close()
+    open_ledger(first_version).close()
     assert rows(first_version) == before
     assert before[0] == 2
 
@@ -167,7 +167,7 @@ def test_two_who_open_it_at_once_bring_it_to_this_version_once(first_version: st
 
     def open_it(_: int) -> list[str]:
         together.wait()
-        with Ledger(first_version) as ledger:
+        with open_ledger(first_version) as ledger:
             return [export.standing for export in sorted(listed(ledger, with_ended=True), key=lambda one: one.id)]
 
     with ThreadPoolExecutor(4) as threads:
@@ -179,7 +179,7 @@ KILLED = """
 import os, sys
 from sqlalchemy import Engine, event
 from journey_pipeline.exports.export import Export, Order
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 left = 0
 @event.listens_for(Engine, "before_cursor_execute")
 @event.listens_for(Engine, "commit")
@@ -191,7 +191,7 @@ def die(*_):
 for left, url in enumerate(sys.argv[1:]):
     child = os.fork()
     if not child:
-        Ledger(url).close()
+        open_ledger(url).close()
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
@@ -208,7 +208,7 @@ def test_a_process_that_is_killed_at_any_statement_leaves_a_ledger_that_opens(tm
     assert deaths > 5
     assert ends == [-9] * deaths + [0] * (len(urls) - deaths)
     for url in urls[: deaths + 1]:
-        with Ledger(url) as ledger:
+        with open_ledger(url) as ledger:
             found = sorted(listed(ledger, with_ended=True), key=lambda one: one.id)
         assert [export.standing for export in found] == STANDINGS
 
@@ -221,7 +221,7 @@ def test_a_step_that_fails_leaves_the_ledger_of_before(first_version: str, monke
     before = rows(first_version)
     monkeypatch.setattr(migrations, "STEPS", {2: fail})
     with pytest.raises(RuntimeError, match="disk"):
-        Ledger(first_version)
+        open_ledger(first_version)
     assert rows(first_version) == before
 
 
@@ -236,5 +236,5 @@ def test_a_ledger_of_a_newer_version_is_left_alone(first_version: str) -> None:
     engine.dispose()
     before = rows(first_version)
     with pytest.raises(LedgerError, match="version 99, this package knows 2: upgrade"):
-        Ledger(first_version)
+        open_ledger(first_version)
     assert rows(first_version) == before

@@ -18,9 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import select
 
 from journey_pipeline.errors import ExportMovedOn
-from journey_pipeline.exports import listing, tables
+from journey_pipeline.exports import ledger as tables
+from journey_pipeline.exports import listing
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export, Order
-from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import AT_VENDOR, ENDED, Edge, State, after
@@ -54,7 +55,7 @@ class Exports(RuleBasedStateMachine):
         # In memory where there is such a folder: whether a disk keeps its word is not the question here.
         memory = Path("/dev/shm")  # noqa: S108 - the folder in it is our own
         self.folder = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
-        self.ledger = Ledger(f"sqlite:///{Path(self.folder.name) / 'exports.db'}")
+        self.ledger = open_ledger(f"sqlite:///{Path(self.folder.name) / 'exports.db'}")
         # The vendor may take fewer than we think.
         self.worker = Worker(self.ledger, Vendor(limit), replace(POLICY, asks_per_day=a_day))
         self.now: datetime = NOW

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.exports import listing
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.states import Edge, State
 from journey_pipeline_tests.exports.made_orders import DAY, NOW
 
@@ -66,7 +66,7 @@ def test_two_pollers_never_hold_the_same_export(ledger_url: str) -> None:
     assert [claim for claim, times in Counter(claims).items() if times > 1] == []
     kinds = Counter(claim.split()[0] for claim in claims)
     assert kinds == {"ask": ORDERS, "poll": ORDERS, "land": ORDERS}
-    with Ledger(ledger_url) as ledger:
+    with open_ledger(ledger_url) as ledger:
         exports = listing.listed(ledger, with_ended=True)
     assert [export.state for export in exports] == [State.LANDED] * ORDERS
 
@@ -82,7 +82,7 @@ def test_another_poller_finishes_what_one_that_was_killed_has_left(ledger_url: s
         heir.go()
         heir.go()
         heir.finish()
-    with Ledger(ledger_url) as ledger, ledger.reading() as tx:
+    with open_ledger(ledger_url) as ledger, ledger.reading() as tx:
         for export in listing.listed(ledger, with_ended=True):
             assert export.state is State.LANDED
             assert [edge for edge, *_ in tx.steps(export.id)].count(Edge.LAND) == 1

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from journey_pipeline.errors import ConfigError, LedgerError
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.states import Reason, State
 from journey_pipeline.settings import LINK_KEY_VARIABLE
@@ -41,7 +41,7 @@ def url(tmp_path: Path) -> str:
 
 
 def test_an_address_lies_nowhere_in_clear_and_is_read_again(url: str, tmp_path: Path) -> None:
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         wanted(ledger)
         wanted(ledger, 1)
         requested(ledger)
@@ -52,12 +52,12 @@ def test_an_address_lies_nowhere_in_clear_and_is_read_again(url: str, tmp_path: 
             sealed = tx._connection.scalar(text("select poll_address from journey_exports where id = 1"))
     assert b"s3cr3t" not in held
     assert ADDRESS not in str(sealed)
-    with Ledger(url) as again:
+    with open_ledger(url) as again:
         assert [export.poll_address for export in listed(again)] == [ADDRESS, ADDRESS]
 
 
 def test_an_address_is_forgotten_when_its_export_has_landed(url: str, tmp_path: Path) -> None:
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         wanted(ledger)
         made_ready(ledger)
         with ledger.reading() as tx:
@@ -69,11 +69,11 @@ def test_an_address_is_forgotten_when_its_export_has_landed(url: str, tmp_path: 
 
 
 def test_the_key_is_made_beside_the_ledger_for_its_owner_alone(url: str, tmp_path: Path) -> None:
-    Ledger(url).close()
+    open_ledger(url).close()
     file = tmp_path / "exports.key"
     assert file.stat().st_mode & 0o777 == 0o600
     key = file.read_text()
-    Ledger(url).close()
+    open_ledger(url).close()
     assert file.read_text() == key
     assert {path.name for path in tmp_path.iterdir()} <= {
         "exports.db",
@@ -88,31 +88,31 @@ def test_two_who_make_a_key_at_once_go_by_the_same(url: str) -> None:
 
     def write(day: int) -> None:
         together.wait()
-        with Ledger(url) as ledger:
+        with open_ledger(url) as ledger:
             wanted(ledger, day)
             queue(ledger, NOW + HOUR).delivered(next(one.id for one in listed(ledger)), 0, f"{ADDRESS}&{day}")
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(write, range(4)))
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         assert not any(export.has_unreadable_address for export in listed(ledger))
 
 
 def test_a_key_that_is_replaced_still_reads_what_it_encrypted(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         for day in range(3):
             wanted(ledger, day)
         requested(ledger)
     monkeypatch.setenv(LINK_KEY_VARIABLE, old)
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         requested(ledger)
     monkeypatch.setenv(LINK_KEY_VARIABLE, f"{new}, {old}")
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         requested(ledger)
         assert [export.poll_address for export in listed(ledger)] == [ADDRESS] * 3
     monkeypatch.setenv(LINK_KEY_VARIABLE, new)
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         assert [export.has_unreadable_address for export in listed(ledger)] == [False, True, False]
 
 
@@ -120,11 +120,11 @@ def test_a_key_that_is_replaced_still_reads_what_it_encrypted(url: str, monkeypa
 def test_an_export_whose_address_can_not_be_decrypted_is_ordered_again_and_says_so(
     url: str, tmp_path: Path, *, is_ready: bool
 ) -> None:
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         wanted(ledger)
         (made_ready if is_ready else requested)(ledger)
     (tmp_path / "exports.key").unlink()
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         assert queue(ledger, NOW + HOUR).next_to_look() is None
         assert queue(ledger, NOW + HOUR).lease_to_fetch(1) is None
         export = export_of(ledger, 1)
@@ -140,21 +140,21 @@ def test_a_value_that_is_no_key_is_explained_and_not_shown(
 ) -> None:
     monkeypatch.setenv(LINK_KEY_VARIABLE, value)
     with pytest.raises(ConfigError, match=rf"{LINK_KEY_VARIABLE} holds no key.*openssl rand") as caught:
-        Ledger(url)
+        open_ledger(url)
     assert value not in str(caught.value)
 
 
 def test_a_key_file_that_was_damaged_is_named(url: str, tmp_path: Path) -> None:
     (tmp_path / "exports.key").write_text("")
     with pytest.raises(ConfigError, match=r"exports\.key holds no key"):
-        Ledger(url)
+        open_ledger(url)
     (tmp_path / "exports.key").unlink()
     (tmp_path / "exports.key").mkdir()
     with pytest.raises(LedgerError, match=f"can't be read or made.*set {LINK_KEY_VARIABLE}"):
-        Ledger(url)
+        open_ledger(url)
 
 
 def test_a_ledger_in_postgresql_needs_the_variable_and_says_how_to_make_a_key(postgres_url: str) -> None:
     empty_database(postgres_url)
     with pytest.raises(ConfigError, match=f"{LINK_KEY_VARIABLE} is not set.*openssl rand.*earlier ledger"):
-        Ledger(postgres_url)
+        open_ledger(postgres_url)

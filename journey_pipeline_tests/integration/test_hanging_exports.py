@@ -16,8 +16,8 @@ from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.export_sensor import export_sensor
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE, utc_now
@@ -91,7 +91,7 @@ def tick(runner: Runner, sensor: dg.SensorDefinition | None = None) -> Any:
 
 
 def exports() -> list[Export]:
-    ledger = Ledger(ledger_url())
+    ledger = open_ledger(ledger_url())
     try:
         return sorted(listed(ledger, with_ended=True), key=lambda export: export.id)
     finally:

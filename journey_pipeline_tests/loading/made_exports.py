@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
@@ -65,7 +65,7 @@ class Backfills:
     on_nap: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(f"sqlite:///{self.lake.home / 'exports.db'}")
+        self.ledger = open_ledger(f"sqlite:///{self.lake.home / 'exports.db'}")
 
     @property
     def queue(self) -> Queue:

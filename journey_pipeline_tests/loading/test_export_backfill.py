@@ -20,7 +20,7 @@ from journey_pipeline.errors import (
     PermanentVendorError,
     TransientVendorError,
 )
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.layout import Lake
@@ -479,7 +479,7 @@ def test_a_deleted_ledger_costs_another_order_and_no_event(backfills: Backfills)
     backfills.ledger.close()
     for file in backfills.lake.home.glob("exports.db*"):
         file.unlink()
-    backfills.ledger = Ledger(f"sqlite:///{backfills.lake.home / 'exports.db'}")
+    backfills.ledger = open_ledger(f"sqlite:///{backfills.lake.home / 'exports.db'}")
     backfills.arrive(*days(DAY, 2))
     backfills.check_truth(*days(DAY, 2))
 

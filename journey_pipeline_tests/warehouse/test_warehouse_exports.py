@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed
 from journey_pipeline.exports.listing import rows as shown_rows
 from journey_pipeline.loading.export_listing import list_exports
@@ -30,7 +30,7 @@ def held(made: MadeLake, columns: str = "*") -> list[tuple[Any, ...]]:
 
 
 def test_analysts_see_what_the_ledger_shows_and_nothing_secret(made: MadeLake, url: str) -> None:
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         for day in range(3):
             wanted(ledger, day)
         made_ready(ledger)
@@ -63,7 +63,7 @@ def test_without_a_ledger_the_table_is_empty_and_no_ledger_is_made(made: MadeLak
 
 
 def test_a_listing_is_written_again_only_if_it_is_another(made: MadeLake, url: str) -> None:
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         wanted(ledger)
         assert list_exports(made.lake, url)
         before = made.lake.export_listing.stat()
@@ -75,7 +75,7 @@ def test_a_listing_is_written_again_only_if_it_is_another(made: MadeLake, url: s
 
 def test_a_sync_takes_the_listing_as_it_is_now_and_a_rebuild_makes_the_same(made: MadeLake, url: str) -> None:
     made.put("2026-11-01T05", events([1]))
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         wanted(ledger)
         list_exports(made.lake, url)
         sync(made.lake, SMALL)
@@ -89,7 +89,7 @@ def test_a_sync_takes_the_listing_as_it_is_now_and_a_rebuild_makes_the_same(made
 
 
 def test_what_a_ledger_said_that_is_gone_goes_only_if_asked(made: MadeLake, url: str, tmp_path: Path) -> None:
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         wanted(ledger)
     list_exports(made.lake, url)
     sync(made.lake, SMALL)
@@ -104,7 +104,7 @@ def test_what_a_ledger_said_that_is_gone_goes_only_if_asked(made: MadeLake, url:
 def test_a_ledger_that_cannot_be_read_leaves_the_table_as_it_was_and_says_so(
     made: MadeLake, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         wanted(ledger)
     list_exports(made.lake, url)
     sync(made.lake, SMALL)
@@ -119,7 +119,7 @@ def test_a_ledger_that_cannot_be_read_leaves_the_table_as_it_was_and_says_so(
 
 @pytest.mark.parametrize("damage", ["no JSON", "no listing", "no times"])
 def test_a_damaged_listing_is_named_and_written_again_by_the_next_one(made: MadeLake, url: str, damage: str) -> None:
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         wanted(ledger)
     list_exports(made.lake, url)
     sync(made.lake, SMALL)
@@ -140,7 +140,7 @@ def test_a_damaged_listing_is_named_and_written_again_by_the_next_one(made: Made
 
 
 def test_an_export_that_has_landed_stays_in_the_table(made: MadeLake, url: str) -> None:
-    with Ledger(url) as ledger:
+    with open_ledger(url) as ledger:
         export = wanted(ledger)
         made_ready(ledger)
         collection = queue(ledger, NOW + 10 * MINUTE).lease_to_fetch(export.id)
