@@ -70,11 +70,18 @@ def merge_waiting(tx: Transaction, connection: str, longest: Mapping[str, timede
 def _merge(tx: Transaction, newest: Export, others: Sequence[Export], at: datetime) -> None:
     if not others:
         return
-    replace(tx, others, Reason.MERGED, at=at)
     merged = [newest, *others]
     oldest = min(merged, key=lambda export: export.window)
     most = {name: max(getattr(one, name) for one in merged) for name in ("due_at", "tries", "failures", "losses")}
     least = {name: min(getattr(one, name) for one in merged) for name in ("position", "wanted_at")}
+    if (
+        newest.attempt
+    ):  # its file, which may come after all, is of its own window: it must not pass for the merged one's
+        others = merged
+        newest = tx.add(
+            _new(Order(newest.key, newest.partition, newest.window, newest.request), position=newest.position, at=at)
+        )
+    replace(tx, others, Reason.MERGED, at=at)
     tx.change(newest, at=at, window_start=oldest.window.start, partition_key=oldest.partition, **most, **least)
 
 

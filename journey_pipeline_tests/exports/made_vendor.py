@@ -177,7 +177,8 @@ class Worker:
         self._die(dies, Moment.ACTING)
         gone = [part for part in found.parts if self.vendor.exports[_made_id(part)].status == "gone"]
         if not gone and outcome != "broken off":
-            self.landings.append((found.root.id, tuple(part.window for part in found.parts)))
+            made = tuple(self.vendor.exports[_made_id(part)].window for part in found.parts)
+            self.landings.append((found.root.id, made))
         self._die(dies, Moment.ACTED)
         with dying_at_commit(self.ledger, dies=dies is Moment.NOTING):
             self._note_collected(found, gone, at, outcome)

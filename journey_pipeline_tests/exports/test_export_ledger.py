@@ -643,6 +643,24 @@ def test_what_was_refused_waits_with_what_it_is_merged_into(ledger: Ledger) -> N
     assert (asked.id, asked.window, asked.tries) == (second.id, order(0, days=2).window, 1)
 
 
+def test_a_late_file_of_a_merged_order_does_not_pass_for_all_that_it_was_merged_with(ledger: Ledger) -> None:
+    wanted(ledger, 5)
+    early = claimed(ledger, policy=ONE_A_DAY)
+    queue(ledger, policy=ONE_A_DAY).unanswered(early, error="no answer")
+    wanted(ledger, 3)
+    merged = claimed_of(ledger, NOW + DAY)
+    assert (merged.id, merged.window, merged.attempt) == (3, order(3, days=3).window, 1)
+    late = queue(ledger, NOW + DAY)
+    for answer in (
+        lambda: late.asked(early),
+        lambda: late.delivered(1, 1, ADDRESS),
+        lambda: late.ready(early, status=200),
+    ):
+        with pytest.raises(ExportMovedOn):
+            answer()
+    assert {export.state for export in listing.listed(ledger)} == {State.PENDING}
+
+
 def test_orders_that_ask_for_something_else_or_are_with_the_vendor_are_not_merged(ledger: Ledger) -> None:
     with_vendor = wanted(ledger, 0)
     queue(ledger, policy=ONE_A_DAY).asked(claimed(ledger, policy=ONE_A_DAY))
