@@ -23,8 +23,8 @@ from journey_pipeline.components.runs import Runner
 
 PACKAGE = Path(__file__).parents[2] / "journey_pipeline"
 DECLARED = {"sfmc/journey_history": SFMC, "apsis/profile_events": APSIS}
-POLLS = {"poll_next", "move_due"}
-"""The functions that poll one export, from whose turn it is to what came of it."""
+POLLS = {"look_next"}
+"""The functions that look at one export, from whose turn it is to what came of it."""
 POLLING = ("loading", "exports")
 """The packages whose files are followed during a poll; what a vendor is asked over is the same for any answer."""
 
