@@ -21,6 +21,7 @@ from journey_pipeline.model import Granularity, Window, floor, iso
 from journey_pipeline.sandbox.apsis.account import ATTRIBUTES, EVENT_TYPES, SECTIONS
 from journey_pipeline.sandbox.apsis.options import ApsisOptions
 from journey_pipeline.sandbox.apsis.orders import ProfileOrder, SectionOrder
+from journey_pipeline.sandbox.apsis.simulator import ApsisSimulator
 from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import run
@@ -65,9 +66,9 @@ class Day:
 def truth(day: Day) -> tuple[int, int]:
     """How many events the file has, and how many records: some come twice."""
     with tempfile.TemporaryDirectory() as folder:
-        apsis = Sandbox(day.world, options=day.options, folder=Path(folder)).apsis
+        sandbox = Sandbox(day.world, options=day.options, folder=Path(folder))
         events = records = 0
-        for event in apsis.profile_truth(day.window, datetime.now(UTC)):
+        for event in sandbox.simulator(ApsisSimulator).profile_truth(day.window, datetime.now(UTC)):
             events += 1
             records += event["copies"]
     return events, records
@@ -82,7 +83,7 @@ def main() -> None:
     def ready(sandbox: Sandbox) -> None:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as beside:
             counted = beside.submit(truth, day)
-            file = sandbox.apsis.prepare(day.order, Path(folder) / "export.json.gz")
+            file = sandbox.simulator(ApsisSimulator).prepare(day.order, Path(folder) / "export.json.gz")
             rows, records = counted.result()
         about = {
             "environment": sandbox.environment(),

@@ -14,6 +14,7 @@ from benchmarks.task import COLUMNS
 from journey_pipeline.model import Granularity, Window, floor, iso
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import run
+from journey_pipeline.sandbox.sfmc.simulator import SfmcSimulator
 from journey_pipeline.sandbox.world import World
 
 CONTACTS = 500_000
@@ -28,7 +29,7 @@ def main() -> None:
     span = Window(end - timedelta(hours=hours), end)
 
     def ready(sandbox: Sandbox) -> None:
-        prepared = sandbox.sfmc.prepare(span.partitions(Granularity.HOUR), columns=COLUMNS)
+        prepared = sandbox.simulator(SfmcSimulator).prepare(span.partitions(Granularity.HOUR), columns=COLUMNS)
         about = {"environment": sandbox.environment(), "start": iso(span.start), "end": iso(span.end), "rows": prepared}
         sys.stdout.write(json.dumps(about) + "\n")
         sys.stdout.flush()

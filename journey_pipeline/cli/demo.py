@@ -40,6 +40,8 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey
 from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.sandbox.registry import Showcase, simulated_vendors
+from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import (
@@ -54,71 +56,19 @@ from journey_pipeline.settings import (
 from journey_pipeline.warehouse import questions as asking
 
 SANDBOX_HOME = "data/sandbox"
-# A vendor on this machine needs no sparing.
-SANDBOX_PACE = {f"{vendor}_REQUESTS_PER_SECOND": "200" for vendor in ("SFMC", "LAYERFIVE", "APSIS")}
+SANDBOX_PACE = "200"  # requests per second: a vendor on this machine needs no sparing
 DAYS = 3  # of streams whose partitions are days
 ORDERED_DAYS = 1  # of those whose exports are ordered and take a while
-RESULTS = (
-    (
-        "What each journey did (Salesforce)",
-        """
-        select
-            journey_name as journey,
-            sum(events) filter (where action = 'enter')::bigint as entered,
-            sum(events) filter (where action = 'send')::bigint as sent,
-            sum(events) filter (where action in ('fail', 'suppress'))::bigint as failed,
-            sum(events) filter (where action = 'exit')::bigint as "left",
-            sum(events)::bigint as events
-        from marts.journey_daily
-        where connection = 'sfmc'
-        group by journey_name
-        order by events desc
-        limit 5
-        """,
-    ),
-    (
-        "What became of e-mails (APSIS One)",
-        """
-        select
-            journey_name as "e-mail",
-            sum(events) filter (where action = 'send')::bigint as sent,
-            sum(events) filter (where action = 'deliver')::bigint as delivered,
-            sum(events) filter (where action = 'open')::bigint as opened,
-            sum(events) filter (where action = 'click')::bigint as clicked,
-            sum(events) filter (where action = 'bounce')::bigint as bounced
-        from marts.journey_daily
-        where connection = 'apsis' and channel = 'email'
-        group by journey_name
-        order by sent desc nulls last
-        limit 5
-        """,
-    ),
-    (
-        "Where people came from (LayerFive)",
-        """
-        select
-            channel,
-            count(*) filter (where action = 'visit') as visits,
-            count(*) filter (where action = 'click') as clicks,
-            count(*) filter (where action = 'convert') as purchases,
-            count(distinct contact_id) as people
-        from core.journey_events
-        where connection = 'layerfive'
-        group by channel
-        order by visits desc
-        """,
-    ),
-    (
-        "Why people were not reached",
-        """
-        select reason, connection, channel, count(*) as events, count(distinct contact_id) as contacts
-        from core.journey_events
-        where action in ('fail', 'suppress', 'bounce') and reason is not null
-        group by all
-        order by events desc
-        limit 5
-        """,
-    ),
+OF_ALL_VENDORS = Showcase(
+    "Why people were not reached",
+    """
+    select reason, connection, channel, count(*) as events, count(distinct contact_id) as contacts
+    from core.journey_events
+    where action in ('fail', 'suppress', 'bounce') and reason is not null
+    group by all
+    order by events desc
+    limit 5
+    """,
 )
 
 
@@ -139,13 +89,19 @@ def demo(hours: int, folder: str) -> None:
     route_logs(notes)
     use_home_of_sandbox(folder)
     with serve(World()) as sandbox:
-        os.environ.update(sandbox.environment() | SANDBOX_PACE)
+        os.environ.update(sandbox_environment(sandbox))
         complete = _load(hours)
     lake = Lake(home())
     if complete:
         _show_results(lake)
     _show_files(lake)
     sys.exit(0 if complete else 1)
+
+
+def sandbox_environment(sandbox: Sandbox) -> dict[str, str]:
+    """The variables with which this project's connections find the simulated vendors and hurry."""
+    pace = {f"{vendor.upper()}_REQUESTS_PER_SECOND": SANDBOX_PACE for vendor in sandbox.simulators}
+    return sandbox.environment() | pace
 
 
 def use_home_of_sandbox(folder: str) -> None:
@@ -211,12 +167,13 @@ def _counted(count: int, granularity: Granularity) -> str:
 
 
 def _show_results(lake: Lake) -> None:
-    for title, sql in RESULTS:
-        answer = asking.query(lake, sql)
+    shown = [showcase for vendor in simulated_vendors().values() for showcase in vendor.showcase]
+    for showcase in (*shown, OF_ALL_VENDORS):
+        answer = asking.query(lake, showcase.sql)
         rows = [row for batch in answer.batches for row in batch]
         if rows:  # a project may have other connections than this one
             results.print()
-            show_table(asking.QueryResult(answer.columns, iter([rows])), title)
+            show_table(asking.QueryResult(answer.columns, iter([rows])), showcase.title)
 
 
 def _show_files(lake: Lake) -> None:

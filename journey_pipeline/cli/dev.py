@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from journey_pipeline.cli.demo import SANDBOX_HOME, SANDBOX_PACE, forget_the_last_sandbox, use_home_of_sandbox
+from journey_pipeline.cli.demo import SANDBOX_HOME, forget_the_last_sandbox, sandbox_environment, use_home_of_sandbox
 from journey_pipeline.cli.output import notes
 from journey_pipeline.cli.stopping import ends_by_itself
 from journey_pipeline.components.deployment import is_in_project
@@ -43,7 +43,7 @@ def dev(port: int, folder: str) -> None:
     use_dagster_home()
     forget_the_last_sandbox()
     with serve(World()) as sandbox:
-        environment = os.environ | sandbox.environment() | SANDBOX_PACE | {"VIRTUAL_ENV": sys.prefix}
+        environment = os.environ | sandbox_environment(sandbox) | {"VIRTUAL_ENV": sys.prefix}
         child = _start(port, environment)
         try:
             if _answers(port, child):

@@ -2,8 +2,7 @@
 
 `health`, `clock` (`{"at": time, "move_s": seconds, "speed": factor}`), `faults` (`{"rules": [text]}`; DELETE clears),
 `options` (`{"sfmc": {name: value}}`) and `calls` (`?route=`; DELETE clears): GET shows, POST changes. They answer JSON
-and are not recorded. Not here: what they change (`clock.py`, `faults.py`, `calls.py`, options of each
-vendor).
+and are not recorded. Not here: what they change (`clock.py`, `faults.py`, `calls.py`, `options.py`).
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "x-api-key", "x-apsis-auth"})
-_SECRET_FIELDS = frozenset({"client_secret", "password", "api_key"})
-_SECRET_PARAMETER = re.compile(r"(?<![^&])(signature=)[^&]*")
+_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|signature", re.IGNORECASE)
+_SECRET_FIELD = re.compile(r"secret|password|token|api_?key", re.IGNORECASE)
+_SECRET_PARAMETER = re.compile(r"(?<![^&])([^&=]*(?:signature|token|api_?key|secret)=)[^&]*", re.IGNORECASE)
 _MOST_BODY_CHARS = 100_000
 
 
@@ -93,7 +93,7 @@ def recorded_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers without what opens a door."""
     return {
         name.lower(): f"{value.split()[0] if ' ' in value else ''} ***".strip()
-        if name.lower() in _SECRET_HEADERS
+        if _SECRET_HEADER.search(name)
         else value
         for name, value in headers.items()
     }
@@ -116,5 +116,5 @@ def recorded_body(content_type: str, body: bytes) -> Any:
         except ValueError:
             return text
     if isinstance(value, dict):
-        return {name: "***" if name in _SECRET_FIELDS else kept for name, kept in value.items()}
+        return {name: "***" if _SECRET_FIELD.search(name) else kept for name, kept in value.items()}
     return value

@@ -1,25 +1,28 @@
 """The simulated vendors and what steers them, in one object; nothing here listens on a port.
 
-Not here: serving it (`server.py`), each vendor (`sfmc/`, `layerfive/`, `apsis/`), the world (`world/`).
+Not here: serving it (`server.py`), which vendors there are (`registry.py`), what happened (`world/`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from journey_pipeline.sandbox.apsis.simulator import ApsisSimulator
 from journey_pipeline.sandbox.calls import CallLog
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.faults import Faults
-from journey_pipeline.sandbox.layerfive.simulator import LayerFiveSimulator
 from journey_pipeline.sandbox.options import SandboxOptions
-from journey_pipeline.sandbox.sfmc.simulator import SfmcSimulator
+from journey_pipeline.sandbox.registry import Simulator, Surroundings, simulated_vendors
 from journey_pipeline.sandbox.world import World
+
+SimulatorT = TypeVar("SimulatorT", bound=Simulator)
 
 
 class Sandbox:
     """The simulated vendors and what steers them. Served by `serve` or `run`.
+
+    Each simulator is an attribute of its vendor's name, such as `sandbox.sfmc`; typed code asks `simulator` for it.
 
     Args:
         world: What happened; the default world if None.
@@ -34,9 +37,7 @@ class Sandbox:
         options: How the vendors behave; can be changed.
         faults: What goes wrong; rules can be added.
         calls: What was asked.
-        sfmc: The simulated Salesforce.
-        layerfive: The simulated LayerFive.
-        apsis: The simulated APSIS One.
+        simulators: The simulated vendors by their names.
         url: Where it is served, without a slash at the end; empty until it is.
     """
 
@@ -57,44 +58,33 @@ class Sandbox:
         self.url = ""
         for rule in faults:
             self.faults.add(rule)
-        self.sfmc = SfmcSimulator(
-            self.world,
-            clock=self.clock,
-            options=self.options.sfmc,
-            faults=self.faults,
-            calls=self.calls,
-            folder=folder,
-        )
-        self.layerfive = LayerFiveSimulator(
-            self.world,
-            clock=self.clock,
-            options=self.options.layerfive,
-            faults=self.faults,
-            calls=self.calls,
-            folder=folder,
-        )
-        self.apsis = ApsisSimulator(
-            self.world, clock=self.clock, options=self.options.apsis, faults=self.faults, calls=self.calls
-        )
+        self.simulators: dict[str, Simulator] = {
+            name: vendor.simulator(
+                Surroundings(name, self.world, self.clock, self.faults, self.calls, folder), self.options.of(name)
+            )
+            for name, vendor in simulated_vendors().items()
+        }
+
+    def simulator(self, kind: type[SimulatorT]) -> SimulatorT:
+        """The simulator of a class."""
+        return next(each for each in self.simulators.values() if isinstance(each, kind))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in self.__dict__.get("simulators", ()):
+                return self.simulators[name]
+            raise AttributeError(f"the sandbox has no {name}, and simulates no vendor of that name")
 
     def environment(self) -> dict[str, str]:
         """The variables with which a deployment finds the simulated vendors."""
-        sfmc = self.options.sfmc
         return {
-            "SFMC_AUTH_URL": f"{self.url}/sfmc",
-            "SFMC_REST_URL": f"{self.url}/sfmc",
-            "SFMC_CLIENT_ID": sfmc.client_id,
-            "SFMC_CLIENT_SECRET": sfmc.client_secret,
-            "SFMC_ACCOUNT_ID": sfmc.account_id,
-            "LAYERFIVE_URL": f"{self.url}/layerfive",
-            "LAYERFIVE_API_KEY": self.options.layerfive.api_key,
-            "APSIS_URL": f"{self.url}/apsis",
-            "APSIS_CLIENT_ID": self.options.apsis.client_id,
-            "APSIS_CLIENT_SECRET": self.options.apsis.client_secret,
+            variable: value
+            for name, simulator in self.simulators.items()
+            for variable, value in simulator.environment(f"{self.url}/{name}").items()
         }
 
     def close(self) -> None:
         """Ends what is being worked on; calls that wait for it are refused."""
-        self.sfmc.close()
-        self.layerfive.close()
-        self.apsis.close()
+        for simulator in self.simulators.values():
+            simulator.close()

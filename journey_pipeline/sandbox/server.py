@@ -40,9 +40,7 @@ def build_app(sandbox: Sandbox) -> ASGIApp:
     app = Starlette(
         routes=[
             Mount("/_sandbox", routes=Admin(sandbox).routes()),
-            Mount("/sfmc", routes=sandbox.sfmc.routes()),
-            Mount("/layerfive", routes=sandbox.layerfive.routes()),
-            Mount("/apsis", routes=sandbox.apsis.routes()),
+            *(Mount(f"/{name}", routes=simulator.routes()) for name, simulator in sandbox.simulators.items()),
         ]
     )
     return _Dated(app, sandbox.clock)

@@ -6,5 +6,28 @@ Not here: what happens in the world (`sandbox/world/`), faults on the wire that 
 
 from journey_pipeline.sandbox.apsis.options import ApsisOptions
 from journey_pipeline.sandbox.apsis.simulator import ApsisSimulator
+from journey_pipeline.sandbox.registry import Showcase, Vendor
 
-__all__ = ["ApsisOptions", "ApsisSimulator"]
+VENDOR = Vendor(
+    ApsisOptions,
+    ApsisSimulator,
+    showcase=(
+        Showcase(
+            "What became of e-mails (APSIS One)",
+            """
+            select
+                journey_name as "e-mail",
+                sum(events) filter (where action = 'send')::bigint as sent,
+                sum(events) filter (where action = 'deliver')::bigint as delivered,
+                sum(events) filter (where action = 'open')::bigint as opened,
+                sum(events) filter (where action = 'click')::bigint as clicked,
+                sum(events) filter (where action = 'bounce')::bigint as bounced
+            from marts.journey_daily
+            where connection = 'apsis' and channel = 'email'
+            group by journey_name
+            order by sent desc nulls last
+            limit 5
+            """,
+        ),
+    ),
+)

@@ -90,7 +90,7 @@ class ApsisOptions(FileShape):
     """
 
     client_id: str = CLIENT_ID
-    client_secret: str = CLIENT_SECRET
+    client_secret: str = Field(CLIENT_SECRET, repr=False)
     expires_in_s: int = DAY_S
     expired_answer: Literal[401, 403] = 401
     forbidden: bool = False

@@ -26,11 +26,8 @@ from journey_pipeline.sandbox.apsis.options import ApsisOptions
 from journey_pipeline.sandbox.apsis.orders import ProfileOrder, window_of
 from journey_pipeline.sandbox.apsis.profile_exports import PATH, PATH_V2, ProfileExports
 from journey_pipeline.sandbox.apsis.tokens import Tokens
-from journey_pipeline.sandbox.calls import CallLog
-from journey_pipeline.sandbox.clock import SandboxClock
-from journey_pipeline.sandbox.faults import Faults
-from journey_pipeline.sandbox.gate import Exchange, Gate, Handler
-from journey_pipeline.sandbox.world import World
+from journey_pipeline.sandbox.gate import Exchange, Handler
+from journey_pipeline.sandbox.registry import Surroundings
 
 
 class ApsisSimulator:
@@ -40,17 +37,16 @@ class ApsisSimulator:
         options: How it behaves; may be changed at any time.
     """
 
-    def __init__(
-        self, world: World, *, clock: SandboxClock, options: ApsisOptions, faults: Faults, calls: CallLog
-    ) -> None:
-        self._clock = clock
+    def __init__(self, around: Surroundings, options: ApsisOptions) -> None:
+        world = around.world
+        self._clock, self._options = around.clock, options
         self.tokens = Tokens(options)
         self.exports = Exports(options)
         source, automations = EventSource(world), Automations(world)
         self._profiles = ProfileExports(world, source, automations, self.exports, options)
         self._emails = EmailReports(source, automations, self.exports, options)
         self._definitions = Definitions(automations, options)
-        self._gate = Gate("apsis", clock, faults, calls, faulty_answer, window_of)
+        self._gate = around.gate(faulty_answer, window_of)
 
     def routes(self) -> list[BaseRoute]:
         """All routes, without the prefix."""
@@ -80,6 +76,14 @@ class ApsisSimulator:
             *(route(path, name, guarded("GET", handler)) for path, (name, handler) in lists.items()),
             route("/{path:path}", "unknown", self._refusing(None, _nowhere)),
         ]
+
+    def environment(self, url: str) -> dict[str, str]:
+        """The variables with which a connection named `apsis` finds it and gets in."""
+        return {
+            "APSIS_URL": url,
+            "APSIS_CLIENT_ID": self._options.client_id,
+            "APSIS_CLIENT_SECRET": self._options.client_secret,
+        }
 
     def close(self) -> None:
         """Stops counting; calls that wait for it are refused."""

@@ -6,5 +6,26 @@ Not here: what happens in the world (`sandbox/world/visits.py`), faults on the w
 
 from journey_pipeline.sandbox.layerfive.options import LayerFiveOptions
 from journey_pipeline.sandbox.layerfive.simulator import LayerFiveSimulator
+from journey_pipeline.sandbox.registry import Showcase, Vendor
 
-__all__ = ["LayerFiveOptions", "LayerFiveSimulator"]
+VENDOR = Vendor(
+    LayerFiveOptions,
+    LayerFiveSimulator,
+    showcase=(
+        Showcase(
+            "Where people came from (LayerFive)",
+            """
+            select
+                channel,
+                count(*) filter (where action = 'visit') as visits,
+                count(*) filter (where action = 'click') as clicks,
+                count(*) filter (where action = 'convert') as purchases,
+                count(distinct contact_id) as people
+            from core.journey_events
+            where connection = 'layerfive'
+            group by channel
+            order by visits desc
+            """,
+        ),
+    ),
+)

@@ -69,7 +69,7 @@ class LayerFiveOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    api_key: str = API_KEY
+    api_key: str = Field(API_KEY, repr=False)
     auth_header: str = "Authorization"
     auth_scheme: str = "Bearer"
     may_read: bool = True

@@ -8,23 +8,19 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from journey_pipeline.model import Granularity, Window
-from journey_pipeline.sandbox.calls import CallLog
-from journey_pipeline.sandbox.clock import SandboxClock
-from journey_pipeline.sandbox.faults import Faults
-from journey_pipeline.sandbox.gate import Exchange, Gate, Handler
+from journey_pipeline.sandbox.gate import Exchange, Handler
 from journey_pipeline.sandbox.layerfive.answers import Answers
 from journey_pipeline.sandbox.layerfive.envelope import RefusedError, faulty_answer
 from journey_pipeline.sandbox.layerfive.options import LayerFiveOptions
 from journey_pipeline.sandbox.layerfive.question import Question, milliseconds, not_before, read_question, window_of
 from journey_pipeline.sandbox.layerfive.records import Record, Teller
 from journey_pipeline.sandbox.layerfive.selection import Run, matching, told_by
-from journey_pipeline.sandbox.world import World
+from journey_pipeline.sandbox.registry import Surroundings
 
 PATH = "/api/v1/customer-journey-details"
 _ROUTE = "customer_journeys"
@@ -37,22 +33,12 @@ class LayerFiveSimulator:
 
     Args:
         options: How it behaves; may be changed at any time.
-        folder: For answers while they are sent; must exist.
     """
 
-    def __init__(
-        self,
-        world: World,
-        *,
-        clock: SandboxClock,
-        options: LayerFiveOptions,
-        faults: Faults,
-        calls: CallLog,
-        folder: Path,
-    ) -> None:
-        self._world, self._clock, self._options = world, clock, options
-        self._answers = Answers(world, folder)
-        self._gate = Gate("layerfive", clock, faults, calls, faulty_answer, window_of)
+    def __init__(self, around: Surroundings, options: LayerFiveOptions) -> None:
+        self._world, self._clock, self._options = around.world, around.clock, options
+        self._answers = Answers(around.world, around.folder)
+        self._gate = around.gate(faulty_answer, window_of)
 
     def routes(self) -> list[BaseRoute]:
         """All routes, without the prefix."""
@@ -62,6 +48,10 @@ class LayerFiveSimulator:
             route(f"{PATH}/", _ROUTE, _refusing(self._details)),
             route("/{path:path}", "unknown", _refusing(_nowhere)),
         ]
+
+    def environment(self, url: str) -> dict[str, str]:
+        """The variables with which a connection named `layerfive` finds it and gets in."""
+        return {"LAYERFIVE_URL": url, "LAYERFIVE_API_KEY": self._options.api_key}
 
     def close(self) -> None:
         """Stops writing answers; calls that wait for one are refused."""

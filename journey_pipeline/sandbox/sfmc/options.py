@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 CLIENT_ID = "sandbox"
 CLIENT_SECRET = "sandbox-secret"  # noqa: S105 - opens nothing but the sandbox
@@ -58,7 +58,7 @@ class SfmcOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
     client_id: str = CLIENT_ID
-    client_secret: str = CLIENT_SECRET
+    client_secret: str = Field(CLIENT_SECRET, repr=False)
     account_id: str = ACCOUNT_ID
     other_accounts: tuple[str, ...] = ()
     scopes: tuple[str, ...] = SCOPES

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from journey_pipeline.model import Window
-from journey_pipeline.sandbox.calls import CallLog
-from journey_pipeline.sandbox.clock import SandboxClock
-from journey_pipeline.sandbox.faults import Faults
-from journey_pipeline.sandbox.gate import Exchange, Gate, Handler
+from journey_pipeline.sandbox.gate import Exchange, Handler
+from journey_pipeline.sandbox.registry import Surroundings
 from journey_pipeline.sandbox.sfmc.envelope import RefusedError, faulty_answer
 from journey_pipeline.sandbox.sfmc.history import History
 from journey_pipeline.sandbox.sfmc.journeys import JourneyList
@@ -26,7 +23,7 @@ from journey_pipeline.sandbox.sfmc.query import read_query, window_of
 from journey_pipeline.sandbox.sfmc.rows import row
 from journey_pipeline.sandbox.sfmc.selection import silent
 from journey_pipeline.sandbox.sfmc.tokens import Token, Tokens
-from journey_pipeline.sandbox.world import Event, World
+from journey_pipeline.sandbox.world import Event
 
 _INTERACTIONS = "/interaction/v1/interactions"
 _HISTORY = f"{_INTERACTIONS}/journeyhistory"
@@ -37,25 +34,16 @@ class SfmcSimulator:
 
     Args:
         options: How it behaves; may be changed at any time.
-        folder: For prepared answers; must exist.
     """
 
-    def __init__(
-        self,
-        world: World,
-        *,
-        clock: SandboxClock,
-        options: SfmcOptions,
-        faults: Faults,
-        calls: CallLog,
-        folder: Path,
-    ) -> None:
-        self._world, self._clock, self._options = world, clock, options
-        self.answers = PreparedAnswers(world, folder)
+    def __init__(self, around: Surroundings, options: SfmcOptions) -> None:
+        world = around.world
+        self._world, self._clock, self._options = world, around.clock, options
+        self.answers = PreparedAnswers(world, around.folder)
         self.tokens = Tokens(options)
         self._history = History(self.answers, options, lag_s=world.lag_s)
         self._journeys = JourneyList(world, options)
-        self._gate = Gate("sfmc", clock, faults, calls, faulty_answer, window_of)
+        self._gate = around.gate(faulty_answer, window_of)
 
     def routes(self) -> list[BaseRoute]:
         """All routes, without the prefix."""
@@ -70,6 +58,16 @@ class SfmcSimulator:
             route(f"{_INTERACTIONS}/{{journey}}", "journey", guarded("GET", self._journeys.one)),
             route("/{path:path}", "unknown", self._refusing(None, _nowhere)),
         ]
+
+    def environment(self, url: str) -> dict[str, str]:
+        """The variables with which a connection named `sfmc` finds it and gets in."""
+        return {
+            "SFMC_AUTH_URL": url,
+            "SFMC_REST_URL": url,
+            "SFMC_CLIENT_ID": self._options.client_id,
+            "SFMC_CLIENT_SECRET": self._options.client_secret,
+            "SFMC_ACCOUNT_ID": self._options.account_id,
+        }
 
     def close(self) -> None:
         """Stops writing answers; calls that wait for one are refused."""
