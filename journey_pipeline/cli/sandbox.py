@@ -9,17 +9,23 @@ import click
 
 from journey_pipeline.cli.output import notes
 from journey_pipeline.cli.stopping import ends_by_itself
+from journey_pipeline.sandbox.faults import FAULTS
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import DEFAULT_PORT, run
 from journey_pipeline.sandbox.world import World
 
+KINDS = "\n".join(f"  {name:<17} {fault.does}" for name, fault in FAULTS.items())
+
 
 @click.command(
-    epilog="""\b
+    epilog=f"""\b
 Examples:
   journey-pipeline sandbox
   journey-pipeline sandbox --port 9000 --seed 11 --rows-per-hour 50000
   journey-pipeline sandbox --fault download:503~0.1 --fault token:429@1
+\b
+Kinds of faults, and what the vendor then does:
+{KINDS}
 """
 )
 @click.option("--port", default=DEFAULT_PORT, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")

@@ -1,46 +1,20 @@
-"""What may go wrong with a call, and the text form of the rule that says which calls.
+"""The rules that say which calls a fault hits: their text form, and those in force, which count calls.
 
-Not here: counting calls (`faults.py`), what a fault does to an answer (`wire.py`, `bodies.py`, and each vendor for its
-own refusals).
+A rule counts the calls it fits from the moment it was added, so that `@3` is the third from now. Not here: which faults
+there are and what they do (`faults.py`).
 """
 
 from __future__ import annotations
 
+import random
 import re
+import threading
 from dataclasses import dataclass
 
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import Granularity, Window, partition_window
+from journey_pipeline.sandbox.faults import FAULTS
 
-# Kind: what its value means, if it takes one.
-KINDS: dict[str, str] = {
-    "401": "",
-    "429": "",
-    "429_blocked": "",
-    "429_long": "",
-    "500": "",
-    "502": "",
-    "503": "",
-    "504": "",
-    "refuse": "",
-    "reset": "",
-    "json_200": "",
-    "html_200": "",
-    "slow_first_byte": "seconds, 1 by default",
-    "slow_body": "seconds between pieces of 4 KB, 0.05 by default",
-    "cut_record": "close or reset",
-    "cut_line": "close or reset",
-    "cut_character": "close or reset",
-    "cut_file": "",
-    "cut_gzip": "",
-    "gzip_no_trailer": "",
-    "gzip_bad_crc": "",
-    "gzip_trailing": "",
-    "csv_then_error": "",
-    "expire_token_now": "",
-    "fail_export": "",
-    "order_then_reset": "",
-}
 _HOUR, _DAY = Granularity.HOUR.duration, Granularity.DAY.duration
 _RULE = re.compile(
     r"(?P<route>[a-z_/*]+):(?P<kind>[a-z0-9_]+)(=(?P<value>[a-z0-9.]+))?"
@@ -54,7 +28,7 @@ class Fault:
 
     Attributes:
         route: Name of a route, such as `download`; `sfmc/download` for one vendor alone; `*` for all.
-        kind: One of `KINDS`.
+        kind: One of `FAULTS`.
         value: What the kind wants to know, empty for its default.
         first: The first call it hits, counted from 1 among those that fit.
         last: The last one; None for all that follow.
@@ -76,7 +50,7 @@ class Fault:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
+        if self.kind not in FAULTS:
             raise _wrong(str(self.kind), "there is no such kind of fault")
         if self.value and not self._value_fits():
             raise _wrong(f"{self.kind}={self.value}", "the value does not fit the kind")
@@ -88,9 +62,8 @@ class Fault:
             raise _wrong(f"#{self.window}", "a window is one whole hour or day")
 
     def _value_fits(self) -> bool:
-        if self.kind.startswith("cut_") and KINDS[self.kind]:
-            return self.value in {"close", "reset"}
-        return bool(KINDS[self.kind]) and re.fullmatch(r"\d+(\.\d+)?", self.value) is not None
+        takes = FAULTS[self.kind].takes
+        return takes is not None and re.fullmatch(takes, self.value) is not None
 
     def __str__(self) -> str:
         value = f"={self.value}" if self.value else ""
@@ -105,7 +78,7 @@ def parse_fault(text: str, *, seed: int = 0) -> Fault:
     """A rule from its text form: `ROUTE:KIND[=VALUE][@CALLS or ~RATE][#WINDOW]`.
 
     - ROUTE is a name such as `token`, `estimate`, `download`, `customer_journeys`; `sfmc/download`; `*` for all.
-    - KIND is one of `KINDS`; VALUE is for the kinds that take one: `slow_first_byte=2`, `cut_record=reset`.
+    - KIND is one of `FAULTS`; VALUE is for the kinds that take one: `slow_first_byte=2`, `cut_record=reset`.
     - `@3` is the third call from now alone, `@1-2` the first two, `@3-` all from the third; nothing means every call.
     - `~0.1` is one call in ten, by the dice of a seed.
     - `#2026-11-20T09` or `#2026-11-20` is for calls that ask for something in this hour or day alone.
@@ -137,8 +110,76 @@ def parse_fault(text: str, *, seed: int = 0) -> Fault:
     )
 
 
+class Faults:
+    """The rules in force, and how often each has hit; thread-safe.
+
+    Args:
+        seed: Of the dice of rules with a rate.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self._lock = threading.Lock()
+        self._rules: list[tuple[Fault, _Count]] = []
+
+    def add(self, rule: Fault | str) -> Fault:
+        """Puts a rule in force; text is as `parse_fault` reads it."""
+        fault = parse_fault(rule, seed=self._seed) if isinstance(rule, str) else rule
+        with self._lock:
+            self._rules.append((fault, _Count()))
+        return fault
+
+    def clear(self) -> None:
+        """Takes all rules out of force."""
+        with self._lock:
+            self._rules.clear()
+
+    def rules(self) -> list[Fault]:
+        """The rules in force, in the order they were added."""
+        with self._lock:
+            return [fault for fault, _ in self._rules]
+
+    def hits(self, rule: Fault) -> int:
+        """How many calls a rule has hit."""
+        with self._lock:
+            return sum(count.hits for fault, count in self._rules if fault == rule)
+
+    def pick(self, vendor: str, route: str, window: Window | None) -> Fault | None:
+        """The first rule that hits a call, which counts it for every rule that it fits."""
+        picked: Fault | None = None
+        with self._lock:
+            for fault, count in self._rules:
+                if not _fits(fault, vendor, route, window):
+                    continue
+                count.seen += 1
+                if picked is None and _strikes(fault, count.seen):
+                    count.hits += 1
+                    picked = fault
+        return picked
+
+
+@dataclass(slots=True)
+class _Count:
+    seen: int = 0
+    hits: int = 0
+
+
+def _fits(fault: Fault, vendor: str, route: str, window: Window | None) -> bool:
+    if fault.route not in {"*", route, f"{vendor}/{route}", f"{vendor}/*"}:
+        return False
+    if fault.window is None:
+        return True
+    return window is not None and window.start < fault.window.end and fault.window.start < window.end
+
+
+def _strikes(fault: Fault, call: int) -> bool:
+    if fault.rate is not None:
+        return random.Random(f"{fault.seed}/{fault}/{call}").random() < fault.rate
+    return fault.first <= call and (fault.last is None or call <= fault.last)
+
+
 def _wrong(text: str, why: str) -> ConfigError:
-    kinds = ", ".join(f"{kind} (=VALUE: {meaning})" if meaning else kind for kind, meaning in KINDS.items())
+    kinds = ", ".join(f"{kind} (=VALUE: {of.value})" if of.value else kind for kind, of in FAULTS.items())
     return ConfigError(
         f"{text!r} in a fault rule: {why}. A rule is ROUTE:KIND[=VALUE][@CALL, @FIRST-LAST, @FIRST- or ~RATE]"
         "[#HOUR or #DAY], "

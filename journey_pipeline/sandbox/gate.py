@@ -1,6 +1,6 @@
 """What every call of every vendor goes through: it is recorded, may be hit by a fault, and is answered.
 
-Not here: what a vendor answers (a handler gets an `Exchange`), nor what a fault does to a body (`bodies.py`).
+Not here: what a vendor answers (a handler gets an `Exchange`), nor what a fault does (`faults.py`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from starlette.routing import Route
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.calls import Call, CallLog, recorded_body, recorded_headers, recorded_query
 from journey_pipeline.sandbox.clock import SandboxClock
-from journey_pipeline.sandbox.fault_rules import Fault
-from journey_pipeline.sandbox.faults import Faults
+from journey_pipeline.sandbox.fault_rules import Fault, Faults
+from journey_pipeline.sandbox.faults import FAULTS, Words
 from journey_pipeline.sandbox.wire import HangUpResponse, gone_within
 
 _ALL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -60,7 +60,7 @@ class Gate:
         clock: The present.
         faults: Rules in force.
         calls: Where calls are recorded.
-        faulty_answer: The vendor's answer to a kind of fault, None for the kinds that act elsewhere.
+        words: How the vendor says that something is wrong.
         window_of: What span a call asks for by its body, or by its query if it has no body; None if it asks for none.
     """
 
@@ -68,7 +68,7 @@ class Gate:
     clock: SandboxClock
     faults: Faults
     calls: CallLog
-    faulty_answer: Callable[[str], Response | None]
+    words: Words
     window_of: Callable[[bytes], Window | None]
 
     def route(self, path: str, name: str, handler: Handler) -> Route:
@@ -92,13 +92,11 @@ class Gate:
         return Route(path, endpoint, methods=list(_ALL_METHODS), name=name)
 
     async def _answer(self, handler: Handler, exchange: Exchange) -> Response:
-        fault = exchange.fault
-        if fault is not None:
-            if fault.kind in {"refuse", "reset"}:
-                return HangUpResponse(reset=fault.kind == "reset")
-            if (answer := self.faulty_answer(fault.kind)) is not None:
-                return answer
-            wait_s = float(fault.value or 1) if fault.kind == "slow_first_byte" else 0.0
+        if (fault := exchange.fault) is not None:
+            does = FAULTS[fault.kind]
+            if does.answer is not None:
+                return does.answer(self.words)
+            wait_s = does.delay_s and float(fault.value or does.delay_s)
             if wait_s and await gone_within(exchange.request.receive, wait_s):
                 return HangUpResponse(reset=False)
         return await run_in_threadpool(handler, exchange)

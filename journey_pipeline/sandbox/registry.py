@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
-from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.calls import CallLog
 from journey_pipeline.sandbox.clock import SandboxClock
-from journey_pipeline.sandbox.faults import Faults
+from journey_pipeline.sandbox.fault_rules import Faults
+from journey_pipeline.sandbox.faults import Words
 from journey_pipeline.sandbox.gate import Gate
 from journey_pipeline.sandbox.world import World
 
@@ -49,11 +49,9 @@ class Surroundings:
     calls: CallLog
     folder: Path
 
-    def gate(
-        self, faulty_answer: Callable[[str], Response | None], window_of: Callable[[bytes], Window | None]
-    ) -> Gate:
+    def gate(self, words: Words, window_of: Callable[[bytes], Window | None]) -> Gate:
         """The way in to the vendor; see `Gate` for the arguments."""
-        return Gate(self.vendor, self.clock, self.faults, self.calls, faulty_answer, window_of)
+        return Gate(self.vendor, self.clock, self.faults, self.calls, words, window_of)
 
 
 class Simulator(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from journey_pipeline.sandbox.calls import CallLog
 from journey_pipeline.sandbox.clock import SandboxClock
-from journey_pipeline.sandbox.faults import Faults
+from journey_pipeline.sandbox.fault_rules import Faults
 from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.registry import Simulator, Surroundings, simulated_vendors
 from journey_pipeline.sandbox.world import World

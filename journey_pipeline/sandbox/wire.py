@@ -1,7 +1,7 @@
 """Answers on a connection: streamed, hung up on, or reset.
 
 The connection comes in with the call, as an extension that the server's protocol adds. Not here: what a body holds
-(`bodies.py`), which call is hit (`faults.py`), refusals in a vendor's words (`sfmc/envelope.py`).
+(`bodies.py`), what goes wrong (`faults.py`), refusals in a vendor's words (`sfmc/envelope.py`).
 """
 
 from __future__ import annotations

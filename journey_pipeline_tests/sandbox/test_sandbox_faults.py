@@ -9,15 +9,17 @@ import json
 import zlib
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+import journey_pipeline.sandbox as sandbox_package
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import Window
-from journey_pipeline.sandbox.fault_rules import KINDS, Fault, parse_fault
-from journey_pipeline.sandbox.faults import Faults
+from journey_pipeline.sandbox.fault_rules import Fault, Faults, parse_fault
+from journey_pipeline.sandbox.faults import FAULTS
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.sfmc.rows import COLUMNS
 
@@ -293,7 +295,19 @@ def test_a_rule_that_can_not_be_read_names_the_allowed_forms(text: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_fault(text)
     assert "download:cut_gzip~0.1" in str(refused.value)
-    assert all(kind in str(refused.value) for kind in KINDS)
+    assert all(kind in str(refused.value) for kind in FAULTS)
+
+
+def test_every_fault_is_answered_where_it_is_named_or_looked_for_by_a_vendor() -> None:
+    folder = Path(sandbox_package.__file__).parent
+    vendors = "".join(path.read_text() for path in folder.glob("*/*.py"))
+    idle = [name for name, of in FAULTS.items() if not (of.answer or of.body or of.delay_s)]
+    assert idle == ["expire_token_now", "fail_export", "order_then_reset"]
+    assert [name for name in idle if f'"{name}"' not in vendors] == []
+    # "reset" is also an ending of bodies.
+    names = FAULTS.keys() - {"reset"}
+    elsewhere = {path.name for path in folder.glob("*.py") for name in names if f'"{name}"' in path.read_text()}
+    assert elsewhere == {"faults.py"}
 
 
 def test_a_fault_made_by_hand_is_checked_too() -> None:

@@ -37,7 +37,7 @@ class Options(BaseModel):
 
 class Made:
     def __init__(self, around, options):
-        self._gate, self._options = around.gate(REFUSALS, lambda body: None), options
+        self._gate, self._options = around.gate(words, lambda body: None), options
 
     def routes(self):
         return [self._gate.route("/greeting", "greeting", self._greeting)]
@@ -52,8 +52,8 @@ class Made:
         return JSONResponse({"says": self._options.greeting})
 
 
-def REFUSALS(kind):
-    return JSONResponse({"wrong": kind}, 503) if kind == "503" else None
+def words(status, retry_after_s=None):
+    return JSONResponse({"wrong": status}, status)
 
 
 VENDOR = Vendor(Options, Made, showcase=(Showcase("How it greets", "select 1"),))

@@ -1,8 +1,8 @@
 """The bytes of an export, made while they are sent, the same ones each time; and those that a fault leaves of them.
 
 A file of any size takes no memory, and one whose size must be known first is made twice. Nothing is kept but what is
-prepared for a client whose speed is measured. Not here: what is in it (`profile_file.py`, `email_file.py`), faults
-that all vendors share (`sandbox/bodies.py`).
+prepared for a client whose speed is measured. Not here: what is in it (`profile_file.py`, `email_file.py`), what a
+fault does to a body (`sandbox/faults.py`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 
 from journey_pipeline.sandbox.apsis.envelope import RefusedError
-from journey_pipeline.sandbox.bodies import Body, PackedFile, cut_off, first_bytes, repack, spoil
+from journey_pipeline.sandbox.bodies import Body, PackedFile, Place, cut_off, first_bytes, repack
 from journey_pipeline.sandbox.fault_rules import Fault
+from journey_pipeline.sandbox.faults import FAULTS, spoil
 
-_WHOLE = frozenset({"slow_first_byte", "expire_token_now"})
 _RECORD_CUT_BYTES = 12  # how far into a record a cut goes
 
 
@@ -66,21 +66,21 @@ class Generated:
             promise_length: Whether its size has to be known first.
             fault: What goes wrong with it, None for nothing.
         """
-        if fault is None or fault.kind in _WHOLE:
+        if fault is None or FAULTS[fault.kind].body is None:
             length = (self.packed_bytes if gzip else self.raw_bytes) if promise_length else None
             return Body(self.packed() if gzip else self.raw(), length)
         return spoil(self, gzip=gzip, kind=fault.kind, value=fault.value, error=b'{"message":"Broken"}', cut=self._cut)
 
-    def _cut(self, chunks: Iterator[bytes], after: int, kind: str) -> Iterator[bytes]:
+    def _cut(self, chunks: Iterator[bytes], after: int, at: Place) -> Iterator[bytes]:
         """The bytes up to the first place of a kind after an offset."""
         if self._between is None:
-            yield from cut_off(chunks, after, kind)
+            yield from cut_off(chunks, after, at)
             return
         seen = 0
         for chunk in chunks:
             start = max(0, after - seen)
             seen += len(chunk)
-            if seen > after and (place := _place(chunk, start, kind, self._between)):
+            if seen > after and (place := _place(chunk, start, at, self._between)):
                 yield chunk[:place]
                 return
             yield chunk
@@ -116,11 +116,11 @@ def total(figures: Iterable[int], closed: threading.Event) -> int:
     return found
 
 
-def _place(chunk: bytes, start: int, kind: str, between: bytes) -> int:
+def _place(chunk: bytes, start: int, at: Place, between: bytes) -> int:
     """Where a chunk can be cut, 0 if nowhere."""
-    if kind == "cut_character":
+    if at == "character":
         return next((place + 1 for place in range(start, len(chunk)) if chunk[place] >= 0xC0), 0)  # noqa: PLR2004 - UTF-8
     place = chunk.find(between, start) + 1
-    if not place or kind == "cut_line":
+    if not place or at == "between":
         return place
     return min(place + len(between) + _RECORD_CUT_BYTES, len(chunk) - 1)

@@ -20,13 +20,13 @@ from journey_pipeline.sandbox.apsis.options import ApsisOptions, FileShape
 from journey_pipeline.sandbox.apsis.orders import ProfileOrder, read_profile_order
 from journey_pipeline.sandbox.apsis.profile_file import ProfileFile
 from journey_pipeline.sandbox.apsis.profiles import Profiles
+from journey_pipeline.sandbox.faults import FAULTS
 from journey_pipeline.sandbox.gate import Exchange
 from journey_pipeline.sandbox.wire import HangUpResponse, StreamedResponse
 from journey_pipeline.sandbox.world import World
 
 PATH = "/audience/profiles/exports"
 PATH_V2 = "/audience/profiles/v2/exports"
-_LENGTH_IS_RIGHT = frozenset({"cut_file", "cut_gzip"})  # such a cut hides behind the `Content-Length` of what is sent
 
 
 class ProfileExports:
@@ -121,7 +121,7 @@ def streamed(
 ) -> Response:
     """A file as an answer, whole or as a fault leaves it."""
     fault = exchange.fault
-    promised = options.transfer == "content_length" or (fault is not None and fault.kind in _LENGTH_IS_RIGHT)
+    promised = options.transfer == "content_length" or (fault is not None and FAULTS[fault.kind].with_length)
     body = file.body(gzip=gzip, promise_length=promised, fault=fault)
     return StreamedResponse(body, headers=headers, promise_length=promised)
 

@@ -18,7 +18,7 @@ from journey_pipeline.sandbox.apsis import truth
 from journey_pipeline.sandbox.apsis.activities import Automations
 from journey_pipeline.sandbox.apsis.definitions import Definitions
 from journey_pipeline.sandbox.apsis.email_reports import EmailReports
-from journey_pipeline.sandbox.apsis.envelope import RefusedError, faulty_answer
+from journey_pipeline.sandbox.apsis.envelope import RefusedError, words
 from journey_pipeline.sandbox.apsis.events import EventSource
 from journey_pipeline.sandbox.apsis.exports import Exports
 from journey_pipeline.sandbox.apsis.generated import Generated
@@ -46,7 +46,7 @@ class ApsisSimulator:
         self._profiles = ProfileExports(world, source, automations, self.exports, options)
         self._emails = EmailReports(source, automations, self.exports, options)
         self._definitions = Definitions(automations, options)
-        self._gate = around.gate(faulty_answer, window_of)
+        self._gate = around.gate(words, window_of)
 
     def routes(self) -> list[BaseRoute]:
         """All routes, without the prefix."""

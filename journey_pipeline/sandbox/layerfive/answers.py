@@ -16,7 +16,8 @@ from pathlib import Path
 from isal import isal_zlib
 from starlette.responses import Response
 
-from journey_pipeline.sandbox.bodies import PackedFile, cut_off, spoil
+from journey_pipeline.sandbox.bodies import PackedFile, cut_off
+from journey_pipeline.sandbox.faults import spoil
 from journey_pipeline.sandbox.gate import Exchange
 from journey_pipeline.sandbox.layerfive.document import document
 from journey_pipeline.sandbox.layerfive.envelope import RefusedError

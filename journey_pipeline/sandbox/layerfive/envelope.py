@@ -1,17 +1,13 @@
 """Refusals in the words of the vendor's framework: `{"detail": "..."}`, or complaints by the name of a parameter.
 
-Not here: when a request is refused (`question.py`, `simulator.py`), and what is wrong on the wire (`sandbox/wire.py`,
-`sandbox/bodies.py`).
+Not here: when a call is refused (`question.py`, `simulator.py`), what else can go wrong (`sandbox/faults.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
-
-_HTML = "<html><head><title>Maintenance</title></head><body><h1>We'll be back soon</h1></body></html>"
 
 
 class RefusedError(Exception):
@@ -31,26 +27,22 @@ class RefusedError(Exception):
         return JSONResponse(self.body, self.status)
 
 
-def faulty_answer(kind: str) -> Response | None:
-    """The answer of a fault that replaces the vendor's answer; None for the kinds that act on the wire."""
-    make = _FAULTY.get(kind)
-    return make() if make else None
+def words(status: int, retry_after_s: int | None = None) -> Response:
+    """What the vendor says to each call while something is wrong with it."""
+    if status in _PAGES:
+        return Response(_PAGES[status], status, media_type="text/html")
+    when = "" if retry_after_s is None else f" Expected available in {retry_after_s} seconds."
+    headers = None if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    return JSONResponse({"detail": _SAYS[status] + when}, status, headers)
 
 
-def _throttled(retry_after_s: int | None) -> Response:
-    text = "Request was throttled." + (f" Expected available in {retry_after_s} seconds." if retry_after_s else "")
-    return JSONResponse({"detail": text}, 429, {"Retry-After": str(retry_after_s)} if retry_after_s else None)
-
-
-_FAULTY: dict[str, Callable[[], Response]] = {
-    "401": lambda: RefusedError(401, "Invalid token.").response(),
-    "429": lambda: _throttled(5),
-    "429_blocked": lambda: _throttled(None),
-    "429_long": lambda: _throttled(3600),
-    "500": lambda: Response("<h1>Server Error (500)</h1>", 500, media_type="text/html"),
-    "502": lambda: Response(_HTML, 502, media_type="text/html"),
-    "503": lambda: RefusedError(503, "Service temporarily unavailable, try again later.").response(),
-    "504": lambda: Response(_HTML, 504, media_type="text/html"),
-    "json_200": lambda: JSONResponse({"detail": "Something broke."}),
-    "html_200": lambda: Response(_HTML, 200, media_type="text/html"),
+_PAGES = {
+    500: "<h1>Server Error (500)</h1>",
+    504: "<html><head><title>Maintenance</title></head><body><h1>We'll be back soon</h1></body></html>",
+}
+_SAYS = {
+    200: "Something broke.",
+    401: "Invalid token.",
+    429: "Request was throttled.",
+    503: "Service temporarily unavailable, try again later.",
 }

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.gate import Exchange, Handler
 from journey_pipeline.sandbox.layerfive.answers import Answers
-from journey_pipeline.sandbox.layerfive.envelope import RefusedError, faulty_answer
+from journey_pipeline.sandbox.layerfive.envelope import RefusedError, words
 from journey_pipeline.sandbox.layerfive.options import LayerFiveOptions
 from journey_pipeline.sandbox.layerfive.question import Question, milliseconds, not_before, read_question, window_of
 from journey_pipeline.sandbox.layerfive.records import Record, Teller
@@ -38,7 +38,7 @@ class LayerFiveSimulator:
     def __init__(self, around: Surroundings, options: LayerFiveOptions) -> None:
         self._world, self._clock, self._options = around.world, around.clock, options
         self._answers = Answers(around.world, around.folder)
-        self._gate = around.gate(faulty_answer, window_of)
+        self._gate = around.gate(words, window_of)
 
     def routes(self) -> list[BaseRoute]:
         """All routes, without the prefix."""

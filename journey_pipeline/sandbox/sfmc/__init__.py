@@ -1,7 +1,7 @@
 """Salesforce Marketing Cloud, simulated: token, journey history and the journey list, mounted under `/sfmc`.
 
-Not here: what happens in the world (`sandbox/world/`), faults on the wire that every vendor can have
-(`sandbox/wire.py`, `sandbox/faults.py`).
+Not here: what happens in the world (`sandbox/world/`), what can go wrong at every
+vendor (`sandbox/faults.py`).
 """
 
 from journey_pipeline.sandbox.registry import Showcase, Vendor

@@ -1,19 +1,17 @@
 """Refusals in the vendor's words: the error envelope of the REST routes, that of the token route, and those of faults.
 
-Not here: when a request is refused (`query.py`, `tokens.py`), and what is wrong on the wire (`sandbox/wire.py`,
-`sandbox/bodies.py`).
+Not here: when a call is refused (`query.py`, `tokens.py`), what else can go wrong (`sandbox/faults.py`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 _DOCUMENTATION = "https://developer.salesforce.com/docs/marketing/marketing-cloud/guide/error-handling.html"
-HTML = "<html><body><h1>Bad gateway</h1></body></html>"
 
 BROKEN_JSON, WRONG_TYPE, MISSING, BAD_VALUE = 10004, 10001, 10002, 10005
 NOT_FOUND, FORBIDDEN = 30003, 20002
@@ -51,21 +49,21 @@ def refusal(
     return JSONResponse(envelope(errorcode, message, **more), status, dict(headers or {}))
 
 
-def faulty_answer(kind: str) -> Response | None:
-    """The answer of a fault that replaces the vendor's answer; None for the kinds that act on the wire."""
-    make = _FAULTY.get(kind)
-    return make() if make else None
+def words(status: int, retry_after_s: int | None = None) -> Response:
+    """What the vendor says to each call while something is wrong with it."""
+    if status == 200:  # noqa: PLR2004 - an error that looks like an answer
+        return Response(json.dumps(envelope(0, "Something broke")), status, media_type="text/csv")
+    if retry_after_s is not None:
+        headers = {"Retry-After": str(retry_after_s)}
+        return refusal(status, 50100, "Too many requests", headers=headers, retryAfter=retry_after_s)
+    if status == 429:  # noqa: PLR2004 - with another code than the above
+        return refusal(status, 50200, "Requests of this account are blocked for a while")
+    return refusal(status, 0, _SAYS[status])
 
 
-_FAULTY: dict[str, Callable[[], Response]] = {
-    "401": lambda: refusal(401, 0, "Not Authorized"),
-    "429": lambda: refusal(429, 50100, "Too many requests", headers={"Retry-After": "5"}, retryAfter=5),
-    "429_blocked": lambda: refusal(429, 50200, "Requests of this account are blocked for a while"),
-    "429_long": lambda: refusal(429, 50100, "Too many requests", headers={"Retry-After": "3600"}, retryAfter=3600),
-    "500": lambda: refusal(500, 0, "The service failed"),
-    "502": lambda: Response(HTML, 502, media_type="text/html"),
-    "503": lambda: refusal(503, 0, "The service is not available"),
-    "504": lambda: refusal(504, 0, "The service took too long"),
-    "json_200": lambda: Response(json.dumps(envelope(0, "Something broke")), 200, media_type="text/csv"),
-    "html_200": lambda: Response(HTML, 200, media_type="text/html"),
+_SAYS = {
+    401: "Not Authorized",
+    500: "The service failed",
+    503: "The service is not available",
+    504: "The service took too long",
 }

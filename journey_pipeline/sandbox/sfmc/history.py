@@ -1,6 +1,6 @@
 """The three routes of journey history: `estimate`, `download` and `freshness`.
 
-Not here: reading the question (`query.py`), making the answer (`prepared.py`), spoiling it (`sandbox/bodies.py`).
+Not here: reading the question (`query.py`), making the answer (`prepared.py`), spoiling it (`sandbox/faults.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from journey_pipeline.sandbox.bodies import PackedFile, first_bytes, spoil
+from journey_pipeline.sandbox.bodies import PackedFile, first_bytes
+from journey_pipeline.sandbox.faults import spoil
 from journey_pipeline.sandbox.gate import Exchange
 from journey_pipeline.sandbox.sfmc.envelope import BAD_VALUE, MISSING, NOT_FOUND, RefusedError, envelope, refusal
 from journey_pipeline.sandbox.sfmc.options import SfmcOptions

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.gate import Exchange, Handler
 from journey_pipeline.sandbox.registry import Surroundings
-from journey_pipeline.sandbox.sfmc.envelope import RefusedError, faulty_answer
+from journey_pipeline.sandbox.sfmc.envelope import RefusedError, words
 from journey_pipeline.sandbox.sfmc.history import History
 from journey_pipeline.sandbox.sfmc.journeys import JourneyList
 from journey_pipeline.sandbox.sfmc.options import SfmcOptions
@@ -43,7 +43,7 @@ class SfmcSimulator:
         self.tokens = Tokens(options)
         self._history = History(self.answers, options, lag_s=world.lag_s)
         self._journeys = JourneyList(world, options)
-        self._gate = around.gate(faulty_answer, window_of)
+        self._gate = around.gate(words, window_of)
 
     def routes(self) -> list[BaseRoute]:
         """All routes, without the prefix."""
