@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import journey_pipeline
 
 NOW = datetime(2026, 11, 20, 12, 20, tzinfo=UTC)
 
@@ -31,28 +34,12 @@ import dagster as dg
 def defs():
     return dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
 """
-SFMC = """
-type: journey_pipeline.components.SfmcJourneyHistory
-attributes:
-  connection: {connection}
-  start: "2026-10-01-00:00"
-"""
-LAYERFIVE = """
-type: journey_pipeline.components.LayerFiveCustomerJourneys
-attributes:
-  connection: {connection}
-  start: "2026-01-01-00:00"
-"""
 # Runs wait on the machine's clock: polls are not to be far apart, and what never comes is not waited for.
-APSIS = """
-type: journey_pipeline.components.ApsisExports
-attributes:
-  connection: {connection}
-  start: "2026-01-01-00:00"
-  longest_poll_wait_seconds: 0.2
-  overdue_after_hours: 0.02
-"""
-CONNECTIONS = {"sfmc": SFMC, "layerfive": LAYERFIVE, "apsis": APSIS}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sfmc": {"start": '"2026-10-01-00:00"'},
+    "apsis": {"longest_poll_wait_seconds": 0.2, "overdue_after_hours": 0.02},
+}
+OURS = Path(journey_pipeline.__file__).parent / "defs"
 WAREHOUSE = "type: journey_pipeline.components.JourneyWarehouse\n"
 RUN_HISTORY = "type: journey_pipeline.components.JourneyRunHistory\n"
 ALERTS = "type: journey_pipeline.components.JourneyAlerts\n"
@@ -82,5 +69,11 @@ def make_project(folder: Path, *connections: str, package: str = "shop", start: 
 
 
 def _definition(connection: str, start: datetime | None) -> str:
-    text = CONNECTIONS.get(connection.partition("_")[0], SFMC).format(connection=connection)
-    return re.sub(r"start: .*", f'start: "{start:%Y-%m-%d-%H:%M}"', text) if start else text
+    """As this project configures the vendor, with a history that starts in 2026 and settings for tests."""
+    vendor = connection.partition("_")[0]
+    vendor = vendor if (OURS / vendor).exists() else "sfmc"
+    component = re.findall(r"^type: .*$", (OURS / vendor / "defs.yaml").read_text(), re.MULTILINE)[0]
+    settings = {"connection": connection, "start": '"2026-01-01-00:00"'} | SETTINGS.get(vendor, {})
+    if start:
+        settings["start"] = f'"{start:%Y-%m-%d-%H:%M}"'
+    return "\n".join([component, "attributes:", *(f"  {name}: {value}" for name, value in settings.items()), ""])

@@ -48,12 +48,15 @@ def contact(email: str, connection: str | None) -> None:
 
 
 def _answering(deployment: Deployment, name: str | None) -> Sequence[ConnectionComponent]:
-    chosen = [deployment.connection(name)] if name else deployment.connections
-    answering = [component for component in chosen if component.answers_for_people]
-    if not answering:
-        which = name or "none of the configured connections"
-        raise ConfigError(f"{which}: no vendor here answers for a single person; LayerFive does")
-    return answering
+    answering = [component for component in deployment.connections if component.answers_for_people]
+    others = ", ".join(component.connection for component in answering) or "none"
+    chosen = [deployment.connection(name)] if name else answering
+    if not chosen or not chosen[0].answers_for_people:
+        raise ConfigError(
+            f"{name or 'all connections'}: the vendor does not answer for a single person; "
+            f"connections whose vendor does: {others}"
+        )
+    return chosen
 
 
 def _show(component: ConnectionComponent, email: str) -> bool:

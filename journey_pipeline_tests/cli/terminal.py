@@ -64,7 +64,7 @@ class Terminal:
             "HOME": str(self.folder),
             "COLUMNS": "160",
             "JOURNEY_PIPELINE_HOME": str(self.home),
-            **{f"{vendor}_REQUESTS_PER_SECOND": "500" for vendor in ("SFMC", "LAYERFIVE", "APSIS")},
+            **{f"{vendor.upper()}_REQUESTS_PER_SECOND": "500" for vendor in self.sandbox.simulators},
             CLOCK_OFFSET_VARIABLE: str((self.sandbox.clock.now() - datetime.now(UTC)).total_seconds()),
             **self.sandbox.environment(),
             **self.changes,

@@ -11,21 +11,24 @@ import pytest
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
-from journey_pipeline.model import StreamKey, partition_window
+from journey_pipeline.model import Granularity, StreamKey, partition_window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.waiting import NO_WAITING_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.contract.streams import STREAMS as DECLARED
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW
 
 pytestmark = pytest.mark.slow(reason="a terminal with all vendors")
 
-STREAMS = {"sfmc": ["journey_history"], "layerfive": ["customer_journeys"], "apsis": ["profile_events", "email_events"]}
+STREAMS = {
+    name: [stream.key.stream for stream in DECLARED if stream.key.connection == name]
+    for name in dict.fromkeys(stream.key.connection for stream in DECLARED)
+}
 NOBODY = "nobody@example.org"
-SPANS = {"sfmc": ("2026-11-18T05", "2026-11-18T06")}
-DAY = ("2026-11-18", "2026-11-19")
+SPANS = {Granularity.HOUR: ("2026-11-18T05", "2026-11-18T06"), Granularity.DAY: ("2026-11-18", "2026-11-19")}
 DOWN = "http://127.0.0.1:9"
 
 
@@ -72,13 +75,10 @@ def test_a_command_on_a_connection_answers_for_each(terminal: Terminal, name: st
     assert [call.route for call in terminal.sandbox.calls.to() if call.route.endswith("_order")] == []
     assert "no export is under way" in terminal("exports", name).out
     asked = terminal("contact", NOBODY, "--connection", name)
-    if name == "layerfive":
-        assert asked.code == 0
-    else:
-        assert (asked.code, asked.err) == (
-            2,
-            f"Error: {name}: no vendor here answers for a single person; LayerFive does\n",
-        )
+    refused = f"Error: {name}: the vendor does not answer for a single person; connections whose vendor does: "
+    if asked.code:
+        assert (asked.code, asked.err) == (2, f"{refused}layerfive\n")
+    assert (asked.code == 0) is (name == "layerfive")
 
 
 def test_dev_names_a_port_that_is_taken_and_claims_no_address(terminal: Terminal) -> None:
@@ -115,7 +115,7 @@ def test_a_vendor_that_is_down_is_told_in_one_sentence_by_each_command_that_asks
     terminal: Terminal, vendors_are_down: dict[str, str | None], selector: str
 ) -> None:
     name = selector.partition("/")[0]
-    start, end = SPANS.get(name, DAY)
+    start, end = next(SPANS[stream.granularity] for stream in DECLARED if str(stream) == selector)
     loaded = terminal("backfill", selector, "--from", start, "--to", end, **vendors_are_down)
     assert loaded.code == 1
     assert re.search(r"^2026-11-18\S* failed: .*Connection refused.*run it again later", loaded.err, re.MULTILINE)

@@ -88,7 +88,7 @@ def test_a_folder_is_a_vendor_with_routes_options_faults_variables_and_a_showcas
 
 def test_a_vendor_is_named_in_its_own_folder_alone() -> None:
     names = set(simulated_vendors())
-    assert names == {"apsis", "layerfive", "sfmc"}
+    assert names >= {"apsis", "layerfive", "sfmc"}
     named = {str(path.relative_to(PACKAGE)): found for path in SHARED if (found := words_of(path) & names)}
     assert not named
 
@@ -118,7 +118,7 @@ def test_each_simulator_is_found_by_its_vendors_name_and_by_its_class(sandbox: S
 
 
 def test_options_of_no_vendor_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"nobody: no such vendor; there are apsis, layerfive, sfmc"):
+    with pytest.raises(ConfigError, match=r"nobody: no such vendor; there are apsis, .*layerfive, .*sfmc"):
         SandboxOptions(nobody={})
     with pytest.raises(ConfigError, match=r"sfmc\.bom"):
         SandboxOptions(sfmc={"bom": "perhaps"})
