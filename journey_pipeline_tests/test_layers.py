@@ -143,6 +143,25 @@ def test_every_signpost_names_another_file_that_is_there() -> None:
     assert not lost
 
 
+def test_a_vendor_is_named_in_its_own_folders_and_in_the_list_of_components_alone() -> None:
+    vendors = {path.parent.name for path in PACKAGE.glob("vendors/*/__init__.py")}
+    shared = [module for module in MODULES if not vendors & {part.removesuffix(".py") for part in module.parts}]
+    naming = {str(module): named for module in shared if (named := vendors & words_of(module))}
+    assert len(vendors) >= 3
+    assert list(naming) == ["components/__init__.py"], naming
+
+
+def words_of(module: Path) -> set[str]:
+    """The words of a module's names and values, in lower case; sentences may give examples."""
+    found = imports_of(module)
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Name | ast.Attribute):
+            found.add(node.id if isinstance(node, ast.Name) else node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
+            found.add(node.value)
+    return {word for text in found for word in re.split(r"[^a-z]+", text.lower())}
+
+
 def test_no_module_grows_past_four_hundred_lines() -> None:
     lengths = {module: len((PACKAGE / module).read_text().splitlines()) for module in MODULES}
     assert not {module: lines for module, lines in lengths.items() if lines > 400}

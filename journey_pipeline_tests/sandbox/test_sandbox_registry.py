@@ -1,8 +1,7 @@
-"""A simulated vendor is a folder: it is found by its name, and no shared file knows it."""
+"""A simulated vendor is a folder, which is found by its name."""
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +16,6 @@ from journey_pipeline.sandbox.registry import simulated_vendors
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-
-PACKAGE = Path(journey_pipeline.sandbox.__file__).parent.parent
-SHARED = [*(PACKAGE / "sandbox").glob("*.py"), *(PACKAGE / "sandbox/world").glob("*.py"), PACKAGE / "cli/demo.py"]
 
 MADE = '''
 """A vendor of one route, as its folder offers it."""
@@ -84,28 +80,6 @@ def test_a_folder_is_a_vendor_with_routes_options_faults_variables_and_a_showcas
         assert sandbox.calls[-1].vendor == "made"
         assert sandbox.options.shown()["made"] == {"greeting": "bye"}
     assert [showcase.title for showcase in simulated_vendors()["made"].showcase] == ["How it greets"]
-
-
-def test_a_vendor_is_named_in_its_own_folder_alone() -> None:
-    names = set(simulated_vendors())
-    assert names >= {"apsis", "layerfive", "sfmc"}
-    named = {str(path.relative_to(PACKAGE)): found for path in SHARED if (found := words_of(path) & names)}
-    assert not named
-
-
-def words_of(path: Path) -> set[str]:
-    """The names and texts of a module in lower case, taken apart; docstrings, which may give examples, left out."""
-    found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Name):
-            found.append(node.id)
-        elif isinstance(node, ast.Attribute):
-            found.append(node.attr)
-        elif isinstance(node, ast.ImportFrom):
-            found.append(node.module or "")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
-            found.append(node.value)
-    return {word for text in found for word in text.lower().replace(".", " ").replace("/", " ").split()}
 
 
 def test_each_simulator_is_found_by_its_vendors_name_and_by_its_class(sandbox: Sandbox) -> None:
