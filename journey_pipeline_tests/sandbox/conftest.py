@@ -9,7 +9,7 @@ import csv
 import io
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.sandbox.apsis_caller import ApsisCaller
+from journey_pipeline_tests.sandbox.cases import Case
 from journey_pipeline_tests.sandbox.layerfive_caller import LayerFiveCaller
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
@@ -126,11 +127,29 @@ def running(world: World) -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(running: Sandbox) -> Sandbox:
     """The running sandbox as if just started: starting one takes longer than most tests."""
-    running.clock.freeze(NOW)
-    running.faults.clear()
-    running.calls.clear()
-    running.options.change(SandboxOptions().model_dump_json().encode())
+    begin_anew(running)
     return running
+
+
+@pytest.fixture
+def case(running: Sandbox, subtests: pytest.Subtests) -> Case:
+    """Begins each case of a test with the sandbox as if just started; all cases that fail are shown."""
+
+    @contextmanager
+    def begin(**names: object) -> Iterator[None]:
+        begin_anew(running)
+        with subtests.test(**names):
+            yield
+
+    return begin
+
+
+def begin_anew(sandbox: Sandbox) -> None:
+    sandbox.clock.freeze(NOW)
+    sandbox.faults.clear()
+    sandbox.calls.clear()
+    sandbox.options.change(SandboxOptions().model_dump_json().encode())
+    sandbox.apsis.exports.clear()
 
 
 @pytest.fixture
@@ -149,7 +168,6 @@ def layerfive(sandbox: Sandbox) -> Iterator[LayerFiveCaller]:
 
 @pytest.fixture
 def apsis(sandbox: Sandbox) -> Iterator[ApsisCaller]:
-    sandbox.apsis.exports.clear()
     caller = ApsisCaller(sandbox)
     with caller.session:
         yield caller

@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from contextlib import closing
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import requests
 import urllib3
 
 from journey_pipeline_tests.sandbox.apsis_caller import EMAIL, EXPORTS, MAIN, REPORTS, ApsisCaller
+from journey_pipeline_tests.sandbox.cases import Case
 
 ORDER = {
     "sections": [
@@ -56,31 +58,33 @@ def until_broken(answer: requests.Response) -> bytes:
     pytest.fail("the body ended properly")
 
 
-@pytest.mark.parametrize("kind", STATUSES)
-def test_a_poll_can_be_refused_in_the_vendors_words_and_is_fine_then(apsis: ApsisCaller, kind: str) -> None:
-    url = apsis.ordered(ORDER)
-    apsis.sandbox.faults.add(f"apsis/profile_poll:{kind}@1")
-    refused = apsis.get(url)
-    assert (refused.status_code, refused.headers.get("Retry-After")) == STATUSES[kind]
-    if kind in {"502", "html_200"}:
-        assert refused.text.startswith("<html>")
-    else:
-        assert refused.json()["message"]
-    assert len(apsis.get(url).json()["profiles"]) > 1_000
+def test_a_poll_can_be_refused_in_the_vendors_words_and_is_fine_then(apsis: ApsisCaller, case: Case) -> None:
+    for kind, expected in STATUSES.items():
+        with case(kind=kind):
+            url = apsis.ordered(ORDER)
+            apsis.sandbox.faults.add(f"apsis/profile_poll:{kind}@1")
+            refused = apsis.get(url)
+            assert (refused.status_code, refused.headers.get("Retry-After")) == expected
+            if kind in {"502", "html_200"}:
+                assert refused.text.startswith("<html>")
+            else:
+                assert refused.json()["message"]
+            assert len(apsis.get(url).json()["profiles"]) > 1_000
 
 
-@pytest.mark.parametrize("route", ["profile_order", "email_order", "email_status", "token", "sections"])
-def test_any_route_can_be_hit(apsis: ApsisCaller, route: str) -> None:
-    apsis.login()
-    calls: dict[str, Any] = {
-        "profile_order": lambda: apsis.post(EXPORTS, ORDER),
-        "email_order": lambda: apsis.post(REPORTS, {}),
-        "email_status": lambda: apsis.get(f"{REPORTS}/rp-1"),
-        "token": apsis.token,
-        "sections": lambda: apsis.get("/audience/sections"),
-    }
-    apsis.sandbox.faults.add(f"{route}:500@1")
-    assert [calls[route]().status_code == 500 for _ in range(2)] == [True, False]
+def test_any_route_can_be_hit(apsis: ApsisCaller, case: Case) -> None:
+    for route in ["profile_order", "email_order", "email_status", "token", "sections"]:
+        with case(route=route):
+            apsis.login()
+            calls: dict[str, Any] = {
+                "profile_order": lambda: apsis.post(EXPORTS, ORDER),
+                "email_order": lambda: apsis.post(REPORTS, {}),
+                "email_status": lambda: apsis.get(f"{REPORTS}/rp-1"),
+                "token": apsis.token,
+                "sections": lambda: apsis.get("/audience/sections"),
+            }
+            apsis.sandbox.faults.add(f"{route}:500@1")
+            assert [calls[route]().status_code == 500 for _ in range(2)] == [True, False]
 
 
 def test_all_tokens_can_expire_at_once(apsis: ApsisCaller) -> None:
@@ -144,45 +148,46 @@ def test_a_file_can_be_cut_before_it_is_packed(apsis: ApsisCaller) -> None:
     assert gzip.decompress(body(apsis.get(url, stream=True, encoding="gzip"))) == whole[: len(whole) // 2]
 
 
-@pytest.mark.parametrize("kind", ["cut_gzip", "gzip_no_trailer", "gzip_bad_crc", "gzip_trailing"])
-@pytest.mark.parametrize("transfer", ["chunked", "content_length"])
-def test_a_gzip_can_be_broken_inside_a_whole_answer(apsis: ApsisCaller, kind: str, transfer: Any) -> None:
-    apsis.options.transfer = transfer
-    url = apsis.ordered(ORDER)
-    whole = body(apsis.get(url, stream=True, encoding="gzip"))
-    apsis.sandbox.faults.add(f"profile_poll:{kind}@1")
-    answer = apsis.get(url, stream=True, encoding="gzip")
-    broken = body(answer)
-    length = answer.headers.get("Content-Length")
-    assert length == (str(len(broken)) if transfer == "content_length" or kind == "cut_gzip" else None)
-    kept = {
-        "cut_gzip": whole[: len(whole) // 2],
-        "gzip_no_trailer": whole[:-8],
-        "gzip_bad_crc": whole[:-8] + bytes([whole[-8] ^ 0xFF]) + whole[-7:],
-        "gzip_trailing": whole + b"more bytes after the end",
-    }
-    assert broken == kept[kind]
-    assert body(apsis.get(url, stream=True, encoding="gzip")) == whole
+def test_a_gzip_can_be_broken_inside_a_whole_answer(apsis: ApsisCaller, case: Case) -> None:
+    for kind, transfer in product(
+        ["cut_gzip", "gzip_no_trailer", "gzip_bad_crc", "gzip_trailing"], ["chunked", "content_length"]
+    ):
+        with case(kind=kind, transfer=transfer):
+            apsis.options.transfer = transfer
+            url = apsis.ordered(ORDER)
+            whole = body(apsis.get(url, stream=True, encoding="gzip"))
+            apsis.sandbox.faults.add(f"profile_poll:{kind}@1")
+            answer = apsis.get(url, stream=True, encoding="gzip")
+            broken = body(answer)
+            length = answer.headers.get("Content-Length")
+            assert length == (str(len(broken)) if transfer == "content_length" or kind == "cut_gzip" else None)
+            kept = {
+                "cut_gzip": whole[: len(whole) // 2],
+                "gzip_no_trailer": whole[:-8],
+                "gzip_bad_crc": whole[:-8] + bytes([whole[-8] ^ 0xFF]) + whole[-7:],
+                "gzip_trailing": whole + b"more bytes after the end",
+            }
+            assert broken == kept[kind]
+            assert body(apsis.get(url, stream=True, encoding="gzip")) == whole
 
 
-@pytest.mark.parametrize("layout", ["one_line", "pretty"])
-@pytest.mark.parametrize("kind", ["cut_record", "cut_line", "cut_character"])
-@pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_the_connection_can_end_in_the_middle_of_a_file(
-    apsis: ApsisCaller, encoding: str, kind: str, layout: Any
-) -> None:
-    apsis.options.layout = layout
-    url = apsis.ordered(ORDER)
-    whole = body(apsis.get(url, stream=True))
-    apsis.sandbox.faults.add(f"profile_poll:{kind}=close@1")
-    received = until_broken(apsis.get(url, stream=True, encoding=encoding))
-    plain = zlib.decompressobj(wbits=31).decompress(received) if encoding == "gzip" else received
-    assert len(whole) // 2 <= len(plain) < len(whole)
-    assert whole.startswith(plain)
-    if kind == "cut_line":
-        assert plain.endswith(b"}},") or plain.rstrip().endswith(b"},")
-    if kind == "cut_character":
-        assert plain[-1] >= 0xC0
+def test_the_connection_can_end_in_the_middle_of_a_file(apsis: ApsisCaller, case: Case) -> None:
+    for layout, kind, encoding in product(
+        ["one_line", "pretty"], ["cut_record", "cut_line", "cut_character"], ["identity", "gzip"]
+    ):
+        with case(layout=layout, kind=kind, encoding=encoding):
+            apsis.options.layout = layout
+            url = apsis.ordered(ORDER)
+            whole = body(apsis.get(url, stream=True))
+            apsis.sandbox.faults.add(f"profile_poll:{kind}=close@1")
+            received = until_broken(apsis.get(url, stream=True, encoding=encoding))
+            plain = zlib.decompressobj(wbits=31).decompress(received) if encoding == "gzip" else received
+            assert len(whole) // 2 <= len(plain) < len(whole)
+            assert whole.startswith(plain)
+            if kind == "cut_line":
+                assert plain.endswith(b"}},") or plain.rstrip().endswith(b"},")
+            if kind == "cut_character":
+                assert plain[-1] >= 0xC0
 
 
 def test_the_connection_can_be_reset_in_the_middle_of_a_file(apsis: ApsisCaller) -> None:
@@ -200,18 +205,19 @@ def test_a_body_can_be_slow(apsis: ApsisCaller) -> None:
     assert body(apsis.get(url, stream=True)) == whole
 
 
-@pytest.mark.parametrize("kind", ["cut_file", "cut_gzip", "gzip_no_trailer", "cut_record", "503", "csv_then_error"])
-def test_an_email_file_can_be_broken_and_is_whole_the_next_time(apsis: ApsisCaller, kind: str) -> None:
-    url = apsis.status(apsis.reported())["file_download_url"]
-    whole = requests.get(url, timeout=30).content
-    apsis.sandbox.faults.add(f"email_file:{kind}@1")
-    try:
-        broken = requests.get(url, timeout=30).content
-        text = gzip.decompress(broken)
-    except (EOFError, gzip.BadGzipFile, *BROKEN):
-        text = b""
-    assert text != gzip.decompress(whole)
-    assert requests.get(url, timeout=30).content == whole
+def test_an_email_file_can_be_broken_and_is_whole_the_next_time(apsis: ApsisCaller, case: Case) -> None:
+    for kind in ["cut_file", "cut_gzip", "gzip_no_trailer", "cut_record", "503", "csv_then_error"]:
+        with case(kind=kind):
+            url = apsis.status(apsis.reported())["file_download_url"]
+            whole = requests.get(url, timeout=30).content
+            apsis.sandbox.faults.add(f"email_file:{kind}@1")
+            try:
+                broken = requests.get(url, timeout=30).content
+                text = gzip.decompress(broken)
+            except (EOFError, gzip.BadGzipFile, *BROKEN):
+                text = b""
+            assert text != gzip.decompress(whole)
+            assert requests.get(url, timeout=30).content == whole
 
 
 def test_a_rule_may_be_for_the_orders_of_one_day(apsis: ApsisCaller) -> None:

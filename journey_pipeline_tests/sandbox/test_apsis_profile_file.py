@@ -7,6 +7,7 @@ import json
 from collections import Counter, defaultdict
 from contextlib import closing
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline.sandbox.world.people import person
 from journey_pipeline.sandbox.world.profiles import export_key
 from journey_pipeline_tests.sandbox.apsis_caller import DAY, EMAIL, EXPORTS, LOYALTY, MAIN, NOON, ApsisCaller, events
+from journey_pipeline_tests.sandbox.cases import Case
 
 MINUTES = Window(NOON.start, NOON.start + timedelta(minutes=10))
 
@@ -157,17 +159,15 @@ def test_pretty_and_one_line_hold_the_same(apsis: ApsisCaller) -> None:
     assert json.loads(pretty) == json.loads(plain)
 
 
-@pytest.mark.parametrize("layout", ["one_line", "pretty"])
-@pytest.mark.parametrize("where", ["before", "after"])
-def test_metadata_can_stand_on_either_side_and_attributes_can_hold_history(
-    apsis: ApsisCaller, layout: Any, where: Any
-) -> None:
-    apsis.options.layout, apsis.options.metadata, apsis.options.history = layout, where, True
-    document = json.loads(apsis.raw_profiles(window=MINUTES))
-    assert list(document) == (["metadata", "profiles"] if where == "before" else ["profiles", "metadata"])
-    held = document["profiles"][export_key(4)]["sections"]["1234"]["attributes"]
-    assert held["88"]["history"][-1]["value"] == held["88"]["value"]
-    assert held["7732"] == {"value": None}
+def test_metadata_can_stand_on_either_side_and_attributes_can_hold_history(apsis: ApsisCaller, case: Case) -> None:
+    for layout, where in product(["one_line", "pretty"], ["before", "after"]):
+        with case(layout=layout, where=where):
+            apsis.options.layout, apsis.options.metadata, apsis.options.history = layout, where, True
+            document = json.loads(apsis.raw_profiles(window=MINUTES))
+            assert list(document) == (["metadata", "profiles"] if where == "before" else ["profiles", "metadata"])
+            held = document["profiles"][export_key(4)]["sections"]["1234"]["attributes"]
+            assert held["88"]["history"][-1]["value"] == held["88"]["value"]
+            assert held["7732"] == {"value": None}
 
 
 def test_ids_can_be_numbers_and_times_text(apsis: ApsisCaller) -> None:

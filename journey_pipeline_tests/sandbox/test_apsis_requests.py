@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import requests
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.sandbox.apsis_caller import EMAIL, EXPORTS, MAIN, REPORTS, ApsisCaller
+from journey_pipeline_tests.sandbox.cases import Case
 
 START, END = "2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z"
 SECTION = {"section_discriminator": MAIN, "attribute_discriminators": [EMAIL]}
@@ -35,12 +37,14 @@ def test_a_token_is_given_for_the_right_pair_and_renewals_are_counted(apsis: Aps
     assert apsis.sandbox.apsis.tokens.issued == before + 2
 
 
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [({"client_secret": "wrong"}, 401), ({"client_id": "wrong"}, 401), ({"grant_type": "password"}, 400)],
-)
-def test_a_wrong_request_for_a_token_is_refused(apsis: ApsisCaller, changes: dict[str, str], status: int) -> None:
-    assert apsis.token(**changes).status_code == status
+def test_a_wrong_request_for_a_token_is_refused(apsis: ApsisCaller, case: Case) -> None:
+    for changes, status in [
+        ({"client_secret": "wrong"}, 401),
+        ({"client_id": "wrong"}, 401),
+        ({"grant_type": "password"}, 400),
+    ]:
+        with case(changes=changes, status=status):
+            assert apsis.token(**changes).status_code == status
 
 
 def test_a_token_is_asked_for_as_json(apsis: ApsisCaller) -> None:
@@ -50,11 +54,14 @@ def test_a_token_is_asked_for_as_json(apsis: ApsisCaller) -> None:
     assert requests.post(url, data="nonsense", headers=headers, timeout=30).status_code == 400
 
 
-@pytest.mark.parametrize("path", [f"{EXPORTS}/ex-1", f"{REPORTS}/rp-1", "/audience/sections", "/audience/segments/"])
-@pytest.mark.parametrize("authorization", [None, "Bearer unknown", "Basic unknown"])
-def test_a_call_without_a_good_token_is_refused(apsis: ApsisCaller, path: str, authorization: str | None) -> None:
-    headers = {"Authorization": authorization} if authorization else {}
-    assert requests.get(apsis.base + path, headers=headers, timeout=30).status_code == 401
+def test_a_call_without_a_good_token_is_refused(apsis: ApsisCaller, case: Case) -> None:
+    for path, authorization in product(
+        [f"{EXPORTS}/ex-1", f"{REPORTS}/rp-1", "/audience/sections", "/audience/segments/"],
+        [None, "Bearer unknown", "Basic unknown"],
+    ):
+        with case(path=path, authorization=authorization):
+            headers = {"Authorization": authorization} if authorization else {}
+            assert requests.get(apsis.base + path, headers=headers, timeout=30).status_code == 401
 
 
 @pytest.mark.parametrize("answer", [401, 403])
@@ -86,9 +93,8 @@ def bounds(**changes: Any) -> dict[str, Any]:
     return PROFILES | {"events": {"start_at": START, "end_at": END} | changes}
 
 
-@pytest.mark.parametrize(
-    ("body", "named"),
-    [
+def test_a_wrong_profile_order_is_refused_with_a_message_that_names_the_field(apsis: ApsisCaller, case: Case) -> None:
+    for body, named in [
         ([], "object"),
         ({}, "sections"),
         (PROFILES | {"sections": []}, "sections"),
@@ -112,19 +118,15 @@ def bounds(**changes: Any) -> dict[str, Any]:
         (bounds(end_at="2027-02-20T00:00:00Z"), "three months"),
         (PROFILES | {"segment_filter": {}}, "segment_discriminators"),
         (PROFILES | {"segment_filter": {"segment_discriminators": ["nonsense"]}}, "segment_discriminators"),
-    ],
-)
-def test_a_wrong_profile_order_is_refused_with_a_message_that_names_the_field(
-    apsis: ApsisCaller, body: object, named: str
-) -> None:
-    refused = apsis.post(EXPORTS, body)
-    assert refused.status_code == 400
-    assert named in refused.json()["message"]
+    ]:
+        with case(body=body, named=named):
+            refused = apsis.post(EXPORTS, body)
+            assert refused.status_code == 400
+            assert named in refused.json()["message"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
+def test_a_wrong_email_order_is_refused_with_a_message_that_names_the_field(apsis: ApsisCaller, case: Case) -> None:
+    for changes, named in [
         ({"section_discriminator": None}, "section_discriminator"),
         ({"section_discriminator": "usercreated.sections.none"}, "section_discriminator"),
         ({"start_at": None}, "start_at"),
@@ -136,14 +138,11 @@ def test_a_wrong_profile_order_is_refused_with_a_message_that_names_the_field(
         ({"additional_tag_mappings": ["1"]}, "additional_tag_mappings"),
         ({"additional_tag_mappings": [str(i) for i in range(26)]}, "more than 25"),
         ({"segment_filter": []}, "segment_discriminators"),
-    ],
-)
-def test_a_wrong_email_order_is_refused_with_a_message_that_names_the_field(
-    apsis: ApsisCaller, changes: dict[str, Any], named: str
-) -> None:
-    refused = apsis.post(REPORTS, EMAILS | changes)
-    assert refused.status_code == 400
-    assert named in refused.json()["message"]
+    ]:
+        with case(changes=changes, named=named):
+            refused = apsis.post(REPORTS, EMAILS | changes)
+            assert refused.status_code == 400
+            assert named in refused.json()["message"]
 
 
 @pytest.mark.parametrize("path", [EXPORTS, REPORTS])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any, Literal
 
 import pytest
@@ -12,6 +13,7 @@ from journey_pipeline.model import Window, iso
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.world import Touchpoint, World
 from journey_pipeline.sandbox.world.world import instant
+from journey_pipeline_tests.sandbox.cases import Case
 from journey_pipeline_tests.sandbox.layerfive_caller import DAY, NOW, LayerFiveCaller, bag, day
 
 Reading = Literal["asking", "known"]
@@ -41,16 +43,16 @@ def told(records: list[dict[str, Any]]) -> Counter[Any]:
     return Counter((record["individual_id"], record["event_time"], record["event_type"]) for record in records)
 
 
-@pytest.mark.parametrize("reading", ["asking", "known"])
-@pytest.mark.parametrize("since", ["2026-11-20", "2026-11-19", "2026-10-02", "2026-08-23"])
 def test_an_answer_holds_what_the_formula_says(
-    sandbox: Sandbox, layerfive: LayerFiveCaller, happened: list[Touchpoint], since: str, reading: Reading
+    sandbox: Sandbox, layerfive: LayerFiveCaller, happened: list[Touchpoint], case: Case
 ) -> None:
-    sandbox.options.layerfive.history_from = reading
-    records = layerfive.records(event_date=since)
-    assert told(records) == by_the_formula(happened, day(since).start, NOW, reading)
-    assert bag(records) == bag(sandbox.layerfive.truth(day(since)))
-    assert sandbox.layerfive.count(day(since)) == len(records)
+    for reading, since in product(["asking", "known"], ["2026-11-20", "2026-11-19", "2026-10-02", "2026-08-23"]):
+        with case(reading=reading, since=since):
+            sandbox.options.layerfive.history_from = reading
+            records = layerfive.records(event_date=since)
+            assert told(records) == by_the_formula(happened, day(since).start, NOW, reading)
+            assert bag(records) == bag(sandbox.layerfive.truth(day(since)))
+            assert sandbox.layerfive.count(day(since)) == len(records)
 
 
 def test_the_bounds_belong_to_the_answer(sandbox: Sandbox, layerfive: LayerFiveCaller) -> None:

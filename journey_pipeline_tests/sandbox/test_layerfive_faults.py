@@ -7,6 +7,7 @@ import tracemalloc
 import zlib
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.sandbox.cases import Case
 from journey_pipeline_tests.sandbox.layerfive_caller import DAY, NOW, LayerFiveCaller
 
 WHEN = "2026-11-19"
@@ -28,20 +30,22 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
-def test_a_refusal_comes_in_the_vendors_words(sandbox: Sandbox, layerfive: LayerFiveCaller, kind: str) -> None:
-    sandbox.faults.add(f"customer_journeys:{kind}@1")
-    answer = layerfive.get(event_date=WHEN)
-    assert (answer.status_code, answer.headers.get("Retry-After")) == REFUSALS[kind]
-    assert list(answer.json()) == ["detail"]
-    assert layerfive.get(event_date=WHEN).status_code == 200
+def test_a_refusal_comes_in_the_vendors_words(sandbox: Sandbox, layerfive: LayerFiveCaller, case: Case) -> None:
+    for kind, expected in REFUSALS.items():
+        with case(kind=kind):
+            sandbox.faults.add(f"customer_journeys:{kind}@1")
+            answer = layerfive.get(event_date=WHEN)
+            assert (answer.status_code, answer.headers.get("Retry-After")) == expected
+            assert list(answer.json()) == ["detail"]
+            assert layerfive.get(event_date=WHEN).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["500", "502", "504"])
-def test_a_broken_server_answers_html(sandbox: Sandbox, layerfive: LayerFiveCaller, kind: str) -> None:
-    sandbox.faults.add(f"layerfive/customer_journeys:{kind}")
-    answer = layerfive.get(event_date=WHEN)
-    assert (answer.status_code, answer.text[0]) == (int(kind), "<")
+def test_a_broken_server_answers_html(sandbox: Sandbox, layerfive: LayerFiveCaller, case: Case) -> None:
+    for kind in ["500", "502", "504"]:
+        with case(kind=kind):
+            sandbox.faults.add(f"layerfive/customer_journeys:{kind}")
+            answer = layerfive.get(event_date=WHEN)
+            assert (answer.status_code, answer.text[0]) == (int(kind), "<")
 
 
 def test_an_error_can_come_with_status_200(sandbox: Sandbox, layerfive: LayerFiveCaller) -> None:
@@ -67,20 +71,21 @@ def test_a_rule_can_be_for_the_call_that_names_a_day_alone(sandbox: Sandbox, lay
     assert layerfive.get().status_code == 200
 
 
-@pytest.mark.parametrize("rule", ["cut_record=close", "cut_record=reset", "cut_line", "cut_character"])
-@pytest.mark.parametrize("transfer", ["chunked", "content_length"])
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_a_body_can_be_cut_with_the_connection(
-    sandbox: Sandbox, layerfive: LayerFiveCaller, encoding: str, transfer: str, rule: str
-) -> None:
-    sandbox.options.layerfive.transfer = transfer  # type: ignore[assignment]
-    sandbox.faults.add(f"customer_journeys:{rule}@1")
-    headers = layerfive.headers(**{"Accept-Encoding": encoding})
-    with closing(layerfive.get(event_date=WHEN, headers=headers, stream=True)) as answer:
-        assert answer.status_code == 200
-        with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
-            list(answer.iter_content(1 << 16))
-    assert layerfive.records(event_date=WHEN)
+def test_a_body_can_be_cut_with_the_connection(sandbox: Sandbox, layerfive: LayerFiveCaller, case: Case) -> None:
+    for rule, transfer, encoding in product(
+        ["cut_record=close", "cut_record=reset", "cut_line", "cut_character"],
+        ["chunked", "content_length"],
+        ["gzip", "identity"],
+    ):
+        with case(rule=rule, transfer=transfer, encoding=encoding):
+            sandbox.options.layerfive.transfer = transfer  # type: ignore[assignment]
+            sandbox.faults.add(f"customer_journeys:{rule}@1")
+            headers = layerfive.headers(**{"Accept-Encoding": encoding})
+            with closing(layerfive.get(event_date=WHEN, headers=headers, stream=True)) as answer:
+                assert answer.status_code == 200
+                with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
+                    list(answer.iter_content(1 << 16))
+            assert layerfive.records(event_date=WHEN)
 
 
 def cut_text(layerfive: LayerFiveCaller, encoding: str) -> bytes:
@@ -95,41 +100,43 @@ def cut_text(layerfive: LayerFiveCaller, encoding: str) -> bytes:
     return zlib.decompressobj(wbits=31).decompress(received) if encoding == "gzip" else received
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
-@pytest.mark.parametrize("kind", ["cut_record", "cut_line", "cut_character"])
 def test_a_cut_goes_through_a_name_between_two_records_or_through_text(
-    sandbox: Sandbox, layerfive: LayerFiveCaller, kind: str, encoding: str
+    sandbox: Sandbox, layerfive: LayerFiveCaller, case: Case
 ) -> None:
-    sandbox.options.layerfive.odd = ("text",)
-    sandbox.options.layerfive.odd_one_in = 2
-    whole = layerfive.get(event_date=WHEN).content
-    sandbox.faults.add(f"customer_journeys:{kind}@1")
-    cut = cut_text(layerfive, encoding)
-    assert whole.startswith(cut)
-    assert len(whole) / 2 <= len(cut) < len(whole)
-    if kind == "cut_record":
-        assert cut.endswith(b'\n{"individual')
-    elif kind == "cut_line":
-        assert cut.endswith(b"},\n")
-        assert len(json.loads(cut.removesuffix(b",\n") + b"]}")["results"]) > 100
-    else:
-        with pytest.raises(UnicodeDecodeError):
-            cut.decode()
+    for encoding, kind in product(["gzip", "identity"], ["cut_record", "cut_line", "cut_character"]):
+        with case(encoding=encoding, kind=kind):
+            sandbox.options.layerfive.odd = ("text",)
+            sandbox.options.layerfive.odd_one_in = 2
+            whole = layerfive.get(event_date=WHEN).content
+            sandbox.faults.add(f"customer_journeys:{kind}@1")
+            cut = cut_text(layerfive, encoding)
+            assert whole.startswith(cut)
+            assert len(whole) / 2 <= len(cut) < len(whole)
+            if kind == "cut_record":
+                assert cut.endswith(b'\n{"individual')
+            elif kind == "cut_line":
+                assert cut.endswith(b"},\n")
+                assert len(json.loads(cut.removesuffix(b",\n") + b"]}")["results"]) > 100
+            else:
+                with pytest.raises(UnicodeDecodeError):
+                    cut.decode()
 
 
-@pytest.mark.parametrize("kind", ["cut_gzip", "gzip_no_trailer", "gzip_bad_crc"])
 def test_a_gzip_can_be_broken_though_the_answer_is_complete(
-    sandbox: Sandbox, layerfive: LayerFiveCaller, kind: str
+    sandbox: Sandbox, layerfive: LayerFiveCaller, case: Case
 ) -> None:
-    def packed() -> bytes:
-        with closing(layerfive.get(event_date=WHEN, stream=True)) as answer:
-            return bytes(answer.raw.read(decode_content=False))
+    for kind in ["cut_gzip", "gzip_no_trailer", "gzip_bad_crc"]:
+        with case(kind=kind):
 
-    whole = packed()
-    sandbox.faults.add(f"customer_journeys:{kind}@1")
-    broken = packed()
-    assert broken != whole
-    assert broken[: len(broken) - 8] == whole[: len(broken) - 8]
+            def packed() -> bytes:
+                with closing(layerfive.get(event_date=WHEN, stream=True)) as answer:
+                    return bytes(answer.raw.read(decode_content=False))
+
+            whole = packed()
+            sandbox.faults.add(f"customer_journeys:{kind}@1")
+            broken = packed()
+            assert broken != whole
+            assert broken[: len(broken) - 8] == whole[: len(broken) - 8]
 
 
 def test_a_body_can_be_slow(sandbox: Sandbox, layerfive: LayerFiveCaller) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 from contextlib import closing
 from datetime import timedelta
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.world.individuals import individual, visitor_number
+from journey_pipeline_tests.sandbox.cases import Case
 from journey_pipeline_tests.sandbox.layerfive_caller import DAY, NOW, LayerFiveCaller, bag, day
 
 PERSON_0 = "Person.0+shop@example.org"
@@ -43,22 +43,18 @@ def test_an_answer_is_packed_if_the_caller_takes_gzip(layerfive: LayerFiveCaller
     assert plain.content == content
 
 
-@pytest.mark.parametrize(
-    ("headers", "detail"),
-    [
+def test_only_the_good_key_in_the_right_header_gets_in(layerfive: LayerFiveCaller, case: Case) -> None:
+    for headers, detail in [
         ({}, "not provided"),
         ({"Authorization": "Bearer wrong"}, "Invalid token"),
         ({"Authorization": "Bearer schlüssel".encode().decode("latin-1")}, "Invalid token"),
         ({"Authorization": "Basic sandbox-layerfive-key"}, "not provided"),
         ({"X-API-Key": "sandbox-layerfive-key"}, "not provided"),
-    ],
-)
-def test_only_the_good_key_in_the_right_header_gets_in(
-    layerfive: LayerFiveCaller, headers: dict[str, str], detail: str
-) -> None:
-    answer = layerfive.get(headers=headers)
-    assert answer.status_code == 401
-    assert detail in answer.json()["detail"]
+    ]:
+        with case(headers=headers, detail=detail):
+            answer = layerfive.get(headers=headers)
+            assert answer.status_code == 401
+            assert detail in answer.json()["detail"]
 
 
 def test_the_key_can_be_asked_for_in_another_header_and_without_a_scheme(
@@ -88,10 +84,11 @@ def test_the_path_can_need_a_slash_at_its_end(sandbox: Sandbox, layerfive: Layer
     assert layerfive.get().headers["Location"].startswith("https://elsewhere.example/layerfive/api/")
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "2026-11-19T00:00:00Z", "19.11.2026", "2026-11-21"])
-def test_a_date_that_is_none_or_lies_ahead_is_refused_by_name(layerfive: LayerFiveCaller, text: str) -> None:
-    answer = layerfive.get(event_date=text)
-    assert (answer.status_code, list(answer.json())) == (400, ["event_date"])
+def test_a_date_that_is_none_or_lies_ahead_is_refused_by_name(layerfive: LayerFiveCaller, case: Case) -> None:
+    for text in ["", "yesterday", "2026-13-01", "2026-11-19T00:00:00Z", "19.11.2026", "2026-11-21"]:
+        with case(text=text):
+            answer = layerfive.get(event_date=text)
+            assert (answer.status_code, list(answer.json())) == (400, ["event_date"])
 
 
 def test_both_parameters_together_are_refused(layerfive: LayerFiveCaller) -> None:
@@ -112,14 +109,15 @@ def test_a_call_without_parameters_gets_the_last_24_hours_of_all_who_are_known(
     assert bag(records) == bag(one for one in since_yesterday if one["event_time"] >= "2026-11-19T20:00:00Z")
 
 
-@pytest.mark.parametrize("typed", [PERSON_0, PERSON_0.lower(), PERSON_0.upper()])
-def test_an_address_gets_ninety_days_of_its_person_whatever_the_case(layerfive: LayerFiveCaller, typed: str) -> None:
-    records = layerfive.records(email=typed)
-    assert {record["individual_id"] for record in records} == {"p-0"}
-    assert {record["email"] for record in records} == {PERSON_0, PERSON_0.lower()}
-    times = [record["event_time"] for record in records]
-    assert "2026-08-22T20:00:00Z" <= min(times) < "2026-08-24"
-    assert "2026-11-20T00:00:00Z" <= max(times) <= "2026-11-20T20:00:00Z"
+def test_an_address_gets_ninety_days_of_its_person_whatever_the_case(layerfive: LayerFiveCaller, case: Case) -> None:
+    for typed in [PERSON_0, PERSON_0.lower(), PERSON_0.upper()]:
+        with case(typed=typed):
+            records = layerfive.records(email=typed)
+            assert {record["individual_id"] for record in records} == {"p-0"}
+            assert {record["email"] for record in records} == {PERSON_0, PERSON_0.lower()}
+            times = [record["event_time"] for record in records]
+            assert "2026-08-22T20:00:00Z" <= min(times) < "2026-08-24"
+            assert "2026-11-20T00:00:00Z" <= max(times) <= "2026-11-20T20:00:00Z"
 
 
 def test_a_plus_that_is_not_encoded_is_a_blank_and_leads_to_nobody(layerfive: LayerFiveCaller) -> None:
@@ -178,10 +176,10 @@ def test_options_can_be_changed_and_shown_from_outside_without_the_key(
     assert (sandbox.options.sfmc.bom, sandbox.options.layerfive.count) == (False, "none")
 
 
-@pytest.mark.parametrize(("name", "value"), [("timezone", "Mars/Olympus"), ("page_size", 0), ("odd", ("strange",))])
-def test_a_wrong_option_is_refused(sandbox: Sandbox, name: str, value: Any) -> None:
-    with pytest.raises(ValidationError, match=name):
-        setattr(sandbox.options.layerfive, name, value)
+def test_a_wrong_option_is_refused(sandbox: Sandbox, case: Case) -> None:
+    for name, value in [("timezone", "Mars/Olympus"), ("page_size", 0), ("odd", ("strange",))]:
+        with case(name=name, value=value), pytest.raises(ValidationError, match=name):
+            setattr(sandbox.options.layerfive, name, value)
 
 
 def test_the_days_can_be_those_of_a_time_zone(sandbox: Sandbox, layerfive: LayerFiveCaller) -> None:

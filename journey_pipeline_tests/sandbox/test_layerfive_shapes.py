@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline_tests.sandbox.cases import Case
 from journey_pipeline_tests.sandbox.layerfive_caller import LayerFiveCaller, bag, day
 
 DAY = "2026-11-20"
@@ -24,12 +26,13 @@ def truth(sandbox: Sandbox) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", ARRAYS)
 def test_the_records_can_stand_under_another_name(
-    sandbox: Sandbox, layerfive: LayerFiveCaller, truth: list[dict[str, Any]], name: str
+    sandbox: Sandbox, layerfive: LayerFiveCaller, truth: list[dict[str, Any]], case: Case
 ) -> None:
-    sandbox.options.layerfive.array = name
-    assert layerfive.document(event_date=DAY) == {"count": len(truth), name: truth}
+    for name in ARRAYS:
+        with case(name=name):
+            sandbox.options.layerfive.array = name
+            assert layerfive.document(event_date=DAY) == {"count": len(truth), name: truth}
 
 
 def test_the_answer_can_be_the_array_itself(
@@ -48,22 +51,23 @@ def test_another_array_of_objects_can_stand_before_it(
     assert (type(document["warnings"][0]), document["results"]) == (dict, truth)
 
 
-@pytest.mark.parametrize("name", NESTED)
 def test_a_persons_touches_can_be_nested_in_one_object(
-    sandbox: Sandbox, layerfive: LayerFiveCaller, truth: list[dict[str, Any]], name: str
+    sandbox: Sandbox, layerfive: LayerFiveCaller, truth: list[dict[str, Any]], case: Case
 ) -> None:
-    sandbox.options.layerfive.nested_under = name
-    document = layerfive.document(event_date=DAY)
-    persons = document["results"]
-    assert document["count"] == len(truth)
-    assert len({person["individual_id"] for person in persons}) == len(persons) < len(truth)
-    assert all("individual_id" not in touch for person in persons for touch in person[name])
-    flat = [
-        {field: value for field, value in person.items() if field != name} | touch
-        for person in persons
-        for touch in person[name]
-    ]
-    assert bag(without(flat, "email")) == bag(without(truth, "email"))  # a person has one spelling of it
+    for name in NESTED:
+        with case(name=name):
+            sandbox.options.layerfive.nested_under = name
+            document = layerfive.document(event_date=DAY)
+            persons = document["results"]
+            assert document["count"] == len(truth)
+            assert len({person["individual_id"] for person in persons}) == len(persons) < len(truth)
+            assert all("individual_id" not in touch for person in persons for touch in person[name])
+            flat = [
+                {field: value for field, value in person.items() if field != name} | touch
+                for person in persons
+                for touch in person[name]
+            ]
+            assert bag(without(flat, "email")) == bag(without(truth, "email"))  # a person has one spelling of it
 
 
 def without(records: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
@@ -85,15 +89,14 @@ def test_an_answer_can_begin_with_a_byte_order_mark(sandbox: Sandbox, layerfive:
     assert layerfive.get(event_date=DAY).content == b"\xef\xbb\xbf" + plain
 
 
-@pytest.mark.parametrize("shape", [{}, {"array": None}, {"ndjson": True}, {"nested_under": "events"}])
-def test_an_answer_without_records_has_the_same_shape(
-    sandbox: Sandbox, layerfive: LayerFiveCaller, shape: dict[str, Any]
-) -> None:
-    for name, value in {"unknown_person": "empty", **shape}.items():
-        setattr(sandbox.options.layerfive, name, value)
-    content = layerfive.get(email="nobody@example.org").content
-    expected = b"" if "ndjson" in shape else b"[]" if "array" in shape else b'{"count":0,"results":[]}'
-    assert content.replace(b"\n", b"") == expected
+def test_an_answer_without_records_has_the_same_shape(sandbox: Sandbox, layerfive: LayerFiveCaller, case: Case) -> None:
+    for shape in [{}, {"array": None}, {"ndjson": True}, {"nested_under": "events"}]:
+        with case(shape=shape):
+            for name, value in {"unknown_person": "empty", **shape}.items():
+                setattr(sandbox.options.layerfive, name, value)
+            content = layerfive.get(email="nobody@example.org").content
+            expected = b"" if "ndjson" in shape else b"[]" if "array" in shape else b'{"count":0,"results":[]}'
+            assert content.replace(b"\n", b"") == expected
 
 
 def followed(layerfive: LayerFiveCaller) -> list[dict[str, Any]]:
@@ -108,21 +111,21 @@ def followed(layerfive: LayerFiveCaller) -> list[dict[str, Any]]:
     return pages
 
 
-@pytest.mark.parametrize("link", ["absolute", "relative"])
-@pytest.mark.parametrize("count", ["answer", "page", "none"])
 def test_next_links_lead_through_the_answer_as_it_was_when_it_was_asked_for(
-    sandbox: Sandbox, layerfive: LayerFiveCaller, truth: list[dict[str, Any]], link: Any, count: Any
+    sandbox: Sandbox, layerfive: LayerFiveCaller, truth: list[dict[str, Any]], case: Case
 ) -> None:
-    sandbox.options.layerfive.page_size = 100
-    sandbox.options.layerfive.next_link = link
-    sandbox.options.layerfive.count = count
-    pages = followed(layerfive)
-    assert [record for page in pages for record in page["results"]] == truth
-    sizes = [len(page["results"]) for page in pages]
-    counts = {"answer": [len(truth)] * len(pages), "page": sizes, "none": [None] * len(pages)}
-    assert [page.get("count") for page in pages] == counts[count]
-    assert set(sizes[:-1]) == {100}
-    assert pages[0]["next"].startswith("http" if link == "absolute" else "/layerfive/api/v1/")
+    for link, count in product(["absolute", "relative"], ["answer", "page", "none"]):
+        with case(link=link, count=count):
+            sandbox.options.layerfive.page_size = 100
+            sandbox.options.layerfive.next_link = link
+            sandbox.options.layerfive.count = count
+            pages = followed(layerfive)
+            assert [record for page in pages for record in page["results"]] == truth
+            sizes = [len(page["results"]) for page in pages]
+            counts = {"answer": [len(truth)] * len(pages), "page": sizes, "none": [None] * len(pages)}
+            assert [page.get("count") for page in pages] == counts[count]
+            assert set(sizes[:-1]) == {100}
+            assert pages[0]["next"].startswith("http" if link == "absolute" else "/layerfive/api/v1/")
 
 
 def test_a_next_link_can_lead_to_its_own_page_or_to_another_host(sandbox: Sandbox, layerfive: LayerFiveCaller) -> None:
@@ -134,10 +137,11 @@ def test_a_next_link_can_lead_to_its_own_page_or_to_another_host(sandbox: Sandbo
     assert layerfive.document(event_date=DAY)["next"].startswith("https://elsewhere.example/")
 
 
-@pytest.mark.parametrize("page", ["-1", "100000", "two"])
-def test_a_page_that_is_not_there_is_404(sandbox: Sandbox, layerfive: LayerFiveCaller, page: str) -> None:
-    sandbox.options.layerfive.page_size = 100
-    assert layerfive.get(event_date=DAY, page=page).status_code == 404
+def test_a_page_that_is_not_there_is_404(sandbox: Sandbox, layerfive: LayerFiveCaller, case: Case) -> None:
+    for page in ["-1", "100000", "two"]:
+        with case(page=page):
+            sandbox.options.layerfive.page_size = 100
+            assert layerfive.get(event_date=DAY, page=page).status_code == 404
 
 
 def test_fields_can_have_other_names_and_stand_inside_of_others(
@@ -167,18 +171,19 @@ READERS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("time_format", READERS)
 def test_times_can_be_written_in_many_ways(
-    sandbox: Sandbox, layerfive: LayerFiveCaller, truth: list[dict[str, Any]], time_format: Any
+    sandbox: Sandbox, layerfive: LayerFiveCaller, truth: list[dict[str, Any]], case: Case
 ) -> None:
-    sandbox.options.layerfive.timezone = "Europe/Berlin"
-    sandbox.options.layerfive.time_format = time_format
-    unit_s = {"space": 1, "epoch_s": 1, "date": 86_400}.get(time_format, 0.001)
-    told = {(one["session_id"], READERS[time_format](one["event_time"])) for one in layerfive.records(event_date=DAY)}
-    for record in truth:
-        at = datetime.fromisoformat(record["event_time"])
-        late_s = [(at - seen).total_seconds() for session, seen in told if session == record["session_id"]]
-        assert any(0 <= seconds < unit_s for seconds in late_s)
+    for time_format, read in READERS.items():
+        with case(time_format=time_format):
+            sandbox.options.layerfive.timezone = "Europe/Berlin"
+            sandbox.options.layerfive.time_format = time_format
+            unit_s = {"space": 1, "epoch_s": 1, "date": 86_400}.get(time_format, 0.001)
+            told = {(one["session_id"], read(one["event_time"])) for one in layerfive.records(event_date=DAY)}
+            for record in truth:
+                at = datetime.fromisoformat(record["event_time"])
+                late_s = [(at - seen).total_seconds() for session, seen in told if session == record["session_id"]]
+                assert any(0 <= seconds < unit_s for seconds in late_s)
 
 
 def test_an_answer_can_have_a_content_length(sandbox: Sandbox, layerfive: LayerFiveCaller) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline_tests.sandbox.cases import Case
 
 
 def test_every_call_is_recorded_with_what_was_asked(sandbox: Sandbox, caller: Any, asked: Any) -> None:
@@ -78,11 +79,12 @@ def test_the_clock_is_moved_over_http(sandbox: Sandbox, admin: Any) -> None:
     assert sandbox.clock.speed == 60
 
 
-@pytest.mark.parametrize("wrong", [{"at": "2026-12-01T00:00:00"}, {"speed": -1}, {"when": 1}, "text"])
-def test_a_wrong_clock_is_refused_over_http(admin: Any, wrong: object) -> None:
-    status, answer = admin("POST", "clock", wrong)
-    assert status == 400
-    assert answer["error"]
+def test_a_wrong_clock_is_refused_over_http(admin: Any, case: Case) -> None:
+    for wrong in [{"at": "2026-12-01T00:00:00"}, {"speed": -1}, {"when": 1}, "text"]:
+        with case(wrong=wrong):
+            status, answer = admin("POST", "clock", wrong)
+            assert status == 400
+            assert answer["error"]
 
 
 def test_faults_are_added_listed_and_cleared_over_http(caller: Any, admin: Any) -> None:
@@ -108,10 +110,11 @@ def test_options_are_changed_over_http_and_the_secret_is_not_shown(sandbox: Sand
     assert admin("GET", "options") == (200, shown)
 
 
-@pytest.mark.parametrize("wrong", [{"sfmc": {"nonsense": 1}}, {"sfmc": {"bom": True, "line_end": "cr"}}, {"other": {}}])
-def test_wrong_options_are_refused_and_change_nothing(sandbox: Sandbox, admin: Any, wrong: object) -> None:
-    assert admin("POST", "options", wrong)[0] == 400
-    assert sandbox.options.sfmc.bom is False
+def test_wrong_options_are_refused_and_change_nothing(sandbox: Sandbox, admin: Any, case: Case) -> None:
+    for wrong in [{"sfmc": {"nonsense": 1}}, {"sfmc": {"bom": True, "line_end": "cr"}}, {"other": {}}]:
+        with case(wrong=wrong):
+            assert admin("POST", "options", wrong)[0] == 400
+            assert sandbox.options.sfmc.bom is False
 
 
 def test_calls_are_listed_and_forgotten_over_http(sandbox: Sandbox, caller: Any, admin: Any) -> None:

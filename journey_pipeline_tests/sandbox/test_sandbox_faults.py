@@ -9,6 +9,7 @@ import json
 import zlib
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from journey_pipeline.sandbox.fault_rules import Fault, Faults, parse_fault
 from journey_pipeline.sandbox.faults import FAULTS
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.sfmc.rows import COLUMNS
+from journey_pipeline_tests.sandbox.cases import Case
 
 ALL = ",".join(COLUMNS)
 START = datetime(2026, 11, 18, 9, tzinfo=UTC)
@@ -38,16 +40,16 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
-@pytest.mark.parametrize("route", ["download", "estimate"])
-def test_a_refusal_comes_in_the_vendors_words(sandbox: Sandbox, caller: Any, asked: Any, route: str, kind: str) -> None:
-    status, code, retry_after = REFUSALS[kind]
-    sandbox.faults.add(f"{route}:{kind}@1")
-    answer = getattr(caller, route)(asked)
-    assert (answer.status_code, answer.json()["errorcode"]) == (status, code)
-    assert answer.headers.get("Retry-After") == retry_after
-    assert str(answer.json().get("retryAfter", "")) == (retry_after or "")
-    assert getattr(caller, route)(asked).status_code == 200
+def test_a_refusal_comes_in_the_vendors_words(sandbox: Sandbox, caller: Any, asked: Any, case: Case) -> None:
+    for kind, route in product(REFUSALS, ["download", "estimate"]):
+        with case(kind=kind, route=route):
+            status, code, retry_after = REFUSALS[kind]
+            sandbox.faults.add(f"{route}:{kind}@1")
+            answer = getattr(caller, route)(asked)
+            assert (answer.status_code, answer.json()["errorcode"]) == (status, code)
+            assert answer.headers.get("Retry-After") == retry_after
+            assert str(answer.json().get("retryAfter", "")) == (retry_after or "")
+            assert getattr(caller, route)(asked).status_code == 200
 
 
 def test_a_bad_gateway_answers_html(sandbox: Sandbox, caller: Any, asked: Any) -> None:
@@ -96,20 +98,21 @@ def unpacked(packed: bytes) -> bytes:
     return zlib.decompressobj(wbits=31).decompress(packed)
 
 
-@pytest.mark.parametrize("rule", ["cut_record", "cut_record=close", "cut_record=reset"])
-@pytest.mark.parametrize("transfer", ["chunked", "content_length"])
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_a_body_can_be_cut_with_the_connection(
-    caller: Any, asked: Any, encoding: str, transfer: Any, rule: str
-) -> None:
-    caller.sandbox.options.sfmc.transfer = transfer
-    caller.sandbox.faults.add(f"download:{rule}@1")
-    with closing(caller.download(asked, columns=ALL, headers={"Accept-Encoding": encoding}, stream=True)) as answer:
-        assert answer.status_code == 200
-        with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)) as broken:
-            list(answer.iter_content(1 << 16))
-    assert ("reset" in str(broken.value).lower()) is rule.endswith("reset")
-    assert len(caller.rows(asked)) > 200
+def test_a_body_can_be_cut_with_the_connection(caller: Any, asked: Any, case: Case) -> None:
+    for rule, transfer, encoding in product(
+        ["cut_record", "cut_record=close", "cut_record=reset"], ["chunked", "content_length"], ["gzip", "identity"]
+    ):
+        with case(rule=rule, transfer=transfer, encoding=encoding):
+            caller.sandbox.options.sfmc.transfer = transfer
+            caller.sandbox.faults.add(f"download:{rule}@1")
+            with closing(
+                caller.download(asked, columns=ALL, headers={"Accept-Encoding": encoding}, stream=True)
+            ) as answer:
+                assert answer.status_code == 200
+                with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)) as broken:
+                    list(answer.iter_content(1 << 16))
+            assert ("reset" in str(broken.value).lower()) is rule.endswith("reset")
+            assert len(caller.rows(asked)) > 200
 
 
 def records(text: str) -> list[list[str]]:
@@ -207,15 +210,15 @@ def test_an_error_can_come_with_status_200(sandbox: Sandbox, caller: Any, asked:
     assert (answer.status_code, answer.text[0]) == (200, first)
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
-@pytest.mark.parametrize("transfer", ["chunked", "content_length"])
-def test_an_error_can_follow_the_rows(sandbox: Sandbox, caller: Any, asked: Any, encoding: str, transfer: Any) -> None:
-    whole = caller.download(asked).content
-    sandbox.options.sfmc.transfer = transfer
-    sandbox.faults.add("download:csv_then_error")
-    content = caller.download(asked, headers={"Accept-Encoding": encoding}).content
-    assert content.startswith(whole)
-    assert json.loads(content[len(whole) :])["errorcode"] == 0
+def test_an_error_can_follow_the_rows(sandbox: Sandbox, caller: Any, asked: Any, case: Case) -> None:
+    for encoding, transfer in product(["gzip", "identity"], ["chunked", "content_length"]):
+        with case(encoding=encoding, transfer=transfer):
+            whole = caller.download(asked).content
+            sandbox.options.sfmc.transfer = transfer
+            sandbox.faults.add("download:csv_then_error")
+            content = caller.download(asked, headers={"Accept-Encoding": encoding}).content
+            assert content.startswith(whole)
+            assert json.loads(content[len(whole) :])["errorcode"] == 0
 
 
 def test_a_rule_hits_the_calls_it_counts(sandbox: Sandbox, caller: Any) -> None:
@@ -255,9 +258,8 @@ def test_a_rate_hits_its_share_and_the_same_calls_every_time() -> None:
     assert [other.pick("sfmc", "download", None) is not None for _ in range(500)] != hit()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_a_rule_can_be_written_and_read(case: Case) -> None:
+    for text in [
         "download:503",
         "download:503@3",
         "download:cut_gzip~0.1",
@@ -265,15 +267,13 @@ def test_a_rate_hits_its_share_and_the_same_calls_every_time() -> None:
         "*:slow_first_byte=2.5@4-",
         "token:401~0.25#2026-11-20",
         "download:cut_record=reset@1-9",
-    ],
-)
-def test_a_rule_can_be_written_and_read(text: str) -> None:
-    assert str(parse_fault(text)) == text
+    ]:
+        with case(text=text):
+            assert str(parse_fault(text)) == text
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_a_rule_that_can_not_be_read_names_the_allowed_forms(case: Case) -> None:
+    for text in [
         "",
         "download",
         "download:",
@@ -289,13 +289,12 @@ def test_a_rule_can_be_written_and_read(text: str) -> None:
         "download:503#yesterday",
         "download:503#2026-13-01",
         "download:503@1~0.5",
-    ],
-)
-def test_a_rule_that_can_not_be_read_names_the_allowed_forms(text: str) -> None:
-    with pytest.raises(ConfigError) as refused:
-        parse_fault(text)
-    assert "download:cut_gzip~0.1" in str(refused.value)
-    assert all(kind in str(refused.value) for kind in FAULTS)
+    ]:
+        with case(text=text):
+            with pytest.raises(ConfigError) as refused:
+                parse_fault(text)
+            assert "download:cut_gzip~0.1" in str(refused.value)
+            assert all(kind in str(refused.value) for kind in FAULTS)
 
 
 def test_every_fault_is_answered_where_it_is_named_or_looked_for_by_a_vendor() -> None:

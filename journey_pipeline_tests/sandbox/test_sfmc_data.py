@@ -15,6 +15,7 @@ import pytest
 from journey_pipeline.model import Window, iso
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.sfmc.rows import COLUMNS
+from journey_pipeline_tests.sandbox.cases import Case
 
 ALL = ",".join(COLUMNS)
 # Hours enough for everything that is rare.
@@ -89,13 +90,16 @@ def test_a_row_is_in_no_answer_before_it_is_visible(sandbox: Sandbox, caller: An
     assert counts == sorted(set(counts))
 
 
-@pytest.mark.parametrize(
-    ("shape", "answer"),
-    [("object", {"freshness": 1200}), ("number", 1200), ("string", "1200"), ("other_key", {"lagInSeconds": 1200})],
-)
-def test_freshness_is_told_in_the_configured_shape(sandbox: Sandbox, caller: Any, shape: Any, answer: object) -> None:
-    sandbox.options.sfmc.freshness_shape = shape
-    assert caller.get("/journeyhistory/freshness").json() == answer
+def test_freshness_is_told_in_the_configured_shape(sandbox: Sandbox, caller: Any, case: Case) -> None:
+    for shape, answer in [
+        ("object", {"freshness": 1200}),
+        ("number", 1200),
+        ("string", "1200"),
+        ("other_key", {"lagInSeconds": 1200}),
+    ]:
+        with case(shape=shape, answer=answer):
+            sandbox.options.sfmc.freshness_shape = shape
+            assert caller.get("/journeyhistory/freshness").json() == answer
 
 
 @pytest.mark.parametrize("status", [404, 503])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline_tests.sandbox.cases import Case
 
 
 def every_item(caller: Any, **parameters: str) -> list[dict[str, Any]]:
@@ -55,37 +56,36 @@ def test_ids_keys_and_versions_hang_together(caller: Any) -> None:
         assert "stats" not in item
 
 
-@pytest.mark.parametrize("extras", ["activities", "outcome", "all"])
-def test_activities_come_with_extras_and_lead_to_each_other_by_key(sandbox: Sandbox, caller: Any, extras: str) -> None:
-    known = {a.id for j in sandbox.world.catalog for v in j.versions for a in v.activities}
-    for item in every_item(caller, extras=extras):
-        steps = item["triggers"] + item["activities"]
-        keys = {step["key"] for step in steps}
-        assert {step["id"] for step in steps} <= known
-        following = [outcome["next"] for step in steps for outcome in step["outcomes"] if "next" in outcome]
-        assert set(following) == keys - {item["triggers"][0]["key"]}
-        assert any("next" not in outcome for step in steps for outcome in step["outcomes"])
-        assert all(step["type"] == step["key"].rpartition("-")[0] == step["type"].upper() for step in steps)
+def test_activities_come_with_extras_and_lead_to_each_other_by_key(sandbox: Sandbox, caller: Any, case: Case) -> None:
+    for extras in ["activities", "outcome", "all"]:
+        with case(extras=extras):
+            known = {a.id for j in sandbox.world.catalog for v in j.versions for a in v.activities}
+            for item in every_item(caller, extras=extras):
+                steps = item["triggers"] + item["activities"]
+                keys = {step["key"] for step in steps}
+                assert {step["id"] for step in steps} <= known
+                following = [outcome["next"] for step in steps for outcome in step["outcomes"] if "next" in outcome]
+                assert set(following) == keys - {item["triggers"][0]["key"]}
+                assert any("next" not in outcome for step in steps for outcome in step["outcomes"])
+                assert all(step["type"] == step["key"].rpartition("-")[0] == step["type"].upper() for step in steps)
 
 
 def test_stats_come_with_extras(caller: Any) -> None:
     assert "currentPopulation" in every_item(caller, extras="stats")[0]["stats"]
 
 
-@pytest.mark.parametrize(
-    ("name", "field", "value"),
-    [
+def test_the_list_can_be_filtered(caller: Any, case: Case) -> None:
+    for name, field, value in [
         ("status", "status", "Unpublished"),
         ("key", "key", "journey-3"),
         ("versionNumber", "version", "2"),
         ("definitionType", "definitionType", "Multistep"),
-    ],
-)
-def test_the_list_can_be_filtered(caller: Any, name: str, field: str, value: str) -> None:
-    every = every_item(caller, mostRecentVersionOnly="false")
-    expected = [item for item in every if str(item[field]) == value]
-    assert expected
-    assert every_item(caller, mostRecentVersionOnly="false", **{name: value}) == expected
+    ]:
+        with case(name=name, field=field, value=value):
+            every = every_item(caller, mostRecentVersionOnly="false")
+            expected = [item for item in every if str(item[field]) == value]
+            assert expected
+            assert every_item(caller, mostRecentVersionOnly="false", **{name: value}) == expected
 
 
 def test_an_id_as_filter_gives_all_versions_and_a_text_looks_into_the_name(sandbox: Sandbox, caller: Any) -> None:
@@ -114,14 +114,16 @@ def test_the_versions_of_a_key_are_told_without_the_deleted_one(sandbox: Sandbox
     assert caller.get(f"/key:{journey.key}", versionNumber="2").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/key:nothing", "/231c882e-0000-0000-0000-000000000000", "/status/key:nothing"])
-def test_an_unknown_journey_is_not_found(caller: Any, path: str) -> None:
-    answer = caller.get(path)
-    assert (answer.status_code, answer.json()["errorcode"]) == (404, 30003)
+def test_an_unknown_journey_is_not_found(caller: Any, case: Case) -> None:
+    for path in ["/key:nothing", "/231c882e-0000-0000-0000-000000000000", "/status/key:nothing"]:
+        with case(path=path):
+            answer = caller.get(path)
+            assert (answer.status_code, answer.json()["errorcode"]) == (404, 30003)
 
 
-@pytest.mark.parametrize("wrong", [{"$page": "0"}, {"$pageSize": "many"}, {"mostRecentVersionOnly": "maybe"}])
-def test_a_wrong_parameter_of_the_list_is_refused(caller: Any, wrong: dict[str, str]) -> None:
-    answer = caller.get("", **wrong)
-    assert (answer.status_code, answer.json()["errorcode"]) == (400, 10005)
-    assert next(iter(wrong)) in answer.json()["message"]
+def test_a_wrong_parameter_of_the_list_is_refused(caller: Any, case: Case) -> None:
+    for wrong in [{"$page": "0"}, {"$pageSize": "many"}, {"mostRecentVersionOnly": "maybe"}]:
+        with case(wrong=wrong):
+            answer = caller.get("", **wrong)
+            assert (answer.status_code, answer.json()["errorcode"]) == (400, 10005)
+            assert next(iter(wrong)) in answer.json()["message"]

@@ -6,13 +6,13 @@ import csv
 import io
 from collections import Counter
 from datetime import timedelta
+from itertools import product
 from typing import Any
-
-import pytest
 
 from journey_pipeline.model import Window, iso
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.sfmc.rows import COLUMNS
+from journey_pipeline_tests.sandbox.cases import Case
 
 ALL = ",".join(COLUMNS)
 DEFAULTS = [
@@ -28,45 +28,42 @@ DEFAULTS = [
 HISTORY = "/interaction/v1/interactions/journeyhistory"
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/interaction/v1/interactions/journeyhistory/nothing", "/v2/other"])
-def test_any_other_path_is_not_found_in_the_envelope(caller: Any, path: str) -> None:
-    answer = caller.session.get(caller.base + path, headers=caller.headers(), timeout=30)
-    assert (answer.status_code, answer.json()["errorcode"]) == (404, 404)
-    assert {"message", "errorcode", "documentation"} <= set(answer.json())
+def test_any_other_path_is_not_found_in_the_envelope(caller: Any, case: Case) -> None:
+    for path in ["/nowhere", "/interaction/v1/interactions/journeyhistory/nothing", "/v2/other"]:
+        with case(path=path):
+            answer = caller.session.get(caller.base + path, headers=caller.headers(), timeout=30)
+            assert (answer.status_code, answer.json()["errorcode"]) == (404, 404)
+            assert {"message", "errorcode", "documentation"} <= set(answer.json())
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
+def test_a_wrong_method_is_not_allowed(caller: Any, case: Case) -> None:
+    for method, path in [
         ("GET", "/v2/token"),
         ("GET", f"{HISTORY}/download"),
         ("PUT", f"{HISTORY}/estimate"),
         ("POST", f"{HISTORY}/freshness"),
         ("DELETE", "/interaction/v1/interactions"),
-    ],
-)
-def test_a_wrong_method_is_not_allowed(caller: Any, method: str, path: str) -> None:
-    answer = caller.session.request(method, caller.base + path, headers=caller.headers(), timeout=30)
-    assert answer.status_code == 405
-    assert "message" in answer.json()
+    ]:
+        with case(method=method, path=path):
+            answer = caller.session.request(method, caller.base + path, headers=caller.headers(), timeout=30)
+            assert answer.status_code == 405
+            assert "message" in answer.json()
 
 
-@pytest.mark.parametrize("route", ["estimate", "download"])
-@pytest.mark.parametrize(
-    ("content_type", "body", "refused"),
-    [
-        ("application/json", "{not json", (400, 10004)),
-        ("application/json", "[]", (400, 10001)),
-        ("text/plain", "{}", (415, None)),
-        ("application/x-www-form-urlencoded", "start=1", (415, None)),
-    ],
-)
-def test_a_body_that_is_no_json_object_is_refused(
-    caller: Any, route: str, content_type: str, body: str, refused: tuple[int, int | None]
-) -> None:
-    headers = caller.headers(**{"Content-Type": content_type, "x-direct-pipe": "true"})
-    answer = caller.session.post(f"{caller.base}{HISTORY}/{route}", data=body, headers=headers, timeout=30)
-    assert (answer.status_code, answer.json().get("errorcode")) == refused
+def test_a_body_that_is_no_json_object_is_refused(caller: Any, case: Case) -> None:
+    for route, (content_type, body, refused) in product(
+        ["estimate", "download"],
+        [
+            ("application/json", "{not json", (400, 10004)),
+            ("application/json", "[]", (400, 10001)),
+            ("text/plain", "{}", (415, None)),
+            ("application/x-www-form-urlencoded", "start=1", (415, None)),
+        ],
+    ):
+        with case(route=route, content_type=content_type, body=body, refused=refused):
+            headers = caller.headers(**{"Content-Type": content_type, "x-direct-pipe": "true"})
+            answer = caller.session.post(f"{caller.base}{HISTORY}/{route}", data=body, headers=headers, timeout=30)
+            assert (answer.status_code, answer.json().get("errorcode")) == refused
 
 
 def test_a_download_without_direct_pipe_is_refused_and_an_estimate_is_not(caller: Any, asked: Any) -> None:
@@ -103,22 +100,20 @@ def test_csv_and_tsv_hold_the_same_rows(caller: Any, asked: Any) -> None:
     assert len(tsv) > 200
 
 
-@pytest.mark.parametrize("route", ["estimate", "download"])
-@pytest.mark.parametrize(
-    ("parameters", "named"),
-    [
-        ({"format": "json"}, "format"),
-        ({"columns": "Id,DefintionId"}, "DefintionId"),
-        ({"columns": "CilentStatus"}, "CilentStatus"),
-        ({"columns": "id"}, "id"),
-    ],
-)
-def test_a_wrong_parameter_is_refused_by_name(
-    caller: Any, asked: Any, route: str, parameters: dict[str, str], named: str
-) -> None:
-    answer = getattr(caller, route)(asked, **parameters)
-    assert (answer.status_code, answer.json()["errorcode"]) == (400, 10005)
-    assert named in answer.json()["message"]
+def test_a_wrong_parameter_is_refused_by_name(caller: Any, asked: Any, case: Case) -> None:
+    for route, (parameters, named) in product(
+        ["estimate", "download"],
+        [
+            ({"format": "json"}, "format"),
+            ({"columns": "Id,DefintionId"}, "DefintionId"),
+            ({"columns": "CilentStatus"}, "CilentStatus"),
+            ({"columns": "id"}, "id"),
+        ],
+    ):
+        with case(route=route, parameters=parameters, named=named):
+            answer = getattr(caller, route)(asked, **parameters)
+            assert (answer.status_code, answer.json()["errorcode"]) == (400, 10005)
+            assert named in answer.json()["message"]
 
 
 def test_an_unknown_column_can_be_dropped_instead(sandbox: Sandbox, caller: Any, asked: Any) -> None:
@@ -136,23 +131,23 @@ FILTERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "column"), FILTERS.items())
-def test_each_filter_selects_the_rows_that_have_one_of_its_values(
-    caller: Any, asked: Any, name: str, column: str
-) -> None:
-    rows = caller.rows(asked, columns=ALL)
-    wanted = sorted({row[column] for row in rows})[:2]
-    expected = [row for row in rows if row[column].lower() in {value.lower() for value in wanted}]
-    assert 0 < len(expected) < len(rows)
-    assert caller.rows(asked | {name: wanted}, columns=ALL) == expected
-    assert caller.estimate(asked | {name: wanted}, columns=ALL).json()["rowCount"] == len(expected)
+def test_each_filter_selects_the_rows_that_have_one_of_its_values(caller: Any, asked: Any, case: Case) -> None:
+    for name, column in FILTERS.items():
+        with case(name=name, column=column):
+            rows = caller.rows(asked, columns=ALL)
+            wanted = sorted({row[column] for row in rows})[:2]
+            expected = [row for row in rows if row[column].lower() in {value.lower() for value in wanted}]
+            assert 0 < len(expected) < len(rows)
+            assert caller.rows(asked | {name: wanted}, columns=ALL) == expected
+            assert caller.estimate(asked | {name: wanted}, columns=ALL).json()["rowCount"] == len(expected)
 
 
-@pytest.mark.parametrize(("name", "column"), FILTERS.items())
-def test_only_contact_keys_tell_upper_from_lower_case(caller: Any, asked: Any, name: str, column: str) -> None:
-    value = next(row[column] for row in caller.rows(asked, columns=ALL) if row["ContactKey"].startswith("C-1"))
-    found = caller.rows(asked | {name: [value.swapcase()]}, columns=ALL)
-    assert bool(found) is (name != "contactKeys")
+def test_only_contact_keys_tell_upper_from_lower_case(caller: Any, asked: Any, case: Case) -> None:
+    for name, column in FILTERS.items():
+        with case(name=name, column=column):
+            value = next(row[column] for row in caller.rows(asked, columns=ALL) if row["ContactKey"].startswith("C-1"))
+            found = caller.rows(asked | {name: [value.swapcase()]}, columns=ALL)
+            assert bool(found) is (name != "contactKeys")
 
 
 def test_filters_together_select_what_fits_all_of_them(caller: Any, asked: Any) -> None:
@@ -168,22 +163,20 @@ def test_no_row_has_a_tag_and_an_empty_list_is_no_filter(caller: Any, asked: Any
     assert caller.rows(asked | {"statuses": []}) == caller.rows(asked)
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
+def test_a_wrong_field_of_the_body_is_refused(caller: Any, asked: Any, case: Case) -> None:
+    for changes, code in [
         ({"start": "yesterday"}, 10005),
         ({"end": "2026-13-01T00:00:00Z"}, 10005),
         ({"start": 1795168691204}, 10001),
         ({"start": "2026-11-19T00:00:00Z"}, 10005),
         ({"statuses": "Failed"}, 10001),
         ({"contactKeys": [7]}, 10001),
-    ],
-)
-def test_a_wrong_field_of_the_body_is_refused(caller: Any, asked: Any, changes: dict[str, Any], code: int) -> None:
-    for route in (caller.estimate, caller.download):
-        answer = route(asked | changes)
-        assert (answer.status_code, answer.json()["errorcode"]) == (400, code)
-    assert next(iter(changes)) in answer.json()["message"]
+    ]:
+        with case(changes=changes, code=code):
+            for route in (caller.estimate, caller.download):
+                answer = route(asked | changes)
+                assert (answer.status_code, answer.json()["errorcode"]) == (400, code)
+            assert next(iter(changes)) in answer.json()["message"]
 
 
 def test_an_empty_body_means_the_last_24_hours(sandbox: Sandbox, caller: Any) -> None:
@@ -192,9 +185,10 @@ def test_an_empty_body_means_the_last_24_hours(sandbox: Sandbox, caller: Any) ->
     assert len(caller.rows({})) == sum(1 for _ in sandbox.sfmc.truth(day, visible_at=now)) > 5_000
 
 
-@pytest.mark.parametrize("form", ["2026-11-18T09:00:00.000Z", "2026-11-18T10:00:00+01:00", "2026-11-18T09:00:00"])
-def test_a_bound_may_have_milliseconds_an_offset_or_no_zone(caller: Any, asked: Any, form: str) -> None:
-    assert caller.rows(asked | {"start": form}) == caller.rows(asked)
+def test_a_bound_may_have_milliseconds_an_offset_or_no_zone(caller: Any, asked: Any, case: Case) -> None:
+    for form in ["2026-11-18T09:00:00.000Z", "2026-11-18T10:00:00+01:00", "2026-11-18T09:00:00"]:
+        with case(form=form):
+            assert caller.rows(asked | {"start": form}) == caller.rows(asked)
 
 
 def test_the_bounds_are_half_open_and_rows_lie_exactly_on_them(caller: Any, hour: Window, asked: Any) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 import requests
 
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline_tests.sandbox.cases import Case
 
 
 def test_a_token_is_given_for_the_right_pair(sandbox: Sandbox, caller: Any) -> None:
@@ -39,21 +41,19 @@ def test_an_account_may_be_a_number(caller: Any) -> None:
     assert caller.token(account_id=510004711).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("changes", "status", "error"),
-    [
+def test_a_wrong_request_for_a_token_is_refused(caller: Any, case: Case) -> None:
+    for changes, status, error in [
         ({"client_secret": "wrong"}, 401, "invalid_client"),
         ({"client_id": "wrong"}, 401, "invalid_client"),
         ({"account_id": "1"}, 400, "invalid_request"),
         ({"scope": "journeys_read email_send"}, 400, "invalid_scope"),
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
-    ],
-)
-def test_a_wrong_request_for_a_token_is_refused(caller: Any, changes: dict[str, str], status: int, error: str) -> None:
-    answer = caller.token(**changes)
-    assert answer.status_code == status
-    assert answer.json()["error"] == error
-    assert set(answer.json()) == {"error", "error_description", "error_uri"}
+    ]:
+        with case(changes=changes, status=status, error=error):
+            answer = caller.token(**changes)
+            assert answer.status_code == status
+            assert answer.json()["error"] == error
+            assert set(answer.json()) == {"error", "error_description", "error_uri"}
 
 
 def test_credentials_can_be_configured(sandbox: Sandbox, caller: Any) -> None:
@@ -63,14 +63,17 @@ def test_credentials_can_be_configured(sandbox: Sandbox, caller: Any) -> None:
     assert sandbox.environment()["SFMC_CLIENT_SECRET"] == "another"
 
 
-@pytest.mark.parametrize("route", ["/journeyhistory/freshness", "", "/key:journey-0", "/status/key:journey-0"])
-@pytest.mark.parametrize("authorization", [None, "Bearer unknown", "Basic unknown"])
-def test_a_call_without_a_good_token_is_not_authorized(caller: Any, route: str, authorization: str | None) -> None:
-    headers = {"Authorization": authorization} if authorization else {}
-    answer = requests.get(f"{caller.base}/interaction/v1/interactions{route}", headers=headers, timeout=30)
-    assert answer.status_code == 401
-    assert (answer.json()["errorcode"], answer.json()["message"]) == (0, "Not Authorized")
-    assert "documentation" in answer.json()
+def test_a_call_without_a_good_token_is_not_authorized(caller: Any, case: Case) -> None:
+    for route, authorization in product(
+        ["/journeyhistory/freshness", "", "/key:journey-0", "/status/key:journey-0"],
+        [None, "Bearer unknown", "Basic unknown"],
+    ):
+        with case(route=route, authorization=authorization):
+            headers = {"Authorization": authorization} if authorization else {}
+            answer = requests.get(f"{caller.base}/interaction/v1/interactions{route}", headers=headers, timeout=30)
+            assert answer.status_code == 401
+            assert (answer.json()["errorcode"], answer.json()["message"]) == (0, "Not Authorized")
+            assert "documentation" in answer.json()
 
 
 @pytest.mark.parametrize("route", ["estimate", "download"])

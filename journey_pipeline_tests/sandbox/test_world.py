@@ -13,6 +13,7 @@ from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.world import Event, World
 from journey_pipeline.sandbox.world.curve import busyness
+from journey_pipeline_tests.sandbox.cases import Case
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 11, 18, 9, tzinfo=UTC)
@@ -185,9 +186,7 @@ def test_memory_does_not_grow_with_the_hours_that_were_asked() -> None:
     assert kept_bytes < 200_000
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"contacts": 0}, {"rows_per_hour": -1}, {"late_share": 1.5}, {"journeys": 0}, {"lag_s": 0}]
-)
-def test_a_world_that_can_not_be_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
-        World(**wrong)
+def test_a_world_that_can_not_be_is_refused(case: Case) -> None:
+    for wrong in [{"contacts": 0}, {"rows_per_hour": -1}, {"late_share": 1.5}, {"journeys": 0}, {"lag_s": 0}]:
+        with case(wrong=wrong), pytest.raises(ConfigError, match=next(iter(wrong))):
+            World(**wrong)
