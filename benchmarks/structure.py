@@ -19,8 +19,20 @@ from benchmarks.processes import ContenderError, Vendor, run, serving, serving_e
 
 KINDS = ("Assets", "Source")
 """How the names of classes end of which an `isinstance` asks which kind a stream is."""
-KIND_FIELDS = {"open_ended", "ordered_in", "shares_answers", "poll_is_download"}
-"""The fields of a stream or source that only one kind has: a look at whether it is there asks for the kind."""
+KIND_FIELDS = {
+    "poll_is_download",
+    "reach",
+    "longest",
+    "onward",
+    "back",
+    "ages_after",
+    "partitions_per_answer",
+    "lookalikes",
+    "nothing_to_reconcile",
+    "first_look",
+    "upstream",
+}
+"""The fields in which streams and sources differ by their kind: a branch on one of them asks for the kind."""
 
 
 def modules() -> list[Path]:
@@ -49,7 +61,7 @@ def _asking(tree: ast.AST) -> Iterator[int]:
             case ast.BoolOp(values=values):
                 for value in values:
                     yield from _looks(value)
-            case ast.Compare(left=left, comparators=[ast.Constant(value=None)]):
+            case ast.Compare(left=left, comparators=[ast.Constant(), *_]):
                 yield from _looks(left)
 
 
@@ -59,6 +71,8 @@ def _looks(node: ast.AST) -> Iterator[int]:
             yield line
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             yield from _looks(operand)
+        case ast.NamedExpr(value=value):
+            yield from _looks(value)
 
 
 def _trip(vendor: Vendor, stream: str, home: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import pytest
 
 from journey_pipeline.cli.main import COMMANDS
 from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.loading.checks import CLAIMS, OPEN_ENDED_CLAIMS
+from journey_pipeline.loading.checks import CLAIMS, NAMED_CLAIMS
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Granularity, floor
 from journey_pipeline.sandbox.clock import SandboxClock
@@ -197,7 +197,7 @@ def test_every_schedule_and_check_has_its_line_on_the_operations_page_or_its_ven
     names = [each.name for each in (*(definitions.schedules or ()), *(definitions.sensors or ()))]
     names += [
         *CLAIMS,
-        *OPEN_ENDED_CLAIMS,
+        *NAMED_CLAIMS,
         *{key.name for check in definitions.asset_checks or () for key in check.check_keys},
     ]
     for key in [assets.stream.key for assets in deployment.streams()]:

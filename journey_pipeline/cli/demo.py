@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -57,8 +57,6 @@ from journey_pipeline.warehouse import questions as asking
 
 SANDBOX_HOME = "data/sandbox"
 SANDBOX_PACE = "200"  # requests per second: a vendor on this machine needs no sparing
-DAYS = 3  # of streams whose partitions are days
-ORDERED_DAYS = 1  # of those whose exports are ordered and take a while
 OF_ALL_VENDORS = Showcase(
     "Why people were not reached",
     """
@@ -142,10 +140,9 @@ def _load(hours: int) -> bool:
 
 
 def _span(assets: StreamAssets, hours: int, now: datetime) -> Window:
-    granularity = assets.stream.granularity
-    days = ORDERED_DAYS if assets.stream.ordered_in else DAYS
-    end = floor(now, granularity)
-    return Window(end - (hours if granularity is Granularity.HOUR else days) * granularity.duration, end)
+    end = floor(now, assets.stream.granularity)
+    is_hourly = assets.stream.granularity is Granularity.HOUR
+    return Window(end - (timedelta(hours=hours) if is_hourly else assets.stream.first_look), end)
 
 
 def _show_load(lake: Lake, loaded: Loaded, after: Survey, seconds: float) -> None:

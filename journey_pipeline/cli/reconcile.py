@@ -20,7 +20,6 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.pull import utc_now
-from journey_pipeline.loading.reconcile import why_not_swept
 from journey_pipeline.settings import home
 
 
@@ -54,7 +53,7 @@ def reconcile(selector: str) -> None:
 
 
 def _reconcile(runner: Runner, lake: Lake, assets: StreamAssets) -> bool:
-    if why := why_not_swept(assets.stream):
+    if why := assets.stream.nothing_to_reconcile:
         results.print(f"{assets.stream.key}: {why}", markup=False, highlight=False, soft_wrap=True)
         return True
     swept = runner.sweep(assets)

@@ -23,7 +23,7 @@ from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import iso
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Stream
-from journey_pipeline.warehouse.questions import Lookalikes, count_lookalikes
+from journey_pipeline.warehouse.questions import LOOKALIKES, count_lookalikes
 from journey_pipeline.warehouse.soundness import glance_at_published
 
 
@@ -74,13 +74,13 @@ def _tell_to_normalize(row: Mapping[str, Any]) -> None:
         notes.print(line, highlight=False, soft_wrap=True)
 
 
-def _lookalikes(lake: Lake, stream: Stream) -> Lookalikes | None:
+def _lookalikes(lake: Lake, stream: Stream) -> Mapping[str, int]:
     """Where the vendor gives no ids, a corrected record is a second event. That nobody can count them fails nobody."""
     try:
-        return count_lookalikes(lake, stream.key) if stream.open_ended else None
+        return count_lookalikes(lake, stream.key, stream.lookalikes)
     except WarehouseError as error:
         notes.print(str(error), style="yellow", markup=False, highlight=False, soft_wrap=True)
-        return None
+        return {}
 
 
 def _tell_lookalikes(row: Mapping[str, Any]) -> None:
@@ -120,8 +120,7 @@ def _row(lake: Lake, assets: StreamAssets) -> dict[str, Any]:
         "expired": _expired_after_first(found),
         "oldest_missing": missing[0].partition if missing else None,
         "hours_until_deleted": round(first_lost / timedelta(hours=1), 1) if first_lost is not None else None,
-        "lookalikes": alike.restated if alike else None,
-        "of_several_people": alike.of_several_people if alike else None,
+        **{kind: alike.get(kind) for kind in LOOKALIKES},
     }
 
 

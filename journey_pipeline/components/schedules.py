@@ -129,8 +129,8 @@ def gap_schedule(
         with accepted_previews():
             busy = busy_windows(context.instance, assets, context.repository_def.asset_graph)
         late = {window for window in gaps.missing if window.end > fresh.until}
-        # One answer of an open-ended stream fills all gaps: asked for one by one, each would fill those after it again.
-        windows = gaps.next(busy | late, gaps.count if assets.stream.open_ended else most_partitions)
+        # Asked for apart, the answers to partitions of which one holds several would hold the later ones again.
+        windows = gaps.next(busy | late, max(most_partitions, assets.stream.partitions_per_answer))
         if not windows:
             return dg.SkipReason(
                 f"{gaps.count} partitions are not complete: {len(busy)} are queued or running, "

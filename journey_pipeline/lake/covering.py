@@ -20,10 +20,10 @@ from journey_pipeline.model import Granularity, StreamKey, Window, is_partition,
 
 log = logging.getLogger(__name__)
 
+Lacking = Mapping[str, list[tuple[str, str]]]
 
-def lacking_marks(
-    lake: Lake, stream: StreamKey, *, onward: bool = False, since: datetime | None = None
-) -> dict[str, list[tuple[str, str]]]:
+
+def lacking_marks(lake: Lake, stream: StreamKey, *, onward: bool = False, since: datetime | None = None) -> Lacking:
     """The partitions that readable answers of others hold, that have none of their own, and whose mark is lacking.
 
     Args:
@@ -45,19 +45,19 @@ def lacking_marks(
 
 
 def restore_marks(
-    lake: Lake, stream: StreamKey, say: Callable[[str], None] = log.warning, *, onward: bool = False
+    lake: Lake, stream: StreamKey, say: Callable[[str], None] = log.warning, *, lacking: Lacking | None = None
 ) -> list[str]:
     """Makes the marks of a stream again that are lacking, and says so. One that is there is never changed.
 
     Args:
         say: Is told of each one that could not be made, and why.
-        onward: As for `lacking_marks`.
+        lacking: What `lacking_marks` found; it is looked for if None.
 
     Returns:
         The partitions that have their mark again.
     """
     marked = []
-    for partition, held_by in lacking_marks(lake, stream, onward=onward).items():
+    for partition, held_by in (lacking_marks(lake, stream) if lacking is None else lacking).items():
         try:
             with naming_disk_troubles(f"mending the manifest of {stream} {partition}", lake.home):
                 _restore_mark(lake, stream, partition, held_by)

@@ -1,8 +1,8 @@
 """Many partitions at a time: a partition is normalized as soon as it has landed, while the next ones download.
 
-A partition that fails does not take the others with it. Of an open-ended stream one answer is asked for, from the first
-partition on, and covers the others. Not here: which partitions are missing (`plan.py`), what one of
-them goes through (`pull.py`, `partition.py`).
+A partition that fails does not take the others with it. Where one answer holds several partitions, it is asked for from
+the first of them on, and covers the others. Not here: which partitions are missing (`plan.py`), what one of them goes
+through (`pull.py`, `partition.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from journey_pipeline.errors import JourneyError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, PartitionOutcome
+from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.loading.pull import is_expired, pull, utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream, WindowedSource
@@ -70,8 +71,8 @@ class Backfill:
         threads = NORMALIZERS + (source.concurrency() if self.pull else 0)
         with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
             try:
-                units = [tuple(self.windows)] if self._is_one_answer() else [(window,) for window in self.windows]
-                futures = {pool.submit(self._load, source, room, unit, watcher): unit for unit in units}
+                units = contiguous(self.windows, self._at_a_time, apart=self.stream.reach.onward)
+                futures = {pool.submit(self._load, source, room, unit, watcher): tuple(unit) for unit in units}
                 for future in as_completed(futures):
                     for outcome in _outcomes(future, futures[future]):
                         watcher.done(outcome.partition, outcome.rows, text_of(outcome.error) if outcome.error else None)
@@ -81,8 +82,10 @@ class Backfill:
                 pool.shutdown(cancel_futures=True)
                 source.close()
 
-    def _is_one_answer(self) -> bool:
-        return self.pull and self.stream.open_ended is not None and len(self.windows) > 0
+    @property
+    def _at_a_time(self) -> int:
+        """How many partitions go together: those of one answer, where any is asked for."""
+        return self.stream.partitions_per_answer if self.pull else 1
 
     def _load(
         self, source: _Opened, room: threading.Semaphore, windows: Sequence[Window], watcher: watching.Progress

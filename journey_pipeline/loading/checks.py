@@ -6,7 +6,7 @@ Not here: faults that all records share (`alike.py`), answers that overlap (`del
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,9 +17,9 @@ from journey_pipeline.loading.claim import Claim, Severity, Tolerance
 from journey_pipeline.loading.deltas import columns_are_read_alike, earlier_answer_is_repeated
 from journey_pipeline.model import partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap
-from journey_pipeline.vendors.source import OpenEnded, Stream
+from journey_pipeline.vendors.source import Stream
 
-__all__ = ["CLAIMS", "OPEN_ENDED_CLAIMS", "Claim", "Severity", "Tolerance", "claims", "claims_of", "covered"]
+__all__ = ["CLAIMS", "NAMED_CLAIMS", "Claim", "Severity", "Tolerance", "claims", "claims_of", "covered"]
 
 CLAIMS = {
     "rows_match_estimate": "The newest answer has as many rows as the vendor said the window holds.",
@@ -29,16 +29,19 @@ CLAIMS = {
     "events_differ": "Events happened at different times and to different people, and few records say the same.",
     "clocks_agree": "No event was received before it happened.",
     "every_answer_is_readable": "Events could be made of every answer that landed.",
-    "events_are_inside_window": "Every event happened inside the partition's window.",
+    "events_are_inside_window": "Every event happened in the time that was asked for, or that an answer reaches.",
     "keys_are_unique": "No two records of one answer claim to be the same event with different content.",
     "schema_is_known": "The vendor's file has the columns that are known, and no others.",
 }
 
-OPEN_ENDED_CLAIMS = {
-    **CLAIMS,
-    "events_are_inside_window": "Every event happened between the furthest that an answer reaches back and its asking.",
+NAMED_CLAIMS = {
     "earlier_answer_is_repeated": "What the answer before had since this partition's start, this answer has too.",
     "columns_are_read_alike": "Each column is read from the field that it was read from in the answer before.",
+}
+"""Those that are claimed only of the partitions of streams that name them."""
+_JUDGES: Mapping[str, Callable[[EventsManifest, Overlap | None], Claim]] = {
+    "earlier_answer_is_repeated": lambda _events, overlap: earlier_answer_is_repeated(overlap),
+    "columns_are_read_alike": columns_are_read_alike,
 }
 
 
@@ -47,24 +50,23 @@ ROUND_NUMBER = 1_000
 
 def claims_of(stream: Stream) -> Mapping[str, str]:
     """The claims about each partition of a stream, and what they say."""
-    return OPEN_ENDED_CLAIMS if stream.open_ended else CLAIMS
+    return {**CLAIMS, **{name: NAMED_CLAIMS[name] for name in stream.claims}}
 
 
 def claims(
+    stream: Stream,
     landing: LandingManifest,
     events: EventsManifest,
     tolerance: Tolerance,
-    open_ended: OpenEnded | None = None,
-    overlap: Overlap | None = None,
+    overlap: Callable[[], Overlap | None] = lambda: None,
 ) -> list[Claim]:
     """All claims about one partition, in the order of `claims_of`.
 
     Args:
         tolerance: When a difference is normal.
-        open_ended: If its stream's answers overlap.
-        overlap: Then: how it compares with the answer before, if that was asked earlier.
+        overlap: How it compares with the answer before, if that was asked earlier; called where a claim is of that.
     """
-    judged = [
+    return [
         _rows_match_estimate(landing, tolerance),
         _no_row_is_lost(events),
         _rejects_are_few(landing, events, tolerance),
@@ -72,13 +74,11 @@ def claims(
         events_differ(landing, events),
         _clocks_agree(events),
         _every_answer_is_readable(landing, events),
-        _events_are_inside_window(events, open_ended),
+        _events_are_inside_window(events, str(stream.reach)),
         _keys_are_unique(events, tolerance),
         _schema_is_known(events, tolerance),
+        *(_JUDGES[name](events, overlap()) for name in stream.claims),
     ]
-    if open_ended:
-        judged += [earlier_answer_is_repeated(overlap), columns_are_read_alike(events, overlap)]
-    return judged
 
 
 def covered(claim: Claim, by: str) -> Claim:
@@ -229,13 +229,12 @@ def _of_older(attempt: Attempt) -> str:
     )
 
 
-def _events_are_inside_window(events: EventsManifest, open_ended: OpenEnded | None) -> Claim:
+def _events_are_inside_window(events: EventsManifest, reach: str) -> Claim:
     outside, rows = events.outside_window, events.events.rows
     where = events.window
     if events.covers:
         where += f" and the partitions until {events.covers[-1]} that it covers"
-    if open_ended:
-        where += f", {open_ended.reach.days} days before it and the time up to the asking"
+    where = ", ".join(part for part in (where, reach) if part)
     says = f"{outside:,} of {rows:,} events happened outside of {where}; all are kept"
     none_is_inside = TELLING_ROWS <= rows <= outside
     if none_is_inside:

@@ -70,8 +70,7 @@ class Exports:
         Yields:
             Each window, with the number of the export at the top that it is in.
         """
-        longest = stream.ordered_in or stream.granularity.duration
-        for run in contiguous(windows, max(1, longest // stream.granularity.duration)):
+        for run in contiguous(windows, stream.partitions_per_answer):
             plan = self.sources[stream.key.stream].plan(Window(run[0].start, run[-1].end))
             order = Order(stream.key, run[0].partition, plan.window, plan.request)
             root_id = self.queue.want(order, again=again).id

@@ -140,7 +140,7 @@ def digest_of(*folders: Path) -> str:
 
 def judged_by(stream: Stream, settings: LoadSettings) -> str:
     """A digest of all that decides, besides files and code, which claims hold."""
-    return hashlib.sha256(repr([settings.tolerance, stream.open_ended]).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr([settings.tolerance, stream.reach, stream.claims]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 
 from journey_pipeline.errors import JourneyError, LakeError
 from journey_pipeline.files import naming_disk_troubles
-from journey_pipeline.lake.covering import restore_marks
+from journey_pipeline.lake import covering
 from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing, restore_landing
 from journey_pipeline.lake.layout import Lake
@@ -25,7 +26,7 @@ from journey_pipeline.loading.pull import expiry, utc_now
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap, compare_overlap
 from journey_pipeline.normalize.run import NormalizeLimits, is_normalized, normalize
-from journey_pipeline.vendors.source import OpenEnded, Stream
+from journey_pipeline.vendors.source import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def _normalize(lake: Lake, stream: Stream, landing: LandingManifest, settings: L
         stream.recipe,
         settings.limits,
         inside=inside,
-        repeated_from=_repeated_from(stream, landing),
+        repeated_from=stream.reach.repeated_from(inside.start + stream.reach.back, landing.attempts[-1].answered_by),
         covers=covers,
     )
 
@@ -164,25 +165,16 @@ def judge(
     lake: Lake, stream: Stream, landing: LandingManifest, events: EventsManifest, settings: LoadSettings
 ) -> tuple[Claim, ...]:
     """The claims about a partition that has answers of its own."""
-    overlap = _overlap(lake, stream, landing, settings, stream.open_ended) if stream.open_ended else None
-    return tuple(claims(landing, events, settings.tolerance, stream.open_ended, overlap))
+    overlap = cache(partial(_overlap, lake, stream, landing, settings))
+    return tuple(claims(stream, landing, events, settings.tolerance, overlap))
 
 
 def _inside(stream: Stream, landing: LandingManifest) -> Window:
-    """Where the events of a landing may lie: in its window, or in all that an open-ended answer reaches."""
+    """Where the events of a landing may lie: in all that was asked for, and in what its answers reach beyond it."""
     window = partition_window(landing.partition)
-    if stream.open_ended is None:
-        return Window(window.start, max([window.end, *_ends(landing)]))
     latest = max(attempt.answered_by for attempt in landing.attempts)
-    return Window(window.start - stream.open_ended.reach, max(latest, window.end))
-
-
-def _repeated_from(stream: Stream, landing: LandingManifest) -> datetime | None:
-    """From when on the newest answer should have what older ones had; None if it should have all of it."""
-    if stream.open_ended is None:
-        return None
-    answered_by = landing.attempts[-1].answered_by
-    return min(partition_window(landing.partition).start, answered_by - stream.open_ended.ages_after)
+    ends = (stream.reach.until(end, latest) for end in (window.end, *_ends(landing)))
+    return Window(window.start - stream.reach.back, max(ends))
 
 
 def _ends(landing: LandingManifest) -> list[datetime]:
@@ -191,9 +183,7 @@ def _ends(landing: LandingManifest) -> list[datetime]:
     return [datetime.fromisoformat(window.partition("/")[2]) for window in asked]
 
 
-def _overlap(
-    lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings, open_ended: OpenEnded
-) -> Overlap | None:
+def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> Overlap | None:
     """What the answer of the partition before should have in common with this one; None if it was not asked earlier."""
     window = partition_window(landing.partition)
     before = Window(window.start - window.duration, window.start).partition
@@ -209,10 +199,17 @@ def _overlap(
         earlier=earlier.partition,
         later=landing.partition,
         since=window.start,
-        known_before=window.start - (open_ended.reach - open_ended.ages_after),
+        known_before=window.start - (stream.reach.back - stream.reach.ages_after),
         limits=settings.limits,
     )
     return replace(found, mapping=made.mappings[-1] if made.mappings else {})
+
+
+def lacking_marks(lake: Lake, stream: Stream, *, since: datetime | None = None) -> covering.Lacking:
+    """The partitions that others' answers hold and whose mark is lacking, as far as an answer may hold any other."""
+    if stream.partitions_per_answer == 1:
+        return {}  # to look at each landing takes as long as they are many
+    return covering.lacking_marks(lake, stream.key, onward=bool(stream.reach.onward), since=since)
 
 
 log = logging.getLogger(__name__)
@@ -238,8 +235,7 @@ class LandedPartitions:
 
     def restore_marks(self) -> None:
         """Makes the marks again that are lacking of partitions which lie in others' answers, before anything else."""
-        if self.stream.shares_answers:
-            restore_marks(self.lake, self.stream.key, onward=self.stream.open_ended is not None)
+        covering.restore_marks(self.lake, self.stream.key, lacking=lacking_marks(self.lake, self.stream))
 
     def is_kept(self, window: Window) -> bool:
         """Whether a partition need not be asked for. What is damaged of it is healed, or will be made again."""

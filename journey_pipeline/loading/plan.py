@@ -6,19 +6,19 @@ Not here: loading what is missing (`backfill.py`), which of them a run of Dagste
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.covering import lacking_marks
 from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import lacks_attempts, read_holder
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.wholeness import damaged_parts
 from journey_pipeline.loading.checks import Claim, Severity
 from journey_pipeline.loading.memo import UNSEEN, Entry, Memo, judged_by
-from journey_pipeline.loading.partition import LoadSettings, made_events
+from journey_pipeline.loading.partition import LoadSettings, lacking_marks, made_events
 from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.loading.verdicts import of_severity, verdicts
 from journey_pipeline.model import Window, floor
@@ -88,11 +88,11 @@ def whole_span(stream: Stream, now: datetime) -> Window | None:
     return Window(stream.start, end) if end > stream.start else None
 
 
-def contiguous(windows: Iterable[Window], at_most: int) -> list[list[Window]]:
-    """Runs of windows of which each starts where the one before ends, none longer than a limit."""
+def contiguous(windows: Iterable[Window], at_most: int, *, apart: timedelta = timedelta()) -> list[list[Window]]:
+    """Runs of windows of which each starts where the one before ends, or so far after it, none longer than a limit."""
     runs: list[list[Window]] = []
     for window in sorted(windows):
-        if runs and runs[-1][-1].end == window.start and len(runs[-1]) < at_most:
+        if runs and window.start - runs[-1][-1].end <= apart and len(runs[-1]) < at_most:
             runs[-1].append(window)
         else:
             runs.append([window])
@@ -100,11 +100,8 @@ def contiguous(windows: Iterable[Window], at_most: int) -> list[list[Window]]:
 
 
 def loads(stream: Stream, windows: Iterable[Window], at_most: int) -> list[list[Window]]:
-    """The windows in the lists in which they are loaded: of an open-ended stream all at once, from one answer."""
-    windows = sorted(windows)
-    if stream.open_ended:
-        return [windows] if windows else []
-    return contiguous(windows, at_most)
+    """The windows in the lists in which they are loaded: as many as one answer holds are never parted."""
+    return contiguous(windows, max(at_most, stream.partitions_per_answer), apart=stream.reach.onward)
 
 
 def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
@@ -124,10 +121,9 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
 def _held_unmarked(lake: Lake, stream: Stream, states: Mapping[Window, State]) -> list[Window]:
     """The partitions that seem not to have landed, though another one's answer says that it holds them."""
     absent = [window for window, state in states.items() if state in {State.MISSING, State.EXPIRED}]
-    if not (absent and stream.shares_answers):
+    if not absent:
         return []
-    since = min(window.end for window in absent)
-    lacking = lacking_marks(lake, stream.key, onward=stream.open_ended is not None, since=since)
+    lacking = lacking_marks(lake, stream, since=min(window.end for window in absent))
     return [window for window in absent if window.partition in lacking]
 
 
@@ -147,12 +143,7 @@ def _judge(
 
 def requests_for(stream: Stream, partitions: int) -> int:
     """How many requests it takes, as a rule, to load so many partitions in a row."""
-    answers = partitions
-    if stream.open_ended:
-        answers = min(1, partitions)
-    elif stream.ordered_in:
-        answers = -(-partitions // max(1, stream.ordered_in // stream.granularity.duration))
-    return answers * stream.requests_per_partition
+    return math.ceil(partitions / stream.partitions_per_answer) * stream.requests_per_answer
 
 
 @dataclass(frozen=True, slots=True)

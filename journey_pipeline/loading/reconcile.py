@@ -24,7 +24,7 @@ from journey_pipeline.loading.progress import current
 from journey_pipeline.loading.pull import is_expired, utc_now
 from journey_pipeline.model import Window, floor
 from journey_pipeline.normalize.record_reader import content_digest
-from journey_pipeline.vendors.source import Estimate, Stream, WindowedSource
+from journey_pipeline.vendors.source import Estimate, WindowedSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,6 @@ class SweepSettings:
 
     settled_after: timedelta = timedelta(hours=6)
     sample: int = 3
-
-
-def why_not_swept(stream: Stream) -> str | None:
-    """Why there is nothing to ask the vendor again about a stream, and what stands in for it; None if there is."""
-    if stream.open_ended:
-        return (
-            "its answers overlap, so that each one is compared with the one before as it lands; there is no estimate "
-            "to ask for again"
-        )
-    if stream.ordered_in:
-        return (
-            "its vendor gives no estimate of an export, so that there is nothing to compare; the newest days are "
-            "ordered again by themselves, others with "
-            f"`journey-pipeline backfill {stream.key} --from ... --to ... --again`"
-        )
-    return None
 
 
 def sweep_drift(

@@ -42,7 +42,7 @@ def verdicts(
             if with_overlap:
                 judged = judge(lake, stream, landing, events, settings)
             else:
-                judged = tuple(claims(landing, events, settings.tolerance, stream.open_ended))
+                judged = tuple(claims(stream, landing, events, settings.tolerance))
         except LakeError:
             continue  # the survey names what is damaged
         broken = [claim for claim in judged if not claim.holds]

@@ -68,16 +68,35 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenEnded:
-    """An answer goes on to the moment of asking, and holds older events besides: answers overlap.
+class Reach:
+    """Which times one answer tells of, besides the partition that it is asked for. By itself: none.
 
     Attributes:
-        reach: How far before the start of its window an answer may reach.
-        ages_after: How long after it happened an event may stay away from an answer that is asked again.
+        longest: The longest window that one answer is asked for, where it may be longer than a partition.
+        onward: How far an answer goes on beyond its window; `timedelta.max`: to the moment of asking.
+        back: How far before the start of its window an answer may reach.
+        ages_after: How long after it happened an event may stay away from an answer that is asked again;
+            `timedelta.max`: it never may.
     """
 
-    reach: timedelta
-    ages_after: timedelta
+    longest: timedelta = timedelta()
+    onward: timedelta = timedelta()
+    back: timedelta = timedelta()
+    ages_after: timedelta = timedelta.max
+
+    def until(self, asked: datetime, answered_by: datetime) -> datetime:
+        """The end of what an answer may hold that was asked for until a time."""
+        return asked + min(self.onward, max(answered_by - asked, timedelta()))
+
+    def repeated_from(self, start: datetime, answered_by: datetime) -> datetime | None:
+        """From when on an answer should have what older ones had; None: it should have all of it."""
+        return None if self.ages_after == timedelta.max else min(start, answered_by - self.ages_after)
+
+    def __str__(self) -> str:
+        """What it adds to a window, for people; nothing where it adds nothing."""
+        before = f"{self.back.days} days before it" if self.back else ""
+        after = "the time up to the asking" if self.onward else ""
+        return " and ".join(part for part in (before, after) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +109,13 @@ class Stream:
         recipe: How its files become events.
         retention: How long the vendor keeps a window after its start, our reserve taken off.
         start: Where its first partition starts, UTC.
-        requests_per_partition: How many requests one partition costs, as a rule.
-        open_ended: If its answers overlap: one answer then covers all later windows that had ended when it was asked
-            for, and a range is a single request, from its first window on.
-        ordered_in: The longest window of one order, if its answers are exports that are ordered and come later; None of
-            a stream that answers at once.
+        requests_per_answer: How many requests one answer costs, as a rule.
+        reach: Which times an answer tells of.
+        claims: What is claimed of its partitions besides what is claimed of all, by name (`loading/checks.py`).
+        lookalikes: What kinds of events are counted that may be one thing told twice (`warehouse/questions.py`).
+        nothing_to_reconcile: Why the vendor can't be asked again what it holds, and what is done instead; empty where
+            it can.
+        first_look: How much of its history shows what it is like.
     """
 
     key: StreamKey
@@ -102,14 +123,18 @@ class Stream:
     recipe: Recipe
     retention: timedelta
     start: datetime
-    requests_per_partition: int = 2
-    open_ended: OpenEnded | None = None
-    ordered_in: timedelta | None = None
+    requests_per_answer: int = 2
+    reach: Reach = Reach()
+    claims: tuple[str, ...] = ()
+    lookalikes: tuple[str, ...] = ()
+    nothing_to_reconcile: str = ""
+    first_look: timedelta = timedelta(days=1)
 
     @property
-    def shares_answers(self) -> bool:
-        """Whether one answer may hold several partitions."""
-        return self.open_ended is not None or self.ordered_in is not None
+    def partitions_per_answer(self) -> int:
+        """How many partitions one answer may hold."""
+        held = max(self.granularity.duration, self.reach.longest, self.reach.onward)
+        return held // self.granularity.duration
 
 
 @dataclass(frozen=True, slots=True)

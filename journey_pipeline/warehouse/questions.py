@@ -225,7 +225,7 @@ def read_agreements(
     ]
 
 
-_LOOKALIKES = """
+_RESTATED = """
 select coalesce(sum(events), 0)::bigint
 from (
     select count(*) as events
@@ -256,39 +256,38 @@ from (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Lookalikes:
-    """Published events of a stream that may be one thing told twice.
+LOOKALIKES = {"lookalikes": _RESTATED, "of_several_people": _OF_SEVERAL_PEOPLE}
+"""Kinds of published events that may be one thing told twice, and the question that counts them.
 
-    Attributes:
-        restated: Events that share person, time and action with one of other content.
-        of_several_people: Events that share visitor, time and action with one of another person.
-    """
-
-    restated: int
-    of_several_people: int
+`lookalikes` share person, time and action with one of other content; `of_several_people` share visitor, time and action
+with one of another person.
+"""
 
 
-def count_lookalikes(lake: Lake, stream: StreamKey, *, memory: str = "1GB", threads: int = 2) -> Lookalikes | None:
+def count_lookalikes(
+    lake: Lake, stream: StreamKey, kinds: Sequence[str], *, memory: str = "1GB", threads: int = 2
+) -> dict[str, int]:
     """Counts events of a stream that may be one thing told twice.
 
+    Args:
+        kinds: Which of `LOOKALIKES`.
+
     Returns:
-        The numbers, or None if nothing is published yet.
+        The number of each kind; nothing if nothing is published yet.
 
     Raises:
         WarehouseError: If the published file can't be read.
     """
     file = published_file(lake)
-    if not file.exists():
-        return None
+    if not (kinds and file.exists()):
+        return {}
     try:
         with reading(lake, file, memory, threads) as session:
             which = {"connection": stream.connection, "stream": stream.stream}
-            ((restated,),) = session.execute(_LOOKALIKES, which).fetchall()
-            ((merged,),) = session.execute(_OF_SEVERAL_PEOPLE, which).fetchall()
+            counted = {kind: session.execute(LOOKALIKES[kind], which).fetchall() for kind in kinds}
     except duckdb.Error as error:
         raise WarehouseError(
             f"counting lookalikes of {stream} failed: {describe(error)}. `journey-pipeline publish` puts a new copy "
             "in its place."
         ) from error
-    return Lookalikes(int(restated), int(merged))
+    return {kind: int(count) for kind, ((count,),) in counted.items()}

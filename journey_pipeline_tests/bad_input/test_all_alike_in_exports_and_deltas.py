@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ import pytest
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.checks import Severity, Tolerance, claims
 from journey_pipeline.recipe import Recipe
+from journey_pipeline.vendors.apsis.orders import stream_of
 from journey_pipeline.vendors.apsis.recipes import EMAIL_COLUMNS, EMAIL_EVENTS, PROFILE_EVENTS
-from journey_pipeline.vendors.layerfive.customer_journeys import REACH
-from journey_pipeline.vendors.source import OpenEnded
+from journey_pipeline.vendors.layerfive.customer_journeys import customer_journeys_stream
 from journey_pipeline_tests.lake.made_landing import as_csv
 from journey_pipeline_tests.vendors import made_apsis
 from journey_pipeline_tests.vendors.made_apsis import event, export, profile
 from journey_pipeline_tests.vendors.made_journeys import KEY, PARTITION, record, typed
 
+START = datetime(2026, 11, 1, tzinfo=UTC)
 ROWS = 12
 AT = 1_795_075_200_123
 RED = ("fields_are_filled", Severity.ERROR)
@@ -30,7 +32,8 @@ def of_apsis(home: Path, recipe: Recipe, body: bytes, **answers: Any) -> list[tu
     made = made_apsis.landed(home, recipe, body, **answers)
     landing = LandingManifest.read(made.lake.landing_manifest(made.key, made_apsis.PARTITION))
     assert landing
-    return [(one.name, one.severity) for one in claims(landing, made.manifest, Tolerance()) if not one.holds]
+    stream = stream_of("apsis", START, recipe, requests=1)
+    return [(one.name, one.severity) for one in claims(stream, landing, made.manifest, Tolerance()) if not one.holds]
 
 
 def profiles(**members: Any) -> bytes:
@@ -129,5 +132,5 @@ def test_a_fault_that_all_records_of_a_delta_share_is_told(
     made = typed(tmp_path, *([record()] if told == [REJECTED] else []), *records)
     landing = LandingManifest.read(made.lake.landing_manifest(KEY, PARTITION))
     assert landing
-    judged = claims(landing, made.normalize(), Tolerance(), OpenEnded(reach=REACH, ages_after=REACH))
+    judged = claims(customer_journeys_stream("layerfive", START), landing, made.normalize(), Tolerance())
     assert [(one.name, one.severity) for one in judged if not one.holds] == told

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest, ParquetFile
-from journey_pipeline.loading.checks import CLAIMS, OPEN_ENDED_CLAIMS, Claim, Severity, Tolerance, claims
+from journey_pipeline.loading.checks import CLAIMS, NAMED_CLAIMS, Claim, Severity, Tolerance, claims, claims_of
 from journey_pipeline.normalize.inspection import Overlap
-from journey_pipeline.vendors.source import OpenEnded
+from journey_pipeline.vendors.layerfive.customer_journeys import customer_journeys_stream
+from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
 
 WINDOW = "2026-11-01T05:00:00Z/2026-11-01T06:00:00Z"
 END = datetime(2026, 11, 1, 6, tzinfo=UTC)
+HOURS = journey_history_stream("sfmc", END)
+DELTAS = customer_journeys_stream("layerfive", END)
 WHOSE = {"vendor": "sfmc", "connection": "sfmc", "stream": "journey_history", "partition": "2026-11-01T05"}
 
 
@@ -40,16 +43,13 @@ def events(**given: Any) -> EventsManifest:
 
 
 def judged(name: str, landed: LandingManifest, made: EventsManifest, tolerance: Tolerance | None = None) -> Claim:
-    return next(claim for claim in claims(landed, made, tolerance or Tolerance()) if claim.name == name)
-
-
-OPEN_ENDED = OpenEnded(reach=timedelta(days=91), ages_after=timedelta(days=90))
+    return next(claim for claim in claims(HOURS, landed, made, tolerance or Tolerance()) if claim.name == name)
 
 
 def judged_of_deltas(name: str, made: EventsManifest, overlap: Overlap | None = None) -> Claim:
     """Of a stream whose answers overlap."""
-    of = claims(landing(10, None, LATE), made, Tolerance(), OPEN_ENDED, overlap)
-    assert [claim.name for claim in of] == list(OPEN_ENDED_CLAIMS)
+    of = claims(DELTAS, landing(10, None, LATE), made, Tolerance(), lambda: overlap)
+    assert [claim.name for claim in of] == list(claims_of(DELTAS)) == [*CLAIMS, *NAMED_CLAIMS]
     return next(claim for claim in of if claim.name == name)
 
 
@@ -215,7 +215,7 @@ def test_what_a_new_column_means_is_a_setting(setting: str, holds: bool, severit
 
 
 def test_every_claim_that_is_documented_is_judged() -> None:
-    assert [claim.name for claim in claims(landing(1, 1, LATE), events(), Tolerance())] == list(CLAIMS)
+    assert [claim.name for claim in claims(HOURS, landing(1, 1, LATE), events(), Tolerance())] == list(CLAIMS)
 
 
 @pytest.mark.parametrize(

@@ -169,9 +169,8 @@ def test_what_is_known_of_the_stream_beforehand(name: str, source: CustomerJourn
         "layerfive",
         Granularity.DAY,
     )
-    assert (stream.requests_per_partition, stream.recipe.extension) == (1, "json.gz")
-    assert stream.open_ended is not None
-    assert stream.open_ended.reach == timedelta(days=91)
+    assert (stream.requests_per_answer, stream.recipe.extension) == (1, "json.gz")
+    assert (stream.reach.back, stream.reach.onward) == (timedelta(days=91), timedelta.max)
     assert timedelta(days=88) < stream.retention < timedelta(days=89)
     assert (source.concurrency, source.shortest_window) == (1, timedelta(days=1))
     assert source.estimate(WINDOW) is None

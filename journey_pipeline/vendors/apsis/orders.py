@@ -14,7 +14,7 @@ from typing import Any, Self
 from journey_pipeline.errors import ConfigError, ContractError, TransientVendorError
 from journey_pipeline.model import Granularity, StreamKey, Window, iso
 from journey_pipeline.recipe import Recipe
-from journey_pipeline.vendors.source import Plan, Request, Stream, Ticket
+from journey_pipeline.vendors.source import Plan, Reach, Request, Stream, Ticket
 
 MOST_ATTRIBUTES, MOST_TAGS = 75, 25  # documented: D1, D2
 FIRST_GENERATION, SECOND_GENERATION = 1, 2
@@ -265,16 +265,21 @@ def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int
 
     Args:
         start: Where its first partition starts, UTC.
-        requests: How many requests a partition costs, as a rule.
+        requests: How many requests an export costs, as a rule.
     """
+    key = StreamKey("apsis", connection, recipe.stream)
     return Stream(
-        key=StreamKey("apsis", connection, recipe.stream),
+        key=key,
         granularity=Granularity.DAY,
         recipe=recipe,
         retention=RETENTION,
         start=start,
-        requests_per_partition=requests,
-        ordered_in=LONGEST_WINDOW,
+        requests_per_answer=requests,
+        reach=Reach(longest=LONGEST_WINDOW),
+        nothing_to_reconcile=(
+            "its vendor gives no estimate of an export, so that there is nothing to compare; the newest days are "
+            f"ordered again by themselves, others with `journey-pipeline backfill {key} --from ... --to ... --again`"
+        ),
     )
 
 

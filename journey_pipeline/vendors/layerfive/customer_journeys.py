@@ -24,7 +24,7 @@ from journey_pipeline.vendors.layerfive.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.pages import Pages, joined, part_of
 from journey_pipeline.vendors.layerfive.reader import JourneyReader
 from journey_pipeline.vendors.layerfive.sample import told_of_sample
-from journey_pipeline.vendors.source import Estimate, Freshness, OpenEnded, Part, Stream
+from journey_pipeline.vendors.source import Estimate, Freshness, Part, Reach, Stream
 
 _FOLDER = Path(__file__).parent
 
@@ -73,8 +73,15 @@ def customer_journeys_stream(
         recipe=customer_journeys_recipe(settings or MappingSettings()),
         retention=REACH - min(overlap, timedelta(days=OVERLAP_DAYS)) - RESERVE,
         start=start,
-        requests_per_partition=1,
-        open_ended=OpenEnded(reach=REACH + overlap, ages_after=REACH),
+        requests_per_answer=1,
+        reach=Reach(onward=timedelta.max, back=REACH + overlap, ages_after=REACH),
+        claims=("earlier_answer_is_repeated", "columns_are_read_alike"),
+        lookalikes=("lookalikes", "of_several_people"),
+        nothing_to_reconcile=(
+            "its answers overlap, so that each one is compared with the one before as it lands; there is no estimate "
+            "to ask for again"
+        ),
+        first_look=timedelta(days=3),
     )
 
 
