@@ -24,8 +24,8 @@ from journey_pipeline.cli.load import (
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs, time
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey, contiguous, requests_for
@@ -78,7 +78,7 @@ def backfill(selector: str, start: datetime | None, end: datetime | None, *, aga
     sys.exit(0 if complete else 1)
 
 
-def _span(assets: StreamAssets, start: datetime | None, end: datetime | None, now: datetime) -> Window:
+def _span(assets: LoadAssets, start: datetime | None, end: datetime | None, now: datetime) -> Window:
     granularity = assets.stream.granularity
     oldest = floor(now - assets.stream.retention, granularity) + granularity.duration
     start = start or max(oldest, assets.stream.start)

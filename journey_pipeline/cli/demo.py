@@ -31,8 +31,8 @@ from journey_pipeline.cli.query import show_table
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
 from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.orders import give_up
@@ -139,7 +139,7 @@ def _load(hours: int) -> bool:
         return (bring_level(runner, *dict.fromkeys(names)) if names else True) and complete
 
 
-def _span(assets: StreamAssets, hours: int, now: datetime) -> Window:
+def _span(assets: LoadAssets, hours: int, now: datetime) -> Window:
     end = floor(now, assets.stream.granularity)
     is_hourly = assets.stream.granularity is Granularity.HOUR
     return Window(end - (timedelta(hours=hours) if is_hourly else assets.stream.first_look), end)

@@ -16,10 +16,9 @@ from rich.table import Table
 
 from journey_pipeline.cli.output import notes, plain_table
 from journey_pipeline.cli.progress import ProgressBar
-from journey_pipeline.components.export_assets import ExportAssets
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.runs import MOST_PARTITIONS, Runner, RunOutcome
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
@@ -47,7 +46,7 @@ class Loaded:
         bytes: Bytes that came.
     """
 
-    assets: StreamAssets
+    assets: LoadAssets
     windows: list[Window]
     failed: dict[str, str] = field(default_factory=dict)
     run_failures: list[str] = field(default_factory=list)
@@ -62,12 +61,12 @@ class Loaded:
 class Planned(NamedTuple):
     """A stream with what was found of it, and what of that is to be loaded."""
 
-    assets: StreamAssets
+    assets: LoadAssets
     found: Survey
     windows: list[Window]
 
 
-def to_load(runner: Runner, assets: StreamAssets, found: Survey, *, again: bool) -> list[Window]:
+def to_load(runner: Runner, assets: LoadAssets, found: Survey, *, again: bool) -> list[Window]:
     """The partitions that a backfill has to load.
 
     Those that are missing or unfinished, and those that Dagster's history does not know; with `again` also those that
@@ -83,19 +82,18 @@ def to_load(runner: Runner, assets: StreamAssets, found: Survey, *, again: bool)
 
 
 def order(runner: Runner, plans: Sequence[Planned], *, again: bool = False) -> None:
-    """Orders the exports of streams that have any, so that the vendor is at work on all of them at once.
+    """Orders the exports of streams whose answers are ordered, so that the vendor is at work on all of them at once.
 
     An order that fails is no failure yet: the load orders what nobody ordered, and says of each partition why it can't.
     """
     for assets, found, windows in plans:
-        if isinstance(assets, ExportAssets):
-            wanted = [window for window in windows if again or found.states[window] is State.MISSING]
-            for run in loads(assets.stream, wanted, MOST_PARTITIONS):
-                runner.order(assets, run)
+        wanted = [window for window in windows if again or found.states[window] is State.MISSING]
+        for run in loads(assets.stream, wanted, MOST_PARTITIONS):
+            runner.prepare(assets, run)
 
 
 def load(
-    runner: Runner, assets: StreamAssets, windows: Sequence[Window], *, pull: bool = True, again: bool = False
+    runner: Runner, assets: LoadAssets, windows: Sequence[Window], *, pull: bool = True, again: bool = False
 ) -> Loaded:
     """Runs partitions through Dagster, as many as go together in a run, with a bar on standard error."""
     loaded = Loaded(assets, list(windows))
@@ -138,7 +136,7 @@ def tell(*outcomes: RunOutcome | None) -> bool:
     return not said and all(outcome.succeeded for outcome in ended)
 
 
-def partition_table(lake: Lake, assets: StreamAssets, windows: Sequence[Window], *, pulled: bool = True) -> Table:
+def partition_table(lake: Lake, assets: LoadAssets, windows: Sequence[Window], *, pulled: bool = True) -> Table:
     """Estimate, rows, rejects, size and seconds of partitions; the last ones where there are many."""
     shown = list(windows)[-LONGEST_TABLE:]
     figures = ("estimate", "rows", "events", "rejects", "MB", *(["seconds"] if pulled else []))
@@ -149,7 +147,7 @@ def partition_table(lake: Lake, assets: StreamAssets, windows: Sequence[Window],
     return table
 
 
-def _figures(lake: Lake, assets: StreamAssets, window: Window) -> list[str]:
+def _figures(lake: Lake, assets: LoadAssets, window: Window) -> list[str]:
     try:
         landing = read_holder(lake, assets.stream.key, window.partition)
         events = made_events(lake, assets.stream, window.partition)
@@ -171,7 +169,7 @@ def _figures(lake: Lake, assets: StreamAssets, window: Window) -> list[str]:
     ]
 
 
-def look(lake: Lake, assets: StreamAssets, span: Window, now: datetime) -> Survey:
+def look(lake: Lake, assets: LoadAssets, span: Window, now: datetime) -> Survey:
     """The state of a stream's partitions in a span, cut to where the stream starts."""
     start = max(span.start, assets.stream.start)
     end = max(span.end, start + assets.stream.granularity.duration)

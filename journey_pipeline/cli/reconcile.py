@@ -13,8 +13,8 @@ from journey_pipeline.cli.load import bring_level, load, partition_table, tell, 
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.components.sweeps import drifted
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.documents import DriftReport, newest_report
@@ -52,7 +52,7 @@ def reconcile(selector: str) -> None:
     sys.exit(0 if well else 1)
 
 
-def _reconcile(runner: Runner, lake: Lake, assets: StreamAssets) -> bool:
+def _reconcile(runner: Runner, lake: Lake, assets: LoadAssets) -> bool:
     if why := assets.stream.nothing_to_reconcile:
         results.print(f"{assets.stream.key}: {why}", markup=False, highlight=False, soft_wrap=True)
         return True
@@ -67,7 +67,7 @@ def _reconcile(runner: Runner, lake: Lake, assets: StreamAssets) -> bool:
     return tell_outcome(notes, lake, loaded) and not report.failed
 
 
-def _show(report: DriftReport, assets: StreamAssets) -> None:
+def _show(report: DriftReport, assets: LoadAssets) -> None:
     results.print(
         f"{assets.stream.key}: {report.asked} partitions asked again, {report.compared} compared by content, "
         f"{len(report.findings)} have drifted"

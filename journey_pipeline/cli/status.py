@@ -15,7 +15,7 @@ import click
 
 from journey_pipeline.cli.output import notes, plain_table, results
 from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey, survey, whole_span
@@ -93,7 +93,7 @@ def _tell_lookalikes(row: Mapping[str, Any]) -> None:
             notes.print(says, highlight=False, soft_wrap=True)
 
 
-def _row(lake: Lake, assets: StreamAssets) -> dict[str, Any]:
+def _row(lake: Lake, assets: LoadAssets) -> dict[str, Any]:
     now = utc_now()
     stream = assets.stream
     span = whole_span(stream, now)

@@ -6,21 +6,16 @@ Not here: the vendor's routes and rules (`vendors/apsis/`), how assets are built
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from typing import ClassVar
 
 import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.components.connection import ConnectionComponent
-from journey_pipeline.components.dimension_assets import DimensionAssets
-from journey_pipeline.components.export_assets import ExportAssets
-from journey_pipeline.components.export_sensor import export_check, export_sensor, request_schedules
-from journey_pipeline.components.standing_checks import (
-    completeness_definitions,
-    redness_definitions,
-    wholeness_definitions,
-)
-from journey_pipeline.errors import ConfigError
+from journey_pipeline.components.connection import ConnectionComponent, Lists, connection_name
+from journey_pipeline.components.export_sensor import export_sensor
+from journey_pipeline.components.ways import BY_EXPORT, Way
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.queue import Queue
@@ -28,7 +23,6 @@ from journey_pipeline.lake.landing import last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.pull import utc_now
-from journey_pipeline.model import Granularity, StreamKey
 from journey_pipeline.settings import home, ledger_url
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.apsis import definitions as dimensions
@@ -38,9 +32,7 @@ from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, LONGEST_WINDOW, TRAILING_DAYS, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.source import ExportSource, WindowedSource
-
-KINDS = frozenset({"apsis"})
+from journey_pipeline.vendors.source import ExportSource, Stream
 
 
 class ApsisExports(ConnectionComponent):
@@ -54,11 +46,11 @@ class ApsisExports(ConnectionComponent):
     JOURNEY_PIPELINE_LINK_KEY.
     """
 
-    connection: str = Field(
-        "apsis",
-        pattern=r"^[a-z][a-z0-9_]*$",
-        description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
-    )
+    vendor: ClassVar[str] = "apsis"
+    kinds: ClassVar[frozenset[str]] = frozenset({"apsis"})
+    way: ClassVar[Way] = BY_EXPORT
+
+    connection: str = connection_name("apsis")
     sections: Sequence[str] = Field(default_factory=list, description="Discriminators; all sections if none is named.")
     attributes: Sequence[str] = Field(
         default_factory=lambda: [EMAIL_ATTRIBUTE], description="Discriminators of the attributes to export, at most 75."
@@ -76,8 +68,12 @@ class ApsisExports(ConnectionComponent):
     trailing_days: int = Field(
         TRAILING_DAYS, ge=0, le=30, description="So many days are ordered again with the newest: events come late."
     )
-    pending_limit: int = Field(5, ge=1, description="How many exports may be under way at once.")
-    longest_poll_wait_seconds: float = Field(300.0, gt=0, description="Polls are at most so far apart.")
+    pending_limit: int = Field(
+        ExportPolicy().pending_limit, ge=1, description="How many exports may be under way at once."
+    )
+    longest_poll_wait_seconds: float = Field(
+        ExportPolicy().polling.longest.total_seconds(), gt=0, description="Polls are at most so far apart."
+    )
     poll_timeout_seconds: float = Field(
         POLL_S,
         gt=0,
@@ -91,7 +87,11 @@ class ApsisExports(ConnectionComponent):
         description="How long one order may last; one without an answer is sent again after ten minutes. A tick of the "
         "sensor has a minute.",
     )
-    overdue_after_hours: float = Field(12.0, gt=0, description="An export that takes longer raises an alert.")
+    overdue_after_hours: float = Field(
+        ExportPolicy().overdue_after / timedelta(hours=1),
+        gt=0,
+        description="An export that takes longer raises an alert.",
+    )
     downloads_at_a_time: int = Field(2, ge=1, le=8, description="The vendor publishes no figure.")
     longest_profile_mib: int = Field(
         16,
@@ -100,11 +100,6 @@ class ApsisExports(ConnectionComponent):
         description="So much is held of one profile of an export, in MiB: a longer one is cut between its events, and "
         "without events to cut between it is refused. Memory is some ten times that at most.",
     )
-
-    @property
-    def vendor(self) -> str:
-        """The vendor's short name."""
-        return "apsis"
 
     @property
     def selection(self) -> Selection:
@@ -123,79 +118,33 @@ class ApsisExports(ConnectionComponent):
         return self.longest_profile_mib << 20
 
     @property
-    def streams(self) -> list[ExportAssets]:
+    def offered(self) -> Mapping[str, Stream]:
         """Profile events and e-mail events."""
-        made = {
-            "Profile events of APSIS One": profile_events_stream(
-                self.connection, self.start_at, longest_profile_bytes=self.longest_profile_bytes
-            ),
-            "E-mail events of APSIS One": email_events_stream(self.connection, self.start_at),
+        profiles = profile_events_stream(
+            self.connection, self.start_at, longest_profile_bytes=self.longest_profile_bytes
+        )
+        emails = email_events_stream(self.connection, self.start_at)
+        return {
+            "Profile events of APSIS One": replace(profiles, asked_again=self.trailing_days),
+            "E-mail events of APSIS One": replace(emails, asked_again=self.trailing_days),
         }
-        return [
-            ExportAssets(
-                stream=stream,
-                settings=self.load_settings,
-                open_source=self.open_source,
-                title=title,
-                kinds=KINDS,
-                owners=self.owners,
-                fresh_for=self.fresh_for(Granularity.DAY),
-                requests_per_s=self.requests_per_second,
-                open_exports=self.open_exports,
-                trailing_days=self.trailing_days,
-            )
-            for title, stream in made.items()
-        ]
 
     @property
-    def dimensions(self) -> DimensionAssets:
+    def lists(self) -> Lists:
         """The account's definitions and its e-mails."""
-        return DimensionAssets(
-            key=StreamKey("apsis", self.connection, "definitions"),
-            recipes=dimensions.ALL,
-            open_pages=self.open_dimension_pages,
-            cron="25 3 * * *",
-            kinds=KINDS,
-            owners=self.owners,
-            status=self.schedule_status,
-        )
+        return Lists("definitions", dimensions.ALL, self.open_dimension_pages)
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
-        """The assets, checks, schedules and the sensor of the connection."""
-        streams = self.streams
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """What every connection has, and the sensor that orders and polls."""
         sensor = export_sensor(
             self.connection,
-            streams,
+            self.streams,
             open_exports=self.open_exports,
             poll_s=self.poll_timeout_seconds,
             order_s=self.order_timeout_seconds,
             status=self.sensor_status,
         )
-        return dg.Definitions.merge(
-            *(self._stream_definitions(assets) for assets in streams),
-            self.dimensions.definitions(),
-            self.leftovers_definitions(),
-            dg.Definitions(sensors=[sensor]),
-        )
-
-    def _stream_definitions(self, assets: ExportAssets) -> dg.Definitions:
-        status = self.schedule_status
-        schedules = request_schedules(
-            assets, newest="30 1 * * *", gaps="40 * * * *", most_partitions=self.gap_partitions, status=status
-        )
-        standing = completeness_definitions(
-            assets,
-            cron="50 * * * *",
-            grace=timedelta(hours=self.missing_after_hours),
-            requests_per_s=self.requests_per_second,
-            status=status,
-        )
-        whole = dg.Definitions.merge(
-            wholeness_definitions(assets, cron="20 4 * * *", status=status),
-            redness_definitions(assets, cron="35 4 * * *", status=status),
-        )
-        stuck = export_check(assets, cron="55 * * * *", status=status)
-        return dg.Definitions.merge(assets.definitions(), standing, stuck, whole, dg.Definitions(schedules=schedules))
+        return dg.Definitions.merge(super().build_defs(context), dg.Definitions(sensors=[sensor]))
 
     def check(self) -> Mapping[str, str]:
         """Asks for the definitions and orders one hour of each export; says how the answers' fields are called."""
@@ -205,18 +154,10 @@ class ApsisExports(ConnectionComponent):
         finally:
             account.client.close()
 
-    def open_source(self) -> WindowedSource:
-        """Nothing answers at once.
-
-        Raises:
-            ConfigError: Always.
-        """
-        raise ConfigError(f"{self.connection}: exports of APSIS One are ordered; no window is answered at once")
-
     def open_exports(self) -> Exports:
         """The ledger and both streams, with credentials from the environment."""
         account = self._account()
-        profiles, emails = (assets.stream for assets in self.streams)
+        profiles, emails = self.offered.values()
         sources: Mapping[str, ExportSource] = {
             profiles.key.stream: ProfileEvents(
                 account,

@@ -1,68 +1,82 @@
-"""What every vendor's Component has: a connection's name, where its history starts, who owns it, how strict it is.
+"""One configured account at a vendor: what every vendor's Component has, and the assets, checks and schedules of it.
 
-Not here: any one vendor (`sfmc.py` and the like), the assets that come of it (`stream_assets.py`).
+A vendor's Component says which streams it has, how their answers come, and opens them. Not here: any one vendor
+(`sfmc.py` and the like), the ways in which answers come (`ways.py`), the assets of a stream (`load_assets.py`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import dagster as dg
 from pydantic import Field, field_validator
 
 from journey_pipeline.components.dimension_assets import DimensionAssets
-from journey_pipeline.components.schedules import gap_schedule, newest_partition_schedule
+from journey_pipeline.components.load_assets import LoadAssets
+from journey_pipeline.components.schedules import reach_schedule
 from journey_pipeline.components.standing_checks import (
     completeness_definitions,
+    freshness_definitions,
     redness_definitions,
     wholeness_definitions,
 )
-from journey_pipeline.components.stream_assets import StreamAssets
-from journey_pipeline.components.sweeps import (
-    leftovers_definitions,
-    leftovers_key,
-    reconciliation_definitions,
-    reconciliation_key,
-)
+from journey_pipeline.components.sweeps import leftovers_definitions, reconciliation_definitions
+from journey_pipeline.components.translator import Told, Translation, Translator
+from journey_pipeline.components.ways import AT_ONCE, Way
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.loading.checks import Tolerance
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.reconcile import SweepSettings
-from journey_pipeline.model import Granularity
+from journey_pipeline.model import StreamKey
 from journey_pipeline.normalize.run import NormalizeLimits
-from journey_pipeline.vendors.source import PeopleSource
+from journey_pipeline.recipe import DimensionRecipe
+from journey_pipeline.vendors.source import PeopleSource, Stream, WindowedSource
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
 
 
-class ToleranceSettings(dg.Model, dg.Resolvable):
-    """When a difference between the estimate and what came is normal."""
+class ToleranceSettings(Tolerance, dg.Model, dg.Resolvable):
+    """When a difference to the vendor's estimate is normal."""
 
-    rows_share: float = Field(0.01, ge=0, le=1, description="A difference of up to this share of the estimate passes.")
-    rows: int = Field(5, ge=0, description="A difference of up to so many rows passes, however small the estimate.")
-    settled_after_hours: float = Field(
-        6, ge=0, description="So long after its end a window has settled: fewer rows than the estimate are then a loss."
-    )
-    new_column: Literal["keep", "warn", "stop"] = Field(
-        "warn",
-        description="What a column that is not known means: keep it quietly, warn, or fail the check as an error.",
-    )
-    rejects_share: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="Records that can't be read are a warning; above this share of an answer they are an error.",
+
+class Lists(NamedTuple):
+    """A vendor's own lists.
+
+    Attributes:
+        stream: The name that they are landed under.
+        recipes: The dimensions that are made of them.
+        open_pages: Gives their pages while it is open.
+    """
+
+    stream: str
+    recipes: Sequence[DimensionRecipe]
+    open_pages: Callable[[], AbstractContextManager[Iterator[bytes]]]
+
+
+def connection_name(default: str) -> Any:
+    """The setting `connection` of a vendor's Component, with the name that it has by itself."""
+    return Field(
+        default,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
     )
 
 
 class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     """One configured account at a vendor."""
 
-    connection: str = Field(
-        pattern=r"^[a-z][a-z0-9_]*$",
-        description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
-    )
+    vendor: ClassVar[str]
+    """The vendor's short name."""
+    kinds: ClassVar[frozenset[str]]
+    """The vendor's icons."""
+    way: ClassVar[Way] = AT_ONCE
+    """How its answers come."""
+
+    connection: str = connection_name("")
     start: str = Field(
         description='Where its history starts, UTC, as "2026-11-01-00:00". Keep it: partitions are counted from here.'
     )
@@ -85,6 +99,12 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         "running", description="Whether its schedules run without being switched on in the UI."
     )
 
+    translation: Translation = Field(
+        None,
+        description="Other attributes of its assets: key, group_name, kinds, owners, tags, description, metadata. "
+        "`data.role`, `data.vendor`, `data.connection`, `data.name` and `spec` may be used in templates.",
+    )
+
     @field_validator("start")
     @classmethod
     def _start_is_a_time(cls, value: str) -> str:
@@ -96,18 +116,49 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
 
     @property
     @abstractmethod
-    def vendor(self) -> str:
-        """The vendor's short name."""
+    def offered(self) -> Mapping[str, Stream]:
+        """The streams of the connection, by what they are for the UI."""
 
     @property
-    @abstractmethod
-    def streams(self) -> Sequence[StreamAssets]:
+    def lists(self) -> Lists | None:
+        """The vendor's own lists, where it has some."""
+        return None
+
+    @cached_property
+    def translator(self) -> Translator:
+        """Decides keys, groups, kinds, owners and tags of all its assets."""
+        return Translator(self.kinds, tuple(self.owners), self.translation)
+
+    @property
+    def streams(self) -> Sequence[LoadAssets]:
         """The streams of the connection as assets."""
+        return [
+            LoadAssets(
+                stream=stream,
+                title=title,
+                translator=self.translator,
+                settings=self.load_settings,
+                open_source=self.open_source,
+                open_exports=self.open_exports,
+                load=self.way.load,
+                before=self.way.before,
+                fresh_for=stream.granularity.duration + timedelta(hours=self.missing_after_hours),
+                requests_per_s=self.requests_per_second,
+            )
+            for title, stream in self.offered.items()
+        ]
 
     @property
     def dimensions(self) -> DimensionAssets | None:
-        """The vendor's own lists, where it has some."""
-        return None
+        """The vendor's own lists as assets."""
+        lists = self.lists
+        return lists and DimensionAssets(
+            key=StreamKey(self.vendor, self.connection, lists.stream),
+            recipes=lists.recipes,
+            open_pages=lists.open_pages,
+            translator=self.translator,
+            status=self.schedule_status,
+        )
 
     @property
     def dimension_keys(self) -> Sequence[dg.AssetKey]:
@@ -115,12 +166,33 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         return self.dimensions.assets if self.dimensions else ()
 
     @property
+    def leftovers(self) -> dg.AssetKey:
+        """The asset of the sweep of what crashes left behind."""
+        return self.translator.key(Told("leftovers", self.vendor, self.connection))
+
+    @property
     def keys(self) -> list[dg.AssetKey]:
         """All assets of the connection."""
-        keys = [leftovers_key(self.connection), *self.dimension_keys]
+        keys = [self.leftovers, *self.dimension_keys]
         for assets in self.streams:
-            keys += [*assets.upstream, assets.raw, assets.events, reconciliation_key(assets)]
+            keys += [*assets.upstream, assets.raw, assets.events, assets.key("reconciliation")]
         return keys
+
+    def open_source(self) -> WindowedSource:
+        """The stream that answers at once, with credentials from the environment.
+
+        Raises:
+            ConfigError: If nothing does.
+        """
+        raise ConfigError(f"{self.connection}: exports of {self.vendor} are ordered; no window is answered at once")
+
+    def open_exports(self) -> Exports:
+        """The ledger and the streams whose answers are ordered, with credentials from the environment.
+
+        Raises:
+            ConfigError: If none are.
+        """
+        raise ConfigError(f"{self.connection}: {self.vendor} answers at once; nothing is ordered")
 
     @abstractmethod
     def check(self) -> Mapping[str, str]:
@@ -151,66 +223,47 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     @property
     def load_settings(self) -> LoadSettings:
         """Tolerance and limits as `loading/` takes them."""
-        given = self.tolerance
-        tolerance = Tolerance(
-            rows_share=given.rows_share,
-            rows=given.rows,
-            settled_after=timedelta(hours=given.settled_after_hours),
-            new_column=given.new_column,
-            rejects_share=given.rejects_share,
+        return LoadSettings(tolerance=self.tolerance, limits=NormalizeLimits(memory=self.normalize_memory))
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
+        """The assets, checks, schedules and sensors of the connection."""
+        dimensions = self.dimensions
+        return dg.Definitions.merge(
+            *(self._kept(assets) for assets in self.streams),
+            dimensions.definitions() if dimensions else dg.Definitions(),
+            leftovers_definitions(self.vendor, self.connection, self.translator, status=self.schedule_status),
         )
-        return LoadSettings(tolerance=tolerance, limits=NormalizeLimits(memory=self.normalize_memory))
 
-    def fresh_for(self, granularity: Granularity) -> timedelta:
-        """So long after one partition was loaded the next one should have been."""
-        return granularity.duration + timedelta(hours=self.missing_after_hours)
-
-    def stream_definitions(
-        self, assets: StreamAssets, *, newest: str, gaps: str, completeness: str, reconciliation: str | None
-    ) -> dg.Definitions:
-        """A stream's assets and what keeps it complete.
-
-        Args:
-            newest: When to look for the newest partition, as cron, UTC.
-            gaps: When to look for missing ones.
-            completeness: When to count what is missing.
-            reconciliation: When to sweep over what has landed; None of a vendor without estimates to ask for again.
-        """
+    def _kept(self, assets: LoadAssets) -> dg.Definitions:
+        """A stream's assets and what keeps it complete."""
         status = self.schedule_status
-        standing = completeness_definitions(
-            assets,
-            cron=completeness,
-            grace=timedelta(hours=self.missing_after_hours),
-            requests_per_s=self.requests_per_second,
-            status=status,
-        )
-        whole = dg.Definitions.merge(
-            wholeness_definitions(assets, cron="20 4 * * *", status=status),
-            redness_definitions(assets, cron="35 4 * * *", status=status),
-        )
-        sweeps = self._sweeps(assets, reconciliation) if reconciliation else dg.Definitions()
-        schedules = [
-            newest_partition_schedule(assets, cron=newest, status=status),
-            gap_schedule(assets, cron=gaps, most_partitions=self.gap_partitions, status=status),
-        ]
-        return dg.Definitions.merge(assets.definitions(), standing, whole, sweeps, dg.Definitions(schedules=schedules))
-
-    def leftovers_definitions(self) -> dg.Definitions:
-        """The daily sweep of what crashes left behind, of all streams of the connection."""
-        return leftovers_definitions(
-            self.vendor, self.connection, cron="10 4 * * *", owners=self.owners, status=self.schedule_status
+        return dg.Definitions.merge(
+            dg.Definitions(assets=[assets.definition()]),
+            self.way.keeps(assets, self.gap_partitions, status),
+            completeness_definitions(
+                assets,
+                grace=timedelta(hours=self.missing_after_hours),
+                requests_per_s=self.requests_per_second,
+                status=status,
+            ),
+            wholeness_definitions(assets, status=status),
+            redness_definitions(assets, status=status),
+            *(UPKEEP[name](self, assets) for name in assets.stream.upkeep),
         )
 
-    def _sweeps(self, assets: StreamAssets, cron: str) -> dg.Definitions:
+    def _reconciliation(self, assets: LoadAssets) -> dg.Definitions:
         return reconciliation_definitions(
             assets,
-            cron=cron,
-            settings=SweepSettings(
-                settled_after=timedelta(hours=self.tolerance.settled_after_hours), sample=self.reconcile_sample
-            ),
+            settings=SweepSettings(settled_after=self.tolerance.settled_after, sample=self.reconcile_sample),
             schedule_status=self.schedule_status,
             sensor_status=self.sensor_status,
         )
+
+    def _freshness(self, assets: LoadAssets) -> dg.Definitions:
+        return freshness_definitions(assets, status=self.schedule_status)
+
+    def _reach(self, assets: LoadAssets) -> dg.Definitions:
+        return dg.Definitions(schedules=[reach_schedule(assets, status=self.schedule_status)])
 
     @property
     def schedule_status(self) -> dg.DefaultScheduleStatus:
@@ -223,6 +276,14 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         """The setting `schedules` as Dagster's sensors take it."""
         running = self.schedules == "running"
         return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+
+
+UPKEEP: Mapping[str, Callable[[ConnectionComponent, LoadAssets], dg.Definitions]] = {
+    "freshness": ConnectionComponent._freshness,  # noqa: SLF001 - the table of the class's own
+    "reach": ConnectionComponent._reach,  # noqa: SLF001 - likewise
+    "reconciliation": ConnectionComponent._reconciliation,  # noqa: SLF001 - likewise
+}
+"""What keeps streams complete that name it, besides what is done for all."""
 
 
 def connections_in(tree: dg.ComponentTree) -> list[ConnectionComponent]:

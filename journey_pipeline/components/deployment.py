@@ -15,7 +15,7 @@ from dagster_shared.utils.config import discover_config_file
 import journey_pipeline.defs
 from journey_pipeline.components.connection import ConnectionComponent, connections_in
 from journey_pipeline.components.instance import accepted_previews
-from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.warehouse import JourneyWarehouse
 from journey_pipeline.errors import ConfigError, text_of
 
@@ -54,7 +54,7 @@ class Deployment:
         known = ", ".join(sorted(connection.connection for connection in self.connections)) or "none"
         raise ConfigError(f"there is no connection {name!r}; configured are: {known}")
 
-    def streams(self, selector: str | None = None) -> Sequence[StreamAssets]:
+    def streams(self, selector: str | None = None) -> Sequence[LoadAssets]:
         """All streams, those of a connection, or the one of `connection/stream`.
 
         Raises:

@@ -10,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.components.schedules import DIMENSIONS
+from journey_pipeline.components.translator import Told, Translator
 from journey_pipeline.errors import TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.dimensions import pull_dimensions
@@ -38,24 +40,23 @@ class DimensionAssets:
         key: The stream that the list is landed under.
         recipes: The dimensions.
         open_pages: Gives the list's pages while it is open.
-        cron: When it is pulled, UTC.
-        kinds: Icons.
-        owners: Who answers for it.
+        translator: Decides keys, groups, kinds, owners and tags.
         status: Whether its schedule runs without being switched on.
     """
 
     key: StreamKey
     recipes: Sequence[DimensionRecipe]
     open_pages: Callable[[], AbstractContextManager[Iterator[bytes]]]
-    cron: str
-    kinds: frozenset[str]
-    owners: Sequence[str]
+    translator: Translator
     status: dg.DefaultScheduleStatus
 
     @property
     def assets(self) -> list[dg.AssetKey]:
         """Keys of the dimensions."""
-        return [dg.AssetKey(["dimensions", self.key.connection, recipe.name]) for recipe in self.recipes]
+        return [self.translator.key(self._told(recipe)) for recipe in self.recipes]
+
+    def _told(self, recipe: DimensionRecipe) -> Told:
+        return Told("dimensions", self.key.vendor, self.key.connection, recipe.name)
 
     @property
     def op_name(self) -> str:
@@ -67,7 +68,7 @@ class DimensionAssets:
         schedule = dg.ScheduleDefinition(
             name=f"{self.op_name}_daily",
             target=dg.AssetSelection.assets(*self.assets),
-            cron_schedule=self.cron,
+            cron_schedule=DIMENSIONS,
             execution_timezone="UTC",
             default_status=self.status,
             description=f"Pulls the list {self.key} into dimensions.",
@@ -76,15 +77,12 @@ class DimensionAssets:
 
     def _definition(self) -> dg.AssetsDefinition:
         specs = [
-            dg.AssetSpec(
-                key,
-                group_name=self.key.connection,
+            self.translator.spec(
+                self._told(recipe),
                 description=f"The {recipe.name} that the vendor lists, the latest of everything ever seen. One that is "
                 "no longer listed stays, since events may still name it.",
-                kinds={*self.kinds, "parquet"},
-                owners=list(self.owners),
             )
-            for key, recipe in zip(self.assets, self.recipes, strict=True)
+            for recipe in self.recipes
         ]
 
         @dg.multi_asset(

@@ -11,9 +11,10 @@ from typing import Any
 
 import dagster as dg
 
-from journey_pipeline.components.export_assets import ExportAssets
+from journey_pipeline.components.export_assets import lives
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole
-from journey_pipeline.components.schedules import request
+from journey_pipeline.components.schedules import EXPORTS, GAPS, NEWEST_ORDERED, request
 from journey_pipeline.exports.export import Collection, Export
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.exports.states import ENDED, State
@@ -27,7 +28,7 @@ CHECK = "no_export_needs_a_person"
 NAMED = 5
 
 
-def check_job(assets: ExportAssets) -> Any:  # Dagster does not export the type
+def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
     """The job that looks for exports of a stream that need a person."""
     return dg.define_asset_job(
         f"{assets.op_name}_exports_check",
@@ -36,13 +37,12 @@ def check_job(assets: ExportAssets) -> Any:  # Dagster does not export the type
     )
 
 
-def export_check(assets: ExportAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
     """The check that tells of exports that will not come by themselves, and the schedule that runs it.
 
     The sensor brings the job.
 
     Args:
-        cron: When it runs, UTC.
         status: Whether its schedule runs without being switched on.
     """
 
@@ -67,7 +67,7 @@ def export_check(assets: ExportAssets, *, cron: str, status: dg.DefaultScheduleS
     schedule = dg.ScheduleDefinition(
         name=job_name,
         job_name=job_name,
-        cron_schedule=cron,
+        cron_schedule=EXPORTS,
         execution_timezone="UTC",
         default_status=status,
         description=f"Runs the check {CHECK} of {assets.stream.key}.",
@@ -83,7 +83,7 @@ MOST_STEPS = 100  # of the ledger that one tick tells of; Dagster records each o
 
 def export_sensor(
     connection: str,
-    streams: Sequence[ExportAssets],
+    streams: Sequence[LoadAssets],
     *,
     open_exports: Callable[[], Exports],
     poll_s: float,
@@ -136,16 +136,16 @@ def _step(context: dg.SensorEvaluationContext) -> int:
 
 
 def _lives(
-    context: dg.SensorEvaluationContext, of: Mapping[str, ExportAssets], moved: Sequence[Sequence[Export]]
+    context: dg.SensorEvaluationContext, of: Mapping[str, LoadAssets], moved: Sequence[Sequence[Export]]
 ) -> Iterator[dg.AssetMaterialization]:
     for tree in moved:
         root = tree[0]
         context.log.info("%s", root)
         if root.key.stream in of and root.state is not State.REPLACED:
-            yield from of[root.key.stream].told(tree)
+            yield from lives(of[root.key.stream], tree)
 
 
-def _checks(of: Mapping[str, ExportAssets], moved: Sequence[Sequence[Export]]) -> Iterator[dg.RunRequest]:
+def _checks(of: Mapping[str, LoadAssets], moved: Sequence[Sequence[Export]]) -> Iterator[dg.RunRequest]:
     """A run of the check for each order that has just come to need a person: its alert is not to wait for the hour."""
     for tree in moved:
         stuck = [export for export in tree if export.needs_a_person]
@@ -154,7 +154,7 @@ def _checks(of: Mapping[str, ExportAssets], moved: Sequence[Sequence[Export]]) -
             yield dg.RunRequest(run_key=run_key, job_name=check_job(assets).name)
 
 
-def _landing(assets: ExportAssets, found: Collection, now: datetime) -> dg.RunRequest:
+def _landing(assets: LoadAssets, found: Collection, now: datetime) -> dg.RunRequest:
     windows = found.root.window.partitions(assets.stream.granularity)
     ready_for = now - max(part.ready_at or now for part in found.parts)
     # The landing is of this very chance to fetch it: what landed of an earlier order is no reason to leave it.
@@ -174,13 +174,11 @@ def _told(queue: Queue) -> str:
 
 
 def request_schedules(
-    assets: ExportAssets, *, newest: str, gaps: str, most_partitions: int, status: dg.DefaultScheduleStatus
+    assets: LoadAssets, *, most_partitions: int, status: dg.DefaultScheduleStatus
 ) -> list[dg.ScheduleDefinition]:
     """Orders the newest day with the trailing ones, and what is missing; finishes what has landed.
 
     Args:
-        newest: When to order the newest partition, as cron, UTC.
-        gaps: When to look for missing ones.
         most_partitions: How many missing ones are ordered at a time.
         status: Whether they run without being switched on.
     """
@@ -189,16 +187,16 @@ def request_schedules(
     @dg.schedule(
         name=f"{assets.op_name}_newest",
         job_name=assets.request_job_name,
-        cron_schedule=newest,
+        cron_schedule=NEWEST_ORDERED,
         execution_timezone="UTC",
         default_status=status,
-        description=f"Orders the newest day of {key}, and the {assets.trailing_days} days before it again, since "
+        description=f"Orders the newest day of {key}, and the {assets.stream.asked_again} days before it again, since "
         "events come late.",
     )
     def order_newest(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
         last = last_whole(assets.stream, now)
-        first = max(last.start - assets.trailing_days * assets.stream.granularity.duration, assets.stream.start)
+        first = max(last.start - assets.stream.asked_again * assets.stream.granularity.duration, assets.stream.start)
         if last.start < assets.stream.start:
             return dg.SkipReason(f"the first partition starts at {assets.stream.start:%Y-%m-%d %H:%M} UTC")
         windows = Window(first, last.end).partitions(assets.stream.granularity)
@@ -207,7 +205,7 @@ def request_schedules(
     @dg.schedule(
         name=f"{assets.op_name}_gaps",
         job_name=assets.request_job_name,
-        cron_schedule=gaps,
+        cron_schedule=GAPS,
         execution_timezone="UTC",
         default_status=status,
         description=f"Orders the partitions of {key} that are missing, that the vendor still keeps, and that nobody "
@@ -225,16 +223,16 @@ def request_schedules(
             _ordering(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
         ]
 
-    return [order_newest, order_gaps, _unfinished_schedule(assets, cron=gaps, status=status)]
+    return [order_newest, order_gaps, _unfinished_schedule(assets, status=status)]
 
 
-def _unfinished_schedule(assets: ExportAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+def _unfinished_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     """Makes the events of what has landed without them. The vendor is not asked: the landing has all that it takes."""
 
     @dg.schedule(
         name=f"{assets.op_name}_unfinished",
         job_name=assets.job_name,
-        cron_schedule=cron,
+        cron_schedule=GAPS,
         execution_timezone="UTC",
         default_status=status,
         description=f"Makes the events of the partitions of {assets.stream.key} that have landed and lack them, as "
@@ -252,12 +250,12 @@ def _unfinished_schedule(assets: ExportAssets, *, cron: str, status: dg.DefaultS
     return finish
 
 
-def _is_under_way(queue: Queue, assets: ExportAssets, window: Window) -> bool:
+def _is_under_way(queue: Queue, assets: LoadAssets, window: Window) -> bool:
     export = queue.current(assets.stream.key, window)
     return export is not None and export.state not in ENDED
 
 
-def _ordering(assets: ExportAssets, windows: Sequence[Window], *, run_key: str) -> dg.RunRequest:
+def _ordering(assets: LoadAssets, windows: Sequence[Window], *, run_key: str) -> dg.RunRequest:
     first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
     if first == last:
         return dg.RunRequest(run_key=run_key, partition_key=first)

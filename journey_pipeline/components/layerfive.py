@@ -1,24 +1,20 @@
 """The Component of LayerFive.
 
-Not here: the vendor's routes and rules (`vendors/layerfive/`), how assets are built (`stream_assets.py`).
+Not here: the vendor's routes and rules (`vendors/layerfive/`), how assets are built (`load_assets.py`).
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import ClassVar
 
-import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.components.connection import ConnectionComponent
-from journey_pipeline.components.schedules import reach_schedule
-from journey_pipeline.components.stream_assets import StreamAssets
-from journey_pipeline.model import Granularity
+from journey_pipeline.components.connection import ConnectionComponent, connection_name
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
 from journey_pipeline.vendors.layerfive.mapping import MappingSettings
-
-KINDS = frozenset({"layerfive"})
+from journey_pipeline.vendors.source import Stream
 
 
 class LayerFiveCustomerJourneys(ConnectionComponent):
@@ -31,11 +27,10 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
     Needs the variables <CONNECTION>_URL and <CONNECTION>_API_KEY.
     """
 
-    connection: str = Field(
-        "layerfive",
-        pattern=r"^[a-z][a-z0-9_]*$",
-        description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
-    )
+    vendor: ClassVar[str] = "layerfive"
+    kinds: ClassVar[frozenset[str]] = frozenset({"layerfive"})
+
+    connection: str = connection_name("layerfive")
     fields: Mapping[str, str] = Field(
         default_factory=dict,
         description="Which field of a record each canonical column is read from, as a name or a dotted path, such as "
@@ -73,11 +68,6 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
     auth_header: str = Field("Authorization", description="The header that the API key goes in.")
     auth_scheme: str = Field("Bearer", description="What stands before the key in that header; may be empty.")
 
-    @property
-    def vendor(self) -> str:
-        """The vendor's short name."""
-        return "layerfive"
-
     @cached_property
     def mapping(self) -> MappingSettings:
         """What the connection says of its records."""
@@ -92,33 +82,10 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
         )
 
     @property
-    def streams(self) -> list[StreamAssets]:
+    def offered(self) -> Mapping[str, Stream]:
         """The customer journeys."""
-        return [
-            StreamAssets(
-                stream=customer_journeys_stream(
-                    self.connection, self.start_at, self.mapping, overlap_days=self.overlap_days
-                ),
-                settings=self.load_settings,
-                open_source=self.open_source,
-                title="Customer journeys of LayerFive",
-                kinds=KINDS,
-                owners=self.owners,
-                fresh_for=self.fresh_for(Granularity.DAY),
-                requests_per_s=self.requests_per_second,
-            )
-        ]
-
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
-        """The assets, checks and schedules of the connection."""
-        (assets,) = self.streams
-        return dg.Definitions.merge(
-            self.stream_definitions(
-                assets, newest="*/30 * * * *", gaps="40 * * * *", completeness="50 * * * *", reconciliation=None
-            ),
-            dg.Definitions(schedules=[reach_schedule(assets, cron="15 5 * * 0", status=self.schedule_status)]),
-            self.leftovers_definitions(),
-        )
+        stream = customer_journeys_stream(self.connection, self.start_at, self.mapping, overlap_days=self.overlap_days)
+        return {"Customer journeys of LayerFive": stream}
 
     def check(self) -> Mapping[str, str]:
         """Asks for the last day, and tells which column is read from which field."""
@@ -143,9 +110,4 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
         client = LayerFiveClient(
             self.connection, limits=limits, auth_header=self.auth_header, auth_scheme=self.auth_scheme
         )
-        return CustomerJourneys(
-            client,
-            self.streams[0].stream,
-            overlap_days=self.overlap_days,
-            requests_per_s=self.requests_per_second,
-        )
+        return CustomerJourneys(client, *self.offered.values(), overlap_days=self.overlap_days)

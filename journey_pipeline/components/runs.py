@@ -1,7 +1,7 @@
 """Runs that the command line starts: through Dagster, in this process, recorded where the UI sees them.
 
 A range that the run of a killed command left behind is marked failed and its pool slots are freed before the next run
-starts. Not here: what a step does (`stream_assets.py`, `warehouse.py`).
+starts. Not here: what a step does (`load_assets.py`, `warehouse.py`).
 """
 
 import os
@@ -17,12 +17,10 @@ import dagster as dg
 from journey_pipeline.components.abandoned import PROCESS_TAG, fail_runs_of_killed_commands
 from journey_pipeline.components.deployment import Deployment
 from journey_pipeline.components.dimension_assets import ListConfig
-from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.instance import history_kept_open
+from journey_pipeline.components.load_assets import LoadAssets, LoadConfig
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.recording import SAYS
-from journey_pipeline.components.stream_assets import LoadConfig, StreamAssets
-from journey_pipeline.components.sweeps import leftovers_key, reconciliation_key
 from journey_pipeline.components.warehouse import WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
 from journey_pipeline.files import exclusive
 from journey_pipeline.model import Window
@@ -67,7 +65,7 @@ class Runner:
     deployment: Deployment
     instance: dg.DagsterInstance
 
-    def load(self, assets: StreamAssets, windows: Sequence[Window], *, pull: bool, only_missing: bool) -> RunOutcome:
+    def load(self, assets: LoadAssets, windows: Sequence[Window], *, pull: bool, only_missing: bool) -> RunOutcome:
         """Loads the range from the first to the last of some partitions in one run.
 
         Args:
@@ -84,19 +82,21 @@ class Runner:
             tags=_range_tags(assets, windows),
         )
 
-    def order(self, assets: ExportAssets, windows: Sequence[Window]) -> RunOutcome:
-        """Orders the exports of partitions in a row in one run; the vendor is at work on them until they are loaded."""
-        return self._run(
-            [assets.requests], pool=assets.stream.key.connection, checks=[], tags=_range_tags(assets, windows)
-        )
+    def prepare(self, assets: LoadAssets, windows: Sequence[Window]) -> list[RunOutcome]:
+        """Orders the exports of partitions in a row: a run for each step that comes before their landing.
 
-    def sweep(self, assets: StreamAssets) -> RunOutcome:
+        The vendor is at work on them until they are loaded.
+        """
+        pool, tags = assets.stream.key.connection, _range_tags(assets, windows)
+        return [self._run([step], pool=pool, checks=[], tags=tags) for step in assets.upstream]
+
+    def sweep(self, assets: LoadAssets) -> RunOutcome:
         """Asks the vendor again about what has landed of a stream, in one run."""
-        return self._run([reconciliation_key(assets)], pool=assets.stream.key.connection)
+        return self._run([assets.key("reconciliation")], pool=assets.stream.key.connection)
 
     def remove_leftovers(self, connection: str) -> RunOutcome:
         """Removes what crashes left behind of a connection, in one run; says what, and which manifests it mended."""
-        return self._run([leftovers_key(connection)], pool=connection)
+        return self._run([self.deployment.connection(connection).leftovers], pool=connection)
 
     def pull_dimensions(self, connection: str) -> RunOutcome | None:
         """Pulls a connection's dimensions in one run; None if it has none."""
@@ -152,7 +152,7 @@ class Runner:
             did=tuple(says for event in result.all_events if (says := _did(event))),
         )
 
-    def materialized(self, assets: StreamAssets) -> set[str]:
+    def materialized(self, assets: LoadAssets) -> set[str]:
         """Dagster's keys of the partitions whose events it has recorded."""
         return set(self.instance.get_materialized_partitions(assets.events))
 
@@ -176,7 +176,7 @@ def _streams_given_back() -> Iterator[None]:
             os.close(copy)
 
 
-def _range_tags(assets: StreamAssets, windows: Sequence[Window]) -> dict[str, str]:
+def _range_tags(assets: LoadAssets, windows: Sequence[Window]) -> dict[str, str]:
     partitions = assets.partitions
     return {RANGE_START: key_of(partitions, windows[0]), RANGE_END: key_of(partitions, windows[-1])}
 

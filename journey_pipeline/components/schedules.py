@@ -1,6 +1,6 @@
 """When a stream loads by itself: the newest partition once the vendor's history has passed it, and whatever is missing.
 
-Not here: what a load does (`stream_assets.py`), which partitions are missing (`loading/plan.py`).
+Not here: what a load does (`load_assets.py`), which partitions are missing (`loading/plan.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,29 @@ import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from journey_pipeline.components.instance import accepted_previews
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole, window_of
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.plan import find_gaps, loads, whole_span
 from journey_pipeline.loading.pull import is_expired
-from journey_pipeline.model import Window
+from journey_pipeline.model import Granularity, Window
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Freshness
+
+# When everything runs by itself, as cron, UTC.
+NEWEST = {Granularity.HOUR: "*/10 * * * *", Granularity.DAY: "*/30 * * * *"}
+NEWEST_ORDERED = "30 1 * * *"
+DIMENSIONS = "5 3 * * *"
+LEFTOVERS = "10 4 * * *"
+RECONCILIATION = "15 4 * * *"
+WHOLENESS = "20 4 * * *"
+REDNESS = "35 4 * * *"
+REACH = "15 5 * * 0"
+GAPS = "40 * * * *"
+FRESHNESS = "45 * * * *"
+COMPLETENESS = "50 * * * *"
+EXPORTS = "55 * * * *"
 
 UNFINISHED_RUNS = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -31,7 +45,7 @@ UNFINISHED_RUNS = [
 UNFINISHED_BACKFILLS = [BulkActionStatus.REQUESTED]
 
 
-def busy_windows(instance: dg.DagsterInstance, assets: StreamAssets, graph: Any) -> set[Window]:
+def busy_windows(instance: dg.DagsterInstance, assets: LoadAssets, graph: Any) -> set[Window]:
     """The windows that are queued, running, or waiting in a backfill.
 
     Args:
@@ -42,7 +56,7 @@ def busy_windows(instance: dg.DagsterInstance, assets: StreamAssets, graph: Any)
     return {window_of(assets.partitions, key) for key in keys}
 
 
-def _of_runs(instance: dg.DagsterInstance, assets: StreamAssets) -> Iterator[str]:
+def _of_runs(instance: dg.DagsterInstance, assets: LoadAssets) -> Iterator[str]:
     chosen = {assets.raw, assets.events}
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED_RUNS)):
         is_ours = chosen & set(run.asset_selection) if run.asset_selection else run.job_name == assets.job_name
@@ -56,7 +70,7 @@ def _of_runs(instance: dg.DagsterInstance, assets: StreamAssets) -> Iterator[str
             yield from assets.partitions.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
 
 
-def _of_backfills(instance: dg.DagsterInstance, assets: StreamAssets, graph: Any) -> Iterator[str]:
+def _of_backfills(instance: dg.DagsterInstance, assets: LoadAssets, graph: Any) -> Iterator[str]:
     chosen = {assets.raw, assets.events}
     for backfill in instance.get_backfills(filters=BulkActionsFilter(statuses=UNFINISHED_BACKFILLS)):
         if not backfill.is_asset_backfill:
@@ -66,13 +80,10 @@ def _of_backfills(instance: dg.DagsterInstance, assets: StreamAssets, graph: Any
                 yield target.partition_key
 
 
-def newest_partition_schedule(
-    assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus
-) -> dg.ScheduleDefinition:
+def newest_partition_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     """Loads the newest partition as soon as the vendor's history has passed it.
 
     Args:
-        cron: When it looks, UTC.
         status: Whether it runs without being switched on.
     """
     unit = assets.stream.granularity.value
@@ -80,7 +91,7 @@ def newest_partition_schedule(
     @dg.schedule(
         name=f"{assets.op_name}_newest",
         job_name=assets.job_name,
-        cron_schedule=cron,
+        cron_schedule=NEWEST[assets.stream.granularity],
         execution_timezone="UTC",
         default_status=status,
         description=f"Loads the newest {unit} of {assets.stream.key} as soon as the vendor's history has passed it.",
@@ -101,12 +112,11 @@ def newest_partition_schedule(
 
 
 def gap_schedule(
-    assets: StreamAssets, *, cron: str, most_partitions: int, status: dg.DefaultScheduleStatus
+    assets: LoadAssets, *, most_partitions: int, status: dg.DefaultScheduleStatus
 ) -> dg.ScheduleDefinition:
     """Asks for what is missing and still retrievable, oldest first.
 
     Args:
-        cron: When it looks, UTC.
         most_partitions: How many partitions it asks for at a time.
         status: Whether it runs without being switched on.
     """
@@ -114,7 +124,7 @@ def gap_schedule(
     @dg.schedule(
         name=f"{assets.op_name}_gaps",
         job_name=assets.job_name,
-        cron_schedule=cron,
+        cron_schedule=GAPS,
         execution_timezone="UTC",
         default_status=status,
         description=f"Asks for the partitions of {assets.stream.key} that are missing and that the vendor still keeps, "
@@ -144,20 +154,19 @@ def gap_schedule(
     return fill_gaps
 
 
-def reach_schedule(assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+def reach_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     """Asks an open-ended stream again for the oldest day that the vendor keeps: that answer holds all days since.
 
     What came to light late, such as events of people whom the vendor recognised long after their day, is in it.
 
     Args:
-        cron: When it asks, UTC.
         status: Whether it runs without being switched on.
     """
 
     @dg.schedule(
         name=f"{assets.op_name}_reach",
         job_name=assets.job_name,
-        cron_schedule=cron,
+        cron_schedule=REACH,
         execution_timezone="UTC",
         default_status=status,
         description=f"Asks again for all that the vendor of {assets.stream.key} keeps, in one request: what came to "
@@ -175,7 +184,7 @@ def reach_schedule(assets: StreamAssets, *, cron: str, status: dg.DefaultSchedul
     return reach
 
 
-def request(assets: StreamAssets, windows: Sequence[Window], *, run_key: str, again: bool = False) -> dg.RunRequest:
+def request(assets: LoadAssets, windows: Sequence[Window], *, run_key: str, again: bool = False) -> dg.RunRequest:
     """A run for the range from the first to the last of some partitions.
 
     Unless `again`, it leaves alone what has landed, meanwhile or between them.
@@ -188,7 +197,7 @@ def request(assets: StreamAssets, windows: Sequence[Window], *, run_key: str, ag
     return dg.RunRequest(run_key=run_key, job_name=assets.job_name, run_config=config, tags=tags)
 
 
-def freshness(assets: StreamAssets, now: datetime) -> Freshness:
+def freshness(assets: LoadAssets, now: datetime) -> Freshness:
     """Asks the vendor up to where its history is complete."""
     source = assets.open_source()
     try:

@@ -1,21 +1,17 @@
 """The Component of Salesforce Marketing Cloud.
 
-Not here: the vendor's routes and rules (`vendors/sfmc/`), how assets are built (`stream_assets.py`).
+Not here: the vendor's routes and rules (`vendors/sfmc/`), how assets are built (`load_assets.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import ClassVar, Literal
 
 import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.components.connection import ConnectionComponent
-from journey_pipeline.components.dimension_assets import DimensionAssets
-from journey_pipeline.components.standing_checks import freshness_definitions
-from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.components.connection import ConnectionComponent, Lists, connection_name
 from journey_pipeline.loading.pull import utc_now
-from journey_pipeline.model import Granularity, StreamKey
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.sfmc.client import SfmcClient
 from journey_pipeline.vendors.sfmc.filters import Filters
@@ -29,8 +25,7 @@ from journey_pipeline.vendors.sfmc.journey_history import (
     JourneyHistory,
     journey_history_stream,
 )
-
-KINDS = frozenset({"salesforce"})
+from journey_pipeline.vendors.source import Stream
 
 
 class SfmcFilters(dg.Model, dg.Resolvable):
@@ -55,11 +50,10 @@ class SfmcJourneyHistory(ConnectionComponent):
     journeys_read and list_and_subscribers_read. Where the REST and auth hosts end, see the README.
     """
 
-    connection: str = Field(
-        "sfmc",
-        pattern=r"^[a-z][a-z0-9_]*$",
-        description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
-    )
+    vendor: ClassVar[str] = "sfmc"
+    kinds: ClassVar[frozenset[str]] = frozenset({"salesforce"})
+
+    connection: str = connection_name("sfmc")
     filters: SfmcFilters = Field(default_factory=SfmcFilters, description="Restrictions pushed down to the vendor.")
     columns: Literal["all", "lean"] = Field(
         "all",
@@ -75,54 +69,14 @@ class SfmcJourneyHistory(ConnectionComponent):
     )
 
     @property
-    def vendor(self) -> str:
-        """The vendor's short name."""
-        return "sfmc"
-
-    @property
-    def streams(self) -> list[StreamAssets]:
+    def offered(self) -> Mapping[str, Stream]:
         """The journey history."""
-        return [
-            StreamAssets(
-                stream=journey_history_stream(self.connection, self.start_at),
-                settings=self.load_settings,
-                open_source=self.open_source,
-                title="Journey history of Salesforce Marketing Cloud",
-                kinds=KINDS,
-                owners=self.owners,
-                fresh_for=self.fresh_for(Granularity.HOUR),
-                requests_per_s=self.requests_per_second,
-            )
-        ]
+        return {"Journey history of Salesforce Marketing Cloud": journey_history_stream(self.connection, self.start_at)}
 
     @property
-    def dimensions(self) -> DimensionAssets:
+    def lists(self) -> Lists:
         """The journey list."""
-        return DimensionAssets(
-            key=StreamKey("sfmc", self.connection, "journeys"),
-            recipes=(JOURNEYS, ACTIVITIES),
-            open_pages=self.open_journey_pages,
-            cron="5 3 * * *",
-            kinds=KINDS,
-            owners=self.owners,
-            status=self.schedule_status,
-        )
-
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
-        """The assets, checks and schedules of the connection."""
-        (assets,) = self.streams
-        return dg.Definitions.merge(
-            self.stream_definitions(
-                assets,
-                newest="*/10 * * * *",
-                gaps="40 * * * *",
-                completeness="50 * * * *",
-                reconciliation="15 4 * * *",
-            ),
-            freshness_definitions(assets, cron="45 * * * *", status=self.schedule_status),
-            self.dimensions.definitions(),
-            self.leftovers_definitions(),
-        )
+        return Lists("journeys", (JOURNEYS, ACTIVITIES), self.open_journey_pages)
 
     def check(self) -> Mapping[str, str]:
         """Asks freshness, the first page of the journey list, and the estimates of a settled hour and its parts."""
@@ -136,13 +90,12 @@ class SfmcJourneyHistory(ConnectionComponent):
         """The journey history, with credentials from the environment."""
         return JourneyHistory(
             self._client(),
-            self.streams[0].stream,
+            *self.offered.values(),
             filters=Filters.of(self.filters.model_dump()),
             columns=DEFAULT_COLUMNS if self.columns == "all" else LEAN_COLUMNS,
             most_compressed_bytes=self.most_bytes_per_request,
             most_rows=self.most_rows_per_request,
             concurrency=self.downloads_at_a_time,
-            requests_per_s=self.requests_per_second,
         )
 
     @contextmanager

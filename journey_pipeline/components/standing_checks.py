@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from journey_pipeline.components.schedules import freshness
-from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.components import schedules
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import Gaps, State, find_gaps, survey, whole_span
@@ -50,12 +50,11 @@ NAMED = 10
 
 
 def completeness_definitions(
-    assets: StreamAssets, *, cron: str, grace: timedelta, requests_per_s: float, status: dg.DefaultScheduleStatus
+    assets: LoadAssets, *, grace: timedelta, requests_per_s: float, status: dg.DefaultScheduleStatus
 ) -> dg.Definitions:
     """The check `no_partition_is_missing` of a stream, and the schedule that runs it.
 
     Args:
-        cron: When it runs, UTC.
         grace: A partition counts as missing only so long after its end.
         requests_per_s: How fast a backlog can be worked off.
         status: Whether its schedule runs without being switched on.
@@ -76,7 +75,7 @@ def completeness_definitions(
         no_partition_is_missing,
         name=f"{assets.op_name}_completeness",
         looks=f"Counts the partitions of {assets.stream.key} that are missing.",
-        cron=cron,
+        cron=schedules.COMPLETENESS,
         status=status,
     )
 
@@ -108,7 +107,7 @@ def completeness_result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.A
     )
 
 
-def _lost(lake: Lake, assets: StreamAssets, now: datetime) -> int:
+def _lost(lake: Lake, assets: LoadAssets, now: datetime) -> int:
     """Partitions of the last weeks that expired before they landed, after the first one that did."""
     stream = assets.stream
     start = max(stream.start, now - 2 * stream.retention)
@@ -122,11 +121,10 @@ def _lost(lake: Lake, assets: StreamAssets, now: datetime) -> int:
 FRESHNESS = "history_is_fresh"
 
 
-def freshness_definitions(assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+def freshness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
     """The check `history_is_fresh` of a stream whose vendor tells how far it trails, and its schedule.
 
     Args:
-        cron: When it runs, UTC.
         status: Whether its schedule runs without being switched on.
     """
 
@@ -137,7 +135,7 @@ def freshness_definitions(assets: StreamAssets, *, cron: str, status: dg.Default
     )
     def history_is_fresh() -> dg.AssetCheckResult:
         try:
-            fresh = freshness(assets, datetime.now(UTC))
+            fresh = schedules.freshness(assets, datetime.now(UTC))
         except JourneyError as error:
             return _freshness_result(
                 f"the vendor could not be asked how far its history trails: {error}", is_fresh=False
@@ -148,7 +146,7 @@ def freshness_definitions(assets: StreamAssets, *, cron: str, status: dg.Default
         history_is_fresh,
         name=f"{assets.op_name}_freshness",
         looks=f"Asks the vendor how far the history of {assets.stream.key} trails.",
-        cron=cron,
+        cron=schedules.FRESHNESS,
         status=status,
     )
 
@@ -163,11 +161,10 @@ REDNESS = "no_partition_is_red"
 LINES_NAMED = 5
 
 
-def redness_definitions(assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+def redness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
     """The check `no_partition_is_red` of a stream, and its schedule.
 
     Args:
-        cron: When it runs, UTC.
         status: Whether its schedule runs without being switched on.
     """
 
@@ -185,7 +182,7 @@ def redness_definitions(assets: StreamAssets, *, cron: str, status: dg.DefaultSc
         no_partition_is_red,
         name=f"{assets.op_name}_redness",
         looks=f"Names the partitions of {assets.stream.key} of which a check is red.",
-        cron=cron,
+        cron=schedules.REDNESS,
         status=status,
     )
 
@@ -210,11 +207,10 @@ def _redness_result(red: Verdicts) -> dg.AssetCheckResult:
 WHOLENESS = "landing_is_whole"
 
 
-def wholeness_definitions(assets: StreamAssets, *, cron: str, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+def wholeness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
     """The check `landing_is_whole` of a stream, and its schedule.
 
     Args:
-        cron: When it runs, UTC: once a day, since the day chooses what is hashed.
         status: Whether its schedule runs without being switched on.
     """
 
@@ -230,7 +226,7 @@ def wholeness_definitions(assets: StreamAssets, *, cron: str, status: dg.Default
         landing_is_whole,
         name=f"{assets.op_name}_wholeness",
         looks=f"Looks for damage of what landed of {assets.stream.key}.",
-        cron=cron,
+        cron=schedules.WHOLENESS,
         status=status,
     )
 

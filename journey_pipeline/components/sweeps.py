@@ -9,10 +9,11 @@ from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.recording import SAYS
-from journey_pipeline.components.schedules import request
-from journey_pipeline.components.stream_assets import StreamAssets
+from journey_pipeline.components.schedules import LEFTOVERS, RECONCILIATION, request
+from journey_pipeline.components.translator import Told, Translator
 from journey_pipeline.errors import JourneyError, TransientVendorError
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
@@ -28,30 +29,21 @@ LEFTOVER_AGE = timedelta(days=1)  # far longer than any download takes
 NAMED = 10
 
 
-def leftovers_key(connection: str) -> dg.AssetKey:
-    """The asset of a connection's sweeps."""
-    return dg.AssetKey(["leftovers", connection])
-
-
 def leftovers_definitions(
-    vendor: str, connection: str, *, cron: str, owners: Sequence[str], status: dg.DefaultScheduleStatus
+    vendor: str, connection: str, translator: Translator, *, status: dg.DefaultScheduleStatus
 ) -> dg.Definitions:
     """The sweep of a connection's leftovers, and its schedule.
 
     Args:
-        cron: When it runs, UTC.
         status: Whether its schedule runs without being switched on.
     """
-    key = leftovers_key(connection)
-
-    @dg.asset(
-        key=key,
-        group_name=connection,
-        owners=list(owners),
-        pool=connection,
+    spec = translator.spec(
+        Told("leftovers", vendor, connection),
         description=f"Removes what crashes and broken downloads of {connection} left behind, once it is a day old. "
         "What landed whole is never removed: a manifest that lacks it is made again.",
     )
+
+    @dg.multi_asset(name=f"leftovers__{connection}", specs=[spec], pool=connection)
     def leftovers(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         lake = Lake(make_home())
         swept = sweep(lake, vendor, connection, utc_now() - LEFTOVER_AGE)
@@ -70,8 +62,8 @@ def leftovers_definitions(
 
     schedule = dg.ScheduleDefinition(
         name=f"{connection}_leftovers_daily",
-        target=dg.AssetSelection.assets(key),
-        cron_schedule=cron,
+        target=dg.AssetSelection.assets(spec.key),
+        cron_schedule=LEFTOVERS,
         execution_timezone="UTC",
         default_status=status,
         description=f"Sweeps the leftovers of {connection}.",
@@ -101,12 +93,7 @@ EVERY_ONE_ASKED = "every_partition_was_asked"
 UNANSWERED_NAMED = 5
 
 
-def reconciliation_key(assets: StreamAssets) -> dg.AssetKey:
-    """The asset of a stream's sweeps."""
-    return dg.AssetKey(["reconciliation", assets.stream.key.connection, assets.stream.key.stream])
-
-
-def drifted(lake: Lake, assets: StreamAssets, report: DriftReport) -> list[Window]:
+def drifted(lake: Lake, assets: LoadAssets, report: DriftReport) -> list[Window]:
     """The windows that a sweep found to have drifted and that have not been pulled again since."""
     key, latest = assets.stream.key, utc_now() + CLOCK_DIFFERENCE
     windows = []
@@ -119,23 +106,26 @@ def drifted(lake: Lake, assets: StreamAssets, report: DriftReport) -> list[Windo
 
 
 def reconciliation_definitions(
-    assets: StreamAssets,
+    assets: LoadAssets,
     *,
-    cron: str,
     settings: SweepSettings,
     schedule_status: dg.DefaultScheduleStatus,
     sensor_status: dg.DefaultSensorStatus,
 ) -> dg.Definitions:
     """The sweep of a stream, its schedule, and the sensor that pulls again what drifted."""
-    key = reconciliation_key(assets)
+    key = assets.key("reconciliation")
     name = f"{assets.op_name}_reconciliation"
 
-    @dg.asset(
-        key=key,
+    spec = assets.translator.spec(
+        assets.told("reconciliation"),
         deps=[assets.raw],
-        group_name=assets.stream.key.connection,
-        kinds=set(assets.kinds),
-        owners=list(assets.owners),
+        description=f"Sweeps over what landed of {assets.stream.key}: asks the vendor's estimate of settled partitions "
+        "again and compares a sample by content. What drifted is pulled again.",
+    )
+
+    @dg.multi_asset(
+        name=f"reconciliation__{assets.op_name}",
+        specs=[spec],
         pool=assets.stream.key.connection,
         check_specs=[
             dg.AssetCheckSpec(
@@ -144,8 +134,6 @@ def reconciliation_definitions(
                 description="The vendor said of every partition what it holds now.",
             )
         ],
-        description=f"Sweeps over what landed of {assets.stream.key}: asks the vendor's estimate of settled partitions "
-        "again and compares a sample by content. What drifted is pulled again.",
     )
     def reconciliation(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         lake = Lake(make_home())
@@ -178,7 +166,7 @@ def reconciliation_definitions(
     schedule = dg.ScheduleDefinition(
         name=f"{name}_daily",
         target=dg.AssetSelection.assets(key),
-        cron_schedule=cron,
+        cron_schedule=RECONCILIATION,
         execution_timezone="UTC",
         default_status=schedule_status,
         description=f"Sweeps over {assets.stream.key}.",

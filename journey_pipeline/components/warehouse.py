@@ -1,6 +1,6 @@
 """The Component of the warehouse: the tables that analysts read, synced whenever any events are new.
 
-Not here: how a sync works (`warehouse/`), what events are (`stream_assets.py`).
+Not here: how a sync works (`warehouse/`), what events are (`load_assets.py`).
 """
 
 import logging

@@ -9,6 +9,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Severity(enum.Enum):
@@ -37,20 +40,28 @@ class Claim:
     facts: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """When a difference is normal.
+class Tolerance(BaseModel):
+    """When a difference to the vendor's estimate is normal."""
 
-    Attributes:
-        rows_share: A difference to the estimate of up to this share passes, since late rows are normal.
-        rows: A difference of up to so many rows passes too.
-        settled_after: So long after its end a window has settled, and fewer rows than the estimate are a loss.
-        new_column: What a column that the recipe does not know means: `keep`, `warn` or `stop`.
-        rejects_share: Above this share of an answer rejects are an error; the first one is a warning.
-    """
+    model_config = ConfigDict(frozen=True)
 
-    rows_share: float = 0.01
-    rows: int = 5
-    settled_after: timedelta = timedelta(hours=6)
-    new_column: str = "warn"
-    rejects_share: float = 0.01
+    rows_share: float = Field(0.01, ge=0, le=1, description="A difference of up to this share of the estimate passes.")
+    rows: int = Field(5, ge=0, description="A difference of up to so many rows passes, however small the estimate.")
+    settled_after_hours: float = Field(
+        6, ge=0, description="So long after its end a window has settled: fewer rows than the estimate are then a loss."
+    )
+    new_column: Literal["keep", "warn", "stop"] = Field(
+        "warn",
+        description="What a column that is not known means: keep it quietly, warn, or fail the check as an error.",
+    )
+    rejects_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Records that can't be read are a warning; above this share of an answer they are an error.",
+    )
+
+    @property
+    def settled_after(self) -> timedelta:
+        """The setting `settled_after_hours`."""
+        return timedelta(hours=self.settled_after_hours)

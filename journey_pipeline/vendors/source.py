@@ -115,6 +115,8 @@ class Stream:
         lookalikes: What kinds of events are counted that may be one thing told twice (`warehouse/questions.py`).
         nothing_to_reconcile: Why the vendor can't be asked again what it holds, and what is done instead; empty where
             it can.
+        upkeep: What keeps it complete besides what is done for all, by name (`components/connection.py`).
+        asked_again: How many partitions before the newest one are asked for again with it, since events come late.
         first_look: How much of its history shows what it is like.
     """
 
@@ -128,6 +130,8 @@ class Stream:
     claims: tuple[str, ...] = ()
     lookalikes: tuple[str, ...] = ()
     nothing_to_reconcile: str = ""
+    upkeep: tuple[str, ...] = ()
+    asked_again: int = 0
     first_look: timedelta = timedelta(days=1)
 
     @property

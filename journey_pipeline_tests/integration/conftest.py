@@ -11,8 +11,8 @@ import pytest
 
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.sandbox.clock import SandboxClock
@@ -75,5 +75,5 @@ def runner(home: Path, new_history: Path, deployment: Deployment) -> Iterator[Ru
 
 
 @pytest.fixture
-def assets(deployment: Deployment) -> StreamAssets:
+def assets(deployment: Deployment) -> LoadAssets:
     return deployment.streams("sfmc/journey_history")[0]

@@ -6,12 +6,12 @@ from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.loading.checks import claims_of
 
 
-def checks(runner: Runner, assets: StreamAssets, partition: str) -> dict[str, Any]:
+def checks(runner: Runner, assets: LoadAssets, partition: str) -> dict[str, Any]:
     """The latest evaluation of each check for one of Dagster's partition keys."""
     found = {}
     for name in claims_of(assets.stream):

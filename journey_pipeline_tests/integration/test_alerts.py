@@ -15,8 +15,8 @@ from dagster._core.events import EngineEventData
 from dagster_shared.error import SerializableErrorInfo
 
 from journey_pipeline.components.alerts import Alert, send_alert, send_alerts
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.integration.truth import hours_ago
 
@@ -111,7 +111,7 @@ def sensor_alerts(runner: Runner, name: str, run_id: str) -> None:
 
 
 def test_a_failed_run_alerts_with_what_its_step_said(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, inbox: Inbox
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, inbox: Inbox
 ) -> None:
     sandbox.faults.add("download:503")
     outcome = runner.load(assets, hours_ago(6, 2), pull=True, only_missing=True)
@@ -125,7 +125,7 @@ def test_a_failed_run_alerts_with_what_its_step_said(
 
 
 def test_a_failed_check_of_a_run_that_went_well_alerts_with_its_partition(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, inbox: Inbox
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, inbox: Inbox
 ) -> None:
     sandbox.options.sfmc.estimate_drift_rows = 1
     outcome = runner.load(assets, hours_ago(48, 1), pull=True, only_missing=True)
@@ -139,7 +139,7 @@ def test_a_failed_check_of_a_run_that_went_well_alerts_with_its_partition(
 
 
 def test_a_check_that_failed_of_many_partitions_is_one_alert(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, inbox: Inbox
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, inbox: Inbox
 ) -> None:
     sandbox.options.sfmc.estimate_drift_rows = 1
     hours = hours_ago(48, 7)

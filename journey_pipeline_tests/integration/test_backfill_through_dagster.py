@@ -9,9 +9,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.checks import CLAIMS
@@ -27,7 +27,7 @@ def figure(metadata: dict[str, Any], name: str) -> int:
 
 
 def test_a_range_of_hours_arrives_whole_in_the_published_warehouse(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, home: Path
 ) -> None:
     hours = hours_ago(9, 4)
     assert runner.load(assets, hours, pull=True, only_missing=True).succeeded
@@ -36,7 +36,7 @@ def test_a_range_of_hours_arrives_whole_in_the_published_warehouse(
     assert len(truth(sandbox, hours)) > 100
 
 
-def test_every_partition_has_its_own_checks_and_figures(runner: Runner, assets: StreamAssets) -> None:
+def test_every_partition_has_its_own_checks_and_figures(runner: Runner, assets: LoadAssets) -> None:
     hours = hours_ago(9, 3)
     runner.load(assets, hours, pull=True, only_missing=True)
     for hour in hours:
@@ -50,7 +50,7 @@ def test_every_partition_has_its_own_checks_and_figures(runner: Runner, assets: 
         assert figure(events, "landed") == sum(figure(events, part) for part in parts)
 
 
-def test_the_preview_shows_no_person(runner: Runner, assets: StreamAssets) -> None:
+def test_the_preview_shows_no_person(runner: Runner, assets: LoadAssets) -> None:
     (hour,) = hours_ago(5, 1)
     runner.load(assets, [hour], pull=True, only_missing=True)
     shown = materialization(runner, assets.events, key_of(assets.partitions, hour))["preview"]
@@ -58,7 +58,7 @@ def test_the_preview_shows_no_person(runner: Runner, assets: StreamAssets) -> No
 
 
 def test_a_failed_hour_does_not_take_the_finished_ones_with_it(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, home: Path
 ) -> None:
     hours = hours_ago(9, 4)
     broken = hours[1]
@@ -80,7 +80,7 @@ def test_a_failed_hour_does_not_take_the_finished_ones_with_it(
     assert sandbox.calls.count("download") == 1
 
 
-def test_what_has_landed_is_not_asked_for_again(runner: Runner, assets: StreamAssets, sandbox: Sandbox) -> None:
+def test_what_has_landed_is_not_asked_for_again(runner: Runner, assets: LoadAssets, sandbox: Sandbox) -> None:
     hours = hours_ago(6, 2)
     runner.load(assets, hours, pull=True, only_missing=True)
     sandbox.calls.clear()
@@ -89,7 +89,7 @@ def test_what_has_landed_is_not_asked_for_again(runner: Runner, assets: StreamAs
 
 
 def test_events_are_made_again_from_the_landing_alone_with_the_same_bytes(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     (hour,) = hours_ago(6, 1)
     runner.load(assets, [hour], pull=True, only_missing=True)
@@ -102,7 +102,7 @@ def test_events_are_made_again_from_the_landing_alone_with_the_same_bytes(
 
 
 def test_late_rows_are_there_after_the_hour_is_asked_again(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, home: Path, lake: Lake
 ) -> None:
     (hour,) = hours_ago(1, 1)
     now = sandbox.clock.now()
@@ -120,7 +120,7 @@ def test_late_rows_are_there_after_the_hour_is_asked_again(
 
 
 def test_an_hour_the_vendor_no_longer_keeps_is_refused_without_a_request(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     (hour,) = hours_ago(30 * 24 + 2, 1)
     outcome = runner.load(assets, [hour], pull=True, only_missing=True)
@@ -130,7 +130,7 @@ def test_an_hour_the_vendor_no_longer_keeps_is_refused_without_a_request(
     assert not lake.landing_dir(assets.stream.key, hour.partition).exists()
 
 
-def test_a_drifting_estimate_warns_and_does_not_fail(runner: Runner, assets: StreamAssets, sandbox: Sandbox) -> None:
+def test_a_drifting_estimate_warns_and_does_not_fail(runner: Runner, assets: LoadAssets, sandbox: Sandbox) -> None:
     (hour,) = hours_ago(1, 1)
     sandbox.options.sfmc.estimate_drift_rows = -50
     assert runner.load(assets, [hour], pull=True, only_missing=True).succeeded
@@ -139,7 +139,7 @@ def test_a_drifting_estimate_warns_and_does_not_fail(runner: Runner, assets: Str
 
 
 def test_fewer_rows_than_the_estimate_of_a_settled_hour_are_an_error(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox
 ) -> None:
     (hour,) = hours_ago(48, 1)
     sandbox.options.sfmc.estimate_drift_rows = 1
@@ -149,7 +149,7 @@ def test_fewer_rows_than_the_estimate_of_a_settled_hour_are_an_error(
 
 
 def test_wrong_credentials_cost_one_token_request_and_name_the_variables(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SFMC_CLIENT_SECRET", "hush-hush-wrong")
     outcome = runner.load(assets, hours_ago(6, 3), pull=True, only_missing=True)
@@ -159,7 +159,7 @@ def test_wrong_credentials_cost_one_token_request_and_name_the_variables(
     assert sandbox.calls.count("token") == 1
 
 
-def test_a_missing_variable_is_named(runner: Runner, assets: StreamAssets, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_variable_is_named(runner: Runner, assets: LoadAssets, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SFMC_CLIENT_ID")
     outcome = runner.load(assets, hours_ago(6, 1), pull=True, only_missing=True)
     assert not outcome.succeeded
@@ -167,7 +167,7 @@ def test_a_missing_variable_is_named(runner: Runner, assets: StreamAssets, monke
 
 
 def test_names_and_versions_of_journeys_come_from_the_vendors_list(
-    runner: Runner, assets: StreamAssets, home: Path
+    runner: Runner, assets: LoadAssets, home: Path
 ) -> None:
     runner.load(assets, hours_ago(9, 2), pull=True, only_missing=True)
     pulled = runner.pull_dimensions("sfmc")

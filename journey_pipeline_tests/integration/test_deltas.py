@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 
 from journey_pipeline.components.deployment import Deployment, load_deployment
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
@@ -49,18 +49,18 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def assets(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> StreamAssets:
+def assets(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> LoadAssets:
     monkeypatch.setenv("LAYERFIVE_REQUESTS_PER_SECOND", "500")
     return deployment.streams("layerfive")[0]
 
 
-def load(runner: Runner, assets: StreamAssets, days: list[Window], *, again: bool = False) -> None:
+def load(runner: Runner, assets: LoadAssets, days: list[Window], *, again: bool = False) -> None:
     outcome = runner.load(assets, days, pull=True, only_missing=not again)
     assert outcome.succeeded, outcome.says
 
 
 def test_a_range_is_one_request_and_the_manifests_say_which_day_covers_the_others(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake, home: Path
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake, home: Path
 ) -> None:
     first, second, third = days_ago(5, 3)
     load(runner, assets, [first, second, third])
@@ -88,7 +88,7 @@ def test_a_range_is_one_request_and_the_manifests_say_which_day_covers_the_other
 
 
 def test_a_day_that_is_covered_can_be_asked_for_by_itself(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     first, second = days_ago(5, 2)
     load(runner, assets, [first, second])
@@ -101,7 +101,7 @@ def test_a_day_that_is_covered_can_be_asked_for_by_itself(
 
 @pytest.mark.parametrize("lost", [slice(1, 3), slice(0, 3)])
 def test_days_whose_manifests_are_lacking_count_as_landed_and_are_whole_again_without_the_vendor(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake, lost: slice
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake, lost: slice
 ) -> None:
     days = days_ago(5, 3)
     load(runner, assets, days)
@@ -118,7 +118,7 @@ def test_days_whose_manifests_are_lacking_count_as_landed_and_are_whole_again_wi
 
 
 def test_a_home_of_an_earlier_version_is_whole_again_from_its_answers_alone(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     days = days_ago(5, 3)
     load(runner, assets, days)
@@ -138,7 +138,7 @@ def test_a_home_of_an_earlier_version_is_whole_again_from_its_answers_alone(
     assert survey(lake, assets.stream, span, NOW).windows(State.COMPLETE) == days
 
 
-def test_what_is_covered_is_not_asked_for_again(runner: Runner, assets: StreamAssets, sandbox: Sandbox) -> None:
+def test_what_is_covered_is_not_asked_for_again(runner: Runner, assets: LoadAssets, sandbox: Sandbox) -> None:
     load(runner, assets, days_ago(5, 3))
     load(runner, assets, days_ago(5, 4))
     assert [call.query["event_date"] for call in sandbox.calls.to(ROUTE)] == [
@@ -148,7 +148,7 @@ def test_what_is_covered_is_not_asked_for_again(runner: Runner, assets: StreamAs
 
 
 def test_the_gap_filler_asks_once_from_the_oldest_missing_day(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox
 ) -> None:
     load(runner, assets, days_ago(30, 1))
     load(runner, assets, days_ago(10, 2))
@@ -168,7 +168,7 @@ def test_the_gap_filler_asks_once_from_the_oldest_missing_day(
 
 
 def test_once_a_week_all_that_the_vendor_keeps_is_asked_for_again_in_one_request(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     repository = runner.deployment.definitions.get_repository_def()
     schedule = repository.get_schedule_def("layerfive__customer_journeys_reach")
@@ -187,7 +187,7 @@ def test_once_a_week_all_that_the_vendor_keeps_is_asked_for_again_in_one_request
     assert len(landing.attempts) == 2
 
 
-def test_the_newest_day_waits_two_hours(runner: Runner, assets: StreamAssets) -> None:
+def test_the_newest_day_waits_two_hours(runner: Runner, assets: LoadAssets) -> None:
     repository = runner.deployment.definitions.get_repository_def()
     schedule = repository.get_schedule_def("layerfive__customer_journeys_newest")
 
@@ -204,7 +204,7 @@ def test_the_newest_day_waits_two_hours(runner: Runner, assets: StreamAssets) ->
 
 
 def test_an_answer_that_lacks_what_the_one_before_had_is_a_warning_with_their_number(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox
 ) -> None:
     # Each is asked for three days after its end, so that the two answers have days in common.
     days = days_ago(8, 2)
@@ -222,7 +222,7 @@ def test_an_answer_that_lacks_what_the_one_before_had_is_a_warning_with_their_nu
 
 
 def test_two_accounts_live_side_by_side(
-    runner: Runner, assets: StreamAssets, home: Path, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, assets: LoadAssets, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serve(World(seed=11, touchpoints_per_day=60, contacts=100), clock=SandboxClock(NOW)) as brand_b:
         for name, value in brand_b.environment().items():

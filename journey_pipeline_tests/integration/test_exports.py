@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from journey_pipeline.cli.exports import exports
 from journey_pipeline.components.deployment import Deployment, load_deployment
-from journey_pipeline.components.export_assets import DATA_VERSION, ExportAssets
+from journey_pipeline.components.export_assets import DATA_VERSION
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, window_of
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import ConfigError
@@ -56,15 +57,14 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def streams(deployment: Deployment, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, ExportAssets]:
+def streams(deployment: Deployment, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, LoadAssets]:
     assert home.is_dir()
     monkeypatch.setenv("APSIS_REQUESTS_PER_SECOND", "500")
-    found = {assets.stream.key.stream: assets for assets in deployment.streams("apsis")}
-    return {name: assets for name, assets in found.items() if isinstance(assets, ExportAssets)}
+    return {assets.stream.key.stream: assets for assets in deployment.streams("apsis")}
 
 
 @pytest.fixture
-def assets(streams: dict[str, ExportAssets]) -> ExportAssets:
+def assets(streams: dict[str, LoadAssets]) -> LoadAssets:
     return streams["profile_events"]
 
 
@@ -87,7 +87,7 @@ def started(runner: Runner, asked: dg.RunRequest, job_name: str | None = None) -
     )
 
 
-def order(runner: Runner, assets: ExportAssets, *days: Window) -> dg.ExecuteInProcessResult:
+def order(runner: Runner, assets: LoadAssets, *days: Window) -> dg.ExecuteInProcessResult:
     first, last = (key_of(assets.partitions, day) for day in (days[0], days[-1]))
     return started(runner, dg.RunRequest(tags={RANGE_START: first, RANGE_END: last}), assets.request_job_name)
 
@@ -110,7 +110,7 @@ def scheduled(runner: Runner, name: str, at: datetime) -> Any:
     return repository.get_schedule_def(f"apsis__profile_events_{name}").evaluate_tick(context)
 
 
-def asked_for(assets: ExportAssets, data: Any) -> list[Window]:
+def asked_for(assets: LoadAssets, data: Any) -> list[Window]:
     windows = []
     for request in data.run_requests:
         first = request.tags.get(RANGE_START) or request.partition_key
@@ -121,7 +121,7 @@ def asked_for(assets: ExportAssets, data: Any) -> list[Window]:
 
 
 def test_a_request_orders_one_export_for_a_range_and_records_it_for_each_day(
-    runner: Runner, assets: ExportAssets, sandbox: Sandbox
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox
 ) -> None:
     two = days_ago(5, 2)
     assert order(runner, assets, *two).success
@@ -137,14 +137,14 @@ def test_a_request_orders_one_export_for_a_range_and_records_it_for_each_day(
 
 
 def test_a_day_that_the_vendor_no_longer_keeps_is_not_ordered(
-    runner: Runner, assets: ExportAssets, sandbox: Sandbox
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox
 ) -> None:
     assert not order(runner, assets, *days_ago(100, 2)).success
     assert sandbox.calls.count("profile_order") == 0
 
 
 def test_the_sensor_polls_and_starts_one_run_that_lands_and_records_the_exports_life(
-    runner: Runner, assets: ExportAssets, sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.options.apsis.pending_s = 1800.0
     assert tick(runner).skip_message == "no export is under way"
@@ -178,7 +178,7 @@ def test_the_sensor_polls_and_starts_one_run_that_lands_and_records_the_exports_
 
 
 def test_the_life_of_an_order_stands_with_its_request_at_every_turn(
-    runner: Runner, assets: ExportAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.options.apsis.pending_s = 1800.0
     days = days_ago(5, 2)
@@ -208,7 +208,7 @@ def test_the_life_of_an_order_stands_with_its_request_at_every_turn(
 
 
 def test_a_split_order_shows_each_part_with_what_it_was_asked_for(
-    runner: Runner, streams: dict[str, ExportAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, streams: dict[str, LoadAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     emails = streams["email_events"]
     (day,) = days_ago(5)
@@ -231,7 +231,7 @@ def test_a_split_order_shows_each_part_with_what_it_was_asked_for(
     assert [(record.data["window"], record.data["asked_for"]) for record in landed] == told_apart
 
 
-def test_an_order_of_the_terminal_is_recorded_as_one(runner: Runner, assets: ExportAssets, sandbox: Sandbox) -> None:
+def test_an_order_of_the_terminal_is_recorded_as_one(runner: Runner, assets: LoadAssets, sandbox: Sandbox) -> None:
     sandbox.options.apsis.pending_s = 0.0
     (day,) = days_ago(5)
     assert runner.load(assets, [day], pull=True, only_missing=True).succeeded
@@ -242,7 +242,7 @@ def test_an_order_of_the_terminal_is_recorded_as_one(runner: Runner, assets: Exp
 
 
 def test_an_export_that_the_vendor_broke_says_so_and_when_it_is_ordered_again(
-    runner: Runner, assets: ExportAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.options.apsis.pending_s = 0.0
     sandbox.faults.add("apsis/profile_order:fail_export@1")
@@ -257,7 +257,7 @@ def test_an_export_that_the_vendor_broke_says_so_and_when_it_is_ordered_again(
 
 
 def test_an_export_that_is_still_ready_after_an_hour_is_started_again(
-    runner: Runner, assets: ExportAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.options.apsis.pending_s = 0.0
     order(runner, assets, *days_ago(5))
@@ -271,7 +271,7 @@ def test_an_export_that_is_still_ready_after_an_hour_is_started_again(
 
 
 def test_a_bad_export_stops_none_of_the_others_and_needs_a_person(
-    runner: Runner, streams: dict[str, ExportAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, streams: dict[str, LoadAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.options.apsis.pending_s = 0.0
     sandbox.faults.add("apsis/profile_order:html_200@1")
@@ -295,7 +295,7 @@ def test_a_bad_export_stops_none_of_the_others_and_needs_a_person(
     assert "1 stopped: rejected; none will go on by itself" in tick(runner, cursor).skip_message
 
 
-def test_an_order_that_a_person_gives_up_is_ordered_anew(runner: Runner, assets: ExportAssets) -> None:
+def test_an_order_that_a_person_gives_up_is_ordered_anew(runner: Runner, assets: LoadAssets) -> None:
     order(runner, assets, *days_ago(5))
     done = CliRunner().invoke(exports, ["--give-up", "1"])
     assert (done.exit_code, done.exception) == (0, None)
@@ -306,7 +306,7 @@ def test_an_order_that_a_person_gives_up_is_ordered_anew(runner: Runner, assets:
 
 
 def test_a_landing_asked_for_before_its_export_is_ready_says_so_and_lands_later(
-    runner: Runner, assets: ExportAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.options.apsis.pending_s = 1800.0
     (day,) = days_ago(5)
@@ -321,14 +321,14 @@ def test_a_landing_asked_for_before_its_export_is_ready_says_so_and_lands_later(
     assert sandbox.calls.count("profile_order") == 1
 
 
-def test_the_newest_day_is_ordered_with_the_days_before_it(runner: Runner, assets: ExportAssets) -> None:
+def test_the_newest_day_is_ordered_with_the_days_before_it(runner: Runner, assets: LoadAssets) -> None:
     data = scheduled(runner, "newest", TODAY + timedelta(minutes=90))
     assert asked_for(assets, data) == days_ago(4, 4)
     assert [request.run_key for request in data.run_requests] == [days_ago(1)[0].partition]
 
 
 def test_gaps_are_ordered_oldest_first_without_what_is_under_way_or_has_landed(
-    runner: Runner, assets: ExportAssets, sandbox: Sandbox
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox
 ) -> None:
     at = TODAY + timedelta(minutes=40)
     missing = asked_for(assets, scheduled(runner, "gaps", at))
@@ -343,7 +343,7 @@ def test_gaps_are_ordered_oldest_first_without_what_is_under_way_or_has_landed(
 
 
 def test_what_has_landed_without_events_is_finished_without_the_vendor(
-    runner: Runner, assets: ExportAssets, sandbox: Sandbox, home: Path
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, home: Path
 ) -> None:
     sandbox.options.apsis.pending_s = 0.0
     (day,) = days_ago(5)
@@ -362,7 +362,7 @@ def test_what_has_landed_without_events_is_finished_without_the_vendor(
 
 
 def test_a_missing_variable_breaks_this_connection_alone(
-    runner: Runner, assets: ExportAssets, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, assets: LoadAssets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("APSIS_CLIENT_SECRET")
     with pytest.raises(ConfigError, match="APSIS_CLIENT_SECRET"):
@@ -375,7 +375,7 @@ def test_a_missing_variable_breaks_this_connection_alone(
 
 
 def test_a_backfill_in_a_terminal_does_all_of_it_by_itself(
-    streams: dict[str, ExportAssets], shop: Path, sandbox: Sandbox, home: Path, command_server: CommandServer
+    streams: dict[str, LoadAssets], shop: Path, sandbox: Sandbox, home: Path, command_server: CommandServer
 ) -> None:
     sandbox.options.apsis.pending_s = 0.5
     days = days_ago(5, 2)

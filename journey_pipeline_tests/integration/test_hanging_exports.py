@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 
 from journey_pipeline.components.deployment import Deployment, load_deployment
-from journey_pipeline.components.export_assets import ExportAssets
 from journey_pipeline.components.export_sensor import export_sensor
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export
@@ -56,11 +56,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def streams(deployment: Deployment, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, ExportAssets]:
+def streams(deployment: Deployment, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, LoadAssets]:
     assert home.is_dir()
     monkeypatch.setenv("APSIS_REQUESTS_PER_SECOND", "500")
-    found = {assets.stream.key.stream: assets for assets in deployment.streams("apsis")}
-    return {name: assets for name, assets in found.items() if isinstance(assets, ExportAssets)}
+    return {assets.stream.key.stream: assets for assets in deployment.streams("apsis")}
 
 
 def day_before(days: int) -> Window:
@@ -68,7 +67,7 @@ def day_before(days: int) -> Window:
     return Window(start, start + timedelta(days=1))
 
 
-def wanted(assets: ExportAssets, *days: int, ordered: bool) -> None:
+def wanted(assets: LoadAssets, *days: int, ordered: bool) -> None:
     """Orders of days that lie apart, made at once or left for a tick."""
     with assets.open_exports() as exports:
         for day in days:
@@ -99,7 +98,7 @@ def exports() -> list[Export]:
 
 
 def test_a_poll_that_hangs_is_noted_and_the_others_are_polled_in_the_same_tick(
-    runner: Runner, streams: dict[str, ExportAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, streams: dict[str, LoadAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.options.apsis.pending_s = 60.0
     assets = streams["profile_events"]
@@ -123,7 +122,7 @@ def test_a_poll_that_hangs_is_noted_and_the_others_are_polled_in_the_same_tick(
 
 
 def test_an_order_that_hangs_is_unknown_and_the_others_are_ordered_and_polled_in_the_same_tick(
-    runner: Runner, streams: dict[str, ExportAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, streams: dict[str, LoadAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.options.apsis.pending_s = 60.0
     wanted(streams["profile_events"], 9, ordered=True)
@@ -138,7 +137,7 @@ def test_an_order_that_hangs_is_unknown_and_the_others_are_ordered_and_polled_in
 
 
 def test_a_token_that_hangs_is_noted_of_each_export_and_the_tick_goes_on(
-    runner: Runner, streams: dict[str, ExportAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, streams: dict[str, LoadAssets], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.options.apsis.pending_s = 60.0
     wanted(streams["profile_events"], 7, 5, ordered=True)
@@ -151,7 +150,7 @@ def test_a_token_that_hangs_is_noted_of_each_export_and_the_tick_goes_on(
 
 
 def test_a_tick_begins_no_call_whose_end_it_might_not_see(
-    runner: Runner, streams: dict[str, ExportAssets], sandbox: Sandbox
+    runner: Runner, streams: dict[str, LoadAssets], sandbox: Sandbox
 ) -> None:
     sandbox.options.apsis.pending_s = 3600.0
     profiles = streams["profile_events"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.components.sweeps import drifted
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
@@ -34,7 +34,7 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def swept(runner: Runner, assets: StreamAssets, lake: Lake) -> DriftReport:
+def swept(runner: Runner, assets: LoadAssets, lake: Lake) -> DriftReport:
     outcome = runner.sweep(assets)
     assert outcome.succeeded, outcome.says
     report = newest_report(lake, assets.stream.key, now=utc_now())
@@ -42,7 +42,7 @@ def swept(runner: Runner, assets: StreamAssets, lake: Lake) -> DriftReport:
     return report
 
 
-def load_early(runner: Runner, assets: StreamAssets, sandbox: Sandbox, hours: list[Window]) -> None:
+def load_early(runner: Runner, assets: LoadAssets, sandbox: Sandbox, hours: list[Window]) -> None:
     """Loads hours as the vendor shows them just after they ended: some rows are not there yet."""
     now = sandbox.clock.now()
     sandbox.clock.freeze(hours[-1].end)
@@ -51,7 +51,7 @@ def load_early(runner: Runner, assets: StreamAssets, sandbox: Sandbox, hours: li
 
 
 def test_late_rows_that_appear_afterwards_are_in_the_warehouse_after_the_sweep(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, home: Path, lake: Lake
 ) -> None:
     hours = hours_ago(50, 2)
     load_early(runner, assets, sandbox, hours)
@@ -71,7 +71,7 @@ def test_late_rows_that_appear_afterwards_are_in_the_warehouse_after_the_sweep(
 
 
 def test_a_changed_row_behind_an_equal_count_is_found_by_its_content(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     hours = hours_ago(80, 3)
     runner.load(assets, hours, pull=True, only_missing=True)
@@ -83,7 +83,7 @@ def test_a_changed_row_behind_an_equal_count_is_found_by_its_content(
 
 
 def test_a_sweep_changes_nothing_in_the_landing(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     load_early(runner, assets, sandbox, hours_ago(50, 1))
     before = {path: path.stat().st_mtime_ns for path in (lake.home / "raw").rglob("*") if path.is_file()}
@@ -93,7 +93,7 @@ def test_a_sweep_changes_nothing_in_the_landing(
 
 
 def test_the_sensor_asks_once_for_what_drifted(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     load_early(runner, assets, sandbox, hours_ago(50, 1))
     swept(runner, assets, lake)
@@ -109,7 +109,7 @@ def test_the_sensor_asks_once_for_what_drifted(
 
 
 def test_only_settled_hours_that_the_vendor_still_keeps_are_asked(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     runner.load(assets, [*hours_ago(2, 1)], pull=True, only_missing=True)
     runner.load(assets, [*hours_ago(20, 1)], pull=True, only_missing=True)
@@ -119,7 +119,7 @@ def test_only_settled_hours_that_the_vendor_still_keeps_are_asked(
 
 
 def test_an_hour_that_is_half_expired_when_it_is_asked_again_loses_nothing(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, home: Path
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, home: Path
 ) -> None:
     hours = hours_ago(40, 1)  # the latest of its rows are known by now
     runner.load(assets, hours, pull=True, only_missing=True)
@@ -133,7 +133,7 @@ def test_an_hour_that_is_half_expired_when_it_is_asked_again_loses_nothing(
 
 @pytest.mark.parametrize("fault", ["estimate:500", "estimate:429_long"])
 def test_a_partition_that_can_not_be_asked_is_named_and_not_called_drifted(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake, fault: str
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake, fault: str
 ) -> None:
     (hour,) = hours_ago(30, 1)
     runner.load(assets, [hour], pull=True, only_missing=True)
@@ -147,7 +147,7 @@ def test_a_partition_that_can_not_be_asked_is_named_and_not_called_drifted(
 
 
 def test_a_sweep_that_could_ask_only_some_warns(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, lake: Lake
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
 ) -> None:
     hours = hours_ago(30, 2)
     runner.load(assets, hours, pull=True, only_missing=True)

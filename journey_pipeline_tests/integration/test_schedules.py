@@ -10,10 +10,10 @@ import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from journey_pipeline.components.instance import accepted_previews
+from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, window_of
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.standing_checks import COMPLETENESS
-from journey_pipeline.components.stream_assets import StreamAssets
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.projects import NOW
@@ -34,7 +34,7 @@ def tick(runner: Runner, name: str, at: datetime) -> Any:
     return schedule.evaluate_tick(context)
 
 
-def asked(assets: StreamAssets, data: Any) -> list[Window]:
+def asked(assets: LoadAssets, data: Any) -> list[Window]:
     windows = []
     for request in data.run_requests:
         first = request.tags.get(RANGE_START) or request.partition_key
@@ -45,7 +45,7 @@ def asked(assets: StreamAssets, data: Any) -> list[Window]:
 
 
 def test_the_newest_hour_waits_until_the_vendors_history_has_passed_it(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, hour_end: datetime
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, hour_end: datetime
 ) -> None:
     sandbox.options.sfmc.freshness_s = 1200
     early = tick(runner, "newest", hour_end + timedelta(minutes=10))
@@ -58,7 +58,7 @@ def test_the_newest_hour_waits_until_the_vendors_history_has_passed_it(
 
 @pytest.mark.parametrize("status", [404, 503])
 def test_a_fixed_lag_is_taken_where_the_vendor_can_not_say(
-    runner: Runner, assets: StreamAssets, sandbox: Sandbox, status: Any, hour_end: datetime
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, status: Any, hour_end: datetime
 ) -> None:
     sandbox.options.sfmc.freshness_status = status
     skipped = tick(runner, "newest", hour_end + timedelta(minutes=50))
@@ -66,12 +66,12 @@ def test_a_fixed_lag_is_taken_where_the_vendor_can_not_say(
     assert asked(assets, tick(runner, "gaps", hour_end + timedelta(minutes=50)))
 
 
-def test_an_hour_that_has_landed_is_not_asked_for(runner: Runner, assets: StreamAssets, hour_end: datetime) -> None:
+def test_an_hour_that_has_landed_is_not_asked_for(runner: Runner, assets: LoadAssets, hour_end: datetime) -> None:
     runner.load(assets, [Window(hour_end - timedelta(hours=1), hour_end)], pull=True, only_missing=True)
     assert "landed already" in tick(runner, "newest", hour_end + timedelta(minutes=50)).skip_message
 
 
-def test_gaps_are_asked_for_oldest_first_and_bounded(runner: Runner, assets: StreamAssets, hour_end: datetime) -> None:
+def test_gaps_are_asked_for_oldest_first_and_bounded(runner: Runner, assets: LoadAssets, hour_end: datetime) -> None:
     at = hour_end + timedelta(minutes=40)
     windows = asked(assets, tick(runner, "gaps", at))
     assert len(windows) == 48
@@ -80,7 +80,7 @@ def test_gaps_are_asked_for_oldest_first_and_bounded(runner: Runner, assets: Str
 
 
 def test_what_has_landed_leaves_a_hole_in_what_is_asked_for(
-    runner: Runner, assets: StreamAssets, hour_end: datetime
+    runner: Runner, assets: LoadAssets, hour_end: datetime
 ) -> None:
     at = hour_end + timedelta(minutes=40)
     there = asked(assets, tick(runner, "gaps", at))[2:4]
@@ -92,7 +92,7 @@ def test_what_has_landed_leaves_a_hole_in_what_is_asked_for(
 
 @pytest.mark.parametrize("how", ["partition", "range", "scheduled"])
 def test_what_is_queued_or_running_is_not_asked_for_twice(
-    runner: Runner, assets: StreamAssets, how: str, hour_end: datetime
+    runner: Runner, assets: LoadAssets, how: str, hour_end: datetime
 ) -> None:
     at = hour_end + timedelta(minutes=40)
     first, *_, last = asked(assets, tick(runner, "gaps", at))[:10]
@@ -114,7 +114,7 @@ def test_what_is_queued_or_running_is_not_asked_for_twice(
 # Dagster's own, while it makes a backfill.
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`:DeprecationWarning")
 def test_what_waits_in_a_backfill_is_not_asked_for_twice(
-    runner: Runner, assets: StreamAssets, hour_end: datetime
+    runner: Runner, assets: LoadAssets, hour_end: datetime
 ) -> None:
     at = hour_end + timedelta(minutes=40)
     waiting = asked(assets, tick(runner, "gaps", at))[:5]

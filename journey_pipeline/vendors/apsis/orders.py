@@ -275,6 +275,7 @@ def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int
         retention=RETENTION,
         start=start,
         requests_per_answer=requests,
+        asked_again=TRAILING_DAYS,
         reach=Reach(longest=LONGEST_WINDOW),
         nothing_to_reconcile=(
             "its vendor gives no estimate of an export, so that there is nothing to compare; the newest days are "

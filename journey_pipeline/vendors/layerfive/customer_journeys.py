@@ -81,6 +81,7 @@ def customer_journeys_stream(
             "its answers overlap, so that each one is compared with the one before as it lands; there is no estimate "
             "to ask for again"
         ),
+        upkeep=("reach",),
         first_look=timedelta(days=3),
     )
 

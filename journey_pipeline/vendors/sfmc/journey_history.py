@@ -122,6 +122,7 @@ def journey_history_stream(connection: str, start: datetime) -> Stream:
         recipe=JOURNEY_HISTORY,
         retention=RETENTION,
         start=start,
+        upkeep=("freshness", "reconciliation"),
     )
 
 

@@ -1,4 +1,4 @@
-"""The assets of a stream that is pulled window by window: `raw/…` and `events/…`, one step for both.
+"""The assets of a stream: `raw/…` and `events/…`, one step for both, whichever way its answers come.
 
 A step takes each partition through both, so that an hour is events as soon as it has landed. Not here: the work itself
 (`loading/`), what is recorded of it (`recording.py`), when it runs (`schedules.py`).
@@ -14,10 +14,11 @@ import dagster as dg
 from journey_pipeline.components.instance import accepted_previews, history_kept_open
 from journey_pipeline.components.partitions import key_of, partitions_definition, window_of
 from journey_pipeline.components.recording import Recorder, check_specs, event_schema
+from journey_pipeline.components.translator import Told, Translator
 from journey_pipeline.errors import PermanentVendorError, TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.checks import claims_of
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
 from journey_pipeline.settings import make_home
@@ -44,11 +45,23 @@ class LoadConfig(dg.Config):
     first_wait_s: float = 60.0
 
 
-class Steps(NamedTuple):
-    """Which of the two a run is to do."""
+class Task(NamedTuple):
+    """What one run is to do with some partitions.
 
+    Attributes:
+        windows: Which ones.
+        pull: Whether the vendor is asked.
+        normalize: Whether events are made.
+        kept_since: What has landed since then is not asked for again.
+        waits: As `LoadConfig` says.
+    """
+
+    lake: Lake
+    windows: Sequence[Window]
     pull: bool
     normalize: bool
+    kept_since: datetime
+    waits: bool
 
 
 class Loading(Protocol):
@@ -60,73 +73,75 @@ class Loading(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StreamAssets:
+class LoadAssets:
     """A stream as Dagster assets.
 
     Attributes:
         stream: What is known of it beforehand.
-        settings: Tolerance and limits.
-        open_source: Opens the vendor's stream, when a run needs it.
         title: What the stream is, for the UI.
-        kinds: Icons of the landing's asset.
-        owners: Who answers for it: an address or `team:name`.
+        translator: Decides keys, groups, kinds, owners and tags.
+        settings: Tolerance and limits.
+        open_source: Opens the vendor's stream, when a run needs it and its answers come at once.
+        open_exports: Opens the ledger and the connection's streams, when a run needs them and answers are ordered.
+        load: What takes partitions through, by how the stream's answers come (`ways.py`).
+        before: What is materialized before the landing, by its role; nothing where answers come at once.
         fresh_for: So long after one partition was loaded the next one should have been.
         requests_per_s: How fast the vendor is asked.
     """
 
     stream: Stream
+    title: str
+    translator: Translator
     settings: LoadSettings
     open_source: Callable[[], WindowedSource]
-    title: str
-    kinds: frozenset[str]
-    owners: Sequence[str]
+    open_exports: Callable[[], Exports]
+    load: Callable[["LoadAssets", Task], Loading]
+    before: tuple[str, ...]
     fresh_for: timedelta
     requests_per_s: float
 
     def estimates(self, windows: Sequence[Window]) -> list[Estimate]:
         """What the vendor says that windows hold; nothing of a vendor who can't tell."""
+        if self.stream.nothing_to_reconcile:
+            return []
         source = self.open_source()
         try:
             return [estimate for window in windows if (estimate := source.estimate(window))]
         finally:
             source.close()
 
-    def loading(
-        self, lake: Lake, windows: Sequence[Window], *, steps: Steps, kept_since: datetime, waits: bool
-    ) -> Loading:
-        """What one run does.
+    def key(self, role: str) -> dg.AssetKey:
+        """Key of the asset with one of the roles of `translator.py`."""
+        return self.translator.key(self.told(role))
 
-        Args:
-            steps: Which of landing and events is wanted.
-            kept_since: What has landed since then is not asked for again.
-            waits: As `LoadConfig` says.
-        """
-        del waits  # every window is answered at once
-        return Backfill(
-            lake=lake,
-            stream=self.stream,
-            windows=windows,
-            settings=self.settings,
-            open_source=self.open_source,
-            pull=steps.pull,
-            normalize=steps.normalize,
-            kept_since=kept_since,
-        )
+    def told(self, role: str) -> Told:
+        """What the translator is told of one of the stream's assets."""
+        return Told(role, self.stream.key.vendor, self.stream.key.connection, self.stream.key.stream)
 
     @property
     def raw(self) -> dg.AssetKey:
         """Key of the landing's asset."""
-        return dg.AssetKey(["raw", self.stream.key.connection, self.stream.key.stream])
+        return self.key("raw")
 
     @property
     def events(self) -> dg.AssetKey:
         """Key of the events' asset."""
-        return dg.AssetKey(["events", self.stream.key.connection, self.stream.key.stream])
+        return self.key("events")
+
+    @property
+    def requests(self) -> dg.AssetKey:
+        """Key of the orders' asset."""
+        return self.key("requests")
 
     @property
     def upstream(self) -> Sequence[dg.AssetKey]:
-        """What comes before the landing; nothing, of a vendor who answers at once."""
-        return ()
+        """What comes before the landing."""
+        return [self.key(role) for role in self.before]
+
+    @property
+    def request_job_name(self) -> str:
+        """Name of the job by which schedules order."""
+        return f"{self.op_name}_request"
 
     @property
     def op_name(self) -> str:
@@ -160,10 +175,6 @@ class StreamAssets:
         description = f"Loads partitions of {self.stream.key}."
         return dg.define_asset_job(self.job_name, selection=self.selection, description=description)
 
-    def definitions(self) -> dg.Definitions:
-        """The step, and the job by which schedules and sensors start it."""
-        return dg.Definitions(assets=[self.definition()], jobs=[self.load_job])
-
     def definition(self) -> dg.AssetsDefinition:
         """The step, with both assets and their checks."""
         partitions = self.partitions
@@ -190,25 +201,19 @@ class StreamAssets:
         # check looks at each.
         freshness = dg.FreshnessPolicy.time_window(fail_window=2 * self.fresh_for, warn_window=self.fresh_for)
         return [
-            dg.AssetSpec(
-                self.raw,
+            self.translator.spec(
+                self.told("raw"),
                 deps=self.upstream,
                 description=f"{self.title}: the vendor's answers as they came, kept under `raw/{key}/<partition>/`.",
-                kinds={*self.kinds, "gzip"},
-                group_name=key.connection,
-                owners=list(self.owners),
                 skippable=True,
                 freshness_policy=freshness,
             ),
-            dg.AssetSpec(
-                self.events,
+            self.translator.spec(
+                self.told("events"),
                 deps=[self.raw],
                 description=f"{self.title}: canonical events, one Parquet file for each partition, under "
                 f"`events/{key}/`. Materialize it alone to make the events again from the landing.",
-                kinds={"parquet", "duckdb"},
                 metadata={"dagster/column_schema": event_schema()},
-                group_name=key.connection,
-                owners=list(self.owners),
                 skippable=True,
                 freshness_policy=freshness,
             ),
@@ -218,18 +223,20 @@ class StreamAssets:
 def _load(
     context: dg.AssetExecutionContext,
     config: LoadConfig,
-    assets: StreamAssets,
+    assets: LoadAssets,
     partitions: dg.TimeWindowPartitionsDefinition,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     lake = Lake(make_home())
     chosen = context.selected_asset_keys
-    loading = assets.loading(
+    task = Task(
         lake,
         [window_of(partitions, key) for key in context.partition_keys],
-        steps=Steps(pull=assets.raw in chosen, normalize=assets.events in chosen),
+        pull=assets.raw in chosen,
+        normalize=assets.events in chosen,
         kept_since=EVERYTHING if config.only_missing else _first_try(context),
         waits=config.waits,
     )
+    loading = assets.load(assets, task)
     outcomes = []
     for outcome in loading.outcomes():
         _say(context, key_of(partitions, outcome.window), outcome)

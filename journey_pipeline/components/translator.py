@@ -1,0 +1,99 @@
+"""What an asset is called and how it is shown: key, group, kinds, owners and tags of a connection's assets.
+
+A project replaces any of them with `translation` in a `defs.yaml`. Not here: what an asset depends on and does.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple
+
+import dagster as dg
+from dagster.components.utils.translation import TranslationFnResolver
+
+
+class Told(NamedTuple):
+    """What a translation is told of an asset, as `data`.
+
+    Attributes:
+        role: One of `ROLES`.
+        vendor: The vendor's short name.
+        connection: The connection.
+        name: The stream or dimension; empty of what the connection has one of.
+    """
+
+    role: str
+    vendor: str
+    connection: str
+    name: str = ""
+
+
+ROLES: Mapping[str, frozenset[str]] = {
+    "requests": frozenset(),
+    "raw": frozenset({"gzip"}),
+    "events": frozenset({"parquet", "duckdb"}),
+    "dimensions": frozenset({"parquet"}),
+    "reconciliation": frozenset(),
+    "leftovers": frozenset(),
+}
+"""What assets there are, and their kinds besides the vendor's."""
+OF_VENDOR = frozenset({"requests", "raw", "dimensions", "reconciliation"})
+"""Those that show the vendor's icon, too."""
+
+Translate = Callable[[dg.AssetSpec, Told], dg.AssetSpec]
+Translation = Annotated[
+    Translate | None,
+    TranslationFnResolver[Told](lambda data: {"data": data}),
+]
+"""The setting: attributes of an asset in which `{{ data.role }}` and the like, and `{{ spec }}`, may stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Translator:
+    """Decides keys, groups, kinds, owners and tags of the assets of a connection.
+
+    Attributes:
+        kinds: The vendor's icons.
+        owners: Who answers for the connection.
+        translate: What the project changes, if it changes anything.
+    """
+
+    kinds: frozenset[str]
+    owners: tuple[str, ...]
+    translate: Translate | None = None
+    _keys: dict[Told, dg.AssetKey] = field(default_factory=dict, compare=False)
+
+    def key(self, told: Told) -> dg.AssetKey:
+        """The asset's key: by default its role, connection and name."""
+        if told not in self._keys:
+            self._keys[told] = self._translated(self._plain(told), told).key
+        return self._keys[told]
+
+    def spec(self, told: Told, **given: Any) -> dg.AssetSpec:
+        """The whole of an asset's description.
+
+        Args:
+            given: What only the asset itself knows, such as `deps` and `description`; a translation leaves the rest.
+        """
+        plain = self._plain(told, **given)
+        shown = self._translated(plain, told)
+        return plain.replace_attributes(
+            key=self.key(told),
+            group_name=shown.group_name,
+            kinds=shown.kinds,
+            owners=shown.owners,
+            tags={name: value for name, value in shown.tags.items() if not name.startswith("dagster/kind/")},
+            description=shown.description,
+            metadata=shown.metadata,
+        )
+
+    def _plain(self, told: Told, **given: Any) -> dg.AssetSpec:
+        return dg.AssetSpec(
+            [part for part in (told.role, told.connection, told.name) if part],
+            group_name=told.connection,
+            kinds={*ROLES[told.role], *(self.kinds if told.role in OF_VENDOR else ())},
+            owners=list(self.owners),
+            **given,
+        )
+
+    def _translated(self, plain: dg.AssetSpec, told: Told) -> dg.AssetSpec:
+        return self.translate(plain, told) if self.translate else plain
