@@ -24,7 +24,7 @@ from journey_pipeline.components.standing_checks import (
     wholeness_definitions,
 )
 from journey_pipeline.components.sweeps import leftovers_definitions, reconciliation_definitions
-from journey_pipeline.components.translator import Told, Translation, Translator
+from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
 from journey_pipeline.components.ways import AT_ONCE, Way
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.loading.checks import Tolerance
@@ -99,11 +99,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         "running", description="Whether its schedules run without being switched on in the UI."
     )
 
-    translation: Translation = Field(
-        None,
-        description="Other attributes of its assets: key, group_name, kinds, owners, tags, description, metadata. "
-        "`data.role`, `data.vendor`, `data.connection`, `data.name` and `spec` may be used in templates.",
-    )
+    translation: Translation = Field(None, description=TRANSLATION)
 
     @field_validator("start")
     @classmethod

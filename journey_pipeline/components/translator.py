@@ -1,4 +1,4 @@
-"""What an asset is called and how it is shown: key, group, kinds, owners and tags of a connection's assets.
+"""What an asset is called and how it is shown: its key, group, kinds, owners and tags.
 
 A project replaces any of them with `translation` in a `defs.yaml`. Not here: what an asset depends on and does.
 """
@@ -16,14 +16,14 @@ class Told(NamedTuple):
 
     Attributes:
         role: One of `ROLES`.
-        vendor: The vendor's short name.
-        connection: The connection.
-        name: The stream or dimension; empty of what the connection has one of.
+        vendor: The vendor's short name; empty of the warehouse's.
+        connection: The connection; empty of the warehouse's.
+        name: The stream, dimension or table; empty of what a connection has one of.
     """
 
     role: str
-    vendor: str
-    connection: str
+    vendor: str = ""
+    connection: str = ""
     name: str = ""
 
 
@@ -34,6 +34,8 @@ ROLES: Mapping[str, frozenset[str]] = {
     "dimensions": frozenset({"parquet"}),
     "reconciliation": frozenset(),
     "leftovers": frozenset(),
+    "warehouse": frozenset({"duckdb", "sql"}),
+    "marts": frozenset({"duckdb", "sql"}),
 }
 """What assets there are, and their kinds besides the vendor's."""
 OF_VENDOR = frozenset({"requests", "raw", "dimensions", "reconciliation"})
@@ -45,15 +47,19 @@ Translation = Annotated[
     TranslationFnResolver[Told](lambda data: {"data": data}),
 ]
 """The setting: attributes of an asset in which `{{ data.role }}` and the like, and `{{ spec }}`, may stand."""
+TRANSLATION = (
+    "Other attributes of its assets than they have by themselves: key, key_prefix, group_name, kinds, owners, tags, "
+    "description, metadata. Templates may use data.role, data.vendor, data.connection, data.name, and spec."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Translator:
-    """Decides keys, groups, kinds, owners and tags of the assets of a connection.
+    """Decides keys, groups, kinds, owners and tags of the assets of a connection, or of the warehouse.
 
     Attributes:
         kinds: The vendor's icons.
-        owners: Who answers for the connection.
+        owners: Who answers for it.
         translate: What the project changes, if it changes anything.
     """
 
@@ -89,7 +95,7 @@ class Translator:
     def _plain(self, told: Told, **given: Any) -> dg.AssetSpec:
         return dg.AssetSpec(
             [part for part in (told.role, told.connection, told.name) if part],
-            group_name=told.connection,
+            group_name=told.connection or told.role,
             kinds={*ROLES[told.role], *(self.kinds if told.role in OF_VENDOR else ())},
             owners=list(self.owners),
             **given,

@@ -6,6 +6,7 @@ Not here: how a sync works (`warehouse/`), what events are (`load_assets.py`).
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,7 @@ from pydantic import Field
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.recording import SAYS
 from journey_pipeline.components.standing_checks import agreement_result, agreement_spec
+from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.layout import Lake
@@ -69,6 +71,13 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
         description="Of two streams that tell of the same events: up to this share of a day's may be in only one.",
     )
 
+    translation: Translation = Field(None, description=TRANSLATION)
+
+    @cached_property
+    def translator(self) -> Translator:
+        """Decides keys, groups, kinds, owners and tags of all tables."""
+        return Translator(frozenset(), tuple(self.owners), self.translation)
+
     @property
     def tables(self) -> list[Table]:
         """The tables that are assets, the events first."""
@@ -78,7 +87,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
     @property
     def keys(self) -> list[dg.AssetKey]:
         """The assets of all tables."""
-        return [asset_key(table) for table in self.tables]
+        return [self.translator.key(told(table)) for table in self.tables]
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The warehouse's assets, their check and the sensor that syncs them."""
@@ -97,6 +106,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
     def _definition(self, upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         settings = WarehouseSettings(memory=self.memory, threads=self.threads, removable=self.removable)
         tolerance = AgreementTolerance(share=self.exports_may_differ_by)
+        events = self.translator.key(told(EVENTS))
 
         @dg.multi_asset(
             name=WAREHOUSE_OP,
@@ -104,10 +114,10 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
             check_specs=[
                 dg.AssetCheckSpec(
                     EQUALS_LAKE,
-                    asset=asset_key(EVENTS),
+                    asset=events,
                     description="The warehouse holds exactly the events of the lake, each one once.",
                 ),
-                agreement_spec(asset_key(EVENTS)),
+                agreement_spec(events),
             ],
             pool=WAREHOUSE_POOL,
         )
@@ -117,16 +127,12 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
         return warehouse
 
     def _spec(self, table: Table, upstream: Sequence[dg.AssetKey]) -> dg.AssetSpec:
-        is_mart = table.name.startswith("marts.")
         events_are_new = dg.AutomationCondition.any_deps_updated().since_last_handled()
         columns = [dg.TableColumn(c.name, c.type or "unknown", description=c.comment) for c in table.columns]
-        return dg.AssetSpec(
-            asset_key(table),
-            deps=upstream if table is EVENTS else [asset_key(EVENTS)],
-            group_name="marts" if is_mart else "warehouse",
+        return self.translator.spec(
+            told(table),
+            deps=upstream if table is EVENTS else [self.translator.key(told(EVENTS))],
             description=table.comment,
-            kinds={"duckdb", "sql"},
-            owners=list(self.owners),
             automation_condition=events_are_new & ~dg.AutomationCondition.in_progress() if table is EVENTS else None,
             metadata={
                 "dagster/table_name": f"journeys.{table.name}",
@@ -135,10 +141,10 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
         )
 
 
-def asset_key(table: Table) -> dg.AssetKey:
-    """The asset of a table: marts under `marts/`, the others under `warehouse/`."""
+def told(table: Table) -> Told:
+    """What the translator is told of a table: a mart, or of the warehouse."""
     schema, name = table.name.split(".")
-    return dg.AssetKey(["marts" if schema == "marts" else "warehouse", name])
+    return Told("marts" if schema == "marts" else "warehouse", name=name)
 
 
 def _sync(
@@ -165,7 +171,7 @@ def _sync(
     for mended in published.mended:
         context.log.warning("%s", mended)
     for key in keys:
-        is_events = key == asset_key(EVENTS)
+        is_events = key == keys[0]
         yield dg.MaterializeResult(
             asset_key=key,
             metadata=_metadata(report, equality, published) if is_events else {},
