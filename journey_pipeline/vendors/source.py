@@ -183,13 +183,11 @@ class WindowedSource(Protocol):
         stream: What is known of it beforehand.
         shortest_window: A window that is too large is halved down to this.
         concurrency: How many downloads the vendor allows at a time.
-        requests_per_s: How many requests it is asked per second at most.
     """
 
     stream: Stream
     shortest_window: timedelta
     concurrency: int
-    requests_per_s: float
 
     def freshness(self, now: datetime) -> Freshness:
         """Asks up to where the history is complete."""

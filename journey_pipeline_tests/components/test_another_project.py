@@ -47,6 +47,7 @@ def test_components_are_listed_with_what_they_do(another_project: Path, dg_in: D
         ("  filters: {status: [Failed]}\n", "yaml", "filters"),
         ("  start: yesterday\n", "defs", "2026-11-01-00:00"),
         ("  connection: Brand B\n", "defs", "connection"),
+        ("  translation: {groop: shop}\n", "yaml", "translation"),
     ],
 )
 def test_a_wrong_file_is_explained(another_project: Path, dg_in: Dg, wrong: str, command: str, explained: str) -> None:

@@ -100,7 +100,6 @@ class CustomerJourneys:
         stream: Which stream it is, as `customer_journeys_stream` gives it.
         overlap_days: As the stream was made with.
         answer_lag: How long after its end a day may be loaded.
-        requests_per_s: What the client keeps to.
     """
 
     shortest_window = Granularity.DAY.duration
@@ -114,10 +113,8 @@ class CustomerJourneys:
         *,
         overlap_days: int = OVERLAP_DAYS,
         answer_lag: timedelta = ANSWER_LAG,
-        requests_per_s: float = 1.0,
     ) -> None:
         self.stream = stream
-        self.requests_per_s = requests_per_s
         self._client = client
         self._pages = Pages(client)
         self._overlap = timedelta(days=overlap_days)

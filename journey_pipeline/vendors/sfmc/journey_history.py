@@ -135,7 +135,6 @@ class JourneyHistory:
         columns: What is asked for; those that the filters fix are left out.
         most_compressed_bytes: Above this estimate a window is asked for in halves.
         concurrency: Downloads at a time; 2 for an account (assumed).
-        requests_per_s: What the client keeps to; 1 (assumed).
     """
 
     shortest_window = timedelta(minutes=1)
@@ -150,11 +149,9 @@ class JourneyHistory:
         most_compressed_bytes: int = MOST_COMPRESSED_BYTES,
         most_rows: int = MOST_ROWS,
         concurrency: int = 2,
-        requests_per_s: float = 1.0,
     ) -> None:
         self.stream = stream
         self.concurrency = concurrency
-        self.requests_per_s = requests_per_s
         self._client = client
         self._filters = filters or Filters()
         self._columns = tuple(name for name in columns if name not in self.constants)
