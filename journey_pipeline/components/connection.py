@@ -57,8 +57,8 @@ class Lists(NamedTuple):
     open_pages: Callable[[], AbstractContextManager[Iterator[bytes]]]
 
 
-def connection_name(default: str) -> Any:
-    """The setting `connection` of a vendor's Component, with the name that it has by itself."""
+def connection_name(default: Any = ...) -> Any:
+    """The setting `connection` of a vendor's Component, with the name that it has by itself, if it has one."""
     return Field(
         default,
         pattern=r"^[a-z][a-z0-9_]*$",
@@ -76,7 +76,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     way: ClassVar[Way] = AT_ONCE
     """How its answers come."""
 
-    connection: str = connection_name("")
+    connection: str = connection_name()
     start: str = Field(
         description='Where its history starts, UTC, as "2026-11-01-00:00". Keep it: partitions are counted from here.'
     )
@@ -98,7 +98,6 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     schedules: Literal["running", "stopped"] = Field(
         "running", description="Whether its schedules run without being switched on in the UI."
     )
-
     translation: Translation = Field(None, description=TRANSLATION)
 
     @field_validator("start")

@@ -25,6 +25,20 @@ OF_CONNECTION = """
     tags: {name: "{{ data.name }}"}
     kinds: [file]
 """
+BY_FUNCTION = """
+  translation: "{{ as_we_name_it(spec, data) }}"
+template_vars_module: translated_shop.naming
+"""
+NAMING = """
+import dagster as dg
+
+@dg.template_var
+def as_we_name_it():
+    def name(spec, data):
+        return spec.replace_attributes(key=["web", data.role, data.name or data.connection], group_name="web")
+
+    return name
+"""
 OF_WAREHOUSE = """attributes:
   translation:
     key: "tables/{{ data.name }}"
@@ -34,8 +48,11 @@ OF_WAREHOUSE = """attributes:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    folder = make_project(tmp_path_factory.mktemp("translated"), "sfmc", "apsis", package="translated_shop")
-    for name, added in {"sfmc": OF_CONNECTION, "warehouse": OF_WAREHOUSE}.items():
+    folder = make_project(
+        tmp_path_factory.mktemp("translated"), "sfmc", "apsis", "layerfive", package="translated_shop"
+    )
+    (folder / "translated_shop/naming.py").write_text(NAMING)
+    for name, added in {"sfmc": OF_CONNECTION, "layerfive": BY_FUNCTION, "warehouse": OF_WAREHOUSE}.items():
         file = folder / f"translated_shop/defs/{name}/defs.yaml"
         file.write_text(file.read_text() + added)
     with pytest.MonkeyPatch.context() as patch:
@@ -63,6 +80,15 @@ def test_a_translation_decides_keys_groups_kinds_owners_and_tags(specs: dict[str
     assert (events.group_name, events.owners, events.kinds) == ("sfmc_events", ["team:history"], {"file"})
     assert events.tags["name"] == "journey_history"
     assert {"raw/apsis/profile_events", "requests/apsis/profile_events", "leftovers/apsis"} < set(specs)
+
+
+def test_a_function_of_the_project_may_decide(specs: dict[str, dg.AssetSpec]) -> None:
+    of_layerfive = {key: spec for key, spec in specs.items() if key.startswith("web/")}
+    assert set(of_layerfive) == {"web/raw/customer_journeys", "web/events/customer_journeys", "web/leftovers/layerfive"}
+    assert {spec.group_name for spec in of_layerfive.values()} == {"web"}
+    assert [dep.asset_key for dep in of_layerfive["web/events/customer_journeys"].deps] == [
+        of_layerfive["web/raw/customer_journeys"].key
+    ]
 
 
 def test_what_names_a_translated_asset_follows_it(deployment: Deployment, specs: dict[str, dg.AssetSpec]) -> None:
