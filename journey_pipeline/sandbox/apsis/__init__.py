@@ -13,7 +13,7 @@ VENDOR = Vendor(
     ApsisSimulator,
     showcase=(
         Showcase(
-            "What became of e-mails (APSIS One)",
+            "What happened to e-mails (APSIS One)",
             """
             select
                 journey_name as "e-mail",
