@@ -134,7 +134,7 @@ def test_an_export_whose_address_can_not_be_decrypted_is_ordered_again_and_says_
         assert claimed(ledger, at=NOW + DAY).attempt == 2
 
 
-@pytest.mark.parametrize("value", ["secret", "c2VjcmV0", f"{Fernet.generate_key().decode()},x"])
+@pytest.mark.parametrize("value", ["secret", "c2VjcmV0", f"{'A' * 43}=,x"])
 def test_a_value_that_is_no_key_is_explained_and_not_shown(
     url: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
