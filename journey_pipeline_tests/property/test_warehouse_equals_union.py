@@ -132,7 +132,7 @@ def take(step: Step, made: MadeExports, server: CrashServer) -> None:
 
 # Shrinking would take longer than reading a failure's steps.
 @settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
