@@ -61,7 +61,7 @@ def test_the_pipeline_orders_the_export_that_the_vendor_has_prepared(monkeypatch
             monkeypatch.setenv(name, value)
         account = Account(ApsisClient("apsis", limits=Limits(requests_per_s=1e9)))
         source = ProfileEvents(account, profile_events_stream("apsis", start))
-        body = profile_body(source.wanted(day.window), account.names)
+        body = profile_body(source.plan(day.window), account.names)
         source.close()
     assert read_profile_order(json.dumps(body).encode()) == day.order
 

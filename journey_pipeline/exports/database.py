@@ -147,7 +147,9 @@ def _wipe(engine: Engine) -> None:
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         cursor.close()
     except sqlite3.OperationalError as error:
-        log.warning("the ledger of exports could not be written anew (%s); the next one to open it does so", error)
+        log.warning(
+            "the ledger of exports could not be written anew (%s); the next one to open it does so", text_of(error)
+        )
     finally:
         raw.close()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from journey_pipeline.errors import ConfigError
+from journey_pipeline.errors import ConfigError, text_of
 from journey_pipeline.sandbox.registry import simulated_vendors
 
 
@@ -56,7 +56,7 @@ def _read(changes: bytes) -> dict[str, dict[str, Any]]:
     try:
         asked = json.loads(changes)
     except ValueError as error:
-        raise ConfigError(f"options are a JSON object by vendor, not: {error}") from error
+        raise ConfigError(f"options are a JSON object by vendor, not: {text_of(error)}") from error
     if not isinstance(asked, dict) or not all(isinstance(each, dict) for each in asked.values()):
         raise ConfigError('options are a JSON object by vendor, such as {"sfmc": {"bom": true}}')
     _check_names(asked)
