@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -56,3 +57,20 @@ def command_server() -> Iterator[CommandServer]:
     """One server of commands for all tests of a process."""
     with CommandServer() as server:
         yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_instance_of_an_earlier_module() -> Iterator[None]:
+    """Lets a module begin as a process does, without a current instance of Dagster.
+
+    Dagster keeps the storage of the instance that was entered last for the whole process, and puts back the one before
+    when it is left. Instances that are not left in the order of a stack leave it the storage of one that is gone, and
+    the next project to be loaded fails.
+    """
+    if "dagster" not in sys.modules:
+        yield
+        return
+    from dagster._core.storage.defs_state.base import set_defs_state_storage  # noqa: PLC0415 - few modules need Dagster
+
+    with set_defs_state_storage(None):
+        yield
