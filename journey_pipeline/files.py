@@ -11,7 +11,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,7 +81,6 @@ class LandingFile:
         self.bytes = 0
         self._path = path
         self._digest = hashlib.sha256()
-        self._temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
 
     @property
     def sha256(self) -> str:
@@ -89,8 +88,10 @@ class LandingFile:
         return self._digest.hexdigest()
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._temporary.open("wb", buffering=_BUFFER_BYTES)
+        with ExitStack() as opening:
+            temporary = opening.enter_context(replacing(self._path))
+            self._file = opening.enter_context(temporary.open("wb", buffering=_BUFFER_BYTES))
+            self._open = opening.pop_all()
         return self
 
     def write(self, piece: bytes) -> None:
@@ -102,24 +103,7 @@ class LandingFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            with self._file:
-                if kind is None:
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-            if kind is None:
-                self._temporary.replace(self._path)
-                _flush_dir(self._path.parent)
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-
-def _flush_dir(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        self._open.__exit__(kind, error, trace)
 
 
 LANDING_LOCK = ".manifest.lock"
