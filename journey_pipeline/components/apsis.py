@@ -30,7 +30,7 @@ from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ORDER_S, POLL_S, ApsisClient
 from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
-from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, LONGEST_WINDOW, TRAILING_DAYS, Names, Selection
+from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, TRAILING_DAYS, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import ExportSource, Stream
 
@@ -172,7 +172,7 @@ class ApsisExports(ConnectionComponent):
             polling=Backoff(longest=timedelta(seconds=self.longest_poll_wait_seconds)),
             overdue_after=timedelta(hours=self.overdue_after_hours),
         )
-        longest = dict.fromkeys(sources, LONGEST_WINDOW)
+        longest = {stream.key.stream: stream.reach.longest for stream in (profiles, emails)}
         return Exports(Queue(self.connection, open_ledger(ledger_url()), policy, utc_now, longest), sources)
 
     @contextmanager
