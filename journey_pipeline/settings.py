@@ -1,4 +1,4 @@
-"""What comes from the environment: the home, and each connection's hosts and secrets.
+"""What comes from the environment: the home, each connection's hosts and secrets, and the clock.
 
 Read when a run needs it, never at import, so that a code location loads with nothing set and a missing variable
 breaks only the connection that needs it. Not here: what is configured in YAML (`components/`).
@@ -10,6 +10,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -29,6 +30,7 @@ ANSWER_SIZE_VARIABLE = "JOURNEY_PIPELINE_LARGEST_ANSWER_GIB"
 LARGEST_ANSWER_GIB = 100.0
 ANSWER_TIME_VARIABLE = "JOURNEY_PIPELINE_LONGEST_ANSWER_MINUTES"
 LONGEST_ANSWER_MINUTES = 30.0
+CLOCK_OFFSET_VARIABLE = "JOURNEY_PIPELINE_CLOCK_OFFSET_S"
 DOWNLOAD_HOSTS_FIELD = "download_hosts"
 
 _PATTERN = re.compile(r"[?*\[]")  # part of an address to SQLite, of a pattern to DuckDB
@@ -248,3 +250,19 @@ def connection_variables(
             then=f"Then run `journey-pipeline doctor {connection}`.",
         )
     return {field: value for field, value in values.items() if value}
+
+
+def utc_now() -> datetime:
+    """The machine's clock, moved by the seconds in `JOURNEY_PIPELINE_CLOCK_OFFSET_S` if that is set.
+
+    The variable is for sandboxes and tests that move the simulated vendor's clock by as much; a real vendor's clock
+    can't be moved.
+
+    Raises:
+        ConfigError: If the variable is not a number.
+    """
+    offset_s = os.environ.get(CLOCK_OFFSET_VARIABLE) or "0"
+    try:
+        return datetime.now(UTC) + timedelta(seconds=float(offset_s))
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{CLOCK_OFFSET_VARIABLE} is {offset_s!r}: set it to seconds, or take it out") from None

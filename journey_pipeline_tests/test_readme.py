@@ -21,12 +21,12 @@ import pytest
 from journey_pipeline.cli.main import COMMANDS
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.loading.checks import CLAIMS, NAMED_CLAIMS
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Granularity, floor
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW, make_project

@@ -14,7 +14,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.export_backfill import ExportBackfill
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.partition import LoadSettings
-from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream

@@ -38,7 +38,6 @@ from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey
-from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.registry import Showcase, simulated_vendors
 from journey_pipeline.sandbox.sandbox import Sandbox
@@ -52,6 +51,7 @@ from journey_pipeline.settings import (
     home,
     ledger_url,
     local_path,
+    utc_now,
 )
 from journey_pipeline.warehouse import questions as asking
 

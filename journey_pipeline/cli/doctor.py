@@ -22,9 +22,16 @@ from journey_pipeline.exports.listing import listed
 from journey_pipeline.files import write_bytes
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
-from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window, floor
-from journey_pipeline.settings import HOME_VARIABLE, LINK_KEY_VARIABLE, PUBLISHED_VARIABLE, home, ledger_url, make_home
+from journey_pipeline.settings import (
+    HOME_VARIABLE,
+    LINK_KEY_VARIABLE,
+    PUBLISHED_VARIABLE,
+    home,
+    ledger_url,
+    make_home,
+    utc_now,
+)
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.soundness import look_at_files
 

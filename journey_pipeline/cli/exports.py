@@ -19,8 +19,7 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.states import needs_a_person
-from journey_pipeline.loading.pull import utc_now
-from journey_pipeline.settings import ledger_url
+from journey_pipeline.settings import ledger_url, utc_now
 
 TIMES = ("requested_at", "ready_at", "landed_at", "due_at")
 WIDE = 160  # where the output is no terminal, and nobody knows how wide it will be shown

@@ -17,9 +17,8 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State
-from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window
-from journey_pipeline.settings import home
+from journey_pipeline.settings import home, utc_now
 
 
 @click.command(

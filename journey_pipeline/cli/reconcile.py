@@ -19,8 +19,7 @@ from journey_pipeline.components.sweeps import drifted
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.pull import utc_now
-from journey_pipeline.settings import home
+from journey_pipeline.settings import home, utc_now
 
 
 @click.command(

@@ -19,9 +19,8 @@ from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey, survey, whole_span
-from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import iso
-from journey_pipeline.settings import home
+from journey_pipeline.settings import home, utc_now
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.questions import LOOKALIKES, count_lookalikes
 from journey_pipeline.warehouse.soundness import glance_at_published

@@ -22,8 +22,7 @@ from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.landing import last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exports
-from journey_pipeline.loading.pull import utc_now
-from journey_pipeline.settings import home, ledger_url
+from journey_pipeline.settings import home, ledger_url, utc_now
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.apsis import definitions as dimensions
 from journey_pipeline.vendors.apsis.account import Account

@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent, Lists, connection_name
-from journey_pipeline.loading.pull import utc_now
+from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.sfmc.client import SfmcClient
 from journey_pipeline.vendors.sfmc.filters import Filters

@@ -13,11 +13,10 @@ from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import Gaps, State, find_gaps, survey, whole_span
-from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.loading.verdicts import Verdicts
 from journey_pipeline.loading.wholeness import Inspected, inspect_landing
 from journey_pipeline.model import Window
-from journey_pipeline.settings import home
+from journey_pipeline.settings import home, utc_now
 from journey_pipeline.warehouse.questions import Agreement, AgreementTolerance, DayOfBoth
 
 

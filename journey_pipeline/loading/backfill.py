@@ -20,8 +20,9 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, PartitionOutcome
 from journey_pipeline.loading.plan import contiguous
-from journey_pipeline.loading.pull import is_expired, pull, utc_now
+from journey_pipeline.loading.pull import is_expired, pull
 from journey_pipeline.model import Window
+from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import Stream, WindowedSource
 
 NORMALIZERS = 2  # each is bounded in memory by NormalizeLimits

@@ -16,9 +16,10 @@ from journey_pipeline import __version__
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest
-from journey_pipeline.loading.pull import landed_file, utc_now
+from journey_pipeline.loading.pull import landed_file
 from journey_pipeline.model import Window, floor
 from journey_pipeline.normalize.run import NormalizeLimits, normalize
+from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import PeopleSource
 
 

@@ -19,10 +19,10 @@ from journey_pipeline.files import write_bytes
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, LandedFile
-from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Granularity, StreamKey, Window, floor
 from journey_pipeline.normalize.dimensions import update_dimension
 from journey_pipeline.recipe import DimensionRecipe
+from journey_pipeline.settings import utc_now
 
 
 def pull_dimensions(

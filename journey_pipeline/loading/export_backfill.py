@@ -30,8 +30,9 @@ from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.export_landing import Arrival, ExportLanding, look_and_take
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, PartitionOutcome
-from journey_pipeline.loading.pull import is_expired, utc_now
+from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.model import Window, selection
+from journey_pipeline.settings import utc_now
 from journey_pipeline.transport import waiting
 from journey_pipeline.vendors.source import Stream
 

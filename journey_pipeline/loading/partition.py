@@ -22,10 +22,11 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
 from journey_pipeline.lake.wholeness import set_damaged_aside
 from journey_pipeline.loading.checks import Claim, Tolerance, claims, covered
-from journey_pipeline.loading.pull import expiry, utc_now
+from journey_pipeline.loading.pull import expiry
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap, compare_overlap
 from journey_pipeline.normalize.run import NormalizeLimits, is_normalized, normalize
+from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import Stream
 
 

@@ -6,16 +6,14 @@ windows at a time (`backfill.py`).
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from journey_pipeline import __version__
 from journey_pipeline.errors import (
-    ConfigError,
     ContractError,
     DamagedAnswerError,
     ExportExpired,
@@ -29,30 +27,14 @@ from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
 from journey_pipeline.loading.progress import Progress, Silent
 from journey_pipeline.model import Window, iso
+from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import Estimate, Part, Stream, WindowedSource
 
 _BELIEVED_DIFFERENCE = timedelta(days=1)  # between the vendor's clock and ours; beyond it, a `Date` is no clock's
-CLOCK_OFFSET_VARIABLE = "JOURNEY_PIPELINE_CLOCK_OFFSET_S"
 
 
 class StoppedError(Exception):
     """The work was told to stop; nothing is wrong."""
-
-
-def utc_now() -> datetime:
-    """The machine's clock, moved by the seconds in `JOURNEY_PIPELINE_CLOCK_OFFSET_S` if that is set.
-
-    The variable is for sandboxes and tests that move the simulated vendor's clock by as much; a real vendor's clock
-    can't be moved.
-
-    Raises:
-        ConfigError: If the variable is not a number.
-    """
-    offset_s = os.environ.get(CLOCK_OFFSET_VARIABLE) or "0"
-    try:
-        return datetime.now(UTC) + timedelta(seconds=float(offset_s))
-    except (ValueError, OverflowError):
-        raise ConfigError(f"{CLOCK_OFFSET_VARIABLE} is {offset_s!r}: set it to seconds, or take it out") from None
 
 
 def is_expired(stream: Stream, window: Window, now: datetime) -> bool:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.crash.commands import Ended, Request, Starter
 from journey_pipeline_tests.projects import make_project
 

@@ -10,11 +10,11 @@ import pytest
 
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.manifest import Attempt
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Granularity, StreamKey, partition_window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.transport.waiting import NO_WAITING_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.contract.streams import STREAMS as DECLARED

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Granularity, floor
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.projects import NOW, make_project
 
 pytestmark = pytest.mark.slow(reason="a terminal that waits for exports")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Window, iso
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.contract.pipeline import Pipeline
 from journey_pipeline_tests.contract.streams import STREAMS
 from journey_pipeline_tests.crash.commands import Ended, Instant, Request, Starter

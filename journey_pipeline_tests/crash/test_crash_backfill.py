@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE, utc_now
 from journey_pipeline.model import Granularity, Window, floor, partition_window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE, utc_now
 from journey_pipeline.vendors.sfmc.journey_history import RETENTION
 from journey_pipeline_tests.crash.backfills import Backfills, tell
 from journey_pipeline_tests.crash.commands import CommandServer, FreshInterpreter

@@ -14,11 +14,11 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.projects import NOW, make_project
 
 ROWS_PER_HOUR = 150

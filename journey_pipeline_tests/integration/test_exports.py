@@ -22,12 +22,12 @@ from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.crash.commands import CommandServer, Request
 from journey_pipeline_tests.integration.recorded import checks, data_versions, materialization
 from journey_pipeline_tests.integration.truth import TODAY, ask, days_ago, hours_ago

@@ -20,13 +20,12 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.loading.exports import Exports
-from journey_pipeline.loading.pull import CLOCK_OFFSET_VARIABLE, utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.settings import ledger_url
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE, ledger_url, utc_now
 from journey_pipeline_tests.integration.truth import TODAY
 from journey_pipeline_tests.projects import NOW, make_project
 

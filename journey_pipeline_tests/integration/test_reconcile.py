@@ -14,12 +14,12 @@ from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.sweeps import drifted
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.pull import utc_now
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import utc_now
 from journey_pipeline_tests.integration.conftest import ROWS_PER_HOUR
 from journey_pipeline_tests.integration.truth import ask, hours_ago, truth, warehouse_rows
 from journey_pipeline_tests.projects import NOW
