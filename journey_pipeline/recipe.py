@@ -105,6 +105,11 @@ class DimensionRecipe:
     sql: str
     key: tuple[str, ...]
 
+    @classmethod
+    def read(cls, file: Path, *key: str) -> DimensionRecipe:
+        """The recipe whose SQL a file holds, under the file's name."""
+        return cls(file.stem, file.read_text(encoding="utf-8"), key)
+
 
 # What the lake itself decides about events; raised when that changes, so that partitions are made again.
 RULES = 2

@@ -26,8 +26,8 @@ from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.orders import profile_body
-from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.sfmc.journey_history import DEFAULT_COLUMNS
+from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS
 
 pytestmark = pytest.mark.slow(reason="benchmarks run, if at small sizes")
 

@@ -10,7 +10,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.vendors.sfmc.client import SfmcClient
-from journey_pipeline.vendors.sfmc.journey_history import JourneyHistory, journey_history_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import JourneyHistory, journey_history_stream
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.questions import query
 from journey_pipeline.warehouse.sync import sync

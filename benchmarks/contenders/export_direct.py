@@ -17,7 +17,7 @@ from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
-from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
+from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 
 CONNECTION = "apsis"
 

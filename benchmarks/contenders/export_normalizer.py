@@ -9,7 +9,7 @@ from benchmarks.contenders.export_direct import CONNECTION
 from benchmarks.task import Stopwatch, Task, say
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.normalize.run import normalize
-from journey_pipeline.vendors.apsis.profile_events import profile_events_stream
+from journey_pipeline.vendors.apsis.profile_events.stream import profile_events_stream
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from benchmarks.landed import COLUMNS, Landed, chunks, write
 from benchmarks.task import Stopwatch, Task, say
-from journey_pipeline.vendors.apsis.profile_reader import ProfileEventReader
+from journey_pipeline.vendors.apsis.profile_events.reader import ProfileEventReader
 
 
 def main() -> None:

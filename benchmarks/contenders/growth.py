@@ -33,7 +33,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.plan import find_gaps, survey
 from journey_pipeline.model import Granularity, Window
-from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history_stream
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake

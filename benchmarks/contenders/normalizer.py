@@ -9,7 +9,7 @@ from benchmarks.contenders.direct import CONNECTION
 from benchmarks.task import Stopwatch, Task, say
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.normalize.run import normalize
-from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history_stream
 
 
 def main() -> None:

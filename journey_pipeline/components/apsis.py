@@ -24,13 +24,12 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.settings import home, ledger_url, utc_now
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.vendors.apsis import definitions as dimensions
-from journey_pipeline.vendors.apsis.account import Account
+from journey_pipeline.vendors.apsis.account import Account, check
 from journey_pipeline.vendors.apsis.client import ORDER_S, POLL_S, ApsisClient
-from journey_pipeline.vendors.apsis.doctor import check
-from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.lists import ALL
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, TRAILING_DAYS, Names, Selection
-from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
+from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import ExportSource, Stream
 
 
@@ -131,7 +130,7 @@ class ApsisExports(ConnectionComponent):
     @property
     def lists(self) -> Lists:
         """The account's definitions and its e-mails."""
-        return Lists("definitions", dimensions.ALL, self.open_dimension_pages)
+        return Lists("definitions", ALL, self.open_dimension_pages)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """What every connection has, and the sensor that orders and polls."""

@@ -12,8 +12,8 @@ from pydantic import Field
 from journey_pipeline.components.connection import ConnectionComponent, connection_name
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
-from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
-from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline.vendors.source import Stream
 
 

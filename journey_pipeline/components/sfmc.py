@@ -14,17 +14,16 @@ from journey_pipeline.components.connection import ConnectionComponent, Lists, c
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.sfmc.client import SfmcClient
-from journey_pipeline.vendors.sfmc.filters import Filters
-from journey_pipeline.vendors.sfmc.journey_history import (
-    ACTIVITIES,
+from journey_pipeline.vendors.sfmc.journey_history.stream import (
     DEFAULT_COLUMNS,
-    JOURNEYS,
     LEAN_COLUMNS,
     MOST_COMPRESSED_BYTES,
     MOST_ROWS,
+    Filters,
     JourneyHistory,
     journey_history_stream,
 )
+from journey_pipeline.vendors.sfmc.lists import ACTIVITIES, JOURNEYS
 from journey_pipeline.vendors.source import Stream
 
 

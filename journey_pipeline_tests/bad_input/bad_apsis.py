@@ -26,9 +26,8 @@ from journey_pipeline.model import partition_window
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import EMAIL_REPORTS, PROFILE_EXPORTS, SECTIONS, ApsisClient
-from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
-from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.apsis.recipes import EMAIL_COLUMNS
+from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_COLUMNS, EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.bad_input.bad_vendor import SMALL

@@ -25,7 +25,7 @@ from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.sfmc.client import HISTORY, JOURNEYS, SfmcClient
-from journey_pipeline.vendors.sfmc.journey_history import DEFAULT_COLUMNS, JourneyHistory, journey_history_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS, JourneyHistory, journey_history_stream
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import sync

@@ -11,9 +11,10 @@ import pytest
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.checks import Severity, Tolerance, claims
 from journey_pipeline.recipe import Recipe
+from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_COLUMNS, EMAIL_EVENTS
 from journey_pipeline.vendors.apsis.orders import stream_of
-from journey_pipeline.vendors.apsis.recipes import EMAIL_COLUMNS, EMAIL_EVENTS, PROFILE_EVENTS
-from journey_pipeline.vendors.layerfive.customer_journeys import customer_journeys_stream
+from journey_pipeline.vendors.apsis.profile_events.stream import PROFILE_EVENTS
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_stream
 from journey_pipeline_tests.lake.made_landing import as_csv
 from journey_pipeline_tests.vendors import made_apsis
 from journey_pipeline_tests.vendors.made_apsis import event, export, profile

@@ -9,7 +9,7 @@ import pytest
 
 from journey_pipeline import settings
 from journey_pipeline.errors import ContractError, TransientVendorError
-from journey_pipeline.vendors.sfmc.journey_history import DEFAULT_COLUMNS
+from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS
 from journey_pipeline_tests.bad_input.bad_vendor import (
     DOWNLOAD,
     ESTIMATE,

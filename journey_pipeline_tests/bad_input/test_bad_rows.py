@@ -11,7 +11,7 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.loading.checks import Severity
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.normalize.session import NormalizeLimits
-from journey_pipeline.vendors.sfmc.journey_history import DEFAULT_COLUMNS
+from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS
 from journey_pipeline_tests.bad_input.bad_vendor import PERSON, BadVendor, Line, assert_says, row, table
 
 HEADER, FIRST, SECOND = table([row(1), row(2)]).splitlines()

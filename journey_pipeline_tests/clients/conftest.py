@@ -12,8 +12,9 @@ from journey_pipeline.model import Granularity, floor
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS, PROFILE_EVENTS
-from journey_pipeline.vendors.sfmc.journey_history import JOURNEY_HISTORY
+from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_EVENTS
+from journey_pipeline.vendors.apsis.profile_events.stream import PROFILE_EVENTS
+from journey_pipeline.vendors.sfmc.journey_history.stream import JOURNEY_HISTORY
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.lake.made_landing import MadeLanding

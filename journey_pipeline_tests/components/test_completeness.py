@@ -9,7 +9,7 @@ import pytest
 from journey_pipeline.components.standing_checks import NAMED, completeness_result
 from journey_pipeline.loading.plan import Gaps
 from journey_pipeline.model import Granularity, Window
-from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history_stream
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 

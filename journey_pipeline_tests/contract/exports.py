@@ -16,8 +16,8 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
-from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
-from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
+from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline_tests.contract.declaration import ODD_TEXTS, START, ContractStream, Rows
 from journey_pipeline_tests.contract.loads import exported
 

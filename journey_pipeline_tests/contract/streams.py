@@ -19,9 +19,9 @@ import pytest
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
-from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline.vendors.sfmc.client import SfmcClient
-from journey_pipeline.vendors.sfmc.journey_history import JourneyHistory, journey_history_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import JourneyHistory, journey_history_stream
 from journey_pipeline_tests.contract.declaration import ODD_TEXTS, START, ContractStream, Rows
 from journey_pipeline_tests.contract.exports import EMAIL_EVENTS, PROFILE_EVENTS
 from journey_pipeline_tests.contract.loads import windowed

@@ -21,7 +21,7 @@ from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE, utc_now
-from journey_pipeline.vendors.sfmc.journey_history import RETENTION
+from journey_pipeline.vendors.sfmc.journey_history.stream import RETENTION
 from journey_pipeline_tests.crash.backfills import Backfills, tell
 from journey_pipeline_tests.crash.commands import CommandServer, FreshInterpreter
 from journey_pipeline_tests.crash.kills import planned

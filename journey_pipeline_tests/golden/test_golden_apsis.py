@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.recipe import Recipe
-from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS, PROFILE_EVENTS
+from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_EVENTS
+from journey_pipeline.vendors.apsis.profile_events.stream import PROFILE_EVENTS
 from journey_pipeline_tests.vendors.made_apsis import landed
 
 FOLDER = Path(__file__).parent

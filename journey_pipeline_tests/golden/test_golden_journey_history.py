@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.vendors.sfmc.journey_history import JOURNEY_HISTORY
+from journey_pipeline.vendors.sfmc.journey_history.stream import JOURNEY_HISTORY
 from journey_pipeline_tests.lake.made_landing import KEY, PARTITION, MadeLanding
 
 FOLDER = Path(__file__).parent

@@ -17,7 +17,7 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.waiting import no_waiting
 from journey_pipeline.vendors.sfmc.client import SfmcClient
-from journey_pipeline.vendors.sfmc.journey_history import JourneyHistory, journey_history_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import JourneyHistory, journey_history_stream
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -17,8 +17,8 @@ from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
-from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
-from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history_stream
 from journey_pipeline_tests.loading.conftest import NOW, START, OpenSource
 
 

@@ -10,8 +10,8 @@ import pytest
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest, ParquetFile
 from journey_pipeline.loading.checks import CLAIMS, NAMED_CLAIMS, Claim, Severity, Tolerance, claims, claims_of
 from journey_pipeline.normalize.inspection import Overlap
-from journey_pipeline.vendors.layerfive.customer_journeys import customer_journeys_stream
-from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history_stream
 
 WINDOW = "2026-11-01T05:00:00Z/2026-11-01T06:00:00Z"
 END = datetime(2026, 11, 1, 6, tzinfo=UTC)

@@ -20,7 +20,11 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.layerfive.client import ROUTE, LayerFiveClient
-from journey_pipeline.vendors.layerfive.customer_journeys import REACH, CustomerJourneys, customer_journeys_stream
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import (
+    REACH,
+    CustomerJourneys,
+    customer_journeys_stream,
+)
 from journey_pipeline_tests.integration.truth import TODAY
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, answer
 from journey_pipeline_tests.vendors.made_journeys import answer as body_of

@@ -17,7 +17,7 @@ from journey_pipeline.loading.checks import Tolerance
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.plan import State, Survey, survey
 from journey_pipeline.model import Window
-from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history_stream
 from journey_pipeline.vendors.source import Stream
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -19,8 +19,7 @@ from journey_pipeline.loading.pull import StoppedError, pull
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.normalize.run import NormalizeLimits, normalize
 from journey_pipeline.sandbox.sandbox import Sandbox
-from journey_pipeline.vendors.sfmc.filters import Filters
-from journey_pipeline.vendors.sfmc.journey_history import LEAN_COLUMNS, JourneyHistory
+from journey_pipeline.vendors.sfmc.journey_history.stream import LEAN_COLUMNS, Filters, JourneyHistory
 from journey_pipeline_tests.loading.conftest import NOW, OpenSource
 
 HOUR = partition_window("2026-11-20T05")

@@ -10,9 +10,9 @@ from benchmarks.structure import kind_questions
 from journey_pipeline.loading.checks import CLAIMS, claims_of
 from journey_pipeline.loading.plan import loads, requests_for
 from journey_pipeline.model import Window
-from journey_pipeline.vendors.apsis.email_events import email_events_stream
-from journey_pipeline.vendors.layerfive.customer_journeys import customer_journeys_stream
-from journey_pipeline.vendors.sfmc.journey_history import journey_history_stream
+from journey_pipeline.vendors.apsis.email_events.stream import email_events_stream
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_stream
+from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history_stream
 from journey_pipeline.vendors.source import Reach, Stream
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

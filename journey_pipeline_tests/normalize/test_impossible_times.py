@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.recipe import Recipe
-from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS, PROFILE_EVENTS
-from journey_pipeline.vendors.layerfive.customer_journeys import customer_journeys_recipe
-from journey_pipeline.vendors.layerfive.mapping import MappingSettings
-from journey_pipeline.vendors.sfmc.journey_history import JOURNEY_HISTORY
+from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_EVENTS
+from journey_pipeline.vendors.apsis.profile_events.stream import PROFILE_EVENTS
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_recipe
+from journey_pipeline.vendors.sfmc.journey_history.stream import JOURNEY_HISTORY
 from journey_pipeline_tests.lake.made_landing import NOTES, MadeLanding, as_csv
 
 AT = "2026-11-20T09:58:11Z"

@@ -27,7 +27,7 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
-from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.sync import rebuild, sync

@@ -19,7 +19,7 @@ from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile
 from journey_pipeline.model import StreamKey, partition_window
 from journey_pipeline.normalize.run import normalize
 from journey_pipeline.recipe import Recipe
-from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, ProfileInspector
+from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES, ProfileInspector
 from journey_pipeline.vendors.csv_answer import CsvInspector
 
 PARTITION = "2026-11-19"

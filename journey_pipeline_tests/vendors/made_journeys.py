@@ -16,9 +16,9 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile
 from journey_pipeline.model import StreamKey, partition_window
 from journey_pipeline.normalize.run import normalize
-from journey_pipeline.vendors.layerfive.answers import JourneyInspector
-from journey_pipeline.vendors.layerfive.customer_journeys import customer_journeys_recipe
-from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_recipe
 from journey_pipeline_tests.lake.made_landing import read
 
 KEY = StreamKey("layerfive", "layerfive", "customer_journeys")

@@ -14,8 +14,8 @@ from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.waiting import no_waiting
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
-from journey_pipeline.vendors.apsis.email_events import NEEDED_COLUMNS, EmailEvents, email_events_stream
-from journey_pipeline.vendors.apsis.profile_events import ProfileEvents
+from journey_pipeline.vendors.apsis.email_events.stream import NEEDED_COLUMNS, EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.source import Plan, Ticket
 from journey_pipeline_tests.transport.flaky_server import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from journey_pipeline.model import ACTIONS
-from journey_pipeline.vendors.apsis.recipes import EMAIL_COLUMNS, EMAIL_EVENTS
+from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_COLUMNS, EMAIL_EVENTS
 from journey_pipeline_tests.vendors.made_apsis import Normalized, landed
 
 SENT = {

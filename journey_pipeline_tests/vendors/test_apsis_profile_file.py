@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from journey_pipeline.errors import ContractError, TransientVendorError, VendorError
 from journey_pipeline.model import ACTIONS, CHANNELS
-from journey_pipeline.vendors.apsis.profile_file import ProfileInspector
-from journey_pipeline.vendors.apsis.profile_reader import ProfileEventReader
-from journey_pipeline.vendors.apsis.recipes import PROFILE_EVENTS, profile_events_recipe
+from journey_pipeline.vendors.apsis.profile_events.file import ProfileInspector
+from journey_pipeline.vendors.apsis.profile_events.reader import ProfileEventReader
+from journey_pipeline.vendors.apsis.profile_events.stream import PROFILE_EVENTS, profile_events_recipe
 from journey_pipeline_tests.vendors.made_apsis import (
     DEFINED,
     LANDED_AT,

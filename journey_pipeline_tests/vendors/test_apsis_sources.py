@@ -36,13 +36,12 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.waiting import no_waiting
-from journey_pipeline.vendors.apsis.account import Account
+from journey_pipeline.vendors.apsis.account import Account, check
 from journey_pipeline.vendors.apsis.client import ApsisClient
-from journey_pipeline.vendors.apsis.definitions import ALL
-from journey_pipeline.vendors.apsis.doctor import check
-from journey_pipeline.vendors.apsis.email_events import EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.lists import ALL
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Names, Selection
-from journey_pipeline.vendors.apsis.profile_events import ProfileEvents, profile_events_stream
+from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import ExportSource, Part, Plan, Ticket, Verdict
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError, VendorError
 from journey_pipeline.formats.json_records import RecordSplitter
-from journey_pipeline.vendors.apsis.profile_file import ProfileInspector, profiles
+from journey_pipeline.vendors.apsis.profile_events.file import ProfileInspector, profiles
 from journey_pipeline.vendors.json_answer import JsonInspector
 
 RECORDS = [{"text": 'quote " brace } bracket ] \\ end', "n": number} for number in range(5)]

@@ -25,8 +25,8 @@ from journey_pipeline.normalize.run import normalize
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.waiting import Waits, no_waiting
 from journey_pipeline.vendors.layerfive.client import ROUTE, TIMEOUTS, LayerFiveClient
-from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
-from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     Piece,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline_tests.vendors.made_journeys import AT, MadeJourneys, answer, record, typed
 
 ENTRY = record(event_type="click", campaign="Autumn", revenue=89.9, items=[{"sku": "a", "size": None}])

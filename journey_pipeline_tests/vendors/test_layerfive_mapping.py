@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from journey_pipeline.errors import ConfigError, ContractError
-from journey_pipeline.vendors.layerfive.mapping import NAMES, Detection, MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import NAMES, Detection, MappingSettings
 from journey_pipeline_tests.vendors.made_journeys import AT, MadeJourneys, answer, one, record, typed
 
 CONTRACT = {

@@ -19,8 +19,8 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world.world import World
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
-from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
-from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline.vendors.source import Part
 from journey_pipeline_tests.vendors.made_journeys import PARTITION, MadeJourneys
 

@@ -19,8 +19,8 @@ from journey_pipeline.model import Granularity, partition_window
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.waiting import no_waiting
 from journey_pipeline.vendors.layerfive.client import ROUTE, LayerFiveClient
-from journey_pipeline.vendors.layerfive.customer_journeys import CustomerJourneys, customer_journeys_stream
-from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline_tests.lake.made_landing import read
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, json
 from journey_pipeline_tests.vendors.made_journeys import AT, KEY, PARTITION, MadeJourneys

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from journey_pipeline.model import ACTIONS, CHANNELS
-from journey_pipeline.vendors.layerfive.customer_journeys import customer_journeys_recipe
-from journey_pipeline.vendors.layerfive.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_recipe
 from journey_pipeline_tests.vendors.made_journeys import AT, MadeJourneys, answer, one, record, typed
 
 RECIPE = customer_journeys_recipe(MappingSettings())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from journey_pipeline.errors import ContractError
-from journey_pipeline.vendors.sfmc.answers import explain, read_estimate, read_freshness
+from journey_pipeline.vendors.sfmc.client import explain, read_estimate, read_freshness
 
 
 def test_an_estimate_gives_rows_and_both_sizes() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import partition_window
-from journey_pipeline.vendors.sfmc.filters import Filters
+from journey_pipeline.vendors.sfmc.journey_history.stream import Filters
 
 HOUR = partition_window("2026-11-01T05")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from journey_pipeline.model import ACTIONS, CHANNELS
-from journey_pipeline.vendors.sfmc.journey_history import COLUMNS, DEFAULT_COLUMNS, JOURNEY_HISTORY, LEAN_COLUMNS
+from journey_pipeline.vendors.sfmc.journey_history.stream import COLUMNS, DEFAULT_COLUMNS, JOURNEY_HISTORY, LEAN_COLUMNS
 from journey_pipeline_tests.lake.made_landing import MadeLanding, as_csv
 
 AT = "2026-11-20T09:58:11.204Z"

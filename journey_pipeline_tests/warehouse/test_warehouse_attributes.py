@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from journey_pipeline.model import StreamKey
-from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS, PROFILE_EVENTS
+from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_EVENTS
+from journey_pipeline.vendors.apsis.profile_events.stream import PROFILE_EVENTS
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.vendors.made_apsis import LANDED_AT, event, export, landed, profile

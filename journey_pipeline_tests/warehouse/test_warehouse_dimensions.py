@@ -12,7 +12,8 @@ import pytest
 
 from journey_pipeline.loading.dimensions import pull_dimensions
 from journey_pipeline.model import StreamKey
-from journey_pipeline.vendors.apsis.definitions import ALL, Page
+from journey_pipeline.vendors.apsis.definitions import Page
+from journey_pipeline.vendors.apsis.lists import ALL
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.schema import LISTED
 from journey_pipeline.warehouse.sync import rebuild, sync

@@ -10,7 +10,7 @@ from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.manifest import Attempt, LandedFile
 from journey_pipeline.model import partition_window
 from journey_pipeline.normalize.run import normalize
-from journey_pipeline.vendors.sfmc.journey_history import JOURNEY_HISTORY
+from journey_pipeline.vendors.sfmc.journey_history.stream import JOURNEY_HISTORY
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.sync import sync

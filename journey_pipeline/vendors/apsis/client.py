@@ -1,7 +1,7 @@
 """The routes of APSIS One that the two exports and the definitions need, one method each.
 
-Not here: HTTP itself (`transport/`), what to order (`orders.py`), what a poll's status means (`profile_events.py`,
-`email_events.py`).
+Not here: HTTP itself (`transport/`), what to order (`orders.py`), what a poll's status means
+(`profile_events/stream.py`, `email_events/stream.py`).
 """
 
 from __future__ import annotations

@@ -1,21 +1,19 @@
 """What an account has defined: sections, and the attributes, tags and event types of each under their version ids.
 
 Files name things by version ids, orders by discriminators; an event type has several versions over time (D1). Shapes
-are assumed, so they are read tolerantly: what has no id is left out, and what nobody lists stays unknown. The
-dimensions are made of the same pages. Not here: asking for them (`client.py`).
+are assumed, so they are read tolerantly: what has no id is left out, and what no list has stays unknown. Not here:
+asking for them (`client.py`), the dimensions that are made of the same pages (`lists/`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any, NamedTuple, Self
 
 import msgspec
 
 from journey_pipeline.errors import ContractError
-from journey_pipeline.recipe import DimensionRecipe
 
 IN_SECTIONS = ("attributes", "tags", "events")
 _IDS = ("version_id", "id")
@@ -184,20 +182,3 @@ def _ids(item: Mapping[str, Any]) -> Iterator[str]:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-_FOLDER = files("journey_pipeline.vendors.apsis")
-
-
-def _recipe(name: str, *key: str) -> DimensionRecipe:
-    return DimensionRecipe(name, (_FOLDER / f"{name}.sql").read_text(encoding="utf-8"), key)
-
-
-JOURNEYS = _recipe("journeys", "journey_id")
-ACTIVITIES = _recipe("activities", "activity_id")
-SECTIONS = _recipe("sections", "section_id")
-EVENT_TYPES = _recipe("event_types", "section", "type_id")
-PROFILE_FIELDS = _recipe("profile_fields", "section", "attribute_id")
-TOPICS = _recipe("topics", "section", "topic")
-SEGMENTS = _recipe("segments", "segment")
-ALL = (JOURNEYS, ACTIVITIES, SECTIONS, EVENT_TYPES, PROFILE_FIELDS, TOPICS, SEGMENTS)

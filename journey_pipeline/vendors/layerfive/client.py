@@ -1,7 +1,7 @@
 """The one route of LayerFive, in its three forms: since a date, of one person, of the last day.
 
-Not here: HTTP itself (`transport/`), what an answer holds (`answers.py`, `mapping.py`), which date to ask for
-(`customer_journeys.py`).
+Not here: HTTP itself (`transport/`), what an answer holds (`customer_journeys/answers.py`), which date to ask for
+(`customer_journeys/stream.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from journey_pipeline.transport.client import Downloaded, HttpClient
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import RetryPolicy
-from journey_pipeline.vendors.layerfive.answers import JourneyInspector, explain
+from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector, explain
 
 ROUTE = "/api/v1/customer-journey-details"
 REQUIRED_VARIABLES = ("url", "api_key")

@@ -1,6 +1,7 @@
 """A look at a live answer, for a person who sets a connection up: which column is read from which field. Never values.
 
-Not here: how fields are found (`mapping.py`), what to tell of answers that can't be mapped (`parsing.py`).
+Not here: how fields are found (`customer_journeys/mapping.py`), what to tell of answers that can't be mapped
+(`customer_journeys/reader.py`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from journey_pipeline.errors import ContractError
-from journey_pipeline.vendors.layerfive.answers import JourneyInspector
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
-from journey_pipeline.vendors.layerfive.mapping import MappingSettings
-from journey_pipeline.vendors.layerfive.parsing import no_array, unmappable
+from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
+from journey_pipeline.vendors.layerfive.customer_journeys.reader import no_array, unmappable
 
 
 class _EnoughError(Exception):

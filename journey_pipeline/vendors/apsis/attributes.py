@@ -1,8 +1,8 @@
-"""Attributes and tags of profiles, as rows of their own, out of the same landed files as the events.
+"""Attributes and tags of profiles, as rows of their own, out of the same landed files as the events of both streams.
 
-The lake reads them by `formats.attributes.AttributeReader`. A tag that is there has the value `true`; one that is gone
-has no row in a profile export, and what an e-mail export leaves empty has a row without a value. Not here: events
-(`profile_reader.py`, `email_events.sql`), keeping them (`normalize/attributes.py`), the table of them (`warehouse/`).
+The normalizer reads them by `formats.records.AttributeReader`. A tag that is there has the value `true`; one that is
+gone has no row in a profile export, and what an e-mail export leaves empty has a row without a value. Not here: events
+(`profile_events/`, `email_events/`), keeping them (`normalize/attributes.py`), the table of them (`warehouse/`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from journey_pipeline.model import ATTRIBUTE_COLUMNS
 from journey_pipeline.vendors.apsis.definitions import Definitions, Section
-from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, Faulty, Keyed, profiles
-from journey_pipeline.vendors.apsis.profile_reader import ANSWER
+from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES, Faulty, Keyed, profiles
+from journey_pipeline.vendors.apsis.profile_events.reader import ANSWER
 
 VERSIONED_COLUMN = r".*\(version_id: (\d+)\)"
 NAMED_COLUMN = r"(.*?) *\(version_id: \d+\)"

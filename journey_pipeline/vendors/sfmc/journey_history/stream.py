@@ -1,23 +1,24 @@
-"""The stream `journey_history`: what Journey Builder did with each contact, an hour at a time; its columns and codes.
+"""The stream `journey_history`: what Journey Builder did with each contact, an hour at a time.
 
-Not here: how a record becomes an event (`journey_history.sql`), where its files go (`loading/`, `lake/`).
+Its columns and codes, its limits, and the filters that are pushed down to the vendor. Not here: how a record becomes an
+event (`events.sql`), where its files go (`loading/`, `lake/`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from journey_pipeline.errors import TransientVendorError, VendorError
-from journey_pipeline.model import Granularity, StreamKey, Window, floor
-from journey_pipeline.recipe import DimensionRecipe, Recipe
+from journey_pipeline.errors import ConfigError, TransientVendorError, VendorError
+from journey_pipeline.model import Granularity, StreamKey, Window, floor, iso
+from journey_pipeline.recipe import Recipe
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.sfmc.client import UNUSUAL_LAG, SfmcClient
-from journey_pipeline.vendors.sfmc.filters import Filters
 from journey_pipeline.vendors.source import Estimate, Freshness, Part, Stream
 
 _FOLDER = Path(__file__).parent
@@ -69,7 +70,7 @@ LEAN_COLUMNS: tuple[str, ...] = (
 
 JOURNEY_HISTORY = Recipe(
     stream="journey_history",
-    sql=(_FOLDER / "journey_history.sql").read_text(encoding="utf-8"),
+    sql=(_FOLDER / "events.sql").read_text(encoding="utf-8"),
     columns=COLUMNS,
     key_columns=("TransactionTime",),
     codes={name: _FOLDER / "codes" / f"{name}.csv" for name in ("activity_types", "outcomes", "suppress_codes")},
@@ -98,10 +99,6 @@ JOURNEY_HISTORY = Recipe(
         "vendor_action": "Status",
     },
 )
-
-
-JOURNEYS = DimensionRecipe("journeys", (_FOLDER / "journeys.sql").read_text(), ("journey_id",))
-ACTIVITIES = DimensionRecipe("activities", (_FOLDER / "activities.sql").read_text(), ("activity_id",))
 
 
 # History lives 30 days (documented); an hour in reserve, because an expired hour looks like an empty one.
@@ -284,3 +281,72 @@ class _HistoryInspector(CsvInspector):
         super().finish(verified=verified)
         if self.empty_body and not self._may_be_empty:
             raise TransientVendorError("not a byte came, though the estimate has rows for the window.")
+
+
+# The vendor compares statuses without case and answers them capitalized (observed), so a constant is written that way.
+_ANSWERED_SPELLING = {"complete": "Complete", "failed": "Failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Restrictions of the download, all of them joined by AND, the values of one by OR.
+
+    Attributes:
+        contact_keys: Contact keys, case-sensitive.
+        activity_types: Types of steps, any case.
+        definition_ids: Journey versions.
+        statuses: Such as `Failed`, any case.
+        definition_instance_ids: Single passages of a contact.
+        activity_ids: Steps.
+    """
+
+    contact_keys: tuple[str, ...] = ()
+    activity_types: tuple[str, ...] = ()
+    definition_ids: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    definition_instance_ids: tuple[str, ...] = ()
+    activity_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, given: Mapping[str, list[str]]) -> Filters:
+        """Filters from a configuration's mapping.
+
+        Raises:
+            ConfigError: If a name is not a filter; says which there are.
+        """
+        known = [field.name for field in fields(cls)]
+        if wrong := sorted(set(given) - set(known)):
+            raise ConfigError(f"{', '.join(wrong)} is no filter of Salesforce; there are {', '.join(known)}")
+        return cls(**{name: tuple(values) for name, values in given.items()})
+
+    def body(self, window: Window) -> dict[str, Any]:
+        """The body of an estimate or a download, as the vendor documents it."""
+        body: dict[str, Any] = {"start": iso(window.start), "end": iso(window.end)}
+        for name, values in self._given():
+            head, *tail = name.split("_")
+            body[head + "".join(word.capitalize() for word in tail)] = list(values)
+        return body
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """Columns whose value the filters fix.
+
+        A filter with one value fixes its own column. The names that go with an id are still downloaded: the request
+        does not tell them, and a journey may be renamed.
+        """
+        column = {
+            "contact_keys": "ContactKey",
+            "activity_types": "ActivityType",
+            "definition_ids": "DefinitionId",
+            "statuses": "Status",
+            "definition_instance_ids": "DefinitionInstanceId",
+            "activity_ids": "ActivityId",
+        }
+        fixed = {column[name]: values[0] for name, values in self._given() if len(values) == 1}
+        if status := fixed.get("Status"):
+            fixed["Status"] = _ANSWERED_SPELLING.get(status.lower(), status)
+        return fixed
+
+    def _given(self) -> list[tuple[str, tuple[str, ...]]]:
+        pairs = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return [(name, values) for name, values in pairs if values]

@@ -1,6 +1,6 @@
-"""Records as parsed JSON: read leniently, events taken out of their persons, and told of where no mapping fits.
+"""The records of an answer: parsed leniently, taken out of their persons, and counted in passing while it lands.
 
-A message has names, never values. Not here: which field is which column (`mapping.py`).
+Not here: the requests (`vendors/layerfive/client.py`), which field is which column (`mapping.py`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from journey_pipeline.errors import ContractError
-from journey_pipeline.formats.json_scan import NoRecordsError
-from journey_pipeline.vendors.layerfive.mapping import Detection, MappingSettings, is_tellable, plain
+from journey_pipeline.vendors.json_answer import JsonInspector
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import Detection, MappingSettings, is_tellable
 
 # In the order in which they are tried (assumed).
 NESTED_NAMES = ("touchpoints", "events", "journey", "steps", "activities")
@@ -166,72 +166,100 @@ def parsed_or_none(record: bytes) -> Any:
         return None
 
 
-_MOST_NAMES = 40
-# Of which names an example is made, likeliest first.
-_HINTS = {
-    "occurred_at": ("time", "date", "stamp", "when", "moment", "at"),
-    "contact_id": ("person", "individual", "contact", "customer", "user", "visitor", "profile", "who", "key", "id"),
-}
+_MOST_COLUMNS = 500
+_MOST_EVENTS = 10**15  # beyond it a count is a mistake
 
 
-def unmappable(detection: Detection) -> ContractError:
-    """The error of an answer whose records have no time or no person."""
-    if not detection.counts:
-        return ContractError("the answer can't be mapped: its first records are no objects with fields. Look at it.")
-    declared = [detection.fields[column].name for column in detection.lacking if column in detection.fields]
-    instead = f" (declared as {', '.join(declared)}, which no record has)" if declared else ""
-    return ContractError(
-        f"the answer can't be mapped: none of its fields stands for {' or '.join(detection.lacking)}{instead}. "
-        f"Of its first {detection.records} records have a value: {_counted(detection)}. Write into defs.yaml which "
-        f"fields they are, for example `fields: {{{_example(detection)}}}`, then normalize the partition again; it has "
-        "landed."
-    )
+class JourneyInspector(JsonInspector):
+    """Counts the events of an answer, also where they lie inside of persons, and keeps its first records.
+
+    Args:
+        settings: What the connection says of its records.
+
+    Attributes:
+        settings: Likewise.
+        head: The first records.
+        persons: Records of the answer, of which each may hold several events.
+    """
+
+    def __init__(self, settings: MappingSettings | None = None) -> None:
+        self.settings = settings or MappingSettings()
+        super().__init__(ARRAYS, path=self.settings.records_path)
+        self.head = Head()
+        self.persons = 0
+        self._nested: str | None = None
+        self._is_open = False
+
+    def take(self, records: Sequence[bytes]) -> None:
+        """Counts the events of the next records."""
+        self.persons += len(records)
+        rest = records if self._is_open else self.head.take(records)
+        if self.head.is_full:
+            self._begin()
+        self._count(rest)
+
+    def finish(self, *, verified: bool) -> None:
+        """Takes the end; see `JsonInspector`."""
+        super().finish(verified=verified)
+        self._begin()
+        _ = self.next_link  # refused while the evidence is at hand
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the first events' fields, as far as they can be told."""
+        events = (event for record in self.head.values() for event in unfolded(record, self._nested))
+        names = dict.fromkeys(name for event in events if isinstance(event, dict) for name in event)
+        return tuple(filter(is_tellable, names))[:_MOST_COLUMNS]
+
+    @property
+    def promised_rows(self) -> int | None:
+        """How many events the answer says it has; None if it says nothing, or speaks of all its pages."""
+        count = None if self.no_records else self.members.get("count")
+        if not isinstance(count, int) or isinstance(count, bool) or self.members.get("next"):
+            return None
+        if not 0 <= count <= _MOST_EVENTS:
+            return None
+        return self.rows if self._nested and count == self.persons else count
+
+    @property
+    def next_link(self) -> str | None:
+        """Where the answer goes on.
+
+        Raises:
+            ContractError: If it goes on, and where to is no link.
+        """
+        link = self.members.get("next")
+        if link is None and "next" in self.names and "next" not in self.members:
+            link = ()  # too long to be kept
+        if link is None or link == "":
+            return None
+        if not isinstance(link, str):
+            what = type(link).__name__ if link else "value that is longer than any link"
+            raise ContractError(
+                f"the answer's `next` is no link but a {what}, so its other pages can't be asked for. "
+                "The vendor's answer has changed; please report it."
+            )
+        return link
+
+    def _begin(self) -> None:
+        if not self._is_open:
+            self._is_open = True
+            self._nested = self.head.nested_name(self.settings)
+            self._count(self.head.records)
+
+    def _count(self, records: Sequence[bytes]) -> None:
+        if self._nested is None:
+            self.rows += len(records)
+        else:
+            self.rows += sum(len(unfolded(parsed_or_none(record), self._nested)) for record in records)
 
 
-def vanished(names: Sequence[str], records: int) -> ContractError:
-    """The error of an answer in which a declared field never appears."""
-    return ContractError(
-        f"none of the answer's {records} records has {', '.join(names)}, which `fields` in defs.yaml declares. Correct "
-        "it, or take it out if the vendor no longer sends it; then normalize the partition again; it has landed."
-    )
-
-
-def unparted(name: str, records: str) -> ContractError:
-    """The error of an answer in which the declared array of events never appears."""
-    return ContractError(
-        f"none of the answer's {records} has an array {name}, which `events` in defs.yaml declares. Correct it, or "
-        "take it out if the records are events themselves; then normalize the partition again; it has landed."
-    )
-
-
-def no_array(error: NoRecordsError, settings: MappingSettings) -> ContractError:
-    """The error of an answer in which the records can't be found."""
-    if settings.records:
-        return ContractError(
-            f"the answer {error}. `records` in defs.yaml declares {settings.records}: correct it, or take it out, so "
-            "that they are looked for; then normalize the partition again; it has landed."
-        )
-    return ContractError(
-        f"the answer {error}. Records are looked for in a top-level array, in the only array of objects, or under "
-        f"{', '.join(ARRAYS)}. Write into defs.yaml where they are, for example `records: data.rows`, then normalize "
-        "the partition again; it has landed."
-    )
-
-
-def _counted(detection: Detection) -> str:
-    by_count = sorted(detection.counts.items(), key=lambda item: -item[1])
-    plain_names = [(name, count) for name, count in by_count if is_tellable(name)]
-    told = [f"{name} ({count})" for name, count in plain_names[:_MOST_NAMES]]
-    others = len(by_count) - len(told)
-    return ", ".join([*told, *([f"and {others} more names"] if others else [])])
-
-
-def _example(detection: Detection) -> str:
-    free = [name for name in detection.counts if name in detection.scalars and is_tellable(name)]
-    return ", ".join(f"{column}: {_likely(free, _HINTS[column])}" for column in detection.lacking)
-
-
-def _likely(names: Iterable[str], hints: Sequence[str]) -> str:
-    names = list(names)
-    fitting = (name for hint in hints for name in names if hint in plain(name.rpartition(".")[2]))
-    return next(fitting, names[0] if names else "its_name")
+def explain(status: int, _body: bytes) -> str:
+    """What a refusal means and what to do (contract of the vendor, section 5)."""
+    refused = "the key is missing, wrong, revoked or not allowed to read customer journeys: check <CONNECTION>_API_KEY"
+    return {
+        400: "the request is refused: its date may lie in the future for the vendor",
+        401: refused,
+        403: refused,
+        404: "check <CONNECTION>_URL: it is the address before /api",
+    }.get(status, "")

@@ -1,7 +1,7 @@
 """From parsed records to the columns that the SQL reads: canonical fields as text, `properties`, and the content.
 
 What a record's fields mean is worked out once for each set of names that records have, because most records of an
-answer have the same. Not here: which field is which column (`mapping.py`), times and codes (`customer_journeys.sql`).
+answer have the same. Not here: which field is which column (`mapping.py`), times and codes (`events.sql`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from typing import Any
 
 import msgspec
 
-from journey_pipeline.vendors.layerfive.mapping import NAMES, PAGES, VOLATILE, Detection, Field, MappingSettings, plain
-from journey_pipeline.vendors.layerfive.parsing import PERSONS
+from journey_pipeline.vendors.layerfive.customer_journeys.answers import PERSONS
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import (
+    NAMES,
+    PAGES,
+    VOLATILE,
+    Detection,
+    Field,
+    MappingSettings,
+    plain,
+)
 
 CONSTANTS = ("occurred_at_field",)
 COLUMNS = (*NAMES, "page", "content")

@@ -1,35 +1,39 @@
 """Reads landed answers: JSON in any of its forms, some records at a time, into the columns that the SQL reads.
 
-Not here: where the records are in an answer (`formats/`), which field is which (`mapping.py`), rows (`columns.py`).
+Also what to tell of an answer that can't be mapped: names, never values. Not here: where the records are in an answer
+(`formats/`), which field is which (`mapping.py`), rows (`columns.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
+from journey_pipeline.errors import ContractError
 from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.formats.json_scan import NoRecordsError
 from journey_pipeline.formats.records import Records
-from journey_pipeline.vendors.layerfive.columns import COLUMNS, Converter, Row
-from journey_pipeline.vendors.layerfive.mapping import KNOWN_NAMES, Detection, MappingSettings, is_tellable, plain
-from journey_pipeline.vendors.layerfive.parsing import (
+from journey_pipeline.vendors.layerfive.customer_journeys.answers import (
     ARRAYS,
     PERSONS,
     UNREADABLE,
     Head,
     decode,
     leniently,
-    no_array,
     parsed_or_none,
     unfolded,
-    unmappable,
-    unparted,
-    vanished,
+)
+from journey_pipeline.vendors.layerfive.customer_journeys.columns import COLUMNS, Converter, Row
+from journey_pipeline.vendors.layerfive.customer_journeys.mapping import (
+    KNOWN_NAMES,
+    Detection,
+    MappingSettings,
+    is_tellable,
+    plain,
 )
 
 _RULES = 2  # raised when records are read another way, so that events are made anew
@@ -219,3 +223,76 @@ def _leniently(record: bytes) -> Any:
         return leniently(record)
     except ValueError:
         return _Fault(_NO_JSON)
+
+
+_MOST_NAMES = 40
+
+
+# Of which names an example is made, likeliest first.
+_HINTS = {
+    "occurred_at": ("time", "date", "stamp", "when", "moment", "at"),
+    "contact_id": ("person", "individual", "contact", "customer", "user", "visitor", "profile", "who", "key", "id"),
+}
+
+
+def unmappable(detection: Detection) -> ContractError:
+    """The error of an answer whose records have no time or no person."""
+    if not detection.counts:
+        return ContractError("the answer can't be mapped: its first records are no objects with fields. Look at it.")
+    declared = [detection.fields[column].name for column in detection.lacking if column in detection.fields]
+    instead = f" (declared as {', '.join(declared)}, which no record has)" if declared else ""
+    return ContractError(
+        f"the answer can't be mapped: none of its fields stands for {' or '.join(detection.lacking)}{instead}. "
+        f"Of its first {detection.records} records have a value: {_counted(detection)}. Write into defs.yaml which "
+        f"fields they are, for example `fields: {{{_example(detection)}}}`, then normalize the partition again; it has "
+        "landed."
+    )
+
+
+def vanished(names: Sequence[str], records: int) -> ContractError:
+    """The error of an answer in which a declared field never appears."""
+    return ContractError(
+        f"none of the answer's {records} records has {', '.join(names)}, which `fields` in defs.yaml declares. Correct "
+        "it, or take it out if the vendor no longer sends it; then normalize the partition again; it has landed."
+    )
+
+
+def unparted(name: str, records: str) -> ContractError:
+    """The error of an answer in which the declared array of events never appears."""
+    return ContractError(
+        f"none of the answer's {records} has an array {name}, which `events` in defs.yaml declares. Correct it, or "
+        "take it out if the records are events themselves; then normalize the partition again; it has landed."
+    )
+
+
+def no_array(error: NoRecordsError, settings: MappingSettings) -> ContractError:
+    """The error of an answer in which the records can't be found."""
+    if settings.records:
+        return ContractError(
+            f"the answer {error}. `records` in defs.yaml declares {settings.records}: correct it, or take it out, so "
+            "that they are looked for; then normalize the partition again; it has landed."
+        )
+    return ContractError(
+        f"the answer {error}. Records are looked for in a top-level array, in the only array of objects, or under "
+        f"{', '.join(ARRAYS)}. Write into defs.yaml where they are, for example `records: data.rows`, then normalize "
+        "the partition again; it has landed."
+    )
+
+
+def _counted(detection: Detection) -> str:
+    by_count = sorted(detection.counts.items(), key=lambda item: -item[1])
+    plain_names = [(name, count) for name, count in by_count if is_tellable(name)]
+    told = [f"{name} ({count})" for name, count in plain_names[:_MOST_NAMES]]
+    others = len(by_count) - len(told)
+    return ", ".join([*told, *([f"and {others} more names"] if others else [])])
+
+
+def _example(detection: Detection) -> str:
+    free = [name for name in detection.counts if name in detection.scalars and is_tellable(name)]
+    return ", ".join(f"{column}: {_likely(free, _HINTS[column])}" for column in detection.lacking)
+
+
+def _likely(names: Iterable[str], hints: Sequence[str]) -> str:
+    names = list(names)
+    fitting = (name for hint in hints for name in names if hint in plain(name.rpartition(".")[2]))
+    return next(fitting, names[0] if names else "its_name")

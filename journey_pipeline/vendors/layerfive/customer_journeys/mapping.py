@@ -1,7 +1,7 @@
 """Which field of a record is which canonical column: declared by the connection, or found by the common names.
 
 The vendor publishes no schema of its answers, so names are looked for, and where none fits nothing is guessed. Not
-here: what stands in the fields (`columns.py`, `customer_journeys.sql`), records inside records (`parsing.py`).
+here: what stands in the fields (`columns.py`, `events.sql`), records inside records (`answers.py`).
 """
 
 from __future__ import annotations

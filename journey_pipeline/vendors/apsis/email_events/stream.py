@@ -1,6 +1,7 @@
 """The stream `email_events`: what happened to e-mails, ordered by day and section, polled by id, fetched from a link.
 
-Not here: what is ordered (`account.py`, `orders.py`), what its file holds (`recipes.py`, `email_events.sql`).
+Not here: what is ordered (`vendors/apsis/account.py`, `vendors/apsis/orders.py`), how a record of its file becomes an
+event (`events.sql`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from journey_pipeline.errors import (
     TransientVendorError,
 )
 from journey_pipeline.model import Window
+from journey_pipeline.recipe import Recipe
 from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.vendors.apsis.account import Account
+from journey_pipeline.vendors.apsis.attributes import NAMED_COLUMN, VERSIONED_COLUMN, EmailAttributes
 from journey_pipeline.vendors.apsis.orders import (
     by_section,
     email_body,
@@ -33,9 +36,72 @@ from journey_pipeline.vendors.apsis.orders import (
     stream_of,
     told_fields,
 )
-from journey_pipeline.vendors.apsis.recipes import EMAIL_EVENTS
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.source import Look, Part, Plan, Stream, Ticket, Verdict
+
+_FOLDER = Path(__file__).parent
+
+EMAIL_COLUMNS: tuple[str, ...] = (
+    "activity_id",
+    "split_id",
+    "activity_name",
+    "split_activity_name",
+    "sender",
+    "subject",
+    "address",
+    "variation",
+    "type",
+    "correlation_id",
+    "event_time",
+    "server_time",
+    "device",
+    "location",
+    "link_id",
+    "link_url",
+    "link_title",
+    "bounce_code",
+    "unsubscribe_topic",
+    "abuse_section",
+)
+"""The default columns that the vendor documents (D2); their order is not promised."""
+
+EMAIL_EVENTS = Recipe(
+    stream="email_events",
+    sql=(_FOLDER / "events.sql").read_text(encoding="utf-8"),
+    columns=EMAIL_COLUMNS,
+    key_columns=("type", "server_time"),
+    codes={
+        name: _FOLDER / "codes" / f"{name}.csv"
+        for name in ("email_types", "device_classes", "bounce_codes", "bounce_reasons")
+    },
+    properties={
+        name: name
+        for name in (
+            "sender",
+            "subject",
+            "variation",
+            "correlation_id",
+            "device",
+            "location",
+            "link_id",
+            "link_url",
+            "link_title",
+            "bounce_code",
+            "unsubscribe_topic",
+            "abuse_section",
+        )
+    },
+    property_groups={"attributes": VERSIONED_COLUMN, "attributes_by_name": NAMED_COLUMN},
+    filled={
+        "contact_id": "address",
+        "received_at": "server_time",
+        "journey_id": "activity_id",
+        "vendor_action": "type",
+    },
+    windows_of_arrival=True,  # what the bounds of an order test is unpublished
+    repeats_are_usual=True,
+    attributes=EmailAttributes(),
+)
 
 # Without these an event can't be told apart or put in time.
 NEEDED_COLUMNS = ("activity_id", "address", "type", "correlation_id", "event_time", "server_time")

@@ -1,7 +1,7 @@
 """Reads landed profile exports: one record for each event, some thousands at a time, into what the SQL reads.
 
-Not here: the file as a document (`profile_file.py`), times, channels and actions (`profile_events.sql`), attributes as
-rows of their own (`profile_attributes.py`).
+Not here: the file as a document (`file.py`), times, channels and actions (`events.sql`), attributes as rows of their
+own (`vendors/apsis/attributes.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from journey_pipeline.formats.records import Records
 from journey_pipeline.vendors.apsis.definitions import Definition, Definitions
-from journey_pipeline.vendors.apsis.event_fields import (
+from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE
+from journey_pipeline.vendors.apsis.profile_events.columns import (
     FIELDS,
     KNOWN_MEMBERS,
     RawEvent,
@@ -24,8 +25,7 @@ from journey_pipeline.vendors.apsis.event_fields import (
     read_event,
     with_others,
 )
-from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE
-from journey_pipeline.vendors.apsis.profile_file import (
+from journey_pipeline.vendors.apsis.profile_events.file import (
     LONGEST_PROFILE_BYTES,
     NO_PROFILE,
     Event,

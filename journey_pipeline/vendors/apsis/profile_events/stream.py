@@ -1,11 +1,13 @@
 """The stream `profile_events`: what happened to profiles, ordered by the day, polled where it is then downloaded.
 
-Not here: what is ordered (`account.py`, `orders.py`), what its file holds (`profile_reader.py`, `profile_events.sql`).
+Not here: what is ordered (`vendors/apsis/account.py`, `vendors/apsis/orders.py`), reading its file (`reader.py`), how
+what is read becomes an event (`events.sql`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -13,8 +15,10 @@ from typing import Any
 
 from journey_pipeline.errors import ExportExpired, ExportFailed, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.model import Window
+from journey_pipeline.recipe import Recipe, Twin
 from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.vendors.apsis.account import Account
+from journey_pipeline.vendors.apsis.attributes import ProfileAttributes
 from journey_pipeline.vendors.apsis.client import VERDICTS
 from journey_pipeline.vendors.apsis.definitions import Definitions
 from journey_pipeline.vendors.apsis.orders import (
@@ -26,10 +30,37 @@ from journey_pipeline.vendors.apsis.orders import (
     smaller_orders,
     stream_of,
 )
-from journey_pipeline.vendors.apsis.profile_file import LONGEST_PROFILE_BYTES, ProfileInspector
-from journey_pipeline.vendors.apsis.profile_reader import ANSWER
-from journey_pipeline.vendors.apsis.recipes import profile_events_recipe
+from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES, ProfileInspector
+from journey_pipeline.vendors.apsis.profile_events.reader import ANSWER, COLUMNS, ProfileEventReader
 from journey_pipeline.vendors.source import Look, Part, Plan, Stream, Ticket, Verdict
+
+_FOLDER = Path(__file__).parent
+
+PROFILE_EVENTS = Recipe(
+    stream="profile_events",
+    sql=(_FOLDER / "events.sql").read_text(encoding="utf-8"),
+    columns=COLUMNS,
+    key_columns=(),  # a file of no event has none
+    codes={"event_types": _FOLDER / "codes" / "event_types.csv"},
+    reader=ProfileEventReader(),
+    # An event whose type nobody defines has no action.
+    filled={"contact_id": "profile_key", "received_at": "created_at", "vendor_action": "type_id"},
+    windows_of_arrival=True,  # what the bounds of an order test is unpublished
+    repeats_are_usual=True,
+    # Both exports repeat the source's id (documented: D1, D2). The e-mail file names no section: none is compared.
+    twin=Twin(stream="email_events", property="correlation_id", channel="email"),
+    attributes=ProfileAttributes(),
+)
+
+
+def profile_events_recipe(longest_profile_bytes: int) -> Recipe:
+    """The same, with another limit of what is held of one profile."""
+    return replace(
+        PROFILE_EVENTS,
+        reader=ProfileEventReader(longest_bytes=longest_profile_bytes),
+        attributes=ProfileAttributes(longest_bytes=longest_profile_bytes),
+    )
+
 
 _OK, _NOT_FOUND = 200, 404
 # The first generation answers 404 while it is at work (documented: D1), the second only to a wrong id (D4).

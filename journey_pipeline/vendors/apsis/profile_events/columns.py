@@ -1,7 +1,7 @@
 """From events of profiles to the columns that the SQL reads, and the JSON that keeps all of each.
 
 Whole columns at a time where that saves a step an event: a day may have millions. Not here: where events stand in a
-file (`profile_file.py`), what columns mean (`profile_events.sql`).
+file (`file.py`), what columns mean (`events.sql`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from journey_pipeline.vendors.apsis.profile_file import Event, Scalar, with_own_stack
+from journey_pipeline.vendors.apsis.profile_events.file import Event, Scalar, with_own_stack
 
 FIELDS = (
     "correlation_id",

@@ -1,0 +1,1 @@
+"""The stream `email_events` of APSIS One: asking, columns, SQL and code tables."""
