@@ -243,6 +243,14 @@ def test_every_link_of_a_page_leads_to_a_file() -> None:
     ] == []
 
 
+def test_every_link_inside_a_page_leads_to_a_heading() -> None:
+    for page in (ROOT / "docs").rglob("*.md"):
+        text = page.read_text()
+        titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+        assert [link for link in re.findall(r"\]\(#([^)]+)\)", text) if link not in anchors] == [], page.name
+
+
 def test_every_module_that_a_page_names_is_there() -> None:
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     named = {name for page in pages for name in re.findall(r"`([\w/]+/\w+\.(?:py|sql|yaml))`", page.read_text())}
