@@ -13,11 +13,11 @@ import click
 from journey_pipeline.cli.load import (
     Loaded,
     Planned,
-    bring_level,
     load,
     look,
     order,
     partition_table,
+    sync_warehouse,
     tell_outcome,
     to_load,
 )
@@ -37,8 +37,8 @@ from journey_pipeline.settings import home, utc_now
     epilog="""\b
 Examples:
   journey-pipeline backfill sfmc --from 2026-11-01 --to 2026-11-02
-  journey-pipeline backfill sfmc                       everything that the vendor still keeps
-  journey-pipeline backfill sfmc/journey_history --from 2026-11-01T05:00 --plan
+  journey-pipeline backfill sfmc
+  journey-pipeline backfill sfmc/journey_history --from 2026-11-01T05 --plan
 """
 )
 @click.argument("selector", metavar="CONNECTION[/STREAM]")
@@ -46,16 +46,17 @@ Examples:
     "--from",
     "start",
     type=time,
-    help="Start, UTC [default: the oldest that the vendor still keeps, not before the stream's `start`].",
+    help="Start, UTC [default: the oldest that the vendor keeps, at the earliest `start` in defs.yaml].",
 )
-@click.option("--to", "end", type=time, help="End, not included [default: now].")
-@click.option("--again", is_flag=True, help="Pull also what has landed; answers add up, none is lost.")
-@click.option("--plan", is_flag=True, help="Only say what would be done; asks the vendor for estimates.")
+@click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
+@click.option("--again", is_flag=True, help="Also load landed partitions again. Earlier events are kept.")
+@click.option("--plan", is_flag=True, help="Only show what would be loaded. Asks the vendor for estimates.")
 def backfill(selector: str, start: datetime | None, end: datetime | None, *, again: bool, plan: bool) -> None:
-    """Load what is missing of a span of time.
+    """Load the missing partitions of a time range.
 
-    Pulls the partitions of [--from, --to) that are missing, makes their events, brings the warehouse level and
-    publishes it. Ends with 0 if all of them are there, 1 if some are not (they are named), 2 on wrong usage.
+    Loads the missing partitions of [--from, --to), makes their events, then syncs and publishes the warehouse.
+
+    Exits with 0 if all partitions are loaded, with 1 if some are not (it names them), with 2 on wrong usage.
     """
     route_logs(notes)
     now = utc_now()
@@ -73,7 +74,7 @@ def backfill(selector: str, start: datetime | None, end: datetime | None, *, aga
             order(runner, plans, again=again)
             for assets, found, windows in plans:
                 complete = _show(lake, found, load(runner, assets, windows, again=again)) and complete
-            complete = bring_level(runner, selector.partition("/")[0]) and complete
+            complete = sync_warehouse(runner, selector.partition("/")[0]) and complete
     sys.exit(0 if complete else 1)
 
 

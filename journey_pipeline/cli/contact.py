@@ -32,13 +32,14 @@ Examples:
 """
 )
 @click.argument("email")
-@click.option("--connection", help="Which vendor to ask [default: all that answer for a person].")
+@click.option("--connection", help="The connection to ask [default: all whose vendor supports it].")
 def contact(email: str, connection: str | None) -> None:
-    """Show one person as the vendor tells them now, beside the warehouse.
+    """Compare one person's events at the vendor and in the warehouse.
 
-    Shows the person's events as a timeline and marks those that only one side has. What happened before the first
-    partition that was loaded, or after the last answer, is no difference. Ends with 1 if there are any. Nothing is
-    stored.
+    Shows a timeline and marks events that only one side has. Events before the first loaded partition or after the
+    last answer are not compared. Stores nothing.
+
+    Exits with 1 if the two differ.
     """
     route_logs(notes)
     agree = True

@@ -18,11 +18,11 @@ import click
 from journey_pipeline.cli.load import (
     Loaded,
     Planned,
-    bring_level,
     load,
     look,
     order,
     partition_table,
+    sync_warehouse,
     tell_outcome,
     to_load,
 )
@@ -75,14 +75,14 @@ OF_ALL_VENDORS = Showcase(
     "--hours",
     default=24,
     show_default=True,
-    help="How many of the last hours to load; of daily streams, the last days.",
+    help="Hours to load; daily streams load their last days.",
 )
-@click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Where it all goes.")
+@click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Folder of the demo's files.")
 def demo(hours: int, folder: str) -> None:
-    """Load a day of simulated history and show what comes of it.
+    """Load a day of simulated history and show the results.
 
-    Starts the sandbox in this process, backfills the last hours or days of each stream through the Dagster assets over
-    HTTP, syncs and publishes the warehouse. Run again, it loads only what is missing.
+    Starts the simulated vendors, loads the last hours or days of each stream over HTTP, then syncs and publishes the
+    warehouse. A second run loads only what is missing.
     """
     route_logs(notes)
     use_home_of_sandbox(folder)
@@ -97,7 +97,7 @@ def demo(hours: int, folder: str) -> None:
 
 
 def sandbox_environment(sandbox: Sandbox) -> dict[str, str]:
-    """The variables with which this project's connections find the simulated vendors and hurry."""
+    """The variables that point this project's connections to the simulated vendors, and shorten the waits."""
     pace = {f"{vendor.upper()}_REQUESTS_PER_SECOND": SANDBOX_PACE for vendor in sandbox.simulators}
     return sandbox.environment() | pace
 
@@ -136,7 +136,7 @@ def _load(hours: int) -> bool:
             complete = tell_outcome(notes, lake, loaded, before) and complete
             if loaded.windows:
                 names.append(assets.stream.key.connection)
-        return (bring_level(runner, *dict.fromkeys(names)) if names else True) and complete
+        return (sync_warehouse(runner, *dict.fromkeys(names)) if names else True) and complete
 
 
 def _span(assets: LoadAssets, hours: int, now: datetime) -> Window:

@@ -30,14 +30,17 @@ PATIENCE_S = 15.0
 
 @click.command()
 @click.option("--port", default=3000, show_default=True, help="Port of the webserver on 127.0.0.1.")
-@click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Where it all goes.")
+@click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Folder of the sandbox's files.")
 def dev(port: int, folder: str) -> None:
-    """Run sandbox, webserver and daemon together, until stopped with Ctrl-C.
+    """Run the sandbox, Dagster's webserver and its daemon.
 
-    In the folder of a Dagster project, such as a checkout of this one. The UI shows the history that `demo` left.
+    Run it in the folder of a Dagster project, such as a checkout of journey_pipeline. The UI shows the history that
+    `demo` loaded. Ctrl-C stops all three.
     """
     if not is_in_project(Path.cwd()):
-        raise ConfigError("there is no Dagster project here: run it in a checkout of journey_pipeline, or in your own")
+        raise ConfigError(
+            "this folder is no Dagster project. Run it in a checkout of journey_pipeline, or in your own project."
+        )
     _refuse_taken(port)
     use_home_of_sandbox(folder)
     use_dagster_home()

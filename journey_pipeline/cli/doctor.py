@@ -40,7 +40,7 @@ NEWEST = 48  # partitions of each stream
 
 @dataclass(frozen=True, slots=True)
 class Warns:
-    """An answer that keeps no load from working, and that somebody should read."""
+    """A warning: loads work, and a person should read it."""
 
     says: str
 
@@ -54,10 +54,10 @@ Examples:
 )
 @click.argument("connection", required=False)
 def doctor(connection: str | None) -> None:
-    """Check configuration, credentials and reachability, with one harmless call to each route.
+    """Check configuration, credentials, connections and files.
 
-    Opens the ledger of exports, the warehouse, the published file and each stream's newest manifests, too. Nothing is
-    ordered and nothing is mended: it says what to do.
+    Makes one harmless call to each route of the vendor. Opens the ledger of exports, the warehouse, the published file
+    and the newest manifests of each stream. Changes nothing, and says what to do.
     """
     route_logs(notes)
     deployment = load_deployment()

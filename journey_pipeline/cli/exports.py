@@ -1,4 +1,4 @@
-"""`journey-pipeline exports`: what was ordered of the vendors, how far it has come, what needs a person.
+"""`journey-pipeline exports`: the exports ordered from vendors, and their state.
 
 Not here: the ledger (`exports/`), moving exports (`loading/exports.py`).
 """
@@ -22,7 +22,7 @@ from journey_pipeline.exports.states import needs_a_person
 from journey_pipeline.settings import ledger_url, utc_now
 
 TIMES = ("requested_at", "ready_at", "landed_at", "due_at")
-WIDE = 160  # where the output is no terminal, and nobody knows how wide it will be shown
+WIDE = 160  # columns of output that goes to a file or a pipe
 
 
 @click.command(
@@ -35,16 +35,17 @@ Examples:
 """
 )
 @click.argument("connection", required=False)
-@click.option("--all", "with_ended", is_flag=True, help="Also those that have landed or were replaced.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document, for monitors.")
+@click.option("--all", "with_ended", is_flag=True, help="Include landed and replaced exports.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(
-    "--give-up", "hopeless", type=int, multiple=True, metavar="EXPORT", help="Forget one that will never be ready."
+    "--give-up", "hopeless", type=int, multiple=True, metavar="EXPORT", help="Give up this export; repeatable."
 )
 def exports(connection: str | None, *, with_ended: bool, as_json: bool, hopeless: Sequence[int]) -> None:
-    """Show what was ordered, how far it is, and what needs a person.
+    """Show the exports ordered from vendors, and their state.
 
-    Ends with 1 if an export has stopped or takes longer than it should. To order again what has stopped or was given
-    up, run `journey-pipeline backfill CONNECTION/STREAM --from DAY --to DAY`.
+    To order a stopped or given-up export again, run `journey-pipeline backfill CONNECTION/STREAM --from DAY --to DAY`.
+
+    Exits with 1 if an export has stopped or is overdue.
     """
     with open_ledger(ledger_url()) as ledger:
         for export_id in hopeless:
@@ -54,13 +55,13 @@ def exports(connection: str | None, *, with_ended: bool, as_json: bool, hopeless
             for row in rows(listed(ledger, connection=connection, with_ended=with_ended))
         ]
     if connection and not found:
-        load_deployment().connection(connection)  # nothing was ordered of a connection that nobody configured
+        load_deployment().connection(connection)  # raises for an unknown connection
     if as_json:
         click.echo(json.dumps(found, indent=1, default=str))
     elif found:
         _show(found)
     else:
-        results.print("no export is under way" if not with_ended else "nothing was ever ordered")
+        results.print("no export is under way" if not with_ended else "no export was ordered so far")
     sys.exit(1 if any(needs_a_person(export["state"], export["reason"]) for export in found) else 0)
 
 

@@ -110,14 +110,11 @@ def load(
     return loaded
 
 
-def bring_level(runner: Runner, *connections: str, remove: bool = False) -> bool:
-    """Pulls the dimensions of the named connections, then syncs and publishes, and says what that changed.
+def sync_warehouse(runner: Runner, *connections: str, remove: bool = False) -> bool:
+    """Pulls the dimensions of the named connections, syncs and publishes, prints the changes; True if all succeeded.
 
     Args:
-        remove: Whether what is gone from the lake goes from the warehouse, however much it is.
-
-    Returns:
-        Whether all went well.
+        remove: Whether the warehouse drops all data that is gone from the lake.
     """
     outcomes = [runner.pull_dimensions(connection) for connection in connections]
     outcomes.append(runner.sync_warehouse(remove=remove))

@@ -21,20 +21,20 @@ from journey_pipeline.files import refusal
 from journey_pipeline.settings import home, load_environment_file
 
 COMMANDS = {
-    "demo": ("journey_pipeline.cli.demo", "Load a day of simulated history and show what comes of it."),
-    "dev": ("journey_pipeline.cli.dev", "Run sandbox, webserver and daemon together."),
+    "demo": ("journey_pipeline.cli.demo", "Load a day of simulated history and show the results."),
+    "dev": ("journey_pipeline.cli.dev", "Run the sandbox, Dagster's webserver and its daemon."),
     "sandbox": ("journey_pipeline.cli.sandbox", "Serve the simulated vendors until stopped."),
-    "doctor": ("journey_pipeline.cli.doctor", "Check configuration, credentials and reachability."),
-    "backfill": ("journey_pipeline.cli.backfill", "Load what is missing of a span of time, up to the warehouse."),
-    "reconcile": ("journey_pipeline.cli.reconcile", "Ask the vendor again about what has landed; pull what drifted."),
-    "normalize": ("journey_pipeline.cli.normalize", "Make events again from the landing, without the vendor."),
-    "sync": ("journey_pipeline.cli.warehouse", "Bring the warehouse level with the lake, and publish it."),
-    "rebuild": ("journey_pipeline.cli.warehouse", "Make the warehouse from nothing, and publish it."),
-    "publish": ("journey_pipeline.cli.warehouse", "Put the warehouse in place for analysts."),
-    "status": ("journey_pipeline.cli.status", "Show what is complete, missing, and about to be lost."),
-    "exports": ("journey_pipeline.cli.exports", "Show what was ordered of the vendors, and how far it is."),
-    "contact": ("journey_pipeline.cli.contact", "Show one person as the vendor tells them now, beside the warehouse."),
-    "query": ("journey_pipeline.cli.query", "Ask the published warehouse in SQL."),
+    "doctor": ("journey_pipeline.cli.doctor", "Check configuration, credentials, connections and files."),
+    "backfill": ("journey_pipeline.cli.backfill", "Load the missing partitions of a time range."),
+    "reconcile": ("journey_pipeline.cli.reconcile", "Compare landed partitions with the vendor; reload changed ones."),
+    "normalize": ("journey_pipeline.cli.normalize", "Make events again from landed files, without the vendor."),
+    "sync": ("journey_pipeline.cli.warehouse", "Load changed events into the warehouse and publish it."),
+    "rebuild": ("journey_pipeline.cli.warehouse", "Make the whole warehouse again and publish it."),
+    "publish": ("journey_pipeline.cli.warehouse", "Copy the warehouse to journeys.duckdb for analysts."),
+    "status": ("journey_pipeline.cli.status", "Show what is complete, missing or red."),
+    "exports": ("journey_pipeline.cli.exports", "Show the exports ordered from vendors, and their state."),
+    "contact": ("journey_pipeline.cli.contact", "Compare one person's events at the vendor and in the warehouse."),
+    "query": ("journey_pipeline.cli.query", "Run SQL on the published warehouse."),
 }
 USAGE = 2
 OWNER_ALONE = 0o077
@@ -61,19 +61,20 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="journey-pipeline")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:  # noqa: FBT001 - click passes flags so
-    """Customer-journey history, brought home from marketing platforms.
+    """Loads customer-journey history from marketing platforms into Parquet and DuckDB.
 
-    Files lie under JOURNEY_PIPELINE_HOME (default: ./data). A .env file in the working directory is read.
+    Files are under JOURNEY_PIPELINE_HOME (default: ./data). Variables are read from the environment and from .env in
+    the working directory.
     """
     _ = debug
 
 
 def main() -> None:
-    """Runs the command and ends the process: 0 done, 1 not all of it, 2 wrong usage or configuration.
+    """Runs the command and exits: 0 done, 1 not everything done, 2 wrong usage or configuration.
 
-    130 and 143 after Ctrl-C and SIGTERM.
+    It exits with 130 after Ctrl-C and with 143 after SIGTERM.
     """
-    os.umask(OWNER_ALONE)  # what any command writes may hold personal data
+    os.umask(OWNER_ALONE)  # any file may hold personal data
     take_any_letter()
     debug = "--debug" in sys.argv[1:]
     try:
@@ -101,15 +102,15 @@ def main() -> None:
 
 
 def _unforeseen(error: Exception) -> str:
-    """One sentence for what nobody named better; an error's own text may hold anything, so only the disk's is told."""
+    """One sentence for an unexpected error. Its own text may hold anything, so only the disk's is shown."""
     if isinstance(error, OSError) and error.strerror:
         if not takes_output():
-            return f"the output can't be written ({text_of(error)}). What the command did is kept; send it elsewhere."
+            return f"the output can't be written ({text_of(error)}). The command's work is kept; write elsewhere."
         return f"the command stopped: {refusal(error, Path(error.filename) if error.filename else home())}"
     where = traceback.extract_tb(error.__traceback__)[-1]
     return (
-        f"nobody foresaw this {type(error).__name__} (line {where.lineno} of {Path(where.filename).name}). What had "
-        "landed is kept. `journey-pipeline --debug` and the same again shows more: please report it."
+        f"unexpected {type(error).__name__} in line {where.lineno} of {Path(where.filename).name}. Landed data is "
+        "kept. Run the command again as `journey-pipeline --debug ...` for the traceback, and report it."
     )
 
 

@@ -1,4 +1,4 @@
-"""`journey-pipeline normalize`: events again from the landing alone.
+"""`journey-pipeline normalize`: makes events again from landed files.
 
 Not here: how partitions are run and shown (`load.py`).
 """
@@ -10,7 +10,7 @@ from datetime import datetime
 
 import click
 
-from journey_pipeline.cli.load import bring_level, load, look, partition_table, tell_outcome
+from journey_pipeline.cli.load import load, look, partition_table, sync_warehouse, tell_outcome
 from journey_pipeline.cli.output import notes, results, route_logs, time
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
@@ -25,17 +25,17 @@ from journey_pipeline.settings import home, utc_now
     epilog="""\b
 Examples:
   journey-pipeline normalize sfmc
-  journey-pipeline normalize sfmc/journey_history --from 2026-11-01 --to 2026-11-02
+  journey-pipeline normalize sfmc --from 2026-11-01 --to 2026-11-02
 """
 )
 @click.argument("selector", metavar="CONNECTION[/STREAM]")
 @click.option("--from", "start", type=time, help="Start, UTC [default: the first partition].")
-@click.option("--to", "end", type=time, help="End, not included [default: now].")
+@click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
 def normalize(selector: str, start: datetime | None, end: datetime | None) -> None:
-    """Make events again from the landing, without the vendor.
+    """Make events again from landed files, without the vendor.
 
-    For after an upgrade that types a field better, or where an events file was damaged. The same landing and the same
-    version give the same bytes.
+    Use it after an upgrade that reads a field better, or when an events file is damaged. The same landed files and the
+    same version give the same bytes.
     """
     route_logs(notes)
     now = utc_now()
@@ -53,5 +53,5 @@ def normalize(selector: str, start: datetime | None, end: datetime | None) -> No
             else:
                 results.print(f"{assets.stream.key}: nothing has landed in {span}")
             complete = tell_outcome(notes, lake, loaded) and complete
-        complete = bring_level(runner) and complete
+        complete = sync_warehouse(runner) and complete
     sys.exit(0 if complete else 1)

@@ -27,16 +27,23 @@ from journey_pipeline.warehouse.soundness import glance_at_published
 @click.command(
     epilog="""\b
 Examples:
-  journey-pipeline query "select journey_name, sum(events) from marts.journey_daily group by all"
+  journey-pipeline query "from marts.journey_daily limit 5"
   journey-pipeline query "from core.journey_events limit 5" --format json
 """
 )
 @click.argument("sql")
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="Output format.",
+)
 def query(sql: str, form: str) -> None:
-    """Ask the published warehouse in SQL.
+    """Run SQL on the published warehouse.
 
-    It is opened read-only: a load that goes on at the same time is neither seen nor held up.
+    The file is opened read-only. A load that runs at the same time is neither visible nor blocked.
     """
     lake = Lake(home())
     answer = asking.query(lake, sql)

@@ -1,4 +1,4 @@
-"""`journey-pipeline reconcile`: asks the vendor again about what has landed, and pulls again what drifted.
+"""`journey-pipeline reconcile`: compares landed partitions with the vendor, and loads changed ones again.
 
 Not here: the sweep (`loading/reconcile.py`), how partitions are run and shown (`load.py`).
 """
@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from journey_pipeline.cli.load import bring_level, load, partition_table, tell, tell_outcome
+from journey_pipeline.cli.load import load, partition_table, sync_warehouse, tell, tell_outcome
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
@@ -30,12 +30,13 @@ Examples:
 )
 @click.argument("selector", metavar="CONNECTION[/STREAM]")
 def reconcile(selector: str) -> None:
-    """Ask the vendor again about what has landed, and pull again what drifted.
+    """Compare landed partitions with the vendor; reload changed ones.
 
-    Every settled partition that the vendor still keeps costs one estimate; a few whose counts agree are downloaded
-    again and compared by content. Before that, what crashes left behind of the connection is removed once it is a day
-    old, and a manifest that lacks an answer which landed whole is made again. Ends with 1 if something that drifted
-    could not be pulled, or could not be asked.
+    First removes day-old leftovers of crashes, and repairs manifests that lack a whole answer. Then asks the vendor
+    for one estimate per settled partition. A few partitions whose counts agree are downloaded again and compared by
+    content. Changed partitions are loaded again.
+
+    Exits with 1 if a partition could not be asked about, or could not be loaded again.
     """
     route_logs(notes)
     lake = Lake(home())
@@ -47,7 +48,7 @@ def reconcile(selector: str) -> None:
             well = tell(runner.remove_leftovers(connection)) and well
         for assets in streams:
             well = _reconcile(runner, lake, assets) and well
-        well = bring_level(runner) and well
+        well = sync_warehouse(runner) and well
     sys.exit(0 if well else 1)
 
 

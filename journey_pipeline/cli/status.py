@@ -1,4 +1,4 @@
-"""`journey-pipeline status`: per stream, what is complete, what is missing, and what is about to be lost.
+"""`journey-pipeline status`: what is complete, missing and red of each stream.
 
 Not here: the state of a partition (`loading/plan.py`).
 """
@@ -35,13 +35,14 @@ Examples:
 """
 )
 @click.argument("selector", metavar="[CONNECTION[/STREAM]]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document, for monitors.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for monitors.")
 def status(selector: str | None, *, as_json: bool) -> None:
-    """Show what is complete, missing, and about to be lost.
+    """Show what is complete, missing or red.
 
-    Missing are the partitions that the vendor still keeps and that have not landed; red the checks of landed ones that
-    tell of a loss. Ends with 1 if there are any, if events are to be made of what has landed, if a file is damaged, or
-    if another program changed the published one, so that a monitor can use it.
+    A partition is missing if the vendor keeps it and it has not landed. It is red if one of its checks found a loss.
+
+    Exits with 1 if a partition is missing or red, if a landed partition has no events yet, if a file is damaged, or if
+    another program changed the published file.
     """
     lake = Lake(home())
     rows = [_row(lake, assets) for assets in load_deployment().streams(selector)]

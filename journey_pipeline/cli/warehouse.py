@@ -1,4 +1,4 @@
-"""`journey-pipeline sync`, `rebuild` and `publish`: the warehouse, level with the lake and in place for analysts.
+"""`journey-pipeline sync`, `rebuild` and `publish`: load the lake into the warehouse, and publish it.
 
 Not here: how they work (`warehouse/`).
 """
@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from journey_pipeline.cli.load import bring_level
+from journey_pipeline.cli.load import sync_warehouse
 from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
@@ -24,21 +24,22 @@ from journey_pipeline.warehouse import sync as rebuilding
 from journey_pipeline.warehouse import sync as syncing
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file
 
-REMOVE = click.option("--remove", is_flag=True, help="Remove what is gone from the lake, however much it is.")
+REMOVE = click.option("--remove", is_flag=True, help="Remove all data that is gone from the lake.")
 
 
 @click.command()
 @REMOVE
 def sync(*, remove: bool) -> None:
-    """Bring the warehouse level with the lake, and publish it.
+    """Load changed events into the warehouse and publish it.
 
-    Adds, replaces and removes what has changed in the lake, in one transaction, through a run that the UI shows. Where
-    much is gone from the lake, or all of a stream, as on a disk that is not mounted, that stays without --remove.
+    Adds, replaces and removes what changed in the lake, in one transaction. Dagster's UI shows the run. If more than a
+    small share of the lake is gone, or all of a stream, its data stays in the warehouse unless you give --remove. A
+    disk may be unmounted.
     """
     route_logs(notes)
     try:
         with open_instance() as instance:
-            well = bring_level(Runner(load_deployment(), instance), remove=remove)
+            well = sync_warehouse(Runner(load_deployment(), instance), remove=remove)
     except HistoryError as error:
         notes.print(f"{error} The sync goes on without it.", markup=False, highlight=False, soft_wrap=True)
         well = _sync_unrecorded(Lake(home()), WarehouseSettings(remove=remove))
@@ -61,10 +62,10 @@ def _sync_unrecorded(lake: Lake, settings: WarehouseSettings) -> bool:
 @click.command()
 @REMOVE
 def rebuild(*, remove: bool) -> None:
-    """Make the warehouse from nothing, and publish it.
+    """Make the whole warehouse again and publish it.
 
-    The lake is the truth: the result is what `sync` would have made. For a damaged or deleted warehouse file. Where the
-    lake lacks much of what is loaded, nothing changes without --remove.
+    Use it when the warehouse file is damaged or deleted. The result is the same as `sync` makes. If more than a small
+    share of the lake is gone, nothing changes unless you give --remove.
     """
     route_logs(notes)
     lake = Lake(home())
@@ -79,7 +80,10 @@ def rebuild(*, remove: bool) -> None:
 
 @click.command()
 def publish() -> None:
-    """Put the warehouse in place for analysts: $JOURNEY_PIPELINE_HOME/journeys.duckdb."""
+    """Copy the warehouse to journeys.duckdb for analysts.
+
+    The file is in JOURNEY_PIPELINE_HOME, or at JOURNEY_PIPELINE_PUBLISHED_FILE.
+    """
     route_logs(notes)
     _publish(Lake(home()))
 
