@@ -98,11 +98,11 @@ def send_alerts(alerts: Iterable[Alert], *, clock: Callable[[], float] = time.mo
 class JourneyAlerts(dg.Component, dg.Model, dg.Resolvable):
     """Alerts for failed runs and failed checks of the whole deployment.
 
-    An alert is a line in the daemon's log; with JOURNEY_PIPELINE_ALERT_URL set it is also posted there as JSON with
-    title, text, severity and facts.
+    Each alert is a line in the daemon's log. If JOURNEY_PIPELINE_ALERT_URL is set, it is also posted there, as JSON
+    with title, text, severity and facts.
     """
 
-    warnings: bool = Field(default=True, description="Whether a failed check that is only a warning alerts too.")
+    warnings: bool = Field(default=True, description="Whether checks that fail as a warning raise an alert too.")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
         """One sensor for failed runs, one for failed checks of runs that went well."""

@@ -34,14 +34,14 @@ from journey_pipeline.vendors.source import ExportSource, Stream
 
 
 class ApsisExports(ConnectionComponent):
-    """APSIS One: profile events and e-mail events, exports that are ordered and polled until they are ready.
+    """APSIS One: profile events and e-mail events, ordered as exports.
 
-    Gives the assets requests/, raw/ and events/<connection>/profile_events and .../email_events, daily in UTC, and the
-    dimensions of the account. One sensor orders and polls; a range of days is one export.
+    Defines the assets requests/, raw/ and events/<connection>/profile_events and .../email_events, daily in UTC, and
+    the dimensions of the account. One sensor orders and polls the exports. A range of days is one export.
 
-    Needs the variables <CONNECTION>_URL, <CONNECTION>_CLIENT_ID and <CONNECTION>_CLIENT_SECRET. The ledger of exports
-    is an SQLite file in the home, or the database of JOURNEY_PIPELINE_LEDGER_URL, which needs
-    JOURNEY_PIPELINE_LINK_KEY.
+    Set the variables <CONNECTION>_URL, <CONNECTION>_CLIENT_ID and <CONNECTION>_CLIENT_SECRET. The ledger of exports is
+    an SQLite file in the home. JOURNEY_PIPELINE_LEDGER_URL names another database; then set JOURNEY_PIPELINE_LINK_KEY
+    too.
     """
 
     vendor: ClassVar[str] = "apsis"
@@ -49,54 +49,62 @@ class ApsisExports(ConnectionComponent):
     way: ClassVar[Way] = BY_EXPORT
 
     connection: str = connection_name("apsis")
-    sections: Sequence[str] = Field(default_factory=list, description="Discriminators; all sections if none is named.")
-    attributes: Sequence[str] = Field(
-        default_factory=lambda: [EMAIL_ATTRIBUTE], description="Discriminators of the attributes to export, at most 75."
+    sections: Sequence[str] = Field(
+        default_factory=list, description="Sections to export, by discriminator. Empty: all sections."
     )
-    tags: Sequence[str] = Field(default_factory=list, description="Discriminators of the tags to export, at most 25.")
+    attributes: Sequence[str] = Field(
+        default_factory=lambda: [EMAIL_ATTRIBUTE], description="Attributes to export, by discriminator, at most 75."
+    )
+    tags: Sequence[str] = Field(default_factory=list, description="Tags to export, by discriminator, at most 25.")
     event_types: Sequence[str] = Field(
-        default_factory=list, description="Discriminators of the profile events; all event types if none is named."
+        default_factory=list, description="Types of profile events to export, by discriminator. Empty: all types."
     )
     segments: Sequence[str] = Field(
-        default_factory=list, description="Only profiles in one of these segments; all profiles if none is named."
+        default_factory=list, description="Segments whose profiles are exported. Empty: all profiles."
     )
     names: Mapping[str, str] = Field(
-        default_factory=dict, description="Other names of the vendor's fields, which are partly unpublished."
+        default_factory=dict,
+        description="Names of the vendor's fields, where they differ from the assumed ones. Some are not published.",
     )
     trailing_days: int = Field(
-        TRAILING_DAYS, ge=0, le=30, description="So many days are ordered again with the newest: events come late."
+        TRAILING_DAYS, ge=0, le=30, description="Days to order again with each new day, because events arrive late."
     )
     pending_limit: int = Field(
-        ExportPolicy().pending_limit, ge=1, description="How many exports may be under way at once."
+        ExportPolicy().pending_limit, ge=1, description="Largest number of exports under way at once."
     )
     longest_poll_wait_seconds: float = Field(
-        ExportPolicy().polling.longest.total_seconds(), gt=0, description="Polls are at most so far apart."
+        ExportPolicy().polling.longest.total_seconds(),
+        gt=0,
+        description="Longest time between two polls of an export, in seconds.",
     )
     poll_timeout_seconds: float = Field(
         POLL_S,
         gt=0,
         le=30,
-        description="How long one poll may last; what hangs is polled again later. A tick of the sensor has a minute.",
+        description="Timeout of one poll, in seconds. After a timeout the export is polled again later. One "
+        "tick of the sensor has 60 seconds.",
     )
     order_timeout_seconds: float = Field(
         ORDER_S,
         gt=0,
         le=45,
-        description="How long one order may last; one without an answer is sent again after ten minutes. A tick of the "
-        "sensor has a minute.",
+        description="Timeout of one order, in seconds. An order without an answer is sent again after ten "
+        "minutes. One tick of the sensor has 60 seconds.",
     )
     overdue_after_hours: float = Field(
         ExportPolicy().overdue_after / timedelta(hours=1),
         gt=0,
-        description="An export that takes longer raises an alert.",
+        description="Hours after which a pending export is overdue and raises an alert.",
     )
-    downloads_at_a_time: int = Field(2, ge=1, le=8, description="The vendor publishes no figure.")
+    downloads_at_a_time: int = Field(
+        2, ge=1, le=8, description="Downloads at the same time. The vendor publishes no limit."
+    )
     longest_profile_mib: int = Field(
         16,
         ge=4,
         le=1024,
-        description="So much is held of one profile of an export, in MiB: a longer one is cut between its events, and "
-        "without events to cut between it is refused. Memory is some ten times that at most.",
+        description="Largest profile kept in memory, in MiB. Longer profiles are split between events; one that"
+        " cannot be split is rejected. Peak memory is about ten times this.",
     )
 
     @property

@@ -40,7 +40,7 @@ START_FORMAT = "%Y-%m-%d-%H:%M"
 
 
 class ToleranceSettings(Tolerance, dg.Model, dg.Resolvable):
-    """When a difference to the vendor's estimate is normal."""
+    """Differences that the checks accept."""
 
 
 class Lists(NamedTuple):
@@ -78,25 +78,33 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
 
     connection: str = connection_name()
     start: str = Field(
-        description='Where its history starts, UTC, as "2026-11-01-00:00". Keep it: partitions are counted from here.'
+        description='Start of the history in UTC, such as "2026-11-01-00:00". Never change it: partitions are '
+        "counted from it."
     )
-    owners: Sequence[str] = Field(default_factory=list, description="Who answers for it: addresses or team:name.")
+    owners: Sequence[str] = Field(
+        default_factory=list, description="Owners of the assets: e-mail addresses or team:name."
+    )
     tolerance: ToleranceSettings = Field(
-        default_factory=ToleranceSettings, description="When a difference to the vendor's estimate is normal."
+        default_factory=ToleranceSettings, description="Differences that the checks accept."
     )
-    normalize_memory: str = Field("200MB", description="What one normalizer may use of memory inside DuckDB.")
-    requests_per_second: float = Field(1.0, gt=0, description="How fast the vendor is asked; most publish no figure.")
+    normalize_memory: str = Field("200MB", description="Memory limit of DuckDB in each normalizer.")
+    requests_per_second: float = Field(
+        1.0, gt=0, description="Largest number of requests per second. Most vendors publish no limit."
+    )
     gap_partitions: int = Field(
-        48, ge=1, le=1000, description="How many missing partitions the gap filler asks for at a time."
+        48, ge=1, le=1000, description="Largest number of missing partitions that one tick of the gap filler asks for."
     )
     missing_after_hours: float = Field(
-        4, ge=0, description="So long after its end a partition that has not landed counts as missing."
+        4, ge=0, description="Hours after its end from which a partition without data counts as missing."
     )
     reconcile_sample: int = Field(
-        3, ge=0, description="How many partitions whose counts agree the daily sweep downloads again to compare."
+        3,
+        ge=0,
+        description="Partitions with equal counts that the daily sweep downloads again and compares by content."
+        " 0 compares none.",
     )
     schedules: Literal["running", "stopped"] = Field(
-        "running", description="Whether its schedules run without being switched on in the UI."
+        "running", description="running: schedules and sensors start switched on. stopped: they start switched off."
     )
     translation: Translation = Field(None, description=TRANSLATION)
 

@@ -18,13 +18,13 @@ from journey_pipeline.vendors.source import Stream
 
 
 class LayerFiveCustomerJourneys(ConnectionComponent):
-    """LayerFive: customer journeys, daily deltas that overlap.
+    """LayerFive: customer journeys, as daily deltas that overlap.
 
-    Gives the assets raw/<connection>/customer_journeys and events/<connection>/customer_journeys, daily in UTC. An
-    answer holds everything since its day, and the last 90 days of people who became known since, so that a range of
-    days is one request.
+    Defines the assets raw/<connection>/customer_journeys and events/<connection>/customer_journeys, daily in UTC. An
+    answer holds all events since its day, and the last 90 days of people who became known since. So a range of days is
+    one request.
 
-    Needs the variables <CONNECTION>_URL and <CONNECTION>_API_KEY.
+    Set the variables <CONNECTION>_URL and <CONNECTION>_API_KEY.
     """
 
     vendor: ClassVar[str] = "layerfive"
@@ -33,40 +33,43 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
     connection: str = connection_name("layerfive")
     fields: Mapping[str, str] = Field(
         default_factory=dict,
-        description="Which field of a record each canonical column is read from, as a name or a dotted path, such as "
-        "{occurred_at: hit_time, contact_id: person.key}; the others are looked for under common names.",
+        description="The vendor's field for each canonical column, as a name or a dotted path, such as "
+        "{occurred_at: hit_time, contact_id: person.key}. Columns without an entry are found by "
+        "common names.",
     )
     records: str = Field(
         "",
-        description="Where an answer has its array of records, as a name or a dotted path into objects, such as "
-        "data.rows, spelled as the vendor does; if empty, it is looked for.",
+        description="Array of records in an answer, as a name or a dotted path, such as data.rows, spelled as "
+        "the vendor does. Empty: it is searched for.",
     )
     events: str = Field(
         "",
-        description="The array of events inside of each record, such as hits, if a record is a person with several; if "
-        "empty, it is looked for under common names.",
+        description="Array of events in each record, such as hits, if a record is a person with several events."
+        " Empty: it is found by common names.",
     )
     volatile: Sequence[str] = Field(
         default_factory=list,
-        description="Fields that change without the event being another one; they are left out of its identity.",
+        description="Fields that change while the event stays the same. They are left out of the event's key.",
     )
     known_fields: Sequence[str] = Field(
         default_factory=list,
-        description="Fields of this account that are no news to schema_is_known.",
+        description="Fields that schema_is_known accepts.",
     )
     event_id_is_unique: bool = Field(
-        default=False, description="Whether the event id tells events apart: then a corrected record is the same event."
+        default=False,
+        description="Whether the event id identifies an event. If true, a corrected record replaces the earlier event.",
     )
-    timezone: str = Field("UTC", description="Of times without a zone, and of the account's days.")
+    timezone: str = Field("UTC", description="Time zone of times without one, and of the account's days.")
     overlap_days: int = Field(
         1,
         ge=0,
         le=89,
-        description="How many days earlier than needed is asked; when the vendor's day begins is unpublished. 89 where "
-        "the account answers only for people who became known since the day asked for.",
+        description="Days that each request starts early, because the vendor does not publish when its day "
+        "begins. Set 89 if the account answers only for people who became known since the day asked"
+        " for.",
     )
-    auth_header: str = Field("Authorization", description="The header that the API key goes in.")
-    auth_scheme: str = Field("Bearer", description="What stands before the key in that header; may be empty.")
+    auth_header: str = Field("Authorization", description="Header that carries the API key.")
+    auth_scheme: str = Field("Bearer", description="Word before the key in that header. May be empty.")
 
     @cached_property
     def mapping(self) -> MappingSettings:

@@ -22,22 +22,24 @@ JOB = "old_runs"
 
 
 class JourneyRunHistory(dg.Component, dg.Model, dg.Resolvable):
-    """Lets old runs go from Dagster's history, once a day.
+    """Deletes old runs from Dagster's history, once a day.
 
-    A run that ended more than keep_days ago loses its log. The run itself goes too, unless it is the last that made, or
-    failed to make, a partition of an asset, or that ran a check: what the UI says of assets stays as it is. Then SQLite
-    files are made smaller. Runs of other assets than this package's stay, unless everybodys_runs is set.
+    A run that ended more than keep_days ago loses its log. Then the run is deleted, unless it is the last one that made
+    or failed to make a partition of an asset, or the last one of a check. So the UI shows assets as before. SQLite
+    files are then made smaller. Runs of other assets are kept, unless everybodys_runs is true.
 
-    Every minute the sensor abandoned_runs marks runs failed whose process was killed and that would stay started.
+    The sensor abandoned_runs looks every minute for runs whose process was killed, and marks them failed.
     """
 
-    keep_days: int = Field(90, ge=1, description="So many days after its end a run is old.")
-    runs_at_a_time: int = Field(5000, ge=1, description="A day's turn ends after about so many runs.")
+    keep_days: int = Field(90, ge=1, description="Days to keep a run after its end.")
+    runs_at_a_time: int = Field(
+        5000, ge=1, description="Largest number of runs that one run of the job handles, approximately."
+    )
     everybodys_runs: bool = Field(
-        default=False, description="Whether runs of other assets and jobs in this Dagster instance go as well."
+        default=False, description="Whether runs of other assets and jobs in this Dagster instance are deleted too."
     )
     schedules: Literal["running", "stopped"] = Field(
-        "running", description="Whether its schedule and its sensor run without being switched on in the UI."
+        "running", description="running: its schedule and sensor start switched on. stopped: they start switched off."
     )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

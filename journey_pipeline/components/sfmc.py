@@ -28,43 +28,50 @@ from journey_pipeline.vendors.source import Stream
 
 
 class SfmcFilters(dg.Model, dg.Resolvable):
-    """Restrictions pushed down to the vendor; a filter with one value also spares the download of its column."""
+    """Filters that the vendor applies. The column of a filter with one value is not downloaded."""
 
     contact_keys: Sequence[str] = Field(default_factory=list, description="Contact keys, case-sensitive.")
-    activity_types: Sequence[str] = Field(default_factory=list, description="Types of steps, such as EMAILV2.")
-    definition_ids: Sequence[str] = Field(default_factory=list, description="Versions of journeys.")
-    statuses: Sequence[str] = Field(default_factory=list, description="Such as Failed or Complete.")
-    definition_instance_ids: Sequence[str] = Field(default_factory=list, description="Single passages of a contact.")
-    activity_ids: Sequence[str] = Field(default_factory=list, description="Steps.")
+    activity_types: Sequence[str] = Field(default_factory=list, description="Types of activities, such as EMAILV2.")
+    definition_ids: Sequence[str] = Field(default_factory=list, description="Ids of journey versions.")
+    statuses: Sequence[str] = Field(default_factory=list, description="Statuses, such as Failed or Complete.")
+    definition_instance_ids: Sequence[str] = Field(
+        default_factory=list, description="Ids of single passages of a contact through a journey."
+    )
+    activity_ids: Sequence[str] = Field(default_factory=list, description="Ids of activities.")
 
 
 class SfmcJourneyHistory(ConnectionComponent):
-    """Salesforce Marketing Cloud: journey history, an hour at a time.
+    """Salesforce Marketing Cloud: journey history, hour by hour.
 
-    Gives the assets raw/<connection>/journey_history and events/<connection>/journey_history, hourly in UTC, and the
+    Defines the assets raw/<connection>/journey_history and events/<connection>/journey_history, hourly in UTC, and the
     dimensions journeys and activities, daily. The vendor keeps history for 30 days.
 
-    Needs the variables <CONNECTION>_AUTH_URL, <CONNECTION>_REST_URL, <CONNECTION>_CLIENT_ID, <CONNECTION>_CLIENT_SECRET
-    and, for a business unit of its own, <CONNECTION>_ACCOUNT_ID, of a server-to-server API integration with the scopes
-    journeys_read and list_and_subscribers_read. Where the REST and auth hosts end, see the README.
+    Set the variables <CONNECTION>_AUTH_URL, <CONNECTION>_REST_URL, <CONNECTION>_CLIENT_ID and
+    <CONNECTION>_CLIENT_SECRET. They belong to a server-to-server API integration with the scopes journeys_read and
+    list_and_subscribers_read. <CONNECTION>_ACCOUNT_ID selects another business unit than the integration's own.
     """
 
     vendor: ClassVar[str] = "sfmc"
     kinds: ClassVar[frozenset[str]] = frozenset({"salesforce"})
 
     connection: str = connection_name("sfmc")
-    filters: SfmcFilters = Field(default_factory=SfmcFilters, description="Restrictions pushed down to the vendor.")
+    filters: SfmcFilters = Field(default_factory=SfmcFilters, description="Filters that the vendor applies.")
     columns: Literal["all", "lean"] = Field(
         "all",
-        description="all: every column, since what is not asked for is lost after 30 days. lean: Id and the vendor's "
-        "eight defaults.",
+        description="all: every column. lean: Id and the vendor's eight defaults; the other columns are lost "
+        "after 30 days.",
     )
-    downloads_at_a_time: int = Field(2, ge=1, le=8, description="The vendor publishes no figure.")
+    downloads_at_a_time: int = Field(
+        2, ge=1, le=8, description="Downloads at the same time. The vendor publishes no limit."
+    )
     most_rows_per_request: int = Field(
-        MOST_ROWS, gt=0, description="A window with a larger estimate is asked for in halves."
+        MOST_ROWS, gt=0, description="Largest estimate of rows for one request. Larger windows are asked for in halves."
     )
     most_bytes_per_request: int = Field(
-        MOST_COMPRESSED_BYTES, gt=0, description="Likewise, of the compressed estimate; the vendor's limit is 1 GB."
+        MOST_COMPRESSED_BYTES,
+        gt=0,
+        description="Largest estimate of compressed bytes for one request. Larger windows are asked for in "
+        "halves. The vendor's limit is 1 GB.",
     )
 
     @property

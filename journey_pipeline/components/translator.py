@@ -48,8 +48,8 @@ Translation = Annotated[
 ]
 """The setting: attributes of an asset in which `{{ data.role }}` and the like, and `{{ spec }}`, may stand."""
 TRANSLATION = (
-    "Other attributes of its assets than they have by themselves: key, key_prefix, group_name, kinds, owners, tags, "
-    "description, metadata. Templates may use data.role, data.vendor, data.connection, data.name, and spec."
+    "Changes attributes of the assets: key, key_prefix, group_name, kinds, owners, tags, description, metadata. "
+    "Templates may use data.role, data.vendor, data.connection, data.name and spec."
 )
 
 

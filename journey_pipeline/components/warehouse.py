@@ -39,36 +39,38 @@ log = logging.getLogger(__name__)
 
 
 class SyncConfig(dg.Config):
-    """How a sync is asked for."""
+    """Settings of one sync."""
 
-    remove: bool = Field(default=False, description="Whether what is gone from the lake goes, however much it is.")
+    remove: bool = Field(default=False, description="Whether the warehouse drops all data that is gone from the lake.")
 
 
 class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
-    """The DuckDB warehouse over all connections, and the file that analysts open.
+    """The DuckDB warehouse over all connections, and the file for analysts.
 
-    Gives an asset for each table: warehouse/journey_events and its dimensions, and the marts. They are synced when any
-    events of any connection are new, whether or not the run that made them succeeded as a whole, and then published
-    as journeys.duckdb. After each sync the check warehouse_equals_lake compares the whole with the lake, and
-    the_two_exports_agree the streams that tell of the same events.
+    Defines an asset for each table: warehouse/journey_events, its dimensions, and the marts. New events of any
+    connection start a sync, even if the run that made them failed later. Then journeys.duckdb is published. After each
+    sync, warehouse_equals_lake compares the warehouse with the lake, and the_two_exports_agree compares streams that
+    report the same events.
     """
 
-    memory: str = Field("2GB", description="What DuckDB may use of memory during a sync.")
+    memory: str = Field("2GB", description="Memory limit of DuckDB during a sync.")
     threads: int = Field(2, ge=1, description="Threads of DuckDB during a sync.")
-    owners: Sequence[str] = Field(default_factory=list, description="Who answers for it: addresses or team:name.")
-    sync_automatically: bool = Field(default=True, description="Whether it is synced by itself when events are new.")
+    owners: Sequence[str] = Field(
+        default_factory=list, description="Owners of the assets: e-mail addresses or team:name."
+    )
+    sync_automatically: bool = Field(default=True, description="Whether new events start a sync.")
     removable: float = Field(
         WarehouseSettings().removable,
         ge=0,
         le=1,
-        description="Up to this share of a stream's partitions goes from the warehouse once it is gone from the lake; "
-        "more stays until `journey-pipeline sync --remove`.",
+        description="Largest share of a stream's partitions that a sync removes once they are gone from the "
+        "lake. More is removed only by `journey-pipeline sync --remove`.",
     )
     exports_may_differ_by: float = Field(
         AgreementTolerance().share,
         ge=0,
         le=1,
-        description="Of two streams that tell of the same events: up to this share of a day's may be in only one.",
+        description="Largest accepted share of a day's events that only one of two streams reports.",
     )
 
     translation: Translation = Field(None, description=TRANSLATION)

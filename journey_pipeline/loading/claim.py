@@ -45,20 +45,28 @@ class Tolerance(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    rows_share: float = Field(0.01, ge=0, le=1, description="A difference of up to this share of the estimate passes.")
-    rows: int = Field(5, ge=0, description="A difference of up to so many rows passes, however small the estimate.")
+    rows_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Largest accepted difference between rows and estimate, as a share of the estimate.",
+    )
+    rows: int = Field(5, ge=0, description="Difference in rows that is always accepted, even for a small estimate.")
     settled_after_hours: float = Field(
-        6, ge=0, description="So long after its end a window has settled: fewer rows than the estimate are then a loss."
+        6,
+        ge=0,
+        description="Hours after its end until a window is settled. From then on, fewer rows than the estimate "
+        "are an error.",
     )
     new_column: Literal["keep", "warn", "stop"] = Field(
         "warn",
-        description="What a column that is not known means: keep it quietly, warn, or fail the check as an error.",
+        description="Result of schema_is_known for a new column. keep: passes; warn: a warning; stop: an error.",
     )
     rejects_share: float = Field(
         0.01,
         ge=0,
         le=1,
-        description="Records that can't be read are a warning; above this share of an answer they are an error.",
+        description="Largest share of unreadable records that is only a warning. Above it the check is an error.",
     )
 
     @property
