@@ -222,7 +222,10 @@ def _of_unreadable(landing: LandingManifest, newest: Attempt) -> str:
 
 
 def _of_older(attempt: Attempt) -> str:
-    why = attempt.unreadable.partition(". ")[0].rstrip(".")  # without what its reader advised: a newer answer is there
+    """Without what the reader advised, as a newer answer is there. Folders of the file's path may have full stops."""
+    reason = attempt.unreadable
+    end = reason.find(". ", max(reason.find(attempt.attempt), 0))
+    why = reason[:end] if end >= 0 else reason.rstrip(".")
     return (
         f"{attempt.attempt} is set aside: {why}. A newer answer is readable, and events that were made of this one are "
         "kept: nothing is to be done, unless a backup has the file as it landed"

@@ -277,3 +277,24 @@ def test_events_of_an_answer_that_is_gone_from_the_landing_are_a_warning() -> No
     claim = judged("every_answer_is_readable", landing(10, None, LATE), events(kept_events=2, kept_rejects=1))
     assert (claim.holds, claim.severity) == (False, Severity.WARN)
     assert "3 records of answers that are gone from the landing are kept" in claim.says
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (
+            "/St. Gallen/a. b/at-7/part-0.csv.gz is cut after 1.5 GB. Look at it.",
+            "/St. Gallen/a. b/at-7/part-0.csv.gz is cut after 1.5 GB",
+        ),
+        ("an answer of 1.5 GB came. Ask the vendor.", "an answer of 1.5 GB came"),
+        ("it is empty.", "it is empty"),
+    ],
+)
+def test_the_reason_of_an_older_answer_is_told_whole_and_without_its_advice(reason: str, told: str) -> None:
+    landed = landing(10, None, LATE)
+    (newer,) = landed.attempts
+    older = newer.model_copy(update={"attempt": "at-7", "unreadable": reason})
+    both = landed.model_copy(update={"attempts": (older, newer.model_copy(update={"attempt": "at-8"}))})
+    claim = judged("every_answer_is_readable", both, events())
+    assert (claim.holds, claim.severity) == (False, Severity.WARN)
+    assert f"at-7 is set aside: {told}. A newer answer" in claim.says
