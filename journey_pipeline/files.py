@@ -150,6 +150,8 @@ def naming_disk_troubles(attempt: str, folder: Path) -> Iterator[None]:
 def refusal(error: OSError, folder: Path) -> str:
     """Why a disk refused and what to do, in words that name the folder."""
     why = text_of(error)
+    if error.errno == errno.ENOENT and error.filename is None:  # as `tempfile` has it
+        return f"no folder for temporary files can be written ({why}). Set TMPDIR to one that can, and run it again."
     if error.errno in _IN_THE_WAY:
         named = error.filename2 or error.filename or folder
         return (

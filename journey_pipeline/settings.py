@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -69,7 +70,8 @@ def local_path(given: str, setting: str) -> Path:
 
     Raises:
         ConfigError: If the value is a URL, such as `s3://bucket/prefix`: a folder of that name would be made here, and
-            in a container the only copy would end with it. Or if the path holds `?`, `*` or `[`.
+            in a container the only copy would end with it. Or if the path holds `?`, `*` or `[`,
+            or bytes that are no letters.
     """
     if scheme := _SCHEME.match(given):
         raise ConfigError(
@@ -88,7 +90,23 @@ def local_path(given: str, setting: str) -> Path:
             f"{setting} is {path}, and `{found.group()}` in a path means something else to the databases that lie "
             "there. Rename the folder, or name another one."
         )
-    return path
+    return Path(as_text(str(path), setting))
+
+
+def as_text(given: str, what: str) -> str:
+    """What the environment or a person gave, if all of its bytes are letters of this machine's locale.
+
+    Raises:
+        ConfigError: If some are not, as with letters beyond ASCII where LC_ALL is C and PYTHONUTF8 is 0.
+    """
+    if given.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in given):
+        return given
+    encoding = sys.getfilesystemencoding()
+    shown = os.fsencode(given).decode(errors="replace")
+    raise ConfigError(
+        f"{what} is `{shown}`, and the locale's encoding, {encoding}, lacks one of its letters. Set LC_ALL=C.UTF-8, "
+        "leave PYTHONUTF8 unset, and try again."
+    )
 
 
 def home() -> Path:

@@ -19,7 +19,7 @@ from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.errors import ConfigError, JourneyError, LakeError, text_of
 from journey_pipeline.exports.database import is_there, open_ledger
 from journey_pipeline.exports.listing import listed
-from journey_pipeline.files import write_bytes
+from journey_pipeline.files import refusal, write_bytes
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.model import Window, floor
@@ -78,6 +78,9 @@ def doctor(connection: str | None) -> None:
         except JourneyError as error:
             well = False
             table.add_row(name, "[red]fails[/red]", error.message if isinstance(error, ConfigError) else str(error))
+        except OSError as error:
+            well = False
+            table.add_row(name, "[red]fails[/red]", refusal(error, lake.home))
         else:
             for what, answer in said.items():
                 how, says = (

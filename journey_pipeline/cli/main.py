@@ -18,7 +18,7 @@ from journey_pipeline.cli.output import read_no_more, take_any_letter, takes_out
 from journey_pipeline.cli.stopping import stoppable
 from journey_pipeline.errors import ConfigError, JourneyError, text_of
 from journey_pipeline.files import refusal
-from journey_pipeline.settings import home, load_environment_file
+from journey_pipeline.settings import as_text, home, load_environment_file
 
 COMMANDS = {
     "demo": ("journey_pipeline.cli.demo", "Load a day of simulated history and show the results."),
@@ -80,6 +80,8 @@ def main() -> None:
     try:
         with terminal_kept(), stoppable():
             load_environment_file()
+            for argument in sys.argv[1:]:
+                as_text(argument, "an argument")
             code = cli.main(standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:

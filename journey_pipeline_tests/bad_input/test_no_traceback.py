@@ -34,7 +34,7 @@ MB = 1 << 20
 def loaded(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Terminal]:
     """An hour, loaded once."""
     with serve(World(rows_per_hour=100, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
-        terminal = Terminal.at(tmp_path_factory.mktemp("loaded"), command_server, sandbox, "sfmc")
+        terminal = Terminal.at(tmp_path_factory.mktemp("loaded"), command_server, sandbox, "sfmc", "layerfive")
         done = terminal(*LOAD)
         assert done.code == 0, done.err
         yield terminal
@@ -127,6 +127,49 @@ def test_an_output_that_lacks_a_letter_loses_no_answer(terminal: Terminal, encod
     assert json.loads(terminal(*ask, "--format", "json").out) == {"town": "Łódź"}
     one_sentence(terminal(*ask, "--format", "csv"), encoding, "PYTHONIOENCODING=utf-8", code=2)
     assert terminal("status").code == 1
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+ASK = ("query", "select 'Łódź' as town", "--format", "json")
+
+
+def test_a_locale_without_letters_answers_as_any_other_and_names_the_argument_that_it_cannot_read(
+    terminal: Terminal,
+) -> None:
+    terminal.server = FreshInterpreter()
+    terminal.changes |= ASCII
+    assert terminal("status").code == 1
+    one_sentence(terminal(*ASK), "LC_ALL=C.UTF-8", code=2)
+    asked = terminal("query", "select chr(321) || 'odz' as town", "--format", "json")
+    assert json.loads(asked.out) == {"town": "Łodz"}
+
+
+def test_a_home_that_the_locale_cannot_spell_is_refused_and_used_once_it_can(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    home = tmp_path / "Łódź"
+    shutil.copytree(terminal.home, home)
+    terminal.server = FreshInterpreter()
+    terminal.changes |= ASCII | {"JOURNEY_PIPELINE_HOME": str(home)}
+    one_sentence(terminal("status"), "JOURNEY_PIPELINE_HOME", "LC_ALL=C.UTF-8", code=2)
+    terminal.changes["LC_ALL"] = "C.UTF-8"
+    assert json.loads(terminal(*ASK).out) == {"town": "Łódź"}
+
+
+WITHOUT_TEMPORARY_FOLDERS = "import tempfile\ntempfile._candidate_tempdir_list = list\n"
+
+
+def test_a_machine_without_a_folder_for_temporary_files_is_told_of_by_the_one_check_that_needs_one(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TEMPORARY_FOLDERS)
+    terminal.server = FreshInterpreter()
+    terminal.changes |= {"PYTHONPATH": str(tmp_path), "COLUMNS": "1000"}
+    told = terminal("doctor")
+    assert told.code == 1
+    (line,) = [line for line in told.out.splitlines() if " fails " in line]
+    assert line.lstrip().startswith("layerfive")
+    assert "Set TMPDIR" in line
 
 
 def test_a_history_that_is_gone_while_it_is_open_is_named_as_gone(
