@@ -11,12 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.export import export
 from benchmarks.growth import growth
+from benchmarks.partitions import again, small
 from benchmarks.processes import Measured, run, serving
-from benchmarks.tables import comparison, phases, table
+from benchmarks.tables import Pair, comparison, phases, ratios, table
 from benchmarks.turns import Effort, in_turn, new_folder, once
 
 FLOOR, DIRECT, DAGSTER = "floor", "direct", "through_dagster"
+SCRIPTS = ["duckdb_script", "polars_script"]
 DLT, DLT_RECORDS = "dlt_arrow", "dlt_records"
+PAIRS = (
+    Pair(DIRECT, FLOOR, "<= 1.9"),
+    Pair(DIRECT, "duckdb_script", "<= 2.3"),
+    Pair(DIRECT, "polars_script", ""),
+    Pair(DLT, DIRECT, ">= 1.5"),
+    Pair(DAGSTER, DIRECT, ""),
+)
 
 # The vendor keeps 30 days, and the pipeline asks for nothing of the last hours before they expire.
 MONTH_HOURS = 714
@@ -24,7 +33,8 @@ MONTH_HOURS = 714
 
 def day(effort: Effort) -> str:
     """24 hours of 50,000 rows."""
-    return _load(effort, effort.size(24, 3), effort.size(50_000, 300), _with_dlt(effort, [FLOOR, DIRECT, DAGSTER]))
+    contenders = _with_dlt(effort, [FLOOR, *SCRIPTS, DIRECT, DAGSTER])
+    return _load(effort, effort.size(24, 3), effort.size(50_000, 300), contenders)
 
 
 def records(effort: Effort) -> str:
@@ -85,6 +95,8 @@ QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "records": records,
     "hour": hour,
     "month": month,
+    "small": small,
+    "again": again,
     "normalizer": normalizer,
     "warehouse": warehouse,
     "delta": delta,
@@ -102,7 +114,7 @@ def _load(effort: Effort, hours: int, rows: int, contenders: Sequence[str], *, p
         effort.tell(f"the vendor has {hours} hours with {vendor.rows:,} rows")
         runs = in_turn(effort, contenders, lambda name: folder / name, vendor.environment, vendor.rows, clean=True)
     spent = [f"- {name}: {phases(repeats[-1])}" for name, repeats in runs.items() if phases(repeats[-1])]
-    return "\n".join([comparison(runs, per=per), "", "Of the last repeat:", *spent])
+    return "\n".join([comparison(runs, per=per), "", ratios(runs, PAIRS), "", "Of the last repeat:", *spent])
 
 
 def _growth(grown: Measured) -> str:

@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.processes import Measured
@@ -57,6 +58,27 @@ def comparison(runs: Mapping[str, Sequence[Measured]], *, per: int = 0) -> str:
         ]
         rows.append([*row, f"{wall / per * 1000:.0f}"] if per else row)
     return table([*header, "ms a partition"] if per else header, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two contenders whose processor seconds are compared, and what the ratio should be."""
+
+    contender: str
+    to: str
+    target: str
+
+
+def ratios(runs: Mapping[str, Sequence[Measured]], pairs: Sequence[Pair]) -> str:
+    """Processor seconds of contenders that ran one soon after the other, turn by turn: how far single ones scatter."""
+    rows = []
+    for pair in pairs:
+        if pair.contender in runs and pair.to in runs:
+            turns = zip(runs[pair.contender], runs[pair.to], strict=True)
+            found = [one.cpu_s / other.cpu_s for one, other in turns]
+            each = ", ".join(f"{ratio:.2f}" for ratio in found)
+            rows.append([f"{pair.contender} to {pair.to}", each, f"{statistics.median(found):.2f}", pair.target])
+    return table(["cpu s", "each turn", "median", "target"], rows)
 
 
 def phases(run: Measured) -> str:

@@ -32,6 +32,8 @@ COLUMNS = (  # noqa: SIM905 - it reads best as the vendor has it
 
 TIMES = ("TransactionTime", "CreatedDate", "StartDate", "EndDate")
 KEY = "Id"
+COMPARED = ("Id", "TransactionTime", "ContactKey", "DefinitionName", "ActivityName")
+"""The columns whose values are compared between contenders."""
 
 
 @dataclass(frozen=True, slots=True)

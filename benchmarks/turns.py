@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.digests import digest
 from benchmarks.processes import ContenderError, Measured, run
 from benchmarks.tables import phases
 
@@ -51,7 +52,7 @@ def in_turn(
     *,
     clean: bool = False,
 ) -> dict[str, list[Measured]]:
-    """The repeats of each contender, each of which counts only if it came to the vendor's rows.
+    """The repeats of each contender, each of which counts only if it came to the vendor's rows and their values.
 
     Args:
         contenders: Modules of `contenders/`.
@@ -59,12 +60,17 @@ def in_turn(
         clean: Whether to remove a folder after its run.
 
     Raises:
-        ContenderError: If one failed, or came to other rows.
+        ContenderError: If one failed, came to other rows, or to other values than the one before it.
     """
     runs: dict[str, list[Measured]] = {name: [] for name in contenders}
+    digests: set[int] = set()
     for _ in range(effort.repeats):
         for name in contenders:
             measured = run(name, home(name), environment)
+            if table := measured.said.get("table"):
+                digests.add(digest(*table))
+                if len(digests) > 1:
+                    raise ContenderError(f"{name} came to other values than the one before it")
             if clean:
                 shutil.rmtree(home(name))
             expected = rows if isinstance(rows, int) else rows[name]

@@ -6,15 +6,20 @@ Not here: dlt, which only `make bench` installs. ijson is here for these tests.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import main
+from benchmarks.contenders.floor import parse as floor_parse
+from benchmarks.contenders.polars_script import parse as polars_parse
+from benchmarks.digests import digest
 from benchmarks.export_vendor import Day
 from benchmarks.growth import SHOWN, hours_before
 from benchmarks.processes import ContenderError, run, serving, serving_export
@@ -38,12 +43,39 @@ def test_everyone_downloads_the_columns_that_the_pipeline_asks_for() -> None:
 
 def test_the_floor_and_the_pipeline_come_to_the_vendors_rows(tmp_path: Path) -> None:
     with serving(2, 200) as vendor:
-        contenders = ("floor", "direct", "through_dagster")
+        contenders = ("floor", "duckdb_script", "polars_script", "direct", "through_dagster")
         measured = {name: run(name, tmp_path / name, vendor.environment) for name in contenders}
     assert vendor.rows > 0
     assert {name: one.said["rows"] for name, one in measured.items()} == dict.fromkeys(contenders, vendor.rows)
+    assert len({digest(*one.said["table"]) for one in measured.values()}) == 1
     assert (tmp_path / "floor" / "floor.duckdb").exists()
     assert (tmp_path / "through_dagster" / "journeys.duckdb").exists()
+
+
+@pytest.mark.parametrize("parse", [floor_parse, polars_parse])
+def test_a_name_that_looks_like_nothing_stays_a_name(parse: Callable[[bytes], Any]) -> None:
+    names = ["null", "NA", "NaN", "#N/A", "x"]
+    rows = [[name if column == "DefinitionName" else "" for column in COLUMNS] for name in names]
+    rows = parse("\n".join(",".join(row) for row in [COLUMNS, *rows]).encode() + b"\n")
+    assert list(rows["DefinitionName"].to_pylist() if parse is floor_parse else rows["DefinitionName"]) == names
+
+
+def test_tables_that_differ_in_one_value_have_other_digests(tmp_path: Path) -> None:
+    made = []
+    for name in ("Welcome", "welcome"):
+        file = tmp_path / f"{name}.duckdb"
+        with duckdb.connect(file) as database:
+            values = f"'1' as Id, '2026-11-20'::timestamptz as TransactionTime, '{name}' as DefinitionName"
+            database.execute(f"create table events as select {values}, null as ContactKey, '' as ActivityName")
+        made.append(digest(file, "events"))
+    assert made[0] != made[1]
+
+
+def test_an_hour_pulled_again_counts_once(tmp_path: Path) -> None:
+    with serving(2, 50) as vendor:
+        said = run("pulled_again", tmp_path, vendor.environment).said
+    assert said["rows"] == vendor.rows
+    assert said["first_s"] > 0 < said["again_s"]
 
 
 def test_a_quick_question_is_answered_with_a_table_of_its_contenders() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from dlt.sources.helpers import requests
 
-from benchmarks.contenders.dlt_arrow import merge, token
+from benchmarks.contenders.dlt_arrow import merge, merged, token
 from benchmarks.task import Stopwatch, Task, body, headers, say
 
 PAGE_ROWS = 10_000
@@ -34,7 +34,7 @@ def main() -> None:
     """Loads the hours of this process's task."""
     watch = Stopwatch()
     task = Task.given()
-    say(merge(task, _pages(task)), watch.seconds)
+    say(merge(task, _pages(task)), watch.seconds, table=merged(task))
 
 
 if __name__ == "__main__":

@@ -28,10 +28,15 @@ def parse(answer: bytes) -> pa.Table:
     types = {name: pa.timestamp("ms", "UTC") if name in TIMES else pa.string() for name in COLUMNS}
     return csv.read_csv(
         io.BytesIO(answer),
-        read_options=csv.ReadOptions(block_size=8 << 20),
+        read_options=csv.ReadOptions(block_size=1 << 20, use_threads=False),
         parse_options=csv.ParseOptions(newlines_in_values=True),
-        convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=True),
+        convert_options=csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""]),
     )
+
+
+def token_for(task: Task, http: urllib3.PoolManager) -> str:
+    """A token for the downloads."""
+    return str(http.request("POST", task.token_url, json=task.credentials).json()["access_token"])
 
 
 def load_hour(
@@ -62,15 +67,15 @@ def main() -> None:
     task = Task.given()
     (task.home / "lake").mkdir()
     http = urllib3.PoolManager(maxsize=THREADS)
-    token = http.request("POST", task.token_url, json=task.credentials).json()["access_token"]
-    with duckdb.connect(task.home / "floor.duckdb") as database:
+    token, file = token_for(task, http), task.home / "floor.duckdb"
+    with duckdb.connect(file) as database:
         database.execute("set threads = 1; set memory_limit = '4GB'; set preserve_insertion_order = false")
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(partial(load_hour, task, http, token, database), task.windows))
         database.execute("set threads = 2")
         database.execute(f"create table events as select * from read_parquet('{task.home}/lake/*.parquet')")
         ((rows,),) = database.execute("select count(*) from events").fetchall()
-    say(rows, watch.seconds)
+    say(rows, watch.seconds, table=[str(file), "events"])
 
 
 if __name__ == "__main__":

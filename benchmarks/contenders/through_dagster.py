@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.contenders.direct import CONNECTION, published_rows
+from benchmarks.contenders.direct import CONNECTION, published_rows, published_table
 from benchmarks.task import Stopwatch, Task, peak_mib, say
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
@@ -76,6 +76,7 @@ def main() -> None:
         load_s=load_s,
         load_peak_mib=load_peak_mib,
         sync_s=watch.seconds - start_s - load_s,
+        table=published_table(Lake(task.home)),
     )
 
 

@@ -44,7 +44,14 @@ class Deduplicated:
 
 def repeated_keys(session: Session, events: Path) -> int:
     """How many records of a file have a key that another one before them has."""
-    return session.count("select count(*) - count(distinct event_key) from read_parquet(?)", [str(events)])
+    statement = f"select count(*) - count(distinct event_key) from {_records(events)} where"
+    return sum(session.count(f"{statement} {some}") for some in _keys_in_turn(session, events))
+
+
+def _keys_in_turn(session: Session, file: Path) -> list[str]:
+    """Conditions that each hold for another part of a file's keys, so that the keys of one part fit in memory."""
+    parts = 1 + session.count(f"select count(*) from {_records(file)}") // session.limits.keys_at_a_time
+    return ["true"] if parts == 1 else [f"hash(event_key) % {parts} = {part}" for part in range(parts)]
 
 
 def superseded_attempts(
@@ -87,9 +94,11 @@ def deduplicate(
         repeated_from: From when on the newest attempt should have the events of older ones; always if None.
     """
     records = _records(staged)
-    session.connection.execute(
-        f"create or replace temp table repeated as select event_key from {records} group by all having count(*) > 1"
-    )
+    session.connection.execute("create or replace temp table repeated (event_key varchar)")
+    for some in _keys_in_turn(session, staged):
+        session.connection.execute(
+            f"insert into repeated select event_key from {records} where {some} group by all having count(*) > 1"
+        )
     # All records of a key are among them or none is, so that they are numbered as they would be among all.
     _number_repeats(session, staged, among="event_key in (from repeated)")
     session.connection.execute(

@@ -78,9 +78,8 @@ def normalize(
     with naming_disk_troubles(work, lake.home), exclusive(lake.landing_dir(stream, partition) / EVENTS_LOCK):
         landing = _landing(lake, stream, partition)
         codes = read_codes(recipe.codes)
-        with session(lake, limits, work) as opened:
-            for macro in (BELIEVABLE, *(table.macro for table in codes)):
-                opened.connection.execute(macro)
+        macros = (BELIEVABLE, *(table.macro for table in codes))
+        with session(lake, limits, work, macros=macros) as opened:
             steps = _Work(opened, lake, landing, recipe, repeated_from)
             made, unreadable = steps.make_of_readable()
             if not made:
@@ -186,6 +185,7 @@ class _Work:
 
     def make(self, attempts: Sequence[Attempt]) -> _Made:
         """The fast way writes once and proves that no key repeats; the slow way is for where one does or is said to."""
+        attempts = _last_of_equals(attempts)
         sources = [source for attempt in attempts for source in self._opened(attempt)]
         events = self.opened.folder / "events.parquet"
         if len(attempts) == 1 and not self.recipe.repeats_are_usual:
@@ -259,6 +259,13 @@ class _Work:
         to = self.opened.folder / "rejects.parquet"
         rows = stage_rejects(self.opened, sources, self.recipe, select, to, faults_only=not refused)
         return to, rows
+
+
+def _last_of_equals(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts without those whose answer came again byte for byte: the newest one stands for them."""
+    answers = [(tuple(file.sha256 for file in one.files), tuple(sorted(one.constants.items()))) for one in attempts]
+    newest = {answer: attempt.attempt for answer, attempt in zip(answers, attempts, strict=True)}
+    return [attempt for attempt in attempts if attempt.attempt in newest.values()]
 
 
 def _is_complete(attempt: str, sources: Iterable[Source]) -> bool:

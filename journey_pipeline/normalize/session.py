@@ -1,4 +1,4 @@
-"""A DuckDB of its own for one normalization: its limits, its folder for work.
+"""A DuckDB for one normalization: its limits, its folder for work. It is kept for the next partition of the process.
 
 Not here: the statements that run in it (`recipe_sql.py`, `staging.py`, `deduplication.py`).
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import duckdb
 from journey_pipeline.errors import LakeError
 from journey_pipeline.files import refusal
 from journey_pipeline.lake.layout import Lake
+
+MOST_IDLE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,14 @@ class NormalizeLimits:
         block_bytes: How much CSV is parsed at a time.
         longest_record_bytes: A record longer than this stops the partition.
         row_group_rows: Rows of a row group; a multiple of 2048.
+        keys_at_a_time: About how many keys are compared at a time. Of more, each part of them is read by itself.
     """
 
     memory: str = "200MB"
     block_bytes: int = 1 << 20
     longest_record_bytes: int = 64 << 20
     row_group_rows: int = 20_480
+    keys_at_a_time: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,11 @@ class Session:
     connection: duckdb.DuckDBPyConnection
     folder: Path
     limits: NormalizeLimits
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other one is at work in this process."""
+        return _POOL.at_work <= 1
 
     def one(self, statement: str, parameters: list[object] | None = None) -> tuple[Any, ...]:
         """The first row of an answer that has one."""
@@ -77,30 +87,82 @@ class Session:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a kept DuckDB must share with the one that is asked for. A forked process can't use its parent's."""
+
+    memory: str
+    macros: tuple[str, ...]
+    process: int
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """Opens one: that takes tens of milliseconds, of which the macros take most."""
+        connection = duckdb.connect(
+            config={
+                "threads": 1,
+                "memory_limit": self.memory,
+                "autoinstall_known_extensions": False,
+                # A file that is scanned stays the side that is scanned, so that its order is the answer's order; and
+                # what a recipe refuses by is computed once, not a second time below the recipe.
+                "disabled_optimizers": "join_order,build_side_probe_side,filter_pushdown",
+            }
+        )
+        for statement in ("set timezone = 'UTC'", *self.macros):
+            connection.execute(statement)
+        return connection
+
+
+@dataclass(slots=True)
+class _Pool:
+    """The DuckDBs of this process: how many are at work, and the idle ones, the last used at the end."""
+
+    at_work: int = 0
+    _idle: list[tuple[_Kind, duckdb.DuckDBPyConnection]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, kind: _Kind) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            self.at_work += 1
+            found = next((number for number, (one, _) in enumerate(self._idle) if one == kind), None)
+            if found is not None:
+                return self._idle.pop(found)[1]
+        return kind.open()
+
+    def end(self) -> None:
+        with self._lock:
+            self.at_work -= 1
+
+    def keep(self, kind: _Kind, connection: duckdb.DuckDBPyConnection) -> None:
+        with self._lock:
+            self._idle.append((kind, connection))
+            surplus = self._idle[:-MOST_IDLE]
+            del self._idle[:-MOST_IDLE]
+        for _, idle in surplus:
+            idle.close()
+
+
+_POOL = _Pool()
+
+
 @contextmanager
-def session(lake: Lake, limits: NormalizeLimits, work: str = "normalizing") -> Iterator[Session]:
-    """Opens a DuckDB in memory that spills to the lake's folder for work.
+def session(
+    lake: Lake, limits: NormalizeLimits, work: str = "normalizing", *, macros: Sequence[str] = ()
+) -> Iterator[Session]:
+    """A DuckDB in memory that spills to the lake's folder for work, as if it were a new one.
+
+    It is kept for the next partition, but not after an error, and not if it has spilled.
 
     Args:
         work: What is being done, for messages.
+        macros: Statements that make functions. They run once, when it is opened.
 
     Raises:
         LakeError: If its memory or the disk does not suffice.
     """
     folder = lake.work_dir / f"normalize-{uuid.uuid4().hex[:12]}"
     folder.mkdir(parents=True)
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": 1,
-        "memory_limit": limits.memory,
-        "temp_directory": str(folder / "spill"),
-        "autoinstall_known_extensions": False,
-        # A file that is scanned stays the side that is scanned, so that its order is the answer's order; and what a
-        # recipe refuses by is computed once, not a second time below the recipe.
-        "disabled_optimizers": "join_order,build_side_probe_side,filter_pushdown",
-    }
     try:
-        with duckdb.connect(config=config) as connection:
-            connection.execute("set timezone = 'UTC'")
+        with _connection(_Kind(limits.memory, tuple(macros), os.getpid()), folder / "spill") as connection:
             yield Session(connection, folder, limits)
     except duckdb.OutOfMemoryException as error:
         raise LakeError(
@@ -113,6 +175,31 @@ def session(lake: Lake, limits: NormalizeLimits, work: str = "normalizing") -> I
         raise LakeError(f"{work} failed: {refusal(cause, lake.home)}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _connection(kind: _Kind, spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = _POOL.take(kind)
+    try:
+        connection.execute(f"set temp_directory = {quoted(str(spill))}")
+        yield connection
+        _drop_tables(connection)
+    except BaseException:
+        connection.close()
+        raise
+    else:
+        if spill.exists():  # it can't be given another folder any more
+            connection.close()
+        else:
+            _POOL.keep(kind, connection)
+    finally:
+        _POOL.end()
+
+
+def _drop_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leaves nothing of a partition behind."""
+    for (table,) in connection.execute("select table_name from duckdb_tables() where temporary").fetchall():
+        connection.execute(f"drop table {table}")
 
 
 def quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Landed files through a recipe into a Parquet file: read ahead in one thread, computed in another.
+"""Landed files through a recipe into a Parquet file; a partition alone is read ahead in a thread of its own.
 
 Not here: which files (`run.py`), how each is read (`csv_source.py`, `record_reader.py`), each key once
 (`deduplication.py`).
@@ -9,8 +9,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -27,59 +27,61 @@ Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
-class ReadAhead(Generic[Item]):
-    """Items made by another thread.
+class Batches(Generic[Item]):
+    """Items that are taken through a foreign interface, which passes on the text of an error alone.
 
     Attributes:
-        failure: What stopped that thread, if something did. It is also raised to the taker; but a taker that is behind
-            a foreign interface may see only its text.
+        failure: What ended them too early, if something did. The taker meets it too.
     """
 
     items: Iterator[Item]
-    depth: int
     failure: BaseException | None = None
-    _queue: queue.Queue[Item | None] = field(init=False)
-    _stopped: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self._queue = queue.Queue(self.depth)
 
     def __iter__(self) -> Iterator[Item]:
-        while (item := self._queue.get()) is not None:
-            yield item
-        self._queue.put(None)  # so that whoever asks again ends too
-        if self.failure:
-            raise self.failure
+        return self
 
-    def run(self) -> None:
-        """Makes the items; ends early once stopped."""
+    def __next__(self) -> Item:
         try:
-            for item in self.items:
-                self._queue.put(item)
-                if self._stopped.is_set():
-                    break
-        except BaseException as error:  # noqa: BLE001 - it is raised where the items are taken
+            return next(self.items)
+        except StopIteration:
+            raise
+        except BaseException as error:
             self.failure = error
-        finally:
-            self._queue.put(None)
-
-    def stop(self) -> None:
-        """Lets the thread end, whatever it waits for."""
-        self._stopped.set()
-        while self._queue.get() is not None:
-            pass
+            raise
 
 
 @contextmanager
-def read_ahead(items: Iterator[Item], depth: int = 4) -> Iterator[ReadAhead[Item]]:
-    """Starts the thread; it has ended when the block ends, whether all items were taken or not."""
-    ahead = ReadAhead(items, depth)
-    thread = threading.Thread(target=ahead.run, name="read-ahead", daemon=True)
+def read_ahead(items: Iterator[Item], depth: int = 4) -> Iterator[Iterator[Item]]:
+    """Items made by another thread, which has ended when the block ends, whether all of them were taken or not."""
+    made: queue.Queue[Item | BaseException | None] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def make() -> None:
+        try:
+            for item in items:
+                made.put(item)
+                if stopped.is_set():
+                    break
+        except BaseException as error:  # noqa: BLE001 - it is raised where the items are taken
+            made.put(error)
+        finally:
+            made.put(None)
+
+    def taken() -> Iterator[Item]:
+        while (item := made.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+        made.put(None)  # for the end of the block, which waits for it too
+
+    thread = threading.Thread(target=make, name="read-ahead", daemon=True)
     thread.start()
     try:
-        yield ahead
+        yield taken()
     finally:
-        ahead.stop()
+        stopped.set()
+        while made.get() is not None:
+            pass
         thread.join()
 
 
@@ -192,7 +194,9 @@ def stage_rejects(
 
 
 def copy_batches(session: Session, batches: Iterator[pa.RecordBatch], schema: pa.Schema, select: str, to: Path) -> int:
-    """Writes what a statement gives of some batches, which are made in another thread meanwhile.
+    """Writes what a statement gives of some batches.
+
+    They are made in another thread meanwhile, unless other partitions are at work: then that would only cost.
 
     Args:
         batches: What the relation `landing` holds.
@@ -201,13 +205,14 @@ def copy_batches(session: Session, batches: Iterator[pa.RecordBatch], schema: pa
     Returns:
         The rows written.
     """
-    with read_ahead(batches) as ahead:
-        session.connection.register("landing", pa.RecordBatchReader.from_batches(schema, iter(ahead)))
+    with read_ahead(batches) if session.is_alone else nullcontext(batches) as made:
+        taken = Batches(made)
+        session.connection.register("landing", pa.RecordBatchReader.from_batches(schema, taken))
         try:
             return session.copy(select, to)
         except duckdb.Error:
-            if ahead.failure:  # DuckDB knows only its text
-                raise ahead.failure from None
+            if taken.failure:  # DuckDB knows only its text
+                raise taken.failure from None
             raise
         finally:
             session.connection.unregister("landing")

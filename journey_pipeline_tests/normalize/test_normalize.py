@@ -165,6 +165,35 @@ def test_superseded_attempts_are_not_read_again(made: MadeLanding) -> None:
     assert made.normalize().events.rows == 2
 
 
+def test_an_answer_that_came_again_byte_for_byte_is_read_once(made: MadeLanding) -> None:
+    older = made.land(notes("1", "2"), notes("3"))
+    other = made.land(notes("4"))
+    newer = made.land(notes("1", "2"), notes("3"))
+    made.landed(older).unlink()
+    manifest = made.normalize()
+    assert [attempt.superseded for attempt in made.manifest().attempts] == [True, False, False]
+    assert (manifest.attempts, manifest.unreadable_attempts) == ((other.attempt, newer.attempt), 0)
+    assert sorted(ids(made)) == ["1", "2", "3", "4"]
+
+
+def test_an_answer_to_another_question_is_read_though_its_bytes_are_the_same(made: MadeLanding) -> None:
+    older = made.land(notes("1"), constants={"Kind": "Sent"})
+    made.land(notes("1"), constants={"Kind": "Opened"})
+    made.landed(older).unlink()
+    assert made.normalize().unreadable_attempts == 1
+
+
+def test_where_the_newer_of_two_equal_answers_is_damaged_the_older_one_stands(made: MadeLanding) -> None:
+    older = made.land(notes("1", "2"))
+    newer = made.land(notes("1", "2"))
+    made.normalize()
+    assert [attempt.superseded for attempt in made.manifest().attempts] == [True, False]
+    made.landed(newer).unlink()
+    manifest = made.normalize()
+    assert (manifest.attempts, manifest.unreadable_attempts) == ((older.attempt,), 1)
+    assert sorted(ids(made)) == ["1", "2"]
+
+
 def test_the_span_of_time_and_strays_are_counted(made: MadeLanding) -> None:
     times = ["2026-11-20T08:59:59.999Z", "2026-11-20T09:00:00Z", "2026-11-20T09:59:59.999999Z", "2026-11-20T10:00:00Z"]
     made.land(as_csv([[str(n), at, "C", "x"] for n, at in enumerate(times)]), estimate_rows=7)
@@ -199,7 +228,7 @@ def test_a_column_of_codes_that_went_wrong_does_not_fill_the_manifest(made: Made
     assert max(len(code) for code in codes) <= 80
 
 
-@pytest.mark.parametrize("limits", [NormalizeLimits(), NormalizeLimits(memory="100MB")])
+@pytest.mark.parametrize("limits", [NormalizeLimits(), NormalizeLimits(memory="100MB", keys_at_a_time=7_000)])
 @pytest.mark.parametrize("tail", [b"", b"9,short\r\n", b'"1",2026-11-20T09:58:11Z,again,x\r\n'])
 def test_normalizing_again_gives_the_same_bytes(made: MadeLanding, tail: bytes, limits: NormalizeLimits) -> None:
     made.land(notes(*(str(number) for number in range(30_000))) + tail)

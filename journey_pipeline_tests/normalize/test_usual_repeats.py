@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.lake.events import is_normalized, recipe_digest
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.normalize.deduplication import repeated_keys
+from journey_pipeline.normalize.session import NormalizeLimits, session
 from journey_pipeline_tests.lake.made_landing import KEY, NOTES, PARTITION, MadeLanding, as_csv
 
 AT = "2026-11-20T09:58:11Z"
@@ -93,8 +96,17 @@ def test_normalizing_again_gives_the_same_bytes_where_repeats_are_expected(
     made.land(as_csv([*map(note, MANY), *map(note, again)]))
     manifest = made.normalize()
     before = made.files()
-    assert made.normalize() == manifest
+    assert made.normalize(NormalizeLimits(keys_at_a_time=10_000)) == manifest
     assert made.files() == before
+
+
+def test_repeated_keys_are_found_in_less_memory_than_all_keys_need(tmp_path: Path) -> None:
+    """All at once need more than these 30 MB."""
+    keys, lake = tmp_path / "keys.parquet", Lake(tmp_path)
+    with session(lake, NormalizeLimits()) as opened:
+        opened.copy("select md5((number % 299_999)::varchar) as event_key from range(300_000) as rows(number)", keys)
+    with session(lake, NormalizeLimits(memory="30MB", keys_at_a_time=100_000)) as opened:
+        assert repeated_keys(opened, keys) == 1
 
 
 def test_events_that_are_there_stay_current_when_a_vendor_is_found_to_repeat(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.normalize.session import MOST_IDLE, NormalizeLimits, session
+from journey_pipeline_tests.lake.made_landing import MadeLanding, as_csv
+
+LIMITS = NormalizeLimits(memory="50MB")
+MACROS = ("create macro doubled(number) as number * 2",)
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path)
+
+
+def used(lake: Lake, limits: NormalizeLimits = LIMITS, macros: tuple[str, ...] = MACROS) -> object:
+    with session(lake, limits, macros=macros) as opened:
+        return opened.connection
+
+
+def test_the_next_partition_has_the_same_duckdb_and_nothing_of_the_last_one(lake: Lake) -> None:
+    with session(lake, LIMITS, macros=MACROS) as first:
+        first.connection.execute("create temp table numbers as select 1 as number")
+    with session(Lake(lake.home / "another"), LIMITS, macros=MACROS) as second:
+        assert second.connection is first.connection
+        assert second.count("select doubled(21)") == 42
+        assert second.count("select count(*) from duckdb_tables()") == 0
+        assert second.one("select current_setting('temp_directory')") == (str(second.folder / "spill"),)
+    assert list(lake.work_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "other", [(NormalizeLimits(memory="60MB"), MACROS), (LIMITS, ()), (LIMITS, ("create macro doubled(x) as x + x",))]
+)
+def test_a_partition_with_other_limits_or_functions_has_another_duckdb(
+    lake: Lake, other: tuple[NormalizeLimits, tuple[str, ...]]
+) -> None:
+    assert used(lake) is not used(lake, *other)
+
+
+def test_a_forked_process_has_a_duckdb_of_its_own(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    parents = used(lake)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert used(lake) is not parents
+
+
+def test_after_an_error_a_duckdb_is_not_used_again(lake: Lake) -> None:
+    with pytest.raises(LakeError, match="ran out of the 50MB"), session(lake, LIMITS, macros=MACROS) as broken:
+        broken.connection.execute("select list(md5(number::varchar)) from range(10_000_000) as numbers(number)")
+    assert used(lake) is not broken.connection
+    assert list(lake.work_dir.iterdir()) == []
+
+
+def test_one_that_has_spilled_is_not_used_again_and_leaves_no_file(lake: Lake) -> None:
+    with session(lake, LIMITS, macros=MACROS) as opened:
+        opened.connection.execute(
+            "create temp table large as select md5(number::varchar) as text from range(2_000_000) as numbers(number)"
+        )
+        assert (opened.folder / "spill").exists()
+    assert used(lake) is not opened.connection
+    assert list(lake.work_dir.iterdir()) == []
+
+
+def test_no_more_are_kept_than_can_be_at_work(lake: Lake) -> None:
+    first = used(lake)
+    others = [(f"create macro tenfold(number) as number * {factor}",) for factor in range(MOST_IDLE)]
+    for macros in others:
+        used(lake, macros=macros)
+    assert used(lake) is not first
+
+
+@pytest.mark.parametrize("tail", ["", "9,short\r\n"])
+def test_events_are_the_same_bytes_beside_other_partitions_as_alone(made: MadeLanding, tail: str) -> None:
+    made.land(as_csv([[str(number), "2026-11-20T09:00:00Z", "C", "x"] for number in range(30_000)]) + tail.encode())
+    made.normalize()
+    alone = made.files()
+    with session(made.lake, LIMITS) as other:
+        assert other.is_alone
+        made.normalize()
+    assert made.files() == alone
