@@ -133,7 +133,7 @@ def make_home() -> Path:
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"the home {folder} can't be written ({text_of(error)}). Set {HOME_VARIABLE} to a folder that can."
+            f"the home {folder} can't be written ({text_of(error)}). Set {HOME_VARIABLE} to a writable folder."
         ) from error
     return folder
 

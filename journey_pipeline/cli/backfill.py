@@ -84,22 +84,22 @@ def _span(assets: LoadAssets, start: datetime | None, end: datetime | None, now:
     start = start or max(oldest, assets.stream.start)
     end = end or floor(now, granularity)
     if start >= end:
-        raise ConfigError(f"nothing lies between --from {start:%Y-%m-%dT%H:%M} and --to {end:%Y-%m-%dT%H:%M} UTC")
+        raise ConfigError(f"--from {start:%Y-%m-%dT%H:%M} is not before --to {end:%Y-%m-%dT%H:%M} UTC")
     if end <= assets.stream.start:
         raise ConfigError(
-            f"{assets.stream.key} starts at {assets.stream.start:%Y-%m-%dT%H:%M} UTC; set an earlier `start` in its "
-            "defs.yaml to load what was before"
+            f"{assets.stream.key} starts at {assets.stream.start:%Y-%m-%dT%H:%M} UTC. To load earlier data, set an "
+            "earlier `start` in its defs.yaml."
         )
     if start < assets.stream.start:
         notes.print(
-            f"{assets.stream.key} starts at {assets.stream.start:%Y-%m-%dT%H:%M} UTC, and nothing before that is asked "
-            "for. Set an earlier `start` in its defs.yaml to load it.",
+            f"{assets.stream.key} starts at {assets.stream.start:%Y-%m-%dT%H:%M} UTC. To load earlier data, set an "
+            "earlier `start` in its defs.yaml.",
             highlight=False,
             soft_wrap=True,
         )
     span = Window(start, end)
     if not span.partitions(granularity):
-        raise ConfigError(f"no whole {granularity.value} lies between --from and --to ({span})")
+        raise ConfigError(f"--from and --to hold no whole {granularity.value} ({span})")
     return span
 
 
@@ -113,8 +113,7 @@ def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:
     expired = found.windows(State.EXPIRED)
     if expired:
         notes.print(
-            f"{key}: {len(expired)} partitions are older than the vendor keeps and not here: "
-            f"{_named(expired)}. They can't be had any more."
+            f"{key}: {len(expired)} partitions never landed, and the vendor has deleted them: {_named(expired)}"
         )
     return well and not expired
 
@@ -124,7 +123,7 @@ def _show_plan(planned: Planned, *, again: bool) -> None:
     table = plain_table("what", "partitions", "which", right=("partitions",), title=f"{assets.stream.key}: plan")
     rows = {
         "complete": found.windows(State.COMPLETE),
-        "landed, events to be made": found.windows(State.LANDED),
+        "landed without events": found.windows(State.LANDED),
         "expired, never landed": found.windows(State.EXPIRED),
         "not over yet": found.windows(State.FUTURE),
         "to ask the vendor for": [w for w in windows if again or found.states[w] is State.MISSING],
@@ -139,9 +138,7 @@ def _show_plan(planned: Planned, *, again: bool) -> None:
     seconds = requests / assets.requests_per_s
     spans = [Window(run[0].start, run[-1].end) for run in contiguous(asked, len(asked))]
     estimates = assets.estimates(spans)
-    expected = (
-        f"{sum(estimate.rows for estimate in estimates):,} rows expected" if estimates else "no estimate to be had"
-    )
+    expected = f"{sum(estimate.rows for estimate in estimates):,} rows expected" if estimates else "no estimate"
     results.print(f"{requests:,} requests, {expected}, at least {timedelta(seconds=round(seconds))}")
 
 

@@ -149,13 +149,13 @@ def _show_load(lake: Lake, loaded: Loaded, after: Survey, seconds: float) -> Non
     windows, stream = loaded.windows, loaded.assets.stream
     there = len(after.states) - len(windows)
     if not windows:
-        results.print(f"{stream.key}: all {_counted(there, stream.granularity)} were there already")
+        results.print(f"{stream.key}: all {_counted(there, stream.granularity)} already there")
         return
     done = sum(after.states[window] is State.COMPLETE for window in windows)
     results.print(partition_table(lake, loaded.assets, windows))
     results.print(
         f"{stream.key}: {'' if done == len(windows) else f'{done} of '}{_counted(len(windows), stream.granularity)} "
-        f"loaded, {there} were there already; {loaded.bytes / 1e6:.1f} MB in {seconds:.0f} s"
+        f"loaded, {there} already there; {loaded.bytes / 1e6:.1f} MB in {seconds:.0f} s"
     )
 
 

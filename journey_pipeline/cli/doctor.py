@@ -100,21 +100,21 @@ def _home() -> dict[str, str | Warns]:
         (folder / ".writable").unlink()
     except OSError as error:
         raise JourneyError(
-            f"{folder} can't be written ({text_of(error)}). Set {HOME_VARIABLE} to a folder that can."
+            f"{folder} can't be written ({text_of(error)}). Set {HOME_VARIABLE} to a writable folder."
         ) from error
-    return {"": f"{folder} can be written", "rights": _rights(folder)}
+    return {"": f"{folder} is writable", "rights": _rights(folder)}
 
 
 def _ledger() -> dict[str, str | Warns]:
     if not is_there(ledger_url()):
-        return {"": "nothing was ever ordered"}
+        return {"": "no export was ordered so far"}
     with open_ledger(ledger_url()) as ledger:
         found = listed(ledger, with_ended=True)
     said: dict[str, str | Warns] = {"": f"{len(found):,} exports in it"}
     if unreadable := sum(export.has_unreadable_address for export in found):
         says = (
-            f"the addresses of {unreadable:,} exports can't be decrypted; they are ordered again when they are due. "
-            f"Put the key that they were encrypted with behind a comma in {LINK_KEY_VARIABLE} to keep them"
+            f"the addresses of {unreadable:,} exports can't be decrypted, so they are ordered again when due. To keep "
+            f"them, append the key that encrypted them to {LINK_KEY_VARIABLE}, with a comma between"
         )
         said["key"] = Warns(says)
     return said
@@ -131,7 +131,7 @@ def _newest(lake: Lake, stream: Stream) -> dict[str, str]:
     if found.damage:
         raise LakeError("; ".join(found.damage.values()))
     landed = len(found.windows(State.COMPLETE, State.LANDED))
-    return {"": f"{landed} of the newest {len(found.states)} partitions have landed, none is damaged"}
+    return {"": f"{landed} of the newest {len(found.states)} partitions have landed and are undamaged"}
 
 
 def _rights(folder: Path) -> str | Warns:
@@ -140,6 +140,6 @@ def _rights(folder: Path) -> str | Warns:
     if not mode & stat.S_IRWXO:
         return "closed to other users"
     return Warns(
-        f"open to every user of this machine (mode {mode:o}), and it holds personal data: "
-        f"run `chmod 700 {folder}`. Set {PUBLISHED_VARIABLE} to give analysts the warehouse alone"
+        f"every user of this machine can read it (mode {mode:o}), and it holds personal data. "
+        f"Run `chmod 700 {folder}`. To give analysts only the warehouse, set {PUBLISHED_VARIABLE}"
     )

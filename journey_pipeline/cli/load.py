@@ -194,8 +194,8 @@ def _tell_vanished(console: Console, lake: Lake, loaded: Loaded) -> bool:
     after = survey(lake, stream, Window(claimed[0].start, claimed[-1].end), utc_now())
     lacking = [window for window in claimed if after.states[window] is not State.COMPLETE]
     for window in lacking:
-        why = after.damage.get(window, "what was loaded is gone: look at the disk, then run the command again")
-        line = f"{stream.key} {window.partition} was loaded and is not there: {why}"
+        why = after.damage.get(window, "check the disk, then run the command again")
+        line = f"{stream.key} {window.partition} was loaded, and its files are missing: {why}"
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
     return not lacking
 

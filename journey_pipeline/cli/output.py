@@ -139,6 +139,6 @@ def time(text: str) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(
-            f"{text!r} is no time; write 2026-11-01, 2026-11-01T05:00 or 2026-11-01T05:00+02:00"
+            f"{text!r} is not a time; write 2026-11-01, 2026-11-01T05:00 or 2026-11-01T05:00+02:00"
         ) from None
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

@@ -73,8 +73,8 @@ def _write_csv(answer: asking.QueryResult) -> None:
         writer.writerows(_rows(answer))
     except UnicodeEncodeError as error:
         raise ConfigError(
-            f"the answer holds a letter that the output's encoding, {error.encoding}, lacks: it ends before that. Set "
-            "PYTHONIOENCODING=utf-8 and run it again."
+            f"the output's encoding {error.encoding} lacks a letter of the answer, so the output ends before it. Set "
+            "PYTHONIOENCODING=utf-8 and run the command again."
         ) from None
 
 

@@ -59,7 +59,7 @@ def _reconcile(runner: Runner, lake: Lake, assets: LoadAssets) -> bool:
     swept = runner.sweep(assets)
     report = newest_report(lake, assets.stream.key, now=utc_now())
     if not swept.succeeded or report is None:
-        raise LakeError(f"the sweep of {assets.stream.key} did not come to its end: {swept.says}")
+        raise LakeError(f"the sweep of {assets.stream.key} did not finish: {swept.says}")
     _show(report, assets)
     loaded = load(runner, assets, drifted(lake, assets, report), again=True)
     if loaded.windows:
@@ -70,7 +70,7 @@ def _reconcile(runner: Runner, lake: Lake, assets: LoadAssets) -> bool:
 def _show(report: DriftReport, assets: LoadAssets) -> None:
     results.print(
         f"{assets.stream.key}: {report.asked} partitions asked again, {report.compared} compared by content, "
-        f"{len(report.findings)} have drifted"
+        f"{len(report.findings)} have changed"
     )
     for partition, why in report.failed.items():
         notes.print(f"{partition} could not be asked: {why}", markup=False, highlight=False)

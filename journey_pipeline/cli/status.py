@@ -69,8 +69,8 @@ def _tell_to_normalize(row: Mapping[str, Any]) -> None:
     """Without those whose files are damaged: the line of each says what heals it."""
     number = row["to_normalize"]
     if number:
-        what = "1 partition has landed, and its" if number == 1 else f"{number:,} partitions have landed, and their"
-        line = f"{row['stream']}: {what} events are to be made: `journey-pipeline normalize {row['stream']}`"
+        what = "1 partition has" if number == 1 else f"{number:,} partitions have"
+        line = f"{row['stream']}: {what} landed without events. Run `journey-pipeline normalize {row['stream']}`"
         notes.print(line, highlight=False, soft_wrap=True)
 
 
@@ -85,11 +85,11 @@ def _lookalikes(lake: Lake, stream: Stream) -> Mapping[str, int]:
 
 def _tell_lookalikes(row: Mapping[str, Any]) -> None:
     for name, alike in (
-        ("lookalikes", "person, time and action and of different content: the vendor may have corrected them"),
-        ("of_several_people", "visitor, time and action of another person: the vendor may have merged people"),
+        ("lookalikes", "person, time and action as another, with other content. The vendor may have corrected them"),
+        ("of_several_people", "visitor, time and action as another person's. The vendor may have merged people"),
     ):
         if row[name]:
-            says = f"{row['stream']}: {row[name]:,} events have another one of the same {alike}. All are kept"
+            says = f"{row['stream']}: {row[name]:,} events have the same {alike}. All are kept"
             notes.print(says, highlight=False, soft_wrap=True)
 
 

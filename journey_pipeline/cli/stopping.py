@@ -21,7 +21,7 @@ from journey_pipeline.cli.output import notes
 
 GRACE_S = 5.0
 SIGNALLED = 128  # and the signal's number, as a shell has it
-SAYS = "Stopped. What had landed is kept; run it again for the rest."
+SAYS = "Stopped. Landed data is kept. Run the command again for the rest."
 
 
 class _Stop:

@@ -28,7 +28,7 @@ BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]  # before t
 
 def fail_runs_of_killed_commands(instance: dg.DagsterInstance) -> list[str]:
     """Marks runs failed whose command was killed on this machine, and frees what they held; gives their ids."""
-    message = "The command that ran this was killed. What had landed is kept; run it again for the rest."
+    message = "The command of this run was killed. Landed data is kept. Run the command again for the rest."
     return _fail(instance, UNFINISHED, message, lambda run: is_dead(run.tags.get(PROCESS_TAG)))
 
 
@@ -47,7 +47,7 @@ def fail_runs_of_killed_workers(instance: dg.DagsterInstance, location: str) -> 
     def is_abandoned(run: dg.DagsterRun) -> bool:
         return run.tags.get(LOCATION_TAG) == location and _worker_has_ended(instance, run.run_id)
 
-    message = "The process of this run was killed, or its machine stopped. What had landed is kept."
+    message = "The process of this run was killed, or its machine stopped. Landed data is kept."
     return _fail(instance, BEGUN, message, is_abandoned)
 
 

@@ -35,7 +35,7 @@ class UnopenableWarehouse(WarehouseError):  # noqa: N818 - it names the file's s
 
     def __init__(self, file: Path, why: str) -> None:
         super().__init__(
-            f"{file.name} can't be opened ({why}). Run `journey-pipeline sync`: it makes it anew from the lake."
+            f"{file.name} can't be opened ({why}). Run `journey-pipeline sync` to make it again from the lake."
         )
         self.why = why
 
@@ -125,8 +125,8 @@ def _open(file: Path, config: _Config) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as error:
         if is_locked(error):
             raise WarehouseError(
-                f"another program has {file.name} open ({describe(error)}). It is the writer's alone: close it there, "
-                "open journeys.duckdb instead, and run it again."
+                f"another program has {file.name} open ({describe(error)}). Close it there, "
+                "open journeys.duckdb instead, and run the command again."
             ) from error
         if not file.exists() or not os.access(file, os.R_OK | os.W_OK) or _met_full_disk(error):
             raise
@@ -260,7 +260,7 @@ def _wait(file: TextIOWrapper, path: Path, wait_s: float) -> None:
             if time.monotonic() >= deadline:
                 raise WriterAtWork(
                     f"another process is writing the warehouse: {_holder(path)}. Waited {wait_s:g} s; try again when "
-                    "it is done, or end it: its transaction then leaves no trace."
+                    "it is done, or end that process: its transaction is then undone."
                 ) from None
             time.sleep(_POLL_S)
         else:

@@ -139,7 +139,7 @@ def _read(lake: Lake, files: Iterable[FileKey]) -> str:
 
 
 _HEAL = "run `journey-pipeline rebuild`"
-_RETURN = "put them back, or run `journey-pipeline sync`, with `--remove` if they are to go and are many"
+_RETURN = "restore them, or run `journey-pipeline sync`; to remove many of them, add `--remove`"
 _NAMED = 3
 _DEFAULTS = WarehouseSettings()
 

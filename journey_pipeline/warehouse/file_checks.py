@@ -89,7 +89,7 @@ def _measure(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> 
     columns = _columns(session, [path for found in files for path in found.files])
     fit = [found for found in files if _has_its_columns(found, columns)]
     rows = _rows(session, fit) if fit else {}
-    wrong = "its columns, or those of what lies beside it, are of another version of journey_pipeline"
+    wrong = "its columns, or those of the file beside it, belong to another version of journey_pipeline"
     nothing = _Rows(0, 0, (), Extent(None, None))
     return {found: _judge(found, rows.get(found.path, nothing)) if found in fit else wrong for found in files}
 
@@ -135,5 +135,5 @@ def _judge(found: FoundFile, rows: _Rows) -> Extent | str:
         return f"{rows.incomplete} of its events lack one of {', '.join(_REQUIRED)}"
     key = found.key
     if rows.events and [set(edge) for edge in rows.edges] != [{key.connection}, {key.stream}, {key.partition}]:
-        return "some of its events are of another partition than the file"
+        return "some of its events belong to another partition"
     return rows.extent

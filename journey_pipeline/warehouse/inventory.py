@@ -143,7 +143,7 @@ def take_inventory(lake: Lake, loaded: Loaded) -> Inventory:
     """
     if loaded.streams and not lake.events_root.is_dir():
         raise WarehouseError(
-            f"{lake.events_root} is not there, but {len(loaded)} partitions of it are loaded; nothing was removed. "
+            f"{lake.events_root} is missing, and {len(loaded)} of its partitions are loaded. Nothing was removed. "
             "Mount it, or point JOURNEY_PIPELINE_HOME to the lake."
         )
     inventory, differing, there = Inventory(), list[_Place](), Counter[tuple[str, str]]()
@@ -216,7 +216,7 @@ def _note_cut_off(lake: Lake, inventory: Inventory, suspects: Iterable[tuple[tup
             continue
         found = signature(file)
         if found is None:
-            inventory.note_broken(BrokenFile(lake.relative(file), "it is not there, and a manifest names it"))
+            inventory.note_broken(BrokenFile(lake.relative(file), "its manifest names it, and it is missing"))
         elif found[2] != int(size) and is_settled(found, begun_ns):
             inventory.note_broken(BrokenFile(lake.relative(file), f"it has {found[2]} bytes, its manifest says {size}"))
 
@@ -226,7 +226,7 @@ def _note_unmade(lake: Lake, inventory: Inventory) -> None:
     for connection in _entries(lake.home / "raw"):
         if any(_holds_events(stream) for stream in _entries(connection)):
             heal = f"run `journey-pipeline normalize {connection.name}`"
-            nothing = "there are none, although partitions have landed, so that the warehouse is empty"
+            nothing = "there are none although partitions have landed, so the warehouse is empty"
             inventory.note_broken(BrokenFile(f"events/{connection.name}", nothing, heal))
 
 
@@ -274,12 +274,12 @@ def _compare(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: In
         return
     manifest = EventsManifest.read(path)
     if manifest is None or path.read_bytes() != text:
-        raise LakeError("the manifest was replaced while it was read; the next sync takes it")
+        raise LakeError("the manifest was replaced during the read; the next sync loads it")
     if loaded is None and (manifest.connection, manifest.stream) != (place.key.connection, place.key.stream):
         inventory.copies.add(path.parent)
         return
     if FileKey(manifest.connection, manifest.stream, manifest.partition) != place.key:
-        raise LakeError("the manifest is of another partition than its place says")
+        raise LakeError("the manifest belongs to another partition")
     found = FoundFile(
         place.key,
         path.with_suffix(".parquet"),
@@ -319,4 +319,4 @@ def mismatch(file: Path, stated: ParquetFile) -> str:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         return f"it can't be read ({text_of(error)}), and a manifest names it"
-    return "" if digest == stated.sha256 else "its content is not what its manifest vouches for (sha256)"
+    return "" if digest == stated.sha256 else "its content differs from its manifest (sha256)"

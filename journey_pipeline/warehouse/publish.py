@@ -56,7 +56,7 @@ def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishRepor
         if is_new:
             _put(lake, target, content)
             if problem := find_published_fault(lake):
-                raise WarehouseError(f"{target.name} was published and is not as it should be: {problem}.")
+                raise WarehouseError(f"{target.name} differs from the published copy: {problem}.")
         return PublishReport(is_new, target.stat().st_size, time.perf_counter() - begun, set_aside, fault or "")
 
 
@@ -71,7 +71,7 @@ def _put(lake: Lake, target: Path, content: Content) -> None:
             temporary.chmod(_READ_ONLY)
             if fault := find_fault(lake, temporary, content):
                 raise WarehouseError(
-                    f"publishing {target.name} failed: the copy {fault}. The earlier one is in place; run "
+                    f"publishing {target.name} failed: the copy {fault}. The earlier file stays in place; run "
                     "`journey-pipeline rebuild`."
                 )
         placed = signature(target)
@@ -79,7 +79,7 @@ def _put(lake: Lake, target: Path, content: Content) -> None:
             Publication(placed, content).write(lake)
     except OSError as error:
         raise WarehouseError(
-            f"publishing {target.name} failed: {refusal(error, target.parent)} The earlier one is in place."
+            f"publishing {target.name} failed: {refusal(error, target.parent)} The earlier file stays in place."
         ) from error
 
 

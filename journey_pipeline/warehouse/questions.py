@@ -61,7 +61,7 @@ def query(lake: Lake, sql: str, *, memory: str = "1GB", threads: int = 2) -> Que
             "`journey-pipeline publish`."
         )
     with ExitStack() as stack:
-        with naming_failures(f"opening {file.name}", "run `journey-pipeline publish`, which mends it"):
+        with naming_failures(f"opening {file.name}", "run `journey-pipeline publish` to replace it"):
             session = stack.enter_context(reading(lake, file, memory, threads))
         try:
             session.execute(sql)

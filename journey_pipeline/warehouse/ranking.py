@@ -147,7 +147,7 @@ def find_losers(session: duckdb.DuckDBPyConnection, lake: Lake, inventory: Inven
         loaded = EventsManifest.model_validate_json(manifest)
         path = lake.events_file(loaded.key, loaded.partition)
         was = signature(path)
-        if problem := "it was replaced while it was read" if path in moved else mismatch(path, loaded.events):
+        if problem := "it was replaced during the read" if path in moved else mismatch(path, loaded.events):
             losers.unreadable.append(key)
             inventory.note_broken(BrokenFile(lake.relative(path), problem))
         else:

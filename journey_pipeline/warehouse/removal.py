@@ -16,7 +16,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.inventory import BrokenFile
 from journey_pipeline.warehouse.schema import has_table
 
-_HEAL = "put them back, or run `journey-pipeline {command} --remove` if they are to go"
+_HEAL = "restore them, or run `journey-pipeline {command} --remove` to remove them"
 
 # What is loaded from the lake, counted by where it lies there.
 _CENSUS = {
@@ -79,10 +79,10 @@ def forbid_loss(
     if lost:
         damage = f" The first that can't be used is {broken[0]}." if broken else ""
         raise WarehouseError(
-            f"making the warehouse anew would lose what is loaded: {'; '.join(lost)}. Nothing has changed; "
+            f"a rebuild would lose loaded data: {'; '.join(lost)}. Nothing has changed; "
             f"{_HEAL.format(command='rebuild')}.{damage}"
         )
 
 
 def _lack(gone: int, of: int) -> str:
-    return f"{gone:,} of {of:,} that are loaded are not there or can't be used"
+    return f"{gone:,} of {of:,} loaded entries are missing or can't be used"

@@ -120,9 +120,9 @@ def stage_dimensions(
         staged = f"listed_{len(changes)}"
         problem = _stage(session, lake, connection, dimension, staged)
         if not problem and _is_copy(session, path):
-            problem = "it lists what another connection has"
+            problem = "it lists entries of another connection"
             if (connection, dimension) not in loaded:
-                log.warning("%s is a copy of another connection's file: nothing of it counts", lake.relative(path))
+                log.warning("%s is a copy of another connection's file and is ignored", lake.relative(path))
                 continue
         if problem:
             broken.append(BrokenFile(lake.relative(path), problem, _LIST_AGAIN.format(connection=connection)))
@@ -211,7 +211,7 @@ def find_reports(
         try:
             report = DriftReport.read(found[name])
         except LakeError:
-            broken.append(BrokenFile(name, "it is no report of a sweep", _REMOVE_IT))
+            broken.append(BrokenFile(name, "it is not a report of a sweep", _REMOVE_IT))
             continue
         if report and (report.connection, report.stream) == found[name].parts[-3:-1]:  # else it is a copy
             added[name] = report.model_dump_json()
@@ -255,7 +255,7 @@ def stage_exports(
     try:
         listing = ExportListing.read(lake.export_listing) or ExportListing()
     except LakeError:
-        broken.append(BrokenFile(name, "it is no listing of exports", _SYNC_AGAIN))
+        broken.append(BrokenFile(name, "it is not a listing of exports", _SYNC_AGAIN))
         return False
     columns = ", ".join(f"(export ->> '{column.name}')::{column.type} as {column.name}" for column in EXPORTS.columns)
     try:

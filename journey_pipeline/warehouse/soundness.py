@@ -130,11 +130,9 @@ def inspect_warehouse(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> st
             with reading(lake, file, "500MB", threads=1) as session:
                 held = session.execute("select layout from internal.state").fetchall()
         except duckdb.Error as error:
-            return f"{file.name} can't be read ({describe(error)}); run `journey-pipeline sync`: it makes it anew"
+            return f"{file.name} can't be read ({describe(error)}); run `journey-pipeline sync` to make it again"
     if held != [(layout(),)]:
-        return (
-            f"another version of journey_pipeline laid {file.name} out; run `journey-pipeline sync`: it makes it anew"
-        )
+        return f"another version of journey_pipeline made {file.name}; run `journey-pipeline sync` to make it again"
     return None
 
 
@@ -171,7 +169,7 @@ def find_published_fault(lake: Lake) -> str | None:
     """What is wrong with the published file, for a caller that holds the writer's lock."""
     file, noted = published_file(lake), Publication.read(lake)
     if noted is None:
-        return f"nobody noted what {file.name} holds" if file.exists() else None
+        return f"there is no note of what {file.name} holds" if file.exists() else None
     if problem := find_other_file(lake) or _find_foreign_log(lake):
         return problem
     problem = find_fault(lake, file, noted.content)
@@ -188,7 +186,7 @@ def find_other_file(lake: Lake) -> str | None:
     if noted is None or (found and found[1:] == noted.file[1:]):
         return None
     if found is None:
-        return f"{file.name} is not there, though one was published"
+        return f"{file.name} is missing, although one was published"
     return f"{file.name} is not the file that was published: it was changed or replaced"
 
 
@@ -196,7 +194,8 @@ def _find_foreign_log(lake: Lake) -> str | None:
     log = wal_of(published_file(lake))
     if not log.exists():
         return None
-    return f"another program left {log.name} beside {published_file(lake).name}: it is opened with that, or not at all"
+    name = published_file(lake).name
+    return f"another program left {log.name} beside {name}. Programs open {name} with it, or can't open it"
 
 
 def find_fault(lake: Lake, file: Path, content: Content) -> str:
@@ -207,5 +206,5 @@ def find_fault(lake: Lake, file: Path, content: Content) -> str:
     except duckdb.Error as error:
         return f"can't be opened ({describe(error)})"
     if found != content:
-        return f"holds {found.events:,} events of another state than the warehouse's {content.events:,}"
+        return f"holds {found.events:,} events; the warehouse has others, {content.events:,}"
     return ""

@@ -52,7 +52,7 @@ def _sync(lake: Lake, settings: WarehouseSettings) -> SyncReport:
     file = warehouse_file(lake)
     if not file.exists():
         return make_anew(lake, settings, "")
-    why = "another version of journey_pipeline laid it out"
+    why = "another version of journey_pipeline made it"
     try:
         with writing(file, settings) as session:
             if prepare(session):

@@ -108,7 +108,7 @@ class PublishReport:
         """What of other programs' work was undone, in a sentence each."""
         said = []
         if self.set_aside:
-            said.append(f"another program had left a log beside the warehouse; it is now {self.set_aside}")
+            said.append(f"another program left a log beside the warehouse; it is moved to {self.set_aside}")
         if self.fault:
             said.append(f"found that {self.fault}; put a new copy in its place")
         return said
@@ -195,8 +195,8 @@ def update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSe
                 raise
             moved |= files
     raise WarehouseError(
-        f"syncing the warehouse was tried {_PASSES} times, and each time files were replaced while they were read; "
-        "nothing has changed. Sync again when fewer partitions are being normalized."
+        f"syncing the warehouse was tried {_PASSES} times, and each time files were replaced during the read. "
+        "Nothing has changed. Sync again when fewer partitions are being normalized."
     )
 
 
@@ -207,11 +207,11 @@ def _plan(
         loaded = Loaded.read(session)
         inventory = take_inventory(lake, loaded)
         for folder in sorted(inventory.copies):
-            log.warning("%s is a copy of another stream's folder: nothing of it counts", lake.relative(folder))
+            log.warning("%s is a copy of another stream's folder and is ignored", lake.relative(folder))
         _withhold(lake, inventory, loaded, settings)
         for found in [*inventory.fresh, *inventory.restated]:
             if moved & found.files.keys():
-                problem = "it was replaced while it was read"
+                problem = "it was replaced during the read"
                 inventory.break_off(found, BrokenFile(lake.relative(found.path), problem, "sync again"))
     with clock.phase("read"):
         extents = {}

@@ -76,7 +76,7 @@ def test_a_backfill_says_that_it_asks_for_nothing_before_the_stream_starts(termi
     cut, whole = (terminal("backfill", "sfmc", *span[at:], "--plan") for at in (0, 2))
     assert (cut.code, whole.code) == (0, 0), cut.err
     (line,) = cut.err.splitlines()
-    assert "nothing before that is asked for" in line
+    assert "To load earlier data, set an earlier `start`" in line
     assert "Set an earlier `start` in its defs.yaml" in line
     assert whole.err == ""
 
@@ -206,7 +206,7 @@ def test_no_message_names_a_command_without_its_connection() -> None:
         (["backfill", "nope"], 2, "there is no connection 'nope'; configured are: sfmc"),
         (["backfill", "sfmc/nope"], 2, "sfmc has: sfmc/journey_history"),
         (["backfill", "sfmc", "--from", "yesterday"], 2, "write 2026-11-01"),
-        (["backfill", "sfmc", "--from", DAY, "--to", DAY], 2, "nothing lies between"),
+        (["backfill", "sfmc", "--from", DAY, "--to", DAY], 2, "is not before --to"),
         (["backfill", "sfmc", "--from", "2020-01-01", "--to", "2020-01-02"], 2, "set an earlier `start`"),
         (["query", "selec 1"], 1, "the query was refused"),
         (["nonsense"], 2, "No such command"),

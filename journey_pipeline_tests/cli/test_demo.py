@@ -74,7 +74,7 @@ def test_a_newcomer_sees_partitions_results_files_and_what_to_try(tmp_path: Path
     shown, _ = (second := start("--hours", "3")).communicate()
     assert second.returncode == 0
     # The clock may have struck between the two.
-    assert "all 3 hours were there already" in shown or "1 hour loaded, 2 were there already" in shown
+    assert "all 3 hours already there" in shown or "1 hour loaded, 2 already there" in shown
     assert published_rows(tmp_path) >= rows
 
 

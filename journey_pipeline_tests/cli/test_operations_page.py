@@ -127,7 +127,7 @@ def ledger(home: Path) -> None:
         ("`doctor` says that a file `fails`", published, ("doctor",)),
         ("The ledger of exports is damaged", ledger, ("doctor",)),
         ("\"Dagster's history in ... can't be used\"", history, ("backfill", "sfmc")),
-        ("`sync` says that partitions are not there and stay in the warehouse", all_events, ("sync",)),
+        ("`sync` says that partitions are missing and stay in the warehouse", all_events, ("sync",)),
         ("The warehouse can't be opened", warehouse, ("doctor",)),
         ("The published file is damaged, changed or can't be opened", published, ("doctor",)),
     ],
@@ -156,7 +156,7 @@ def test_the_line_of_status_heals_a_landed_file(terminal: Terminal) -> None:
     assert told.code == 1
     assert terminal("normalize", "sfmc", *SPAN).code == 1  # sets the answer aside
     for said in (told.err, terminal("status").err):
-        assert "events are to be made" not in said
+        assert "landed without events" not in said
         assert said.count("damaged: ") == 1
     (command,) = re.findall(r"`(journey-pipeline backfill [^`]*)`", told.err)
     assert typed(terminal, command).code == 0
@@ -166,7 +166,7 @@ def test_the_line_of_status_heals_a_landed_file(terminal: Terminal) -> None:
 def test_status_counts_one_partition_whose_events_are_to_be_made(terminal: Terminal) -> None:
     (terminal.home / f"events/sfmc/journey_history/{PARTITION}.json").unlink()
     told = terminal("status")
-    assert "1 partition has landed, and its events are to be made" in told.err
+    assert "1 partition has landed without events" in told.err
     (command,) = re.findall(r"`(journey-pipeline normalize [^`]*)`", told.err)
     assert typed(terminal, command).code == 0
     assert terminal("status").code == 0

@@ -90,8 +90,10 @@ def test_a_partition_that_is_gone_right_after_its_load_is_told(terminal: Termina
     shutil.rmtree(terminal.lake.landing_dir(HISTORY, HOURS[0]))
     assert not tell_outcome(Console(file=told), terminal.lake, loaded)
     gone, damaged = told.getvalue().splitlines()
-    assert gone.startswith(f"sfmc/journey_history {HOURS[0]} was loaded and is not there: what was loaded is gone")
-    assert damaged.startswith(f"sfmc/journey_history {HOURS[1]} was loaded and is not there: {part} is missing")
+    assert gone.startswith(f"sfmc/journey_history {HOURS[0]} was loaded, and its files are missing: check the disk")
+    assert damaged.startswith(
+        f"sfmc/journey_history {HOURS[1]} was loaded, and its files are missing: {part} is missing"
+    )
 
 
 @pytest.mark.parametrize(("setting", "code", "reds"), [("stop", 1, 2), ("warn", 0, 0)])
