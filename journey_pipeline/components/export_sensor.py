@@ -49,7 +49,7 @@ def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.
     @dg.asset_check(
         asset=assets.requests,
         name=CHECK,
-        description="No export has stopped, and none takes longer than it should.",
+        description="No export has stopped or is overdue.",
     )
     def no_export_needs_a_person() -> dg.AssetCheckResult:
         with assets.open_exports() as opened:

@@ -62,7 +62,7 @@ def completeness_definitions(
     @dg.asset_check(
         asset=assets.events,
         name=COMPLETENESS,
-        description="Every partition that ended a while ago and that the vendor still keeps is loaded.",
+        description="Each partition is loaded that the vendor keeps and that ended at least missing_after_hours ago.",
     )
     def no_partition_is_missing() -> dg.AssetCheckResult:
         now = utc_now()
@@ -130,7 +130,7 @@ def freshness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatu
     @dg.asset_check(
         asset=assets.raw,
         name=FRESHNESS,
-        description="The vendor says how far its history trails, and that is no further than is usual.",
+        description="The vendor's history is as recent as usual.",
     )
     def history_is_fresh() -> dg.AssetCheckResult:
         try:
@@ -170,7 +170,7 @@ def redness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatus)
     @dg.asset_check(
         asset=assets.events,
         name=REDNESS,
-        description="No check of any partition is red as an error: what `journey-pipeline status` counts as red.",
+        description="No check of any partition is red as an error. `journey-pipeline status` counts the same.",
     )
     def no_partition_is_red() -> dg.AssetCheckResult:
         now = utc_now()
@@ -216,7 +216,7 @@ def wholeness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatu
     @dg.asset_check(
         asset=assets.raw,
         name=WHOLENESS,
-        description="Every landed file has the size that it landed with, and those of the day's share the same bytes.",
+        description="Each landed file has its original size. The files that are read today have their original bytes.",
     )
     def landing_is_whole() -> dg.AssetCheckResult:
         return wholeness_result(inspect_landing(Lake(home()), assets.stream, utc_now()))
@@ -256,7 +256,7 @@ def agreement_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         EXPORTS_AGREE,
         asset=asset,
-        description="Streams that tell of the same events hardly lack any of each other's; see ops.agreement.",
+        description="Both exports report nearly the same events; see ops.agreement.",
     )
 
 

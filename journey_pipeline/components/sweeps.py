@@ -130,7 +130,7 @@ def reconciliation_definitions(
             dg.AssetCheckSpec(
                 EVERY_ONE_ASKED,
                 asset=key,
-                description="The vendor said of every partition what it holds now.",
+                description="The vendor answered for each partition.",
             )
         ],
     )

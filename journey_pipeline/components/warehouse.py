@@ -117,7 +117,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
                 dg.AssetCheckSpec(
                     EQUALS_LAKE,
                     asset=events,
-                    description="The warehouse holds exactly the events of the lake, each one once.",
+                    description="The warehouse holds exactly the events of the lake, each once.",
                 ),
                 agreement_spec(events),
             ],

@@ -25,12 +25,14 @@ def fields_are_filled(events: EventsManifest) -> Claim:
     lacking = {column: count + unknown[column] for column, count in events.lacking.items()}
     empty = [column for column, count in lacking.items() if rows and count >= rows]
     says = (
-        f"none of {rows:,} events has {' or '.join(empty)}" if empty else f"no field is empty in all of {rows:,} events"
+        f"{' and '.join(empty)} can't be read in any of {rows:,} events"
+        if empty
+        else f"{rows:,} events have all fields"
     )
     if empty:
         says += (
-            " that can be read. Compare the landed file with the vendor's documentation: a column was renamed, moved "
-            "or is written another way. What came is in `properties`"
+            ". Compare the landed file with the vendor's documentation: a column was renamed, moved or has another "
+            "format. The unread values are in `properties`"
         )
     return Claim(
         "fields_are_filled",
@@ -55,7 +57,9 @@ def events_differ(landing: LandingManifest, events: EventsManifest) -> Claim:
         found.append(f"all {rows:,} events are of one person")
     says = " and ".join(found) or f"{rows:,} events differ"
     if found:
-        says += ". Look at the landed file: the vendor may have filled a column with one value. The landing has it all"
+        says += (
+            ". Look at the landed file: the vendor may have filled a column with one value. The landing has all records"
+        )
     return Claim(
         "events_differ",
         holds=not found,

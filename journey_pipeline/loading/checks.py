@@ -22,23 +22,23 @@ from journey_pipeline.vendors.source import Stream
 __all__ = ["CLAIMS", "NAMED_CLAIMS", "Claim", "Severity", "Tolerance", "claims", "claims_of", "covered"]
 
 CLAIMS = {
-    "rows_match_estimate": "The newest answer has as many rows as the vendor said the window holds.",
-    "no_row_is_lost": "Every landed row is an event, a reject or a duplicate; no answer lacks what an older one had.",
-    "rejects_are_few": "Every record of the newest answer could be read as an event.",
-    "fields_are_filled": "Some events at least have a contact, a journey, a time of receipt and a known type.",
-    "events_differ": "Events happened at different times and to different people, and few records say the same.",
-    "clocks_agree": "No event was received before it happened.",
-    "every_answer_is_readable": "Events could be made of every answer that landed.",
-    "events_are_inside_window": "Every event happened in the time that was asked for, or that an answer reaches.",
-    "keys_are_unique": "No two records of one answer claim to be the same event with different content.",
-    "schema_is_known": "The vendor's file has the columns that are known, and no others.",
+    "rows_match_estimate": "The newest answer has as many rows as the vendor estimated.",
+    "no_row_is_lost": "Each landed row is an event, a reject or a duplicate. The newest answer has all earlier events.",
+    "rejects_are_few": "Each record of the newest answer is readable as an event.",
+    "fields_are_filled": "Contact, journey, time of receipt and type are each filled in some event.",
+    "events_differ": "Events have different times and different people, and few records repeat.",
+    "clocks_agree": "Each event was received after it happened.",
+    "every_answer_is_readable": "Each landed answer is readable.",
+    "events_are_inside_window": "Each event happened in the window that was asked for, or that the answer covers.",
+    "keys_are_unique": "Each event key came with one content per answer.",
+    "schema_is_known": "The vendor's file has exactly the known columns.",
 }
 
 NAMED_CLAIMS = {
-    "earlier_answer_is_repeated": "What the answer before had since this partition's start, this answer has too.",
-    "columns_are_read_alike": "Each column is read from the field that it was read from in the answer before.",
+    "earlier_answer_is_repeated": "This answer repeats the previous answer's events from this partition's start on.",
+    "columns_are_read_alike": "Each column is read from the same field as in the previous answer.",
 }
-"""Those that are claimed only of the partitions of streams that name them."""
+"""Claims about partitions of the streams that name them."""
 _JUDGES: Mapping[str, Callable[[EventsManifest, Overlap | None], Claim]] = {
     "earlier_answer_is_repeated": lambda _events, overlap: earlier_answer_is_repeated(overlap),
     "columns_are_read_alike": columns_are_read_alike,
@@ -104,11 +104,13 @@ def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Clai
     says = f"{rows:,} rows, {estimate:,} estimated"
     if lost:
         says += (
-            ". The window had settled, so rows are missing: pull it again with "
+            ". The window had settled, so rows are missing. Pull it again with "
             f"`journey-pipeline backfill {_span(landing)} --again`"
         )
     elif abs(difference) > allowed:
-        says += ". Beyond tolerance: late rows are on their way, or the estimate has drifted. Pull it again later"
+        says += (
+            ". The difference is above the tolerance: rows arrive late, or the estimate changed. Pull it again later"
+        )
     return Claim(
         "rows_match_estimate",
         holds=not lost and abs(difference) <= allowed,
@@ -119,11 +121,11 @@ def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Clai
 
 
 def _without_estimate(rows: int, *, pages: int) -> Claim:
-    """Nothing to compare with: only a round number in one piece looks like a limit that nobody published."""
+    """Without an estimate, a round number of rows in one file looks like an unpublished limit."""
     is_round = pages == 1 and rows > 0 and rows % ROUND_NUMBER == 0
     says = "the vendor gave no estimate"
     if is_round:
-        says += f", and exactly {rows:,} rows look as if it gave no more than that. Ask the vendor for its limit"
+        says += f", and exactly {rows:,} rows look like a limit. Ask the vendor for its limit"
     return Claim("rows_match_estimate", holds=not is_round, severity=Severity.WARN, says=says, facts={"rows": rows})
 
 
@@ -146,7 +148,7 @@ def _no_row_is_lost(events: EventsManifest) -> Claim:
     if events.unaccounted:
         says += f", {events.unaccounted:,} unaccounted for. Report it with the landing's manifest; the landing is whole"
     elif events.withdrawn:
-        says += f"; {events.withdrawn:,} of them are no longer in the vendor's newest answer, and kept"
+        says += f"; the vendor's newest answer lacks {events.withdrawn:,} of the events, and they are kept"
     return Claim(
         "no_row_is_lost",
         holds=not events.unaccounted and not events.withdrawn,
@@ -164,9 +166,8 @@ def _rejects_are_few(landing: LandingManifest, events: EventsManifest, tolerance
     if rejects:
         span = _span(landing)
         says += (
-            f". Ask `ops.rejects` for their reasons; they become events by `journey-pipeline normalize {span}` once "
-            f"this package can read them, or by `journey-pipeline backfill {span} --again` once the vendor has mended "
-            "them"
+            f". `ops.rejects` has the reasons. If a newer version of this package reads them, run `journey-pipeline "
+            f"normalize {span}`. If the vendor has corrected them, run `journey-pipeline backfill {span} --again`"
         )
     return Claim(
         "rejects_are_few",
@@ -182,8 +183,8 @@ def _clocks_agree(events: EventsManifest) -> Claim:
     says = f"{early:,} of {events.events.rows:,} events were received before they happened"
     if early:
         says += (
-            f", by up to {longest}. A clock of the vendor is wrong or its zone is not UTC: ask the vendor. Until then "
-            "take `received_at` and `ops.lateness` for wrong by as much"
+            f", by up to {longest}. The vendor's clock is wrong, or its times are not UTC: ask the vendor. Until then "
+            "`received_at` and `ops.lateness` are wrong by that much"
         )
     return Claim(
         "clocks_agree",
@@ -203,7 +204,7 @@ def _every_answer_is_readable(landing: LandingManifest, events: EventsManifest) 
         says += f"; {_of_unreadable(landing, newest) if newest.unreadable else _of_older(aside[-1])}"
     gone = 0 if aside else events.kept_events + events.kept_rejects
     if gone:
-        says += f"; {gone:,} records of answers that are gone from the landing are kept: put those back from a backup"
+        says += f"; {gone:,} records are kept of answers that are missing in the landing. Restore those from a backup"
     return Claim(
         "every_answer_is_readable",
         holds=not aside and not gone,
@@ -218,7 +219,7 @@ def _of_unreadable(landing: LandingManifest, newest: Attempt) -> str:
     if not newest.unreadable.startswith(DAMAGED):  # otherwise the reason says what heals it
         return says
     again = f"`journey-pipeline backfill {_span(landing)} --again`"
-    return f"{says}. Put the file back from a backup, or pull it again with {again}"
+    return f"{says}. Restore the file from a backup, or pull it again with {again}"
 
 
 def _of_older(attempt: Attempt) -> str:
@@ -227,8 +228,8 @@ def _of_older(attempt: Attempt) -> str:
     end = reason.find(". ", max(reason.find(attempt.attempt), 0))
     why = reason[:end] if end >= 0 else reason.rstrip(".")
     return (
-        f"{attempt.attempt} is set aside: {why}. A newer answer is readable, and events that were made of this one are "
-        "kept: nothing is to be done, unless a backup has the file as it landed"
+        f"{attempt.attempt} is set aside: {why}. A newer answer is readable, and events of this one are kept. You "
+        "need not do anything; if a backup has the file as it landed, you can restore it"
     )
 
 
@@ -258,8 +259,8 @@ def _keys_are_unique(events: EventsManifest, tolerance: Tolerance) -> Claim:
     says = f"{conflicts:,} keys came with two different contents in one answer; the last one is kept"
     if is_no_key:
         says += (
-            ". That is too many for corrections: what the vendor calls an id no longer tells records apart. The "
-            "landing has them all; report it with an example"
+            ". These are too many for corrections: the vendor's id does not identify records any more. The landing has "
+            "all of them. Report it with an example"
         )
     return Claim(
         "keys_are_unique",
@@ -277,9 +278,9 @@ def _schema_is_known(events: EventsManifest, tolerance: Tolerance) -> Claim:
     is_bad = bool(unknown) and tolerance.new_column != "keep"
     says = f"unknown columns: {unknown}; kept in properties" if unknown else "all columns are known"
     if respelled:
-        says += f"; the vendor writes {respelled} otherwise than it did, and they are read all the same"
+        says += f"; the vendor spells {respelled} differently now, and they are read as before"
     if events.unknown_codes:
-        says += f"; {codes:,} events carry codes that no table decodes: {', '.join(sorted(events.unknown_codes)[:10])}"
+        says += f"; {codes:,} events have codes without a name: {', '.join(sorted(events.unknown_codes)[:10])}"
     return Claim(
         "schema_is_known",
         holds=not is_bad and not respelled,

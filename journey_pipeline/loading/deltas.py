@@ -19,8 +19,8 @@ def earlier_answer_is_repeated(overlap: Overlap | None) -> Claim:
     """What an answer lacks of the one before was changed, taken back or cut, or the account answers narrowly."""
     name, severity = "earlier_answer_is_repeated", Severity.WARN
     if overlap is None:
-        return Claim(name, holds=True, severity=severity, says="no answer of the partition before was asked earlier")
-    says = f"{overlap.lacking:,} of {overlap.shared:,} events that {overlap.earlier} has from here on are lacking"
+        return Claim(name, holds=True, severity=severity, says="there is no earlier answer of the previous partition")
+    says = f"{overlap.lacking:,} of {overlap.shared:,} events that {overlap.earlier} has from here on are missing"
     if overlap.lacking:
         says += f": {_why(overlap)}"
     facts: dict[str, int | float | str] = {
@@ -36,11 +36,11 @@ def earlier_answer_is_repeated(overlap: Overlap | None) -> Claim:
 def _why(overlap: Overlap) -> str:
     if overlap.people_lacking >= max(TELLING_PEOPLE, NARROW_SHARE * overlap.people):
         return (
-            f"{overlap.people_lacking:,} of {overlap.people:,} people are lacking altogether. The account is narrow: "
-            "it answers only for people who became known since the day asked for, or the answer was cut. Pull this one "
-            "again; if it stays, set `overlap_days: 89` in defs.yaml, so that each answer reaches back over all of them"
+            f"{overlap.people_lacking:,} of {overlap.people:,} people are missing. The account is narrow: it "
+            "answers only for people who became known since the day asked for; or the answer was cut. Pull this one "
+            "again. If people are missing again, set `overlap_days: 89` in defs.yaml, so that each answer has them all"
         )
-    return "the vendor changed them or took them back, or an answer was cut. All are kept; pull this one again"
+    return "the vendor changed or deleted them, or an answer was cut. All are kept. Pull this one again"
 
 
 def columns_are_read_alike(events: EventsManifest, overlap: Overlap | None) -> Claim:
@@ -50,12 +50,12 @@ def columns_are_read_alike(events: EventsManifest, overlap: Overlap | None) -> C
     for mapping in events.mappings:
         changed |= {c: (before[c], name) for c, name in mapping.items() if before.get(c, name) != name}
         before = {**before, **mapping}
-    told = [f"{column} is read from {new}, and was read from {old}" for column, (old, new) in changed.items()]
-    says = "; ".join(told) or "each column is read from the field that it was read from before"
+    told = [f"{column} is read from {new}, before from {old}" for column, (old, new) in changed.items()]
+    says = "; ".join(told) or "each column is read from the same field as before"
     if changed:
         declared = ", ".join(f"{column}: {old}" for column, (old, _) in changed.items())
         says += (
-            f". Events that come again may be doubled. Declare the right ones in defs.yaml, as they were with "
+            f". Repeated events may be doubled. Declare the right fields in defs.yaml, as before with "
             f"`fields: {{{declared}}}`, then run "
             f"`journey-pipeline normalize {events.key}`"
         )

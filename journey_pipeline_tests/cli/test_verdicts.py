@@ -50,7 +50,7 @@ def test_rows_that_a_settled_hour_lacks_are_told_until_they_came(terminal: Termi
     for hour in HOURS:
         says = f"sfmc/journey_history {hour} rows_match_estimate does not hold: "
         (line,) = [line for line in loaded.err.splitlines() if line.startswith(says)]
-        assert "rows are missing: pull it again" in line
+        assert "rows are missing. Pull it again" in line
     assert red(terminal) == [(hour, "rows_match_estimate") for hour in HOURS]
     assert f"{HOURS[0]} rows_match_estimate does not hold" in terminal("status").err
 

@@ -80,7 +80,7 @@ def test_a_field_that_is_called_otherwise_than_in_the_answer_before_is_told_with
     sandbox.options.layerfive.field_names = {"individual_id": "person_id"}
     told = load(tmp_path, sandbox, SECOND)["columns_are_read_alike"]
     assert not told.holds
-    assert "contact_id is read from person_id, and was read from individual_id" in told.says
+    assert "contact_id is read from person_id, before from individual_id" in told.says
     assert "`fields: {contact_id: individual_id}`" in told.says
 
 
@@ -91,4 +91,4 @@ def test_what_an_answer_asked_again_lacks_is_withdrawn_unless_it_has_aged_out(sa
     sandbox.options.layerfive.taken_back_after_h = 1.0
     told = load(tmp_path, sandbox, FIRST)["no_row_is_lost"]
     assert (told.holds, told.severity) == (False, Severity.WARN)
-    assert "no longer in the vendor's newest answer" in told.says
+    assert "the vendor's newest answer lacks" in told.says
