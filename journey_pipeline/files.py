@@ -155,7 +155,7 @@ def refusal(error: OSError, folder: Path) -> str:
     if error.errno in _IN_THE_WAY:
         named = error.filename2 or error.filename or folder
         return (
-            f"{folder} can't be written: {named} is a file in a folder's place ({why}). Move it away, or set "
+            f"{folder} can't be written: {named} is a file where a folder goes ({why}). Move it away, or set "
             "JOURNEY_PIPELINE_HOME to another folder, and try again."
         )
     if error.errno in _FULL:
@@ -171,4 +171,4 @@ def refusal(error: OSError, folder: Path) -> str:
     if error.errno == errno.EISDIR:
         place = error.filename2 or error.filename or folder
         return f"a folder stands at {place}, where a file goes: move it away, and run it again."
-    return f"{folder} can't be read or written ({why}). Look at the disk, and run it again."
+    return f"{folder} can't be read or written ({why}). Check the disk, then run the command again."

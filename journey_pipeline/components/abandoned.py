@@ -68,7 +68,7 @@ def abandoned_runs_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition
         for run in failed:
             context.log.warning("run %s was marked failed: its process has ended", run)
         marked = f"{len(failed)} runs were marked failed: their processes had ended"
-        return dg.SkipReason(marked if failed else "every run that has begun goes on")
+        return dg.SkipReason(marked if failed else "all started runs are still running")
 
     return abandoned_runs
 

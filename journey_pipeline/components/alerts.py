@@ -69,7 +69,7 @@ def send_alert(alert: Alert, *, within_s: float = SENDING_S) -> bool:
     policy = RetryPolicy(attempts=3, first_wait_s=1.0, deadline_s=within_s)
     try:
         if within_s <= 0:
-            raise TransientVendorError("no time is left after the alerts before it")
+            raise TransientVendorError("earlier alerts used up the time")
         with HttpClient(
             vendor="alert",
             connection="alerts",
@@ -165,7 +165,7 @@ def _reason(data: Any) -> str:  # Dagster does not export the type
         return sentence_of(error)
     while error.cause:
         error = error.cause
-    return f"{error.cls_name}: the run's log tells more"
+    return f"{error.cls_name}: see the run's log"
 
 
 def _reason_outside_of_steps(context: dg.RunFailureSensorContext) -> str:
@@ -176,7 +176,7 @@ def _reason_outside_of_steps(context: dg.RunFailureSensorContext) -> str:
     events = [event for record in records if (event := record.event_log_entry.dagster_event)]
     before = takewhile(lambda event: event.event_type is dg.DagsterEventType.ENGINE_EVENT, events)
     why = [event.message or "" for event in before if event.engine_event_data.error or KILLED in (event.message or "")]
-    return " ".join([*why[-1:], said, "The run's log tells more."])
+    return " ".join([*why[-1:], said, "See the run's log."])
 
 
 def _of_checks(context: dg.RunStatusSensorContext, *, warnings: bool) -> Iterator[Alert]:

@@ -88,4 +88,6 @@ def load_deployment(folder: Path | None = None) -> Deployment:
             return Deployment(dg.ComponentTree.for_project(folder))
         return Deployment(dg.ComponentTree.from_module(journey_pipeline.defs, project_root=own.parent.parent))
     except dg.DagsterError as error:
-        raise ConfigError(f"the configuration can't be loaded: {text_of(error)}. `dg check yaml` tells more") from error
+        raise ConfigError(
+            f"the configuration can't be loaded: {text_of(error)}. Run `dg check yaml` for details"
+        ) from error

@@ -79,8 +79,8 @@ class DimensionAssets:
         specs = [
             self.translator.spec(
                 self._told(recipe),
-                description=f"The {recipe.name} that the vendor lists, the latest of everything ever seen. One that is "
-                "no longer listed stays, since events may still name it.",
+                description=f"The vendor's {recipe.name}, each in its latest version. Entries that the vendor no "
+                "longer lists stay, because events may name them.",
             )
             for recipe in self.recipes
         ]

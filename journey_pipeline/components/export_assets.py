@@ -48,7 +48,7 @@ def _request(assets: LoadAssets) -> dg.AssetsDefinition:
     spec = assets.translator.spec(
         assets.told("requests"),
         description=f"{assets.title}: orders of exports, kept in the ledger of exports (`journey-pipeline exports`, "
-        "`ops.exports`). The sensor polls them and starts the landing of what is ready.",
+        "`ops.exports`). The sensor polls them and starts the landing of ready ones.",
     )
 
     @dg.multi_asset(

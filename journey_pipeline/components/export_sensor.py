@@ -59,7 +59,7 @@ def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.
             check_name=CHECK,
             passed=not stuck,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=named or "every export is on its way or has landed",
+            description=named or "no export has stopped",
             metadata={"stuck": len(stuck)},
         )
 
@@ -104,8 +104,8 @@ def export_sensor(
         jobs=[job for assets in streams for job in (assets.load_job, check_job(assets))],
         minimum_interval_seconds=INTERVAL_S,
         default_status=status,
-        description=f"Orders and polls the exports of {connection} that are due, and starts the landing of those that "
-        "are ready. How far they have come stands with their partitions of the requests.",
+        description=f"Orders and polls the due exports of {connection}, and starts the landing of ready ones. The "
+        "partitions of their requests show their states.",
     )
     def exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         with open_exports() as moving:
@@ -208,8 +208,8 @@ def request_schedules(
         cron_schedule=GAPS,
         execution_timezone="UTC",
         default_status=status,
-        description=f"Orders the partitions of {key} that are missing, that the vendor still keeps, and that nobody "
-        f"has ordered yet, oldest first, at most {most_partitions} at a time.",
+        description=f"Orders missing partitions of {key} that the vendor keeps and that are not ordered yet, oldest first, "
+        f"at most {most_partitions} at a time.",
     )
     def order_gaps(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
@@ -235,14 +235,14 @@ def _unfinished_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus
         cron_schedule=GAPS,
         execution_timezone="UTC",
         default_status=status,
-        description=f"Makes the events of the partitions of {assets.stream.key} that have landed and lack them, as "
-        "after an upgrade or a run that was killed.",
+        description=f"Makes events of landed partitions of {assets.stream.key} that have none, as after an upgrade or a "
+        "killed run.",
     )
     def finish(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
         windows = find_gaps(Lake(home()), assets.stream, now).unfinished
         if not windows:
-            return dg.SkipReason("all that has landed has its events")
+            return dg.SkipReason("each landed partition has events")
         return [
             request(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
         ]

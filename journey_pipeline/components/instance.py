@@ -162,11 +162,9 @@ def _unusable(folder: Path, error: Exception) -> HistoryError:
             return HistoryError(f"Dagster's history can't be used: {refusal(cause, folder)}")
         cause = cause.__cause__ or cause.__context__
     if not folder.is_dir():
-        return HistoryError(
-            f"Dagster's history can't be used: {folder} is no longer there. Mount its disk, or put it back."
-        )
+        return HistoryError(f"Dagster's history can't be used: {folder} is missing. Mount its disk, or restore it.")
     said = text_of(getattr(error, "orig", None) or error).splitlines()[0]
     return HistoryError(
         f"Dagster's history in {folder} can't be used ({said}). If this user may "
-        "write there, move the damaged file away: it is made anew, and nothing that was brought home is in it."
+        "write there, move the damaged file away: it is made again, and holds no data of vendors."
     )

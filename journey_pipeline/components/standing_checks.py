@@ -224,7 +224,7 @@ def wholeness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatu
     return on_schedule(
         landing_is_whole,
         name=f"{assets.op_name}_wholeness",
-        looks=f"Looks for damage of what landed of {assets.stream.key}.",
+        looks=f"Looks for damaged landed files of {assets.stream.key}.",
         cron=schedules.WHOLENESS,
         status=status,
     )
@@ -242,7 +242,7 @@ def wholeness_result(found: Inspected) -> dg.AssetCheckResult:
         check_name=WHOLENESS,
         passed=not found.damage,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{named}{more}" or "every landed file is there in its size",
+        description=f"{named}{more}" or "each landed file has its size",
         metadata={"damaged": len(found.damage), "partitions_hashed": found.hashed},
     )
 
@@ -300,8 +300,8 @@ def _problem(agreement: Agreement, tolerance: AgreementTolerance) -> str:
     )
     return (
         f"{agreement.connection}: on {len(apart)} of {len(agreement.days)} days {agreement.stream} and "
-        f"{agreement.twin_stream} differ by more than {tolerance.share:.1%} ({told}). Pull those days again; if it "
-        "stays and one of them is asked for less than the other, raise exports_may_differ_by"
+        f"{agreement.twin_stream} differ by more than {tolerance.share:.1%} ({told}). Pull those days again. If "
+        "one of them leaves out events on purpose, raise exports_may_differ_by"
     )
 
 

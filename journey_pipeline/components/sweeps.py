@@ -38,8 +38,8 @@ def leftovers_definitions(
     """
     spec = translator.spec(
         Told("leftovers", vendor, connection),
-        description=f"Removes what crashes and broken downloads of {connection} left behind, once it is a day old. "
-        "What landed whole is never removed: a manifest that lacks it is made again.",
+        description=f"Removes leftovers of crashes and broken downloads of {connection} after a day. Whole answers are "
+        "never removed; a manifest that lacks one is made again.",
     )
 
     @dg.multi_asset(name=f"leftovers__{connection}", specs=[spec], pool=connection)
@@ -73,18 +73,18 @@ def leftovers_definitions(
 def says(lake: Lake, connection: str, swept: Swept) -> list[str]:
     """What a sweep did, in a line each; nothing where there was nothing to do."""
     lines = [
-        f"{lake.relative(folder)}: the manifest lacked answers that had landed whole, and names them again. "
+        f"{lake.relative(folder)}: the manifest lacked answers that had landed whole, and now names them. "
         f"`journey-pipeline normalize {connection}` makes events of them"
         for folder in swept.restored
     ]
     lines += [
-        f"{lake.relative(folder)}: the manifest was lacking, and says again that another day's answer holds this day"
+        f"{lake.relative(folder)}: the manifest was missing and is made again: another day's answer holds this day"
         for folder in swept.marked
     ]
     if swept.removed:
         named = ", ".join(lake.relative(path) for path in swept.removed[:NAMED])
         more = f" and {len(swept.removed) - NAMED} more" if len(swept.removed) > NAMED else ""
-        lines.append(f"{connection}: removed what loads left behind that did not end: {named}{more}")
+        lines.append(f"{connection}: removed leftovers of unfinished loads: {named}{more}")
     return [*lines, *swept.unclear]
 
 
@@ -118,8 +118,8 @@ def reconciliation_definitions(
     spec = assets.translator.spec(
         assets.told("reconciliation"),
         deps=[assets.raw],
-        description=f"Sweeps over what landed of {assets.stream.key}: asks the vendor's estimate of settled partitions "
-        "again and compares a sample by content. What drifted is pulled again.",
+        description=f"Compares landed partitions of {assets.stream.key} with the vendor: asks again for the estimates of "
+        "settled ones and compares a sample by content. Changed partitions are pulled again.",
     )
 
     @dg.multi_asset(
@@ -176,14 +176,14 @@ def reconciliation_definitions(
         job_name=assets.job_name,
         minimum_interval_seconds=60,
         default_status=sensor_status,
-        description=f"Pulls again the partitions of {assets.stream.key} that the last sweep found to have drifted.",
+        description=f"Pulls again the partitions of {assets.stream.key} that the last sweep found changed.",
     )
     def pulls(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         lake = Lake(make_home())
         report = newest_report(lake, assets.stream.key, now=utc_now())
         windows = drifted(lake, assets, report) if report else []
         if report is None or not windows:
-            return dg.SkipReason("nothing has drifted that has not been pulled again")
+            return dg.SkipReason("all changed partitions were pulled again")
         stamp = f"{report.swept_at:%Y%m%dT%H%M%SZ}"
         return [
             request(assets, run, run_key=f"{stamp} {key_of(assets.partitions, run[0])}", again=True)

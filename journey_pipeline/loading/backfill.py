@@ -186,5 +186,5 @@ def _outcomes(future: Future[list[PartitionOutcome]], windows: Sequence[Window])
     except JourneyError as error:
         return [PartitionOutcome(window, error=error) for window in windows]
     except Exception as error:
-        log.exception("partition %s failed in a way that nobody foresaw", windows[0].partition)
+        log.exception("partition %s failed unexpectedly", windows[0].partition)
         return [PartitionOutcome(window, error=error) for window in windows]

@@ -250,4 +250,4 @@ def _isolated(export: Export, doing: str) -> Iterator[None]:
     except ExportMovedOn as moved:
         log.info("%s", moved)
     except Exception:
-        log.exception("%s %s failed in a way that nobody foresaw", doing, export)
+        log.exception("%s %s failed unexpectedly", doing, export)

@@ -211,8 +211,8 @@ class _Download:
         if not self.evidence.exists():
             return error
         broken = ContractError(
-            f"{error} It is so on every try, down to the shortest window that can be asked for: the vendor's file "
-            "itself seems broken. Report it to the vendor.",
+            f"{error} Every try gives the same, down to the shortest window: the vendor's file seems broken. Report it "
+            "to the vendor.",
             vendor=error.vendor,
             connection=error.connection,
             stream=error.stream,

@@ -177,7 +177,7 @@ def test_a_history_that_is_gone_while_it_is_open_is_named_as_gone(
 ) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path / "home"))
-    with pytest.raises(HistoryError, match=r"home/dagster is no longer there"):
+    with pytest.raises(HistoryError, match=r"home/dagster is missing"):
         _lose_history(tmp_path / "home")
 
 

@@ -64,7 +64,7 @@ def test_reconcile_tells_what_it_swept_and_which_manifests_it_mended(terminal: T
     answer = terminal("reconcile", name)
     del terminal.changes[CLOCK_OFFSET_VARIABLE]
     assert f"{manifest.parent.relative_to(terminal.home)}: the manifest lacked answers that had landed" in answer.err
-    assert f"{name}: removed what loads left behind that did not end: tmp/left-behind\n" in answer.err
+    assert f"{name}: removed leftovers of unfinished loads: tmp/left-behind\n" in answer.err
     assert manifest.read_bytes() == before
     assert not leftover.exists()
 

@@ -124,4 +124,4 @@ def test_the_sensor_says_how_many_it_marked(instance: dg.DagsterInstance) -> Non
     first = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
     assert first.skip_message == "1 runs were marked failed: their processes had ended"
     second = sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
-    assert second.skip_message == "every run that has begun goes on"
+    assert second.skip_message == "all started runs are still running"

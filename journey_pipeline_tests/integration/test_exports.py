@@ -291,7 +291,7 @@ def test_a_bad_export_stops_none_of_the_others_and_needs_a_person(
         job = runner.deployment.definitions.resolve_job_def(f"{streams[name].op_name}_exports_check")
         (evaluation,) = job.execute_in_process(instance=runner.instance).get_asset_check_evaluations()
         assert (evaluation.check_name, evaluation.passed) == (CHECK, passed)
-        assert ("on its way or has landed" if passed else "stopped") in (evaluation.description or "")
+        assert ("no export has stopped" if passed else "stopped") in (evaluation.description or "")
     assert "1 stopped: rejected; none will go on by itself" in tick(runner, cursor).skip_message
 
 
