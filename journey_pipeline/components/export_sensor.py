@@ -208,8 +208,8 @@ def request_schedules(
         cron_schedule=GAPS,
         execution_timezone="UTC",
         default_status=status,
-        description=f"Orders missing partitions of {key} that the vendor keeps and that are not ordered yet, oldest first, "
-        f"at most {most_partitions} at a time.",
+        description=f"Orders missing partitions of {key} that the vendor keeps and that are not ordered yet, oldest "
+        f"first, at most {most_partitions} at a time.",
     )
     def order_gaps(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)
@@ -235,8 +235,8 @@ def _unfinished_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus
         cron_schedule=GAPS,
         execution_timezone="UTC",
         default_status=status,
-        description=f"Makes events of landed partitions of {assets.stream.key} that have none, as after an upgrade or a "
-        "killed run.",
+        description=f"Makes events of landed partitions of {assets.stream.key} that have none, as after an upgrade "
+        "or a killed run.",
     )
     def finish(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(UTC)

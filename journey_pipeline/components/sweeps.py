@@ -118,8 +118,8 @@ def reconciliation_definitions(
     spec = assets.translator.spec(
         assets.told("reconciliation"),
         deps=[assets.raw],
-        description=f"Compares landed partitions of {assets.stream.key} with the vendor: asks again for the estimates of "
-        "settled ones and compares a sample by content. Changed partitions are pulled again.",
+        description=f"Compares landed partitions of {assets.stream.key} with the vendor: asks again for the "
+        "estimates of settled ones and compares a sample by content. Changed partitions are pulled again.",
     )
 
     @dg.multi_asset(
