@@ -33,7 +33,7 @@ from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, P
 from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.model import Window, selection
 from journey_pipeline.settings import utc_now
-from journey_pipeline.transport import waiting
+from journey_pipeline.transport import retry
 from journey_pipeline.vendors.source import Stream
 
 LONGEST_NAP_S = 1.0
@@ -69,7 +69,7 @@ class ExportBackfill:
     normalize: bool = True
     kept_since: datetime | None = None
     waits: bool = True
-    nap: Callable[[float], None] = waiting.wait
+    nap: Callable[[float], None] = retry.wait
     now: Callable[[], datetime] = utc_now
     _stopped: threading.Event = field(default_factory=threading.Event)
     _arrivals: dict[int, Arrival] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from journey_pipeline.errors import PermanentVendorError, VendorError
-from journey_pipeline.transport import waiting
+from journey_pipeline.transport import retry
 from journey_pipeline.transport.response import Answer
 
 # Fields of a token request that say what is asked for, not who asks.
@@ -149,7 +149,7 @@ class ClientCredentials:
             failed_meanwhile = self._failures != failures_before
             if self._failure and (failed_meanwhile or isinstance(self._failure, PermanentVendorError)):
                 raise copy.copy(self._failure)
-            if self._token is None or waiting.monotonic_s() >= self._renew_at_s:
+            if self._token is None or retry.monotonic_s() >= self._renew_at_s:
                 self._request(ask)
             token = str(self._token)
         return Credential("Authorization", f"Bearer {token}", token)
@@ -162,7 +162,7 @@ class ClientCredentials:
 
     def _request(self, ask: TokenRoute) -> None:
         self._token, self._failure = None, None
-        asked_at_s = waiting.monotonic_s()
+        asked_at_s = retry.monotonic_s()
         try:
             answer = ask(self._token_url, **{self._encoding: self._payload})
             self._token, lifetime_s = _token(answer)

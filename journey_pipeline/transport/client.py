@@ -1,48 +1,54 @@
-"""The HTTP client of one connection: sends, retries, renews credentials, downloads to disk.
+"""The HTTP client of one connection: each call's turn, its credential, its attempts, and what a status means for them.
 
-Every vendor's API client is built on it. Not here: what a vendor's routes and bodies mean (`vendors/`); the parts that
-it puts together have a module each beside this one.
+Every vendor's API client is built on it. Not here: how a request goes over the wire (`connections.py`), when it is
+tried again (`retry.py`), how a body lands (`download.py`), what a vendor's routes and bodies mean (`vendors/`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json as jsonlib
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import requests
 
 from journey_pipeline import __version__, settings
-from journey_pipeline.errors import VendorError
+from journey_pipeline.errors import TransientVendorError, VendorError
 from journey_pipeline.transport import limits as connection_limits
-from journey_pipeline.transport import redaction, waiting
-from journey_pipeline.transport.auth import Auth
-from journey_pipeline.transport.calls import Calls
-from journey_pipeline.transport.destinations import Destinations
-from journey_pipeline.transport.download import Evidence, Tries, land, told
-from journey_pipeline.transport.failures import Asked
-from journey_pipeline.transport.gzip_body import Body
+from journey_pipeline.transport import redaction, retry
+from journey_pipeline.transport.auth import Auth, Credential
+from journey_pipeline.transport.body import Body
+from journey_pipeline.transport.connections import Timeouts, Wire
+from journey_pipeline.transport.download import NO_SUCH_RANGE, Download, Terms
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.transport.request import Request, Timeouts, Wire
-from journey_pipeline.transport.response import Answer, Downloaded, Inspector
-from journey_pipeline.transport.retry import Attempt, RetryPolicy
+from journey_pipeline.transport.request import Destinations, Request, origin
+from journey_pipeline.transport.response import Answer, Asked, Downloaded, Inspector, answered
+from journey_pipeline.transport.retry import Action, Attempt, RetryPolicy
 
 __all__ = ["Answer", "Downloaded", "HttpClient", "Inspector"]
 
+T = TypeVar("T")
+Take = Callable[[requests.Response, Attempt], T]
 Query = str | Mapping[str, Any]
 
 USER_AGENT = f"journey-pipeline/{__version__}"
+LARGEST_ANSWER_BYTES = 64 << 20
+_REFUSAL_BYTES = 64 << 10
+_READ_BYTES = 64 << 10
 _CHUNK_BYTES = 256 << 10
 _CONNECTIONS = 4
 _LONGEST_TOLD = 300
-_ACCEPTED = 202
-_NO_CONTENT = 204
+_UNAUTHORIZED = 401
+_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 _GUARDED_LOGGERS = (
-    "journey_pipeline.transport.calls",
+    "journey_pipeline.transport.client",
     "urllib3.connectionpool",
     "urllib3.connection",
     "urllib3.response",
@@ -51,6 +57,8 @@ _GUARDED_LOGGERS = (
 _DEFAULT_POLICY = RetryPolicy()
 _DEFAULT_TIMEOUTS = Timeouts()
 _DEFAULT_LIMITS = Limits()
+
+_log = logging.getLogger(__name__)
 
 
 class HttpClient:
@@ -96,17 +104,12 @@ class HttpClient:
         connections = max(limits.concurrency, _CONNECTIONS)
         destinations = Destinations(connection, base_url, settings.download_hosts(connection))
         self._wire = Wire(timeouts, user_agent, connections, destinations)
-        self._calls = Calls(
-            home=self._base_url,
-            wire=self._wire,
-            auth=auth,
-            gate=connection_limits.gate(connection),
-            limits=limits,
-            policy=policy,
-            longest_s=settings.longest_answer_s(),
-            redactor=self._redactor,
-            explain=explain,
-        )
+        self._auth = auth
+        self._gate = connection_limits.gate(connection)
+        self._limits = limits
+        self._policy = policy
+        self._longest_s = settings.longest_answer_s()
+        self._explain = explain
         redaction.guard(*_GUARDED_LOGGERS)
 
     def __enter__(self) -> Self:
@@ -143,7 +146,7 @@ class HttpClient:
         def head(response: requests.Response, _: Attempt) -> Answer:
             return Answer(response.status_code, response.headers, b"", asked)
 
-        return self._calls.run(request, asked, policy, head)
+        return self._run(request, asked, policy, head)
 
     def send(
         self,
@@ -173,7 +176,7 @@ class HttpClient:
         """
         request = self._request(method, path, query, _json_body(json), headers)
         asked = self._asked(request, stream, window)
-        return self._calls.run(request, asked, policy, partial(self._calls.read, asked))
+        return self._run(request, asked, policy, partial(_read, asked))
 
     def download(
         self,
@@ -191,10 +194,12 @@ class HttpClient:
         window: object = None,
         policy: RetryPolicy | None = None,
         no_content: bytes = b"",
+        resumes: bool = False,
     ) -> Downloaded:
         """Sends a request and puts the answer's body on disk as gzip, complete or not at all.
 
-        A body that came as gzip is kept byte by byte; another is compressed. A body that is cut off starts over.
+        A body that came as gzip is kept byte by byte; another is compressed. A body that is cut off starts over, or
+        goes on where it broke off.
 
         Args:
             method: As for `send`, and so are the arguments that are not named here.
@@ -210,6 +215,8 @@ class HttpClient:
             window: As for `send`.
             policy: As for `send`.
             no_content: What lands in place of the empty body of a 204, so that it reads as an answer without records.
+            resumes: Whether the vendor gives the rest of a body that was cut off, if an ETag or the time of its last
+                change names it. What came of it is kept until the call ends, and no longer.
 
         Raises:
             RepeatedCutError: If the inspector says twice of the same bytes that they were cut off.
@@ -217,35 +224,96 @@ class HttpClient:
             PermanentVendorError: As for `send`.
             ContractError: As the inspector says; and if a damaged body came with the same bytes twice.
         """
-        started_at_s = waiting.monotonic_s()
         request = self._request(method, path, query, _json_body(json), headers)
         asked = self._asked(request, stream, window)
-        tries = Tries()
+        terms = Terms(to, inspector, on_bytes, evidence, no_content, resumes, self._largest_bytes, self._chunk_bytes)
+        policy = policy or self._policy
+        if resumes:  # a refusal of the rest is no refusal of the whole
+            policy = replace(policy, statuses={NO_SUCH_RANGE: Action.ANSWER, **policy.statuses})
+        with Download(terms, asked) as download:
+            return self._run(request, asked, policy, download.take, download.headers)
 
-        def take(response: requests.Response, attempt: Attempt) -> Downloaded:
-            if response.status_code == _ACCEPTED:
-                raise asked.transient("answered 202: it was taken on, and nothing came yet.", status=_ACCEPTED)
-            looker, seen = inspector() if inspector else None, Evidence()
-            instead = no_content if response.status_code == _NO_CONTENT else b""
-            body = Body(response, asked, attempt, self._chunk_bytes, instead=instead)
-            try:
-                landed = land(body, to, looker, on_bytes=on_bytes, evidence=seen, largest_bytes=self._largest_bytes)
-            except VendorError as error:
-                judged = tries.judged(error, body, seen)
-                raise told(judged, asked, status=response.status_code, evidence=seen, keep_at=evidence) from None
-            return Downloaded(
-                path=to,
-                sha256=landed.sha256,
-                bytes=landed.bytes,
-                raw_bytes=landed.raw_bytes,
-                received_as=landed.received_as,
-                headers=response.headers,
-                seconds=waiting.monotonic_s() - started_at_s,
-                attempts=attempt.number,
-                inspector=looker,
+    def _run(
+        self,
+        request: Request,
+        asked: Asked,
+        policy: RetryPolicy | None,
+        take: Take[T],
+        more_headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> T:
+        """Makes a call: waits for its turn, then tries within the policy.
+
+        Args:
+            policy: Instead of the client's, if not None.
+            take: Makes something of an answer that is welcome; its transient errors lead to another attempt too.
+            more_headers: What the next request says besides.
+        """
+        policy = policy or self._policy
+        self._wire.destinations.refuse_link(request.url, asked)
+        auth = self._auth if origin(request.url) == origin(self._base_url) else None
+        renewals = 1 if auth and auth.renewable else 0
+
+        def attempt(this: Attempt) -> T:
+            nonlocal renewals
+            while True:
+                credential = self._credential(auth, asked, this) if auth else None
+                sent = replace(request, headers={**request.headers, **more_headers()})
+                with self._wire.open(sent, asked, credential=credential, pace=self._pace, attempt=this) as response:
+                    action = policy.action(response.status_code)
+                    if action is Action.ANSWER:
+                        return take(response, this)
+                    # Another host's refusal, after a redirect, says nothing about the credential.
+                    at_home = origin(response.url) == origin(self._base_url)
+                    body = _start(response, asked, this)
+                    is_expired = action is Action.RENEW_AUTH or policy.says_expired(response.status_code, body)
+                    if not (auth and credential and at_home and renewals and is_expired):
+                        refusal = self._refusal(response, body, asked, action)
+                        if auth and at_home and response.status_code == _UNAUTHORIZED:
+                            auth.refused = refusal
+                        raise refusal
+                renewals -= 1
+                auth.invalidate(credential.secret)
+
+        with self._gate.slot(self._limits):
+            return retry.run(policy, attempt, self._before_wait, longest_s=self._longest_s)
+
+    def _credential(self, auth: Auth, asked: Asked, this: Attempt) -> Credential:
+        if auth.refused:
+            raise asked.permanent(
+                f"not sent, for the credentials were refused before: {auth.refused}", status=_UNAUTHORIZED
             )
 
-        return self._calls.run(request, asked, policy, take)
+        def ask(url: str, *, json: object = None, form: Mapping[str, str] | None = None) -> Answer:
+            return self._ask_token(asked, this, url, json, form)
+
+        credential = auth.credential(ask)
+        self._redactor.add(credential.secret)
+        return credential
+
+    def _ask_token(self, asked: Asked, this: Attempt, url: str, json: object, form: Mapping[str, str] | None) -> Answer:
+        # Without a place in the queue and without tries of its own: the call that needs the token has both already.
+        kind, body = (_JSON, jsonlib.dumps(json)) if form is None else (_FORM, urlencode(form))
+        request = Request("POST", url, {"Content-Type": kind}, body.encode())
+        asked = replace(asked, stream=None, window=None, what=f"POST {url.partition('?')[0]} (token)")
+        with self._wire.open(request, asked, credential=None, pace=lambda: None, attempt=this) as response:
+            action = self._policy.action(response.status_code)
+            if action is not Action.ANSWER:
+                raise self._refusal(response, _start(response, asked, this), asked, action)
+            return _read(asked, response, this)
+
+    def _pace(self) -> None:
+        self._gate.pace(self._limits)
+
+    def _refusal(self, response: requests.Response, body: bytes, asked: Asked, action: Action) -> VendorError:
+        status = response.status_code
+        came = answered(self._redactor, status, body, self._explain(status, body) if self._explain else "")
+        refused = asked.transient if action is Action.RETRY else asked.permanent
+        return refused(came, status=status, retry_after_s=retry.retry_after_s(response.headers))
+
+    def _before_wait(self, error: TransientVendorError, wait_s: float, number: int) -> None:
+        if error.retry_after_s:
+            self._gate.pause(wait_s)
+        _log.warning("%s Attempt %d failed; the next one follows in %.1f s.", error, number, wait_s)
 
     def _request(
         self, method: str, path: str, query: Query, body: bytes | None, headers: Mapping[str, str] | None
@@ -254,7 +322,7 @@ class HttpClient:
         encoded = query if isinstance(query, str) else urlencode(query)
         if encoded:
             url += f"{'&' if urlsplit(url).query else '?'}{encoded.lstrip('?')}"
-        kind = {"Content-Type": "application/json"} if body is not None else {}
+        kind = {"Content-Type": _JSON} if body is not None else {}
         return Request(method.upper(), url, {**kind, **(headers or {})}, body)
 
     def _asked(self, request: Request, stream: str | None, window: object) -> Asked:
@@ -266,3 +334,32 @@ class HttpClient:
 
 def _json_body(json: object) -> bytes | None:
     return None if json is None else jsonlib.dumps(json).encode()
+
+
+def _read(asked: Asked, response: requests.Response, attempt: Attempt) -> Answer:
+    """Reads a whole body into memory.
+
+    Raises:
+        ContractError: If it is larger than 64 MiB.
+    """
+    body = bytearray()
+    for _, raw in Body(response, asked, attempt, _READ_BYTES):
+        body += raw
+        if len(body) > LARGEST_ANSWER_BYTES:
+            raise asked.contract(
+                f"answered {response.status_code} with more than {LARGEST_ANSWER_BYTES} bytes, where a short "
+                "answer was expected.",
+                status=response.status_code,
+            )
+    return Answer(response.status_code, response.headers, bytes(body), asked)
+
+
+def _start(response: requests.Response, asked: Asked, attempt: Attempt) -> bytes:
+    """The start of a refusal's body, as far as it can be read in time: it only serves the message."""
+    body = bytearray()
+    with contextlib.suppress(VendorError):
+        for _, raw in Body(response, asked, attempt, _REFUSAL_BYTES):
+            body += raw
+            if len(body) >= _REFUSAL_BYTES:
+                break
+    return bytes(body[:_REFUSAL_BYTES])

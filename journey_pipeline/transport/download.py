@@ -1,14 +1,22 @@
-"""Puts one answer's body on disk, complete and inspected, or nothing at all.
+"""Puts one body on disk, complete and inspected, or nothing at all; over as many tries as it takes.
 
-Not here: further attempts (`client.py`), how a cut is noticed (`gzip_body.py`, and the inspector for what the wire
-can't prove).
+Where the vendor allows it, the next try asks only for the rest of a body whose connection broke (RFC 9110, 13.1.5 and
+14). Not here: when there is a further try (`client.py`), how a cut is noticed (`body.py`, and the inspector for what
+the wire can't prove).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import requests
 
 from journey_pipeline.errors import (
     ContractError,
@@ -18,16 +26,210 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.files import LandingFile
-from journey_pipeline.transport.failures import Asked
-from journey_pipeline.transport.gzip_body import Body, Checksum, Deflater
-from journey_pipeline.transport.response import Inspector
+from journey_pipeline.transport.body import Body, Checksum, Deflater
+from journey_pipeline.transport.response import Asked, Downloaded, Inspector
+from journey_pipeline.transport.retry import Attempt, http_date, monotonic_s
 
+_ACCEPTED, _NO_CONTENT, _PARTIAL_CONTENT = 202, 204, 206
+NO_SUCH_RANGE = 416
 _KEPT_OF_EACH_END_BYTES = 64 << 10
 _TWICE = "The same bytes came twice"
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
-class Evidence:
-    """The start and the end of an inflated body, for whoever looks why it was refused: most break off at the end.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How one body is to land.
+
+    Attributes:
+        to: Where the file appears when all is well.
+        inspector: Makes an inspector for each body, which sees the inflated bytes in passing.
+        on_bytes: Told the size of each piece that came over the wire, of all tries.
+        evidence: Where the start and the end of an inflated body are kept that is not as documented.
+        no_content: What lands in place of the empty body of a 204.
+        resumes: Whether a body that was cut off may be gone on with.
+        largest_bytes: The most bytes of a body, inflated or as it came.
+        chunk_bytes: How much of a body is read at once.
+    """
+
+    to: Path
+    inspector: Callable[[], Inspector] | None
+    on_bytes: Callable[[int], None] | None
+    evidence: Path | None
+    no_content: bytes
+    resumes: bool
+    largest_bytes: int
+    chunk_bytes: int
+
+
+class Download:
+    """One download over all of its tries. A context manager: nothing is left of a body that did not land."""
+
+    def __init__(self, terms: Terms, asked: Asked) -> None:
+        self._terms = terms
+        self._asked = asked
+        self._began_at_s = monotonic_s()
+        self._cut: _Arriving | None = None
+        self._tries = _Tries()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._forget()
+
+    def headers(self) -> Mapping[str, str]:
+        """What the next request says besides: that it is for the rest alone, and of these very bytes."""
+        if not self._cut:
+            return {}
+        return {"Range": f"bytes={self._cut.body.wire.bytes}-", "If-Range": self._cut.validator or ""}
+
+    def take(self, response: requests.Response, attempt: Attempt) -> Downloaded:
+        """Takes one answer.
+
+        Raises:
+            ContractError: If the body is larger than may be, or came damaged with the same bytes twice.
+            TransientVendorError: If the body is not whole.
+            VendorError: What the inspector raises.
+        """
+        if response.status_code == _ACCEPTED:
+            raise self._asked.transient("answered 202: it was taken on, and nothing came yet.", status=_ACCEPTED)
+        arriving = self._rest(response, attempt) or self._anew(response, attempt)
+        try:
+            arriving.land()
+        except VendorError as error:
+            if self._terms.resumes and arriving.validator and arriving.body.is_broken_off:
+                self._cut = arriving
+                raise
+            arriving.discard()
+            judged = self._tries.judged(error, arriving)
+            raise _told(judged, self._asked, arriving, response.status_code, keep_at=self._terms.evidence) from None
+        except BaseException:
+            arriving.discard()
+            raise
+        return arriving.downloaded(seconds=monotonic_s() - self._began_at_s, attempts=attempt.number)
+
+    def _anew(self, response: requests.Response, attempt: Attempt) -> _Arriving:
+        self._forget()
+        instead = self._terms.no_content if response.status_code == _NO_CONTENT else b""
+        body = Body(response, self._asked, attempt, self._terms.chunk_bytes, instead=instead)
+        return _Arriving(self._terms, body, response.headers)
+
+    def _rest(self, response: requests.Response, attempt: Attempt) -> _Arriving | None:
+        """The body that was cut off, ready to take the rest from this answer; None if this one is another body."""
+        arriving, status = self._cut, response.status_code
+        if not arriving or status not in {_PARTIAL_CONTENT, NO_SUCH_RANGE}:
+            return None
+        if status == NO_SUCH_RANGE or not arriving.goes_on_with(response.headers):
+            self._forget()
+            raise self._asked.transient(
+                f"answered {status}, and not with the rest of what was cut off: it is asked for from its start.",
+                status=status,
+            )
+        self._cut = None
+        arriving.body.go_on(response, attempt)
+        return arriving
+
+    def _forget(self) -> None:
+        if self._cut:
+            self._cut.discard()
+            self._cut = None
+
+
+class _Arriving:
+    """One body on its way to its file, be it over several answers.
+
+    Attributes:
+        body: What comes.
+        evidence: Its two ends, inflated.
+        validator: What names these very bytes to the vendor, if anything does.
+    """
+
+    def __init__(self, terms: Terms, body: Body, headers: Mapping[str, str]) -> None:
+        self.body = body
+        self.evidence = _Evidence()
+        self.validator = _validator(headers)
+        self._headers = headers
+        self._terms = terms
+        self._raw_bytes = 0
+        self._deflater = Deflater()
+        self._inspector = terms.inspector() if terms.inspector else None
+        self._damage: DamagedAnswerError | None = None
+        self._open = ExitStack()
+        self._file = self._open.enter_context(LandingFile(terms.to))
+
+    def land(self) -> None:
+        """Writes what comes to the file and shows it to the inspector in passing; at the end puts the file in place."""
+        file, body = self._file, self.body
+        for wire, raw in body:
+            file.write(wire if body.is_gzip else self._deflater.feed(raw))
+            self._raw_bytes += len(raw)
+            self.evidence.add(raw)
+            if max(self._raw_bytes, file.bytes) > self._terms.largest_bytes:  # zeros without end inflate to nothing
+                raise body.too_large(self._terms.largest_bytes)
+            self._show(raw)
+            if self._terms.on_bytes:
+                self._terms.on_bytes(len(wire))
+        if self._damage:
+            raise self._damage
+        if self._inspector:
+            self._inspector.finish(verified=body.is_gzip)
+        if not body.is_gzip:
+            file.write(self._deflater.finish())
+        self._open.close()
+
+    def discard(self) -> None:
+        """Leaves nothing of the file."""
+        error = InterruptedError()
+        self._open.__exit__(type(error), error, None)
+
+    def goes_on_with(self, headers: Mapping[str, str]) -> bool:
+        """Whether an answer with these headers holds all of the rest of this body."""
+        found = _RANGE.fullmatch(headers.get("Content-Range", "").strip())
+        if not found or headers.get("Content-Encoding", "") != self._headers.get("Content-Encoding", ""):
+            return False
+        first, last, size = map(int, found.groups())
+        is_same = headers.get("ETag", self._headers.get("ETag", "")) == self._headers.get("ETag", "")
+        return is_same and first == self.body.wire.bytes and last + 1 == size
+
+    def downloaded(self, *, seconds: float, attempts: int) -> Downloaded:
+        """What lies on disk now."""
+        return Downloaded(
+            path=self._terms.to,
+            sha256=self._file.sha256,
+            bytes=self._file.bytes,
+            raw_bytes=self._raw_bytes,
+            received_as="gzip" if self.body.is_gzip else "identity",
+            headers=self._headers,
+            seconds=seconds,
+            attempts=attempts,
+            inspector=self._inspector,
+        )
+
+    def _show(self, raw: bytes) -> None:
+        """Shows a piece to the inspector until that finds damage; the rest is only read, to know it again."""
+        if not self._inspector or self._damage:
+            return
+        try:
+            self._inspector.feed(raw)
+        except DamagedAnswerError as error:
+            self._damage = error
+
+
+def _validator(headers: Mapping[str, str]) -> str | None:
+    """A strong ETag, or without any a Last-Modified that is surely the last one (RFC 9110, 8.8 and 13.1.5)."""
+    if headers.get("Accept-Ranges", "").strip().lower() == "none":
+        return None
+    if tag := headers.get("ETag", "").strip():
+        return tag if tag.startswith('"') else None
+    modified, sent = http_date(headers.get("Last-Modified", "")), http_date(headers.get("Date", ""))
+    return headers["Last-Modified"] if modified and sent and sent - modified >= timedelta(seconds=1) else None
+
+
+class _Evidence:
+    """The start and the end of an inflated body, to look why it was refused: most break off at the end.
 
     Attributes:
         checksum: Of all of it.
@@ -39,7 +241,6 @@ class Evidence:
         self._end = b""
 
     def add(self, raw: bytes) -> None:
-        """Takes the next piece."""
         self.checksum.add(raw)
         if (room := _KEPT_OF_EACH_END_BYTES - len(self._start)) > 0:
             self._start += raw[:room]
@@ -56,24 +257,7 @@ class Evidence:
         return bytes(self._start) + between + self._end
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """What lies on disk now.
-
-    Attributes:
-        sha256: Of the file.
-        bytes: Its size.
-        raw_bytes: Size of the body inflated.
-        received_as: `gzip` or `identity`.
-    """
-
-    sha256: str
-    bytes: int
-    raw_bytes: int
-    received_as: str
-
-
-class Tries:
+class _Tries:
     """What the tries of one download brought: the same bytes with the same fault again are no accident of the way.
 
     By the kind of the fault it is told what helps. Broken in its middle, the answer itself is: nothing helps. Ended
@@ -84,10 +268,10 @@ class Tries:
     def __init__(self) -> None:
         self._last: tuple[type[VendorError], tuple[int, int]] | None = None
 
-    def judged(self, error: VendorError, body: Body, evidence: Evidence) -> VendorError:
+    def judged(self, error: VendorError, arriving: _Arriving) -> VendorError:
         """The error of one more try, as it is to be raised."""
         is_readers = error.vendor is None
-        seen = evidence.checksum if is_readers else body.wire
+        seen = arriving.evidence.checksum if is_readers else arriving.body.wire
         met = (type(error), seen.value)
         is_again, self._last = met == self._last and seen.bytes > 0, met
         if not is_again:
@@ -97,68 +281,6 @@ class Tries:
         if isinstance(error, TransientVendorError) and is_readers:
             return _as(RepeatedCutError, error, f"{_TWICE}.")
         return error
-
-
-def land(
-    body: Body,
-    to: Path,
-    inspector: Inspector | None,
-    *,
-    on_bytes: Callable[[int], None] | None,
-    evidence: Evidence,
-    largest_bytes: int,
-) -> Landed:
-    """Writes a body to a file and shows it to an inspector in passing.
-
-    Args:
-        to: Where the file appears when all is well.
-        inspector: Sees the inflated bytes.
-        on_bytes: Told the size of each piece as it came over the wire.
-        largest_bytes: The most bytes of a body, inflated or as it came.
-
-    Raises:
-        ContractError: If the body is larger.
-        TransientVendorError: If the body is not whole.
-        VendorError: What the inspector raises.
-    """
-    raw_bytes = 0
-    deflater, reader = Deflater(), _Reader(inspector)
-    with LandingFile(to) as file:
-        for wire, raw in body:
-            file.write(wire if body.is_gzip else deflater.feed(raw))
-            raw_bytes += len(raw)
-            evidence.add(raw)
-            if max(raw_bytes, file.bytes) > largest_bytes:  # zeros without end inflate to nothing
-                raise body.too_large(largest_bytes)
-            reader.feed(raw)
-            if on_bytes:
-                on_bytes(len(wire))
-        reader.finish(verified=body.is_gzip)
-        if not body.is_gzip:
-            file.write(deflater.finish())
-    return Landed(file.sha256, file.bytes, raw_bytes, "gzip" if body.is_gzip else "identity")
-
-
-class _Reader:
-    """Shows a body to an inspector until that says that it is damaged; the rest is only read, to know it again."""
-
-    def __init__(self, inspector: Inspector | None) -> None:
-        self._inspector = inspector
-        self._damage: DamagedAnswerError | None = None
-
-    def feed(self, raw: bytes) -> None:
-        if not self._inspector or self._damage:
-            return
-        try:
-            self._inspector.feed(raw)
-        except DamagedAnswerError as error:
-            self._damage = error
-
-    def finish(self, *, verified: bool) -> None:
-        if self._damage:
-            raise self._damage
-        if self._inspector:
-            self._inspector.finish(verified=verified)
 
 
 def _as(kind: type[VendorError], error: VendorError, why: str) -> VendorError:
@@ -172,16 +294,16 @@ def _as(kind: type[VendorError], error: VendorError, why: str) -> VendorError:
     )
 
 
-def told(error: VendorError, asked: Asked, *, status: int, evidence: Evidence, keep_at: Path | None) -> VendorError:
+def _told(error: VendorError, asked: Asked, arriving: _Arriving, status: int, *, keep_at: Path | None) -> VendorError:
     """An inspector's error, told where it happened.
 
     The evidence of what it saw is kept if there is a place for it, whatever it says of it: a body that came whole over
-    the wire and looks cut may be all that the vendor ever gives. Whoever lands the answer after all removes it.
+    the wire and looks cut may be all that the vendor ever gives. A landing of the answer after all removes it.
     """
     is_inspectors = error.vendor is None
     if is_inspectors:
         asked.complete(error, status=status)
-    content = asked.redactor.known_in(evidence.content)
+    content = asked.redactor.known_in(arriving.evidence.content)
     if keep_at and content and (is_inspectors or isinstance(error, ContractError)):
         with LandingFile(keep_at) as file:
             file.write(content)

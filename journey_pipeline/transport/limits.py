@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.transport import waiting
+from journey_pipeline.transport import retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +80,15 @@ class Gate:
     def pace(self, limits: Limits) -> None:
         """Waits for the next moment at which a request may start."""
         with self._turn:
-            now_s = waiting.monotonic_s()
+            now_s = retry.monotonic_s()
             start_s = max(now_s, self._next_at_s)
             self._next_at_s = start_s + 1 / limits.requests_per_s
-        waiting.wait(start_s - now_s, for_rate=True)
+        retry.wait(start_s - now_s, for_rate=True)
 
     def pause(self, seconds: float) -> None:
         """Lets nobody of the connection start for a while: the vendor asked one of them to wait."""
         with self._turn:
-            self._next_at_s = max(self._next_at_s, waiting.monotonic_s() + seconds)
+            self._next_at_s = max(self._next_at_s, retry.monotonic_s() + seconds)
 
 
 _gates: dict[str, Gate] = {}

@@ -1,7 +1,7 @@
 """Takes secrets and persons out of text before anybody reads it: messages of errors, log lines, quotes of answers.
 
 What is known to be secret is found in every spelling that HTTP gives it (percent-encoded, escaped in JSON or HTML);
-what only looks like a secret is taken out too. Not here: what a message says (`failures.py`).
+what only looks like a secret is taken out too. Not here: what a message says (`response.py`).
 """
 
 from __future__ import annotations

@@ -1,14 +1,20 @@
-"""When a request is tried again, and when not: the policy as data, and the loop, which is tenacity's.
+"""When a request is tried again, and when not: the policy as data, the loop, which is tenacity's, and the waiting.
 
 This is the owner of retries that take seconds to minutes; longer ones belong to the asset's policy in `components/`.
-Not here: how a status becomes an error (`client.py`), the sleeping (`waiting.py`).
+Here alone the transport sleeps and tells time, so that tests can switch the sleeping off: a wait is recorded then, and
+the monotonic clock is moved on by it, so that deadlines, rates and token lifetimes behave as if the time had passed.
+Not here: how a status becomes an error (`client.py`).
 """
 
 from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Callable, Mapping
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,7 +25,81 @@ import tenacity
 
 from journey_pipeline import settings
 from journey_pipeline.errors import RepeatedCutError, TransientVendorError
-from journey_pipeline.transport import waiting
+
+NO_WAITING_VARIABLE = "JOURNEY_PIPELINE_NO_WAITING"
+_SHORTEST_S = 0.001
+
+
+class Waits(list[float]):
+    """The waits that were not slept, in seconds: those before another attempt.
+
+    Attributes:
+        rate_limited: Those that only kept a connection's rate.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate_limited: list[float] = []
+
+
+class _Clock:
+    """How far the monotonic clock was moved on. It never goes back, not even when a switch is turned off."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.ahead_s = 0.0
+        self.switches: list[Waits] = []
+
+
+_clock = _Clock()
+
+
+def monotonic_s() -> float:
+    """Seconds on a clock that only moves forward, waits that were skipped included."""
+    return time.monotonic() + _clock.ahead_s
+
+
+def utc_now() -> datetime:
+    """The time of day, UTC."""
+    return datetime.now(UTC)
+
+
+def wait(seconds: float, *, for_rate: bool = False) -> None:
+    """Sleeps, or records the wait while waiting is switched off.
+
+    Args:
+        seconds: How long; nothing happens for less than a millisecond.
+        for_rate: Whether it only keeps a connection's rate.
+    """
+    if seconds < _SHORTEST_S:
+        return
+    until_s = monotonic_s() + seconds
+    with _clock.lock:
+        skipped = bool(_clock.switches) or os.environ.get(NO_WAITING_VARIABLE, "") not in {"", "0"}
+        if skipped:
+            # Threads that wait at the same time wait together, so the clock moves to a moment, not by an amount.
+            _clock.ahead_s = max(_clock.ahead_s, until_s - time.monotonic())
+            for waits in _clock.switches:
+                (waits.rate_limited if for_rate else waits).append(seconds)
+    if not skipped:
+        time.sleep(seconds)
+
+
+@contextmanager
+def no_waiting() -> Iterator[Waits]:
+    """For tests: nobody in this process sleeps, and the waits are recorded, from whatever thread.
+
+    A child process is told by the variable `JOURNEY_PIPELINE_NO_WAITING=1`, which is read at every wait.
+    """
+    waits = Waits()
+    with _clock.lock:
+        _clock.switches.append(waits)
+    try:
+        yield waits
+    finally:
+        with _clock.lock:
+            _clock.switches = [other for other in _clock.switches if other is not waits]
+
 
 T = TypeVar("T")
 
@@ -88,7 +168,7 @@ class Attempt:
 
     Attributes:
         number: From 1.
-        deadline_at_s: When the call must be over, on `waiting.monotonic_s`.
+        deadline_at_s: When the call must be over, on `monotonic_s`.
         limit: How long it may take in all, and what says so.
     """
 
@@ -99,7 +179,7 @@ class Attempt:
     @property
     def left_s(self) -> float:
         """Seconds until the deadline; negative after it."""
-        return self.deadline_at_s - waiting.monotonic_s()
+        return self.deadline_at_s - monotonic_s()
 
 
 def run(
@@ -123,7 +203,7 @@ def run(
             the policy allows; then at once, and `retry_after_s` says how long.
     """
     deadline_s = policy.deadline_s or longest_s
-    deadline_at_s = waiting.monotonic_s() + deadline_s
+    deadline_at_s = monotonic_s() + deadline_s
     limit = f"{deadline_s:g} s{'' if policy.deadline_s else f', as {settings.ANSWER_TIME_VARIABLE} says'}"
     backoff = tenacity.wait_exponential(
         multiplier=policy.first_wait_s, max=policy.longest_wait_s
@@ -151,7 +231,7 @@ def run(
         ),
         wait=wait_s,
         stop=stop,
-        sleep=waiting.wait,
+        sleep=wait,
         before_sleep=tell,
         retry_error_callback=give_up,
     )
@@ -165,7 +245,7 @@ def _why_stop(policy: RetryPolicy, state: tenacity.RetryCallState, deadline_at_s
     gave_up = f"Gave up after {number} attempt{'s' if number > 1 else ''}"
     if number >= policy.attempts:
         return f"{gave_up}: run it again later"
-    if waiting.monotonic_s() + state.upcoming_sleep > deadline_at_s:
+    if monotonic_s() + state.upcoming_sleep > deadline_at_s:
         return (
             f"{gave_up}: another one, after {state.upcoming_sleep:.0f} s, would not fit into "
             f"{limit}: run it again later"
@@ -203,7 +283,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     at = http_date(value)
     if at is None:
         return None
-    return max(0.0, (at - (http_date(headers.get("Date", "")) or waiting.utc_now())).total_seconds())
+    return max(0.0, (at - (http_date(headers.get("Date", "")) or utc_now())).total_seconds())
 
 
 def http_date(value: str) -> datetime | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.transport.waiting import no_waiting
+from journey_pipeline.transport.retry import no_waiting
 from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, Line, bad_vendor
 from journey_pipeline_tests.bad_input.small_disk import small_disk
 

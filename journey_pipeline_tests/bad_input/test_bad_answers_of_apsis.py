@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.transport.waiting import no_waiting
+from journey_pipeline.transport.retry import no_waiting
 from journey_pipeline.vendors.apsis.client import EMAIL_REPORTS, PROFILE_EXPORTS
 from journey_pipeline_tests.bad_input.bad_apsis import (
     FILE,

@@ -15,7 +15,7 @@ from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
-from journey_pipeline.transport.waiting import NO_WAITING_VARIABLE
+from journey_pipeline.transport.retry import NO_WAITING_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.contract.streams import STREAMS as DECLARED
 from journey_pipeline_tests.crash.commands import CommandServer

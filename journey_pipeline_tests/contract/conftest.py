@@ -14,7 +14,7 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.transport.waiting import Waits, no_waiting
+from journey_pipeline.transport.retry import Waits, no_waiting
 from journey_pipeline_tests.contract.declaration import NOW, ContractStream
 from journey_pipeline_tests.contract.pipeline import Pipeline
 

@@ -17,7 +17,7 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.transport.waiting import no_waiting
+from journey_pipeline.transport.retry import no_waiting
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.contract.declaration import ContractStream

@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 import pytest
 
 from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError, VendorError
-from journey_pipeline.transport import waiting
+from journey_pipeline.transport import retry
 from journey_pipeline.transport.auth import BearerKey, ClientCredentials
-from journey_pipeline.transport.retry import Action, RetryPolicy
-from journey_pipeline.transport.waiting import Waits
+from journey_pipeline.transport.retry import Action, RetryPolicy, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     MakeClient,
@@ -155,10 +154,10 @@ def test_another_status_can_mean_that_the_token_is_old(server: FlakyServer, clie
 def test_a_token_is_renewed_before_it_ends(server: FlakyServer, client_of: MakeClient, waits: Waits) -> None:
     client = client_of(server, auth=credentials(server, renew_before_s=120))
     client.send("GET", "/v1/data")
-    waiting.wait(1079 - 120 - 30)
+    retry.wait(1079 - 120 - 30)
     client.send("GET", "/v1/data")
     assert server.count("/v2/token") == 1
-    waiting.wait(40)
+    retry.wait(40)
     assert client.send("GET", "/v1/data").json()["token"] == "token-number-2"
     assert server.count("/v2/token") == 2
     assert len(waits) == 2
@@ -171,10 +170,10 @@ def test_a_token_that_lives_shorter_than_the_margin_is_used_for_half_its_life(
     Vendor(server, expires_in)
     client = client_of(server, auth=credentials(server))
     client.send("GET", "/v1/data")
-    waiting.wait(20)
+    retry.wait(20)
     client.send("GET", "/v1/data")
     assert server.count("/v2/token") == 1
-    waiting.wait(20)
+    retry.wait(20)
     client.send("GET", "/v1/data")
     assert server.count("/v2/token") == 2
     assert len(waits) == 2

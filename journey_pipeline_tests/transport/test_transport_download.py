@@ -26,10 +26,9 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.normalize.landed_file import Inflated
-from journey_pipeline.transport import waiting
-from journey_pipeline.transport.request import Timeouts
-from journey_pipeline.transport.retry import RetryPolicy
-from journey_pipeline.transport.waiting import Waits
+from journey_pipeline.transport import retry
+from journey_pipeline.transport.connections import Timeouts
+from journey_pipeline.transport.retry import RetryPolicy, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     MakeClient,
@@ -466,7 +465,7 @@ def test_a_trickle_without_end_stops_at_the_deadline(
             yield chunk(b"1,2\n")
 
     def pass_time(_count: int) -> None:
-        waiting.wait(10, for_rate=True)
+        retry.wait(10, for_rate=True)
         allowed.release()
 
     server.on("/d", endless)
@@ -558,7 +557,7 @@ def test_an_answer_that_inflates_for_longer_than_it_may_take_is_stopped_though_a
         def feed(self, chunk: bytes) -> None:
             self.raw += chunk[:1]
             Slow.most = len(self.raw)
-            waiting.wait(10, for_rate=True)
+            retry.wait(10, for_rate=True)
 
     monkeypatch.setenv(settings.ANSWER_TIME_VARIABLE, "0.5")
     server.on("/d", answer(body=gz(bytes(32 << 20)), Content_Encoding="gzip"))

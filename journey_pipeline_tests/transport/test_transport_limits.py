@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.transport import waiting
+from journey_pipeline.transport import retry
 from journey_pipeline.transport.limits import Gate, Limits, gate
-from journey_pipeline.transport.waiting import Waits
+from journey_pipeline.transport.retry import Waits
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient, Piece, Seen, answer, json
 
 
@@ -53,10 +53,10 @@ def test_requests_of_a_connection_are_spread_over_time(
     server.on("/x", json({}))
     settings: dict[str, Any] = {"connection": f"acme_{uuid.uuid4().hex}", "limits": Limits(2.0, 1)}
     clients = [client_of(server, **settings) for _ in range(2)]
-    started_s = waiting.monotonic_s()
+    started_s = retry.monotonic_s()
     for number in range(7):
         clients[number % 2].send("GET", "/x")
-    assert waiting.monotonic_s() - started_s >= 6 / 2.0 - 0.01
+    assert retry.monotonic_s() - started_s >= 6 / 2.0 - 0.01
     assert len(waits.rate_limited) == 6
     assert all(wait <= 0.5 for wait in waits.rate_limited)
     assert waits == []

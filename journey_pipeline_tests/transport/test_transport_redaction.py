@@ -13,7 +13,7 @@ import pytest
 from journey_pipeline.errors import VendorError
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.redaction import RedactingFilter, Redactor, everywhere
-from journey_pipeline.transport.waiting import Waits
+from journey_pipeline.transport.retry import Waits
 from journey_pipeline_tests.transport import flaky_server
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient, Reply, answer, close, gz, head
 

@@ -9,11 +9,10 @@ import pytest
 
 from journey_pipeline.errors import PermanentVendorError
 from journey_pipeline.transport.auth import Auth, BearerKey, ClientCredentials
-from journey_pipeline.transport.destinations import Destinations
-from journey_pipeline.transport.failures import Asked
 from journey_pipeline.transport.redaction import Redactor
-from journey_pipeline.transport.request import Request, origin
-from journey_pipeline.transport.waiting import Waits
+from journey_pipeline.transport.request import Destinations, Request, origin
+from journey_pipeline.transport.response import Asked
+from journey_pipeline.transport.retry import Waits
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient, Piece, answer, gz, head, json
 
 KEY = BearerKey("key-of-a-person")

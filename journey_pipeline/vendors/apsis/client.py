@@ -18,8 +18,8 @@ from journey_pipeline.formats.plain_json import read_json
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Inspector
+from journey_pipeline.transport.connections import Timeouts
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import Action, RetryPolicy
 from journey_pipeline.vendors.apsis.definitions import IN_SECTIONS, Page, discriminators, items_of
 

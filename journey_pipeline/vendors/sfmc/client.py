@@ -19,8 +19,8 @@ from journey_pipeline.model import Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient
+from journey_pipeline.transport.connections import Timeouts
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import RetryPolicy
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.source import Estimate

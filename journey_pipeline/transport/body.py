@@ -4,7 +4,7 @@ The wire's own ends are checked (last chunk, Content-Length), and of gzip the tr
 follow, and zeros, which pad a file; anything else is an error. Source: RFC 1952, 2.2, and gzip(1). What ends early is
 cut; what comes to its end and is no gzip is damaged, and read to that end all the same, so that its bytes can be
 compared with those of another try.
-Not here: where the bytes go (`files.py`, `client.py`), what they mean (inspectors in `vendors/`).
+Not here: where the bytes go (`download.py`), what they mean (inspectors in `vendors/`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from isal import igzip_lib, isal_zlib
 
 from journey_pipeline import settings
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError, text_of
-from journey_pipeline.transport.failures import Asked, reason
-from journey_pipeline.transport.request import hurry
+from journey_pipeline.transport.connections import hurry
+from journey_pipeline.transport.response import Asked, reason
 from journey_pipeline.transport.retry import Attempt
 
 _MAGIC = b"\x1f\x8b"
@@ -35,9 +35,10 @@ class Body:
     """One answer's body; `instead` in place of one that is rightly empty.
 
     Iterating gives pairs of bytes as they came and the same inflated; either may be empty. It is
-    complete when the iteration ends by itself.
+    complete when the iteration ends by itself. Where the connection broke, another answer may give the rest.
 
     Attributes:
+        is_broken_off: Whether the connection broke: all that came until then has been given, and was well.
         is_gzip: Whether the vendor compressed it: said so, or sent a gzip file under another name. Known from the first
             pair on; an empty body is not compressed.
         wire: How many bytes came over the wire so far, and their checksum.
@@ -53,6 +54,7 @@ class Body:
         instead: bytes = b"",
     ) -> None:
         self.is_gzip = False
+        self.is_broken_off = False
         self.wire = Checksum()
         self._response = response
         self._asked = asked
@@ -62,31 +64,44 @@ class Body:
         self._encoding = response.headers.get("Content-Encoding", "").strip().lower()
         self._inflater = _inflater()
         self._after_trailer = b""
+        self._goes_on = self._has_begun = self._is_damaged = False
+        self._start = b""
+
+    def go_on(self, response: requests.Response, attempt: Attempt) -> None:
+        """Takes the rest from another answer, which starts where this one broke off."""
+        self._response, self._attempt = response, attempt
+        self._goes_on, self.is_broken_off = True, False
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         self._refuse_head()
         pieces = self._pieces()
-        # A gzip file is known by its first two bytes, which may come one by one.
-        start = b""
-        while len(start) < len(_MAGIC) and (piece := next(pieces, b"")):
-            start += piece
-        if not start and not self._may_be_empty():
-            raise self._cut("nothing came, and nothing said that it is empty")
-        self.is_gzip = bool(start) and ("gzip" in self._encoding or start.startswith(_MAGIC))
-        if not self.is_gzip:
-            start = start or self._instead
-            yield start, start
-            yield from ((piece, piece) for piece in pieces)
-            return
         try:
-            yield from self._inflate(start)
+            if not self._has_begun:
+                yield from self._decoded(self._begin(pieces))
             for piece in pieces:
-                yield from self._inflate(piece)
+                yield from self._decoded(piece)
         except _DamageError as damage:
+            self._is_damaged = True
             yield from ((piece, b"") for piece in pieces)
             raise self._damaged(text_of(damage)) from None
-        if not self._inflater.eof or self._after_trailer:
+        if self.is_gzip and (not self._inflater.eof or self._after_trailer):
             raise self._cut("the gzip stream ended before its trailer")
+
+    def _begin(self, pieces: Iterator[bytes]) -> bytes:
+        """The start: a gzip file is known by its first two bytes, which may come one by one."""
+        while len(self._start) < len(_MAGIC) and (piece := next(pieces, b"")):
+            self._start += piece
+        if not self._start and not self._may_be_empty():
+            raise self._cut("nothing came, and nothing said that it is empty")
+        self._has_begun = True
+        self.is_gzip = bool(self._start) and ("gzip" in self._encoding or self._start.startswith(_MAGIC))
+        return self._start or self._instead
+
+    def _decoded(self, piece: bytes) -> Iterator[tuple[bytes, bytes]]:
+        if self.is_gzip:
+            yield from self._inflate(piece)
+        else:
+            yield piece, piece
 
     def too_large(self, largest_bytes: int) -> ContractError:
         """The error of a body that is larger than is taken."""
@@ -99,7 +114,7 @@ class Body:
 
     def _refuse_head(self) -> None:
         status = self._response.status_code
-        if status == _PARTIAL_CONTENT:
+        if status == _PARTIAL_CONTENT and not self._goes_on:
             raise self._asked.contract(
                 "answered 206: a part of the answer, though all of it was asked for. Look for a gateway in between, "
                 "and ask the vendor.",
@@ -126,8 +141,10 @@ class Body:
                 yield piece
                 self._keep_to_time()
         except urllib3.exceptions.ReadTimeoutError:
+            self.is_broken_off = not self._is_damaged
             raise self._cut("nothing came for the longest time that is waited") from None
         except urllib3.exceptions.HTTPError as error:
+            self.is_broken_off = not self._is_damaged
             raise self._cut(f"the connection broke ({reason(error)})") from None
 
     def _read(self) -> bytes:
