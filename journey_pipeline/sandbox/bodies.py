@@ -152,6 +152,13 @@ def first_bytes(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
             return
 
 
+def after(chunks: Iterator[bytes], place: int) -> Iterator[bytes]:
+    """The bytes of a body from a place on."""
+    for chunk in chunks:
+        yield chunk[place:]
+        place = max(0, place - len(chunk))
+
+
 def followed(chunks: Iterator[bytes], more: bytes) -> Iterator[bytes]:
     """Bytes, and more after them."""
     yield from chunks

@@ -102,6 +102,12 @@ def _cut(where: str, at: Place) -> FaultKind:
     return FaultKind(f"ends the connection {where}", "close|reset", "close or reset", body=body)
 
 
+def _cut_byte(whole: Whole) -> Body:
+    """Ends the connection after so many bytes of what is sent; promises all of it."""
+    body = whole.body()
+    return Body(first_bytes(body.chunks, int(whole.value or 1)), body.length, "close")
+
+
 def _cut_file(whole: Whole) -> Body:
     half = whole.content.raw_bytes // 2
     return whole.plain(first_bytes(whole.content.raw(), half), half)
@@ -164,6 +170,7 @@ FAULTS: dict[str, FaultKind] = {
     "cut_record": _cut("inside a record", "record"),
     "cut_line": _cut("between two records", "between"),
     "cut_character": _cut("inside a character", "character"),
+    "cut_byte": FaultKind("ends the connection early", r"[1-9]\d*", "bytes sent before, 1 by default", body=_cut_byte),
     "cut_file": FaultKind("sends half a file and calls it whole", body=_cut_file, with_length=True),
     "cut_gzip": FaultKind("sends half a gzip and calls it whole", body=_of_gzip(_cut_gzip), with_length=True),
     "gzip_no_trailer": FaultKind("leaves out the end of a gzip", body=_of_gzip(_no_trailer)),

@@ -7,6 +7,7 @@ The connection comes in with the call, as an extension that the server's protoco
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from journey_pipeline.sandbox.bodies import Body
 
 EXTENSION = "sandbox.transport"
+_RANGE = re.compile(r"bytes=([0-9]{1,15})-")
 
 
 class HangUpResponse(Response):
@@ -44,9 +46,15 @@ class StreamedResponse(Response):
     """
 
     def __init__(
-        self, body: Body, *, headers: Mapping[str, str], promise_length: bool, file: BinaryIO | None = None
+        self,
+        body: Body,
+        *,
+        headers: Mapping[str, str],
+        promise_length: bool,
+        file: BinaryIO | None = None,
+        status: int = 200,
     ) -> None:
-        super().__init__()
+        super().__init__(status_code=status)
         promised = promise_length and body.length is not None
         given = {**headers, "content-length": str(body.length)} if promised else headers
         self.raw_headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
@@ -56,7 +64,7 @@ class StreamedResponse(Response):
         """Sends it."""
         body = self._body
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             while (chunk := await run_in_threadpool(next, body.chunks, None)) is not None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 if scope["extensions"][EXTENSION].is_closing():
@@ -70,6 +78,12 @@ class StreamedResponse(Response):
         finally:
             if self._file is not None:
                 self._file.close()
+
+
+def rest_wanted(headers: Mapping[str, str], tag: str) -> int | None:
+    """From which byte on a caller wants a file, if it is this very file that it wants; None for all of it."""
+    found = _RANGE.fullmatch(headers.get("range", ""))
+    return int(found[1]) if found and headers.get("if-range", tag) == tag else None
 
 
 async def hang_up(scope: Scope, receive: Receive, *, reset: bool) -> None:

@@ -224,3 +224,16 @@ def test_a_rule_may_be_for_the_orders_of_one_day(apsis: ApsisCaller) -> None:
     apsis.sandbox.faults.add("*:500#2026-11-19")
     day_after = ORDER | {"events": {"start_at": "2026-11-20T00:00:00Z", "end_at": "2026-11-21T00:00:00Z"}}
     assert [apsis.post(EXPORTS, order).status_code for order in (ORDER, day_after)] == [500, 202]
+
+
+def test_the_rest_of_a_reports_file_is_given_to_whoever_has_its_tag(apsis: ApsisCaller) -> None:
+    link = apsis.get(f"{REPORTS}/{apsis.reported()}").json()["file_download_url"]
+    whole = apsis.session.get(link, timeout=60)
+    ask = {"Range": "bytes=1000-", "If-Range": whole.headers["ETag"]}
+    rest = apsis.session.get(link, headers=ask, timeout=60)
+    size = len(whole.content)
+    assert (rest.status_code, rest.content) == (206, whole.content[1000:])
+    assert rest.headers["Content-Range"] == f"bytes 1000-{size - 1}/{size}"
+    other = apsis.session.get(link, headers={**ask, "If-Range": '"another"'}, timeout=60)
+    assert (other.status_code, other.content) == (200, whole.content)
+    assert apsis.session.get(link, headers={**ask, "Range": f"bytes={size}-"}, timeout=60).status_code == 416

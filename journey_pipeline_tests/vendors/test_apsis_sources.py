@@ -461,6 +461,20 @@ def test_the_files_token_goes_in_its_header_and_the_bearer_token_not_to_another_
     assert "x-apsis-auth" not in caplog.text
 
 
+def test_of_a_file_that_was_cut_off_only_the_rest_is_asked_for(vendor: Vendor) -> None:
+    source = vendor.emails()
+    ticket, plan = ordered_by(vendor, source)
+    whole = source.fetch(ticket, plan, vendor.home / "whole.csv.gz")
+    vendor.sandbox.faults.add("apsis/email_file:cut_byte=3000@1")
+    with no_waiting():
+        part = source.fetch(ticket, plan, vendor.home / "part.csv.gz")
+    first, second = vendor.sandbox.calls.to("email_file")[1:]
+    assert whole.bytes > 3000
+    assert (first.headers.get("range"), second.headers["range"], second.status) == (None, "bytes=3000-", 206)
+    assert part.path.read_bytes() == whole.path.read_bytes()
+    assert (part.sha256, part.rows, part.raw_bytes) == (whole.sha256, whole.rows, whole.raw_bytes)
+
+
 def test_a_link_that_has_ended_is_asked_for_again(vendor: Vendor) -> None:
     source = vendor.emails()
     ticket, plan = ordered_by(vendor, source)

@@ -1,6 +1,7 @@
 """The routes of the e-mail event export: the order, the report's status, and the file behind its link.
 
-A link authenticates itself by its query, or by a header where the caller asked for that. Not here: what an order may
+A link authenticates itself by its query, or by a header where the caller asked for that. A file of which a part came is
+gone on with (assumed: a file host can). Not here: what an order may
 say (`orders.py`), what the file holds (`email_file.py`).
 """
 
@@ -25,8 +26,9 @@ from journey_pipeline.sandbox.apsis.generated import Generated
 from journey_pipeline.sandbox.apsis.options import ApsisOptions
 from journey_pipeline.sandbox.apsis.orders import MOST_SECTIONS, EmailOrder, read_email_order
 from journey_pipeline.sandbox.apsis.profile_exports import base_url, streamed
+from journey_pipeline.sandbox.bodies import Body, after
 from journey_pipeline.sandbox.gate import Exchange
-from journey_pipeline.sandbox.wire import HangUpResponse
+from journey_pipeline.sandbox.wire import HangUpResponse, StreamedResponse, rest_wanted
 
 AUTH_HEADER = "x-apsis-auth"
 _TOKEN = re.compile(r"([0-9]{1,15})\.[0-9a-f]{64}")
@@ -92,8 +94,12 @@ class EmailReports:
         export = self._exports.find(export_id)
         if export is None or export.state(exchange.now) is not State.READY:
             raise RefusedError(404, "There is no such file.")
-        headers = {"content-type": "application/gzip"}
-        return streamed(exchange, export.file, self._options, headers=headers, gzip=True)
+        tag = f'"{export.id}"'
+        headers = {"content-type": "application/gzip", "accept-ranges": "bytes", "etag": tag}
+        first = rest_wanted(request.headers, tag)
+        if first is None or exchange.fault:
+            return streamed(exchange, export.file, self._options, headers=headers, gzip=True)
+        return _rest(export.file, first, headers)
 
     def file(self, order: EmailOrder, asked_at: datetime) -> EmailFile:
         """The file that an order gets, in the shape that the options say now."""
@@ -116,3 +122,12 @@ class EmailReports:
             return False
         expires_ms = int(found[1])
         return ms(now) < expires_ms and hmac.compare_digest(token.encode(), self._token(export_id, expires_ms).encode())
+
+
+def _rest(file: Generated, first: int, headers: dict[str, str]) -> Response:
+    size = file.packed_bytes
+    if first >= size:
+        return Response(status_code=416, headers={"content-range": f"bytes */{size}"})
+    headers = {**headers, "content-range": f"bytes {first}-{size - 1}/{size}"}
+    body = Body(after(file.packed(), first), size - first)
+    return StreamedResponse(body, headers=headers, promise_length=True, status=206)

@@ -214,7 +214,8 @@ class ApsisClient:
     ) -> Downloaded:
         """Downloads a report's file. The token goes to the link's host alone, the bearer token only to the account's.
 
-        The file is gzip itself; a transfer encoding on top is not asked for.
+        The file is gzip itself; a transfer encoding on top is not asked for. It stays the same until it expires
+        (documented: D3). Whether its host gives the rest of a file is assumed.
         """
         return self._http.download(
             "GET",
@@ -226,6 +227,7 @@ class ApsisClient:
             evidence=evidence,
             stream="email_events",
             window=window,
+            resumes=True,
         )
 
     def definition_pages(self) -> Iterator[Page]:
