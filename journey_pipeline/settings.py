@@ -31,6 +31,8 @@ ANSWER_SIZE_VARIABLE = "JOURNEY_PIPELINE_LARGEST_ANSWER_GIB"
 LARGEST_ANSWER_GIB = 100.0
 ANSWER_TIME_VARIABLE = "JOURNEY_PIPELINE_LONGEST_ANSWER_MINUTES"
 LONGEST_ANSWER_MINUTES = 30.0
+NORMALIZERS_VARIABLE = "JOURNEY_PIPELINE_NORMALIZERS"
+FEWEST_NORMALIZERS, MOST_NORMALIZERS = 2, 8
 CLOCK_OFFSET_VARIABLE = "JOURNEY_PIPELINE_CLOCK_OFFSET_S"
 DOWNLOAD_HOSTS_FIELD = "download_hosts"
 
@@ -206,6 +208,16 @@ def longest_answer_s() -> float:
         ConfigError: If it is no number above 0.
     """
     return _positive(ANSWER_TIME_VARIABLE, LONGEST_ANSWER_MINUTES) * 60
+
+
+def normalizers() -> int:
+    """How many partitions of a run are made into events at a time: `JOURNEY_PIPELINE_NORMALIZERS`, or half the cores.
+
+    Raises:
+        ConfigError: If it is no number above 0.
+    """
+    half = (os.cpu_count() or 1) // 2
+    return math.ceil(_positive(NORMALIZERS_VARIABLE, min(max(half, FEWEST_NORMALIZERS), MOST_NORMALIZERS)))
 
 
 def _positive(variable: str, otherwise: float) -> float:

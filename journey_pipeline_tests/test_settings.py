@@ -169,6 +169,19 @@ def test_limits_of_an_answer_are_numbers_above_zero(monkeypatch: pytest.MonkeyPa
         settings.longest_answer_s()
 
 
+def test_partitions_become_events_as_many_at_a_time_as_the_machine_can_or_a_person_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for cores, expected in ((None, 2), (1, 2), (2, 2), (8, 4), (64, 8)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert settings.normalizers() == expected
+    monkeypatch.setenv(settings.NORMALIZERS_VARIABLE, "1")
+    assert settings.normalizers() == 1
+    monkeypatch.setenv(settings.NORMALIZERS_VARIABLE, "none")
+    with pytest.raises(ConfigError, match=settings.NORMALIZERS_VARIABLE):
+        settings.normalizers()
+
+
 @pytest.mark.parametrize("given", ["1.2.0", "v1.1.3", "latest", "v2"])
 def test_a_storage_version_that_is_none_or_too_early_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv(settings.STORAGE_VARIABLE, given)

@@ -22,10 +22,8 @@ from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, P
 from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.loading.pull import is_expired, pull
 from journey_pipeline.model import Window
-from journey_pipeline.settings import utc_now
+from journey_pipeline.settings import normalizers, utc_now
 from journey_pipeline.vendors.source import Stream, WindowedSource
-
-NORMALIZERS = 2  # each is bounded in memory by NormalizeLimits
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +65,10 @@ class Backfill:
         watcher.planned(str(self.stream.key), len(self.windows))
         self._landed.restore_marks()
         source = _Opened(self.open_source)
-        room = threading.Semaphore(NORMALIZERS)
+        at_a_time = normalizers()  # each is bounded in memory by NormalizeLimits
+        room = threading.Semaphore(at_a_time)
         # The client's own limit holds downloads back; the threads beyond it make events meanwhile.
-        threads = NORMALIZERS + (source.concurrency() if self.pull else 0)
+        threads = at_a_time + (source.concurrency() if self.pull else 0)
         with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
             try:
                 units = contiguous(self.windows, self._at_a_time, apart=self.stream.reach.onward)

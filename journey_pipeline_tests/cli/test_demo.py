@@ -117,7 +117,8 @@ def test_a_demo_that_is_killed_while_exports_are_pending_does_not_wait_for_them_
     stopped(start("--hours", "3"), signal.SIGKILL, lambda: is_export_pending(tmp_path))
     shown, said = (again := start("--hours", "3")).communicate()
     assert again.returncode == 0, said
-    assert "apsis/email_events: 1 day loaded" in shown
+    ordered = shown.index("apsis/email_events: 1 day loaded")
+    assert shown.index("sfmc/journey_history: 3 hours loaded") < ordered
     with open_ledger(f"sqlite:///{tmp_path / 'data/sandbox/exports.db'}") as ledger:
         states = {export.state for export in listed(ledger, with_ended=True)}
     assert states == {State.REPLACED, State.LANDED}
