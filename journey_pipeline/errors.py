@@ -11,7 +11,7 @@
           ExportExpired          the vendor no longer has it
         ContractError            answered, but not as documented; the evidence is kept
       LedgerError                the ledger of exports can't be used, or not in this way
-        ExportMovedOn            somebody else has taken the export further meanwhile
+        ExportMovedOn            another process has changed the export meanwhile
       HistoryError               Dagster's own storage can't be used
       LakeError                  landing or events are not as the manifests say
       WarehouseError             the DuckDB warehouse can't be written or read
@@ -42,7 +42,7 @@ class ConfigError(JourneyError):
 
     Args:
         message: What is missing or wrong, and what to change.
-        then: What shows that it is right now, for whoever does not do just that.
+        then: How to verify the change. `doctor` leaves it out, because it verifies by itself.
     """
 
     def __init__(self, message: str, *, then: str = "") -> None:
@@ -129,7 +129,7 @@ class LedgerError(JourneyError):
 
 
 class ExportMovedOn(LedgerError):  # noqa: N818 - it names what happened
-    """Somebody else has taken the export further since it was read: whatever was about to be written is void."""
+    """Another process changed the export after it was read, so the write is refused."""
 
 
 class HistoryError(JourneyError):

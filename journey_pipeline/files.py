@@ -112,7 +112,7 @@ EVENTS_LOCK = ".events.lock"
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Waits until nobody else holds the lock, then holds it.
+    """Waits until the lock is free, then holds it.
 
     The kernel gives the lock back when its holder dies, so that a crash never leaves it shut. The empty lock file
     stays: removing it would let two holders lock two different files of one name.

@@ -23,7 +23,7 @@ def is_dead(name: str | None) -> bool:
     """Whether a process of this machine that `this_process` named has ended; false of all that can't be known.
 
     Args:
-        name: As `this_process` gave it in the process itself; None if nobody was named.
+        name: The result of `this_process` in that process, or None.
     """
     pid, _, rest = (name or "").partition("@")
     host, _, created = rest.rpartition(":")

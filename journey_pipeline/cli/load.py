@@ -82,9 +82,9 @@ def to_load(runner: Runner, assets: LoadAssets, found: Survey, *, again: bool) -
 
 
 def order(runner: Runner, plans: Sequence[Planned], *, again: bool = False) -> None:
-    """Orders the exports of streams whose answers are ordered, so that the vendor is at work on all of them at once.
+    """Orders the exports of all streams with exports first, so that the vendor works on them at the same time.
 
-    An order that fails is no failure yet: the load orders what nobody ordered, and says of each partition why it can't.
+    A failed order is not reported here: the load orders again, and reports each partition that fails.
     """
     for assets, found, windows in plans:
         wanted = [window for window in windows if again or found.states[window] is State.MISSING]

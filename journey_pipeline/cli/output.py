@@ -55,7 +55,7 @@ def takes_output() -> bool:
 
 
 class _Console(Console):
-    """A console that shows control characters of whatever it prints as text, and stops no work once nobody reads it."""
+    """A console that shows control characters as text, and lets the work go on after a broken pipe."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True

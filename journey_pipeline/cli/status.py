@@ -75,7 +75,7 @@ def _tell_to_normalize(row: Mapping[str, Any]) -> None:
 
 
 def _lookalikes(lake: Lake, stream: Stream) -> Mapping[str, int]:
-    """Where the vendor gives no ids, a corrected record is a second event. That nobody can count them fails nobody."""
+    """Counts events that look like corrections, for vendors without ids. A failure is printed as a warning."""
     try:
         return count_lookalikes(lake, stream.key, stream.lookalikes)
     except WarehouseError as error:
@@ -125,7 +125,7 @@ def _row(lake: Lake, assets: LoadAssets) -> dict[str, Any]:
 
 
 def _expired_after_first(found: Survey) -> int:
-    """Partitions lost for good since the first one that landed; what was before nobody asked for."""
+    """Partitions that expired after the first landed one. Earlier ones were never asked for."""
     seen = [state for state in found.states.values() if state is not State.FUTURE]
     landed = [i for i, state in enumerate(seen) if state in {State.COMPLETE, State.LANDED}]
     return seen[landed[0] :].count(State.EXPIRED) if landed else 0

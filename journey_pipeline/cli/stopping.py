@@ -36,7 +36,7 @@ class _Stop:
         raise KeyboardInterrupt
 
     def watch(self, signals: socket.socket) -> None:
-        """Waits for a signal, whoever handles it meanwhile, as Dagster does in a run; then for the end of patience."""
+        """Waits for a signal, even while Dagster handles signals in a run; then for the end of patience."""
         with signals:
             if not (first := signals.recv(1)):
                 return

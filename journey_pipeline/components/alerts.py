@@ -58,7 +58,7 @@ def send_alert(alert: Alert, *, within_s: float = SENDING_S) -> bool:
         within_s: All tries together take no longer.
 
     Returns:
-        Whether it was sent. That it can't be sent is logged, and never an error of whoever calls.
+        Whether it was sent. A failure is logged, not raised.
     """
     log.warning("%s: %s", alert.title, alert.text)
     url = os.environ.get(URL_VARIABLE, "").strip()

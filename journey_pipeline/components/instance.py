@@ -85,7 +85,7 @@ class _Kept:
                 yield connection
 
     def close(self) -> None:
-        """Closes them all; whoever is the last to close has SQLite fold its log into the file."""
+        """Closes all engines. When the last process closes, SQLite folds its log into the file."""
         for engine in self._engines.values():
             engine.dispose()
 

@@ -134,7 +134,7 @@ def life_of_order(tree: Sequence[Export]) -> dict[str, Any]:
 
 
 def life_of_landing(landed: Attempt) -> dict[str, Any]:
-    """What became of the exports that a landing came from; nothing where the vendor had answered at once."""
+    """The history of the exports that a landing came from; empty for streams that answer at once."""
     lives = [
         {**life, "window": _window(life["window"]), **_read_times(life), "landed": landed.landed_at}
         for life in landed.answers.get("exports", ())

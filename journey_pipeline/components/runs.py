@@ -131,7 +131,7 @@ class Runner:
             asset_selection=set(assets), asset_check_selection=None if checks is None else set(checks)
         )
         # Of two commands that meet in a pool, Dagster may free the slot just before it notes that the other one waits,
-        # and nobody wakes that one. So commands queue here; the pool keeps them apart from the daemon's runs.
+        # and the other one is never woken. So commands queue here; the pool keeps them apart from the daemon's runs.
         lock = exclusive(Path(self.instance.root_directory) / f".{pool}.lock")
         with lock, _streams_given_back(), history_kept_open(self.instance):
             result = job.execute_in_process(

@@ -194,7 +194,7 @@ def reconciliation_definitions(
 
 
 def _every_one_asked(report: DriftReport) -> dg.AssetCheckResult:
-    """What the check says of a sweep: without the vendor's answer nobody knows whether a partition has drifted."""
+    """The check of a sweep: it is red if the vendor did not answer for some partition."""
     named = "; ".join(
         f"{partition}: {why}" for partition, why in list(report.failed.items())[:UNANSWERED_NAMED]
     ).rstrip(".")

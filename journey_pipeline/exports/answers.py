@@ -16,7 +16,7 @@ from journey_pipeline.exports.states import ENDED, Edge, Reason, State
 
 
 def as_asked(tx: Transaction, export: Export) -> Export:
-    """The export whose request was answered, late or not: good even if somebody has noted that there is no answer.
+    """The export whose request was answered. A late answer counts, even if the request was noted as unanswered.
 
     Raises:
         ExportMovedOn: If it was asked for again since, or has come further.

@@ -1,8 +1,8 @@
 """Opens the ledger's database: SQLite by default, PostgreSQL by URL; makes its tables, or brings them to this version.
 
 SQLite is told to keep a write-ahead log, so that people can list exports while a poller writes, to wait for other
-writers, and to have every commit on the disk before it says so: an intent that is lost with the power would be an
-export that nobody knows of. Not here: tables and transactions (`ledger.py`).
+writers, and to have every commit on the disk before it says so: a power cut must not lose the note of an order that
+was sent. Not here: tables and transactions (`ledger.py`).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Order:
         key: Of which stream.
         partition: The partition that it lands under: the first one of its window.
         window: What it is for; one or several partitions.
-        request: What is asked for besides the window, as JSON. No secrets and nobody's data: people get to see it.
+        request: What is asked for besides the window, as JSON. It is shown to people: no secrets, no personal data.
     """
 
     key: StreamKey
@@ -48,7 +48,7 @@ class SmallerOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """One export, as the ledger had it at one instant. Whoever has claimed it answers with this very value.
+    """One export, as the ledger had it at one instant. The process that claimed it answers with this value.
 
     Attributes:
         id: Its own id; a vendor never sees it.
@@ -61,7 +61,7 @@ class Export:
         position: Its place in the connection's queue; parts have the place of what they are parts of.
         state: How far it has come.
         reason: Why it is there, where it did not get there by the straight way.
-        version: Counts every change; a change is refused to whoever saw an earlier version.
+        version: Counts every change; a change based on an earlier version is refused.
         attempt: How often it has been asked for.
         polls: How often the present attempt was polled.
         tries: Calls in a row that have brought it no further.
@@ -71,7 +71,7 @@ class Export:
         poll_address: Where to ask for it or fetch it. A secret: never shown, and forgotten when it is of no more use.
         has_unreadable_address: Whether its address can't be decrypted, for want of the key.
         generation: Which rules the poll address goes by, where a vendor has several.
-        lease: Proof of whoever holds it.
+        lease: Token of the process that holds it.
         leased_until: When others may take it over.
         due_at: When it is next to be asked for, polled or fetched.
         wanted_at: When it was ordered here.
@@ -147,7 +147,7 @@ class Collection:
     """An export whose file or files can all be fetched, to land together or not at all.
 
     Attributes:
-        root: What was ordered; whoever holds its lease fetches.
+        root: What was ordered; the holder of its lease fetches.
         parts: The exports that have files, in the order of their windows; the root alone if it was never split.
     """
 

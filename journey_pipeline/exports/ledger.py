@@ -50,7 +50,7 @@ from journey_pipeline.transport.redaction import everywhere
 
 SCHEMA_VERSION = 2
 _LONGEST_ERROR = 1000
-NOBODY: dict[str, Any] = {"lease": None, "leased_until": None}
+NO_LEASE: dict[str, Any] = {"lease": None, "leased_until": None}
 
 
 def lease(at: datetime, duration: timedelta) -> dict[str, Any]:
@@ -79,7 +79,7 @@ metadata = MetaData()
 
 schema = Table("journey_export_schema", metadata, Column("version", Integer, primary_key=True))
 
-# One row a connection. Whoever orders, or picks what to ask for, holds it: so a limit is never passed by two at a time.
+# One row a connection. A process locks it while it orders or picks, so two processes together keep a limit.
 queues = Table(
     "journey_export_queues",
     metadata,
@@ -176,7 +176,7 @@ class Ledger:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """A look at the ledger that waits for nobody."""
+        """A transaction that only reads, and never waits."""
         with explained("reading the ledger of exports"), self._engine.connect() as connection:
             yield Transaction(connection.execution_options(reads=True), self._vault)
 
@@ -200,7 +200,7 @@ class Transaction:
         self._vault = vault
 
     def lock_queue(self, connection: str) -> None:
-        """Holds a connection's queue until the end of the transaction: nobody else orders or picks meanwhile."""
+        """Locks a connection's queue until the end of the transaction, so no other process orders or picks."""
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         made = dialect.insert(queues).values(connection=connection, position=0).on_conflict_do_nothing()
         self._connection.execute(made)
@@ -259,14 +259,14 @@ class Transaction:
         return self.get(export_id)
 
     def move(self, export: Export, edge: Edge, *, at: datetime, reason: Reason | None = None, **changes: Any) -> Export:
-        """Takes an export along an edge and notes it; nobody holds it afterwards, unless the changes say so.
+        """Takes an export along an edge, notes it, and clears its lease unless the changes set one.
 
         Raises:
             LedgerError: If no such edge leaves its state.
             ExportMovedOn: If it is no longer as it was read.
         """
         target = after(export.state, edge)
-        moved = self.change(export, at=at, state=target, reason=reason, **{**NOBODY, **changes})
+        moved = self.change(export, at=at, state=target, reason=reason, **{**NO_LEASE, **changes})
         self._connection.execute(
             insert(transitions).values(
                 export_id=export.id,
@@ -296,11 +296,11 @@ class Transaction:
         if address := changes.get("poll_address"):
             changes["poll_address"] = self._vault.seal(address)
         if not self._connection.execute(update(exports).where(as_read).values(**changes)).rowcount:
-            raise ExportMovedOn(f"somebody else has meanwhile taken {export} further; read it again")
+            raise ExportMovedOn(f"another process has changed {export} meanwhile; read it again")
         return self.get(export.id)
 
     def set_lease(self, export: Export, **changes: Any) -> bool:
-        """Changes the lease of an export for whoever holds it. Not guarded by the version: others' claims end it."""
+        """Changes the lease of an export for its holder. The version does not guard it: others' claims end it."""
         held = (exports.c.id == export.id) & (exports.c.lease == export.lease)
         return bool(self._connection.execute(update(exports).where(held).values(**changes)).rowcount)
 

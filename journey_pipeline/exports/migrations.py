@@ -1,7 +1,7 @@
 """How a ledger that an earlier version wrote becomes one of this version: one function for each step.
 
-All of it happens in the transaction that opens the ledger, and nobody else opens it meanwhile: a process that is killed
-leaves the ledger as it was. A step names tables and columns as they were then, so it is text and no table of today's.
+All of it happens in the transaction that opens the ledger, and other processes wait: a killed process leaves the
+ledger as it was. A step names tables and columns as they were then, so it is text and no table of today's.
 Not here: the tables (`ledger.py`), who holds the others off (`database.py`).
 """
 

@@ -57,7 +57,7 @@ class ExportPolicy:
         lost_after: How long until one that the vendor doesn't plainly acknowledge counts as lost.
         call_lease: How long one that is being polled is left to its poller.
         ask_lease: The same for one that is being asked for; longer than any request may take.
-        fetch_lease: The same for one that is being fetched; whoever takes longer renews it.
+        fetch_lease: The same for one that is being fetched; a longer fetch renews it.
     """
 
     pending_limit: int = 5

@@ -1,8 +1,8 @@
 """The queue of one connection's exports: what is next, and what came of it.
 
-Whoever takes an export up holds a lease on it, which is written before the vendor is called. It runs out by itself, and
-at once if its holder died on this machine; one who was only slow can still answer as long as nobody else has taken the
-export up. Each answer is one transaction; what somebody else has made void meanwhile raises `ExportMovedOn`.
+A process that takes up an export holds a lease on it, written before the vendor is called. The lease runs out by
+itself, and at once if its holder died on this machine. A slow holder can still answer until another process takes the
+export up. Each answer is one transaction; if another process changed the export meanwhile, it raises `ExportMovedOn`.
 Not here: whose turn it is (`turns.py`), how orders are made (`orders.py`), the states (`states.py`), waits and ceilings
 (`policy.py`), what people see (`listing.py`), reading a vendor's answer (`vendors/`).
 """
@@ -17,7 +17,7 @@ from typing import Any
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import answers, orders, turns
 from journey_pipeline.exports.export import Collection, Export, Order, SmallerOrder
-from journey_pipeline.exports.ledger import NOBODY, Ledger, Transaction, exports, lease
+from journey_pipeline.exports.ledger import NO_LEASE, Ledger, Transaction, exports, lease
 from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import Edge, Reason, State
@@ -125,7 +125,7 @@ class Queue:
             )
 
     def unanswered(self, export: Export, *, error: str) -> Export:
-        """Nobody knows whether the vendor took it on: the request broke off after it may have arrived."""
+        """The request broke off after it may have arrived, so the vendor may have accepted it."""
         with self.ledger.writing() as tx:
             asked = answers.as_asked(tx, export)
             return asked if asked.state is State.WANTED else self._note_unanswered(tx, asked, self.now(), error=error)
@@ -147,7 +147,7 @@ class Queue:
             error: What came back.
             retry_after_s: How long the vendor asks to wait.
             holds_queue: Whether every other order would be refused too (too much is under way): the whole connection
-                waits then, so that nobody is overtaken.
+                waits then, so that the order stays the same.
         """
         at = self.now()
         due_at = self.policy.ask_refused_at(export, at, retry_after_s)
@@ -197,7 +197,7 @@ class Queue:
         with self.ledger.writing() as tx:
             counted = {"polls": export.polls + 1, "tries": export.tries + 1, "polled_at": at}
             due_at = self.policy.poll_at(export, at, retry_after_s)
-            seen = tx.change(export, at=at, due_at=due_at, last_status=status, error=error, **counted, **NOBODY)
+            seen = tx.change(export, at=at, due_at=due_at, last_status=status, error=error, **counted, **NO_LEASE)
             if not acknowledged and self.policy.is_lost(seen, at):
                 never = "the vendor has not acknowledged it for too long: taken for lost"
                 return self._note_lost(tx, seen, status, never)
@@ -272,7 +272,7 @@ class Queue:
             return orders.split(tx, export, tuple(parts), at=self.now())
 
     def fetchable(self) -> list[Collection]:
-        """What can be fetched whole and nobody is fetching, in the order in which it was wanted. Takes nothing up."""
+        """Exports whose files are all ready and that no process fetches, in the order of the queue. Takes no lease."""
         with self.ledger.reading() as tx:
             return turns.fetchable(tx, self.connection, self.streams, self.now())
 
@@ -281,7 +281,7 @@ class Queue:
 
         Returns:
             What to fetch, to be answered with `landed`, or with `not_fetched` and, for a part that the vendor no longer
-            has or broke, `lost` or `failed`. None if a part isn't ready, somebody else is at it, it has landed, or a
+            has or broke, `lost` or `failed`. None if a part isn't ready, another process holds it, it has landed, or a
             failed try was too short a while ago.
         """
         at = self.now()
@@ -304,9 +304,9 @@ class Queue:
         at = self.now()
         with self.ledger.writing() as tx:
             root = tx.get(collection.root.id)
-            if root.lease == collection.root.lease:  # else somebody else has it, or the root itself was reported
+            if root.lease == collection.root.lease:  # else another process has it, or the root itself was reported
                 due_at = self.policy.fetch_at(root, at, retry_after_s)
-                tx.change(root, at=at, due_at=due_at, tries=root.tries + 1, error=error, **NOBODY)
+                tx.change(root, at=at, due_at=due_at, tries=root.tries + 1, error=error, **NO_LEASE)
 
     def landed(self, collection: Collection) -> Export:
         """All its files lie in the lake, under one manifest: the export and its parts have landed, all of them at once.
@@ -329,10 +329,10 @@ class Queue:
         """Keeps an export that takes long to fetch: others wait for as long again.
 
         Raises:
-            ExportMovedOn: If somebody else has it.
+            ExportMovedOn: If another process has it.
         """
         if not self._set_lease(export, leased_until=self.now() + self.policy.fetch_lease):
-            raise ExportMovedOn(f"somebody else has meanwhile taken up {export}: leave it to them")
+            raise ExportMovedOn(f"another process has taken up {export} meanwhile and goes on with it")
 
     def release(self, export: Export) -> None:
         """Gives back what was taken up to be looked at or fetched, if it is still held: nothing was found out about it.
@@ -341,7 +341,7 @@ class Queue:
         asked.
         """
         if export.state is not State.ASKING:
-            self._set_lease(export, **NOBODY)
+            self._set_lease(export, **NO_LEASE)
 
     def next_due_at(self) -> datetime | None:
         """When there may next be something to do; None if nothing is under way. It may lie in the past."""
@@ -369,7 +369,7 @@ class Queue:
             return tx.find(turns.stuck(self.connection, self.policy, self.now()))
 
     def moved_after(self, step: int, *, most: int) -> tuple[int, list[list[Export]]]:
-        """The orders that have come further since a step, whoever took them there.
+        """The orders that any process has moved since a step.
 
         Args:
             step: The last one that is known already; 0 if none is.

@@ -1,4 +1,4 @@
-"""What a killed process or a wrong clock has left in the queue, so that nobody waits for it.
+"""Frees what a killed process or a wrong clock has left in the queue.
 
 Not here: leases that run out by themselves (`turns.py`).
 """

@@ -10,7 +10,7 @@
 What is due, and why, is not a state: each export has a time and a `Reason` besides. `delay` leaves a pending one
 pending and says that it is overdue. `deliver` starts from wherever something was only guessed: a file that is there is
 taken whatever was thought of it. `answer`, `ask_again` and `stop` also start from `wanted`, where the answer to a
-request came after nobody had waited for it any longer. Whatever is neither landed nor replaced can be replaced.
+request came after its timeout. Each state but `landed` and `replaced` can be replaced.
 Not here: when an export goes along an edge (`policy.py`, `queue.py`), how that is written (`ledger.py`).
 """
 
@@ -27,7 +27,7 @@ class State(enum.StrEnum):
     """How far an export has come."""
 
     WANTED = "wanted"  # in the queue: asked for when it is due
-    ASKING = "asking"  # somebody is about to ask, or is asking: written before the request leaves
+    ASKING = "asking"  # the order is being sent: written before the request leaves
     PENDING = "pending"  # the vendor is at work: looked at when due
     READY = "ready"  # the file can be fetched
     SPLIT = "split"  # smaller exports stand in for it

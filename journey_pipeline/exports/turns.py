@@ -46,7 +46,7 @@ def to_look(connection: str, streams: Names[str], at: datetime) -> Select[Any]:
 
 
 def fetchable(tx: Transaction, connection: str, streams: Names[str], at: datetime) -> list[Collection]:
-    """What can be fetched whole and nobody is fetching, in the order in which it was wanted."""
+    """Exports whose files are all ready and that no process fetches, in the order of the queue."""
     part = exports.alias()
     unfinished = select(part.c.id).where(part.c.root_id == exports.c.id, part.c.state.not_in([*_WHOLE, State.REPLACED]))
     roots = tx.find(
@@ -67,7 +67,7 @@ def collection_of(tree: list[Export]) -> Collection | None:
 
 
 def unanswered(connection: str, at: datetime) -> Select[Any]:
-    """What was asked for by somebody who is dead or has given up: nobody knows whether the vendor made an export."""
+    """Exports whose asking process is dead or has given up. The vendor may have made them."""
     asked = and_(mine(connection), exports.c.state == State.ASKING, exports.c.leased_until <= at)
     return select(exports).where(asked).order_by(exports.c.id).with_for_update()
 

@@ -1,4 +1,4 @@
-r"""Where a record of a CSV ends: said once, for whoever counts records and for whoever cuts them out.
+r"""Where a record of a CSV ends: one rule for counting records and for cutting them out.
 
 A quote opens a quoted field only as the field's first byte; anywhere else in a bare field it is a plain character.
 Inside a quoted field a doubled quote is one quote, and text after the closing quote belongs to the field. `\n`, `\r\n`

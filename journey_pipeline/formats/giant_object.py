@@ -21,7 +21,7 @@ _SCANNED_AT_ONCE = 1 << 18
 _CLOSING = {ord("["): b"]", ord("{"): b"}"}
 # The depth of a member's value, where the object that the member belongs to has 1.
 _VALUE = 2
-# Below this many brackets nobody looks for the array.
+# The array of records is not looked for at a greater depth.
 _DEEPEST = 32
 # What stands before the array comes again with every part; more than this stays with the first.
 _LONGEST_BEFORE_BYTES = 64 << 10

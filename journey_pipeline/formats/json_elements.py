@@ -86,7 +86,7 @@ class Elements:
         return elements
 
     def take_pending(self) -> bytes:
-        """The element that has begun, as far as it came: somebody else reads it now, see `resume`."""
+        """The unfinished element so far. Another reader takes it over, see `resume`."""
         pending = self.pending
         self._held, self._size, self._pending = [], 0, _Pending.READ_ELSEWHERE
         return pending
@@ -96,7 +96,7 @@ class Elements:
         self._held, self._size, self._pending = [], 0, _Pending.SKIPPED
 
     def resume(self, rest: bytes, at: int) -> list[bytes]:
-        """Goes on after the element that somebody else has read to its end.
+        """Goes on after the element that another reader has finished.
 
         Raises:
             BrokenError: As for `feed`, and if anything stands between the element and the next comma.

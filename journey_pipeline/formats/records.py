@@ -37,7 +37,7 @@ class Reading(Protocol):
 
     Attributes:
         faults: Records whose form is wrong.
-        unknown: Fields that nobody knows.
+        unknown: Names of unknown fields.
         missing: Columns of the recipe that no field stands for.
         mapping: The field that each column is read from, if the reader has to find that out.
     """

@@ -106,7 +106,7 @@ def _told_earlier(
         return {name: [one.partition for one in window.partitions(granularity)] for name, window in asked.items()}
     events = None
     if asked:
-        with suppress(LakeError):  # whoever needs its events says so
+        with suppress(LakeError):  # reported when its events are needed
             events = EventsManifest.read(lake.events_manifest(stream, partition))
     covers = [partition_window(name) for name in events.covers if is_partition(name)] if events else []
     if onward and events is None:

@@ -66,7 +66,7 @@ def has_attempt_since(partition: Path, since: datetime) -> bool:
 
 
 def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
-    """The folder of a new attempt of which nobody knows yet whether anything comes; it is made with its first file.
+    """The folder of a new attempt. It is made with its first file, because the answer may be empty.
 
     Its name sorts behind those of the partition's other attempts, of days behind all of the stream's, whatever the
     clock says.
@@ -116,7 +116,7 @@ def last_answers(lake: Lake, stream: StreamKey) -> Mapping[str, Any]:
     for manifest in sorted(manifests, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
             landing = LandingManifest.read(manifest)
-        except LakeError:  # whoever needs its events says so
+        except LakeError:  # reported when its events are needed
             continue
         if landing and landing.attempts:
             return landing.attempts[-1].answers

@@ -125,7 +125,7 @@ def _children(folder: Path) -> list[Path]:
 def _remove_if_older(path: Path, limit: float) -> bool:
     try:
         newest = max(_last_written(one) for one in (path, *path.rglob("*")))
-    except FileNotFoundError:  # somebody else finished with it or removed it
+    except FileNotFoundError:  # another process finished with it or removed it
         return False
     if newest >= limit:
         return False

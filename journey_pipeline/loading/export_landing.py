@@ -61,7 +61,7 @@ class Download:
 
         Raises:
             StoppedError: If the work was told to stop.
-            ExportMovedOn: If somebody else has taken the export over.
+            ExportMovedOn: If another process has taken the export over.
         """
         if self.stopped():
             raise StoppedError
@@ -88,9 +88,9 @@ class Arrival:
 def look_and_take(
     lake: Lake, exports: Exports, export: Export, *, progress: Progress, stopped: Callable[[], bool]
 ) -> Arrival | None:
-    """Looks at an export and takes its file along, if that is the answer. What came back is in the ledger.
+    """Polls an export, and saves its file if the vendor answers with it. The ledger has the result.
 
-    For whoever may take long over a look, as a load may and a sensor's tick may not.
+    The call may take long, so loads use it and ticks of the sensor do not.
 
     Args:
         lake: Where it will land.
@@ -104,7 +104,7 @@ def look_and_take(
         after a cut on the way or where the disk refused.
 
     Raises:
-        ExportMovedOn: If somebody else has taken it further meanwhile.
+        ExportMovedOn: If another process has changed it meanwhile.
     """
     folder = name_attempt(lake, export.key, partition_window(export.partition), exports.queue.now())
     to = folder.part(0, exports.sources[export.key.stream].stream.recipe.extension)
@@ -145,7 +145,7 @@ class ExportLanding:
         Raises:
             VendorError: If a file could not be had; the ledger knows what is to be done about it.
             LakeError: If the disk refuses.
-            ExportMovedOn: If somebody else has taken the export over. What landed stays, and counts once.
+            ExportMovedOn: If another process has taken the export over. What landed stays, and counts once.
         """
         queue, root_id = self.exports.queue, self.collection.root.id
         try:
@@ -155,7 +155,7 @@ class ExportLanding:
             wait_s = error.retry_after_s if isinstance(error, TransientVendorError) else None
             queue.not_fetched(self.collection, error=str(error), retry_after_s=wait_s)
             raise
-        except BaseException:  # whoever is stopped or interrupted keeps nobody waiting
+        except BaseException:  # a stopped or interrupted process gives its lease back
             queue.release(self.collection.root)
             raise
         queue.landed(self.collection)
@@ -238,7 +238,7 @@ class ExportLanding:
 
 
 def _life(part: Export) -> dict[str, Any]:
-    """What became of an export until it was fetched, for whoever looks at the manifest or the UI."""
+    """The history of an export up to its fetch, for the manifest and the UI."""
     times = {"requested_at": part.requested_at, "ready_at": part.ready_at}
     return {
         "id": part.vendor_export_id,

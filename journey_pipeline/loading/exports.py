@@ -121,7 +121,7 @@ class Exports:
         try:
             with _isolated(export, "looking at"):
                 look(export)
-        except BaseException:  # whoever was interrupted keeps nobody waiting
+        except BaseException:  # an interrupted process gives its lease back
             self.queue.release(export)
             raise
         return True
@@ -140,14 +140,14 @@ class Exports:
             The file, if it came.
 
         Raises:
-            ExportMovedOn: If somebody else has taken it further.
+            ExportMovedOn: If another process has changed it.
         """
         source = self.sources[export.key.stream]
         try:
             look = source.look(ticket_of(export), plan_of(export), to=to, on_bytes=on_bytes)
         except (TransientVendorError, ContractError) as error:
             self.troubles[export.root_id] = error
-            if to and error.status == OK:  # it is there, and whoever fetches it finds out what is wrong with it
+            if to and error.status == OK:  # it is there; the fetch finds out what is wrong with it
                 self.queue.ready(export, status=OK)
             else:  # A page of some gateway says nothing of it either; one that stays so counts as lost in the end.
                 wait_s, says = _wait_s(error), str(error)
@@ -241,8 +241,8 @@ def _isolated(export: Export, doing: str) -> Iterator[None]:
     """Inside the block whatever goes wrong with one export is logged, and stops none of the others.
 
     Args:
-        export: As it was taken up. Its lease runs out if nobody answers for it: one that was being asked for is then
-            asked for again as one that never got an answer, another is looked at again.
+        export: As it was leased. If it is not answered, its lease runs out: an order is then sent again as unanswered,
+            and a pending export is polled again.
         doing: What is done with it, such as `looking at`.
     """
     try:

@@ -32,7 +32,7 @@ from journey_pipeline.vendors.source import Stream
 
 @dataclass(frozen=True, slots=True)
 class PartitionOutcome:
-    """What became of one partition.
+    """The result of one partition.
 
     Attributes:
         window: Its window.
@@ -225,7 +225,7 @@ class LandedPartitions:
         stream: Whose they are.
         settings: Tolerance and limits.
         kept_since: A partition that has landed since then is not asked for again; None: all are.
-        now: The clock. An answer from after it is one of a clock that was ahead: nobody knows when it landed.
+        now: The clock. A later answer comes from a clock that was ahead, so its time is unknown.
     """
 
     lake: Lake

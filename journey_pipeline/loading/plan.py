@@ -64,7 +64,7 @@ class Survey:
 
 
 def survey(lake: Lake, stream: Stream, span: Window, now: datetime, judging: LoadSettings | None = None) -> Survey:
-    """Looks at each partition of a span, and judges those that are complete by some settings. Nobody is asked.
+    """Looks at each partition of a span, and judges complete ones by some settings. Sends no request.
 
     What was found complete is not looked at again while its files are the same (`memo.py`).
     """

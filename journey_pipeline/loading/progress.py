@@ -1,4 +1,4 @@
-"""How work that can be long tells what it does, to whoever watches: a bar in a terminal, or nobody.
+"""Progress of long work, shown as a bar in a terminal, or not at all.
 
 The watcher is set for the current context; work that goes on in threads is handed the watcher it started with. Not
 here: how it is drawn (`cli/progress.py`).
@@ -40,7 +40,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Nobody watches."""
+    """Shows no progress."""
 
     def planned(self, title: str, partitions: int) -> None:
         """Ignores it."""

@@ -27,7 +27,7 @@ _ATTEMPT = "split_part(landing_file, '/', 2)"
 
 @dataclass(frozen=True, slots=True)
 class Deduplicated:
-    """What became of the staged records.
+    """Counts of the staged records after deduplication.
 
     Attributes:
         typed: Staged records.

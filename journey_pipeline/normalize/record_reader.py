@@ -38,7 +38,7 @@ class ReaderSource:
         rows: Records counted while landing; now, if the connection said otherwise then of where they are.
         read: Records that were handed to the recipe.
         faults: Records whose form is wrong.
-        unknown: Fields that nobody knows; final once the file was read.
+        unknown: Names of unknown fields; final once the file was read.
     """
 
     attempt: str

@@ -86,7 +86,7 @@ class Gate:
         retry.wait(start_s - now_s, for_rate=True)
 
     def pause(self, seconds: float) -> None:
-        """Lets nobody of the connection start for a while: the vendor asked one of them to wait."""
+        """Delays all requests of the connection, because the vendor asked one of them to wait."""
         with self._turn:
             self._next_at_s = max(self._next_at_s, retry.monotonic_s() + seconds)
 

@@ -87,7 +87,7 @@ class Redactor:
 
 
 def without_lookalikes(text: str) -> str:
-    """The text without what looks like a secret or an e-mail address, whoever it belongs to."""
+    """The text without anything that looks like a secret or an e-mail address."""
     for pattern, replacement in _LOOKS_SECRET:
         text = pattern.sub(replacement, text)
     return text

@@ -119,7 +119,7 @@ class Destinations:
             )
 
     def refuse_redirect(self, start: str, url: str, asked: Asked, *, status: int) -> None:
-        """Stops a redirect to a host that nobody has named.
+        """Refuses a redirect to a host that `<CONNECTION>_DOWNLOAD_HOSTS` does not name.
 
         A name that stands for an address of this machine or its network is refused though it be named; the address
         itself, if named, is taken at its word. Names are looked up once here and once more by the request.

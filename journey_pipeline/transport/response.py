@@ -82,7 +82,7 @@ class Asked:
         return ContractError(self._say(came), **self._context(status))
 
     def complete(self, error: VendorError, *, status: int | None = None) -> VendorError:
-        """The same error, told where it happened; for those raised by whoever looked at a body."""
+        """Adds vendor, connection and stream to an error that an inspector of a body raised."""
         for name, value in self._context(status).items():
             if getattr(error, name) is None:
                 setattr(error, name, value)

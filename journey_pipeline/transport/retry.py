@@ -87,7 +87,7 @@ def wait(seconds: float, *, for_rate: bool = False) -> None:
 
 @contextmanager
 def no_waiting() -> Iterator[Waits]:
-    """For tests: nobody in this process sleeps, and the waits are recorded, from whatever thread.
+    """For tests: waits of all threads end at once and are recorded.
 
     A child process is told by the variable `JOURNEY_PIPELINE_NO_WAITING=1`, which is read at every wait.
     """
@@ -129,7 +129,7 @@ class RetryPolicy:
         first_wait_s: Wait before the second; it doubles from there. Up to half of it comes on top of every wait,
             at random.
         longest_wait_s: Where the doubling ends.
-        retry_after_ceiling_s: A vendor that asks for more patience is obeyed by whoever called, not here.
+        retry_after_ceiling_s: Longest `Retry-After` that is waited for here. The caller handles longer ones.
         deadline_s: For all attempts together, waits and a body that still comes included; None: as long as the setting
             for one answer says.
         statuses: What to do about a status, where it differs from `STATUSES` and from the rule of its class: 2xx is

@@ -38,7 +38,7 @@ class CsvInspector:
 
     Attributes:
         columns: The header as it came; empty before it is complete.
-        empty_body: Whether the body had no byte at all. Whoever knows how many records there should be decides.
+        empty_body: Whether the body was empty. The caller decides whether that is an error.
         ends_with_newline: Whether the last byte ended a line.
     """
 
@@ -59,7 +59,7 @@ class CsvInspector:
 
     @property
     def extra_columns(self) -> tuple[str, ...]:
-        """Columns of the header that nobody expected."""
+        """Unexpected columns of the header."""
         return tuple(column for column in self.columns if column not in self._expected)
 
     def feed(self, chunk: bytes) -> None:

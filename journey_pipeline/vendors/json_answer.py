@@ -1,6 +1,6 @@
 """What every vendor's JSON with records must look like, checked in passing while it lands.
 
-Error pages, error objects and a cut end are noticed, records are counted. Not here: what a record holds (whoever reads
+Error pages, error objects and a cut end are noticed, records are counted. Not here: what a record holds (the reader of
 the landed file), where the records are in the document (`formats/json_records.py`).
 """
 
@@ -27,7 +27,7 @@ _TAG = re.compile(rb"<[^>]*>")
 class JsonInspector:
     """Checks one JSON body and counts its records.
 
-    A whole object without an array of records lands too, as no record: whoever reads it can say what there is instead.
+    A whole object without an array of records lands too, with no records: its reader says what it holds instead.
     Only an error in place of records does not.
 
     Args:

@@ -168,7 +168,7 @@ class PeopleSource(Protocol):
     person_reach: timedelta
 
     def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Part:
-        """Downloads what the vendor has of a person to a file; of somebody unknown, a file without records."""
+        """Downloads the vendor's data of a person to a file; for an unknown person, a file without records."""
         ...
 
     def close(self) -> None:
@@ -323,8 +323,8 @@ class ExportSource(Protocol):
                 is given it in the address that it calls.
 
         Raises:
-            TransientVendorError: If the vendor made none now; `status` is 429 where too much is pending. With `status`
-                None nobody knows whether it made one.
+            TransientVendorError: If the vendor made none now; `status` is 429 if too much is pending. With `status`
+                None the vendor may have made one.
             PermanentVendorError: If it never will as asked; says what to configure.
         """
         ...

@@ -153,8 +153,8 @@ def _begin(session: duckdb.DuckDBPyConnection) -> None:
 def _fold(session: duckdb.DuckDBPyConnection, exports: Iterable[_Export]) -> None:
     """Takes exports into `newest` and `ended`.
 
-    Whoever is in an export with a section is there with everything: what is missing is no longer so. Without a section
-    only what is there counts.
+    An export that names a section lists all values of each person in it, so a missing value means it was removed.
+    Without a section, a missing value means nothing.
     """
     same_person = " and ".join(f"newest.{name} is not distinct from persons.{name}" for name in _PERSON)
     same = " and ".join(f"newest.{name} is not distinct from told.{name}" for name in _KEY)

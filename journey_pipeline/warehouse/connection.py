@@ -31,7 +31,7 @@ _Config = dict[str, str | bool | int | float | list[str]]
 
 
 class UnopenableWarehouse(WarehouseError):  # noqa: N818 - it names the file's state
-    """DuckDB can't open the file, although nobody keeps it from that: the file is damaged, or of a later DuckDB."""
+    """DuckDB can't open the file, and it is not locked: the file is damaged, or a later DuckDB wrote it."""
 
     def __init__(self, file: Path, why: str) -> None:
         super().__init__(
@@ -70,7 +70,7 @@ class WarehouseSettings:
 
 
 def warehouse_file(lake: Lake) -> Path:
-    """The writer's file; nobody else opens it."""
+    """The warehouse that only this package opens."""
     return lake.home / "warehouse.duckdb"
 
 
@@ -236,7 +236,7 @@ def writer_lock(lake: Lake, wait_s: float) -> Iterator[None]:
     path = lake.home / "warehouse.lock"
     with _open_lock(path) as file:
         _wait(file, path, wait_s)
-        with suppress(OSError):  # on a full disk nobody learns who holds it; the lock itself needs no room
+        with suppress(OSError):  # on a full disk the holder's name is missing; the lock itself needs no space
             file.truncate(0)
             file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "command": _command()}))
             file.flush()

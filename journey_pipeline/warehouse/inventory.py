@@ -96,7 +96,7 @@ class Inventory:
         unchanged: How many are loaded as they are.
         touched: Of those, the ones whose manifest had to be read to know it, and its signature now.
         broken: What can't be used; if it was loaded, it stays as it was.
-        copies: Folders that hold another stream's files, of which nothing is loaded: somebody copied them.
+        copies: Copied folders, which hold another stream's files. They are not loaded.
         seen: The files that were found as vouched for, and which ones exactly that was.
     """
 

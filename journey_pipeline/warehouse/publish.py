@@ -84,7 +84,7 @@ def _put(lake: Lake, target: Path, content: Content) -> None:
 
 
 def _set_log_aside(target: Path) -> str:
-    """Moves what another program left beside a file, which nobody could open with it.
+    """Moves a log that another program left beside a file, because the file can't be opened with it.
 
     A log of our own is in the file once that has been settled, and gone.
 

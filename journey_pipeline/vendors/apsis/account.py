@@ -121,7 +121,7 @@ _REFUSED = frozenset({400, 401, 403})
 
 
 def check(account: Account, now: datetime) -> dict[str, str]:
-    """Asks for the definitions, and each export's route for an export that nobody ordered, which it doesn't know.
+    """Asks for the definitions, and asks each route of exports for an export that does not exist.
 
     An order would be made and take one of the few places of exports under way: none is sent.
 
@@ -158,4 +158,4 @@ def _told(ask: Callable[[], int]) -> str:
         if error.status not in _UNKNOWN:
             return f"does not answer as documented ({error.status or 'no answer'}): {error}"
         status = error.status
-    return f"the route answers ({status} of an export that nobody ordered); nothing was ordered"
+    return f"the route answers ({status} for an export that does not exist); nothing was ordered"

@@ -146,7 +146,7 @@ def _of_records(records: Iterator[list[str]]) -> Iterator[_Row]:
     address = header.index("address")
     for record in records:
         if len(record) != len(header) or not record[address]:
-            continue  # of a wrong form, so that it is a reject, or of nobody
+            continue  # a reject with a wrong form, or a record without a person
         for place, attribute_id, name in columns:
             value = record[place] or None
             is_tag = True if value == _TAG else None if value is None else False
@@ -201,7 +201,7 @@ def _text(raw: msgspec.Raw) -> str | None:
     value = bytes(raw)
     if value == b"null":
         return None
-    text = value.decode(errors="replace")  # one value that is not UTF-8 costs nobody a day
+    text = value.decode(errors="replace")  # one value that is not UTF-8 must not fail a day
     return msgspec.json.decode(text, type=str) if text.startswith('"') else text
 
 

@@ -65,14 +65,14 @@ LIMITS = Limits(requests_per_s=2.0, concurrency=2)
 
 # A tick of the sensor has a minute: what hangs must not hold up the other exports (assumed, both).
 POLL_S = 15.0
-# Of an order without an answer nobody knows whether it was taken, and it is sent again much later: wait rather longer.
+# An order without an answer may have been accepted, and it is sent again much later: so the timeout is longer.
 ORDER_S = 30.0
 
 _NOT_FOUND = 404
 # An expired token may be answered as a 403 that says so (observed in public code: C3).
 _EXPIRY_WORDS = {403: "expired"}
 POLICY = RetryPolicy(expiry_words=_EXPIRY_WORDS)
-# An order is sent once: whoever keeps the ledger knows whether it may be sent again.
+# An order is sent once. The ledger decides whether to send it again.
 ORDER_POLICY = RetryPolicy(attempts=1, expiry_words=_EXPIRY_WORDS)
 # What a poll's status means depends on the generation of its address, and trying again at once helps none of them.
 VERDICTS = (202, 404, 410, 503)
@@ -151,7 +151,7 @@ class ApsisClient:
     ) -> Downloaded:
         """Downloads from a poll address; a cut download is repeated from it (documented: D1).
 
-        With `is_poll` nobody knows yet whether there is anything to download, and a failure is not tried so often.
+        With `is_poll` the file may not be ready yet, so a failure is retried less often.
 
         Raises:
             PermanentVendorError: With status 202, 404, 410 or 503, if there is nothing to download.
@@ -175,7 +175,7 @@ class ApsisClient:
         )
 
     def email_report(self, report_id: str, *, is_poll: bool) -> tuple[Any, str | None, float | None]:
-        """Looks what has become of an e-mail export; a poll that fails is made again by whoever polls.
+        """Polls an e-mail export once. The caller repeats a failed poll.
 
         Returns:
             The answer, the token that opens the link in it (documented: D3, `header_auth`), and how many seconds the

@@ -1,6 +1,6 @@
 """What is ordered of APSIS One, what it answers to an order, its limits, and how a large order becomes smaller ones.
 
-Every name that nobody publishes stands here, once. Not here: the routes (`client.py`).
+All unpublished names are here. Not here: the routes (`client.py`).
 """
 
 from __future__ import annotations
@@ -286,7 +286,7 @@ def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int
 
 @contextmanager
 def saying_if_unknown() -> Iterator[None]:
-    """Takes the status off a failure after which nobody knows whether the vendor made an export.
+    """Removes the status from a failure after which the vendor may have made an export.
 
     A gateway that gave up waiting, and an answer that was cut off, may stand for one (contract, section 6).
     """

@@ -109,7 +109,7 @@ class LayerFiveClient:
         """Downloads the last 90 days of one person (documented); see `since`.
 
         Raises:
-            PermanentVendorError: With status 404 if nobody has that address (assumed).
+            PermanentVendorError: With status 404 if the address is unknown (assumed).
         """
         return self._download(ROUTE, urlencode({"email": email}), to, evidence=evidence, inspector=inspector)
 

@@ -135,7 +135,7 @@ class ProfileEventReading:
 
     Attributes:
         faults: Events that are no objects, and what stands in place of profiles.
-        unknown: Members of events that nobody knows.
+        unknown: Names of unknown members of events.
         missing: `event_type`, if no event has a type that is defined.
         mapping: Nothing: the vendor documents which field is which.
     """

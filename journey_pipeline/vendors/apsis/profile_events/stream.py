@@ -43,7 +43,7 @@ PROFILE_EVENTS = Recipe(
     key_columns=(),  # a file of no event has none
     codes={"event_types": _FOLDER / "codes" / "event_types.csv"},
     reader=ProfileEventReader(),
-    # An event whose type nobody defines has no action.
+    # An event of an undefined type has no action.
     filled={"contact_id": "profile_key", "received_at": "created_at", "vendor_action": "type_id"},
     windows_of_arrival=True,  # what the bounds of an order test is unpublished
     repeats_are_usual=True,

@@ -66,7 +66,7 @@ PAGES = ("page_url", "landing_page", "page_title")
 VOLATILE = ("known_since", "individual_since")
 # What the default answer has besides (assumed).
 _OTHERS = ("session_id", "referrer", "device", "order_id", "revenue", "currency")
-# A name of another kind may be somebody's address or number: a map by person, where a record should be.
+# A name of another kind may be a person's address or number: a map by person, where a record should be.
 _TELLABLE = re.compile(r"[^\W\d][\w .-]{0,59}")
 _SEPARATORS = str.maketrans("", "", "_- ")
 

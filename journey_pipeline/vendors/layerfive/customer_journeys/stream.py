@@ -179,7 +179,7 @@ class CustomerJourneys:
         return part_of(got, window, next_page=self._pages.next_of(window, got.inspector))
 
     def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Part:
-        """Downloads the last 90 days of one person to a file; of somebody unknown, a file without records.
+        """Downloads the last 90 days of one person to a file; for an unknown person, a file without records.
 
         An answer in pages is put together, for the sake of the one file.
 

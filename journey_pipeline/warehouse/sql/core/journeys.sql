@@ -18,7 +18,7 @@
 -- properties: Every other field that the vendor lists.
 -- first_seen_at: When the vendor first listed it to us, UTC; NULL if it never did.
 -- last_seen_at: When the vendor last listed it to us, UTC; NULL if it never did.
--- name_source: Where journey_name is from: vendor (listed) or events (the latest event's); NULL if nobody named it.
+-- name_source: Where journey_name is from: vendor (listed) or events (the latest event's); NULL if it has no name.
 with named as (
     select
         connection,
