@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from journey_pipeline.cli.main import COMMANDS
@@ -110,6 +111,11 @@ def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "What each journey did" in done.stdout
     assert "partition_key" in done.stdout
+    questions = re.findall(r"```sql\n(.*?)```", PAGES["docs/analysts.md"], re.DOTALL)
+    assert questions
+    with duckdb.connect(clone / "data/sandbox/journeys.duckdb", read_only=True) as warehouse:
+        for question in questions:
+            warehouse.sql(question).fetchall()
 
 
 @STARTS
