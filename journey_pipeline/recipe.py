@@ -52,6 +52,8 @@ class Recipe:
             before it the very code. `name(code)` is the row's other columns as a STRUCT, or NULL. Where the first
             column has the name of an event column, that column's values are counted as unknown codes if the table
             lacks them, case aside.
+        decoded: Event columns whose values come out of a column of the same name of a code table, and that table.
+            Values that it lacks are counted as unknown codes.
         properties: The columns that `landing.properties` carries on as they are: name there, column in the file.
             Columns that the recipe does not know join them under their own names. NULLs are left out.
         property_groups: Objects in `landing.properties`, by name there: a pattern, and the columns whose names fit it
@@ -71,6 +73,7 @@ class Recipe:
     columns: tuple[str, ...]
     key_columns: tuple[str, ...]
     codes: Mapping[str, Path] = field(default_factory=dict)
+    decoded: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     property_groups: Mapping[str, str] = field(default_factory=dict)
     delimiter: str = ","

@@ -25,10 +25,11 @@ from journey_pipeline.loading.exports import Exports
 from journey_pipeline.settings import home, ledger_url, utc_now
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.apsis.account import Account, check
-from journey_pipeline.vendors.apsis.client import ORDER_S, POLL_S, ApsisClient
+from journey_pipeline.vendors.apsis.client import LIMITS, ORDER_S, POLL_S, ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.lists import ALL
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, TRAILING_DAYS, Names, Selection
+from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import ExportSource, Stream
 
@@ -97,10 +98,10 @@ class ApsisExports(ConnectionComponent):
         description="Hours after which a pending export is overdue and raises an alert.",
     )
     downloads_at_a_time: int = Field(
-        2, ge=1, le=8, description="Downloads at the same time. The vendor publishes no limit."
+        LIMITS.concurrency, ge=1, le=8, description="Downloads at the same time. The vendor publishes no limit."
     )
     longest_profile_mib: int = Field(
-        16,
+        LONGEST_PROFILE_BYTES >> 20,
         ge=4,
         le=1024,
         description="Largest profile kept in memory, in MiB. Longer profiles are split between events; one that"

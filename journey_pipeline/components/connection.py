@@ -34,6 +34,7 @@ from journey_pipeline.loading.reconcile import SweepSettings
 from journey_pipeline.model import StreamKey
 from journey_pipeline.normalize.run import NormalizeLimits
 from journey_pipeline.recipe import DimensionRecipe
+from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.source import PeopleSource, Stream, WindowedSource
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
@@ -89,7 +90,9 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     )
     normalize_memory: str = Field("200MB", description="Memory limit of DuckDB in each normalizer.")
     requests_per_second: float = Field(
-        1.0, gt=0, description="Largest number of requests per second. Most vendors publish no limit."
+        Limits().requests_per_s,
+        gt=0,
+        description="Largest number of requests per second. Most vendors publish no limit.",
     )
     gap_partitions: int = Field(
         48, ge=1, le=1000, description="Largest number of missing partitions that one tick of the gap filler asks for."

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent, connection_name
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.vendors.layerfive.client import LayerFiveClient
+from journey_pipeline.vendors.layerfive.client import LIMITS, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline.vendors.source import Stream
@@ -109,7 +109,7 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
 
     def open_source(self) -> CustomerJourneys:
         """The customer journeys, with the key from the environment."""
-        limits = Limits(requests_per_s=self.requests_per_second, concurrency=1)
+        limits = Limits(requests_per_s=self.requests_per_second, concurrency=LIMITS.concurrency)
         client = LayerFiveClient(
             self.connection, limits=limits, auth_header=self.auth_header, auth_scheme=self.auth_scheme
         )

@@ -13,7 +13,7 @@ from pydantic import Field
 from journey_pipeline.components.connection import ConnectionComponent, Lists, connection_name
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.vendors.sfmc.client import SfmcClient
+from journey_pipeline.vendors.sfmc.client import LIMITS, SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history.stream import (
     DEFAULT_COLUMNS,
     LEAN_COLUMNS,
@@ -62,7 +62,7 @@ class SfmcJourneyHistory(ConnectionComponent):
         "after 30 days.",
     )
     downloads_at_a_time: int = Field(
-        2, ge=1, le=8, description="Downloads at the same time. The vendor publishes no limit."
+        LIMITS.concurrency, ge=1, le=8, description="Downloads at the same time. The vendor publishes no limit."
     )
     most_rows_per_request: int = Field(
         MOST_ROWS, gt=0, description="Largest estimate of rows for one request. Larger windows are asked for in halves."
@@ -101,7 +101,6 @@ class SfmcJourneyHistory(ConnectionComponent):
             columns=DEFAULT_COLUMNS if self.columns == "all" else LEAN_COLUMNS,
             most_compressed_bytes=self.most_bytes_per_request,
             most_rows=self.most_rows_per_request,
-            concurrency=self.downloads_at_a_time,
         )
 
     @contextmanager

@@ -31,6 +31,7 @@ def recipe_digest(recipe: Recipe) -> str:
         "properties": list(recipe.properties.items()),
         "codes": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in recipe.codes.items()},
         "delimiter": recipe.delimiter,
+        **({"decoded": list(recipe.decoded.items())} if recipe.decoded else {}),
         **({"property_groups": list(recipe.property_groups.items())} if recipe.property_groups else {}),
         **({"reader": recipe.reader.version} if recipe.reader else {}),
         **({"attributes": recipe.attributes.version} if recipe.attributes else {}),

@@ -129,6 +129,15 @@ class CodeTable:
         others = zip(self.columns[1:], row[1:], strict=True)
         return "{" + ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in others) + "}"
 
+    def by(self, column: str) -> CodeTable:
+        """The same table with another column as the codes."""
+        place = self.columns.index(column)
+        return CodeTable(
+            f"{self.name}_by_{column}",
+            (column, self.code_column),
+            tuple({row[place]: (row[place], row[0]) for row in self.rows}.values()),
+        )
+
     def has(self, value: str) -> bool:
         """Whether a value is one of the codes, or fits one that holds a `*`; case aside."""
         value = value.lower()
@@ -148,13 +157,17 @@ def _matches(code: str) -> str:
     return f"code like {quoted('%'.join(parts))} escape '\\'"
 
 
-def read_codes(paths: Mapping[str, Path]) -> list[CodeTable]:
-    """Reads a recipe's code tables.
+def read_codes(paths: Mapping[str, Path], decoded: Mapping[str, str] | None = None) -> list[CodeTable]:
+    """Reads a recipe's code tables; those whose values are event columns, by these too.
+
+    Args:
+        decoded: The tables of such columns, by column.
 
     Raises:
         LakeError: If a table is empty, has one column only, or a row of another width.
     """
-    return [_read(name, path) for name, path in paths.items()]
+    tables = {name: _read(name, path) for name, path in paths.items()}
+    return [*tables.values(), *(tables[name].by(column) for column, name in (decoded or {}).items())]
 
 
 def _read(name: str, path: Path) -> CodeTable:

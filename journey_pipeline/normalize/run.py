@@ -77,7 +77,7 @@ def normalize(
     work = f"normalizing {stream} {partition}"
     with naming_disk_troubles(work, lake.home), exclusive(lake.landing_dir(stream, partition) / EVENTS_LOCK):
         landing = _landing(lake, stream, partition)
-        codes = read_codes(recipe.codes)
+        codes = read_codes(recipe.codes, recipe.decoded)
         macros = (BELIEVABLE, *(table.macro for table in codes))
         with session(lake, limits, work, macros=macros) as opened:
             steps = _Work(opened, lake, landing, recipe, repeated_from)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from journey_pipeline.model import Granularity, StreamKey, Window
 from journey_pipeline.recipe import Recipe
+from journey_pipeline.transport.response import Downloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,21 @@ class Part:
     counted_at: Mapping[str, str] = field(default_factory=dict)
     next_page: str | None = None
     dated: datetime | None = None
+
+    @classmethod
+    def of(cls, got: Downloaded, window: Window, **more: Any) -> Self:
+        """What was downloaded as a part of a landing, with the records and columns that its inspector saw."""
+        return cls(
+            path=got.path,
+            window=window,
+            sha256=got.sha256,
+            bytes=got.bytes,
+            raw_bytes=got.raw_bytes,
+            rows=got.inspector.rows,
+            columns=tuple(got.inspector.columns),
+            received_as=got.received_as,
+            **more,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,7 @@ SEGMENTS = "/audience/segments/"
 AUTH_HEADER = "x-apsis-auth"
 REQUIRED_VARIABLES = ("url", "client_id", "client_secret")
 OPTIONAL_VARIABLES = ("requests_per_second",)
-# The vendor publishes no figure (assumed).
-LIMITS = Limits(requests_per_s=2.0, concurrency=2)
+LIMITS = Limits()
 
 # A tick of the sensor has a minute: what hangs must not hold up the other exports (assumed, both).
 POLL_S = 15.0
@@ -87,8 +86,8 @@ class ApsisClient:
 
     Args:
         connection: Name of the connection; prefixes its variables.
-        limits: Requests per second and at a time: 2 and 2 (assumed). The variable `<CONNECTION>_REQUESTS_PER_SECOND`
-            wins, since a pace goes with a host.
+        limits: Requests per second and at a time. The variable `<CONNECTION>_REQUESTS_PER_SECOND` wins, since a pace
+            goes with a host.
         poll_s: How long a poll that takes no file may last in all, its token included.
         order_s: The same of an order.
 
@@ -101,7 +100,7 @@ class ApsisClient:
         connection: str,
         *,
         timeouts: Timeouts | None = None,
-        limits: Limits | None = None,
+        limits: Limits = LIMITS,
         poll_s: float = POLL_S,
         order_s: float = ORDER_S,
     ) -> None:
@@ -123,7 +122,7 @@ class ApsisClient:
             auth=auth,
             policy=POLICY,
             timeouts=timeouts or Timeouts(),
-            limits=(limits or LIMITS).paced(given.get("requests_per_second")),
+            limits=limits.paced(given.get("requests_per_second")),
             secrets=(given["client_secret"],),
             explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
         )

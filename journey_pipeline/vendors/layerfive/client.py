@@ -26,7 +26,7 @@ OPTIONAL_VARIABLES = ("requests_per_second",)
 STREAM = "customer_journeys"
 # Cost and speed are unpublished; an answer may be thought about for long (assumed).
 TIMEOUTS = Timeouts(first_byte_s=600.0)
-LIMITS = Limits(requests_per_s=1.0, concurrency=1)
+LIMITS = Limits(concurrency=1)
 _HEADERS = {"Accept": "application/json"}
 _NO_RECORDS = b"[]"  # a 204 is a whole answer (assumed)
 
@@ -36,8 +36,8 @@ class LayerFiveClient:
 
     Args:
         connection: Name of the connection; prefixes its variables.
-        limits: Requests per second and at a time; the vendor publishes no figure (assumed: 1 and 1). The variable
-            `<CONNECTION>_REQUESTS_PER_SECOND` wins, since a pace goes with a host.
+        limits: Requests per second and at a time. The variable `<CONNECTION>_REQUESTS_PER_SECOND` wins, since a pace
+            goes with a host.
         auth_header: The header that carries the key (assumed: the vendor publishes none).
         auth_scheme: The word before it; may be empty.
 

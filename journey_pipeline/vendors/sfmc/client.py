@@ -32,6 +32,7 @@ REQUIRED_VARIABLES = ("auth_url", "rest_url", "client_id", "client_secret")
 POLICY = RetryPolicy(least_wait_s={429: 60.0})
 UNUSUAL_LAG = timedelta(hours=6)  # assumed
 OPTIONAL_VARIABLES = ("account_id", "requests_per_second")
+LIMITS = Limits()
 
 
 class SfmcClient:
@@ -41,8 +42,8 @@ class SfmcClient:
 
     Args:
         connection: Name of the connection; prefixes its variables.
-        limits: Requests per second and at a time. The vendor publishes no figure: 1 and 2 (assumed). The variable
-            `<CONNECTION>_REQUESTS_PER_SECOND` wins, since a pace goes with a host.
+        limits: Requests per second and at a time. The variable `<CONNECTION>_REQUESTS_PER_SECOND` wins, since a pace
+            goes with a host.
 
     Raises:
         ConfigError: If a variable of the connection is missing.
@@ -54,8 +55,9 @@ class SfmcClient:
         *,
         policy: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
-        limits: Limits | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
+        self.limits = limits
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
         payload = {"grant_type": "client_credentials"}
         payload |= {name: given[name] for name in ("client_id", "client_secret", "account_id") if name in given}
@@ -72,7 +74,7 @@ class SfmcClient:
             auth=auth,
             policy=policy or POLICY,
             timeouts=timeouts or Timeouts(),
-            limits=(limits or Limits(requests_per_s=1.0, concurrency=2)).paced(given.get("requests_per_second")),
+            limits=limits.paced(given.get("requests_per_second")),
             secrets=(given["client_secret"],),
             explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
         )

@@ -70,10 +70,8 @@ EMAIL_EVENTS = Recipe(
     sql=(_FOLDER / "events.sql").read_text(encoding="utf-8"),
     columns=EMAIL_COLUMNS,
     key_columns=("type", "server_time"),
-    codes={
-        name: _FOLDER / "codes" / f"{name}.csv"
-        for name in ("email_types", "device_classes", "bounce_codes", "bounce_reasons")
-    },
+    codes={name: _FOLDER / "codes" / f"{name}.csv" for name in ("email_types", "device_classes", "bounce_codes")},
+    decoded={"reason": "bounce_codes"},
     properties={
         name: name
         for name in (
@@ -216,18 +214,7 @@ class EmailEvents:
             evidence=evidence,
             window=plan.window,
         )
-        got = self._with_fresh_links(ticket, take)
-        inspector: CsvInspector = got.inspector
-        return Part(
-            path=got.path,
-            window=plan.window,
-            sha256=got.sha256,
-            bytes=got.bytes,
-            raw_bytes=got.raw_bytes,
-            rows=inspector.rows,
-            columns=tuple(inspector.columns),
-            received_as=got.received_as,
-        )
+        return Part.of(self._with_fresh_links(ticket, take), plan.window)
 
     def answers(self) -> dict[str, Any]:
         """Nothing: the file says by itself what it holds."""

@@ -209,7 +209,10 @@ class ProfileInspector:
 
     Attributes:
         rows: Events, and things in place of profiles; final once `finish` has returned.
+        columns: None: an event says by itself what it holds.
     """
+
+    columns: tuple[str, ...] = ()
 
     def __init__(self, longest_bytes: int = LONGEST_PROFILE_BYTES) -> None:
         self.rows = 0

@@ -16,7 +16,6 @@ from typing import Any
 from journey_pipeline.errors import ExportExpired, ExportFailed, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.model import Window
 from journey_pipeline.recipe import Recipe, Twin
-from journey_pipeline.transport.client import Downloaded
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.attributes import ProfileAttributes
 from journey_pipeline.vendors.apsis.client import VERDICTS
@@ -212,7 +211,7 @@ class ProfileEvents:
             if error.status not in VERDICTS:
                 raise
             return _look(error.status or 0, ticket, retry_after_s=error.retry_after_s)
-        return _look(_OK, ticket, _part(got, plan))
+        return _look(_OK, ticket, Part.of(got, plan.window))
 
     def _address(self, ticket: Ticket) -> str:
         if not ticket.poll_address:
@@ -229,16 +228,3 @@ def _look(status: int, ticket: Ticket, part: Part | None = None, *, retry_after_
     is_wrong_id = status == _NOT_FOUND and ticket.generation == SECOND_GENERATION
     verdict, says = _WRONG_ID if is_wrong_id else _MEANINGS.get(status, _MEANINGS[_OK])
     return Look(verdict, status, says, retry_after_s, part)
-
-
-def _part(got: Downloaded, plan: Plan) -> Part:
-    return Part(
-        path=got.path,
-        window=plan.window,
-        sha256=got.sha256,
-        bytes=got.bytes,
-        raw_bytes=got.raw_bytes,
-        rows=got.inspector.rows,
-        columns=(),
-        received_as=got.received_as,
-    )

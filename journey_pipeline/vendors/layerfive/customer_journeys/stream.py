@@ -270,20 +270,8 @@ class Pages:
 def part_of(got: Downloaded, window: Window, *, next_page: str | None = None) -> Part:
     """What was downloaded as a part of a landing."""
     seen: JourneyInspector = got.inspector
-    return Part(
-        path=got.path,
-        window=window,
-        sha256=got.sha256,
-        bytes=got.bytes,
-        raw_bytes=got.raw_bytes,
-        rows=seen.rows,
-        columns=seen.columns,
-        received_as=got.received_as,
-        promised_rows=seen.promised_rows,
-        next_page=next_page,
-        dated=got.dated,
-        counted_at=seen.settings.places,
-    )
+    more = {"promised_rows": seen.promised_rows, "counted_at": seen.settings.places}
+    return Part.of(got, window, next_page=next_page, dated=got.dated, **more)
 
 
 def joined(pages: Sequence[Part], to: Path, window: Window, settings: MappingSettings) -> Part:

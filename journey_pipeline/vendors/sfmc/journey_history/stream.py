@@ -131,7 +131,6 @@ class JourneyHistory:
         filters: What is pushed down to the vendor.
         columns: What is asked for; those that the filters fix are left out.
         most_compressed_bytes: Above this estimate a window is asked for in halves.
-        concurrency: Downloads at a time; 2 for an account (assumed).
     """
 
     shortest_window = timedelta(minutes=1)
@@ -145,10 +144,9 @@ class JourneyHistory:
         columns: tuple[str, ...] = DEFAULT_COLUMNS,
         most_compressed_bytes: int = MOST_COMPRESSED_BYTES,
         most_rows: int = MOST_ROWS,
-        concurrency: int = 2,
     ) -> None:
         self.stream = stream
-        self.concurrency = concurrency
+        self.concurrency = client.limits.concurrency
         self._client = client
         self._filters = filters or Filters()
         self._columns = tuple(name for name in columns if name not in self.constants)
@@ -222,17 +220,7 @@ class JourneyHistory:
             on_bytes=on_bytes,
             evidence=evidence,
         )
-        seen: CsvInspector = got.inspector
-        return Part(
-            path=got.path,
-            window=window,
-            sha256=got.sha256,
-            bytes=got.bytes,
-            raw_bytes=got.raw_bytes,
-            rows=seen.rows,
-            columns=tuple(seen.columns),
-            received_as=got.received_as,
-        )
+        return Part.of(got, window)
 
     def check(self, now: datetime) -> dict[str, str]:
         """One harmless call to each route, and what the estimates of an hour and its parts tell of a window's bounds.
