@@ -24,13 +24,13 @@ from __future__ import annotations
 
 
 def text_of(error: BaseException) -> str:
-    """What an error says, or the operating system of it; the name of its class where neither says anything."""
+    """The text of an error, or the operating system's text; if both are empty, the name of its class."""
     said = error.strerror if isinstance(error, OSError) else None
     return str(said or error).strip() or type(error).__name__
 
 
 class JourneyError(Exception):
-    """The root: anything the project raises on purpose."""
+    """The root of all errors that the project raises on purpose."""
 
     def __str__(self) -> str:
         """Its message, never an empty one."""
@@ -59,7 +59,7 @@ class VendorError(JourneyError):
         stream: The kind of record, where known.
         window: The window asked for, as text, where known.
         status: The HTTP status, or None if no answer came.
-        retry_after_s: How many seconds the vendor asks to wait, where it says so. It is never cut: the caller waits
+        retry_after_s: Seconds that the vendor asks to wait, if it says so. It is never cut: the caller waits
             that long or gives up.
     """
 
@@ -88,14 +88,14 @@ class TransientVendorError(VendorError):
 
 
 class DamagedAnswerError(TransientVendorError):
-    """An answer came to its end and is broken in its middle: damaged on the way, or made so.
+    """An answer arrived to its end and is broken in its middle: the transfer or the vendor damaged it.
 
     Worth another try, since a fault of the way passes. The same bytes again are a `ContractError`.
     """
 
 
 class RepeatedCutError(TransientVendorError):
-    """An answer ended early, twice at the same byte: asked for again it will again, in smaller pieces it may not."""
+    """An answer ended early twice at the same byte. Another try will fail too; smaller windows may succeed."""
 
 
 class PermanentVendorError(VendorError):
@@ -103,7 +103,7 @@ class PermanentVendorError(VendorError):
 
 
 class ExportFailed(PermanentVendorError):  # noqa: N818 - it names the export's state
-    """The vendor took the order and made no file of it."""
+    """The vendor accepted the order and failed to make the file."""
 
 
 class ExportExpired(PermanentVendorError):  # noqa: N818 - it names the export's state
@@ -125,7 +125,7 @@ class ContractError(VendorError):
 
 
 class LedgerError(JourneyError):
-    """The ledger of exports can't be opened, read or written, or an export can't go that way."""
+    """The ledger of exports can't be opened, read or written, or a change of state is invalid."""
 
 
 class ExportMovedOn(LedgerError):  # noqa: N818 - it names what happened
@@ -133,7 +133,7 @@ class ExportMovedOn(LedgerError):  # noqa: N818 - it names what happened
 
 
 class HistoryError(JourneyError):
-    """Dagster's storage can't be opened, read or written. What is brought home doesn't rest on it."""
+    """Dagster's storage can't be opened, read or written. It holds no data of vendors."""
 
 
 class LakeError(JourneyError):

@@ -1,6 +1,6 @@
-"""Files on this machine's disk: written whole or not at all, held by one process at a time, refused in plain words.
+"""Files on this machine's disk: whole writes, locks, and messages for refusals of the disk.
 
-Not here: where the lake's files lie (`lake/layout.py`).
+Not here: paths of the lake (`lake/layout.py`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from journey_pipeline.errors import LakeError, text_of
 TEMPORARY_SUFFIX = ".tmp"
 _RANDOM = 12  # hexadecimal digits
 TEMPORARY_FILES = f".*.{'[0-9a-f]' * _RANDOM}{TEMPORARY_SUFFIX}"
-"""The pattern of the names that files have until they are finished; other programs' temporary files are theirs."""
+"""The pattern of unfinished files' names. It matches no temporary files of other programs."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path to write to; on a clean exit the file there takes the place of `path`.
+    """Yields a temporary path. On a clean exit its file replaces `path`.
 
     On an exception the temporary file is removed and `path` is as it was.
     """
@@ -66,15 +66,15 @@ _BUFFER_BYTES = 1 << 18
 
 
 class LandingFile:
-    """Writes beside its place under a temporary name; a clean exit flushes it to disk and puts it in place.
+    """Writes a temporary file beside `path`. A clean exit flushes it to disk and puts it in place.
 
-    After an exception nothing is left. After a kill a file that ends in `.tmp` is, which the lake sweeps.
+    An exception removes it. A kill leaves a file that ends in `.tmp`, and the lake sweeps it.
 
     Args:
-        path: Its place. A file that is there is replaced.
+        path: The final path. An existing file is replaced.
 
     Attributes:
-        bytes: Written so far.
+        bytes: Bytes written so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,7 +84,7 @@ class LandingFile:
 
     @property
     def sha256(self) -> str:
-        """Of what was written so far."""
+        """The SHA-256 of the bytes written so far."""
         return self._digest.hexdigest()
 
     def __enter__(self) -> Self:
@@ -114,11 +114,11 @@ EVENTS_LOCK = ".events.lock"
 def exclusive(path: Path) -> Iterator[None]:
     """Waits until the lock is free, then holds it.
 
-    The kernel gives the lock back when its holder dies, so that a crash never leaves it shut. The empty lock file
+    The kernel frees the lock when its holder dies, so a crash never leaves it locked. The empty lock file
     stays: removing it would let two holders lock two different files of one name.
 
     Args:
-        path: The lock file; it is made if it isn't there.
+        path: The lock file; it is made if it is missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
@@ -148,10 +148,10 @@ def naming_disk_troubles(attempt: str, folder: Path) -> Iterator[None]:
 
 
 def refusal(error: OSError, folder: Path) -> str:
-    """Why a disk refused and what to do, in words that name the folder."""
+    """A sentence that names the folder, why the disk refused, and what to do."""
     why = text_of(error)
     if error.errno == errno.ENOENT and error.filename is None:  # as `tempfile` has it
-        return f"no folder for temporary files can be written ({why}). Set TMPDIR to one that can, and run it again."
+        return f"no folder for temporary files is writable ({why}). Set TMPDIR to a writable folder, and run it again."
     if error.errno in _IN_THE_WAY:
         named = error.filename2 or error.filename or folder
         return (
@@ -165,8 +165,8 @@ def refusal(error: OSError, folder: Path) -> str:
         )
     if error.errno in _FORBIDDEN:
         return (
-            f"{folder} can't be written ({why}). Let this user write there, or set JOURNEY_PIPELINE_HOME to a folder "
-            "where it may, and run it again."
+            f"{folder} can't be written ({why}). Let this user write there, or set JOURNEY_PIPELINE_HOME to a "
+            "writable folder, and run it again."
         )
     if error.errno == errno.EISDIR:
         place = error.filename2 or error.filename or folder

@@ -35,15 +35,15 @@ class Granularity(enum.Enum):
 
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)
-"""By so much two clocks may differ, ours and a vendor's or ours before and after it was set."""
+"""Largest accepted difference of two clocks: ours and a vendor's, or ours before and after it was set."""
 
 _BEGINS = {Granularity.HOUR.duration: ":00:00+00:00", Granularity.DAY.duration: "T00:00:00+00:00"}
-"""By its duration, what of a partition's start as ISO 8601 is no part of its name."""
+"""By duration, the end of a partition's ISO 8601 start that its name leaves out."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Window:
-    """A half-open span of time `[start, end)`, both aware; kept in UTC."""
+    """A half-open time range `[start, end)` of aware instants, kept in UTC."""
 
     start: datetime
     end: datetime
@@ -61,20 +61,20 @@ class Window:
 
     @property
     def duration(self) -> timedelta:
-        """How long the window is."""
+        """The window's duration."""
         return self.end - self.start
 
     def contains(self, at: datetime) -> bool:
-        """Whether an instant lies inside."""
+        """Whether an instant is inside the window."""
         return self.start <= at < self.end
 
     def halves(self) -> tuple[Window, Window]:
-        """The window cut in the middle, to the whole second."""
+        """The two halves of the window, cut at a whole second."""
         middle = self.start + timedelta(seconds=int(self.duration.total_seconds()) // 2)
         return Window(self.start, middle), Window(middle, self.end)
 
     def partitions(self, granularity: Granularity) -> list[Window]:
-        """The whole partitions that lie inside, oldest first."""
+        """The whole partitions inside the window, oldest first."""
         step = granularity.duration
         first = floor(self.start, granularity)
         first = first if first == self.start else first + step
@@ -112,12 +112,12 @@ def partition_window(partition: str) -> Window:
 
 
 def selection(stream: StreamKey, window: Window) -> str:
-    """A span of a stream as commands take it: `sfmc/journey_history --from 2026-11-01T05:00 --to 2026-11-01T06:00`."""
+    """A command's arguments for a window: `sfmc/journey_history --from 2026-11-01T05:00 --to 2026-11-01T06:00`."""
     return f"{stream} --from {window.start:%Y-%m-%dT%H:%M} --to {window.end:%Y-%m-%dT%H:%M}"
 
 
 def is_partition(name: str) -> bool:
-    """Whether a name is a partition's; what else lies beside those is not ours."""
+    """Whether a name is a partition's. Other names are not ours."""
     try:
         partition_window(name)
     except ConfigError:
@@ -126,7 +126,7 @@ def is_partition(name: str) -> bool:
 
 
 def floor(at: datetime, granularity: Granularity) -> datetime:
-    """The start of the hour or UTC day that an aware instant lies in."""
+    """The start of the hour or UTC day of an aware instant."""
     at = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     return at if granularity is Granularity.HOUR else at.replace(hour=0)
 
@@ -160,7 +160,7 @@ class Column:
 
     @property
     def file_type(self) -> str:
-        """Its type in a Parquet file: text where readers other than DuckDB know no UUID or JSON."""
+        """Its type in a Parquet file: text in place of UUID and JSON, which other readers than DuckDB lack."""
         return "VARCHAR" if self.type in {"UUID", "JSON"} else self.type
 
 

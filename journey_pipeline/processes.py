@@ -1,6 +1,6 @@
-"""Which process holds something, and whether it still lives: what a dead one held need not wait for its time to end.
+"""Names of processes, and whether they are still alive: a lease of a dead process can be taken over at once.
 
-Only processes of this machine can be told dead; of others one waits. Not here: what is held (a run's pool in
+Only processes of this machine are checked; leases of others run out. Not here: what is held (a run's pool in
 `components/abandoned.py`, an export in `exports/recovery.py`), locks that the system frees by itself (`files.py`).
 """
 
@@ -14,13 +14,13 @@ CLOCK_WAS_SET_BY_S = 5.0
 
 
 def this_process() -> str:
-    """This process's name: number, machine and time of creation, since numbers are given again."""
+    """This process's name: number, machine and time of creation, because numbers are reused."""
     process = psutil.Process()
     return f"{process.pid}@{socket.gethostname()}:{process.create_time()}"
 
 
 def is_dead(name: str | None) -> bool:
-    """Whether a process of this machine that `this_process` named has ended; false of all that can't be known.
+    """Whether a process of this machine has ended; false if that can't be known.
 
     Args:
         name: The result of `this_process` in that process, or None.
@@ -31,7 +31,7 @@ def is_dead(name: str | None) -> bool:
         return False
     try:
         process = psutil.Process(int(pid))
-        # A later process may have got the number. Times of creation are told by the clock of the day, which may be set.
+        # A later process may have the same number. Times of creation depend on the clock, which may be set.
         is_another = abs(process.create_time() - float(created)) > CLOCK_WAS_SET_BY_S
         return is_another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

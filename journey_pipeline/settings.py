@@ -1,4 +1,4 @@
-"""What comes from the environment: the home, each connection's hosts and secrets, and the clock.
+"""Settings from the environment: the home, each connection's hosts and secrets, and the clock.
 
 Read when a run needs it, never at import, so that a code location loads with nothing set and a missing variable
 breaks only the connection that needs it. Not here: what is configured in YAML (`components/`).
@@ -42,7 +42,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def load_environment_file() -> None:
-    """Reads `.env` in the working directory; what the environment already has wins.
+    """Reads `.env` in the working directory. Variables of the environment win.
 
     Values are literal: a secret may hold `${`.
 
@@ -121,9 +121,9 @@ def home() -> Path:
 
 
 def make_home() -> Path:
-    """Makes the home where it is missing, closed to other users, since it holds personal data; and gives it.
+    """Makes the home if it is missing, closed to other users, because it holds personal data; returns it.
 
-    The rights of a home that exists are its owner's affair.
+    The mode of an existing home is not changed.
 
     Raises:
         ConfigError: If it can't be made.
@@ -141,7 +141,7 @@ def make_home() -> Path:
 
 
 def published_place() -> Path | None:
-    """Where the published file lies if not in the home: `JOURNEY_PIPELINE_PUBLISHED_FILE`; None if that is not set.
+    """The path of the published file: `JOURNEY_PIPELINE_PUBLISHED_FILE`; None if that is not set.
 
     Analysts are other users, and the home is closed to them.
 
@@ -183,17 +183,17 @@ def storage_version() -> str:
 
 
 def ledger_url() -> str:
-    """Where the ledger of exports lies: `JOURNEY_PIPELINE_LEDGER_URL`, or a file in the home. May hold a password."""
+    """The URL of the ledger of exports: `JOURNEY_PIPELINE_LEDGER_URL`, or a file in the home. May hold a password."""
     return os.environ.get(LEDGER_VARIABLE, "").strip() or f"sqlite:///{make_home() / LEDGER_FILE}"
 
 
 def link_keys() -> list[str]:
-    """The keys by which addresses of exports are encrypted: `JOURNEY_PIPELINE_LINK_KEY`, with commas between."""
+    """The keys that encrypt addresses of exports: `JOURNEY_PIPELINE_LINK_KEY`, with commas between."""
     return [key.strip() for key in os.environ.get(LINK_KEY_VARIABLE, "").split(",") if key.strip()]
 
 
 def largest_answer_bytes() -> int:
-    """The most bytes of one vendor's answer, inflated: `JOURNEY_PIPELINE_LARGEST_ANSWER_GIB`, or 100 GiB.
+    """Largest size of one inflated answer, in bytes: `JOURNEY_PIPELINE_LARGEST_ANSWER_GIB`, or 100 GiB.
 
     Raises:
         ConfigError: If it is no number above 0.
@@ -202,7 +202,7 @@ def largest_answer_bytes() -> int:
 
 
 def longest_answer_s() -> float:
-    """How long one vendor's answer may take, all tries included: `JOURNEY_PIPELINE_LONGEST_ANSWER_MINUTES`, or 30.
+    """Longest time of one answer, retries included: `JOURNEY_PIPELINE_LONGEST_ANSWER_MINUTES`, or 30 minutes.
 
     Raises:
         ConfigError: If it is no number above 0.
@@ -211,7 +211,7 @@ def longest_answer_s() -> float:
 
 
 def normalizers() -> int:
-    """How many partitions of a run are made into events at a time: `JOURNEY_PIPELINE_NORMALIZERS`, or half the cores.
+    """Partitions of a run whose events are made at the same time: `JOURNEY_PIPELINE_NORMALIZERS`, or half the cores.
 
     Raises:
         ConfigError: If it is no number above 0.

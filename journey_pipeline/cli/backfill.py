@@ -1,4 +1,4 @@
-"""`journey-pipeline backfill`: what is missing of a span of time, from the vendor to the published warehouse.
+"""`journey-pipeline backfill`: loads missing partitions, from the vendor to the published warehouse.
 
 Not here: how partitions are run and shown (`load.py`).
 """

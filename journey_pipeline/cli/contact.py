@@ -1,4 +1,4 @@
-"""`journey-pipeline contact`: one person's last weeks as the vendor tells them now, beside what the warehouse has.
+"""`journey-pipeline contact`: compares one person's events at the vendor and in the warehouse.
 
 Not here: asking (`loading/contact.py`), comparing (`warehouse/contact.py`).
 """

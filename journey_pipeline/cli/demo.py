@@ -1,4 +1,4 @@
-"""`journey-pipeline demo`: a short simulated history of every vendor, up to the tables that an analyst reads.
+"""`journey-pipeline demo`: loads a short simulated history of each vendor and shows the results.
 
 Everything is the real thing but the vendors, who are simulated on this machine. Not here: the simulation (`sandbox/`),
 the load (`load.py`).
@@ -103,7 +103,7 @@ def sandbox_environment(sandbox: Sandbox) -> dict[str, str]:
 
 
 def use_home_of_sandbox(folder: str) -> None:
-    """Lets all that is simulated lie in a folder, whatever the variables say of the real home, ledger and history."""
+    """Puts home, ledger and Dagster's history of the sandbox into a folder, whatever the variables say."""
     place = local_path(folder, "--home")
     os.environ[HOME_VARIABLE] = str(place)
     os.environ.pop(PUBLISHED_VARIABLE, None)
@@ -112,7 +112,7 @@ def use_home_of_sandbox(folder: str) -> None:
 
 
 def forget_the_last_sandbox() -> None:
-    """Gives up the exports that are under way in this home: each sandbox is a vendor who knows of no earlier one."""
+    """Gives up the exports under way in this home, because a new sandbox does not know them."""
     with open_ledger(ledger_url()) as ledger:
         for root_id in {export.root_id for export in listed(ledger)}:
             give_up(ledger, root_id, at=utc_now())

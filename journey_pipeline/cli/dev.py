@@ -83,7 +83,7 @@ def _start(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 def _answers(port: int, child: subprocess.Popen[bytes]) -> bool:
-    """Waits until the webserver takes calls; False if it ended before."""
+    """Waits until the webserver answers; False if it ended before."""
     while child.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return True

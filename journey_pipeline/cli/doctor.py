@@ -1,4 +1,4 @@
-"""`journey-pipeline doctor`: is everything there that a load needs?
+"""`journey-pipeline doctor`: checks what a load needs.
 
 Not here: what each vendor checks (`vendors/`).
 """
@@ -135,7 +135,7 @@ def _newest(lake: Lake, stream: Stream) -> dict[str, str]:
 
 
 def _rights(folder: Path) -> str | Warns:
-    """What other users may do with the home, which holds personal data."""
+    """Whether other users can read the home, which holds personal data."""
     mode = stat.S_IMODE(folder.stat().st_mode)
     if not mode & stat.S_IRWXO:
         return "closed to other users"

@@ -1,4 +1,4 @@
-"""What `backfill`, `normalize` and `demo` share: choose partitions, run them through Dagster, show what came.
+"""Functions of `backfill`, `normalize` and `demo`: choose partitions, run them through Dagster, show the results.
 
 Not here: the options of each command (their modules), the runs themselves (`components/runs.py`).
 """
@@ -36,7 +36,7 @@ MOST_WARNINGS = 20
 
 @dataclass(slots=True)
 class Loaded:
-    """What a load came to.
+    """The result of a load.
 
     Attributes:
         assets: The stream.
@@ -54,12 +54,12 @@ class Loaded:
 
     @property
     def complete(self) -> bool:
-        """Whether every partition that was to be loaded is."""
+        """Whether all partitions are loaded."""
         return not self.failed and not self.run_failures
 
 
 class Planned(NamedTuple):
-    """A stream with what was found of it, and what of that is to be loaded."""
+    """A stream with the states of its partitions, and the windows to load."""
 
     assets: LoadAssets
     found: Survey
@@ -95,7 +95,7 @@ def order(runner: Runner, plans: Sequence[Planned], *, again: bool = False) -> N
 def load(
     runner: Runner, assets: LoadAssets, windows: Sequence[Window], *, pull: bool = True, again: bool = False
 ) -> Loaded:
-    """Runs partitions through Dagster, as many as go together in a run, with a bar on standard error."""
+    """Runs partitions through Dagster, with a progress bar on standard error."""
     loaded = Loaded(assets, list(windows))
     if not windows:
         return loaded
@@ -122,7 +122,7 @@ def sync_warehouse(runner: Runner, *connections: str, remove: bool = False) -> b
 
 
 def tell(*outcomes: RunOutcome | None) -> bool:
-    """Says what runs did, then what is wrong; whether all went well."""
+    """Prints what runs did, then what is wrong; True if all went well."""
     ended = [outcome for outcome in outcomes if outcome]
     for did in (did for outcome in ended for did in outcome.did):
         notes.print(did, markup=False, highlight=False, soft_wrap=True)
@@ -134,7 +134,7 @@ def tell(*outcomes: RunOutcome | None) -> bool:
 
 
 def partition_table(lake: Lake, assets: LoadAssets, windows: Sequence[Window], *, pulled: bool = True) -> Table:
-    """Estimate, rows, rejects, size and seconds of partitions; the last ones where there are many."""
+    """A table of estimate, rows, rejects, size and seconds; only the last partitions if there are many."""
     shown = list(windows)[-LONGEST_TABLE:]
     figures = ("estimate", "rows", "events", "rejects", "MB", *(["seconds"] if pulled else []))
     title = f"{assets.stream.key}: the last {len(shown)} of {len(windows)}" if len(windows) > len(shown) else None
@@ -167,14 +167,14 @@ def _figures(lake: Lake, assets: LoadAssets, window: Window) -> list[str]:
 
 
 def look(lake: Lake, assets: LoadAssets, span: Window, now: datetime) -> Survey:
-    """The state of a stream's partitions in a span, cut to where the stream starts."""
+    """The states of a stream's partitions in a span, from the stream's start on."""
     start = max(span.start, assets.stream.start)
     end = max(span.end, start + assets.stream.granularity.duration)
     return survey(lake, assets.stream, Window(start, end), now, assets.settings)
 
 
 def tell_outcome(console: Console, lake: Lake, loaded: Loaded, found: Survey | None = None) -> bool:
-    """Says what is not loaded and which claims do not hold, in a line each; whether all is there and none is an error.
+    """Prints a line for each unloaded partition and each red check; True if all are loaded and no check is an error.
 
     Args:
         found: What was there before, whose errors are told as well.
@@ -185,7 +185,7 @@ def tell_outcome(console: Console, lake: Lake, loaded: Loaded, found: Survey | N
 
 
 def _tell_vanished(console: Console, lake: Lake, loaded: Loaded) -> bool:
-    """Says which partitions are not in the lake though their load said so; whether there is none."""
+    """Prints partitions that were loaded and are missing in the lake; True if there are none."""
     said = loaded.windows if loaded.run_failures else [w for w in loaded.windows if w.partition in loaded.failed]
     claimed = sorted(set(loaded.windows) - set(said))
     if not claimed:
@@ -201,7 +201,7 @@ def _tell_vanished(console: Console, lake: Lake, loaded: Loaded) -> bool:
 
 
 def tell_verdicts(console: Console, lake: Lake, loaded: Loaded, found: Survey | None = None) -> bool:
-    """Says which claims do not hold, in a line each; whether none of them is an error.
+    """Prints a line for each red check; True if none is an error.
 
     Args:
         loaded: What was just loaded; of these warnings are told, too.
@@ -223,7 +223,7 @@ def tell_verdicts(console: Console, lake: Lake, loaded: Loaded, found: Survey | 
 
 
 def verdict_lines(found: Verdicts) -> list[str]:
-    """One line for each claim that does not hold, the oldest partition first."""
+    """One line for each red check, the oldest partition first."""
     return [
         f"{window.partition} {claim.name} does not hold: {claim.says}"
         for window, claims in sorted(found.items())
@@ -232,7 +232,7 @@ def verdict_lines(found: Verdicts) -> list[str]:
 
 
 def tell_failures(console: Console, loaded: Loaded) -> None:
-    """Says which partitions are not loaded, and why."""
+    """Prints partitions that are not loaded, and why."""
     for partition, error in sorted(loaded.failed.items()):
         console.print(f"[red]{partition}[/red] failed: {escape(error)}", highlight=False)
     for says in loaded.run_failures:

@@ -1,4 +1,4 @@
-"""The command itself: its subcommands, each in a module that is imported when it is called, and its errors.
+"""The command `journey-pipeline`: finds its subcommands, imports one when it is called, and reports errors.
 
 Not here: what a subcommand does (the module it is named after).
 """

@@ -32,19 +32,19 @@ _CONTROLS_IN_A_CELL = _CONTROLS | {ord("\n"): "↵", ord("\t"): "⇥"}
 
 
 def visible(text: str) -> str:
-    """Text with its control characters shown, since a terminal obeys them; lines and tabs stay."""
+    """Text with its control characters made visible, because a terminal obeys them; lines and tabs stay."""
     return text.replace("\r\n", "\n").translate(_CONTROLS_IN_LINES)
 
 
 def read_no_more(stream: IO[str]) -> None:
-    """What is written to a stream goes nowhere from here on, what it still holds too: its reader has gone."""
+    """Discards all further output of a stream, including its buffer, because its reader has gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def takes_output() -> bool:
-    """Whether standard output can be written; where it can't, as on a full disk, what it still holds is dropped."""
+    """Whether standard output is writable. If not, as on a full disk, its buffer is dropped."""
     try:
         sys.stdout.flush()
         os.write(sys.stdout.fileno(), b"")
@@ -66,7 +66,7 @@ class _Console(Console):
 
 
 class _Table(Table):
-    """A table whose cells take one line each, whatever a name holds."""
+    """A table whose cells take one line each."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         shown = (
@@ -86,7 +86,7 @@ notes = _Console(stderr=True)
 
 
 def take_any_letter() -> None:
-    """Lets the standard streams show a `?` for a letter that their encoding lacks, instead of failing at it."""
+    """Makes the standard streams print `?` for letters that their encoding lacks, in place of an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -94,7 +94,7 @@ def take_any_letter() -> None:
 
 @contextmanager
 def terminal_kept() -> Iterator[None]:
-    """Inside the block notes go where standard error led before it.
+    """Inside the block notes go to standard error as it was before the block.
 
     Dagster sends the standard streams of a step into that step's log: without this, a bar that is drawn while a step
     runs in this process would never be seen.
@@ -113,7 +113,7 @@ def terminal_kept() -> Iterator[None]:
 
 
 def route_logs(console: Console, level: int = logging.WARNING) -> None:
-    """Sends our own log lines to a console, so that they don't tear a bar."""
+    """Sends our own log lines to a console, so that they don't break a progress bar."""
     handler = _LogLines(console=console, show_path=False, show_time=False, markup=False)
     handler.setLevel(level)
     logger = logging.getLogger("journey_pipeline")

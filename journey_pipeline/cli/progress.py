@@ -1,4 +1,4 @@
-"""What a terminal shows of work that is long: a bar of partitions, rows and bytes, and below it the exports waited for.
+"""Progress in a terminal: a bar of partitions, rows and bytes, and below it the exports under way.
 
 Off a terminal nothing is drawn; there a line tells of each export that has come further, so that a log shows it too.
 Not here: who reports progress (`loading/`).
@@ -115,7 +115,7 @@ class ProgressBar:
 
 
 def export_table(exports: Sequence[Export], now: datetime) -> Table:
-    """Exports that are under way: how far each is, and when the vendor is next asked."""
+    """A table of exports under way: their states, and the time of the next call."""
     table = plain_table(*COLUMNS, right=("attempt", "polls", "ordered", "next call"))
     under_way = [export for export in exports if export.state not in ENDED | {State.SPLIT}]
     for export in under_way[:MOST_EXPORTS]:
@@ -135,7 +135,7 @@ def export_table(exports: Sequence[Export], now: datetime) -> Table:
 
 
 def counted(exports: Sequence[Export]) -> Text:
-    """How many exports are pending, ready and landed; where smaller ones stand in for one, those count."""
+    """The numbers of pending, ready and landed exports; the parts of a split export count singly."""
     split = {export.parent_id for export in exports}
     kinds = Counter(_KINDS.get(export.state, "pending") for export in exports if export.id not in split)
     shown = [kind for kind in ("pending", "ready", "landed", "stopped") if kinds[kind] or kind != "stopped"]

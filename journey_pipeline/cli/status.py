@@ -66,7 +66,7 @@ def status(selector: str | None, *, as_json: bool) -> None:
 
 
 def _tell_to_normalize(row: Mapping[str, Any]) -> None:
-    """Without those whose files are damaged: the line of each says what heals it."""
+    """Prints the number of partitions without events. Damaged ones have lines of their own."""
     number = row["to_normalize"]
     if number:
         what = "1 partition has" if number == 1 else f"{number:,} partitions have"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a command ends within seconds, whatever it is doing, with one sentence and an exit code.
+"""Ctrl-C and SIGTERM: a command ends within seconds, with one sentence and an exit code.
 
 What runs is interrupted, so that it cleans up. What does not end by that, as a thread that waits for a vendor, is cut
 after some seconds, or at once by a second signal. Not here: how `sandbox` and `dev` end, which end well when stopped.
@@ -47,7 +47,7 @@ class _Stop:
             self.leave()
 
     def leave(self) -> None:
-        """Ends the process. Whatever a thread still does is safe to cut: files appear whole or not at all."""
+        """Ends the process. Running threads may be cut, because files appear whole or not at all."""
         self._leaving.acquire()
         with suppress(OSError, ValueError):
             notes.show_cursor()
@@ -57,7 +57,7 @@ class _Stop:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Inside the block a signal ends the command: soon, and with 130 or 143."""
+    """Inside the block a signal ends the command within seconds, with 130 or 143."""
     stop = _Stop()
     watched, told = socket.socketpair()
     told.settimeout(0)
@@ -82,5 +82,5 @@ def stoppable() -> Iterator[None]:
 
 
 def ends_by_itself() -> None:
-    """From here on the command ends by itself at a signal, and being stopped is no failure of it."""
+    """From here on a signal ends the command with success."""
     signal.set_wakeup_fd(-1)

@@ -47,7 +47,7 @@ def sync(*, remove: bool) -> None:
 
 
 def _sync_unrecorded(lake: Lake, settings: WarehouseSettings) -> bool:
-    """What the run does, without a run."""
+    """Syncs as the run does, without Dagster's history."""
     list_exports(lake, ledger_url())
     report = syncing.sync(lake, settings)
     notes.print(str(report), markup=False, highlight=False, soft_wrap=True)

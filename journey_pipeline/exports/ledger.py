@@ -1,7 +1,7 @@
-"""The one truth about exports: its tables, a transaction over them, and the only way in which one goes along an edge.
+"""The ledger of exports: its tables, its transactions, and the one function that changes an export's state.
 
-Every change is guarded by the version that was read, so that of two pollers one wins and the other learns of it. Times
-are kept in UTC and come back aware from both databases. Not here: opening the database (`database.py`) and bringing an
+The version that was read guards each change: of two pollers one wins, and the other gets `ExportMovedOn`. Times are
+stored in UTC and come back aware from both databases. Not here: opening the database (`database.py`) and bringing an
 earlier one to this version (`migrations.py`), what is taken up and what follows from an answer (`queue.py`), how
 exports come to be (`orders.py`), what people see (`listing.py`).
 """
@@ -54,12 +54,12 @@ NO_LEASE: dict[str, Any] = {"lease": None, "leased_until": None}
 
 
 def lease(at: datetime, duration: timedelta) -> dict[str, Any]:
-    """What an export that this process takes up is changed by, until others may take it over."""
+    """Columns that lease an export to this process for a while."""
     return {"lease": f"{uuid.uuid4().hex}/{this_process()}", "leased_until": at + duration}
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware instant; SQLite, which knows no zones, keeps its UTC digits."""
+    """An aware instant. SQLite has no time zones and stores the UTC digits."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -128,10 +128,10 @@ exports = Table(
     Index("journey_exports_due", "connection", "state", "due_at"),
     Index("journey_exports_root", "root_id"),
     Index("journey_exports_window", "connection", "stream", "window_start"),
-    sqlite_autoincrement=True,  # an id that was given once is never given again
+    sqlite_autoincrement=True,  # an id is never reused
 )
 
-# Every edge that was taken, in order: what an export went through, and how often a connection was asked on a day.
+# Every change of state, in order: the history of each export, and the number of a connection's requests on a day.
 transitions = Table(
     "journey_export_transitions",
     metadata,
@@ -153,10 +153,10 @@ transitions = Table(
 
 
 class Ledger:
-    """A ledger. Cheap to keep open; safe to use from several threads and processes at once.
+    """The ledger of exports. Several threads and processes may use it at the same time.
 
     Args:
-        engine: On its database, as `database.open_ledger` opens it.
+        engine: Engine of its database, from `database.open_ledger`.
         vault: Encrypts its addresses.
     """
 
@@ -171,7 +171,7 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Gives its connections back."""
+        """Closes its connections."""
         self._engine.dispose()
 
     @contextmanager
@@ -182,16 +182,16 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
-        """A transaction: all of it is kept, or none."""
+        """A transaction that writes all of its changes, or none."""
         with explained("writing to the ledger of exports"), self._engine.begin() as connection:
             yield Transaction(connection, self._vault)
 
 
 class Transaction:
-    """What can be done with the ledger, all at once or not at all.
+    """Reads and changes of the ledger in one transaction.
 
     Args:
-        connection: To the database, in a transaction.
+        connection: A connection to the database, in a transaction.
         vault: Encrypts addresses.
     """
 
@@ -207,29 +207,29 @@ class Transaction:
         self._connection.execute(select(queues).where(queues.c.connection == connection).with_for_update())
 
     def next_position(self, connection: str) -> int:
-        """The next place in a queue that is held."""
+        """The next position in a locked queue."""
         mine = queues.c.connection == connection
         self._connection.execute(update(queues).where(mine).values(position=queues.c.position + 1))
         return self.count(select(queues.c.position).where(mine))
 
     def hold_queue(self, connection: str, until: datetime) -> None:
-        """Lets nothing of a connection be asked for until then."""
+        """Delays all orders of a connection until then."""
         self._connection.execute(update(queues).where(queues.c.connection == connection).values(held_until=until))
 
     def held_until(self, connection: str) -> datetime | None:
-        """Until when nothing of a connection is asked for; None if it never had to be held."""
+        """The time until which a connection's orders are delayed; None if they never were."""
         return self._connection.scalar(select(queues.c.held_until).where(queues.c.connection == connection))
 
     def find(self, query: Select[Any]) -> list[Export]:
-        """The exports that a query over `exports` gives."""
+        """The exports of a query over `exports`."""
         return [export_of(row, self._vault) for row in self._connection.execute(query).mappings()]
 
     def count(self, query: Select[Any]) -> int:
-        """The figure that a query gives."""
+        """The number that a query returns."""
         return self._connection.scalar(query) or 0
 
     def get(self, export_id: int) -> Export:
-        """An export as it is now; held until the end of the transaction if that writes.
+        """An export as it is now, locked until the end of a writing transaction.
 
         Raises:
             LedgerError: If there is none of that id.
@@ -243,14 +243,14 @@ class Transaction:
         return found[0]
 
     def tree(self, root_id: int) -> list[Export]:
-        """An export and all that stand in for it, in the order of their making; held like `get`."""
+        """An export and its parts, in the order in which they were made; locked as by `get`."""
         query = select(exports).where(exports.c.root_id == root_id).order_by(exports.c.id)
         if not self._connection.get_execution_options().get("reads"):
             query = query.with_for_update()
         return self.find(query)
 
     def add(self, values: dict[str, Any]) -> Export:
-        """A new export; without `root_id` it is its own root."""
+        """Adds an export. Without `root_id` it is its own root."""
         counters = dict.fromkeys(("version", "attempt", "polls", "tries", "failures", "losses"), 0)
         done = self._connection.execute(insert(exports).values(**counters, root_id=0).values(**values))
         export_id = int(next(iter(done.inserted_primary_key or ())))
@@ -284,7 +284,7 @@ class Transaction:
         return moved
 
     def change(self, export: Export, *, at: datetime, **changes: Any) -> Export:
-        """Changes what an export knows of itself, its state left alone.
+        """Changes columns of an export, but not its state.
 
         Raises:
             ExportMovedOn: If it is no longer as it was read.
@@ -325,7 +325,7 @@ class Transaction:
 
 
 def export_of(row: RowMapping, vault: Vault) -> Export:
-    """The export that a row of `journey_exports` holds."""
+    """The export in a row of `journey_exports`."""
     fields: dict[str, Any] = dict(row)
     sealed = fields.pop("poll_address")
     address = vault.unseal(sealed) if sealed else None
@@ -358,7 +358,7 @@ _TRY_AGAIN = (
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Gives the library's errors the project's form: what was attempted, what came back, what to do next."""
+    """Turns errors of the library into `LedgerError`: what was tried, what came back, what to do next."""
     try:
         yield
     except SQLAlchemyError as error:
