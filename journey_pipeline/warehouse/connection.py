@@ -52,15 +52,12 @@ class WarehouseSettings:
         removable: Up to which share of a stream's partitions go from the warehouse because they are not in the lake any
             more; a handful may always go, all of them never.
         remove: Whether everything goes that is not in the lake any more, because a person said so.
-        small_change: Up to which share of a day's events its rows in other tables change one by one; beyond, the day is
-            made again as a whole.
     """
 
     memory: str = "2GB"
     threads: int = 2
     lock_wait_s: float = 60.0
     batch_rows: int = 1_000_000
-    small_change: float = 0.25
     removable: float = 0.05
     remove: bool = False
 

@@ -12,19 +12,11 @@ from typing import NamedTuple
 
 import duckdb
 
-from journey_pipeline.warehouse.table import create_empty
+from journey_pipeline.warehouse.schema import TOLD
 
 KEY = "connection, stream, partition_key"
 MANIFEST, EVENTS = ".json", ".parquet"
 
-# What of a manifest is looked for among all of them: JSON would have to be read for that each time.
-_TOLD = {
-    "events_bytes": "(manifest ->> '$.events.bytes')::bigint",
-    "attributes_sha256": "manifest ->> '$.attributes.sha256'",
-    "landed_at": "(manifest ->> 'landed_at')::timestamptz",
-    "covers": "from_json(manifest -> 'covers', '[\"varchar\"]')",
-    "twin": "(manifest ->> 'twin')::json",
-}
 _GIVEN = (
     *("connection", "stream", "partition_key", "manifest_sha256", "manifest_signature", "manifest", "events_sha256"),
     *("events", "loaded", "first_at", "last_at"),
@@ -132,12 +124,6 @@ def columns_of(rows: Iterable[Sequence[object]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def begin_files(session: duckdb.DuckDBPyConnection) -> None:
-    """Makes `changed_files`, which takes the key of each file of which something else is noted from then on."""
-    for name in ("changed_files", "touched_partitions"):
-        create_empty(session, name, f"select {KEY} from internal.files", temporary=True)
-
-
 def note_loaded(session: duckdb.DuckDBPyConnection, rows: Sequence[tuple[object, ...]]) -> None:
     """Takes note of files that are loaded now.
 
@@ -146,19 +132,17 @@ def note_loaded(session: duckdb.DuckDBPyConnection, rows: Sequence[tuple[object,
     """
     if rows:
         given = ", ".join(f"unnest(?) as {name}" for name in _GIVEN)
-        told = ", ".join(f"{expression} as {name}" for name, expression in _TOLD.items())
+        told = ", ".join(f"{expression} as {name}" for name, (_, _, expression) in TOLD.items())
         session.execute(
             f"insert into internal.files by name select *, {told} "
             f"from (select * replace (manifest::json as manifest) from (select {given}))",
             columns_of(rows),
         )
-        _note_changed(session, [row[:3] for row in rows])
 
 
 def forget_loaded(session: duckdb.DuckDBPyConnection, files: str) -> None:
     """Takes the files of a relation out."""
     session.execute(f"delete from internal.files where ({KEY}) in (select ({KEY}) from {files})")
-    session.execute(f"insert into changed_files select {KEY} from {files}")
 
 
 def recount(session: duckdb.DuckDBPyConnection, rows: str, sign: str) -> None:
@@ -172,7 +156,6 @@ def recount(session: duckdb.DuckDBPyConnection, rows: str, sign: str) -> None:
             and files.stream = moved.stream
             and files.partition_key = moved.partition_key
     """)
-    session.execute(f"insert into changed_files select {KEY} from moved")
 
 
 def restate(session: duckdb.DuckDBPyConnection, key: FileKey, digest: str, signature: str, manifest: str) -> None:
@@ -183,9 +166,9 @@ def restate(session: duckdb.DuckDBPyConnection, key: FileKey, digest: str, signa
         [digest, signature, manifest, *key],
     )
     session.execute(
-        f"update internal.files set {', '.join(f'{name} = {told}' for name, told in _TOLD.items())} {where}", [*key]
+        f"update internal.files set {', '.join(f'{name} = {sql}' for name, (_, _, sql) in TOLD.items())} {where}",
+        [*key],
     )
-    _note_changed(session, [key])
 
 
 def note_signatures(session: duckdb.DuckDBPyConnection, touched: Mapping[FileKey, str]) -> None:
@@ -204,7 +187,3 @@ def note_signatures(session: duckdb.DuckDBPyConnection, touched: Mapping[FileKey
             """,
             columns_of((*key, signature) for key, signature in touched.items()),
         )
-
-
-def _note_changed(session: duckdb.DuckDBPyConnection, keys: Iterable[Sequence[object]]) -> None:
-    session.execute("insert into changed_files select unnest(?), unnest(?), unnest(?)", columns_of(keys))

@@ -2,8 +2,7 @@
 
 Rows that came from files now replaced or gone go first. Keys that more than one row may stand for are decided by rank
 (`ranking.py`); all other new rows, mostly all of them, are a plain append in order of time. Not here: which files
-changed (`inventory.py`), which events another stream tells of too (`twins.py`), the tables that are made from the
-events (`refresh.py`).
+changed (`inventory.py`), the tables that are made from the events (`refresh.py`).
 """
 
 from __future__ import annotations
@@ -16,21 +15,20 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.model import EVENT_COLUMNS
-from journey_pipeline.warehouse.changes import ADDED, TAKEN, Changes, begin
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.file_checks import Extent, events
 from journey_pipeline.warehouse.inventory import FoundFile
 from journey_pipeline.warehouse.loaded import (
     KEY,
     FileKey,
-    begin_files,
     columns_of,
     forget_loaded,
     note_loaded,
     recount,
 )
 from journey_pipeline.warehouse.ranking import IN_WAREHOUSE, NUMBERED_ROWS, find_contested, rank
-from journey_pipeline.warehouse.twins import Links, begin_links
+from journey_pipeline.warehouse.refresh import Changes
+from journey_pipeline.warehouse.schema import EVENTS
 
 _COLUMNS = ", ".join(column.name for column in EVENT_COLUMNS)
 
@@ -62,31 +60,28 @@ class Merged:
     """What a merge did.
 
     Attributes:
-        changes: The days whose events changed, and how.
-        links: Which of them another stream may tell of too.
+        changes: Takes note of the rows.
         rows_inserted: Rows that went in.
         rows_deleted: Rows that went out.
     """
 
     changes: Changes
-    links: Links
     rows_inserted: int = 0
     rows_deleted: int = 0
 
-    def note(self, relation: str, sign: int) -> None:
-        """Takes note of rows that come or go, as `Changes.note` says."""
-        self.changes.note(relation, sign)
-        self.links.note(relation, sign)
+    def note(self, relation: str) -> None:
+        """Takes note of rows that come, or are about to go."""
+        self.changes.note(EVENTS.name, relation)
 
 
-def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: WarehouseSettings) -> Merged:
+def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: WarehouseSettings, changes: Changes) -> Merged:
     """Makes the change in `core.journey_events` and in `internal.files`.
 
     Args:
-        settings: How many rows to sort at a time, and which changes of a day are small.
+        settings: How many rows to sort at a time.
+        changes: Takes note of the events that come and go.
     """
-    merged = Merged(begin(session, settings.small_change), begin_links(session))
-    begin_files(session)
+    merged = Merged(changes)
     _take_out(session, change.outgoing, merged)
     _number_files(session, change)
     incoming = [found.path for found in change.incoming]
@@ -125,7 +120,7 @@ def _take_out(session: duckdb.DuckDBPyConnection, outgoing: Sequence[FileKey], m
         """,
         span,
     )
-    merged.note("(from core.journey_events where rowid in (select place from gone))", TAKEN)
+    merged.note("(from core.journey_events where rowid in (select place from gone))")
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from gone)")
     forget_loaded(session, "outgoing")
 
@@ -150,7 +145,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
         from core.journey_events
         where rowid in (select place from contenders where file_id = {IN_WAREHOUSE} and not has_won)
     """)
-    merged.note("(from core.journey_events where rowid in (select place from lost))", TAKEN)
+    merged.note("(from core.journey_events where rowid in (select place from lost))")
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from lost)")
     recount(session, "lost", "-")
     if not losers:
@@ -168,7 +163,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
             where has_won
         ) using (filename, file_row_number)
     """)
-    merged.note("again", ADDED)
+    merged.note("again")
     merged.rows_inserted += _run(
         session, f"insert into core.journey_events by name select {_COLUMNS} from again order by occurred_at"
     )
@@ -190,7 +185,7 @@ def _append(
     """
     source = events((found.path for found in batch), NUMBERED_ROWS if contested else "")
     won = f"(select {_COLUMNS} from {source} {unless_lost if contested else ''})"
-    merged.note(won, ADDED)
+    merged.note(won)
     insert = f"insert into core.journey_events by name select {_COLUMNS} from {won}"
     if in_order:
         merged.rows_inserted += _run(session, f"{insert} order by occurred_at")

@@ -1,27 +1,27 @@
-"""Makes the tables that are SELECTs over others, as far as a sync changed what they are made from.
+"""Makes the tables that are SELECTs over others again, as far as what they read has changed.
 
-A SELECT that takes `$first_day` and `$last_day` is run again for the days that changed, any other one as a whole, and
-what it gives takes the place of the earlier rows. Where little of a day changed, an increment gives the rows that
-change with it. Not here: the SELECTs (`sql/`), their order (`schema.py`), what changed (`changes.py`).
+A table's SQL file (`sql/`) says how it is made. A view runs when it is read. The SELECT of a table made as a whole runs
+at each sync. The SELECT of a table made by a unit (some columns) runs for the units whose rows changed in a table that
+it reads, and sees the rows of those units alone, in each table that has these columns. So a row may depend only on rows
+of its own unit. Either way only rows that differ are written. Not here: changing the events (`merge.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import duckdb
 
-from journey_pipeline.warehouse.changes import Changes
-from journey_pipeline.warehouse.loaded import KEY
-from journey_pipeline.warehouse.schema import LOADED_TABLES, create_table, forget_table, note_table
-from journey_pipeline.warehouse.table import Table
+from journey_pipeline.errors import WarehouseError
+from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES
+from journey_pipeline.warehouse.table import Table, create_table, forget_table, note_table
 
-# Days are made again together up to this many events, so that counting people stays inside memory.
+# Days are made again together up to this many rows, so that counting people stays inside memory.
 _SPAN_ROWS = 2_000_000
-# What a dimension says about when we saw a row changes with every look; no mart may use it.
-_UNSTABLE = "first_seen_at, last_seen_at"
-_DIMENSIONS = {"core.journeys": "journey_id", "core.activities": "activity_id"}
+_DAY = "occurred_on"
 
 
 def stale_tables(session: duckdb.DuckDBPyConnection, tables: tuple[Table, ...]) -> set[Table]:
@@ -33,118 +33,127 @@ def stale_tables(session: duckdb.DuckDBPyConnection, tables: tuple[Table, ...]) 
     return {table for table in tables if made.get(table.name) != table.digest}
 
 
-def refresh(
-    session: duckdb.DuckDBPyConnection, tables: tuple[Table, ...], stale: set[Table], changes: Changes
-) -> set[date]:
-    """Makes tables again.
+@dataclass(slots=True)
+class Changes:
+    """What has changed of the tables that others are made from.
 
-    Args:
+    Attributes:
+        session: With a transaction open.
         tables: All that SELECTs make, in order.
         stale: Those of them to make from the ground up.
-
-    Returns:
-        All days that were made again: besides those that changed, the days of journeys and steps that are described
-        otherwise now, because marts carry their names.
+        changed: The names of the tables of which rows have changed.
+        days: The days of the units that were made again.
     """
-    changes.forget_whole_days()
-    days = changes.days
-    events = _events_by_day(session)
-    for table in tables:
-        if table in stale:
-            forget_table(session, table.name)
-            create_table(session, table)
-            note_table(session, table)
-        if table.is_by_partition:
-            _replace_partitions(session, table, are_all=table in stale)
-        elif not table.is_by_day:
-            days |= _replace(session, table)
-        elif table in stale:
-            _replace_days(session, table, set(events), events)
-        elif table.increment:
-            _replace_days(session, table, changes.whole, events)
-            _increment(session, table, changes.partly)
-        else:
-            _replace_days(session, table, days, events)
-    return days
+
+    session: duckdb.DuckDBPyConnection
+    tables: tuple[Table, ...]
+    stale: set[Table]
+    changed: set[str] = field(default_factory=set)
+    days: set[date] = field(default_factory=set)
+    _known: Mapping[str, Table] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._known = {EVENTS.name: EVENTS} | {table.name: table for table in self.tables if not table.is_view}
+        for table in (table for table in self.tables if table.unit):
+            if unknown := sorted(table.reads - self._known.keys()):
+                raise WarehouseError(
+                    f"{table.name} is made by {', '.join(table.unit)} and reads {', '.join(unknown)}. It may read "
+                    f"{EVENTS.name} and tables that SELECTs make, and no views: write `Made: as a whole.` or "
+                    "`Made: a view.`"
+                )
+
+    def note(self, name: str, rows: str) -> None:
+        """Takes note of rows of a table that come or go.
+
+        Args:
+            rows: An SQL relation with the rows. Rows that go must be there still.
+        """
+        readers = self._readers(name)
+        units = sorted({column for table in readers for column in table.unit if self._known[name].has(table.unit)})
+        noted = f"select distinct {', '.join(units) or 'true'} from {rows}"
+        into = "insert into {}" if name in self.changed else "create or replace temp table {} as"
+        if readers and self.session.execute(f"{into.format(_noted(name))} {noted}").fetchall()[0][0]:
+            self.changed.add(name)
+
+    def refresh(self) -> None:
+        """Makes the tables again that read what has changed, and those that are stale."""
+        for table in self.tables:
+            if table in self.stale:
+                forget_table(self.session, table.name)
+                create_table(self.session, table)
+                note_table(self.session, table)
+            if table.unit:
+                self._make_units(table)
+            elif not table.is_view:
+                self._replace(table, table.sql, "")
+
+    def _readers(self, name: str) -> list[Table]:
+        return [table for table in self.tables if table.unit and name in table.reads]
+
+    def _make_units(self, table: Table) -> None:
+        """Makes the changed units of a table, or all of them."""
+        sources = [self._known[name] for name in sorted(table.reads)]
+        shared = [source for source in sources if source.has(table.unit)]
+        changed = [source for source in sources if source.name in self.changed]
+        if any(source in self.stale or source not in shared for source in changed):
+            self.session.execute(f"delete from {table.name}")
+            self.stale.add(table)
+        are_all = table in self.stale
+        if not (are_all or changed):
+            return
+        if not are_all:
+            units = " union ".join(f"select {', '.join(table.unit)} from {_noted(source.name)}" for source in changed)
+            self.session.execute(f"create or replace temp table touched as {units}")
+        for days in self._spans(table, shared) if _DAY in table.unit else [""]:
+            chosen = days if are_all else f"{_of_touched(table)} {days}"
+            select = table.sql
+            for source in shared:
+                name = source.name.split(".")[1]
+                self.session.execute(f"create or replace temp view {name} as from {source.name} as own {chosen}")
+                select = re.sub(rf"\b{re.escape(source.name)}\b", f"temp.{name}", select)
+            self._replace(table, select, chosen)
+
+    def _replace(self, table: Table, select: str, chosen: str) -> None:
+        """Puts a SELECT's rows in the place of the chosen ones, as far as they differ."""
+        if table in self.stale:
+            self.session.execute(f"insert into {table.name} {select}")
+            self.changed.add(table.name)
+            return
+        self.session.execute(f"create or replace temp table renewed as {select}")
+        columns = [column for column, *_ in self.session.execute("from renewed limit 0").description or ()]
+        same = " and ".join(f"held.{column} is not distinct from renewed.{column}" for column in columns)
+        held = f"(select own.rowid as place, own.* from {table.name} as own {chosen}) as held"
+        self.session.execute(f"create or replace temp table leaving as from {held} anti join renewed on {same}")
+        self.session.execute(f"create or replace temp table coming as from renewed anti join {held} on {same}")
+        for rows in ("leaving", "coming"):
+            self.note(table.name, rows)
+        self.session.execute(f"delete from {table.name} where rowid in (select place from leaving)")
+        self.session.execute(f"insert into {table.name} from coming")
+
+    def _spans(self, table: Table, sources: Sequence[Table]) -> Iterator[str]:
+        """The days of a table's units as runs without a gap, so short that only a single day has too many rows."""
+        which, gone = "", ""
+        if table not in self.stale:
+            which, gone = f"semi join touched using ({_DAY})", f" union all select {_DAY}, 0 from touched"
+        rows = " union all ".join(f"select {_DAY}, 1 as rows from {source.name} {which}" for source in sources)
+        counted = self.session.execute(f"select {_DAY}, sum(rows) from ({rows}{gone}) group by all order by all")
+        days = dict(counted.fetchall())
+        self.days.update(days)
+        span: list[date] = []
+        for day in days:
+            if span and (day - span[-1] > timedelta(days=1) or sum(map(days.__getitem__, span)) >= _SPAN_ROWS):
+                yield f"where own.{_DAY} between date '{span[0]}' and date '{span[-1]}'"
+                span = []
+            span.append(day)
+        if span:
+            yield f"where own.{_DAY} between date '{span[0]}' and date '{span[-1]}'"
 
 
-def _replace_partitions(session: duckdb.DuckDBPyConnection, table: Table, *, are_all: bool) -> None:
-    """Makes the rows of partitions again whose files changed, or those that cover them or did."""
-    if are_all:
-        session.execute(f"insert into changed_files select {KEY} from internal.files")
-    session.execute(f"""
-        create or replace temp table touched_partitions as
-        select {KEY} from changed_files
-        union
-        select connection, stream, unnest(covers) as partition_key
-        from internal.files
-        semi join changed_files using ({KEY})
-        union
-        select {KEY} from {table.name} where (connection, stream, covered_by) in (select ({KEY}) from changed_files)
-    """)
-    session.execute(f"delete from {table.name} where ({KEY}) in (select ({KEY}) from touched_partitions)")
-    session.execute(f"insert into {table.name} by name {table.sql}")
+def _noted(name: str) -> str:
+    """The temporary table of a table's changed units."""
+    return f"changed_{name.replace('.', '_')}"
 
 
-def _replace_days(
-    session: duckdb.DuckDBPyConnection, table: Table, days: set[date], events: Mapping[date, int]
-) -> None:
-    for first_day, last_day in _spans(days, events):
-        span = {"first_day": first_day, "last_day": last_day}
-        session.execute(f"delete from {table.name} where occurred_on between $first_day and $last_day", span)
-        session.execute(f"insert into {table.name} by name {table.sql}", span)
-
-
-def _increment(session: duckdb.DuckDBPyConnection, table: Table, days: set[date]) -> None:
-    """Puts the rows that the increment gives in the place of those that they say; `is_gone` says that none remains."""
-    if not days:
-        return
-    span = {"first_day": min(days), "last_day": max(days)}
-    session.execute(f"create or replace temp table renewed as {table.increment}", span)
-    session.execute(f"delete from {table.name} where rowid in (select place from renewed)")
-    session.execute(
-        f"insert into {table.name} by name select * exclude (place, is_gone) from renewed where not is_gone"
-    )
-
-
-def _replace(session: duckdb.DuckDBPyConnection, table: Table) -> set[date]:
-    """Puts the SELECT's rows in the table's place if they differ; gives the days whose marts name them otherwise."""
-    session.execute(f"create or replace temp table next as {table.sql}")
-    differs = f"(from next except all from {table.name}) union all (from {table.name} except all from next)"
-    if not session.execute(f"select exists (from ({differs}))").fetchall()[0][0]:
-        return set()
-    days = _described_otherwise(session, table.name) if table.name in _DIMENSIONS else set()
-    session.execute(f"delete from {table.name}")
-    session.execute(f"insert into {table.name} by name from next")
-    return days
-
-
-def _described_otherwise(session: duckdb.DuckDBPyConnection, name: str) -> set[date]:
-    identity = _DIMENSIONS[name]
-    now, before = (f"select * exclude ({_UNSTABLE}) from {rows}" for rows in ("next", name))
-    rows = session.execute(f"""
-        select distinct occurred_on
-        from internal.names_by_day
-        semi join (
-            from ({now} except {before})
-            union all
-            from ({before} except {now})
-        ) using (connection, {identity})
-    """).fetchall()
-    return {row[0] for row in rows}
-
-
-def _events_by_day(session: duckdb.DuckDBPyConnection) -> dict[date, int]:
-    return dict(session.execute("select occurred_on, count(*) from core.journey_events group by all").fetchall())
-
-
-def _spans(days: set[date], events: Mapping[date, int]) -> Iterator[tuple[date, date]]:
-    """The days as runs without a gap, so long that none but a single day has too many events."""
-    first, last, rows = None, None, 0
-    for day in sorted(days):
-        if first and last and (day - last > timedelta(days=1) or rows + events.get(day, 0) > _SPAN_ROWS):
-            yield first, last
-            first, rows = None, 0
-        first, last, rows = first or day, day, rows + events.get(day, 0)
-    if first and last:
-        yield first, last
+def _of_touched(table: Table) -> str:
+    same = " and ".join(f"own.{column} is not distinct from touched.{column}" for column in table.unit)
+    return f"semi join touched on {same}"

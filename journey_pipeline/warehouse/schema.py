@@ -7,18 +7,14 @@ Tables that are loaded from files are written down here; tables that are made fr
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.errors import WarehouseError
 from journey_pipeline.model import EVENT_COLUMNS, EXPORT_COLUMNS, Column
 from journey_pipeline.settings import storage_version
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES
-from journey_pipeline.warehouse.connection import literal
-from journey_pipeline.warehouse.table import Table, create_empty
-from journey_pipeline.warehouse.twins import LINK_TABLES
+from journey_pipeline.warehouse.table import SCHEMAS, Table, create_table, note_table, read_tables
 
 _SEEN = (
     Column("first_seen_at", "TIMESTAMPTZ", "When first listed to us, UTC."),
@@ -148,12 +144,7 @@ KEYS = {
 
 
 # Raise it when loading the same files gives other rows than before; a warehouse of another layout is made anew.
-LAYOUT_VERSION = 3
-SCHEMAS = ("internal", "core", "marts", "ops")
-
-_SQL = Path(__file__).parent / "sql"
-_COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
-
+LAYOUT_VERSION = 4
 
 _KEY = (
     Column("connection", "VARCHAR", "The configured account."),
@@ -183,6 +174,46 @@ EXPORTS = Table(
     "Grain: one row per export. Key: export_id.",
     EXPORT_COLUMNS,
 )
+_SHOWN = "See ops.partitions."
+TOLD = {
+    "events_bytes": ("BIGINT", "Its size.", "(manifest ->> '$.events.bytes')::bigint"),
+    "attributes_sha256": (
+        "VARCHAR",
+        "Of the attributes file beside it; NULL if there is none.",
+        "manifest ->> '$.attributes.sha256'",
+    ),
+    "covers": (
+        "VARCHAR[]",
+        "Later partitions that its answers hold too.",
+        "from_json(manifest -> 'covers', '[\"varchar\"]')",
+    ),
+    "twin": (
+        "JSON",
+        "The stream in which marts count what both tell of; NULL if there is none.",
+        "(manifest ->> 'twin')::json",
+    ),
+    "landed_at": ("TIMESTAMPTZ", _SHOWN, "(manifest ->> 'landed_at')::timestamptz"),
+    "vendor": ("VARCHAR", _SHOWN, "manifest ->> 'vendor'"),
+    "window_start": ("TIMESTAMPTZ", _SHOWN, "split_part(manifest ->> 'window', '/', 1)::timestamptz"),
+    "window_end": ("TIMESTAMPTZ", _SHOWN, "split_part(manifest ->> 'window', '/', 2)::timestamptz"),
+    "estimate": ("BIGINT", _SHOWN, "try_cast(manifest ->> 'estimate_rows' as bigint)"),
+    "rejects": ("BIGINT", _SHOWN, "coalesce((manifest ->> '$.rejects.rows')::bigint, 0)"),
+    **{
+        name: ("BIGINT", _SHOWN, f"coalesce((manifest ->> '{name}')::bigint, 0)")
+        for name in (
+            *("landed", "duplicates", "withdrawn", "conflicts", "outside_window", "unaccounted"),
+            *("unreadable_attempts", "kept_events", "landing_bytes"),
+        )
+    },
+    "unknown_codes": (
+        "BIGINT",
+        _SHOWN,
+        "coalesce(list_sum((manifest ->> '$.unknown_codes.*')::bigint[]), 0)::bigint",
+    ),
+    "attempts": ("BIGINT", _SHOWN, "json_array_length(manifest -> 'attempts')::bigint"),
+    "package_version": ("VARCHAR", _SHOWN, "manifest ->> 'package_version'"),
+}
+"""What of a manifest has its own column in `internal.files`: type, comment and SQL. Reading all JSON takes long."""
 FILES = Table(
     "internal.files",
     "The events files that are loaded. Key: connection, stream, partition_key.",
@@ -192,11 +223,7 @@ FILES = Table(
         Column("manifest_signature", "VARCHAR", "Number, time and size of the file that held those bytes; or empty."),
         Column("manifest", "JSON", "The manifest."),
         Column("events_sha256", "VARCHAR", "Of the loaded file; empty if it must be loaded again."),
-        Column("events_bytes", "BIGINT", "Its size."),
-        Column("attributes_sha256", "VARCHAR", "Of the attributes file beside it; NULL if there is none."),
-        Column("landed_at", "TIMESTAMPTZ", "When the newest answer was complete that it was made from, UTC."),
-        Column("covers", "VARCHAR[]", "Later partitions that its answers hold too."),
-        Column("twin", "JSON", "The stream in which marts count what both tell of; NULL if there is none."),
+        *(Column(name, kind, comment) for name, (kind, comment, _) in TOLD.items()),
         Column("events", "BIGINT", "Rows of the file."),
         Column("loaded", "BIGINT", "Rows of it in core.journey_events; other files' rows stand for the rest."),
         Column("first_at", "TIMESTAMPTZ", "Its least occurred_at, UTC."),
@@ -245,7 +272,6 @@ LOADED_TABLES = (
     *LISTED.values(),
     DIMENSION_FILES,
     DRIFT_REPORTS,
-    *LINK_TABLES,
     TABLES,
     STATE,
 )
@@ -258,60 +284,8 @@ def layout() -> str:
 
 
 def made_tables() -> tuple[Table, ...]:
-    """The tables that SELECTs make, in the order in which they are made: a schema's tables may use earlier schemas'."""
-    return tuple(read_table(file) for schema in SCHEMAS for file in sorted((_SQL / schema).glob("*.sql")))
-
-
-def read_table(file: Path) -> Table:
-    """A table from its SQL file.
-
-    The file begins with `--` lines: first about the table, then an empty one, then each column as `name: what it is`.
-
-    Raises:
-        WarehouseError: If there is no header or no column in it.
-    """
-    text = file.read_text(encoding="utf-8")
-    header = [line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--")]
-    name = f"{file.parent.name}.{file.stem}"
-    if "" not in header:
-        raise WarehouseError(f"{name}: its SQL file needs a header: the table, an empty comment line, each column")
-    about, columns = header[: header.index("")], header[header.index("") + 1 :]
-    matches = [match for line in columns if (match := _COLUMN.fullmatch(line))]
-    columns_told = tuple(Column(match[1], "", match[2]) for match in matches)
-    increment = _SQL / "increments" / file.name
-    return Table(
-        name, " ".join(about), columns_told, text, increment.read_text(encoding="utf-8") if increment.exists() else ""
-    )
-
-
-def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Makes a table, empty, with its comments."""
-    if table.sql:
-        days = {"first_day": "1970-01-01", "last_day": "1970-01-01"} if table.is_by_day else None
-        create_empty(session, table.name, table.sql, days)
-    else:
-        columns = ", ".join(f'"{column.name}" {column.type}{_compression(column)}' for column in table.columns)
-        session.execute(f"create table {table.name} ({columns})")
-
-
-def _compression(column: Column) -> str:
-    # Left to choose, DuckDB spends most of an insert on trying out how to compress the properties, and chooses worse.
-    return " using compression zstd" if column.type == "JSON" else ""
-
-
-def note_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Puts a table's comments on it and its columns, and notes from which text it was made."""
-    session.execute("delete from internal.tables where table_name = ?", [table.name])
-    session.execute("insert into internal.tables values (?, ?)", [table.name, table.digest])
-    session.execute(f"comment on table {table.name} is {literal(table.comment)}")
-    for column in table.columns:
-        session.execute(f'comment on column {table.name}."{column.name}" is {literal(column.comment)}')
-
-
-def forget_table(session: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Drops a table, if it is there."""
-    session.execute(f"drop table if exists {name}")
-    session.execute("delete from internal.tables where table_name = ?", [name])
+    """The tables that SELECTs make, in the order in which they are made."""
+    return read_tables(Path(__file__).parent / "sql")
 
 
 def prepare(session: duckdb.DuckDBPyConnection) -> bool:

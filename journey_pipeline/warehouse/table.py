@@ -1,73 +1,144 @@
-"""A table of the warehouse as it is written down: its name, its columns, what documents them, and what makes it.
+"""A table of the warehouse: what documents it, and the SELECT that makes it, read from one SQL file.
 
-Also how an empty one is made after a SELECT. Not here: the tables that there are (`schema.py`, `twins.py`).
+Not here: the tables that there are (`schema.py`), when a SELECT runs again (`refresh.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import duckdb
 
+from journey_pipeline.errors import WarehouseError
 from journey_pipeline.model import Column
+from journey_pipeline.warehouse.connection import literal
+
+SCHEMAS = ("internal", "core", "marts", "ops")
+
+_COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
+_MADE = re.compile(r"Made: (?P<how>a view|as a whole|by (?P<unit>[a-z_0-9]+(?:, [a-z_0-9]+)*))\.")
+_READS = re.compile(rf"\b(?:{'|'.join(SCHEMAS)})\.[a-z_0-9]+\b")
+_HEADER = "a line for the table, `Key: <columns>.`, `Made: a view.`, `Made: as a whole.` or `Made: by <columns>.`, an "
+_HEADER += "empty comment line, and a line `<column>: <what it is>` for each column"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
-    """A table and what documents it.
+    """A table, or a view, and what documents it.
 
     Attributes:
         name: With its schema, such as `core.journeys`.
         comment: What it holds, its grain and key.
         columns: In order. Types are empty where the SELECT gives them.
-        sql: The SELECT that makes it; empty for a table that is loaded from files. One that takes `$first_day` and
-            `$last_day` gives the rows of those days and is made again only for days that changed; likewise one that
-            takes its partitions from `touched_partitions`.
-        increment: The SELECT that gives what becomes of the rows that the changed events touch, if there is one.
+        sql: The SELECT that makes it; empty for a table that is loaded from files.
+        is_view: Whether the SELECT runs when the table is read, so that there is nothing to make again.
+        unit: The columns whose values tell which rows to make again; without any, all rows are made again.
     """
 
     name: str
     comment: str
     columns: tuple[Column, ...]
     sql: str = ""
-    increment: str = ""
+    is_view: bool = False
+    unit: tuple[str, ...] = ()
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The tables that the SELECT names."""
+        return frozenset(_READS.findall(re.sub(r"--.*", "", self.sql)))
 
     @property
-    def is_by_day(self) -> bool:
-        """Whether it can be made day by day."""
-        return "$first_day" in self.sql
+    def column_names(self) -> frozenset[str]:
+        """What its columns are called."""
+        return frozenset(column.name for column in self.columns)
 
-    @property
-    def is_by_partition(self) -> bool:
-        """Whether it is made again for the partitions in `touched_partitions` alone."""
-        return "touched_partitions" in self.sql
+    def has(self, unit: Iterable[str]) -> bool:
+        """Whether all columns of a unit are among its own."""
+        return self.column_names.issuperset(unit)
 
     @property
     def digest(self) -> str:
         """Changes with anything about it."""
-        return hashlib.sha256(
-            repr((self.name, self.comment, self.columns, self.sql, self.increment)).encode()
-        ).hexdigest()
+        return hashlib.sha256(repr((self.name, self.comment, self.columns, self.sql)).encode()).hexdigest()
 
 
-def create_empty(
-    session: duckdb.DuckDBPyConnection,
-    name: str,
-    select: str,
-    parameters: Mapping[str, str] | None = None,
-    *,
-    temporary: bool = False,
-) -> None:
+def read_tables(folder: Path) -> tuple[Table, ...]:
+    """The tables of a folder's SQL files, each after those that it reads."""
+    tables = {table.name: table for table in map(read_table, sorted(folder.glob("*/*.sql")))}
+    order = TopologicalSorter({name: sorted(table.reads & tables.keys()) for name, table in tables.items()})
+    return tuple(tables[name] for name in order.static_order())
+
+
+def read_table(file: Path) -> Table:
+    """A table from its SQL file: a header of `--` lines, which is its documentation, and a SELECT.
+
+    Raises:
+        WarehouseError: If the header is not complete.
+    """
+    text = file.read_text(encoding="utf-8")
+    name = f"{file.parent.name}.{file.stem}"
+    header = [line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--")]
+    split = header.index("") if "" in header else len(header)
+    made = [found for line in header[:split] if (found := _MADE.fullmatch(line))]
+    columns = [Column(found[1], "", found[2]) for line in header[split + 1 :] if (found := _COLUMN.fullmatch(line))]
+    about = [line for line in header[:split] if not _MADE.fullmatch(line)]
+    if not (columns and len(made) == 1 and any(line.startswith("Key: ") for line in about)):
+        raise WarehouseError(f"{name}: its SQL file needs a header: {_HEADER}.")
+    unit = tuple(made[0]["unit"].split(", ")) if made[0]["unit"] else ()
+    table = Table(name, " ".join(about), tuple(columns), text, made[0]["how"] == "a view", unit)
+    if not table.has(unit):
+        raise WarehouseError(f"{name}: it is made by {', '.join(unit)}, so these must be among its columns.")
+    return table
+
+
+def create_empty(session: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
     """Makes an empty table of a SELECT's columns.
 
     Not by `create table ... as ... limit 0`: if more than a row group of such a table is then inserted at once, DuckDB
     2.0.0 aggregates nothing of it until the file is opened again.
-
-    Args:
-        temporary: Whether it is the session's own, and takes the place of one of that name.
     """
-    described = session.execute(f"describe from ({select})", parameters).fetchall()
+    described = session.execute(f"describe from ({select})").fetchall()
     columns = ", ".join(f'"{column}" {kind}' for column, kind, *_ in described)
-    session.execute(f"create {'or replace temp ' if temporary else ''}table {name} ({columns})")
+    session.execute(f"create table {name} ({columns})")
+
+
+def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Makes a view, or a table without rows."""
+    if table.is_view:
+        session.execute(f"create view {table.name} as {table.sql}")
+    elif table.sql:
+        create_empty(session, table.name, table.sql)
+    else:
+        columns = ", ".join(f'"{column.name}" {column.type}{_compression(column)}' for column in table.columns)
+        session.execute(f"create table {table.name} ({columns})")
+
+
+def _compression(column: Column) -> str:
+    # Left to choose, DuckDB spends most of an insert on trying out how to compress the properties, and chooses worse.
+    return " using compression zstd" if column.type == "JSON" else ""
+
+
+def note_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Puts a table's comments on it and its columns, and notes from which text it was made."""
+    session.execute("delete from internal.tables where table_name = ?", [table.name])
+    session.execute("insert into internal.tables values (?, ?)", [table.name, table.digest])
+    kind = "view" if table.is_view else "table"
+    session.execute(f"comment on {kind} {table.name} is {literal(table.comment)}")
+    for column in table.columns:
+        session.execute(f'comment on column {table.name}."{column.name}" is {literal(column.comment)}')
+
+
+def forget_table(session: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Drops a table or a view, if it is there."""
+    schema, base = name.split(".")
+    (is_view,) = session.execute(
+        "select count(*) > 0 from duckdb_views() where schema_name = ? and view_name = ?", [schema, base]
+    ).fetchall()[0]
+    session.execute(f"drop {'view' if is_view else 'table'} if exists {name}")
+    session.execute("delete from internal.tables where table_name = ?", [name])

@@ -27,7 +27,7 @@ from journey_pipeline.warehouse.inventory import BrokenFile, FoundFile, Inventor
 from journey_pipeline.warehouse.loaded import FileKey, Loaded, note_signatures, restate
 from journey_pipeline.warehouse.merge import KEEP_ORDER, Change, Merged, merge
 from journey_pipeline.warehouse.ranking import Losers, find_losers
-from journey_pipeline.warehouse.refresh import refresh, stale_tables
+from journey_pipeline.warehouse.refresh import Changes, stale_tables
 from journey_pipeline.warehouse.removal import withhold
 from journey_pipeline.warehouse.schema import REJECTS, made_tables
 from journey_pipeline.warehouse.side_files import (
@@ -42,7 +42,6 @@ from journey_pipeline.warehouse.side_files import (
     stage_exports,
 )
 from journey_pipeline.warehouse.table import Table
-from journey_pipeline.warehouse.twins import relink
 
 
 @dataclass(slots=True)
@@ -244,7 +243,8 @@ def _carry_out(
     inventory = plan.inventory
     with clock.phase("merge"):
         incoming = {found: plan.extents[found] for found in inventory.fresh}
-        merged = merge(session, Change(plan.outgoing, incoming, plan.losers.files), settings)
+        changes = Changes(session, plan.tables, plan.stale)
+        merged = merge(session, Change(plan.outgoing, incoming, plan.losers.files), settings, changes)
         plan.losers.mark_unreadable(session)
         for found in inventory.restated:
             restate(session, found.key, found.manifest_sha256, found.manifest_signature, found.manifest_text)
@@ -256,14 +256,13 @@ def _carry_out(
         load_reports(session, plan.reports)
         if plan.exports_differ:
             load_exports(session)
-        relink(session, merged.links, merged.changes)
-        days = refresh(session, plan.tables, plan.stale, merged.changes)
+        changes.refresh()
     with clock.phase("commit"):
         if files := inventory.replaced_since():
             raise _Replaced(files)
         session.execute("update internal.state set revision = ?", [uuid.uuid4().hex])
         session.execute("commit")
-    return _report(plan, merged, days, clock)
+    return _report(plan, merged, changes.days, clock)
 
 
 def _load_beside(session: duckdb.DuckDBPyConnection, plan: _Plan) -> bool:

@@ -28,8 +28,6 @@ from journey_pipeline_tests.warehouse.made_twins import (
 pytestmark = pytest.mark.slow(reason="a warehouse is made of each example")
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, batch_rows=4, remove=True)
-# Every day changes row by row, whatever share of it that is; or every one is made again as a whole.
-SHARES = st.sampled_from([100.0, 100.0, 100.0, 0.0])
 PLACES = [
     (PROFILES, "2026-11-01"),
     (PROFILES, "2026-11-02"),
@@ -68,7 +66,7 @@ def rows(draw: st.DrawFn) -> list[Event]:
 PUTS = st.tuples(st.sampled_from(PLACES), rows(), TWINS)
 CHANGES = st.one_of(PUTS, PUTS, PUTS, st.tuples(st.sampled_from(PLACES)))
 START = st.tuples(*(rows() for _ in PLACES))
-ROUNDS = st.lists(st.tuples(st.lists(CHANGES, min_size=1, max_size=3), SHARES), min_size=1, max_size=3)
+ROUNDS = st.lists(st.lists(CHANGES, min_size=1, max_size=3), min_size=1, max_size=3)
 
 
 def take(step: tuple[Any, ...], made: TwinLake) -> None:
@@ -83,17 +81,17 @@ def take(step: tuple[Any, ...], made: TwinLake) -> None:
 @settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(start=START, rounds=ROUNDS)
 def test_what_two_streams_tell_of_counts_once_whatever_happened(
-    start: tuple[list[Event], ...], rounds: list[tuple[list[Any], float]]
+    start: tuple[list[Event], ...], rounds: list[list[Any]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = TwinLake(Path(folder))
         for (stream, partition), found in zip(PLACES, start, strict=True):
             made.put(partition, found, stream)
         sync(made.lake, SMALL)
-        for changes, share in rounds:
+        for changes in rounds:
             for step in changes:
                 take(step, made)
-            assert not sync(made.lake, replace(SMALL, small_change=share)).broken
+            assert not sync(made.lake, SMALL).broken
             assert_twins_are_as_in_the_model(made)
         event(f"{len(made.links())} events linked")
         assert compare_with_lake(made.lake, SMALL).problems == []

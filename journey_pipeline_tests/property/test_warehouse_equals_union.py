@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,8 +38,6 @@ from journey_pipeline_tests.warehouse.made_lake import (
 pytestmark = pytest.mark.slow(reason="a warehouse is made of each example, and its writers are killed")
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, batch_rows=4, remove=True)
-# Every day changes row by row, whatever share of it that is; or every one is made again as a whole.
-SHARES = st.sampled_from([100.0, 100.0, 0.0])
 PLACES = [
     (SFMC, "2026-11-01T05"),
     (SFMC, "2026-11-01T06"),
@@ -137,12 +134,11 @@ def take(step: Step, made: MadeExports, server: CrashServer) -> None:
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(start=START, rounds=ROUNDS, end=END, share=SHARES)
+@given(start=START, rounds=ROUNDS, end=END)
 def test_the_warehouse_is_the_deduplicated_union_whatever_happened(
     start: tuple[tuple[list[Event], Any], ...],
     rounds: list[tuple[list[Step], Step]],
     end: list[Step],
-    share: float,
     crash_server: CrashServer,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -155,7 +151,7 @@ def test_the_warehouse_is_the_deduplicated_union_whatever_happened(
                 take(step, made, crash_server)
         for step in end:
             take(step, made, crash_server)
-        report = sync(made.lake, replace(SMALL, small_change=share))
+        report = sync(made.lake, SMALL)
         assert not report.broken
         synced = dump(made.lake)
         assert_is_as_in_the_model(made)

@@ -233,9 +233,12 @@ def rows_of(file: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def dump(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table of the writer's file but its own state and what it remembers of manifests' files, sorted."""
+    """Every table and view of the writer's file but its own state and what it remembers of manifests' files, sorted."""
     with opened(warehouse_file(lake)) as session:
-        tables = session.execute("select schema_name || '.' || table_name from duckdb_tables() order by all").fetchall()
+        tables = session.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() union all "
+            "select schema_name || '.' || view_name from duckdb_views() where not internal order by all"
+        ).fetchall()
         names = [name for (name,) in tables if name != "internal.state"]
         kept = dict.fromkeys(names, "*") | {"internal.files": "* exclude (manifest_signature)"}
         return {

@@ -23,7 +23,7 @@ from journey_pipeline_tests.warehouse.made_twins import (
 )
 
 # However few events a day of these tests has, its tables change row by row.
-SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0, small_change=100.0)
+SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 FIRST, SECOND = "2026-11-01", "2026-11-02"
 NEXT_DAY = MIDNIGHT + timedelta(days=1, hours=5)
 NEW = "20261103T060000Z-bb"

@@ -1,6 +1,7 @@
 -- Every step of a journey known: as the vendor lists it, and those that only events name.
 -- Grain: one row per step of a connection.
 -- Key: connection, activity_id.
+-- Made: as a whole.
 --
 -- connection: The configured account.
 -- activity_id: The step, as events refer to it.

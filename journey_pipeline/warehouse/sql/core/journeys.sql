@@ -1,6 +1,7 @@
 -- Every journey known: as the vendor lists it, and those that only events name.
 -- Grain: one row per journey of a connection; for Salesforce one version of a journey.
 -- Key: connection, journey_id.
+-- Made: as a whole.
 --
 -- connection: The configured account.
 -- journey_id: The journey, flow or definition, as events refer to it.

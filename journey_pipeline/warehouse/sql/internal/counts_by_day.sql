@@ -1,6 +1,7 @@
 -- Events and people per day, journey, step, channel and action, without names. Tests are left out, and linked events.
 -- Grain: one row per day, connection, journey, step, channel and action.
 -- Key: occurred_on, connection, journey_id, activity_id, channel, action.
+-- Made: by occurred_on, connection.
 --
 -- occurred_on: The UTC day.
 -- connection: The configured account.
@@ -10,6 +11,26 @@
 -- action: What happened.
 -- events: How many events.
 -- contacts: How many different people they happened to.
+with by_person as (
+    select
+        occurred_on,
+        connection,
+        journey_id,
+        activity_id,
+        channel,
+        action,
+        contact_id,
+        count(*) as events
+    from core.journey_events
+    anti join (
+        select event_key
+        from internal.links
+        where not is_of_twin
+            and twin_key is not null
+    ) using (event_key)
+    where is_test is not true
+    group by all
+)
 select
     occurred_on,
     connection,
@@ -17,14 +38,7 @@ select
     activity_id,
     channel,
     action,
-    count(*) as events,
-    count(distinct contact_id) as contacts
-from core.journey_events
-anti join (
-    select event_key
-    from core.linked_events
-    where occurred_on between $first_day and $last_day
-) using (event_key)
-where occurred_on between $first_day and $last_day
-    and is_test is not true
+    sum(events)::bigint as events,
+    count(contact_id) as contacts
+from by_person
 group by all

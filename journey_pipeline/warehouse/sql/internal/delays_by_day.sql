@@ -1,6 +1,7 @@
 -- How long after the end of their own hour or day events were received, whichever partition's answer brought them.
 -- Grain: one row per UTC day and stream of a connection; only events whose arrival is known.
 -- Key: occurred_on, connection, stream.
+-- Made: by occurred_on, connection, stream.
 --
 -- occurred_on: The UTC day on which the events happened.
 -- connection: The configured account.
@@ -18,8 +19,7 @@ with arrived as (
         stream,
         make_timestamp(epoch_us(received_at)) - own_window_end(occurred_at, partition_key) as delay
     from core.journey_events
-    where occurred_on between $first_day and $last_day
-        and received_at is not null
+    where received_at is not null
 )
 
 select

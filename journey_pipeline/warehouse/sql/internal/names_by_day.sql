@@ -1,6 +1,7 @@
 -- When each name of a journey and a step was last used on a day, so that the latest names need no look at all events.
 -- Grain: one row per day, connection and combination of journey and step attributes that occurred.
 -- Key: all columns but last_at.
+-- Made: by occurred_on, connection.
 --
 -- occurred_on: The UTC day.
 -- connection: The configured account.
@@ -22,6 +23,6 @@ select
     activity_type,
     max(occurred_at) as last_at
 from core.journey_events
-where occurred_on between $first_day and $last_day
-    and (journey_id is not null or activity_id is not null)
+where journey_id is not null
+    or activity_id is not null
 group by all

@@ -2,6 +2,7 @@
 -- What two streams tell of counts once, see core.linked_events.
 -- Grain: one row per day, journey, step, channel and action of a connection. Contacts can't be added up over rows.
 -- Key: occurred_on, connection, journey_id, activity_id, channel, action.
+-- Made: a view.
 --
 -- occurred_on: The UTC day.
 -- connection: The configured account.
@@ -31,4 +32,3 @@ select
 from internal.counts_by_day as counted
 left join core.journeys using (connection, journey_id)
 left join core.activities using (connection, activity_id)
-where counted.occurred_on between $first_day and $last_day

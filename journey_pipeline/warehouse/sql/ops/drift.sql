@@ -1,6 +1,7 @@
 -- What the sweeps found to be otherwise at the vendor than it had landed; each finding is pulled again.
 -- Grain: one row per sweep and partition that had drifted.
 -- Key: connection, stream, swept_at, partition_key.
+-- Made: a view.
 --
 -- vendor: The vendor's short name.
 -- connection: The configured account.

@@ -2,6 +2,7 @@
 -- as the stream's partitions are, whichever of them brought the event.
 -- Grain: one row per UTC day and stream of a connection; only events whose arrival is known.
 -- Key: occurred_on, connection, stream.
+-- Made: a view.
 --
 -- occurred_on: The UTC day on which the events happened.
 -- connection: The configured account.
@@ -23,4 +24,3 @@ select
     after_7d / events as share_after_7d,
     latest
 from internal.delays_by_day
-where occurred_on between $first_day and $last_day

@@ -1,6 +1,7 @@
 -- What each partition of the lake holds, and what of it the warehouse has; landed = events + rejects + duplicates.
 -- Grain: one row per partition that has an events file, or that the answers of an earlier one hold too.
 -- Key: connection, stream, partition_key.
+-- Made: a view.
 --
 -- vendor: The vendor's short name.
 -- connection: The configured account.
@@ -28,70 +29,31 @@
 -- first_at: The least occurred_at of the events file, UTC.
 -- last_at: The greatest occurred_at of the events file, UTC.
 -- package_version: The version of journey_pipeline that made the events file.
-with own as (
+with covering as (
     select
-        manifest ->> 'vendor' as vendor,
-        connection,
-        stream,
-        partition_key,
-        null::varchar as covered_by,
-        split_part(manifest ->> 'window', '/', 1)::timestamptz as window_start,
-        split_part(manifest ->> 'window', '/', 2)::timestamptz as window_end,
-        try_cast(manifest ->> 'estimate_rows' as bigint) as estimate,
-        (manifest ->> 'landed')::bigint as landed,
-        events,
-        coalesce((manifest ->> '$.rejects.rows')::bigint, 0) as rejects,
-        coalesce((manifest ->> 'duplicates')::bigint, 0) as duplicates,
-        coalesce((manifest ->> 'withdrawn')::bigint, 0) as withdrawn,
-        coalesce((manifest ->> 'conflicts')::bigint, 0) as conflicts,
-        coalesce((manifest ->> 'outside_window')::bigint, 0) as outside_window,
-        coalesce(list_sum((manifest ->> '$.unknown_codes.*')::bigint[]), 0)::bigint as unknown_codes,
-        coalesce((manifest ->> 'unaccounted')::bigint, 0) as unaccounted,
-        loaded,
-        json_array_length(manifest -> 'attempts')::bigint as attempts,
-        coalesce((manifest ->> 'unreadable_attempts')::bigint, 0) as unreadable_attempts,
-        coalesce((manifest ->> 'kept_events')::bigint, 0) as kept_events,
-        coalesce((manifest ->> 'landing_bytes')::bigint, 0) as landing_bytes,
-        landed_at,
-        first_at,
-        last_at,
-        manifest ->> 'package_version' as package_version
-    from internal.files
-    semi join touched_partitions using (connection, stream, partition_key)
-),
-covering as (
-    select
-        connection,
-        stream,
-        partition_key,
-        manifest,
-        landed_at,
+        *,
         unnest(covers) as covered
     from internal.files
 ),
 held as (
     -- A day is in the answers of several earlier ones; the newest of them tells.
     select
-        manifest ->> 'vendor' as vendor,
+        vendor,
         connection,
         stream,
-        covered,
-        partition_key,
-        split_part(manifest ->> 'window', '/', 1)::timestamptz as window_start,
-        split_part(manifest ->> 'window', '/', 2)::timestamptz as window_end,
+        covered as partition_key,
+        partition_key as covered_by,
+        timezone('UTC', strptime(covered, ['%Y-%m-%dT%H', '%Y-%m-%d'])) as window_start,
+        timezone('UTC', strptime(covered, ['%Y-%m-%dT%H', '%Y-%m-%d'])) + (window_end - window_start) as window_end,
         landed_at,
-        manifest ->> 'package_version' as package_version
+        package_version
     from covering
-    semi join touched_partitions as touched
-        on touched.connection = covering.connection
-        and touched.stream = covering.stream
-        and touched.partition_key = covering.covered
     anti join internal.files as held_by_itself
         on held_by_itself.connection = covering.connection
         and held_by_itself.stream = covering.stream
         and held_by_itself.partition_key = covering.covered
     qualify row_number() over (
-        partition by connection, stream, covered order by landed_at desc, partition_key desc
+        partition by connection, stream, covered order by landed_at desc, covering.partition_key desc
     ) = 1
 )
 select
@@ -99,7 +61,7 @@ select
     connection,
     stream,
     partition_key,
-    covered_by,
+    null::varchar as covered_by,
     window_start,
     window_end,
     estimate,
@@ -121,33 +83,33 @@ select
     first_at,
     last_at,
     package_version
-from own
+from internal.files
 union all
 select
     vendor,
     connection,
     stream,
-    covered as partition_key,
-    partition_key as covered_by,
-    timezone('UTC', strptime(covered, ['%Y-%m-%dT%H', '%Y-%m-%d'])) as window_start,
-    timezone('UTC', strptime(covered, ['%Y-%m-%dT%H', '%Y-%m-%d'])) + (window_end - window_start) as window_end,
-    null::bigint as estimate,
-    0::bigint as landed,
-    0::bigint as events,
-    0::bigint as rejects,
-    0::bigint as duplicates,
-    0::bigint as withdrawn,
-    0::bigint as conflicts,
-    0::bigint as outside_window,
-    0::bigint as unknown_codes,
-    0::bigint as unaccounted,
-    0::bigint as loaded,
-    0::bigint as attempts,
-    0::bigint as unreadable_attempts,
-    0::bigint as kept_events,
-    0::bigint as landing_bytes,
+    partition_key,
+    covered_by,
+    window_start,
+    window_end,
+    null as estimate,
+    0 as landed,
+    0 as events,
+    0 as rejects,
+    0 as duplicates,
+    0 as withdrawn,
+    0 as conflicts,
+    0 as outside_window,
+    0 as unknown_codes,
+    0 as unaccounted,
+    0 as loaded,
+    0 as attempts,
+    0 as unreadable_attempts,
+    0 as kept_events,
+    0 as landing_bytes,
     landed_at,
-    null::timestamptz as first_at,
-    null::timestamptz as last_at,
+    null as first_at,
+    null as last_at,
     package_version
 from held
