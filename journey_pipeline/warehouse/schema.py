@@ -145,6 +145,7 @@ KEYS = {
 
 # Raise it when loading the same files gives other rows than before; a warehouse of another layout is made anew.
 LAYOUT_VERSION = 4
+SQL = Path(__file__).parent / "sql"
 
 _KEY = (
     Column("connection", "VARCHAR", "The configured account."),
@@ -285,7 +286,7 @@ def layout() -> str:
 
 def made_tables() -> tuple[Table, ...]:
     """The tables that SELECTs make, in the order in which they are made."""
-    return read_tables(Path(__file__).parent / "sql")
+    return read_tables(SQL)
 
 
 def prepare(session: duckdb.DuckDBPyConnection) -> bool:

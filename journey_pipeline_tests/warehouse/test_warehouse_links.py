@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from journey_pipeline.recipe import Twin
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
+from journey_pipeline.warehouse.schema import LOADED_TABLES, made_tables
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, SFMC, dump, held_daily, rows_of
 from journey_pipeline_tests.warehouse.made_twins import (
@@ -56,6 +58,16 @@ def test_an_event_that_both_tell_of_is_kept_twice_and_counted_once(twins: TwinLa
     (agreement,) = held_agreement(twins.lake).values()
     assert agreement == ("email_events", 1, 1, 1)
     assert_as_rebuilt(twins)
+
+
+def test_no_table_has_a_key_twice(twins: TwinLake) -> None:
+    for table in (*LOADED_TABLES, *made_tables()):
+        found = re.search(r"[Kk]ey: ([a-z_, ]+)\.", table.comment)
+        assert found or "One row." in table.comment, table.name
+        if found:
+            assert table.has(found[1].split(", ")), table.name
+            repeated = f"select 1 from {table.name} group by {found[1]} having count(*) > 1"
+            assert rows_of(warehouse_file(twins.lake), repeated) == [], table.name
 
 
 def test_a_partner_that_comes_later_and_on_another_day_takes_the_event_out_of_its_own(twins: TwinLake) -> None:

@@ -1,6 +1,6 @@
 -- When each name of a journey and a step was last used on a day, so that the latest names need no look at all events.
 -- Grain: one row per day, connection and combination of journey and step attributes that occurred.
--- Key: all columns but last_at.
+-- Key: occurred_on, connection, journey_id, journey_name, journey_version, activity_id, activity_name, activity_type.
 -- Made: by occurred_on, connection.
 --
 -- occurred_on: The UTC day.
