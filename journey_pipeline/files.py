@@ -100,6 +100,11 @@ class LandingFile:
         self._digest.update(piece)
         self._file.write(piece)
 
+    def flushed(self) -> Path:
+        """Where it lies until it is put in place, with all that was written."""
+        self._file.flush()
+        return Path(self._file.name)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

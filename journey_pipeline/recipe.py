@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # it brings Arrow along, which the command line does not need in order to say what it can do
     from journey_pipeline.formats.records import AttributeReader, RecordReader
@@ -58,10 +58,12 @@ class Recipe:
             Columns that the recipe does not know join them under their own names. NULLs are left out.
         property_groups: Objects in `landing.properties`, by name there: a pattern, and the columns whose names fit it
             are in the object, each under the pattern's first group. Such columns are known.
+        format: Of the vendor's file. `csv` stands for any delimited text; a Parquet file is read where it lies.
+        compression: How the file lies in the landing, whatever way it came: `gzip`, or empty where its reader seeks.
         delimiter: The field separator of the vendor's file, if it is delimited text.
         windows_of_arrival: Whether windows may mean arrival: an event is outside only if both of its times are.
         repeats_are_usual: Whether the vendor sends events again as a rule; only how events are made depends on it.
-        reader: Reads the vendor's file, if it is anything else. Then `properties` and what is unknown are its affair.
+        reader: Reads the vendor's file, if it is JSON. Then `properties` and what is unknown are its affair.
         records_at: What the connection says of where the records of a file are; a file whose records were counted by
             another word is counted anew.
         twin: The stream in which marts count those events that both tell of, if there is one.
@@ -76,6 +78,8 @@ class Recipe:
     decoded: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     property_groups: Mapping[str, str] = field(default_factory=dict)
+    format: Literal["csv", "json", "parquet"] = "csv"
+    compression: Literal["gzip", ""] = "gzip"
     delimiter: str = ","
     reader: RecordReader | None = None
     records_at: Mapping[str, str] = field(default_factory=dict)
@@ -88,9 +92,8 @@ class Recipe:
     @property
     def extension(self) -> str:
         """Of the files that it is for, as they land."""
-        if self.reader:
-            return f"{self.reader.extension}.gz"
-        return "tsv.gz" if self.delimiter == "\t" else "csv.gz"
+        named = "tsv" if self.format == "csv" and self.delimiter == "\t" else self.format
+        return f"{named}.gz" if self.compression else named
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,11 +61,9 @@ class RecordReader(Protocol):
     """Reads the landed files of one stream; given by a vendor with its recipe, called by the lake.
 
     Attributes:
-        extension: Of the landed files, such as `json`.
         version: Says how files are read; events that were made by another one are made anew.
     """
 
-    extension: str
     version: str
 
     def read(self, chunks: Iterable[bytes], *, with_raw: bool) -> Reading:

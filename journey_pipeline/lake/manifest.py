@@ -78,7 +78,7 @@ class LandedFile(Document):
         bytes: Size as it lies there.
         raw_bytes: Size after inflating.
         rows: Records counted while landing, the header not counted.
-        received_as: `gzip` if the vendor sent these bytes, `identity` if they were compressed here.
+        received_as: How the vendor sent it, `gzip` or `identity`. Where it lies in the same way, these are its bytes.
         counted_at: What the connection said of where the records are, by which they were counted.
         columns: The header as the vendor sent it.
         window: The part of the partition's window that was asked for, as `start/end`.
@@ -93,6 +93,16 @@ class LandedFile(Document):
     counted_at: dict[str, str] = {}
     columns: tuple[str, ...] = ()
     window: str | None = None
+
+    @property
+    def compression(self) -> str:
+        """How it lies there, as its name says: `gzip`, or nothing."""
+        return "gzip" if self.name.endswith(".gz") else ""
+
+    @property
+    def format(self) -> str:
+        """Of its content, as its name says: `csv`, `tsv`, `json` or `parquet`."""
+        return self.name.removesuffix(".gz").rpartition(".")[2]
 
 
 class Attempt(Document):

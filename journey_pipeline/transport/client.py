@@ -195,11 +195,12 @@ class HttpClient:
         policy: RetryPolicy | None = None,
         no_content: bytes = b"",
         resumes: bool = False,
+        packed: bool = True,
     ) -> Downloaded:
-        """Sends a request and puts the answer's body on disk as gzip, complete or not at all.
+        """Sends a request and puts the answer's body on disk, complete or not at all.
 
-        A body that came as gzip is kept byte by byte; another is compressed. A body that is cut off starts over, or
-        goes on where it broke off.
+        It lies there as gzip: a body that came so is kept byte by byte, another is compressed. A body that is cut off
+        starts over, or goes on where it broke off.
 
         Args:
             method: As for `send`, and so are the arguments that are not named here.
@@ -217,6 +218,7 @@ class HttpClient:
             no_content: What lands in place of the empty body of a 204, so that it reads as an answer without records.
             resumes: Whether the vendor gives the rest of a body that was cut off, if an ETag or the time of its last
                 change names it. What came of it is kept until the call ends, and no longer.
+            packed: Whether it lies as gzip; otherwise inflated, for a reader that seeks in it.
 
         Raises:
             RepeatedCutError: If the inspector says twice of the same bytes that they were cut off.
@@ -226,7 +228,9 @@ class HttpClient:
         """
         request = self._request(method, path, query, _json_body(json), headers)
         asked = self._asked(request, stream, window)
-        terms = Terms(to, inspector, on_bytes, evidence, no_content, resumes, self._largest_bytes, self._chunk_bytes)
+        terms = Terms(
+            to, inspector, on_bytes, evidence, no_content, resumes, packed, self._largest_bytes, self._chunk_bytes
+        )
         policy = policy or self._policy
         if resumes:  # a refusal of the rest is no refusal of the whole
             policy = replace(policy, statuses={NO_SUCH_RANGE: Action.ANSWER, **policy.statuses})

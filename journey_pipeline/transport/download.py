@@ -27,7 +27,7 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.files import LandingFile
 from journey_pipeline.transport.body import Body, Checksum, Deflater
-from journey_pipeline.transport.response import Asked, Downloaded, Inspector
+from journey_pipeline.transport.response import Asked, Downloaded, FileInspector, Inspector
 from journey_pipeline.transport.retry import Attempt, http_date, monotonic_s
 
 _ACCEPTED, _NO_CONTENT, _PARTIAL_CONTENT = 202, 204, 206
@@ -48,6 +48,7 @@ class Terms:
         evidence: Where the start and the end of an inflated body are kept that is not as documented.
         no_content: What lands in place of the empty body of a 204.
         resumes: Whether a body that was cut off may be gone on with.
+        packed: Whether the file is to lie as gzip, or inflated, for a reader that seeks in it.
         largest_bytes: The most bytes of a body, inflated or as it came.
         chunk_bytes: How much of a body is read at once.
     """
@@ -58,6 +59,7 @@ class Terms:
     evidence: Path | None
     no_content: bytes
     resumes: bool
+    packed: bool
     largest_bytes: int
     chunk_bytes: int
 
@@ -164,7 +166,7 @@ class _Arriving:
         """Writes what comes to the file and shows it to the inspector in passing; at the end puts the file in place."""
         file, body = self._file, self.body
         for wire, raw in body:
-            file.write(wire if body.is_gzip else self._deflater.feed(raw))
+            file.write(self._lying(wire, raw))
             self._raw_bytes += len(raw)
             self.evidence.add(raw)
             if max(self._raw_bytes, file.bytes) > self._terms.largest_bytes:  # zeros without end inflate to nothing
@@ -176,8 +178,10 @@ class _Arriving:
             raise self._damage
         if self._inspector:
             self._inspector.finish(verified=body.is_gzip)
-        if not body.is_gzip:
+        if self._terms.packed and not body.is_gzip:
             file.write(self._deflater.finish())
+        if isinstance(self._inspector, FileInspector):
+            self._inspector.look(file.flushed())
         self._open.close()
 
     def discard(self) -> None:
@@ -207,6 +211,12 @@ class _Arriving:
             attempts=attempts,
             inspector=self._inspector,
         )
+
+    def _lying(self, wire: bytes, raw: bytes) -> bytes:
+        """A piece as it goes into the file."""
+        if not self._terms.packed:
+            return raw
+        return wire if self.body.is_gzip else self._deflater.feed(raw)
 
     def _show(self, raw: bytes) -> None:
         """Shows a piece to the inspector until that finds damage; the rest is only read, to know it again."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from journey_pipeline.errors import (
     ContractError,
@@ -143,6 +143,15 @@ class Inspector(Protocol):
         ...
 
 
+@runtime_checkable
+class FileInspector(Inspector, Protocol):
+    """An inspector that also looks at the whole file, which has an order of its own."""
+
+    def look(self, file: Path) -> None:
+        """Looks at the file before it is put in place; raises as an inspector does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer whose body is in memory.
@@ -217,7 +226,7 @@ class Downloaded:
         sha256: Of the file as it lies there.
         bytes: Its size.
         raw_bytes: Size of the body inflated.
-        received_as: `gzip` if these are the vendor's bytes, `identity` if they were compressed here.
+        received_as: How the vendor sent it, `gzip` or `identity`. Where it lies in the same way, these are its bytes.
         headers: Of the answer, by name, in any case.
         seconds: From the first attempt's start to the file in place.
         attempts: How many it took.

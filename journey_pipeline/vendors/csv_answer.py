@@ -9,24 +9,18 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 
 from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.formats.csv_records import RecordCounter, TooLongError, folded, split_records, without_line_end
-from journey_pipeline.formats.foreign import foreign_form
-from journey_pipeline.formats.plain_json import read_json
+from journey_pipeline.formats.pages import PAGE_BYTES, foreign_form, json_object, told_of_page
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
 _PAGES = (b"{", b"<")
 _LONGEST_HEADER = 1 << 16
 _TAIL = 1 << 16
-_PAGE_READ = 4096
-_PAGE_QUOTED = 200
 _COLUMNS_NAMED = 5
-_TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(rb"<[^>]*>")
 
 
 class CsvInspector:
@@ -108,7 +102,7 @@ class CsvInspector:
     def _look_for_header(self, text: bytes) -> None:
         if form := foreign_form(text):
             raise ContractError(f"{form} came in place of a CSV in UTF-8. Ask the vendor for a CSV in UTF-8.")
-        if len(text) >= _PAGE_READ:
+        if len(text) >= PAGE_BYTES:
             self._refuse_page(text)
         # A page is read on for the sake of its message; a mark that came in part is not a header's first letter.
         undecided = not text.strip(_BLANK) or text.lstrip(_BLANK).startswith(_PAGES) or _BOM.startswith(text)
@@ -127,7 +121,7 @@ class CsvInspector:
         page = text.lstrip(_BLANK)
         if page.startswith(_PAGES):
             raise ContractError(
-                f"{_told_of_page(page)} came in place of a CSV. If it does not tell what is wrong, try again later and "
+                f"{told_of_page(page)} came in place of a CSV. If it does not tell what is wrong, try again later and "
                 "ask the vendor."
             )
 
@@ -197,25 +191,4 @@ def _first_record(text: bytes, delimiter: bytes) -> bytes | None:
 def _error_at_end(tail: bytes) -> bool:
     """Whether the body ends with lines that are a JSON object."""
     start = max(tail.rfind(b"\n{"), tail.rfind(b"\r{"))
-    return start >= 0 and _json_object(tail[start:]) is not None
-
-
-def _told_of_page(page: bytes) -> str:
-    """What came, quoted only as far as it is surely not a record: a title, an error's own message."""
-    if not page.startswith(b"{"):
-        title = _TITLE.search(page[:_PAGE_READ])
-        text = (title[1] if title else _TAG.sub(b" ", page[:_PAGE_READ])).decode("utf-8", "replace")
-        return f"an HTML page ({' '.join(text.split())[:_PAGE_QUOTED]})"
-    error = _json_object(page)
-    if error is None:
-        return "text that begins with a brace"
-    said = [f"{name}: {error[name]}" for name in ("message", "error", "errorcode") if name in error]
-    return f"a JSON error ({', '.join(said)[:_PAGE_QUOTED] or 'without a message'})"
-
-
-def _json_object(text: bytes) -> dict[str, object] | None:
-    try:
-        answer = read_json(text)
-    except ValueError:
-        return None
-    return answer if isinstance(answer, dict) else None
+    return start >= 0 and json_object(tail[start:]) is not None

@@ -6,22 +6,18 @@ the landed file), where the records are in the document (`formats/json_records.p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
-from journey_pipeline.formats.foreign import foreign_form
 from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentError, NoRecordsError
+from journey_pipeline.formats.pages import PAGE_BYTES, foreign_form, told_of_page
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _MARK_BYTES = 3
-_PAGE_READ = 4096
 _QUOTED = 200
 _ERRORS = ("detail", "error", "message")
-_TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(rb"<[^>]*>")
 
 
 class JsonInspector:
@@ -76,7 +72,7 @@ class JsonInspector:
             if form := foreign_form(text):
                 raise ContractError(f"{form} came in place of JSON in UTF-8. Ask the vendor for JSON in UTF-8.")
             if text.startswith(b"<"):
-                if len(text) >= _PAGE_READ:
+                if len(text) >= PAGE_BYTES:
                     raise _page_error(text)
                 return
             if not text:
@@ -121,17 +117,14 @@ class JsonInspector:
     def _told(self, error: DocumentError) -> ContractError | TransientVendorError:
         if isinstance(error, CutError):
             return TransientVendorError(f"the JSON {error}: it was cut off.")
-        if isinstance(error, BrokenError) and error.at > _PAGE_READ:
+        if isinstance(error, BrokenError) and error.at > PAGE_BYTES:
             return DamagedAnswerError(f"the JSON {error}: it is broken in its middle.")
         return ContractError(f"what should be JSON with records {error}. Look at what came, and ask the vendor.")
 
 
 def _page_error(page: bytes) -> ContractError:
-    title = _TITLE.search(page[:_PAGE_READ])
-    text = (title[1] if title else _TAG.sub(b" ", page[:_PAGE_READ])).decode("utf-8", "replace")
     return ContractError(
-        f"an HTML page ({' '.join(text.split())[:_QUOTED]}) came in place of JSON. Check the connection's URL; if it "
-        "is right, try again later."
+        f"{told_of_page(page)} came in place of JSON. Check the connection's URL; if it is right, try again later."
     )
 
 

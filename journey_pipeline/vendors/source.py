@@ -47,7 +47,7 @@ class Part:
         raw_bytes: Its size inflated.
         rows: Records in it.
         columns: Its header, or the names of its records' fields.
-        received_as: `gzip` as it came, or `identity` if it was compressed here.
+        received_as: How the vendor sent it, `gzip` or `identity`.
         promised_rows: How many records the answer itself says it has, where it does.
         counted_at: What the connection said of where the records are, by which they were counted.
         next_page: Where the answer goes on, if it says that it does; never kept, it may hold a secret.

@@ -56,7 +56,6 @@ class NotesReading:
 
 @dataclass
 class NotesReader:
-    extension: str = "json"
     version: str = "1"
 
     def read(self, chunks: Iterable[bytes], *, with_raw: bool) -> Reading:
@@ -71,4 +70,4 @@ def as_object(raw: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-JSON_NOTES: Recipe = replace(NOTES, reader=NotesReader(), properties={})
+JSON_NOTES: Recipe = replace(NOTES, format="json", reader=NotesReader(), properties={})

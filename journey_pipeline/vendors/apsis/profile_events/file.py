@@ -13,10 +13,10 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
-from journey_pipeline.formats.foreign import foreign_form
 from journey_pipeline.formats.json_elements import Elements
 from journey_pipeline.formats.json_object import LONGEST_MEMBER_BYTES, ObjectSplitter
 from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
+from journey_pipeline.formats.pages import foreign_form
 
 Scalar = str | int | None
 Made = TypeVar("Made")

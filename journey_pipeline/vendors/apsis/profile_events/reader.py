@@ -112,7 +112,6 @@ class ProfileEventReader:
         longest_bytes: The most bytes that are held of one profile.
     """
 
-    extension = "json"
     version = str(_RULES)
 
     def __init__(self, definitions: Definitions | None = None, *, longest_bytes: int = LONGEST_PROFILE_BYTES) -> None:

@@ -41,6 +41,7 @@ PROFILE_EVENTS = Recipe(
     columns=COLUMNS,
     key_columns=(),  # a file of no event has none
     codes={"event_types": _FOLDER / "codes" / "event_types.csv"},
+    format="json",
     reader=ProfileEventReader(),
     # An event of an undefined type has no action.
     filled={"contact_id": "profile_key", "received_at": "created_at", "vendor_action": "type_id"},

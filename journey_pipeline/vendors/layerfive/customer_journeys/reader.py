@@ -54,8 +54,6 @@ class JourneyReader:
         settings: Likewise.
     """
 
-    extension = "json"
-
     def __init__(self, settings: MappingSettings) -> None:
         self.settings = settings
         self.version = f"{_RULES}:{settings.digest}"

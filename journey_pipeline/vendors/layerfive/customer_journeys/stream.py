@@ -48,6 +48,7 @@ def customer_journeys_recipe(settings: MappingSettings) -> Recipe:
         columns=(*COLUMNS, *CONSTANTS),
         key_columns=(),
         codes={name: _FOLDER / "codes" / f"{name}.csv" for name in ("channels", "actions")},
+        format="json",
         reader=JourneyReader(settings),
         records_at=settings.places,
         filled={"contact_id": "contact_id", "vendor_action": "vendor_action"},

@@ -1,0 +1,66 @@
+"""Knows what came in place of data, so that a message can call it by its name: a page, an archive, another encoding.
+
+Not here: what the data itself must look like (the inspectors in `vendors/`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from journey_pipeline.formats.plain_json import read_json
+
+PAGE_BYTES = 4096
+"""So much of a page is read for its title."""
+_QUOTED = 200
+_TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(rb"<[^>]*>")
+
+_STARTS = (
+    (b"\x1f\x8b", "gzip inside of gzip: it was compressed twice"),
+    (b"\xff\xfe", "text in UTF-16"),
+    (b"\xfe\xff", "text in UTF-16"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x28\xb5\x2f\xfd", "a file compressed with Zstandard"),
+    (b"\xfd7zXZ\x00", "a file compressed with xz"),
+    *((bytes([0x78, level]), "a file compressed with zlib") for level in (0x01, 0x9C, 0xDA)),
+)
+_LETTERS = 2
+
+
+def foreign_form(start: bytes) -> str | None:
+    """What a body is, by its first bytes; None if it may be text in UTF-8, or too little came to tell."""
+    for mark, name in _STARTS:
+        if start.startswith(mark):
+            return name
+    letters = [start[at : at + 2] for at in range(0, 2 * _LETTERS, 2)]
+    if len(start) >= 2 * _LETTERS and any(_are_utf_16(letters, zero) for zero in (0, 1)):
+        return "text in UTF-16 without a mark"
+    return None
+
+
+def _are_utf_16(letters: list[bytes], zero: int) -> bool:
+    """Whether each letter is one of ASCII with a zero at this place."""
+    return all(letter[zero] == 0 and letter[1 - zero] != 0 for letter in letters)
+
+
+def told_of_page(page: bytes) -> str:
+    """A page in place of data, quoted only as far as it is surely no record: a title, an error's own message."""
+    if not page.startswith(b"{"):
+        start = page[:PAGE_BYTES]
+        title = _TITLE.search(start)
+        text = (title[1] if title else _TAG.sub(b" ", start)).decode("utf-8", "replace")
+        return f"an HTML page ({' '.join(text.split())[:_QUOTED]})"
+    error = json_object(page)
+    if error is None:
+        return "text that begins with a brace"
+    said = [f"{name}: {error[name]}" for name in ("message", "error", "errorcode") if name in error]
+    return f"a JSON error ({', '.join(said)[:_QUOTED] or 'without a message'})"
+
+
+def json_object(text: bytes) -> dict[str, object] | None:
+    """A JSON object; None if it is none."""
+    try:
+        answer = read_json(text)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
