@@ -16,15 +16,15 @@ if TYPE_CHECKING:  # it brings Arrow along, which the command line does not need
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """That another stream of the same connection tells of some of the same events, and says more about them.
+    """Another stream of the same connection that reports some of the same events in more detail.
 
-    An event of each with the same value of a property, the same channel and the same action is one thing that happened;
-    marts count it in the twin. The twin has no twin itself.
+    Two events with the same value of a property, the same channel and the same action are one event. Marts count it in
+    the twin. The twin has no twin itself.
 
     Attributes:
         stream: The other stream.
-        property: The property that has the value, by its name in `properties` of both.
-        channel: The channel of the events that both tell of.
+        property: The name of the linking property in `properties` of both streams.
+        channel: The channel of the events that both report.
     """
 
     stream: str
@@ -66,7 +66,7 @@ class Recipe:
         reader: Reads the vendor's file, if it is JSON. Then `properties` and what is unknown are its affair.
         records_at: What the connection says of where the records of a file are; a file whose records were counted by
             another word is counted anew.
-        twin: The stream in which marts count those events that both tell of, if there is one.
+        twin: The stream in which marts count events that both report, if there is one.
         filled: Event columns that no event of the stream should lack, and the column of `landing` each is read from.
     """
 

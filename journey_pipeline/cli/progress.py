@@ -1,6 +1,6 @@
 """Progress in a terminal: a bar of partitions, rows and bytes, and below it the exports under way.
 
-Off a terminal nothing is drawn; there a line tells of each export that has come further, so that a log shows it too.
+Without a terminal nothing is drawn; a line reports each change of an export, so that a log shows it too.
 Not here: who reports progress (`loading/`).
 """
 

@@ -59,7 +59,7 @@ class Lists(NamedTuple):
 
 
 def connection_name(default: Any = ...) -> Any:
-    """The setting `connection` of a vendor's Component, with the name that it has by itself, if it has one."""
+    """The setting `connection` of a vendor's Component, with its default if it has one."""
     return Field(
         default,
         pattern=r"^[a-z][a-z0-9_]*$",
@@ -289,7 +289,7 @@ UPKEEP: Mapping[str, Callable[[ConnectionComponent, LoadAssets], dg.Definitions]
     "reach": ConnectionComponent._reach,  # noqa: SLF001 - likewise
     "reconciliation": ConnectionComponent._reconciliation,  # noqa: SLF001 - likewise
 }
-"""What keeps streams complete that name it, besides what is done for all."""
+"""Additional upkeep of the streams that name it."""
 
 
 def connections_in(tree: dg.ComponentTree) -> list[ConnectionComponent]:

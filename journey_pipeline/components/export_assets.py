@@ -17,7 +17,7 @@ from journey_pipeline.exports.export import Export
 from journey_pipeline.loading.pull import refuse_expired
 from journey_pipeline.model import Window
 
-# An order is no data: what has landed is not out of date because one is given or told of.
+# Orders don't change data, so they must not mark landed partitions stale.
 DATA_VERSION = "orders"
 
 

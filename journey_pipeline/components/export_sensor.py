@@ -38,7 +38,7 @@ def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
 
 
 def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
-    """The check that tells of exports that will not come by themselves, and the schedule that runs it.
+    """The check for exports that need a person, and the schedule that runs it.
 
     The sensor brings the job.
 
@@ -78,7 +78,7 @@ def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.
 TICK_S = 55.0  # Dagster gives a tick a minute
 STARTED_AGAIN_AFTER = timedelta(hours=1)  # a run that died before it took the export up leaves no trace in the ledger
 INTERVAL_S = 30
-MOST_STEPS = 100  # of the ledger that one tick tells of; Dagster records each order for each of its partitions
+MOST_STEPS = 100  # of the ledger that one tick reports; Dagster records each order for each of its partitions
 
 
 def export_sensor(
@@ -131,7 +131,7 @@ def export_sensor(
 
 
 def _step(context: dg.SensorEvaluationContext) -> int:
-    """The last step of the ledger that an earlier tick has told of."""
+    """The last step of the ledger that an earlier tick has reported."""
     return int(context.cursor) if context.cursor and context.cursor.isdecimal() else 0
 
 

@@ -115,7 +115,7 @@ class LoadAssets:
         return self.translator.key(self.told(role))
 
     def told(self, role: str) -> Told:
-        """What the translator is told of one of the stream's assets."""
+        """The facts about one of the stream's assets for the translator."""
         return Told(role, self.stream.key.vendor, self.stream.key.connection, self.stream.key.stream)
 
     @property

@@ -95,9 +95,9 @@ COLUMNS = {
     "attempt": "How often it was ordered.",
     "polls": "How often it was polled since it was last ordered.",
     "requested": "When the vendor took it on, UTC.",
-    "ready": "When its file was found to be ready, UTC.",
+    "ready": "When its file was found ready, UTC.",
     "landed": "When it had landed, UTC.",
-    "error": "What went wrong last.",
+    "error": "The last error.",
     "id": "The vendor's own id.",
 }
 NAMED = 3

@@ -65,7 +65,7 @@ class JourneyRunHistory(dg.Component, dg.Model, dg.Resolvable):
         return dg.Definitions(jobs=[job], schedules=[schedule], sensors=[sensor])
 
     def _job(self, whose: Callable[[], Whose]) -> dg.JobDefinition:
-        @dg.op(name="forget_old_runs", pool=JOB, description="Lets old runs go, and gives back their room.")
+        @dg.op(name="forget_old_runs", pool=JOB, description="Deletes old runs, and makes the files smaller.")
         def forget(context: dg.OpExecutionContext) -> None:
             _forget(context, whose(), keep=timedelta(days=self.keep_days), most=self.runs_at_a_time)
 

@@ -1,4 +1,4 @@
-"""When a stream loads by itself: the newest partition once the vendor's history has passed it, and whatever is missing.
+"""Schedules of a stream: load the newest partition once the vendor's history has passed it, and missing partitions.
 
 Not here: what a load does (`load_assets.py`), which partitions are missing (`loading/plan.py`).
 """
@@ -21,7 +21,7 @@ from journey_pipeline.model import Granularity, Window
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Freshness
 
-# When everything runs by itself, as cron, UTC.
+# Times of all schedules, as cron, UTC.
 NEWEST = {Granularity.HOUR: "*/10 * * * *", Granularity.DAY: "*/30 * * * *"}
 NEWEST_ORDERED = "30 1 * * *"
 DIMENSIONS = "5 3 * * *"

@@ -12,7 +12,7 @@ from dagster.components.utils.translation import TranslationFnResolver
 
 
 class Told(NamedTuple):
-    """What a translation is told of an asset, as `data`.
+    """The facts about an asset that a translation gets as `data`.
 
     Attributes:
         role: One of `ROLES`.
@@ -37,7 +37,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     "warehouse": frozenset({"duckdb", "sql"}),
     "marts": frozenset({"duckdb", "sql"}),
 }
-"""What assets there are, and their kinds besides the vendor's."""
+"""The roles of assets, and their kinds in addition to the vendor's."""
 OF_VENDOR = frozenset({"requests", "raw", "dimensions", "reconciliation"})
 """Those that show the vendor's icon, too."""
 

@@ -144,7 +144,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
 
 
 def told(table: Table) -> Told:
-    """What the translator is told of a table: a mart, or of the warehouse."""
+    """The facts about a table for the translator: its role is `marts` or `warehouse`."""
     schema, name = table.name.split(".")
     return Told("marts" if schema == "marts" else "warehouse", name=name)
 

@@ -24,7 +24,7 @@ class Order:
         key: Of which stream.
         partition: The partition that it lands under: the first one of its window.
         window: What it is for; one or several partitions.
-        request: What is asked for besides the window, as JSON. It is shown to people: no secrets, no personal data.
+        request: The request without its window, as JSON. It is shown to people: no secrets, no personal data.
     """
 
     key: StreamKey
@@ -39,7 +39,7 @@ class SmallerOrder:
 
     Attributes:
         window: What it is for; inside the window of the export.
-        request: What is asked for besides the window.
+        request: The request without its window.
     """
 
     window: Window
@@ -55,7 +55,7 @@ class Export:
         key: Which stream it belongs to.
         partition: The partition that it lands under.
         window: What it is for.
-        request: What is asked for besides the window.
+        request: The request without its window.
         parent_id: The export that it is a part of, if that was too large.
         root_id: The export at the top: itself, unless it is a part.
         position: Its place in the connection's queue; parts have the place of what they are parts of.

@@ -1,4 +1,4 @@
-"""Events, what lies beside them and their manifest: put in place in an order that a crash can't spoil, and checked.
+"""Events, the files beside them and their manifest: written in an order that survives a crash, and checked.
 
 Not here: making them (`normalize/run.py`).
 """

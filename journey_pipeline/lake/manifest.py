@@ -235,7 +235,7 @@ class ParquetFile(Document):
 
 
 class EventsManifest(Document):
-    """What one partition's events file holds and what lies beside it, and the proof that nothing fell out.
+    """The manifest of one partition's events file and the files beside it, with the figures that prove completeness.
 
     Attributes:
         attempts: The landing attempts it was made from, oldest first.
@@ -270,7 +270,7 @@ class EventsManifest(Document):
         estimate_rows: The estimate of the newest attempt.
         covers: Later partitions without answers of their own, which these answers hold too.
         landing_bytes: Size of the landed files of those attempts.
-        twin: The stream in which marts count those events that both tell of, if the recipe names one.
+        twin: The stream in which marts count events that both report, if the recipe names one.
     """
 
     format: int = 1

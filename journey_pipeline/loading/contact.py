@@ -25,7 +25,7 @@ from journey_pipeline.vendors.source import PeopleSource
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the vendor told of a person.
+    """The vendor's data of a person.
 
     Attributes:
         events: The events' file; gone when the block ends.

@@ -43,7 +43,7 @@ class Download:
     Attributes:
         queue: Where it is held.
         export: As it was taken up.
-        progress: Who is told of bytes.
+        progress: Receives the number of bytes.
         stopped: Asked between chunks; if true, the work ends with StoppedError.
     """
 
@@ -96,7 +96,7 @@ def look_and_take(
         lake: Where it will land.
         exports: Whose exports.
         export: As it was taken up to be looked at; it stands for itself, and its vendor's answers are downloads.
-        progress: Who is told of bytes.
+        progress: Receives the number of bytes.
         stopped: Asked between chunks; if true, the work ends with StoppedError.
 
     Returns:
@@ -127,7 +127,7 @@ class ExportLanding:
         lake: Where it lands.
         exports: Whose exports.
         collection: What was taken up.
-        progress: Who is told of bytes.
+        progress: Receives the number of bytes.
         stopped: Asked between chunks; if true, the work ends with StoppedError and leaves nothing.
         arrival: Its file, where a look has taken that along.
     """

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def list_exports(lake: Lake, url: str) -> bool:
-    """Brings the lake's listing level with the ledger; without a ledger there is none, and none is made.
+    """Writes the ledger's exports to the listing in the lake; does nothing without a ledger.
 
     A ledger that can't be read keeps nothing from the analysts: the earlier listing stays, and the log says why.
 

@@ -139,7 +139,7 @@ def digest_of(*folders: Path) -> str:
 
 
 def judged_by(stream: Stream, settings: LoadSettings) -> str:
-    """A digest of all that decides, besides files and code, which claims hold."""
+    """A digest of the settings that decide which claims hold."""
     return hashlib.sha256(repr([settings.tolerance, stream.reach, stream.claims]).encode()).hexdigest()[:16]
 
 

@@ -81,7 +81,7 @@ def pull(
         covers: Later partitions that the answer holds too, of an open-ended stream. Those that had ended when it was
             asked for are marked as covered; the others are left as they are.
         asked_at: The instant that the windows were chosen at; the present if None. Retention is measured by it.
-        progress: Who is told of bytes and estimates.
+        progress: Receives bytes and estimates.
         stopped: Asked between chunks; if true, the work ends with StoppedError and leaves nothing.
 
     Returns:

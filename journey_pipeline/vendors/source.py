@@ -85,7 +85,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Which times one answer tells of, besides the partition that it is asked for. By itself: none.
+    """The times that one answer covers in addition to its partition. Default: none.
 
     Attributes:
         longest: The longest window that one answer is asked for, where it may be longer than a partition.
@@ -126,12 +126,12 @@ class Stream:
         retention: How long the vendor keeps a window after its start, our reserve taken off.
         start: Where its first partition starts, UTC.
         requests_per_answer: How many requests one answer costs, as a rule.
-        reach: Which times an answer tells of.
-        claims: What is claimed of its partitions besides what is claimed of all, by name (`loading/checks.py`).
+        reach: The times that an answer covers.
+        claims: Additional checks of its partitions, by name (`loading/checks.py`).
         lookalikes: What kinds of events are counted that may be one thing told twice (`warehouse/questions.py`).
         nothing_to_reconcile: Why the vendor can't be asked again what it holds, and what is done instead; empty where
             it can.
-        upkeep: What keeps it complete besides what is done for all, by name (`components/connection.py`).
+        upkeep: Additional upkeep, by name (`components/connection.py`).
         asked_again: How many partitions before the newest one are asked for again with it, since events come late.
         first_look: How much of its history shows what it is like.
     """
@@ -267,7 +267,7 @@ class Plan:
 
     Attributes:
         window: Of which time.
-        request: What is asked for besides, as JSON without secrets: kept in the ledger, and in the manifest.
+        request: The rest of the request, as JSON without secrets: kept in the ledger, and in the manifest.
     """
 
     window: Window

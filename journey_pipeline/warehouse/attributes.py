@@ -21,10 +21,12 @@ _EXPORT = (
     Column("stream", "VARCHAR", "The kind of record."),
     Column("partition_key", "VARCHAR", "The partition's name."),
 )
-_FIRST = Column("first_exported_at", "TIMESTAMPTZ", "When the first export landed that told of this value, UTC.")
-_LAST = Column("last_exported_at", "TIMESTAMPTZ", "When the last export landed that told of this value, UTC.")
+_FIRST = Column("first_exported_at", "TIMESTAMPTZ", "When the first export with this value landed, UTC.")
+_LAST = Column("last_exported_at", "TIMESTAMPTZ", "When the last export with this value landed, UTC.")
 _IS_LATEST = Column(
-    "is_latest", "BOOLEAN", "Whether it is the person's latest value; one row for each attribute, whatever its version."
+    "is_latest",
+    "BOOLEAN",
+    "Whether it is the person's latest value; true for one row of each attribute, over all its versions.",
 )
 
 EXPORTED_ATTRIBUTES = Table(
@@ -57,29 +59,29 @@ SETTLED_VALUES = Table(
 )
 PROFILE_ATTRIBUTES = Table(
     "core.profile_attributes",
-    "Attributes and tags of people as exports tell of them, in the order in which they landed: the latest value of "
-    "each, and those before. Grain: one row per time during which every export of a person told the same value. "
+    "Attributes and tags of people, with their latest and earlier values, from exports in the order of landing. "
+    "Grain: one row per period during which all exports of a person had the same value. "
     "Key: connection, section_id, profile_key, attribute_id, first_exported_at.",
     (
         Column("vendor", "VARCHAR", "The vendor's short name."),
         Column("connection", "VARCHAR", "The configured account."),
-        Column("section_id", "VARCHAR", "The section, see core.sections; NULL where the export names none."),
+        Column("section_id", "VARCHAR", "The section, see core.sections; NULL if the export names none."),
         Column("profile_key", "VARCHAR", "The person, as in contact_id of the events of the same stream."),
         Column("attribute_id", "VARCHAR", "The version id of the attribute or tag, see core.profile_fields."),
         Column(
             "attribute",
             "VARCHAR",
-            "The attribute or tag as orders name it; unknown:<attribute_id> where nothing tells of it, NULL where only "
+            "The discriminator of the attribute or tag; unknown:<attribute_id> if it has no definition, NULL if only "
             "its name is known.",
         ),
-        Column("attribute_name", "VARCHAR", "Its name; NULL where nothing tells."),
+        Column("attribute_name", "VARCHAR", "Its name; NULL if unknown."),
         Column(
             "value",
             "VARCHAR",
-            "Text as it is, anything else as JSON. A tag is true or false: false from the first export of the person "
-            "on that lacks it. NULL of an attribute that is not set, or that the export lacks.",
+            "Text as it is, other types as JSON. A tag is true, and false from the person's first export without it. "
+            "NULL if an attribute is not set, or missing in the export.",
         ),
-        Column("is_tag", "BOOLEAN", "Whether it is a tag; NULL where nothing tells."),
+        Column("is_tag", "BOOLEAN", "Whether it is a tag; NULL if unknown."),
         _FIRST,
         _LAST,
         _IS_LATEST,

@@ -187,7 +187,7 @@ class Agreement:
     Attributes:
         connection: The configured account.
         stream: The stream.
-        twin_stream: The stream in which marts count what both tell of.
+        twin_stream: The stream in which marts count events of both.
         days: Oldest first.
     """
 

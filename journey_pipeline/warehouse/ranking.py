@@ -1,4 +1,4 @@
-"""Which row of a key wins where several files hold it, and which files lost rows that they may have to give back.
+"""Which row of a key wins if several files hold it, and which files lost rows that may have to be restored.
 
 Not here: the merge that asks (`merge.py`).
 """

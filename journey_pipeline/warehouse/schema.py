@@ -25,8 +25,8 @@ _ACCOUNT = (
     Column("vendor", "VARCHAR", "The vendor's short name."),
     Column("connection", "VARCHAR", "The configured account."),
 )
-_SECTION = Column("section", "VARCHAR", "The section that it belongs to, as orders name it.")
-_DESCRIPTION = Column("description", "VARCHAR", "What it is, in the vendor's words.")
+_SECTION = Column("section", "VARCHAR", "The discriminator of its section.")
+_DESCRIPTION = Column("description", "VARCHAR", "The vendor's description.")
 
 _JOURNEYS = Table(
     "internal.journeys",
@@ -61,8 +61,8 @@ _SECTIONS = Table(
     "Sections of accounts: the parts that profiles and their events belong to. Key: connection, section_id.",
     (
         *_ACCOUNT,
-        Column("section_id", "VARCHAR", "The section as files name it."),
-        Column("section", "VARCHAR", "The section as orders name it."),
+        Column("section_id", "VARCHAR", "The section's id in files."),
+        Column("section", "VARCHAR", "The section's discriminator, used in orders."),
         Column("section_name", "VARCHAR", "The section's name."),
         _PROPERTIES,
         *_SEEN,
@@ -74,11 +74,11 @@ _EVENT_TYPES = Table(
     (
         *_ACCOUNT,
         _SECTION,
-        Column("type_id", "VARCHAR", "The version's id, as events carry it."),
-        Column("event_type", "VARCHAR", "The event type, as activity_type of the events names it."),
+        Column("type_id", "VARCHAR", "The version's id in events."),
+        Column("event_type", "VARCHAR", "The event type's discriminator, as in activity_type of the events."),
         Column("event_name", "VARCHAR", "The event type's name."),
         _DESCRIPTION,
-        Column("data_schema", "JSON", "The form of the data of this version's events, where the vendor says so."),
+        Column("data_schema", "JSON", "The schema of the data of this version's events; NULL if unpublished."),
         *_SEEN,
     ),
 )
@@ -89,10 +89,10 @@ _PROFILE_FIELDS = Table(
         *_ACCOUNT,
         _SECTION,
         Column("attribute_id", "VARCHAR", "The version's id, as in core.profile_attributes."),
-        Column("attribute", "VARCHAR", "The attribute or tag, as orders name it."),
+        Column("attribute", "VARCHAR", "The discriminator of the attribute or tag, used in orders."),
         Column("attribute_name", "VARCHAR", "Its name."),
         Column("is_tag", "BOOLEAN", "Whether it is a tag."),
-        Column("value_type", "VARCHAR", "The vendor's type of its values; NULL of a tag."),
+        Column("value_type", "VARCHAR", "The vendor's type of its values; NULL for a tag."),
         _DESCRIPTION,
         *_SEEN,
     ),
@@ -103,7 +103,7 @@ _TOPICS = Table(
     (
         *_ACCOUNT,
         _SECTION,
-        Column("topic", "VARCHAR", "The topic, as orders name it."),
+        Column("topic", "VARCHAR", "The topic's discriminator."),
         Column("topic_name", "VARCHAR", "The topic's name."),
         _DESCRIPTION,
         *_SEEN,
@@ -114,7 +114,7 @@ _SEGMENTS = Table(
     "Segments of profiles that accounts have defined. Key: connection, segment.",
     (
         *_ACCOUNT,
-        Column("segment", "VARCHAR", "The segment, as orders name it."),
+        Column("segment", "VARCHAR", "The segment's discriminator."),
         Column("segment_name", "VARCHAR", "The segment's name."),
         _DESCRIPTION,
         *_SEEN,
@@ -155,7 +155,7 @@ _KEY = (
 _REJECT_ONLY = (
     Column("raw", "VARCHAR", "The record as text."),
     Column("raw_base64", "VARCHAR", "The record's bytes, where they are not UTF-8."),
-    Column("reason", "VARCHAR", "Why it could not be typed."),
+    Column("reason", "VARCHAR", "Why it could not be read."),
 )
 
 EVENTS = Table(
@@ -165,14 +165,13 @@ EVENTS = Table(
 )
 REJECTS = Table(
     "ops.rejects",
-    "Records that could not be typed, as far as they could be read. Grain: one row per record of a landed file. "
+    "Records that could not be read as events. Grain: one row per record of a landed file. "
     "Key: connection, stream, partition_key, landing_file, landing_row.",
     (*(column for column in EVENT_COLUMNS if column.name != "reason"), *_REJECT_ONLY),
 )
 EXPORTS = Table(
     "ops.exports",
-    "What was ordered of vendors whose exports take a while, and how far it had come before the last sync. "
-    "Grain: one row per export. Key: export_id.",
+    "Exports ordered from vendors, with their states before the last sync. Grain: one row per export. Key: export_id.",
     EXPORT_COLUMNS,
 )
 _SHOWN = "See ops.partitions."
@@ -190,7 +189,7 @@ TOLD = {
     ),
     "twin": (
         "JSON",
-        "The stream in which marts count what both tell of; NULL if there is none.",
+        "The stream in which marts count events of both; NULL if there is none.",
         "(manifest ->> 'twin')::json",
     ),
     "landed_at": ("TIMESTAMPTZ", _SHOWN, "(manifest ->> 'landed_at')::timestamptz"),

@@ -1,19 +1,19 @@
--- Every step of a journey known: as the vendor lists it, and those that only events name.
+-- All known steps of journeys: those that the vendor lists, and those that only events name.
 -- Grain: one row per step of a connection.
 -- Key: connection, activity_id.
 -- Made: as a whole.
 --
 -- connection: The configured account.
--- activity_id: The step, as events refer to it.
--- journey_id: The journey that it belongs to: the vendor's word, or else the latest event's.
--- activity_key: The key that the vendor gives it inside its journey.
--- activity_name: Its name: the vendor's, or else the one that the latest event carried.
--- activity_type: Its type: the vendor's, or else the one that the latest event carried.
--- outcomes: Where the journey can go on from here, as the vendor lists it.
+-- activity_id: The step, as in events.
+-- journey_id: Its journey in the vendor's list, or else in the latest event.
+-- activity_key: The vendor's key of the step inside its journey.
+-- activity_name: Its name in the vendor's list, or else in the latest event.
+-- activity_type: Its type in the vendor's list, or else in the latest event.
+-- outcomes: The next steps, as the vendor lists them.
 -- properties: Every other field that the vendor lists.
 -- first_seen_at: When the vendor first listed it to us, UTC; NULL if it never did.
 -- last_seen_at: When the vendor last listed it to us, UTC; NULL if it never did.
--- name_source: Where activity_name is from: vendor (listed) or events (the latest event's); NULL if it has no name.
+-- name_source: Source of activity_name: vendor (list) or events (latest event); NULL if it has no name.
 with named as (
     select
         connection,

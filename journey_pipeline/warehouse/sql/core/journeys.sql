@@ -1,25 +1,25 @@
--- Every journey known: as the vendor lists it, and those that only events name.
+-- All known journeys: those that the vendor lists, and those that only events name.
 -- Grain: one row per journey of a connection; for Salesforce one version of a journey.
 -- Key: connection, journey_id.
 -- Made: as a whole.
 --
 -- connection: The configured account.
--- journey_id: The journey, flow or definition, as events refer to it.
--- journey_root_id: What all versions of a journey share, where the vendor has it.
--- journey_key: The key that people at the vendor's desk gave it.
--- journey_name: Its name: the vendor's, or else the one that the latest event carried.
+-- journey_id: The journey, flow or definition, as in events.
+-- journey_root_id: The id that all versions of a journey share; NULL if the vendor has none.
+-- journey_key: The key that users of the vendor's UI gave it.
+-- journey_name: The vendor's name, or else the name in the latest event.
 -- description: Its description.
 -- version: Its version number.
--- status: The vendor's status of it, such as Published or Stopped.
+-- status: The vendor's status, such as Published or Stopped.
 -- definition_type: The vendor's kind of journey.
--- channel: The vendor's channel of it.
+-- channel: The vendor's channel.
 -- created_at: When it was made, in the vendor's local time.
 -- modified_at: When it was last changed, in the vendor's local time.
 -- published_at: When it was last published, in the vendor's local time.
 -- properties: Every other field that the vendor lists.
 -- first_seen_at: When the vendor first listed it to us, UTC; NULL if it never did.
 -- last_seen_at: When the vendor last listed it to us, UTC; NULL if it never did.
--- name_source: Where journey_name is from: vendor (listed) or events (the latest event's); NULL if it has no name.
+-- name_source: Source of journey_name: vendor (list) or events (latest event); NULL if it has no name.
 with named as (
     select
         connection,

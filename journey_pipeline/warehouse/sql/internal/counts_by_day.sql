@@ -9,8 +9,8 @@
 -- activity_id: The step, or NULL.
 -- channel: The channel.
 -- action: What happened.
--- events: How many events.
--- contacts: How many different people they happened to.
+-- events: Number of events.
+-- contacts: Number of different people.
 with by_person as (
     select
         occurred_on,

@@ -1,4 +1,4 @@
--- Events that a stream and its twin may both tell of. An event without a value of the property is the same as no other.
+-- Events that a stream and its twin may both report. An event without a value of the property is never a twin's event.
 -- Grain: one row per event and pair of streams.
 -- Key: link_key, event_key.
 -- Made: by occurred_on, connection.

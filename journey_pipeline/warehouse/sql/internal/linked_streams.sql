@@ -1,14 +1,14 @@
--- Streams whose events another stream of the connection may tell of as well, as the lake's manifests say.
+-- Streams whose events another stream of the connection may report too, as the lake's manifests say.
 -- Two manifests of a stream may differ for a while after an upgrade: then one of them counts, whichever came first.
 -- Grain: one row per stream that has a twin.
 -- Key: connection, stream.
 -- Made: as a whole.
 --
 -- connection: The configured account.
--- stream: The stream whose events marts leave out where its twin tells of them too.
+-- stream: The stream whose events marts leave out if its twin reports them too.
 -- twin_stream: The other one; it has no twin itself.
 -- property: The property that has the same value in both.
--- channel: The channel of the events that both tell of.
+-- channel: The channel of the events that both report.
 with pairs as (
     select
         connection,

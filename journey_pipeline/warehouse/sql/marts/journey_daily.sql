@@ -1,21 +1,21 @@
--- Events and people per day, journey, step, channel and action; dry runs and test sends are left out.
--- What two streams tell of counts once, see core.linked_events.
+-- Events and people per day, journey, step, channel and action, without dry runs and test sends.
+-- An event that two streams report counts once, see core.linked_events.
 -- Grain: one row per day, journey, step, channel and action of a connection. Contacts can't be added up over rows.
 -- Key: occurred_on, connection, journey_id, activity_id, channel, action.
 -- Made: a view.
 --
 -- occurred_on: The UTC day.
 -- connection: The configured account.
--- journey_id: The journey, or NULL where an event belongs to none.
+-- journey_id: The journey; NULL for events without one.
 -- journey_name: Its name, from core.journeys.
 -- journey_version: Its version number, from core.journeys.
--- activity_id: The step, or NULL where an event belongs to none.
+-- activity_id: The step; NULL for events without one.
 -- activity_name: Its name, from core.activities.
 -- activity_type: Its type, from core.activities.
 -- channel: The channel, one of a fixed list.
 -- action: What happened, one of a fixed list.
--- events: How many events.
--- contacts: How many different people they happened to.
+-- events: Number of events.
+-- contacts: Number of different people.
 select
     counted.occurred_on,
     counted.connection,

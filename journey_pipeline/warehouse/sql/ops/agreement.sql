@@ -1,13 +1,13 @@
--- How far two streams agree that tell of the same events; only events that carry what links them.
+-- How far two streams that report the same events agree; only events with the linking property.
 -- Grain: one row per UTC day and pair of streams of a connection.
 -- Key: occurred_on, connection, stream.
 -- Made: a view.
 --
 -- occurred_on: The UTC day on which the events happened.
 -- connection: The configured account.
--- stream: The stream whose events marts leave out where its twin tells of them too.
--- twin_stream: The stream in which marts count what both tell of.
--- in_both: Events of the twin that the stream tells of too.
+-- stream: The stream whose events marts leave out if its twin reports them too.
+-- twin_stream: The stream in which marts count events of both.
+-- in_both: Events of the twin that the stream reports too.
 -- only_in_stream: Events of the stream that the twin lacks; marts count them as well.
 -- only_in_twin: Events of the twin that the stream lacks.
 select

@@ -1,5 +1,5 @@
--- What the sweeps found to be otherwise at the vendor than it had landed; each finding is pulled again.
--- Grain: one row per sweep and partition that had drifted.
+-- Changes at the vendor after landing, as the sweeps found them; each changed partition is pulled again.
+-- Grain: one row per sweep and changed partition.
 -- Key: connection, stream, swept_at, partition_key.
 -- Made: a view.
 --
@@ -8,9 +8,9 @@
 -- stream: The kind of record.
 -- partition_key: The partition's name.
 -- swept_at: When the sweep that found it ended, UTC.
--- kind: count if the vendor said another number of rows, content if equal counts hid other rows.
--- rows: Rows of the newest answer that had landed by then.
--- estimate: Rows that the vendor said there were.
+-- kind: count if the number of rows changed, content if the number is equal and rows changed.
+-- rows: Rows of the newest answer landed by then.
+-- estimate: Rows at the vendor.
 -- healed_at: When an answer landed after the sweep, UTC; NULL while the partition has not been pulled again.
 with found as (
     select

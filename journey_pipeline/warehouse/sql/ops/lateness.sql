@@ -1,6 +1,6 @@
--- How late events reach the vendor's history, measured from the end of the hour or day in which they happened: as long
--- as the stream's partitions are, whichever of them brought the event.
--- Grain: one row per UTC day and stream of a connection; only events whose arrival is known.
+-- How late events reach the vendor's history, from the end of the hour or day (as the stream's partitions) in which
+-- they happened.
+-- Grain: one row per UTC day and stream of a connection; only events with a known time of receipt.
 -- Key: occurred_on, connection, stream.
 -- Made: a view.
 --
@@ -8,11 +8,11 @@
 -- connection: The configured account.
 -- stream: The kind of record.
 -- events: Events whose arrival is known.
--- share_after_1h: Share of them that came more than an hour after the end of their hour or day.
--- share_after_6h: Share that came more than 6 hours after it.
--- share_after_1d: Share that came more than a day after it.
--- share_after_7d: Share that came more than 7 days after it.
--- latest: The longest that one took.
+-- share_after_1h: Share of events received more than an hour after the end of their hour or day.
+-- share_after_6h: Share received more than 6 hours after it.
+-- share_after_1d: Share received more than a day after it.
+-- share_after_7d: Share received more than 7 days after it.
+-- latest: The longest delay.
 select
     occurred_on,
     connection,

@@ -1,5 +1,5 @@
--- What each partition of the lake holds, and what of it the warehouse has; landed = events + rejects + duplicates.
--- Grain: one row per partition that has an events file, or that the answers of an earlier one hold too.
+-- Figures of each partition of the lake and of the warehouse; landed = events + rejects + duplicates.
+-- Grain: one row per partition with an events file, and per partition that an earlier one's answers cover.
 -- Key: connection, stream, partition_key.
 -- Made: a view.
 --
@@ -7,24 +7,24 @@
 -- connection: The configured account.
 -- stream: The kind of record.
 -- partition_key: The partition's name: an hour or a UTC day.
--- covered_by: The partition whose answers hold this one's too, and count there; NULL if it has answers of its own.
+-- covered_by: The partition whose answers also cover this one; NULL if it has its own answers.
 -- window_start: The first instant of its window, UTC.
 -- window_end: The first instant after its window, UTC.
--- estimate: What the vendor said that the window holds, with the newest attempt; NULL if it does not say.
--- landed: Records in the files of the attempts that the events were made from.
+-- estimate: The vendor's estimate of rows at the newest attempt; NULL if it gives none.
+-- landed: Records in the files from which the events were made.
 -- events: Events in the partition's events file.
--- rejects: Records that could not be typed; see ops.rejects.
+-- rejects: Records that could not be read; see ops.rejects.
 -- duplicates: Records whose key another record of the partition has.
--- withdrawn: Events that only an older attempt has: the vendor's newest answer lacks them, we keep them.
+-- withdrawn: Events that the vendor's newest answer lacks and an older one had; they are kept.
 -- conflicts: Keys that came with two different contents in one attempt.
 -- outside_window: Events whose time is not in the partition's window.
--- unknown_codes: Times that its events carry an id or a code that nothing decodes, such as an unknown type or bounce.
--- unaccounted: Records that were counted while landing and are none of these; 0 unless something is wrong.
+-- unknown_codes: Ids and codes without a name in its events, such as of an unknown type or bounce.
+-- unaccounted: Landed records that are neither events, rejects nor duplicates; 0 unless something is wrong.
 -- loaded: Events in core.journey_events that came from this partition; the rest of its events came from others.
--- attempts: How many answers of the vendor the events were made from.
--- unreadable_attempts: Answers that are set aside, since they can't be read; `status` says why.
--- kept_events: Events made earlier of such answers and kept; they are in events and not in landed.
--- landing_bytes: Size of their files as they lie in the landing.
+-- attempts: Answers of the vendor from which the events were made.
+-- unreadable_attempts: Answers set aside because they can't be read; `status` says why.
+-- kept_events: Events kept from such answers; counted in events, not in landed.
+-- landing_bytes: Size of their files in the landing.
 -- landed_at: When the newest of them was complete, UTC.
 -- first_at: The least occurred_at of the events file, UTC.
 -- last_at: The greatest occurred_at of the events file, UTC.
