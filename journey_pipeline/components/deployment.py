@@ -38,9 +38,12 @@ class Deployment:
 
     @cached_property
     def definitions(self) -> dg.Definitions:
-        """All assets, checks, schedules and sensors."""
+        """All assets, checks, schedules and sensors.
+
+        Without the schemas of all installed Components, which only the UI shows: they take longer than all else here.
+        """
         with accepted_previews():
-            return self.tree.build_defs()
+            return self.tree.build_defs(self.tree.defs_module_path)
 
     def connection(self, name: str) -> ConnectionComponent:
         """A connection by its name.
