@@ -1,14 +1,16 @@
-"""One sandbox for the whole suite, as if just started for each test, and an empty home."""
+"""Two sandboxes for the whole suite, as if just started for each test, and an empty home."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.model import Granularity
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
@@ -18,21 +20,30 @@ from journey_pipeline.transport.retry import Waits, no_waiting
 from journey_pipeline_tests.contract.declaration import NOW, ContractStream
 from journey_pipeline_tests.contract.pipeline import Pipeline
 
+# Some hundred records a partition: one of a day has as many as one of an hour, at a tenth of the work.
+WORLDS = {
+    Granularity.HOUR: World(rows_per_hour=60, contacts=200, steady=True),
+    Granularity.DAY: World(rows_per_hour=4, touchpoints_per_day=120, contacts=200, steady=True),
+}
+
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Sandbox]:
-    world = World(rows_per_hour=60, touchpoints_per_day=120, contacts=200, steady=True)
-    with serve(world, clock=SandboxClock.frozen(NOW)) as sandbox:
-        yield sandbox
+def running() -> Iterator[dict[Granularity, Sandbox]]:
+    with ExitStack() as stack:
+        yield {
+            granularity: stack.enter_context(serve(world, clock=SandboxClock.frozen(NOW)))
+            for granularity, world in WORLDS.items()
+        }
 
 
 @pytest.fixture
-def sandbox(running: Sandbox) -> Sandbox:
-    running.clock.freeze(NOW)
-    running.faults.clear()
-    running.calls.clear()
-    running.options.change(SandboxOptions().model_dump_json().encode())
-    return running
+def sandbox(stream: ContractStream, running: dict[Granularity, Sandbox]) -> Sandbox:
+    sandbox = running[stream.granularity]
+    sandbox.clock.freeze(NOW)
+    sandbox.faults.clear()
+    sandbox.calls.clear()
+    sandbox.options.change(SandboxOptions().model_dump_json().encode())
+    return sandbox
 
 
 @pytest.fixture

@@ -221,12 +221,18 @@ class World:
 
     def _entries(self, number: int) -> Iterator[tuple[int, int, int]]:
         """Those who enter in a slice: three random 64-bit numbers each."""
-        generator = random.Random(f"{self.seed}/{self._slices_per_hour}/{number}")
         busy = 1.0 if self.steady else busyness(number // self._slices_per_hour)
-        count = int(self._entries_per_hour * busy / self._slices_per_hour + generator.random())
-        if self.rows_per_hour and not number % self._slices_per_hour:
-            count = max(count, 1)
-        return struct.iter_unpack("<QQQ", generator.randbytes(24 * count))
+        average = self._entries_per_hour * busy / self._slices_per_hour
+        least = 1 if self.rows_per_hour and not number % self._slices_per_hour else 0
+        return struct.iter_unpack("<QQQ", _drawn(f"{self.seed}/{self._slices_per_hour}/{number}", average, least))
+
+
+# Each slice needs the entries of the same few hundred slices before it as its neighbours do.
+@lru_cache(maxsize=4_096)
+def _drawn(seed: str, average: float, least: int) -> bytes:
+    """The entries of a slice, of which there are so many on average and at least so many: 24 random bytes each."""
+    generator = random.Random(seed)
+    return generator.randbytes(24 * max(int(average + generator.random()), least))
 
 
 _MASK_128 = (1 << 128) - 1
