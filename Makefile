@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 CLIENTS := $(shell sed -n 's/==/-/p' journey_pipeline_tests/clients/versions.txt)
 
-.PHONY: help install clients demo dev test test-fast crash lint types check bench clean
+.PHONY: help install clients demo dev test test-fast crash properties lint types check bench clean
 
 help:            ## Show what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -46,6 +46,10 @@ test-fast: $(STAMP)  ## Run what is not slow by nature: no crashes, no terminals
 crash: $(STAMP)  ## Kill backfills at random instants: as often as make crash N=500 says, or again as SEED=123 did
 	@CRASH_SEEDS=$(N) CRASH_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal \
 		-o tmp_path_retention_policy=failed journey_pipeline_tests/crash $(PYTEST_ARGS)
+
+properties: $(STAMP)  ## Try the warehouse's and the exports' properties on N times as many examples: make properties N=20
+	@EXAMPLES=$(N) $(BIN)/python -m pytest -n 2 --timeout 0 \
+		journey_pipeline_tests/property journey_pipeline_tests/exports/test_export_model.py $(PYTEST_ARGS)
 
 lint: $(STAMP)   ## Check style
 	@$(BIN)/ruff check .

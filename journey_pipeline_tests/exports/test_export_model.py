@@ -26,10 +26,11 @@ from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.states import AT_VENDOR, ENDED, Edge, State, after
 from journey_pipeline.model import Window
+from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.exports.made_orders import NOW, order, queue
 from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
 
-pytestmark = pytest.mark.slow(reason="thirty histories of fifty steps")
+pytestmark = pytest.mark.slow(reason="histories of fifty steps")
 
 POLICY = ExportPolicy(pending_limit=2)
 # Most workers live, so that something comes about.
@@ -236,7 +237,7 @@ def covers(windows: tuple[Window, ...], whole: Window) -> bool:
 TestExports: Any = Exports.TestCase
 # Shrinking would take longer than reading a failure's steps.
 TestExports.settings = settings(
-    max_examples=30,
+    max_examples=examples(15),
     stateful_step_count=50,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -31,6 +31,7 @@ from journey_pipeline.vendors.layerfive.customer_journeys.stream import Customer
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.sync import rebuild, sync
+from journey_pipeline_tests.examples import examples
 
 pytestmark = pytest.mark.slow(reason="a warehouse is made of each example")
 
@@ -210,7 +211,7 @@ def take(step: tuple[Any, ...], feed: Feed) -> None:
 
 # Shrinking would take longer than reading a failure's steps.
 @settings(
-    max_examples=10,
+    max_examples=examples(6),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.sync import rebuild, sync
+from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, SFMC, Event, dump
 from journey_pipeline_tests.warehouse.made_twins import (
     EMAILS,
@@ -78,7 +79,7 @@ def take(step: tuple[Any, ...], made: TwinLake) -> None:
 
 
 # Shrinking would take longer than reading a failure's steps.
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(8), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(start=START, rounds=ROUNDS)
 def test_what_two_streams_tell_of_counts_once_whatever_happened(
     start: tuple[list[Event], ...], rounds: list[list[Any]]

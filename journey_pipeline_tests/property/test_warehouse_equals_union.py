@@ -16,6 +16,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings, published_f
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.sync import rebuild, sync
+from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.warehouse.crashing import CrashServer
 from journey_pipeline_tests.warehouse.made_attributes import (
     Export,
@@ -129,7 +130,7 @@ def take(step: Step, made: MadeExports, server: CrashServer) -> None:
 
 # Shrinking would take longer than reading a failure's steps.
 @settings(
-    max_examples=20,
+    max_examples=examples(10),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
