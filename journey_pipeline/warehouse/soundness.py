@@ -18,7 +18,6 @@ from journey_pipeline.files import write_bytes
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.signature import Signature, signature
 from journey_pipeline.warehouse.connection import (
-    WarehouseSettings,
     WriterAtWork,
     describe,
     is_locked,
@@ -29,7 +28,7 @@ from journey_pipeline.warehouse.connection import (
     writer_lock,
 )
 from journey_pipeline.warehouse.removal import take_census
-from journey_pipeline.warehouse.schema import EVENTS, has_table, layout, read_revision
+from journey_pipeline.warehouse.schema import EVENTS, has_table, read_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,6 @@ def publication_note(lake: Lake) -> Path:
     return lake.home / "warehouse.published.json"
 
 
-_DEFAULTS = WarehouseSettings()
 _SQL = "select count(*), count(distinct occurred_on) from core.journey_events"
 _PUBLISH = "run `journey-pipeline publish`"
 
@@ -97,10 +95,10 @@ def look_at_files(lake: Lake) -> dict[str, str]:
     Raises:
         WarehouseError: If one can't be opened, or the published one is not what was published; says what heals it.
     """
-    said = {"written": _read(lake, warehouse_file(lake)), "published": _read(lake, published_file(lake))}
+    written = _read(lake, warehouse_file(lake))
     if problem := find_published_fault(lake):
         raise WarehouseError(f"{problem}; {_PUBLISH}")
-    return said
+    return {"written": written, "published": _read(lake, published_file(lake))}
 
 
 def _read(lake: Lake, file: Path) -> str:
@@ -114,37 +112,6 @@ def _read(lake: Lake, file: Path) -> str:
             return f"{file} is being written"
         raise WarehouseError(f"{file} can't be read ({describe(error)}). Run `journey-pipeline rebuild`.") from error
     return f"{file} holds {events:,} events of {days:,} days"
-
-
-def inspect_warehouse(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> str | None:
-    """What keeps the writer's file from being used, and what to do; None if nothing does, or there is none yet.
-
-    Raises:
-        WarehouseError: If another process keeps writing.
-    """
-    file = warehouse_file(lake)
-    with writer_lock(lake, settings.lock_wait_s):
-        if not file.exists():
-            return None
-        try:
-            with reading(lake, file, "500MB", threads=1) as session:
-                held = session.execute("select layout from internal.state").fetchall()
-        except duckdb.Error as error:
-            return f"{file.name} can't be read ({describe(error)}); run `journey-pipeline sync` to make it again"
-    if held != [(layout(),)]:
-        return f"another version of journey_pipeline made {file.name}; run `journey-pipeline sync` to make it again"
-    return None
-
-
-def inspect_published(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> str | None:
-    """What is wrong with the published file, and what to do; None if nothing is, or nothing was published yet.
-
-    Raises:
-        WarehouseError: If another process keeps writing.
-    """
-    with writer_lock(lake, settings.lock_wait_s):
-        problem = find_published_fault(lake)
-    return f"{problem}; {_PUBLISH}" if problem else None
 
 
 def glance_at_published(lake: Lake) -> str | None:

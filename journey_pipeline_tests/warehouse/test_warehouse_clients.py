@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import PUBLISHED_VARIABLE
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, wal_of, warehouse_file, writer_lock
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.questions import query
-from journey_pipeline.warehouse.soundness import glance_at_published, inspect_published, inspect_warehouse
+from journey_pipeline.warehouse.soundness import find_published_fault, glance_at_published, look_at_files
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, events
 
@@ -98,7 +99,7 @@ def test_another_user_reads_the_file_and_can_not_open_it_for_writing(published: 
 
 def test_a_client_that_holds_the_file_open_locks_nobody_out_of_the_next_one(published: MadeLake) -> None:
     with client(published_file(published.lake), COUNT):
-        assert "can't be opened" in (inspect_published(published.lake, SMALL) or "")
+        assert "can't be opened" in (find_published_fault(published.lake) or "")
         assert publish(published.lake, SMALL).published
         assert seen(published) == [(3,)]
         assert not publish(published.lake, SMALL).published
@@ -111,21 +112,21 @@ def test_what_a_client_deletes_is_back_after_a_publish(published: MadeLake, kill
         if not killed:
             process.communicate("\n")
     assert wal_of(file).exists() is killed
-    assert inspect_published(published.lake, SMALL)
+    assert find_published_fault(published.lake)
     assert "journey-pipeline publish" in (glance_at_published(published.lake) or "")
     report = publish(published.lake, SMALL)
     assert len(report.mended) == 1
     assert bool(report.set_aside) is killed  # the log held the deletion, the file was as it had been published
     assert report.published is not killed
     assert seen(published) == [(3,)]
-    assert inspect_published(published.lake, SMALL) is None
+    assert find_published_fault(published.lake) is None
 
 
 def test_a_home_that_was_copied_holds_the_file_that_was_published(published: MadeLake) -> None:
     copied = Lake(published.lake.home.with_name("copied"))
     shutil.copytree(published.lake.home, copied.home)  # as `cp -a`: it keeps the times
     assert glance_at_published(copied) is None
-    assert inspect_published(copied, SMALL) is None
+    assert find_published_fault(copied) is None
     assert not publish(copied, SMALL).published
 
 
@@ -163,7 +164,7 @@ def test_a_log_that_a_client_writes_after_a_publish_is_set_aside_by_the_next_one
         process.kill()
         process.wait()
     wal_of(file).write_bytes(b"what a client of the earlier file wrote")
-    assert "journeys.duckdb.wal" in (inspect_published(published.lake, SMALL) or "")
+    assert "journeys.duckdb.wal" in (find_published_fault(published.lake) or "")
     report = publish(published.lake, SMALL)
     assert not report.published
     assert (file.parent / report.set_aside).read_bytes() == b"what a client of the earlier file wrote"
@@ -188,19 +189,23 @@ def test_a_published_file_that_is_not_what_was_published_is_never_called_publish
         file.unlink()
     if damage == "another file":
         file.write_bytes(content)
-    assert "journey-pipeline publish" in (inspect_published(published.lake, SMALL) or "")
+    with pytest.raises(WarehouseError, match="journey-pipeline publish"):
+        look_at_files(published.lake)
     assert publish(published.lake, SMALL).published
-    assert inspect_published(published.lake, SMALL) is None
+    assert find_published_fault(published.lake) is None
     assert seen(published) == [(3,)]
 
 
 def test_a_sound_warehouse_is_told_from_a_damaged_one(published: MadeLake) -> None:
     file = warehouse_file(published.lake)
-    assert inspect_warehouse(published.lake, SMALL) is None
+    sound = look_at_files(published.lake)
+    assert "holds 3 events of 1 days" in sound["written"]
     os.truncate(file, 5000)
-    assert "journey-pipeline sync" in (inspect_warehouse(published.lake, SMALL) or "")
+    with pytest.raises(WarehouseError, match="can't be read"):
+        look_at_files(published.lake)
     assert sync(published.lake, SMALL).rebuilt
-    assert inspect_warehouse(published.lake, SMALL) is None
+    assert publish(published.lake, SMALL).published
+    assert look_at_files(published.lake) == sound
 
 
 def test_a_log_that_is_not_the_writers_own_keeps_nothing_from_being_published(made: MadeLake) -> None:
