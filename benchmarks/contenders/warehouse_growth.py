@@ -18,8 +18,7 @@ from journey_pipeline.files import flush_file
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.sync import sync
-from journey_pipeline.warehouse.update import SyncReport
+from journey_pipeline.warehouse.sync import SyncReport, sync
 
 SINGLE_HOURS = 3
 

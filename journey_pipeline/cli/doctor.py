@@ -33,7 +33,7 @@ from journey_pipeline.settings import (
     utc_now,
 )
 from journey_pipeline.vendors.source import Stream
-from journey_pipeline.warehouse.soundness import look_at_files
+from journey_pipeline.warehouse.publish import look_at_files
 
 NEWEST = 48  # partitions of each stream
 

@@ -21,7 +21,7 @@ from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home
 from journey_pipeline.warehouse import questions as asking
-from journey_pipeline.warehouse.soundness import glance_at_published
+from journey_pipeline.warehouse.publish import glance_at_published
 
 
 @click.command(

@@ -22,8 +22,8 @@ from journey_pipeline.loading.plan import State, Survey, survey, whole_span
 from journey_pipeline.model import iso
 from journey_pipeline.settings import home, utc_now
 from journey_pipeline.vendors.source import Stream
+from journey_pipeline.warehouse.publish import glance_at_published
 from journey_pipeline.warehouse.questions import LOOKALIKES, count_lookalikes
-from journey_pipeline.warehouse.soundness import glance_at_published
 
 
 @click.command(

@@ -23,12 +23,11 @@ from journey_pipeline.loading.export_listing import list_exports
 from journey_pipeline.settings import ledger_url, make_home
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.equality import EqualityReport, compare_with_lake
-from journey_pipeline.warehouse.publish import publish
+from journey_pipeline.warehouse.publish import PublishReport, publish
 from journey_pipeline.warehouse.questions import AgreementTolerance, read_agreements
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES, made_tables
-from journey_pipeline.warehouse.sync import sync
+from journey_pipeline.warehouse.sync import SyncReport, sync
 from journey_pipeline.warehouse.table import Table
-from journey_pipeline.warehouse.update import PublishReport, SyncReport
 
 WAREHOUSE_POOL = "warehouse"
 WAREHOUSE_OP = "warehouse"

@@ -1,41 +1,75 @@
-"""`publish`: puts a finished copy of the warehouse where analysts open it.
+"""`publish`: puts a finished copy of the warehouse where analysts open it, and says whether it is that copy still.
 
-The copy takes the place of the earlier one by a rename: who has that open keeps it, who opens the path next has the
-new one, and neither side ever waits. Not here: reading it (`questions.py`).
+The copy takes the place of the earlier one by a rename: a program that has that one open keeps it, and one that opens
+the path next has the new one. Neither side waits. Not here: reading it (`questions.py`), whether the warehouse's rows
+are the lake's (`equality.py`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import duckdb
+
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.files import TEMPORARY_SUFFIX, flush_dir, refusal, replacing
+from journey_pipeline.files import TEMPORARY_SUFFIX, flush_dir, refusal, replacing, write_bytes
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.signature import signature
+from journey_pipeline.lake.signature import Signature, signature
 from journey_pipeline.warehouse.connection import (
     WarehouseSettings,
+    WriterAtWork,
+    describe,
+    is_locked,
     published_file,
+    reading,
     wal_of,
     warehouse_file,
     writer_lock,
     writing,
 )
-from journey_pipeline.warehouse.soundness import (
-    Content,
-    Publication,
-    find_fault,
-    find_other_file,
-    find_published_fault,
-    publication_note,
-)
-from journey_pipeline.warehouse.update import PublishReport
+from journey_pipeline.warehouse.removal import take_census
+from journey_pipeline.warehouse.schema import EVENTS, has_table, read_revision
 
 _DEFAULTS = WarehouseSettings()
 _COPY_AT_ONCE = 1 << 30
 _READ_ONLY = 0o444  # a client that opens it as DuckDB does by default would lock all others out
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What a publish did.
+
+    Attributes:
+        published: Whether a new file was put in place; not, if the published one is of this state already.
+        bytes: Size of the published file.
+        seconds: In all, without waiting for another writer.
+        set_aside: How a log is named now that another program had left beside that file or the writer's; empty if
+            there was none.
+        fault: What was wrong with the file that the new one replaced; empty if nothing.
+    """
+
+    published: bool
+    bytes: int
+    seconds: float
+    set_aside: str = ""
+    fault: str = ""
+
+    @property
+    def mended(self) -> list[str]:
+        """What of other programs' work was undone, in a sentence each."""
+        said = []
+        if self.set_aside:
+            said.append(f"another program left a log beside the warehouse; it is moved to {self.set_aside}")
+        if self.fault:
+            said.append(f"found that {self.fault}; put a new copy in its place")
+        return said
 
 
 def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishReport:
@@ -134,3 +168,149 @@ def _settled_content(source: Path, settings: WarehouseSettings) -> Content:
     if not content.revision:
         raise WarehouseError("there is no warehouse to publish yet; run `journey-pipeline sync` first.")
     return content
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a warehouse holds.
+
+    Attributes:
+        revision: Its state; empty if it has never been synced.
+        events: Its events.
+        census: What it is made of, by place in the lake.
+    """
+
+    revision: str
+    events: int
+    census: Mapping[str, int]
+
+    @classmethod
+    def of(cls, session: duckdb.DuckDBPyConnection) -> Content:
+        """What the session's warehouse holds."""
+        events = 0
+        if has_table(session, EVENTS.name):
+            ((events,),) = session.execute(f"select count(*) from {EVENTS.name}").fetchall()
+        return cls(read_revision(session), events, take_census(session))
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A file that was published.
+
+    Attributes:
+        file: Which one.
+        content: What it holds.
+    """
+
+    file: Signature
+    content: Content
+
+    def write(self, lake: Lake) -> None:
+        """Notes it."""
+        write_bytes(publication_note(lake), json.dumps(asdict(self)).encode())
+
+    @classmethod
+    def read(cls, lake: Lake) -> Publication | None:
+        """The note that was kept, if it can be used."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            noted = json.loads(publication_note(lake).read_bytes())
+            inode, changed, size = noted["file"]
+            return cls((inode, changed, size), Content(**noted["content"]))
+        return None
+
+
+def publication_note(lake: Lake) -> Path:
+    """Where the note lies."""
+    return lake.home / "warehouse.published.json"
+
+
+_SQL = "select count(*), count(distinct occurred_on) from core.journey_events"
+_PUBLISH = "run `journey-pipeline publish`"
+
+
+def look_at_files(lake: Lake) -> dict[str, str]:
+    """What the files of the warehouse hold, by name.
+
+    Raises:
+        WarehouseError: If one can't be opened, or the published one is not what was published; says what heals it.
+    """
+    written = _read(lake, warehouse_file(lake))
+    if problem := find_published_fault(lake):
+        raise WarehouseError(f"{problem}; {_PUBLISH}")
+    return {"written": written, "published": _read(lake, published_file(lake))}
+
+
+def _read(lake: Lake, file: Path) -> str:
+    if not file.exists():
+        return f"{file} is not there yet"
+    try:
+        with reading(lake, file, "500MB", threads=1) as session:
+            ((events, days),) = session.execute(_SQL).fetchall()
+    except duckdb.Error as error:
+        if is_locked(error):
+            return f"{file} is being written"
+        raise WarehouseError(f"{file} can't be read ({describe(error)}). Run `journey-pipeline rebuild`.") from error
+    return f"{file} holds {events:,} events of {days:,} days"
+
+
+def glance_at_published(lake: Lake) -> str | None:
+    """Whether another program has been at the published file, told without opening it, and what to do.
+
+    Nothing is said of the file while a writer is at work, which may be putting a new one in place.
+    """
+    problem = find_other_file(lake)
+    if problem:
+        try:
+            with writer_lock(lake, 0):
+                problem = find_other_file(lake)
+        except WriterAtWork:
+            problem = None
+        except WarehouseError:  # who only reads here can't wait for a writer
+            return f"{problem}; {_PUBLISH}"
+    problem = problem or _find_foreign_log(lake)
+    return f"{problem}; {_PUBLISH}" if problem else None
+
+
+def find_published_fault(lake: Lake) -> str | None:
+    """What is wrong with the published file, for a caller that holds the writer's lock."""
+    file, noted = published_file(lake), Publication.read(lake)
+    if noted is None:
+        return f"there is no note of what {file.name} holds" if file.exists() else None
+    if problem := find_other_file(lake) or _find_foreign_log(lake):
+        return problem
+    problem = find_fault(lake, file, noted.content)
+    return f"{file.name} {problem}" if problem else None
+
+
+def find_other_file(lake: Lake) -> str | None:
+    """Whether the published file is another one than was put there, by its time and size.
+
+    Its number says nothing: a home that was copied or restored has files of other numbers and the same content.
+    """
+    file, noted = published_file(lake), Publication.read(lake)
+    found = signature(file)
+    if noted is None or (found and found[1:] == noted.file[1:]):
+        return None
+    if found is None:
+        return f"{file.name} is missing, although one was published"
+    return f"{file.name} is not the file that was published: it was changed or replaced"
+
+
+def _find_foreign_log(lake: Lake) -> str | None:
+    log = wal_of(published_file(lake))
+    if not log.exists():
+        return None
+    name = published_file(lake).name
+    return f"another program left {log.name} beside {name}. Programs open {name} with it, or can't open it"
+
+
+def find_fault(lake: Lake, file: Path, content: Content) -> str:
+    """In which way a copy of the warehouse is not what it should be, once opened; empty if it is."""
+    try:
+        with reading(lake, file, "500MB", threads=1) as session:
+            found = Content.of(session)
+    except duckdb.Error as error:
+        return f"can't be opened ({describe(error)})"
+    if found != content:
+        return f"holds {found.events:,} events; the warehouse has others, {content.events:,}"
+    return ""

@@ -1,19 +1,28 @@
 """`sync` makes the warehouse equal to the lake at a cost that grows with what is new; `rebuild` makes it from nothing.
 
-Not here: one pass over the lake (`update.py`), what analysts open (`publish.py`).
+One pass looks, reads, and changes everything in one transaction. A file that is replaced while it is read spoils the
+pass, which is then made again without it. Not here: each step's work (`inventory.py`, `file_checks.py`, `merge.py`,
+`refresh.py`), what analysts open (`publish.py`).
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
 
+from journey_pipeline.errors import WarehouseError
 from journey_pipeline.files import flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.warehouse.attributes import EXPORTED_ATTRIBUTES, make_history
 from journey_pipeline.warehouse.connection import (
     UnopenableWarehouse,
     WarehouseSettings,
@@ -23,11 +32,71 @@ from journey_pipeline.warehouse.connection import (
     writer_lock,
     writing,
 )
-from journey_pipeline.warehouse.removal import forbid_loss, take_census
-from journey_pipeline.warehouse.schema import prepare
-from journey_pipeline.warehouse.soundness import Publication
-from journey_pipeline.warehouse.update import SyncReport, update
+from journey_pipeline.warehouse.file_checks import Extent, measure
+from journey_pipeline.warehouse.inventory import BrokenFile, FoundFile, Inventory, take_inventory
+from journey_pipeline.warehouse.loaded import FileKey, Loaded, note_signatures, restate
+from journey_pipeline.warehouse.merge import KEEP_ORDER, Change, Merged, merge
+from journey_pipeline.warehouse.publish import Publication
+from journey_pipeline.warehouse.ranking import Losers, find_losers
+from journey_pipeline.warehouse.refresh import Changes, stale_tables
+from journey_pipeline.warehouse.removal import forbid_loss, take_census, withhold
+from journey_pipeline.warehouse.schema import REJECTS, made_tables, prepare
+from journey_pipeline.warehouse.side_files import (
+    ListedChange,
+    ReportsChange,
+    find_reports,
+    load_beside,
+    load_dimensions,
+    load_exports,
+    load_reports,
+    stage_dimensions,
+    stage_exports,
+)
+from journey_pipeline.warehouse.table import Table
 
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync or a rebuild did.
+
+    Attributes:
+        added: Events files that are loaded now and were not.
+        replaced: Events files that are loaded with other content now.
+        removed: Events files that are gone from the lake and the warehouse.
+        unchanged: Events files that are loaded as they were.
+        broken: Files that can't be used and what heals each; what was loaded of them stays.
+        rows_inserted: Events that went in; the events of a replaced file count, even if they are as before.
+        rows_deleted: Events that went out.
+        days_touched: Days whose marts were made again.
+        rebuilt: Why the warehouse was made from nothing; empty if it was not.
+        phases: Seconds by phase: inventory, read, merge, tables, commit, checkpoint.
+        seconds: In all, without waiting for another writer.
+    """
+
+    added: int = 0
+    replaced: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    broken: tuple[BrokenFile, ...] = ()
+    rows_inserted: int = 0
+    rows_deleted: int = 0
+    days_touched: int = 0
+    rebuilt: str = ""
+    phases: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        """What changed, in one line."""
+        anew = f"made anew ({self.rebuilt}): " if self.rebuilt else ""
+        return (
+            f"warehouse {anew}{self.added:,} partitions added, {self.replaced:,} replaced, {self.removed:,} removed; "
+            f"{self.rows_inserted:,} events in, {self.rows_deleted:,} out, in {self.seconds:.1f} s"
+        )
+
+
+log = logging.getLogger(__name__)
+
+_PASSES = 5
 _DEFAULTS = WarehouseSettings()
 
 
@@ -51,19 +120,19 @@ def sync(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
 def _sync(lake: Lake, settings: WarehouseSettings) -> SyncReport:
     file = warehouse_file(lake)
     if not file.exists():
-        return make_anew(lake, settings, "")
+        return _make_anew(lake, settings, "")
     why = "another version of journey_pipeline made it"
     try:
         with writing(file, settings) as session:
             if prepare(session):
-                report = update(session, lake, settings)
+                report = _update(session, lake, settings)
                 checkpoint_begun = time.perf_counter()
                 session.execute("checkpoint")
                 report.phases["checkpoint"] = time.perf_counter() - checkpoint_begun
                 return report
     except UnopenableWarehouse as error:
         why = f"it could not be opened ({error.why})"
-    return make_anew(lake, settings, why)
+    return _make_anew(lake, settings, why)
 
 
 def rebuild(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
@@ -75,11 +144,11 @@ def rebuild(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
     """
     with writer_lock(lake, settings.lock_wait_s):
         begun = time.perf_counter()
-        report = make_anew(lake, settings, "asked for")
+        report = _make_anew(lake, settings, "asked for")
         return replace(report, seconds=time.perf_counter() - begun)
 
 
-def make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
+def _make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
     """What `rebuild` does; for a caller that holds the writer's lock.
 
     A crash at any instant leaves no half file under the warehouse's name, the first time too.
@@ -91,7 +160,7 @@ def make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
     try:
         with writing(fresh, settings) as session:
             prepare(session)
-            report = update(session, lake, settings)
+            report = _update(session, lake, settings)
             begun = time.perf_counter()
             session.execute("checkpoint")
             now = take_census(session)
@@ -134,3 +203,176 @@ def _remove(file: Path) -> None:
     """Takes away what a rebuild left that was killed, or that failed."""
     for path in (file, wal_of(file)):
         path.unlink(missing_ok=True)
+
+
+class _Replaced(Exception):  # noqa: N818 - no error: it says, once more
+    """Files were replaced while they were read."""
+
+    def __init__(self, files: set[Path]) -> None:
+        super().__init__()
+        self.files = files
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a pass found and is going to do."""
+
+    inventory: Inventory
+    extents: dict[FoundFile, Extent]
+    losers: Losers
+    listed: list[ListedChange]
+    reports: ReportsChange
+    exports_differ: bool
+    tables: tuple[Table, ...]
+    stale: set[Table]
+
+    @property
+    def outgoing(self) -> list[FileKey]:
+        return [found.key for found in self.inventory.replaced] + self.inventory.removed
+
+    @property
+    def is_empty(self) -> bool:
+        inventory = self.inventory
+        changed = self.outgoing or inventory.added or inventory.restated or self.listed or self.stale
+        return not (changed or self.exports_differ) and self.reports.is_empty
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Seconds by phase."""
+
+    phases: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.phases[name] = self.phases.get(name, 0.0) + time.perf_counter() - begun
+
+
+def _update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings) -> SyncReport:
+    """Makes the warehouse equal to the lake as it is now.
+
+    Args:
+        session: On a warehouse of this version's layout, no transaction open.
+
+    Raises:
+        WarehouseError: If the events folder is not there although files of it are loaded, or files keep being
+            replaced while they are read.
+        duckdb.Error: If anything else fails. In every case nothing has changed then.
+    """
+    moved: set[Path] = set()
+    clock = _Clock()
+    for _ in range(_PASSES):
+        session.execute(KEEP_ORDER)  # a pass that failed may have left it off
+        plan = _plan(session, lake, settings, moved, clock)
+        note_signatures(session, plan.inventory.touched)
+        if plan.is_empty:
+            return _report(plan, None, set(), clock)
+        session.execute("begin")
+        try:
+            return _carry_out(session, plan, settings, clock)
+        except _Replaced as replaced:
+            session.execute("rollback")
+            moved |= replaced.files
+        except duckdb.Error:
+            session.execute("rollback")
+            if not (files := plan.inventory.replaced_since()):
+                raise
+            moved |= files
+    raise WarehouseError(
+        f"syncing the warehouse was tried {_PASSES} times, and each time files were replaced during the read. "
+        "Nothing has changed. Sync again when fewer partitions are being normalized."
+    )
+
+
+def _plan(
+    session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings, moved: set[Path], clock: _Clock
+) -> _Plan:
+    with clock.phase("inventory"):
+        loaded = Loaded.read(session)
+        inventory = take_inventory(lake, loaded)
+        for folder in sorted(inventory.copies):
+            log.warning("%s is a copy of another stream's folder and is ignored", lake.relative(folder))
+        _withhold(lake, inventory, loaded, settings)
+        for found in [*inventory.fresh, *inventory.restated]:
+            if moved & found.files.keys():
+                problem = "it was replaced during the read"
+                inventory.break_off(found, BrokenFile(lake.relative(found.path), problem, "sync again"))
+    with clock.phase("read"):
+        extents = {}
+        for found, extent in measure(session, [*inventory.fresh, *inventory.restated]).items():
+            if isinstance(extent, str):
+                inventory.break_off(found, BrokenFile(lake.relative(found.path), extent))
+            else:
+                extents[found] = extent
+        listed = stage_dimensions(session, lake, settings, inventory.broken)
+        reports = find_reports(session, lake, settings, inventory.broken)
+        exports_differ = stage_exports(session, lake, settings, inventory.broken)
+        losers = find_losers(session, lake, inventory, moved)
+    tables = made_tables()
+    return _Plan(inventory, extents, losers, listed, reports, exports_differ, tables, stale_tables(session, tables))
+
+
+def _withhold(lake: Lake, inventory: Inventory, loaded: Loaded, settings: WarehouseSettings) -> None:
+    """Leaves in the warehouse what is gone from the lake without anybody having said that it shall go."""
+    removed: list[FileKey] = []
+    for stream, keys in groupby(inventory.removed, lambda key: (key.connection, key.stream)):
+        gone, place = list(keys), lake.relative(lake.events_root.joinpath(*stream))
+        if not withhold(place, gone, loaded.streams[stream].files, settings, inventory.broken):
+            removed += gone
+    inventory.removed = removed
+
+
+def _carry_out(
+    session: duckdb.DuckDBPyConnection, plan: _Plan, settings: WarehouseSettings, clock: _Clock
+) -> SyncReport:
+    inventory = plan.inventory
+    with clock.phase("merge"):
+        incoming = {found: plan.extents[found] for found in inventory.fresh}
+        changes = Changes(session, plan.tables, plan.stale)
+        merged = merge(session, Change(plan.outgoing, incoming, plan.losers.files), settings, changes)
+        plan.losers.mark_unreadable(session)
+        for found in inventory.restated:
+            restate(session, found.key, found.manifest_sha256, found.manifest_signature, found.manifest_text)
+        attributes_changed = _load_beside(session, plan)
+    with clock.phase("tables"):
+        if attributes_changed:
+            make_history(session)
+        load_dimensions(session, plan.listed)
+        load_reports(session, plan.reports)
+        if plan.exports_differ:
+            load_exports(session)
+        changes.refresh()
+    with clock.phase("commit"):
+        if files := inventory.replaced_since():
+            raise _Replaced(files)
+        session.execute("update internal.state set revision = ?", [uuid.uuid4().hex])
+        session.execute("commit")
+    return _report(plan, merged, changes.days, clock)
+
+
+def _load_beside(session: duckdb.DuckDBPyConnection, plan: _Plan) -> bool:
+    """Brings rejects and attributes level; says whether any attributes changed."""
+    inventory = plan.inventory
+    coming = inventory.fresh + inventory.restated
+    outgoing = plan.outgoing + [found.key for found in inventory.restated]
+    rejects = {found.rejects_path: found.key for found in coming if found.manifest.rejects}
+    attributes = {found.attributes_path: found.key for found in coming if found.manifest.attributes}
+    load_beside(session, REJECTS, outgoing, rejects)
+    return load_beside(session, EXPORTED_ATTRIBUTES, outgoing, attributes)
+
+
+def _report(plan: _Plan, merged: Merged | None, days: set[date], clock: _Clock) -> SyncReport:
+    inventory = plan.inventory
+    return SyncReport(
+        added=len(inventory.added),
+        replaced=len(inventory.replaced),
+        removed=len(inventory.removed),
+        unchanged=inventory.unchanged + len(inventory.restated),
+        broken=tuple(inventory.broken),
+        rows_inserted=merged.rows_inserted if merged else 0,
+        rows_deleted=merged.rows_deleted if merged else 0,
+        days_touched=len(days),
+        phases=clock.phases,
+    )

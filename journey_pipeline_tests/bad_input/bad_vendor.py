@@ -28,8 +28,7 @@ from journey_pipeline.vendors.sfmc.client import HISTORY, JOURNEYS, SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS, JourneyHistory, journey_history_stream
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
-from journey_pipeline.warehouse.sync import sync
-from journey_pipeline.warehouse.update import SyncReport
+from journey_pipeline.warehouse.sync import SyncReport, sync
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, Reply, answer, json
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)

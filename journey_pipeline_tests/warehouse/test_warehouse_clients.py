@@ -17,9 +17,8 @@ from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import PUBLISHED_VARIABLE
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, wal_of, warehouse_file, writer_lock
-from journey_pipeline.warehouse.publish import publish
+from journey_pipeline.warehouse.publish import find_published_fault, glance_at_published, look_at_files, publish
 from journey_pipeline.warehouse.questions import query
-from journey_pipeline.warehouse.soundness import find_published_fault, glance_at_published, look_at_files
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, events
 

@@ -4,8 +4,7 @@ import pytest
 
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
-from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.soundness import look_at_files
+from journey_pipeline.warehouse.publish import look_at_files, publish
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.crashing import CrashServer
 from journey_pipeline_tests.warehouse.made_lake import (
