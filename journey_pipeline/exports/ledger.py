@@ -344,14 +344,14 @@ def export_of(row: RowMapping, vault: Vault) -> Export:
     )
 
 
-# What SQLite says of a file that no trying again mends.
+# SQLite's messages for a damaged file.
 _DAMAGED = ("file is not a database", "database disk image is malformed")
 _MOVE_IT_AWAY = (
-    "It is damaged: move the file away, with those of its name beside it; nothing that has landed is in it. What was "
-    "under way is ordered anew by `journey-pipeline backfill CONNECTION`."
+    "It is damaged. Move the file away, with the files of the same name beside it; it holds no landed data. Then "
+    "`journey-pipeline backfill CONNECTION` orders the exports under way again."
 )
 _TRY_AGAIN = (
-    f"If it can't be reached, check {LEDGER_VARIABLE}, the disk and the rights; then try again: nothing was half "
+    f"If it can't be reached, check {LEDGER_VARIABLE}, the disk and the rights. Then try again: no change was half "
     "written."
 )
 

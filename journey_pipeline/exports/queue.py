@@ -199,7 +199,7 @@ class Queue:
             due_at = self.policy.poll_at(export, at, retry_after_s)
             seen = tx.change(export, at=at, due_at=due_at, last_status=status, error=error, **counted, **NO_LEASE)
             if not acknowledged and self.policy.is_lost(seen, at):
-                never = "the vendor has not acknowledged it for too long: taken for lost"
+                never = "the vendor has not acknowledged it for too long, so it counts as lost"
                 return self._note_lost(tx, seen, status, never)
             if seen.reason is not Reason.OVERDUE and self.policy.is_overdue(seen, at):
                 return tx.move(seen, Edge.DELAY, at=at, reason=Reason.OVERDUE, last_status=status)

@@ -100,6 +100,6 @@ def _checked(key: str, source: str) -> str:
     except ValueError:
         raise ConfigError(
             f"{source} holds no key: it must be 32 bytes as URL-safe base64, several with commas between, such as "
-            f"`{MAKE_A_KEY}` makes. Where the key is lost, make another one: what is under way is ordered again."
+            f"`{MAKE_A_KEY}` makes. If the key is lost, make another one: exports under way are ordered again."
         ) from None
     return key

@@ -71,7 +71,9 @@ def restore_marks(
 def _restore_mark(lake: Lake, stream: StreamKey, partition: str, held_by: Iterable[tuple[str, str]]) -> None:
     for attempt, holder in held_by:
         mark_covered(lake, stream, [partition_window(partition)], by=partition_window(holder), attempt=attempt)
-    log.warning("%s %s: its manifest was lacking; it says again which answer holds the partition", stream, partition)
+    log.warning(
+        "%s %s: its manifest was missing and is made again; another answer holds the partition", stream, partition
+    )
 
 
 def _lacks_mark(lake: Lake, stream: StreamKey, partition: str) -> bool:

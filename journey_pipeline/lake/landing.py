@@ -288,7 +288,7 @@ def _known(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest | N
         log.warning("%s %s: an answer that its manifest lacks is left where it is: %s", stream, partition, unread)
     if noted:
         names = ", ".join(one.attempt for one in noted)
-        log.warning("%s %s: the manifest lacked %s, whole as landed; it is named again", stream, partition, names)
+        log.warning("%s %s: the manifest lacked the whole answer %s, and names it again", stream, partition, names)
         again = _manifest(stream, window, [*named, *noted])
         cover = {"covered_by": manifest.covered_by, "covered_in": manifest.covered_in} if manifest else {}
         return again.model_copy(update=cover)

@@ -39,7 +39,7 @@ class Document(BaseModel):
             raise LakeError(refusal(error, path)) from error
         except OSError as error:
             raise LakeError(
-                f"{path} can't be read ({text_of(error)}). Let this user read it, or look at the disk."
+                f"{path} can't be read ({text_of(error)}). Let this user read it, or check the disk."
             ) from error
         try:
             return cls.model_validate_json(text)

@@ -151,10 +151,8 @@ class _Made:
 def _landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest:
     landing = read_landing(lake, stream, partition)
     if landing is None or not landing.candidates:
-        where = (
-            f"it lies in {landing.covered_by}: normalize that" if landing and landing.covered_by else "pull it first"
-        )
-        raise LakeError(f"{stream} {partition} has no landing of its own that events could be made of; {where}.")
+        where = f"it is in {landing.covered_by}: normalize that" if landing and landing.covered_by else "pull it first"
+        raise LakeError(f"{stream} {partition} has no landing of its own; {where}.")
     return landing
 
 

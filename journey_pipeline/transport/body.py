@@ -92,7 +92,7 @@ class Body:
         while len(self._start) < len(_MAGIC) and (piece := next(pieces, b"")):
             self._start += piece
         if not self._start and not self._may_be_empty():
-            raise self._cut("nothing came, and nothing said that it is empty")
+            raise self._cut("no byte arrived, and no header says that the body is empty")
         self._has_begun = True
         self.is_gzip = bool(self._start) and ("gzip" in self._encoding or self._start.startswith(_MAGIC))
         return self._start or self._instead
@@ -116,7 +116,7 @@ class Body:
         status = self._response.status_code
         if status == _PARTIAL_CONTENT and not self._goes_on:
             raise self._asked.contract(
-                "answered 206: a part of the answer, though all of it was asked for. Look for a gateway in between, "
+                "answered 206: a part of the answer, although all of it was asked for. Check gateways in between, "
                 "and ask the vendor.",
                 status=status,
             )
@@ -142,7 +142,7 @@ class Body:
                 self._keep_to_time()
         except urllib3.exceptions.ReadTimeoutError:
             self.is_broken_off = not self._is_damaged
-            raise self._cut("nothing came for the longest time that is waited") from None
+            raise self._cut("no byte arrived within the timeout") from None
         except urllib3.exceptions.HTTPError as error:
             self.is_broken_off = not self._is_damaged
             raise self._cut(f"the connection broke ({reason(error)})") from None

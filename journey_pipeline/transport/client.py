@@ -284,7 +284,7 @@ class HttpClient:
     def _credential(self, auth: Auth, asked: Asked, this: Attempt) -> Credential:
         if auth.refused:
             raise asked.permanent(
-                f"not sent, for the credentials were refused before: {auth.refused}", status=_UNAUTHORIZED
+                f"not sent, because the credentials were refused before: {auth.refused}", status=_UNAUTHORIZED
             )
 
         def ask(url: str, *, json: object = None, form: Mapping[str, str] | None = None) -> Answer:

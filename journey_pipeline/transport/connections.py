@@ -260,14 +260,14 @@ class Wire:
                 raise asked.permanent(
                     "its certificate is not trusted. Check the connection's URL and the machine's certificates."
                 ) from None
-            raise asked.transient(f"no encrypted connection came about ({why}).") from None
+            raise asked.transient(f"the TLS handshake failed ({why}).") from None
         except requests.exceptions.ConnectTimeout:
             raise asked.transient(f"could not connect within {round(connect_s, 1):g} s.") from None
         except requests.exceptions.ReadTimeout:
             raise asked.transient(f"no answer within {round(first_byte_s, 1):g} s.") from None
         except requests.exceptions.ConnectionError as error:
             raise asked.transient(
-                f"no answer: {reason(error)}. If it stays so, check the connection's URL and the network."
+                f"no answer: {reason(error)}. If this happens again, check the connection's URL and the network."
             ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             raise asked.permanent(

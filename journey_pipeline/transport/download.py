@@ -97,7 +97,7 @@ class Download:
             VendorError: What the inspector raises.
         """
         if response.status_code == _ACCEPTED:
-            raise self._asked.transient("answered 202: it was taken on, and nothing came yet.", status=_ACCEPTED)
+            raise self._asked.transient("answered 202: accepted, without data yet.", status=_ACCEPTED)
         arriving = self._rest(response, attempt) or self._anew(response, attempt)
         try:
             arriving.land()
@@ -287,7 +287,7 @@ class _Tries:
         if not is_again:
             return error
         if isinstance(error, DamagedAnswerError):
-            return _as(ContractError, error, f"{_TWICE}: it is made so. Report it to the vendor.")
+            return _as(ContractError, error, f"{_TWICE}: the vendor's answer is broken. Report it to the vendor.")
         if isinstance(error, TransientVendorError) and is_readers:
             return _as(RepeatedCutError, error, f"{_TWICE}.")
         return error

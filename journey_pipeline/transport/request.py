@@ -48,7 +48,7 @@ class Request:
             url = urljoin(self.url, location)
         except ValueError:
             raise asked.permanent(
-                f"answered {status}: a redirect to what is no address. Report it to the vendor.", status=status
+                f"answered {status}: a redirect to an invalid address. Report it to the vendor.", status=status
             ) from None
         keeps = status in _KEEP_METHOD or self.method in {"GET", "HEAD"}
         target = dataclasses.replace(
@@ -144,7 +144,7 @@ class Destinations:
         if not _is_address(host) and is_local(host) and not is_local(_host(start)):
             raise asked.permanent(
                 f"answered {status}: a redirect to {_told(host)}, which is an address of this machine or its network "
-                "alone, and is not followed. Check what that name stands for.",
+                "alone, and is not followed. Check the addresses of that name.",
                 status=status,
             )
 

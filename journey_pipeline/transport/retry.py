@@ -241,7 +241,7 @@ def run(
 def _why_stop(policy: RetryPolicy, state: tenacity.RetryCallState, deadline_at_s: float, limit: str) -> str | None:
     error, number = _error(state), state.attempt_number
     if error.retry_after_s is not None and error.retry_after_s > policy.retry_after_ceiling_s:
-        return f"It asks to wait {error.retry_after_s:.0f} s, longer than is waited here: run it again after that"
+        return f"It asks to wait {error.retry_after_s:.0f} s, longer than this command waits: run it again after that"
     gave_up = f"Gave up after {number} attempt{'s' if number > 1 else ''}"
     if number >= policy.attempts:
         return f"{gave_up}: run it again later"

@@ -121,7 +121,7 @@ class CsvInspector:
         page = text.lstrip(_BLANK)
         if page.startswith(_PAGES):
             raise ContractError(
-                f"{told_of_page(page)} came in place of a CSV. If it does not tell what is wrong, try again later and "
+                f"{told_of_page(page)} came in place of a CSV. If it does not say what is wrong, try again later and "
                 "ask the vendor."
             )
 

@@ -108,7 +108,7 @@ class JsonInspector:
             raise self._told(error) from None
         if (self.no_records or self._splitter.is_null) and (said := _error_in(self.members)):
             raise ContractError(
-                f"a JSON error ({said}) came in place of records. If it does not tell what is wrong, try again later "
+                f"a JSON error ({said}) came in place of records. If it does not say what is wrong, try again later "
                 "and ask the vendor."
             )
         if self._splitter.is_lines and not verified and not self._ends_line:

@@ -87,6 +87,6 @@ class ParquetInspector:
         page = told_of_page(self._start.lstrip()) if self._is_page() else "something else"
         form = foreign_form(self._start) or page
         return ContractError(
-            f"{form} came in place of a Parquet file. If it does not tell what is wrong, try again later and ask the "
+            f"{form} came in place of a Parquet file. If it does not say what is wrong, try again later and ask the "
             "vendor."
         )

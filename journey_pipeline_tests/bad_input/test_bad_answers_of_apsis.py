@@ -169,7 +169,7 @@ def test_a_report_that_is_completed_without_an_address_says_so(vendor: BadApsis,
     vendor.on(REPORT, answer(200, b'{"status":"completed","file_download_url":' + value + b"}"))
     vendor.policy = vendor.patient(timedelta(minutes=5))
     says = vendor.refuses("email_events")
-    assert "is completed and has no link: the answer's fields are file_download_url, status" in says
+    assert "is completed without a link: the answer's fields are file_download_url, status" in says
     assert vendor.server.count(EMAIL_REPORTS) == 1
 
 

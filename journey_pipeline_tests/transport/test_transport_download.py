@@ -345,7 +345,7 @@ def test_an_encoding_that_was_not_asked_for_is_a_broken_contract(
 
 def test_a_part_of_an_answer_is_never_taken_for_all_of_it(server: FlakyServer, client_of: MakeClient, to: Path) -> None:
     server.on("/d", answer(206, GZ, Content_Encoding="gzip", Content_Range=f"bytes 0-{len(GZ) - 1}/{len(GZ)}"))
-    with pytest.raises(ContractError, match="206: a part of the answer, though all of it was asked for"):
+    with pytest.raises(ContractError, match="206: a part of the answer, although all of it was asked for"):
         client_of(server).download("POST", "/d", to=to)
     assert (left_over(to), server.count("/d")) == ([], 1)
     server.on("/d", answer(416))

@@ -277,7 +277,7 @@ def test_an_id_that_the_vendor_does_not_know_is_gone(vendor: Vendor, generation:
     ticket, plan = ordered_by(vendor, source)
     vendor.sandbox.apsis.exports.clear()
     assert source.look(ticket, plan).verdict is Verdict.GONE
-    with pytest.raises(ExportExpired, match="the file was not there any more"):
+    with pytest.raises(ExportExpired, match="the file is gone"):
         source.fetch(ticket, plan, vendor.home / "part.json.gz")
 
 

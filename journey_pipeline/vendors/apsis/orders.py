@@ -278,8 +278,8 @@ def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int
         asked_again=TRAILING_DAYS,
         reach=Reach(longest=LONGEST_WINDOW),
         nothing_to_reconcile=(
-            "its vendor gives no estimate of an export, so that there is nothing to compare; the newest days are "
-            f"ordered again by themselves, others with `journey-pipeline backfill {key} --from ... --to ... --again`"
+            "the vendor gives no estimate of an export, so there is nothing to compare. The newest days are "
+            f"ordered again daily; order others with `journey-pipeline backfill {key} --from ... --to ... --again`"
         ),
     )
 

@@ -250,7 +250,7 @@ class EmailEvents:
             )
         if status == _COMPLETED and not is_address(link):
             raise ContractError(
-                f"{self.stream.key}: the report is completed and has no link: the answer's fields are "
+                f"{self.stream.key}: the report is completed without a link: the answer's fields are "
                 f"{told_fields(answer)}. The vendor's answer has changed; please report it with these names.",
                 **self._context(),
             )

@@ -167,7 +167,7 @@ class ProfileEvents:
             Verdict.FAILED: ExportFailed,
         }.get(look.verdict, TransientVendorError)
         raise failure(
-            f"{self.stream.key} {plan.window}: the file was not there any more: {look.says}.",
+            f"{self.stream.key} {plan.window}: the file is gone: {look.says}.",
             vendor="apsis",
             connection=self.stream.key.connection,
             stream=self.stream.key.stream,

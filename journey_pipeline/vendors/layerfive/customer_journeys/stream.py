@@ -85,8 +85,8 @@ def customer_journeys_stream(
         claims=("earlier_answer_is_repeated", "columns_are_read_alike"),
         lookalikes=("lookalikes", "of_several_people"),
         nothing_to_reconcile=(
-            "its answers overlap, so that each one is compared with the one before as it lands; there is no estimate "
-            "to ask for again"
+            "its answers overlap, so each answer is compared with the previous one when it lands. There is no estimate "
+            "to ask for"
         ),
         upkeep=("reach",),
         first_look=timedelta(days=3),
