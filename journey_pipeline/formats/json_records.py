@@ -1,175 +1,133 @@
-"""Records cut out of a JSON answer as it streams by, in whichever array of the document the vendor put them.
+"""Records cut out of a JSON answer as it streams by: of an array, a line each, or one after another.
 
-Not here: records without a container (`json_lines.py`), an object with a member for each record (`json_object.py`).
+A line end can't stand inside a JSON value, so that a broken line spoils no other. Not here: which array of an object
+holds the records (`json_arrays.py`), an object with a member for each record (`json_object.py`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from journey_pipeline.formats.json_elements import BLANK, Beginning, Elements, Member, SmallMembers, read_member, told
-from journey_pipeline.formats.json_lines import Concatenated, Lines
-from journey_pipeline.formats.json_path import ArrayAtPath
-from journey_pipeline.formats.json_scan import BrokenError, CutError, NoRecordsError, Scanner
+from journey_pipeline.formats.json_arrays import (
+    COMPARED_BYTES,
+    ArrayAtPath,
+    OuterObject,
+)
+from journey_pipeline.formats.json_elements import BLANK, Beginning, Elements
+from journey_pipeline.formats.json_scan import BrokenError, CutError, NoRecordsError, OversizedError, Scanner
 
-# A complete array up to this size waits until the whole object was seen; a longer one is taken or left at once.
-COMPARED_BYTES = 1 << 20
-_OF_OBJECTS = re.compile(rb"\[[ \t\r\n]*\{")
-_EMPTY = re.compile(rb"\[[ \t\r\n]*\]")
-
-
-class _Claim(NamedTuple):
-    """An array that may be the records: the lower the rank, the better; text unless it is being given already."""
-
-    rank: int
-    array: Member
-    is_given: bool
+_BLANK_LINES = re.compile(rb"\n[ \t\r\n]+\n")
 
 
-class OuterObject:
-    """Finds the records in an object whose opening brace has been read.
+class Lines:
+    """Cuts lines; blank ones are left out.
 
     Args:
-        arrays: Names of arrays of records, the likeliest first.
-        at: Where the first byte after the brace lies.
-        longest_bytes: The most bytes of one record.
-
-    Attributes:
-        small: What else the object holds.
+        at: Where the first byte lies in the document.
+        longest_bytes: The most bytes of one line.
     """
 
-    def __init__(self, arrays: Sequence[str], *, at: int, longest_bytes: int) -> None:
-        self.small = SmallMembers()
-        self._arrays = tuple(arrays)
+    def __init__(self, *, at: int, longest_bytes: int) -> None:
+        self._at = at
         self._longest = longest_bytes
-        self._outer = Elements(b"{", at=at, longest_bytes=sys.maxsize)  # a member is let go long before
-        self._inner: Elements | None = None
-        self._best: _Claim | None = None
-        self._rivals: list[str] = []
-
-    @property
-    def array(self) -> str | None:
-        """The name of the records' array; final at the end."""
-        return self._best.array.name if self._best else None
-
-    @property
-    def is_null(self) -> bool:
-        """Whether a member that should hold the records is null, which says that there are none; final at the end."""
-        values = self.small.values
-        return not self._best and any(name in values and values[name] is None for name in self._arrays)
+        self._held: list[bytes] = []
+        self._size = 0
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The records that are known to be such and that the next piece completes.
+        """The lines that the next piece completes, without white space around them.
 
         Raises:
-            DocumentError: As for `Elements.feed`, and if something follows the object.
+            OversizedError: If a line is longer than allowed.
         """
-        if self._inner:
-            records = self._inner.feed(piece)
-            return records + self._go_on()
-        if self._outer.rest is not None:
-            self._outer.rest += piece
-            self._refuse_rest()
-            return []
-        return self._read(self._outer.feed(piece))
+        *lines, last = _BLANK_LINES.sub(b"\n", piece).split(b"\n")
+        if lines:
+            lines[0] = b"".join([*self._held, lines[0]])
+            self._held, self._size = [], 0
+        self._held.append(last)
+        self._size += len(last)
+        self._at += len(piece)
+        if self._size > self._longest or any(len(line) > self._longest for line in lines):
+            raise OversizedError(f"has a line longer than {self._longest} bytes before byte {self._at}", at=self._at)
+        return [line for line in (line.strip(BLANK) for line in lines) if line]
 
     def finish(self) -> list[bytes]:
-        """The records that had to wait for the end.
+        """The last line, if it has no line end.
 
         Raises:
-            CutError: If the object is not complete.
-            NoRecordsError: If no array of it can be the records, or several can.
-            DocumentError: As for `feed`.
+            CutError: If that line is not complete. A file that was cut between two lines looks whole.
         """
-        if self._inner:
-            raise self._inner.cut()
-        if self._outer.rest is None:
-            raise self._outer.cut()
-        if not self._best:
-            if self.is_null:
-                return []
-            message = f"is an object without an array of records; its members: {told(self.small.names)}"
-            raise NoRecordsError(message, at=0, names=self.small.names)
-        if self._rivals:
-            message = f"has several arrays that may be the records: {told([self._best.array.name, *self._rivals])}"
-            raise NoRecordsError(message, at=0, names=self.small.names)
-        return [] if self._best.is_given else self._give_whole(self._best.array)
+        line = b"".join(self._held).strip(BLANK)
+        scanner = Scanner()
+        scanner.scan(line)
+        if scanner.depth or scanner.inside_string:
+            raise CutError(f"ends inside a line, after {self._at} bytes", at=self._at)
+        return [line] if line else []
 
-    def _read(self, members: Sequence[bytes]) -> list[bytes]:
-        records: list[bytes] = []
-        for text, at in zip(members, self._outer.starts, strict=True):
-            member = self._member(text, at)
-            if not self._claims(member, is_whole=True):
-                self.small.keep(member)
-            elif len(text) > COMPARED_BYTES:
-                self._best = _Claim(self._rank(member), member._replace(value=b""), is_given=True)
-                records += self._give_whole(member)
-        if self._outer.rest is not None:
-            self._refuse_rest()
-        elif self._outer.pending_bytes > COMPARED_BYTES:
-            records += self._begin_long()
-        return records
 
-    def _begin_long(self) -> list[bytes]:
-        """Decides about a member before it is complete."""
-        end = self._outer.at
-        text = self._outer.take_pending()
-        member = self._member(text, end - len(text))
-        if not self._claims(member, is_whole=False):
-            self._outer.skip_pending()
-            return []
-        self._inner = Elements(b"[", at=member.at + 1, longest_bytes=self._longest)
-        records = self._inner.feed(member.value[1:])
-        return records + self._go_on()
+class Concatenated:
+    """Cuts whole objects that follow one another, with or without blanks between them.
 
-    def _go_on(self) -> list[bytes]:
-        """Back to the object's members if the array has ended."""
-        if not self._inner or self._inner.rest is None:
-            return []
-        inner, self._inner = self._inner, None
-        return self._read(self._outer.resume(inner.rest or b"", inner.at))
+    Args:
+        at: Where the first byte lies in the document.
+        longest_bytes: The most bytes of one object.
+    """
 
-    def _give_whole(self, array: Member) -> list[bytes]:
-        elements = Elements(b"[", at=array.at + 1, longest_bytes=self._longest)
-        records = elements.feed(array.value[1:])
-        if elements.rest is None or elements.rest.strip(BLANK):
-            raise BrokenError(f"has no comma after the array that ends at byte {elements.at}", at=elements.at)
-        return records
+    def __init__(self, *, at: int, longest_bytes: int) -> None:
+        self._at = at
+        self._longest = longest_bytes
+        self._scanner = Scanner()
+        self._held: list[bytes] = []
+        self._size = 0
 
-    def _rank(self, array: Member) -> int:
-        named = self._arrays.index(array.name) if array.name in self._arrays else len(self._arrays)
-        return named + (0 if _OF_OBJECTS.match(array.value) else len(self._arrays) + 1)
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The objects that the next piece completes, without white space around them.
 
-    def _claims(self, member: Member, *, is_whole: bool) -> bool:
-        """Whether the member is an array that is taken as the records now; who else might be is noted."""
-        of_objects = bool(_OF_OBJECTS.match(member.value))
-        if not of_objects and not (is_whole and _EMPTY.fullmatch(member.value)):
-            return False
-        rank, best = self._rank(member), self._best
-        if best and best.rank <= rank:
-            if best.rank == rank and of_objects:
-                self._rivals.append(member.name)
-            return False
-        if best and best.is_given:
-            self._rivals.append(member.name)
-            return False
-        self._best = _Claim(rank, member if is_whole else member._replace(value=b""), is_given=not is_whole)
-        self._rivals = []
-        return True
+        Raises:
+            BrokenError: If anything but blanks stands between two of them.
+            OversizedError: If one is longer than allowed.
+        """
+        marks = self._scanner.scan(piece)
+        objects, start = [], 0
+        for end in marks.ends(1).tolist():
+            objects.append(self._whole(piece[start : end + 1], self._at + end))
+            start = end + 1
+        self._held.append(piece[start:])
+        self._size += len(piece) - start
+        self._at += len(piece)
+        if self._size > self._longest:
+            raise self._too_long(self._at)
+        return objects
 
-    def _member(self, text: bytes, at: int) -> Member:
-        member = read_member(text, at)
-        self.small.name(member)
-        return member
+    def finish(self) -> list[bytes]:
+        """Nothing: an object has an end of its own.
 
-    def _refuse_rest(self) -> None:
-        self._outer.rest = (self._outer.rest or b"").strip(BLANK)
-        if self._outer.rest:
-            raise BrokenError(f"goes on after its end at byte {self._outer.at}", at=self._outer.at)
+        Raises:
+            CutError: If the last one is not complete. A file that was cut between two of them looks whole.
+            BrokenError: If anything else follows the last one.
+        """
+        if self._scanner.depth > 0 or self._scanner.inside_string:
+            raise CutError(f"ends inside a record, after {self._at} bytes", at=self._at)
+        if b"".join(self._held).strip(BLANK):
+            raise self._broken(self._at)
+        return []
+
+    def _whole(self, last: bytes, at: int) -> bytes:
+        text = b"".join([*self._held, last]).strip(BLANK)
+        self._held, self._size = [], 0
+        if not text.startswith(b"{") or not text.endswith(b"}"):
+            raise self._broken(at)
+        if len(text) > self._longest:
+            raise self._too_long(at)
+        return text
+
+    def _broken(self, at: int) -> BrokenError:
+        return BrokenError(f"has something else than an object among its objects before byte {at}", at=at)
+
+    def _too_long(self, at: int) -> OversizedError:
+        return OversizedError(f"has a record longer than {self._longest} bytes before byte {at}", at=at)
 
 
 LONGEST_RECORD_BYTES = 64 << 20

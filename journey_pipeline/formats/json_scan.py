@@ -93,6 +93,10 @@ class Marks(NamedTuple):
         return found
 
 
+SCANNED_AT_ONCE = 1 << 18
+"""So much text is looked at in one go: more would not stay near the processor."""
+
+
 class Scanner:
     """Scans JSON text piece by piece; the text starts outside of strings.
 
