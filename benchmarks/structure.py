@@ -20,7 +20,7 @@ from benchmarks.processes import ContenderError, Vendor, run, serving, serving_e
 KINDS = ("Assets", "Source")
 """How the names of classes end of which an `isinstance` asks which kind a stream is."""
 KIND_FIELDS = {
-    "poll_is_download",
+    "answers",
     "reach",
     "longest",
     "onward",
@@ -28,7 +28,7 @@ KIND_FIELDS = {
     "ages_after",
     "partitions_per_answer",
     "lookalikes",
-    "nothing_to_reconcile",
+    "lacks",
     "first_look",
     "upstream",
 }

@@ -7,6 +7,7 @@ warehouse holds (`warehouse/`). Imports nothing of the project but `errors` and 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -238,3 +239,14 @@ ACTIONS = frozenset(
     "enter exit send deliver open click reply bounce unsubscribe complain convert decide wait skip suppress fail "  # noqa: SIM905
     "visit other".split()
 )
+
+
+def contiguous(windows: Iterable[Window], at_most: int, *, apart: timedelta = timedelta()) -> list[list[Window]]:
+    """Runs of windows of which each starts where the one before ends, or so far after it, none longer than a limit."""
+    runs: list[list[Window]] = []
+    for window in sorted(windows):
+        if runs and window.start - runs[-1][-1].end <= apart and len(runs[-1]) < at_most:
+            runs[-1].append(window)
+        else:
+            runs.append([window])
+    return runs

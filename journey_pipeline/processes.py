@@ -1,7 +1,7 @@
 """Names of processes, and whether they are still alive: a lease of a dead process can be taken over at once.
 
-Only processes of this machine are checked; leases of others run out. Not here: what is held (a run's pool in
-`components/abandoned.py`, an export in `exports/recovery.py`), locks that the system frees by itself (`files.py`).
+Only processes of this machine can be told dead; of others one waits. Not here: what is held (a run's pool in
+`components/runs.py`, an export in `exports/orders.py`), locks that the system frees by itself (`files.py`).
 """
 
 from __future__ import annotations

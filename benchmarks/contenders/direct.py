@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from benchmarks.task import COMPARED, Stopwatch, Task, peak_mib, say
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.sfmc.client import SfmcClient
@@ -38,12 +38,12 @@ def published_table(lake: Lake) -> list[str]:
 
 def load(lake: Lake, stream: Stream, windows: Sequence[Window]) -> None:
     """Lands some hours and makes their events, whether they are there or not."""
-    backfill = Backfill(
+    backfill = LoadAtOnce(
         lake,
         stream,
         windows,
         LoadSettings(),
-        open_source=lambda: JourneyHistory(SfmcClient(CONNECTION), stream),
+        open=lambda: JourneyHistory(SfmcClient(CONNECTION), stream),
     )
     for outcome in backfill.outcomes():
         if outcome.error:

@@ -11,8 +11,8 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.export_backfill import ExportBackfill
 from journey_pipeline.loading.exports import Exports
+from journey_pipeline.loading.load_ordered import LoadOrdered
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.apsis.account import Account
@@ -34,7 +34,7 @@ def main() -> None:
         ledger = open_ledger(f"sqlite:///{lake.home / 'exports.db'}")
         return Exports(Queue(CONNECTION, ledger, ExportPolicy(), utc_now), {stream.key.stream: source})
 
-    (outcome,) = ExportBackfill(lake, stream, [task.span], LoadSettings(), open_exports).outcomes()
+    (outcome,) = LoadOrdered(lake, stream, [task.span], LoadSettings(), open_exports).outcomes()
     if outcome.error:
         raise outcome.error
     landing_s = watch.seconds - outcome.normalize_s

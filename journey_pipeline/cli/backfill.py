@@ -28,8 +28,8 @@ from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.plan import State, Survey, contiguous, requests_for
-from journey_pipeline.model import Window, floor
+from journey_pipeline.loading.plan import State, Survey, requests_for
+from journey_pipeline.model import Window, contiguous, floor
 from journey_pipeline.settings import home, utc_now
 
 

@@ -34,8 +34,8 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.orders import give_up
+from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey
 from journey_pipeline.model import Granularity, Window, floor

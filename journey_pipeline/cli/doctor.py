@@ -18,7 +18,7 @@ from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.errors import ConfigError, JourneyError, LakeError, text_of
 from journey_pipeline.exports.database import is_there, open_ledger
-from journey_pipeline.exports.listing import listed
+from journey_pipeline.exports.turns import listed
 from journey_pipeline.files import refusal, write_bytes
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey

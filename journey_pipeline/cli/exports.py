@@ -16,9 +16,9 @@ from rich.markup import escape
 from journey_pipeline.cli.output import plain_table, results
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.listing import OPS_COLUMNS, listed, rows
+from journey_pipeline.exports.export import needs_a_person
 from journey_pipeline.exports.orders import give_up
-from journey_pipeline.exports.states import needs_a_person
+from journey_pipeline.exports.turns import OPS_COLUMNS, listed, rows
 from journey_pipeline.settings import ledger_url, utc_now
 
 TIMES = ("requested_at", "ready_at", "landed_at", "due_at")

@@ -24,8 +24,7 @@ from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.checks import Severity
 from journey_pipeline.loading.partition import made_events
-from journey_pipeline.loading.plan import State, Survey, loads, survey
-from journey_pipeline.loading.verdicts import Verdicts, of_severity, verdicts
+from journey_pipeline.loading.plan import State, Survey, Verdicts, loads, of_severity, survey, verdicts
 from journey_pipeline.model import Window
 from journey_pipeline.settings import utc_now
 

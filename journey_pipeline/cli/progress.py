@@ -22,8 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from journey_pipeline.cli.output import plain_table
-from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.states import ENDED, State
+from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.loading.progress import watched_by
 
 MEGABYTE = 1_000_000

@@ -53,7 +53,7 @@ def reconcile(selector: str) -> None:
 
 
 def _reconcile(runner: Runner, lake: Lake, assets: LoadAssets) -> bool:
-    if why := assets.stream.nothing_to_reconcile:
+    if why := assets.stream.why_not("estimate"):
         results.print(f"{assets.stream.key}: {why}", markup=False, highlight=False, soft_wrap=True)
         return True
     swept = runner.sweep(assets)

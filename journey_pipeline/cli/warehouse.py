@@ -16,7 +16,7 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import HistoryError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.export_listing import list_exports
+from journey_pipeline.loading.lists import list_exports
 from journey_pipeline.settings import home, ledger_url
 from journey_pipeline.warehouse import equality
 from journey_pipeline.warehouse import publish as publishing

@@ -1,7 +1,7 @@
 """The Component of APSIS One.
 
 Not here: the vendor's routes and rules (`vendors/apsis/`), how assets are built (`export_assets.py` and
-`export_sensor.py`).
+`export_assets.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,15 +14,11 @@ import dagster as dg
 from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent, Lists, connection_name
-from journey_pipeline.components.export_sensor import export_sensor
-from journey_pipeline.components.ways import BY_EXPORT, Way
-from journey_pipeline.exports.database import open_ledger
+from journey_pipeline.components.export_assets import export_sensor
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
-from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.landing import last_answers
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.exports import Exports
-from journey_pipeline.settings import home, ledger_url, utc_now
+from journey_pipeline.settings import home, utc_now
 from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.apsis.account import Account, check
 from journey_pipeline.vendors.apsis.client import LIMITS, ORDER_S, POLL_S, ApsisClient
@@ -31,7 +27,7 @@ from journey_pipeline.vendors.apsis.lists import ALL
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, TRAILING_DAYS, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.source import ExportSource, Stream
+from journey_pipeline.vendors.source import Source, Stream
 
 
 class ApsisExports(ConnectionComponent):
@@ -47,7 +43,6 @@ class ApsisExports(ConnectionComponent):
 
     vendor: ClassVar[str] = "apsis"
     kinds: ClassVar[frozenset[str]] = frozenset({"apsis"})
-    way: ClassVar[Way] = BY_EXPORT
 
     connection: str = connection_name("apsis")
     sections: Sequence[str] = Field(
@@ -161,11 +156,11 @@ class ApsisExports(ConnectionComponent):
         finally:
             account.client.close()
 
-    def open_exports(self) -> Exports:
-        """The ledger and both streams, with credentials from the environment."""
+    def open_sources(self) -> Mapping[str, Source]:
+        """Both streams, with credentials from the environment."""
         account = self._account()
         profiles, emails = self.offered.values()
-        sources: Mapping[str, ExportSource] = {
+        return {
             profiles.key.stream: ProfileEvents(
                 account,
                 profiles,
@@ -174,13 +169,15 @@ class ApsisExports(ConnectionComponent):
             ),
             emails.key.stream: EmailEvents(account, emails),
         }
-        policy = ExportPolicy(
+
+    @property
+    def export_policy(self) -> ExportPolicy:
+        """The settings of exports, as the queue takes them."""
+        return ExportPolicy(
             pending_limit=self.pending_limit,
             polling=Backoff(longest=timedelta(seconds=self.longest_poll_wait_seconds)),
             overdue_after=timedelta(hours=self.overdue_after_hours),
         )
-        longest = {stream.key.stream: stream.reach.longest for stream in (profiles, emails)}
-        return Exports(Queue(self.connection, open_ledger(ledger_url()), policy, utc_now, longest), sources)
 
     @contextmanager
     def open_dimension_pages(self) -> Iterator[Iterator[bytes]]:

@@ -1,41 +1,48 @@
 """One configured account at a vendor: what every vendor's Component has, and the assets, checks and schedules of it.
 
 A vendor's Component says which streams it has, how their answers come, and opens them. Not here: any one vendor
-(`sfmc.py` and the like), the ways in which answers come (`ways.py`), the assets of a stream (`load_assets.py`).
+(`sfmc.py` and the like), the assets of a stream (`load_assets.py`), what one load does (`loading/`).
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import dagster as dg
 from pydantic import Field, field_validator
 
 from journey_pipeline.components.dimension_assets import DimensionAssets
+from journey_pipeline.components.export_assets import ordered_definitions
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.schedules import reach_schedule
+from journey_pipeline.components.schedules import pulled_definitions, reach_schedule
 from journey_pipeline.components.standing_checks import (
-    completeness_definitions,
-    freshness_definitions,
-    redness_definitions,
-    wholeness_definitions,
+    COMPLETENESS,
+    FRESHNESS,
+    REDNESS,
+    WHOLENESS,
+    standing_definitions,
 )
 from journey_pipeline.components.sweeps import leftovers_definitions, reconciliation_definitions
 from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
-from journey_pipeline.components.ways import AT_ONCE, Way
 from journey_pipeline.errors import ConfigError
+from journey_pipeline.exports.database import open_ledger
+from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.queue import Queue
 from journey_pipeline.loading.checks import Tolerance
 from journey_pipeline.loading.exports import Exports
+from journey_pipeline.loading.load import Load, LoadAtOnce
+from journey_pipeline.loading.load_ordered import LoadOrdered
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.reconcile import SweepSettings
 from journey_pipeline.model import StreamKey
 from journey_pipeline.normalize.run import NormalizeLimits
 from journey_pipeline.recipe import DimensionRecipe
+from journey_pipeline.settings import ledger_url, utc_now
 from journey_pipeline.transport.limits import Limits
-from journey_pipeline.vendors.source import PeopleSource, Stream, WindowedSource
+from journey_pipeline.vendors.source import PeopleSource, Source, Stream
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
 
@@ -67,6 +74,27 @@ def connection_name(default: Any = ...) -> Any:
     )
 
 
+class Way(NamedTuple):
+    """A way in which answers come.
+
+    Attributes:
+        load: Begins what takes partitions through.
+        before: What is materialized before the landing, by its role.
+        keeps: What asks for the newest partition and for what is missing; takes the most that are asked for at a time.
+    """
+
+    load: Callable[[LoadAssets], Callable[..., Load[Any]]]
+    before: tuple[str, ...]
+    keeps: Callable[[LoadAssets, int, dg.DefaultScheduleStatus], dg.Definitions]
+
+
+WAYS: Mapping[str, Way] = {
+    "at once": Way(lambda assets: partial(LoadAtOnce, open=assets.open_source), (), pulled_definitions),
+    "ordered": Way(lambda assets: partial(LoadOrdered, open=assets.open_exports), ("requests",), ordered_definitions),
+}
+"""By what streams say of their answers."""
+
+
 class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     """One configured account at a vendor."""
 
@@ -74,8 +102,6 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     """The vendor's short name."""
     kinds: ClassVar[frozenset[str]]
     """The vendor's icons."""
-    way: ClassVar[Way] = AT_ONCE
-    """How its answers come."""
 
     connection: str = connection_name()
     start: str = Field(
@@ -144,10 +170,10 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
                 title=title,
                 translator=self.translator,
                 settings=self.load_settings,
-                open_source=self.open_source,
+                open_source=partial(self._open_source, stream.key.stream),
                 open_exports=self.open_exports,
-                load=self.way.load,
-                before=self.way.before,
+                load=WAYS[stream.answers].load,
+                before=WAYS[stream.answers].before,
                 fresh_for=stream.granularity.duration + timedelta(hours=self.missing_after_hours),
                 requests_per_s=self.requests_per_second,
             )
@@ -184,21 +210,32 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
             keys += [*assets.upstream, assets.raw, assets.events, assets.key("reconciliation")]
         return keys
 
-    def open_source(self) -> WindowedSource:
-        """The stream that answers at once, with credentials from the environment.
+    @abstractmethod
+    def open_sources(self) -> Mapping[str, Source]:
+        """The streams of the connection by name, with credentials from the environment. They share what they hold open.
 
         Raises:
-            ConfigError: If nothing does.
+            ConfigError: If a variable is missing or wrong.
         """
-        raise ConfigError(f"{self.connection}: exports of {self.vendor} are ordered; no window is answered at once")
+
+    def _open_source(self, stream: str) -> Source:
+        return self.open_sources()[stream]
 
     def open_exports(self) -> Exports:
-        """The ledger and the streams whose answers are ordered, with credentials from the environment.
+        """The streams of the connection with the queue of what they order.
 
         Raises:
-            ConfigError: If none are.
+            ConfigError: If a variable is missing or wrong.
+            LedgerError: If the ledger can't be opened.
         """
-        raise ConfigError(f"{self.connection}: {self.vendor} answers at once; nothing is ordered")
+        sources = self.open_sources()
+        longest = {name: source.stream.reach.longest for name, source in sources.items()}
+        return Exports(Queue(self.connection, open_ledger(ledger_url()), self.export_policy, utc_now, longest), sources)
+
+    @property
+    def export_policy(self) -> ExportPolicy:
+        """Limits and waits of what is ordered."""
+        return ExportPolicy()
 
     @abstractmethod
     def check(self) -> Mapping[str, str]:
@@ -245,15 +282,8 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         status = self.schedule_status
         return dg.Definitions.merge(
             dg.Definitions(assets=[assets.definition()]),
-            self.way.keeps(assets, self.gap_partitions, status),
-            completeness_definitions(
-                assets,
-                grace=timedelta(hours=self.missing_after_hours),
-                requests_per_s=self.requests_per_second,
-                status=status,
-            ),
-            wholeness_definitions(assets, status=status),
-            redness_definitions(assets, status=status),
+            WAYS[assets.stream.answers].keeps(assets, self.gap_partitions, status),
+            *(standing_definitions(assets, standing, status=status) for standing in (COMPLETENESS, WHOLENESS, REDNESS)),
             *(UPKEEP[name](self, assets) for name in assets.stream.upkeep),
         )
 
@@ -266,7 +296,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         )
 
     def _freshness(self, assets: LoadAssets) -> dg.Definitions:
-        return freshness_definitions(assets, status=self.schedule_status)
+        return standing_definitions(assets, FRESHNESS, status=self.schedule_status)
 
     def _reach(self, assets: LoadAssets) -> dg.Definitions:
         return dg.Definitions(schedules=[reach_schedule(assets, status=self.schedule_status)])

@@ -1,6 +1,6 @@
 """A vendor's own lists as an asset: `dimensions/<connection>/…`, pulled whole each time.
 
-Not here: the work itself (`loading/dimensions.py`), the tables made of it (`warehouse.py`).
+Not here: the work itself (`loading/lists.py`), the tables made of it (`warehouse.py`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from journey_pipeline.components.schedules import DIMENSIONS
 from journey_pipeline.components.translator import Told, Translator
 from journey_pipeline.errors import TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.dimensions import pull_dimensions
+from journey_pipeline.loading.lists import pull_dimensions
 from journey_pipeline.model import StreamKey
 from journey_pipeline.recipe import DimensionRecipe
 from journey_pipeline.settings import make_home

@@ -1,21 +1,29 @@
-"""The orders of a stream whose answers are exports: `requests/…` before `raw/…` and `events/…`.
+"""The orders of a stream whose answers are exports, `requests/…` before `raw/…`, and what keeps them moving.
 
-A request is an order in the ledger; the landing takes what is ready. Not here: the step of landing and events
-(`load_assets.py`), what polls and starts it (`export_sensor.py`), the work itself (`loading/`).
+A request is an order in the ledger. One sensor for a connection orders, polls and starts the landing of what is ready:
+a tick has a time budget, and an export that is broken stops none of the others. Not here: the step of landing and
+events (`load_assets.py`), when orders are made (`schedules.py`), single steps (`loading/exports.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.partitions import key_of, window_of
+from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole, window_of
 from journey_pipeline.components.recording import life_of_order
+from journey_pipeline.components.schedules import EXPORTS, GAPS, NEWEST_ORDERED, request
 from journey_pipeline.errors import JourneyError
-from journey_pipeline.exports.export import Export
-from journey_pipeline.loading.pull import refuse_expired
-from journey_pipeline.model import Window
+from journey_pipeline.exports.export import ENDED, Collection, Export, State
+from journey_pipeline.exports.queue import Queue
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.exports import Exports
+from journey_pipeline.loading.plan import find_gaps
+from journey_pipeline.model import Window, contiguous
+from journey_pipeline.settings import home
 
 # Orders don't change data, so they must not mark landed partitions stale.
 DATA_VERSION = "orders"
@@ -31,6 +39,15 @@ def lives(assets: LoadAssets, tree: Sequence[Export]) -> Iterator[dg.AssetMateri
     for window in tree[0].window.partitions(assets.stream.granularity):
         key = key_of(assets.partitions, window)
         yield dg.AssetMaterialization(assets.requests, partition=key, metadata=life, tags=tags)
+
+
+def ordered_definitions(assets: LoadAssets, most: int, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+    """What orders the newest partition and what is missing of a stream; the connection's sensor brings its load job."""
+    return dg.Definitions.merge(
+        request_definitions(assets),
+        export_check(assets, status=status),
+        dg.Definitions(schedules=request_schedules(assets, most_partitions=most, status=status)),
+    )
 
 
 def request_definitions(assets: LoadAssets) -> dg.Definitions:
@@ -82,7 +99,8 @@ def _order(assets: LoadAssets, windows: Sequence[Window]) -> Iterator[tuple[Wind
     with exports:
         try:
             for window in windows:
-                refuse_expired(assets.stream, window, exports.queue.now())
+                if assets.stream.is_expired(window, now := exports.queue.now()):
+                    raise assets.stream.expiry(window, now)
             for _ in exports.want(assets.stream, windows):
                 continue
             while exports.order_next():
@@ -93,3 +111,241 @@ def _order(assets: LoadAssets, windows: Sequence[Window]) -> Iterator[tuple[Wind
             export = exports.queue.current(assets.stream.key, window)
             assert export, window  # noqa: S101 - it was just ordered
             yield window, exports.queue.tree(export.root_id)
+
+
+CHECK = "no_export_needs_a_person"
+NAMED = 5
+
+
+def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
+    """The job that looks for exports of a stream that need a person."""
+    return dg.define_asset_job(
+        f"{assets.op_name}_exports_check",
+        selection=dg.AssetSelection.checks(dg.AssetCheckKey(assets.requests, CHECK)),
+        description=f"Looks for exports of {assets.stream.key} that need a person.",
+    )
+
+
+def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+    """The check for exports that need a person, and the schedule that runs it.
+
+    The sensor brings the job.
+
+    Args:
+        status: Whether its schedule runs without being switched on.
+    """
+
+    @dg.asset_check(
+        asset=assets.requests,
+        name=CHECK,
+        description="No export has stopped or is overdue.",
+    )
+    def no_export_needs_a_person() -> dg.AssetCheckResult:
+        with assets.open_exports() as opened:
+            stuck = [export for export in opened.queue.needing_a_person() if export.key == assets.stream.key]
+        named = "; ".join(f"{export}: {export.error or 'no answer yet'}" for export in stuck[:NAMED])
+        return dg.AssetCheckResult(
+            check_name=CHECK,
+            passed=not stuck,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=named or "no export has stopped",
+            metadata={"stuck": len(stuck)},
+        )
+
+    job_name = check_job(assets).name
+    schedule = dg.ScheduleDefinition(
+        name=job_name,
+        job_name=job_name,
+        cron_schedule=EXPORTS,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Runs the check {CHECK} of {assets.stream.key}.",
+    )
+    return dg.Definitions(asset_checks=[no_export_needs_a_person], schedules=[schedule])
+
+
+TICK_S = 55.0  # Dagster gives a tick a minute
+STARTED_AGAIN_AFTER = timedelta(hours=1)  # a run that died before it took the export up leaves no trace in the ledger
+INTERVAL_S = 30
+MOST_STEPS = 100  # of the ledger that one tick reports; Dagster records each order for each of its partitions
+
+
+def export_sensor(
+    connection: str,
+    streams: Sequence[LoadAssets],
+    *,
+    open_exports: Callable[[], Exports],
+    poll_s: float,
+    order_s: float,
+    status: dg.DefaultSensorStatus,
+) -> dg.SensorDefinition:
+    """Orders, polls, and starts the landing of what is ready.
+
+    Args:
+        poll_s: How long a poll may last: none is begun that a tick might not see the end of.
+        order_s: The same of an order.
+        status: Whether it runs without being switched on.
+    """
+    of = {assets.stream.key.stream: assets for assets in streams}
+
+    @dg.sensor(
+        name=f"{connection}_exports",
+        jobs=[job for assets in streams for job in (assets.load_job, check_job(assets))],
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=status,
+        description=f"Orders and polls the due exports of {connection}, and starts the landing of ready ones. The "
+        "partitions of their requests show their states.",
+    )
+    def exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        with open_exports() as moving:
+            queue = moving.queue
+            over_at = queue.now() + timedelta(seconds=TICK_S)
+
+            def has_time_for(call_s: float) -> bool:
+                return queue.now() + timedelta(seconds=call_s) <= over_at
+
+            moving.move_due(is_over=lambda: not has_time_for(poll_s), may_order=lambda: has_time_for(order_s))
+            ready = queue.fetchable()
+            step, moved = queue.moved_after(_step(context), most=MOST_STEPS)
+            runs = [_landing(of[found.root.key.stream], found, queue.now()) for found in ready]
+            runs += _checks(of, moved)
+            return dg.SensorResult(
+                run_requests=runs,
+                skip_reason=None if runs else dg.SkipReason(_told(queue)),
+                asset_events=list(_lives(context, of, moved)),
+                cursor=str(step),
+            )
+
+    return exports
+
+
+def _step(context: dg.SensorEvaluationContext) -> int:
+    """The last step of the ledger that an earlier tick has reported."""
+    return int(context.cursor) if context.cursor and context.cursor.isdecimal() else 0
+
+
+def _lives(
+    context: dg.SensorEvaluationContext, of: Mapping[str, LoadAssets], moved: Sequence[Sequence[Export]]
+) -> Iterator[dg.AssetMaterialization]:
+    for tree in moved:
+        root = tree[0]
+        context.log.info("%s", root)
+        if root.key.stream in of and root.state is not State.REPLACED:
+            yield from lives(of[root.key.stream], tree)
+
+
+def _checks(of: Mapping[str, LoadAssets], moved: Sequence[Sequence[Export]]) -> Iterator[dg.RunRequest]:
+    """A run of the check for each order that has just come to need a person: its alert is not to wait for the hour."""
+    for tree in moved:
+        stuck = [export for export in tree if export.needs_a_person]
+        if stuck and (assets := of.get(tree[0].key.stream)):
+            run_key = " ".join(f"{export.id}.{export.attempt} {export.state} {export.reason}" for export in stuck)
+            yield dg.RunRequest(run_key=run_key, job_name=check_job(assets).name)
+
+
+def _landing(assets: LoadAssets, found: Collection, now: datetime) -> dg.RunRequest:
+    windows = found.root.window.partitions(assets.stream.granularity)
+    ready_for = now - max(part.ready_at or now for part in found.parts)
+    # The landing is of this very chance to fetch it: what landed of an earlier order is no reason to leave it.
+    return request(assets, windows, run_key=f"{found.run_key}:{ready_for // STARTED_AGAIN_AFTER}", again=True)
+
+
+def _told(queue: Queue) -> str:
+    waiting = queue.under_way()
+    if not waiting:
+        return "no export is under way"
+    states = Counter(export.standing for export in waiting)
+    counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    due = queue.next_due_at()
+    return f"{counted}; " + (
+        f"the next call is due at {due:%Y-%m-%d %H:%M:%S} UTC" if due else "none will go on by itself"
+    )
+
+
+def request_schedules(
+    assets: LoadAssets, *, most_partitions: int, status: dg.DefaultScheduleStatus
+) -> list[dg.ScheduleDefinition]:
+    """Orders the newest day with the trailing ones, and what is missing; finishes what has landed.
+
+    Args:
+        most_partitions: How many missing ones are ordered at a time.
+        status: Whether they run without being switched on.
+    """
+    key = assets.stream.key
+
+    @dg.schedule(
+        name=f"{assets.op_name}_newest",
+        job_name=assets.request_job_name,
+        cron_schedule=NEWEST_ORDERED,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Orders the newest day of {key}, and the {assets.stream.asked_again} days before it again, since "
+        "events come late.",
+    )
+    def order_newest(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        last = last_whole(assets.stream, now)
+        first = max(last.start - assets.stream.asked_again * assets.stream.granularity.duration, assets.stream.start)
+        if last.start < assets.stream.start:
+            return dg.SkipReason(f"the first partition starts at {assets.stream.start:%Y-%m-%d %H:%M} UTC")
+        windows = Window(first, last.end).partitions(assets.stream.granularity)
+        return _ordering(assets, windows, run_key=last.partition)
+
+    @dg.schedule(
+        name=f"{assets.op_name}_gaps",
+        job_name=assets.request_job_name,
+        cron_schedule=GAPS,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Orders missing partitions of {key} that the vendor keeps and that are not ordered yet, oldest "
+        f"first, at most {most_partitions} at a time.",
+    )
+    def order_gaps(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        found = find_gaps(Lake(home()), assets.stream, now)
+        with assets.open_exports() as opened:
+            under_way = {window for window in found.missing if _is_under_way(opened.queue, assets, window)}
+        windows = [window for window in found.missing if window not in under_way][:most_partitions]
+        if not windows:
+            return dg.SkipReason(f"{len(found.missing)} partitions are missing, {len(under_way)} of them are under way")
+        return [
+            _ordering(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
+        ]
+
+    return [order_newest, order_gaps, _unfinished_schedule(assets, status=status)]
+
+
+def _unfinished_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Makes the events of what has landed without them. The vendor is not asked: the landing has all that it takes."""
+
+    @dg.schedule(
+        name=f"{assets.op_name}_unfinished",
+        job_name=assets.job_name,
+        cron_schedule=GAPS,
+        execution_timezone="UTC",
+        default_status=status,
+        description=f"Makes events of landed partitions of {assets.stream.key} that have none, as after an upgrade "
+        "or a killed run.",
+    )
+    def finish(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
+        now = context.scheduled_execution_time.astimezone(UTC)
+        windows = find_gaps(Lake(home()), assets.stream, now).unfinished
+        if not windows:
+            return dg.SkipReason("each landed partition has events")
+        return [
+            request(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
+        ]
+
+    return finish
+
+
+def _is_under_way(queue: Queue, assets: LoadAssets, window: Window) -> bool:
+    export = queue.current(assets.stream.key, window)
+    return export is not None and export.state not in ENDED
+
+
+def _ordering(assets: LoadAssets, windows: Sequence[Window], *, run_key: str) -> dg.RunRequest:
+    first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
+    if first == last:
+        return dg.RunRequest(run_key=run_key, partition_key=first)
+    return dg.RunRequest(run_key=run_key, tags={RANGE_START: first, RANGE_END: last})

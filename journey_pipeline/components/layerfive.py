@@ -14,7 +14,7 @@ from journey_pipeline.transport.limits import Limits
 from journey_pipeline.vendors.layerfive.client import LIMITS, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
-from journey_pipeline.vendors.source import Stream
+from journey_pipeline.vendors.source import Source, Stream
 
 
 class LayerFiveCustomerJourneys(ConnectionComponent):
@@ -92,7 +92,7 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
 
     def check(self) -> Mapping[str, str]:
         """Asks for the last day, and tells which column is read from which field."""
-        source = self.open_source()
+        source = self._open()
         try:
             return source.check()
         finally:
@@ -105,10 +105,14 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
 
     def open_people(self) -> CustomerJourneys:
         """The customer journeys, which also answer for a single person."""
-        return self.open_source()
+        return self._open()
 
-    def open_source(self) -> CustomerJourneys:
+    def open_sources(self) -> Mapping[str, Source]:
         """The customer journeys, with the key from the environment."""
+        source = self._open()
+        return {source.stream.key.stream: source}
+
+    def _open(self) -> CustomerJourneys:
         limits = Limits(requests_per_s=self.requests_per_second, concurrency=LIMITS.concurrency)
         client = LayerFiveClient(
             self.connection, limits=limits, auth_header=self.auth_header, auth_scheme=self.auth_scheme

@@ -7,7 +7,7 @@ A step takes each partition through both, so that an hour is events as soon as i
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import dagster as dg
 
@@ -19,10 +19,11 @@ from journey_pipeline.errors import PermanentVendorError, TransientVendorError, 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.checks import claims_of
 from journey_pipeline.loading.exports import Exports
+from journey_pipeline.loading.load import Load
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
 from journey_pipeline.settings import make_home
-from journey_pipeline.vendors.source import Estimate, Stream, WindowedSource
+from journey_pipeline.vendors.source import Estimate, Source, Stream
 
 MOST_PATIENCE_S = 86_400  # a run that waits longer for a vendor holds a place for nothing: the gap filler comes again
 NAMED_FAILURES = 20
@@ -45,33 +46,6 @@ class LoadConfig(dg.Config):
     first_wait_s: float = 60.0
 
 
-class Task(NamedTuple):
-    """What one run is to do with some partitions.
-
-    Attributes:
-        windows: Which ones.
-        pull: Whether the vendor is asked.
-        normalize: Whether events are made.
-        kept_since: What has landed since then is not asked for again.
-        waits: As `LoadConfig` says.
-    """
-
-    lake: Lake
-    windows: Sequence[Window]
-    pull: bool
-    normalize: bool
-    kept_since: datetime
-    waits: bool
-
-
-class Loading(Protocol):
-    """Partitions on their way through."""
-
-    def outcomes(self) -> Iterator[PartitionOutcome]:
-        """Each one's outcome as it is finished."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class LoadAssets:
     """A stream as Dagster assets.
@@ -81,10 +55,10 @@ class LoadAssets:
         title: What the stream is, for the UI.
         translator: Decides keys, groups, kinds, owners and tags.
         settings: Tolerance and limits.
-        open_source: Opens the vendor's stream, when a run needs it and its answers come at once.
-        open_exports: Opens the ledger and the connection's streams, when a run needs them and answers are ordered.
-        load: What takes partitions through, by how the stream's answers come (`ways.py`).
-        before: What is materialized before the landing, by its role; nothing where answers come at once.
+        open_source: Opens the vendor's stream, when a run needs it.
+        open_exports: Opens the queue of the connection's exports with its streams, when a run needs it.
+        load: Begins what takes partitions through, by how the stream's answers come (`connection.py`).
+        before: What is materialized before the landing, by its role.
         fresh_for: So long after one partition was loaded the next one should have been.
         requests_per_s: How fast the vendor is asked.
     """
@@ -93,16 +67,16 @@ class LoadAssets:
     title: str
     translator: Translator
     settings: LoadSettings
-    open_source: Callable[[], WindowedSource]
+    open_source: Callable[[], Source]
     open_exports: Callable[[], Exports]
-    load: Callable[["LoadAssets", Task], Loading]
+    load: Callable[["LoadAssets"], Callable[..., Load[Any]]]
     before: tuple[str, ...]
     fresh_for: timedelta
     requests_per_s: float
 
     def estimates(self, windows: Sequence[Window]) -> list[Estimate]:
         """What the vendor says that windows hold; nothing of a vendor who can't tell."""
-        if self.stream.nothing_to_reconcile:
+        if self.stream.why_not("estimate"):
             return []
         source = self.open_source()
         try:
@@ -228,17 +202,18 @@ def _load(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     lake = Lake(make_home())
     chosen = context.selected_asset_keys
-    task = Task(
-        lake,
-        [window_of(partitions, key) for key in context.partition_keys],
+    load = assets.load(assets)(
+        lake=lake,
+        stream=assets.stream,
+        windows=[window_of(partitions, key) for key in context.partition_keys],
+        settings=assets.settings,
         pull=assets.raw in chosen,
         normalize=assets.events in chosen,
         kept_since=EVERYTHING if config.only_missing else _first_try(context),
         waits=config.waits,
     )
-    loading = assets.load(assets, task)
     outcomes = []
-    for outcome in loading.outcomes():
+    for outcome in load.outcomes():
         _say(context, key_of(partitions, outcome.window), outcome)
         outcomes.append(outcome)
     outcomes.sort(key=lambda outcome: outcome.window)

@@ -3,7 +3,7 @@
 The log of an old run goes: its lines and what its steps printed. The run goes too, with all that it recorded, unless it
 is the last that made or failed to make a partition, or that ran a check: assets, partitions and checks look as before.
 Dagster's own `delete_run` doesn't ask what rests on a run, and leaves its files and checks behind. Not here: when this
-is done (`run_history.py`), giving room back (`compaction.py`).
+is done (`run_history.py`), giving room back (`instance.py`).
 """
 
 import json
@@ -30,7 +30,7 @@ from dagster._core.storage.event_log.schema import (
 from dagster._core.storage.tags import BACKFILL_ID_TAG
 from sqlalchemy.exc import SQLAlchemyError
 
-from journey_pipeline.components.compaction import is_packed, pack
+from journey_pipeline.components.instance import is_packed, pack
 from journey_pipeline.errors import ConfigError, text_of
 from journey_pipeline.files import refusal
 

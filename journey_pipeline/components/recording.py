@@ -12,8 +12,7 @@ import dagster as dg
 
 from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.partitions import key_of
-from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.states import ENDED, State
+from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.loading.checks import Claim, Severity

@@ -1,6 +1,6 @@
 """The Component of Dagster's history: what is old goes, so that it doesn't grow without end.
 
-Not here: which runs are old and what goes (`old_runs.py`), giving room back (`compaction.py`).
+Not here: which runs are old and what goes (`old_runs.py`), giving room back (`instance.py`).
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ import dagster as dg
 from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from journey_pipeline.components.abandoned import abandoned_runs_sensor
-from journey_pipeline.components.compaction import Compacted, compact_history
 from journey_pipeline.components.connection import connections_in
+from journey_pipeline.components.instance import Compacted, compact_history
 from journey_pipeline.components.old_runs import Forgotten, Whose, forget_old_runs
+from journey_pipeline.components.runs import abandoned_runs_sensor
 from journey_pipeline.components.warehouse import JourneyWarehouse
 from journey_pipeline.errors import JourneyError, text_of
 

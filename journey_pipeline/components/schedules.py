@@ -16,7 +16,6 @@ from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_o
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.plan import find_gaps, loads, whole_span
-from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.settings import home
 from journey_pipeline.vendors.source import Freshness
@@ -78,6 +77,13 @@ def _of_backfills(instance: dg.DagsterInstance, assets: LoadAssets, graph: Any) 
         for target in backfill.get_asset_backfill_data(graph).target_subset.iterate_asset_partitions():
             if target.asset_key in chosen and target.partition_key:
                 yield target.partition_key
+
+
+def pulled_definitions(assets: LoadAssets, most: int, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+    """What asks for the newest partition and for what is missing of a stream that answers at once."""
+    newest = newest_partition_schedule(assets, status=status)
+    gaps = gap_schedule(assets, most_partitions=most, status=status)
+    return dg.Definitions(jobs=[assets.load_job], schedules=[newest, gaps])
 
 
 def newest_partition_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
@@ -176,7 +182,7 @@ def reach_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> d
         now = context.scheduled_execution_time.astimezone(UTC)
         kept = whole_span(assets.stream, now)
         days = kept.partitions(assets.stream.granularity) if kept else []
-        oldest = next((day for day in days if not is_expired(assets.stream, day, now)), None)
+        oldest = next((day for day in days if not assets.stream.is_expired(day, now)), None)
         if oldest is None:
             return dg.SkipReason("no whole day has passed yet that the vendor keeps")
         return request(assets, [oldest], run_key=f"reach {now:%Y%m%d}", again=True)

@@ -24,7 +24,7 @@ from journey_pipeline.vendors.sfmc.journey_history.stream import (
     journey_history_stream,
 )
 from journey_pipeline.vendors.sfmc.lists import ACTIVITIES, JOURNEYS
-from journey_pipeline.vendors.source import Stream
+from journey_pipeline.vendors.source import Source, Stream
 
 
 class SfmcFilters(dg.Model, dg.Resolvable):
@@ -86,14 +86,18 @@ class SfmcJourneyHistory(ConnectionComponent):
 
     def check(self) -> Mapping[str, str]:
         """Asks freshness, the first page of the journey list, and the estimates of a settled hour and its parts."""
-        source = self.open_source()
+        source = self._open()
         try:
             return source.check(utc_now())
         finally:
             source.close()
 
-    def open_source(self) -> JourneyHistory:
+    def open_sources(self) -> Mapping[str, Source]:
         """The journey history, with credentials from the environment."""
+        source = self._open()
+        return {source.stream.key.stream: source}
+
+    def _open(self) -> JourneyHistory:
         return JourneyHistory(
             self._client(),
             *self.offered.values(),

@@ -3,8 +3,9 @@
 Not here: checks of a partition as it loads (`recording.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -12,71 +13,77 @@ from journey_pipeline.components import schedules
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.plan import Gaps, State, find_gaps, survey, whole_span
-from journey_pipeline.loading.verdicts import Verdicts
-from journey_pipeline.loading.wholeness import Inspected, inspect_landing
+from journey_pipeline.loading.plan import (
+    Gaps,
+    Inspected,
+    State,
+    Verdicts,
+    find_gaps,
+    inspect_landing,
+    survey,
+    whole_span,
+)
 from journey_pipeline.model import Window
 from journey_pipeline.settings import home, utc_now
 from journey_pipeline.warehouse.questions import Agreement, AgreementTolerance, DayOfBoth
 
 
-def on_schedule(
-    check: dg.AssetChecksDefinition, *, name: str, looks: str, cron: str, status: dg.DefaultScheduleStatus
-) -> dg.Definitions:
+class Standing(NamedTuple):
+    """A check of a stream that runs by itself.
+
+    Attributes:
+        name: The claim, a sentence in snake case.
+        says: The same in words.
+        role: Of the asset that it is on.
+        short: Ends the name of its job and its schedule.
+        looks: What the job does, a sentence with a place for the stream.
+        cron: When it runs, UTC.
+        judge: Gives the result.
+    """
+
+    name: str
+    says: str
+    role: str
+    short: str
+    looks: str
+    cron: str
+    judge: Callable[[LoadAssets], dg.AssetCheckResult]
+
+
+def standing_definitions(assets: LoadAssets, standing: Standing, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
     """A check with its job and its schedule, which have one name.
 
     Args:
-        check: A definition of one check.
-        looks: What the job does, a sentence.
-        cron: When it runs, UTC.
         status: Whether the schedule runs without being switched on.
     """
-    (key,) = check.check_keys
+    asset, name = assets.key(standing.role), f"{assets.op_name}_{standing.short}"
+
+    @dg.asset_check(asset=asset, name=standing.name, description=standing.says)
+    def check() -> dg.AssetCheckResult:
+        return standing.judge(assets)
+
+    key = dg.AssetCheckKey(asset, standing.name)
+    looks = standing.looks.format(assets.stream.key)
     job = dg.define_asset_job(name, selection=dg.AssetSelection.checks(key), description=looks)
     schedule = dg.ScheduleDefinition(
         name=name,
         job=job,
-        cron_schedule=cron,
+        cron_schedule=standing.cron,
         execution_timezone="UTC",
         default_status=status,
-        description=f"Runs the check {key.name} of {'/'.join(key.asset_key.path[1:])}.",
+        description=f"Runs the check {standing.name} of {'/'.join(asset.path[1:])}.",
     )
     return dg.Definitions(asset_checks=[check], jobs=[job], schedules=[schedule])
 
 
-COMPLETENESS = "no_partition_is_missing"
 NAMED = 10
 
 
-def completeness_definitions(
-    assets: LoadAssets, *, grace: timedelta, requests_per_s: float, status: dg.DefaultScheduleStatus
-) -> dg.Definitions:
-    """The check `no_partition_is_missing` of a stream, and the schedule that runs it.
-
-    Args:
-        grace: A partition counts as missing only so long after its end.
-        requests_per_s: How fast a backlog can be worked off.
-        status: Whether its schedule runs without being switched on.
-    """
-
-    @dg.asset_check(
-        asset=assets.events,
-        name=COMPLETENESS,
-        description="Each partition is loaded that the vendor keeps and that ended at least missing_after_hours ago.",
-    )
-    def no_partition_is_missing() -> dg.AssetCheckResult:
-        now = utc_now()
-        lake = Lake(home())
-        gaps = find_gaps(lake, assets.stream, now, until=now - grace)
-        return completeness_result(gaps, lost=_lost(lake, assets, now), requests_per_s=requests_per_s)
-
-    return on_schedule(
-        no_partition_is_missing,
-        name=f"{assets.op_name}_completeness",
-        looks=f"Counts the partitions of {assets.stream.key} that are missing.",
-        cron=schedules.COMPLETENESS,
-        status=status,
-    )
+def _completeness(assets: LoadAssets) -> dg.AssetCheckResult:
+    now = utc_now()
+    lake = Lake(home())
+    gaps = find_gaps(lake, assets.stream, now, until=now - (assets.fresh_for - assets.stream.granularity.duration))
+    return completeness_result(gaps, lost=_lost(lake, assets, now), requests_per_s=assets.requests_per_s)
 
 
 def completeness_result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.AssetCheckResult:
@@ -93,7 +100,7 @@ def completeness_result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.A
     if urgent:
         says += f". Load them now with `journey-pipeline backfill {gaps.stream.key}`, or they are lost"
     return dg.AssetCheckResult(
-        check_name=COMPLETENESS,
+        check_name=COMPLETENESS.name,
         passed=gaps.count == 0,
         severity=dg.AssetCheckSeverity.ERROR if urgent else dg.AssetCheckSeverity.WARN,
         description=says,
@@ -117,73 +124,27 @@ def _lost(lake: Lake, assets: LoadAssets, now: datetime) -> int:
     return sum(state is State.EXPIRED and window > landed[0] for window, state in states.items()) if landed else 0
 
 
-FRESHNESS = "history_is_fresh"
-
-
-def freshness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
-    """The check `history_is_fresh` of a stream whose vendor tells how far it trails, and its schedule.
-
-    Args:
-        status: Whether its schedule runs without being switched on.
-    """
-
-    @dg.asset_check(
-        asset=assets.raw,
-        name=FRESHNESS,
-        description="The vendor's history is as recent as usual.",
-    )
-    def history_is_fresh() -> dg.AssetCheckResult:
-        try:
-            fresh = schedules.freshness(assets, datetime.now(UTC))
-        except JourneyError as error:
-            return _freshness_result(
-                f"the vendor could not be asked how far its history trails: {error}", is_fresh=False
-            )
-        return _freshness_result(fresh.says, is_fresh=fresh.is_usual)
-
-    return on_schedule(
-        history_is_fresh,
-        name=f"{assets.op_name}_freshness",
-        looks=f"Asks the vendor how far the history of {assets.stream.key} trails.",
-        cron=schedules.FRESHNESS,
-        status=status,
-    )
+def _freshness(assets: LoadAssets) -> dg.AssetCheckResult:
+    try:
+        fresh = schedules.freshness(assets, datetime.now(UTC))
+    except JourneyError as error:
+        return _freshness_result(f"the vendor could not be asked how far its history trails: {error}", is_fresh=False)
+    return _freshness_result(fresh.says, is_fresh=fresh.is_usual)
 
 
 def _freshness_result(says: str, *, is_fresh: bool) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        check_name=FRESHNESS, passed=is_fresh, severity=dg.AssetCheckSeverity.WARN, description=says
+        check_name=FRESHNESS.name, passed=is_fresh, severity=dg.AssetCheckSeverity.WARN, description=says
     )
 
 
-REDNESS = "no_partition_is_red"
 LINES_NAMED = 5
 
 
-def redness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
-    """The check `no_partition_is_red` of a stream, and its schedule.
-
-    Args:
-        status: Whether its schedule runs without being switched on.
-    """
-
-    @dg.asset_check(
-        asset=assets.events,
-        name=REDNESS,
-        description="No check of any partition is red as an error. `journey-pipeline status` counts the same.",
-    )
-    def no_partition_is_red() -> dg.AssetCheckResult:
-        now = utc_now()
-        span = whole_span(assets.stream, now)
-        return _redness_result(survey(Lake(home()), assets.stream, span, now, assets.settings).red if span else {})
-
-    return on_schedule(
-        no_partition_is_red,
-        name=f"{assets.op_name}_redness",
-        looks=f"Names the partitions of {assets.stream.key} of which a check is red.",
-        cron=schedules.REDNESS,
-        status=status,
-    )
+def _redness(assets: LoadAssets) -> dg.AssetCheckResult:
+    now = utc_now()
+    span = whole_span(assets.stream, now)
+    return _redness_result(survey(Lake(home()), assets.stream, span, now, assets.settings).red if span else {})
 
 
 def _redness_result(red: Verdicts) -> dg.AssetCheckResult:
@@ -195,7 +156,7 @@ def _redness_result(red: Verdicts) -> dg.AssetCheckResult:
         else ""
     )
     return dg.AssetCheckResult(
-        check_name=REDNESS,
+        check_name=REDNESS.name,
         passed=not lines,
         severity=dg.AssetCheckSeverity.ERROR,
         description="\n".join(lines[:LINES_NAMED]) + more if lines else "no check of any partition is red",
@@ -203,31 +164,8 @@ def _redness_result(red: Verdicts) -> dg.AssetCheckResult:
     )
 
 
-WHOLENESS = "landing_is_whole"
-
-
-def wholeness_definitions(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
-    """The check `landing_is_whole` of a stream, and its schedule.
-
-    Args:
-        status: Whether its schedule runs without being switched on.
-    """
-
-    @dg.asset_check(
-        asset=assets.raw,
-        name=WHOLENESS,
-        description="Each landed file has its original size. The files that are read today have their original bytes.",
-    )
-    def landing_is_whole() -> dg.AssetCheckResult:
-        return wholeness_result(inspect_landing(Lake(home()), assets.stream, utc_now()))
-
-    return on_schedule(
-        landing_is_whole,
-        name=f"{assets.op_name}_wholeness",
-        looks=f"Looks for damaged landed files of {assets.stream.key}.",
-        cron=schedules.WHOLENESS,
-        status=status,
-    )
+def _wholeness(assets: LoadAssets) -> dg.AssetCheckResult:
+    return wholeness_result(inspect_landing(Lake(home()), assets.stream, utc_now()))
 
 
 def wholeness_result(found: Inspected) -> dg.AssetCheckResult:
@@ -239,7 +177,7 @@ def wholeness_result(found: Inspected) -> dg.AssetCheckResult:
         else ""
     )
     return dg.AssetCheckResult(
-        check_name=WHOLENESS,
+        check_name=WHOLENESS.name,
         passed=not found.damage,
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{named}{more}" or "each landed file has its size",
@@ -317,3 +255,41 @@ def _record(agreement: Agreement, day: DayOfBoth) -> dg.TableRecord:
             "only_in_twin": day.only_in_twin,
         }
     )
+
+
+COMPLETENESS = Standing(
+    "no_partition_is_missing",
+    "Each partition is loaded that the vendor keeps and that ended at least missing_after_hours ago.",
+    "events",
+    "completeness",
+    "Counts the partitions of {} that are missing.",
+    schedules.COMPLETENESS,
+    _completeness,
+)
+FRESHNESS = Standing(
+    "history_is_fresh",
+    "The vendor's history is as recent as usual.",
+    "raw",
+    "freshness",
+    "Asks the vendor how far the history of {} trails.",
+    schedules.FRESHNESS,
+    _freshness,
+)
+REDNESS = Standing(
+    "no_partition_is_red",
+    "No check of any partition is red as an error. `journey-pipeline status` counts the same.",
+    "events",
+    "redness",
+    "Names the partitions of {} of which a check is red.",
+    schedules.REDNESS,
+    _redness,
+)
+WHOLENESS = Standing(
+    "landing_is_whole",
+    "Each landed file has its original size. The files that are read today have their original bytes.",
+    "raw",
+    "wholeness",
+    "Looks for damaged landed files of {}.",
+    schedules.WHOLENESS,
+    _wholeness,
+)

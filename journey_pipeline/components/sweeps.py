@@ -19,9 +19,8 @@ from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.sweep import Swept, sweep
-from journey_pipeline.loading.plan import contiguous
 from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
-from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window
+from journey_pipeline.model import CLOCK_DIFFERENCE, Window, contiguous, partition_window
 from journey_pipeline.settings import make_home, utc_now
 
 LEFTOVER_AGE = timedelta(days=1)  # far longer than any download takes

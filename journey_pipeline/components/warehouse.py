@@ -19,7 +19,7 @@ from journey_pipeline.components.translator import TRANSLATION, Told, Translatio
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.export_listing import list_exports
+from journey_pipeline.loading.lists import list_exports
 from journey_pipeline.settings import ledger_url, make_home
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.equality import EqualityReport, compare_with_lake

@@ -2,8 +2,8 @@
 
 The version that was read guards each change: of two pollers one wins, and the other gets `ExportMovedOn`. Times are
 stored in UTC and come back aware from both databases. Not here: opening the database (`database.py`) and bringing an
-earlier one to this version (`migrations.py`), what is taken up and what follows from an answer (`queue.py`), how
-exports come to be (`orders.py`), what people see (`listing.py`).
+earlier one to this version (`database.py`), what is taken up and what follows from an answer (`queue.py`), how
+exports come to be (`orders.py`), what people see (`turns.py`).
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError, text_of
-from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.states import Edge, Reason, State, after
+from journey_pipeline.exports.export import Edge, Export, Reason, State, after
 from journey_pipeline.exports.vault import Vault
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.processes import this_process

@@ -1,6 +1,7 @@
-"""How exports come to be: by an order, or as parts of one that was too large; how they are merged and replaced.
+"""How exports come to be, are merged, split and replaced; what an answer does to one; what a killed process has left.
 
-Each within a transaction that holds the connection's queue, or the export. Not here: asking the vendor (`queue.py`).
+Each within a transaction that holds the connection's queue, or the export. Not here: asking the vendor, and when an
+export is due (`queue.py`).
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from journey_pipeline.exports import turns
-from journey_pipeline.exports.export import Export, Order, SmallerOrder, check_parts
-from journey_pipeline.exports.ledger import Ledger, Transaction, exports
-from journey_pipeline.exports.states import ENDED, Edge, Reason, State
+from sqlalchemy import and_, select
 
+from journey_pipeline.errors import ExportMovedOn
+from journey_pipeline.exports import turns
+from journey_pipeline.exports.export import ENDED, Edge, Export, Order, Reason, SmallerOrder, State, check_parts
+from journey_pipeline.exports.ledger import Ledger, Transaction, exports
+from journey_pipeline.processes import is_dead
+
+_CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a ledger, at most
 _ANEW: dict[str, Any] = {
     **dict.fromkeys(("tries", "failures", "losses"), 0),
     **dict.fromkeys(("vendor_export_id", "poll_address", "generation")),
@@ -138,3 +143,49 @@ def _new(order: Order, *, position: int, at: datetime) -> dict[str, Any]:
         "wanted_at": at,
         "changed_at": at,
     }
+
+
+def as_asked(tx: Transaction, export: Export) -> Export:
+    """The export whose request was answered. A late answer counts, even if the request was noted as unanswered.
+
+    Raises:
+        ExportMovedOn: If it was asked for again since, or has come further.
+    """
+    now = tx.get(export.id)
+    waits = now.state is State.WANTED and now.reason is Reason.UNANSWERED
+    if now.attempt == export.attempt and (now.state is State.ASKING or waits):
+        return now
+    raise ExportMovedOn(f"the answer to attempt {export.attempt} came too late: {now}")
+
+
+def ask_again(
+    tx: Transaction, export: Export, reason: Reason, *, at: datetime, due_at: datetime | None, **said: Any
+) -> Export:
+    """Asked for again when it is due; without such a time the ceiling is reached, and a person is needed."""
+    edge = Edge.STOP if due_at is None else Edge.ASK_AGAIN
+    return tx.move(export, edge, at=at, reason=reason, due_at=due_at or at, tries=0, **said, poll_address=None)
+
+
+def end_leases_of_the_dead(ledger: Ledger, connection: str, *, at: datetime) -> list[Export]:
+    """Ends what processes held that were killed on this machine, and gives it."""
+    held = select(exports).where(turns.mine(connection), exports.c.leased_until > at)
+    with ledger.reading() as tx:
+        orphans = [export for export in tx.find(held) if is_dead((export.lease or "").partition("/")[2])]
+    with ledger.writing() as tx:
+        # The lease itself stays, and only its time is over: what was being asked for is then noted as unanswered.
+        return [export for export in orphans if tx.set_lease(export, leased_until=at)]
+
+
+def bring_back_from_future(ledger: Ledger, connection: str, *, at: datetime) -> list[Export]:
+    """Makes due what a clock that was ahead has put off, and gives it: its waits would last until that time comes."""
+    written_ahead = and_(exports.c.changed_at > at + _CLOCKS_DIFFER, exports.c.state.not_in(ENDED))
+    with ledger.writing() as tx:
+        ahead = tx.find(select(exports).where(turns.mine(connection), written_ahead).with_for_update())
+        for export in ahead:
+            times = {name: getattr(export, name) for name in ("leased_until", "asked_at", "requested_at")}
+            past = {name: min(time, at) if time else None for name, time in times.items()}
+            tx.change(export, at=at, due_at=min(export.due_at, at), **past)
+        if ahead:
+            tx.lock_queue(connection)
+            tx.hold_queue(connection, at)
+    return ahead

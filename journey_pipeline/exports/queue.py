@@ -3,8 +3,8 @@
 A process that takes up an export holds a lease on it, written before the vendor is called. The lease runs out by
 itself, and at once if its holder died on this machine. A slow holder can still answer until another process takes the
 export up. Each answer is one transaction; if another process changed the export meanwhile, it raises `ExportMovedOn`.
-Not here: whose turn it is (`turns.py`), how orders are made (`orders.py`), the states (`states.py`), waits and ceilings
-(`policy.py`), what people see (`listing.py`), reading a vendor's answer (`vendors/`).
+Not here: whose turn it is (`turns.py`), how orders are made (`orders.py`), the states (`export.py`), waits and ceilings
+(`policy.py`), what people see (`turns.py`), reading a vendor's answer (`vendors/`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from journey_pipeline.errors import ExportMovedOn
-from journey_pipeline.exports import answers, orders, turns
-from journey_pipeline.exports.export import Collection, Export, Order, SmallerOrder
+from journey_pipeline.exports import orders, turns
+from journey_pipeline.exports.export import ENDED, Collection, Edge, Export, Order, Reason, SmallerOrder, State
 from journey_pipeline.exports.ledger import NO_LEASE, Ledger, Transaction, exports, lease
-from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.states import Edge, Reason, State
+from journey_pipeline.exports.turns import listed
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.settings import LINK_KEY_VARIABLE
 
@@ -37,8 +36,6 @@ class Queue:
     """The exports of one connection.
 
     Attributes:
-        connection: The configured account.
-        ledger: Where its exports are kept.
         policy: The vendor's limits and waits.
         now: The clock.
         streams: The streams that are served here, with the longest window of one order; none named: all. All of a
@@ -59,7 +56,6 @@ class Queue:
         unless a person asks for it again. If its request was wrong and is now another, the new one replaces it.
 
         Args:
-            order: What is wanted.
             again: Whether a person wants what had stopped to be asked for again.
 
         Returns:
@@ -111,7 +107,7 @@ class Queue:
         at = self.now()
         with self.ledger.writing() as tx:
             return tx.move(
-                answers.as_asked(tx, export),
+                orders.as_asked(tx, export),
                 Edge.ANSWER,
                 at=at,
                 due_at=self.policy.poll_at(export, at),
@@ -127,7 +123,7 @@ class Queue:
     def unanswered(self, export: Export, *, error: str) -> Export:
         """The request broke off after it may have arrived, so the vendor may have accepted it."""
         with self.ledger.writing() as tx:
-            asked = answers.as_asked(tx, export)
+            asked = orders.as_asked(tx, export)
             return asked if asked.state is State.WANTED else self._note_unanswered(tx, asked, self.now(), error=error)
 
     def refused(
@@ -142,10 +138,7 @@ class Queue:
         """The vendor plainly made no export; another try may go better.
 
         Args:
-            export: As it was taken up to be asked for.
             status: Of the answer; None if no connection came about.
-            error: What came back.
-            retry_after_s: How long the vendor asks to wait.
             holds_queue: Whether every other order would be refused too (too much is under way): the whole connection
                 waits then, so that the order stays the same.
         """
@@ -155,7 +148,7 @@ class Queue:
             if holds_queue:
                 tx.lock_queue(self.connection)
                 tx.hold_queue(self.connection, due_at)
-            asked = answers.as_asked(tx, export)
+            asked = orders.as_asked(tx, export)
             said = {"due_at": due_at, "tries": export.tries + 1, "last_status": status, "error": error}
             return tx.move(asked, Edge.ASK_AGAIN, at=at, reason=Reason.REFUSED, **said)
 
@@ -163,8 +156,7 @@ class Queue:
         """Takes up the export that has been due for longest to be looked at.
 
         Returns:
-            The export, to be answered with `pending`, `ready`, `failed`, `lost`, `stopped` or `split`; None if none is
-            due.
+            It, to be answered with `pending`, `ready`, `failed`, `lost`, `stopped` or `split`; None if none is due.
         """
         at = self.now()
         with self.ledger.writing() as tx:
@@ -186,10 +178,7 @@ class Queue:
         """It isn't ready, or the look itself failed in a way that says nothing of it: look again later.
 
         Args:
-            export: As it was taken up to be looked at.
-            status: Of the answer; None if none came.
             error: What was wrong with the look, if anything.
-            retry_after_s: How long the vendor asks to wait.
             acknowledged: Whether the vendor says that it is at work on it. Where the same answer is given for one that
                 it never heard of, say no: then it counts as lost in the end.
         """
@@ -213,12 +202,12 @@ class Queue:
         """
         at = self.now()
         with self.ledger.writing() as tx:
-            now = answers.not_ended(tx, export.id, export.attempt)
+            now = _not_ended(tx.get(export.id), export.attempt)
             if now.state is State.READY:
                 return now
             where = {name: getattr(export, name) for name in ("requested_at", *_NOTHING_KNOWN)}
             seen = {"polls": now.polls + 1, "polled_at": at, "last_status": status}
-            return answers.deliver(tx, now, at=at, **where, **seen)
+            return _deliver(tx, now, at=at, **where, **seen)
 
     def delivered(self, export_id: int, attempt: int, address: str) -> Export:
         """The vendor called back: the file of an attempt can be fetched, whatever was thought of it meanwhile.
@@ -230,11 +219,11 @@ class Queue:
         """
         at = self.now()
         with self.ledger.writing() as tx:
-            now = answers.not_ended(tx, export_id, attempt)
+            now = _not_ended(tx.get(export_id), attempt)
             if now.state is State.READY and now.poll_address == address:
                 return now
             known = {} if now.attempt == attempt else _NOTHING_KNOWN
-            return answers.deliver(tx, now, at=at, **{**known, "poll_address": address})
+            return _deliver(tx, now, at=at, **{**known, "poll_address": address})
 
     def failed(self, export: Export, *, status: int | None, error: str, retry_after_s: float | None = None) -> Export:
         """The vendor took it on and made nothing of it, or a broken file: asked for again later, up to a ceiling."""
@@ -242,7 +231,7 @@ class Queue:
         due_at = self.policy.ask_failed_at(export, at, retry_after_s)
         with self.ledger.writing() as tx:
             said = {"last_status": status, "error": error, "failures": export.failures + 1}
-            return answers.ask_again(tx, export, Reason.FAILED, at=at, due_at=due_at, **said)
+            return orders.ask_again(tx, export, Reason.FAILED, at=at, due_at=due_at, **said)
 
     def lost(self, export: Export, *, status: int | None, error: str) -> Export:
         """The vendor no longer has it, or never heard of it: asked for again, up to a ceiling."""
@@ -254,14 +243,13 @@ class Queue:
         at = self.now()
         said = {"last_status": status, "error": error, **_NO_ADDRESS}
         with self.ledger.writing() as tx:
-            now = answers.as_asked(tx, export) if export.state is State.ASKING else export
+            now = orders.as_asked(tx, export) if export.state is State.ASKING else export
             return tx.move(now, Edge.STOP, at=at, reason=Reason.REJECTED, due_at=at, **said)
 
     def split(self, export: Export, parts: Sequence[SmallerOrder]) -> list[Export]:
         """Lets smaller exports stand in for one that was too large. They take its place in the queue and land together.
 
         Args:
-            export: As it was taken up, or as it stopped or failed.
             parts: What to ask for instead: all of its window, each smaller than the whole. Where parts share a window,
                 it is the caller's to see that their requests make up the whole.
 
@@ -351,8 +339,8 @@ class Queue:
     def current(self, key: StreamKey, window: Window) -> Export | None:
         """The newest order whose window holds the given one, whatever its state; None if there was none."""
         with self.ledger.reading() as tx:
-            found = tx.find(turns.under_way(key, window).where(exports.c.state != State.REPLACED).limit(1))
-        return found[0] if found else None
+            newest = turns.under_way(key, window).where(exports.c.state != State.REPLACED).limit(1)
+            return next(iter(tx.find(newest)), None)
 
     def tree(self, root_id: int) -> list[Export]:
         """An order as it is now: the export at the top and all that stand in for it, in the order of their making."""
@@ -373,15 +361,15 @@ class Queue:
 
         Args:
             step: The last one that is known already; 0 if none is.
-            most: So many steps are looked at.
 
         Returns:
             The last step that was looked at; and each order as it is now, as `tree` gives it.
         """
         with self.ledger.reading() as tx:
             moves = tx.moves(self.connection, step, most)
-            trees = [tx.tree(root_id) for root_id in dict.fromkeys(root_id for _, root_id in moves)]
-        return (moves[-1][0] if moves else step), trees
+            return (moves[-1][0] if moves else step), [
+                tx.tree(root) for root in dict.fromkeys(root for _, root in moves)
+            ]
 
     def _note_unanswered(self, tx: Transaction, export: Export, at: datetime, **error: str) -> Export:
         due_at = self.policy.ask_unknown_at(export, at)
@@ -391,8 +379,22 @@ class Queue:
     def _note_lost(self, tx: Transaction, export: Export, status: int | None, error: str) -> Export:
         at = self.now()
         said = {"last_status": status, "error": error, "losses": export.losses + 1}
-        return answers.ask_again(tx, export, Reason.LOST, at=at, due_at=self.policy.ask_lost_at(export, at), **said)
+        return orders.ask_again(tx, export, Reason.LOST, at=at, due_at=self.policy.ask_lost_at(export, at), **said)
 
     def _set_lease(self, export: Export, **changes: Any) -> bool:
         with self.ledger.writing() as tx:
             return tx.set_lease(export, **changes)
+
+
+def _not_ended(export: Export, attempt: int) -> Export:
+    if export.state in ENDED:
+        raise ExportMovedOn(f"the file of attempt {attempt} came too late: {export}")
+    return export
+
+
+def _deliver(tx: Transaction, export: Export, *, at: datetime, **where: Any) -> Export:
+    """The file is there: it is fetched next. Parts that stood in for it are no longer needed."""
+    moved = tx.move(export, Edge.DELIVER, at=at, due_at=at, ready_at=at, tries=0, error=None, **where)
+    if export.state is State.SPLIT:
+        orders.replace(tx, orders.parts_of(tx, export), Reason.SUPERSEDED, at=at)
+    return moved

@@ -1,21 +1,22 @@
-"""Whose turn it is: which exports may be asked for, looked at or fetched now, and when that will next be so.
+"""Questions to the ledger: whose turn it is and when that will next be so, and what people get to see.
 
-Questions to the ledger; nothing is written. Not here: taking an export up and what came of it (`queue.py`).
+Nothing is written. Nobody sees an address, a lease or anything else that is secret. Not here: taking an export up and
+what came of it (`queue.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection as Names
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
-from journey_pipeline.exports.export import Collection, Export
-from journey_pipeline.exports.ledger import Transaction, exports, transitions
+from journey_pipeline.exports.export import AT_VENDOR, ENDED, Collection, Edge, Export, Reason, State
+from journey_pipeline.exports.ledger import Ledger, Transaction, exports, transitions
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.states import AT_VENDOR, ENDED, Edge, Reason, State
-from journey_pipeline.model import Granularity, StreamKey, Window, floor
+from journey_pipeline.model import EXPORT_COLUMNS, Granularity, StreamKey, Window, floor
 
 _INSTANT = timedelta(microseconds=1)
 _WHOLE = (State.READY, State.SPLIT)
@@ -154,3 +155,50 @@ def _is_day_full(tx: Transaction, connection: str, policy: ExportPolicy, at: dat
 
 def _next_day(at: datetime) -> datetime:
     return floor(at, Granularity.DAY) + Granularity.DAY.duration
+
+
+OPS_COLUMNS = EXPORT_COLUMNS
+
+
+def listed(ledger: Ledger, *, connection: str | None = None, with_ended: bool = False) -> list[Export]:
+    """Exports, oldest order first; those that have landed or were replaced only if asked for."""
+    query = select(exports).order_by(exports.c.position, exports.c.id)
+    if not with_ended:
+        query = query.where(exports.c.state.not_in(ENDED))
+    if connection is not None:
+        query = query.where(exports.c.connection == connection)
+    with ledger.reading() as tx:
+        return tx.find(query)
+
+
+def rows(found: Iterable[Export]) -> list[tuple[Any, ...]]:
+    """Exports as rows of `ops.exports`, in the order of `OPS_COLUMNS`; nothing secret is in them."""
+    return [
+        (
+            export.id,
+            export.parent_id,
+            export.key.vendor,
+            export.key.connection,
+            export.key.stream,
+            export.partition,
+            export.window.start,
+            export.window.end,
+            str(export.state),
+            export.reason and str(export.reason),
+            export.attempt,
+            export.polls,
+            export.failures,
+            export.losses,
+            export.vendor_export_id,
+            export.wanted_at,
+            export.asked_at,
+            export.requested_at,
+            export.polled_at,
+            export.ready_at,
+            export.landed_at,
+            None if export.state in ENDED | {State.STOPPED, State.SPLIT} else export.due_at,
+            export.last_status,
+            export.error,
+        )
+        for export in found
+    ]

@@ -1,6 +1,6 @@
 """Whether the landed parts still are the bytes that landed, and which answers are set aside because they are not.
 
-Not here: when to look (`loading/wholeness.py`), what an unreadable answer means for its partition (`manifest.py`).
+Not here: when to look (`loading/plan.py`), what an unreadable answer means for its partition (`manifest.py`).
 """
 
 from __future__ import annotations

@@ -1,51 +1,139 @@
 """What must be true of a partition, as claims that read true when green, judged from its two manifests.
 
-Not here: faults that all records share (`alike.py`), answers that overlap (`deltas.py`), how a claim is shown
-(`components/recording.py`), the claim on the whole warehouse (`warehouse/equality.py`).
+Not here: how a claim is shown (`components/recording.py`), the comparison of overlapping answers
+(`normalize/inspection.py`), the claim on the whole warehouse (`warehouse/equality.py`).
 """
 
 from __future__ import annotations
 
+import enum
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest
 from journey_pipeline.lake.wholeness import DAMAGED
-from journey_pipeline.loading.alike import TELLING_ROWS, events_differ, fields_are_filled
-from journey_pipeline.loading.claim import Claim, Severity, Tolerance
-from journey_pipeline.loading.deltas import columns_are_read_alike, earlier_answer_is_repeated
 from journey_pipeline.model import partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap
 from journey_pipeline.vendors.source import Stream
 
-__all__ = ["CLAIMS", "NAMED_CLAIMS", "Claim", "Severity", "Tolerance", "claims", "claims_of", "covered"]
-
-CLAIMS = {
-    "rows_match_estimate": "The newest answer has as many rows as the vendor estimated.",
-    "no_row_is_lost": "Each landed row is an event, a reject or a duplicate. The newest answer has all earlier events.",
-    "rejects_are_few": "Each record of the newest answer is readable as an event.",
-    "fields_are_filled": "Contact, journey, time of receipt and type are each filled in some event.",
-    "events_differ": "Events have different times and different people, and few records repeat.",
-    "clocks_agree": "Each event was received after it happened.",
-    "every_answer_is_readable": "Each landed answer is readable.",
-    "events_are_inside_window": "Each event happened in the window that was asked for, or that the answer covers.",
-    "keys_are_unique": "Each event key came with one content per answer.",
-    "schema_is_known": "The vendor's file has exactly the known columns.",
-}
-
-NAMED_CLAIMS = {
-    "earlier_answer_is_repeated": "This answer repeats the previous answer's events from this partition's start on.",
-    "columns_are_read_alike": "Each column is read from the same field as in the previous answer.",
-}
-"""Claims about partitions of the streams that name them."""
-_JUDGES: Mapping[str, Callable[[EventsManifest, Overlap | None], Claim]] = {
-    "earlier_answer_is_repeated": lambda _events, overlap: earlier_answer_is_repeated(overlap),
-    "columns_are_read_alike": columns_are_read_alike,
-}
-
-
 ROUND_NUMBER = 1_000
+TELLING_ROWS = 10  # of fewer events, all may lack a field by chance
+MANY_ROWS = 100  # of fewer, all may be of one person or of one second by chance
+MOST_REPEATS = 10  # records for each event; retries of a source repeat one twice or thrice
+NARROW_SHARE = 0.2  # of an answer's people; a merge or an erasure at the vendor takes fewer of them
+TELLING_PEOPLE = 5
+
+
+class Severity(enum.Enum):
+    """How bad a claim is that does not hold: loss is an error, drift a warning."""
+
+    WARN = "warn"
+    ERROR = "error"
+
+
+_SEVERITY = {False: Severity.WARN, True: Severity.ERROR}
+Facts = Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim about one partition.
+
+    Attributes:
+        name: The claim, a sentence in snake case.
+        holds: Whether it is true.
+        severity: How bad it is if not.
+        says: One sentence with the figures, and what to do where it does not hold.
+        facts: The figures.
+    """
+
+    name: str
+    holds: bool
+    severity: Severity
+    says: str
+    facts: Facts = field(default_factory=dict)
+
+
+class Tolerance(BaseModel):
+    """When a difference to the vendor's estimate is normal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Largest accepted difference between rows and estimate, as a share of the estimate.",
+    )
+    rows: int = Field(5, ge=0, description="Difference in rows that is always accepted, even for a small estimate.")
+    settled_after_hours: float = Field(
+        6,
+        ge=0,
+        description="Hours after its end until a window is settled. From then on, fewer rows than the estimate "
+        "are an error.",
+    )
+    new_column: Literal["keep", "warn", "stop"] = Field(
+        "warn",
+        description="Result of schema_is_known for a new column. keep: passes; warn: a warning; stop: an error.",
+    )
+    rejects_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Largest share of unreadable records that is only a warning. Above it the check is an error.",
+    )
+
+    @property
+    def settled_after(self) -> timedelta:
+        """The setting `settled_after_hours`."""
+        return timedelta(hours=self.settled_after_hours)
+
+
+class _Judged(NamedTuple):
+    """Whether a claim holds; what it says, with which figures; and whether it is an error where it does not hold."""
+
+    holds: bool
+    says: str
+    facts: Facts
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    """What claims are judged by."""
+
+    stream: Stream
+    landing: LandingManifest
+    events: EventsManifest
+    tolerance: Tolerance
+    overlap: Callable[[], Overlap | None]
+
+    @property
+    def span(self) -> str:
+        """Names it for a command."""
+        return selection(self.landing.key, partition_window(self.landing.partition))
+
+
+_Judge = Callable[[_Partition], _Judged]
+_JUDGES: dict[str, _Judge] = {}
+CLAIMS: dict[str, str] = {}  # about every partition
+NAMED_CLAIMS: dict[str, str] = {}  # about partitions of the streams that name them
+
+
+def _claim(says: str, among: dict[str, str] = CLAIMS) -> Callable[[_Judge], _Judge]:
+    """Makes a function the judge of the claim that has its name."""
+
+    def judged_by(judge: _Judge) -> _Judge:
+        name = judge.__name__.removeprefix("_")
+        among[name], _JUDGES[name] = says, judge
+        return judge
+
+    return judged_by
 
 
 def claims_of(stream: Stream) -> Mapping[str, str]:
@@ -60,25 +148,10 @@ def claims(
     tolerance: Tolerance,
     overlap: Callable[[], Overlap | None] = lambda: None,
 ) -> list[Claim]:
-    """All claims about one partition, in the order of `claims_of`.
-
-    Args:
-        tolerance: When a difference is normal.
-        overlap: How it compares with the answer before, if that was asked earlier; called where a claim is of that.
-    """
-    return [
-        _rows_match_estimate(landing, tolerance),
-        _no_row_is_lost(events),
-        _rejects_are_few(landing, events, tolerance),
-        fields_are_filled(events),
-        events_differ(landing, events),
-        _clocks_agree(events),
-        _every_answer_is_readable(landing, events),
-        _events_are_inside_window(events, str(stream.reach)),
-        _keys_are_unique(events, tolerance),
-        _schema_is_known(events, tolerance),
-        *(_JUDGES[name](events, overlap()) for name in stream.claims),
-    ]
+    """All claims about one partition; `overlap` compares it with the answer before, where a claim is of that."""
+    partition = _Partition(stream, landing, events, tolerance, overlap)
+    judged = {name: _JUDGES[name](partition) for name in claims_of(stream)}
+    return [Claim(name, one.holds, _SEVERITY[one.is_error], one.says, one.facts) for name, one in judged.items()]
 
 
 def covered(claim: Claim, by: str) -> Claim:
@@ -86,57 +159,41 @@ def covered(claim: Claim, by: str) -> Claim:
     return replace(claim, says=f"covered by the answer of {by}: {claim.says}")
 
 
-def _span(landing: LandingManifest) -> str:
-    return selection(landing.key, partition_window(landing.partition))
-
-
-def _rows_match_estimate(landing: LandingManifest, tolerance: Tolerance) -> Claim:
-    newest = landing.active[-1]
-    rows = newest.rows
-    estimate = newest.estimate_rows
+@_claim("The newest answer has as many rows as the vendor estimated.")
+def _rows_match_estimate(of: _Partition) -> _Judged:
+    newest = of.landing.active[-1]
+    rows, estimate = newest.rows, newest.estimate_rows
     if estimate is None:
         return _without_estimate(rows, pages=len(newest.files))
     difference = rows - estimate
-    settled = _settled(landing.partition, newest.started_at, tolerance.settled_after)
-    lost = settled and difference < 0
-    allowed = max(tolerance.rows, tolerance.rows_share * estimate)
-    facts: dict[str, int | float | str] = {"rows": rows, "estimate": estimate, "difference": difference}
+    has_settled = newest.started_at >= partition_window(of.landing.partition).end + of.tolerance.settled_after
+    lost = has_settled and difference < 0
+    allowed = max(of.tolerance.rows, of.tolerance.rows_share * estimate)
     says = f"{rows:,} rows, {estimate:,} estimated"
     if lost:
-        says += (
-            ". The window had settled, so rows are missing. Pull it again with "
-            f"`journey-pipeline backfill {_span(landing)} --again`"
-        )
+        again = f"`journey-pipeline backfill {of.span} --again`"
+        says += f". The window had settled, so rows are missing. Pull it again with {again}"
     elif abs(difference) > allowed:
-        says += (
-            ". The difference is above the tolerance: rows arrive late, or the estimate changed. Pull it again later"
-        )
-    return Claim(
-        "rows_match_estimate",
-        holds=not lost and abs(difference) <= allowed,
-        severity=Severity.ERROR if lost else Severity.WARN,
-        says=says,
-        facts=facts,
-    )
+        says += ". The difference is above the tolerance: rows come late, or the estimate changed. Pull it again later"
+    facts = {"rows": rows, "estimate": estimate, "difference": difference}
+    return _Judged(not lost and abs(difference) <= allowed, says, facts, is_error=lost)
 
 
-def _without_estimate(rows: int, *, pages: int) -> Claim:
+def _without_estimate(rows: int, *, pages: int) -> _Judged:
     """Without an estimate, a round number of rows in one file looks like an unpublished limit."""
     is_round = pages == 1 and rows > 0 and rows % ROUND_NUMBER == 0
     says = "the vendor gave no estimate"
     if is_round:
         says += f", and exactly {rows:,} rows look like a limit. Ask the vendor for its limit"
-    return Claim("rows_match_estimate", holds=not is_round, severity=Severity.WARN, says=says, facts={"rows": rows})
+    return _Judged(not is_round, says, {"rows": rows})
 
 
-def _settled(partition: str, asked_at: datetime, after: timedelta) -> bool:
-    return asked_at >= partition_window(partition).end + after
-
-
-def _no_row_is_lost(events: EventsManifest) -> Claim:
+@_claim("Each landed row is an event, a reject or a duplicate. The newest answer has all earlier events.")
+def _no_row_is_lost(of: _Partition) -> _Judged:
+    events = of.events
     rejects = (events.rejects.rows if events.rejects else 0) - events.kept_rejects
     made = events.events.rows - events.kept_events
-    facts: dict[str, int | float | str] = {
+    facts = {
         "landed": events.landed,
         "events": made,
         "rejects": rejects,
@@ -149,77 +206,95 @@ def _no_row_is_lost(events: EventsManifest) -> Claim:
         says += f", {events.unaccounted:,} unaccounted for. Report it with the landing's manifest; the landing is whole"
     elif events.withdrawn:
         says += f"; the vendor's newest answer lacks {events.withdrawn:,} of the events, and they are kept"
-    return Claim(
-        "no_row_is_lost",
-        holds=not events.unaccounted and not events.withdrawn,
-        severity=Severity.ERROR if events.unaccounted else Severity.WARN,
-        says=says,
-        facts=facts,
-    )
+    return _Judged(not events.unaccounted and not events.withdrawn, says, facts, is_error=bool(events.unaccounted))
 
 
-def _rejects_are_few(landing: LandingManifest, events: EventsManifest, tolerance: Tolerance) -> Claim:
+@_claim("Each record of the newest answer is readable as an event.")
+def _rejects_are_few(of: _Partition) -> _Judged:
     """Of the newest answer: where the vendor has corrected an older one, its rejects are history."""
-    rejects = events.rejects_of_newest
-    rows = landing.newest_in(events).rows
+    rejects, rows = of.events.rejects_of_newest, of.landing.newest_in(of.events).rows
     says = f"{rejects:,} of {rows:,} records of the newest answer are rejects"
     if rejects:
-        span = _span(landing)
         says += (
             f". `ops.rejects` has the reasons. If a newer version of this package reads them, run `journey-pipeline "
-            f"normalize {span}`. If the vendor has corrected them, run `journey-pipeline backfill {span} --again`"
+            f"normalize {of.span}`. If the vendor has corrected them, run `journey-pipeline backfill {of.span} --again`"
         )
-    return Claim(
-        "rejects_are_few",
-        holds=not rejects,
-        severity=Severity.ERROR if rejects > tolerance.rejects_share * rows or rejects >= rows else Severity.WARN,
-        says=says,
-        facts={"rejects": rejects, "rows": rows},
-    )
+    is_error = rejects > of.tolerance.rejects_share * rows or rejects >= rows
+    return _Judged(not rejects, says, {"rejects": rejects, "rows": rows}, is_error=is_error)
 
 
-def _clocks_agree(events: EventsManifest) -> Claim:
-    early, longest = events.received_early, timedelta(seconds=events.longest_early_s)
-    says = f"{early:,} of {events.events.rows:,} events were received before they happened"
+@_claim("Contact, journey, time of receipt and type are each filled in some event.")
+def _fields_are_filled(of: _Partition) -> _Judged:
+    """A field that all events lack was shifted, renamed or written another way by the vendor."""
+    events, rows = of.events, of.events.events.rows
+    unknown = Counter[str]()
+    for code, count in events.unknown_codes.items():
+        unknown[code.partition("=")[0]] += count
+    lacking = {column: count + unknown[column] for column, count in events.lacking.items()}
+    empty = [column for column, count in lacking.items() if rows and count >= rows]
+    says = f"{rows:,} events have all fields"
+    if empty:
+        says = (
+            f"{' and '.join(empty)} can't be read in any of {rows:,} events. Compare the landed file with the vendor's "
+            "documentation: a column was renamed, moved or has another format. The unread values are in `properties`"
+        )
+    facts = {f"without_{column}": count for column, count in lacking.items()}
+    return _Judged(not empty, says, facts, is_error=rows >= TELLING_ROWS)
+
+
+@_claim("Events have different times and different people, and few records repeat.")
+def _events_differ(of: _Partition) -> _Judged:
+    """Records that all are one event lose what told them apart: that is an error. The rest may be a quiet hour."""
+    events, rows = of.events, of.events.events.rows
+    made = rows + (events.rejects.rows if events.rejects else 0)
+    records = of.landing.newest_in(events).rows
+    collapsed = records >= TELLING_ROWS and made * MOST_REPEATS <= records
+    found = [f"{records:,} records are {made:,} events"] if collapsed else []
+    first, last = events.first_at, events.last_at
+    if rows >= MANY_ROWS and first and last and last - first < timedelta(seconds=1):
+        found.append(f"all {rows:,} events happened at {first:%Y-%m-%d %H:%M:%S} UTC")
+    if rows >= MANY_ROWS and events.one_contact:
+        found.append(f"all {rows:,} events are of one person")
+    says = " and ".join(found) or f"{rows:,} events differ"
+    if found:
+        says += (
+            ". Look at the landed file: the vendor may have filled a column with one value. The landing has all records"
+        )
+    return _Judged(not found, says, {"records": records, "events": rows}, is_error=collapsed)
+
+
+@_claim("Each event was received after it happened.")
+def _clocks_agree(of: _Partition) -> _Judged:
+    early, longest_s = of.events.received_early, of.events.longest_early_s
+    says = f"{early:,} of {of.events.events.rows:,} events were received before they happened"
     if early:
         says += (
-            f", by up to {longest}. The vendor's clock is wrong, or its times are not UTC: ask the vendor. Until then "
-            "`received_at` and `ops.lateness` are wrong by that much"
+            f", by up to {timedelta(seconds=longest_s)}. The vendor's clock is wrong, or its times are not UTC: ask "
+            "the vendor. Until then `received_at` and `ops.lateness` are wrong by that much"
         )
-    return Claim(
-        "clocks_agree",
-        holds=not early,
-        severity=Severity.WARN,
-        says=says,
-        facts={"early": early, "longest_s": events.longest_early_s},
-    )
+    return _Judged(not early, says, {"early": early, "longest_s": longest_s})
 
 
-def _every_answer_is_readable(landing: LandingManifest, events: EventsManifest) -> Claim:
+@_claim("Each landed answer is readable.")
+def _every_answer_is_readable(of: _Partition) -> _Judged:
     """The newest answer is what the partition lacks most; an older one may have had events that no newer one has."""
-    aside = landing.set_aside
-    newest = landing.attempts[-1]
-    says = f"{len(landing.attempts) - len(aside):,} of {len(landing.attempts):,} answers are readable"
+    attempts, aside = of.landing.attempts, of.landing.set_aside
+    newest = attempts[-1]
+    says = f"{len(attempts) - len(aside):,} of {len(attempts):,} answers are readable"
     if aside:
-        says += f"; {_of_unreadable(landing, newest) if newest.unreadable else _of_older(aside[-1])}"
-    gone = 0 if aside else events.kept_events + events.kept_rejects
+        says += f"; {_of_unreadable(of.span, newest) if newest.unreadable else _of_older(aside[-1])}"
+    gone = 0 if aside else of.events.kept_events + of.events.kept_rejects
     if gone:
         says += f"; {gone:,} records are kept of answers that are missing in the landing. Restore those from a backup"
-    return Claim(
-        "every_answer_is_readable",
-        holds=not aside and not gone,
-        severity=Severity.ERROR if newest.unreadable else Severity.WARN,
-        says=says,
-        facts={"answers": len(landing.attempts), "unreadable": len(aside)},
-    )
+    facts = {"answers": len(attempts), "unreadable": len(aside)}
+    return _Judged(not aside and not gone, says, facts, is_error=bool(newest.unreadable))
 
 
-def _of_unreadable(landing: LandingManifest, newest: Attempt) -> str:
+def _of_unreadable(span: str, newest: Attempt) -> str:
     says = f"{newest.attempt} is set aside: {newest.unreadable.rstrip('.')}"
     if not newest.unreadable.startswith(DAMAGED):  # otherwise the reason says what heals it
         return says
-    again = f"`journey-pipeline backfill {_span(landing)} --again`"
-    return f"{says}. Restore the file from a backup, or pull it again with {again}"
+    return f"{says}. Put the file back from a backup, or pull it again with `journey-pipeline backfill {span} --again`"
 
 
 def _of_older(attempt: Attempt) -> str:
@@ -233,63 +308,93 @@ def _of_older(attempt: Attempt) -> str:
     )
 
 
-def _events_are_inside_window(events: EventsManifest, reach: str) -> Claim:
+@_claim("Each event happened in the window that was asked for, or that the answer covers.")
+def _events_are_inside_window(of: _Partition) -> _Judged:
+    events, reach = of.events, str(of.stream.reach)
     outside, rows = events.outside_window, events.events.rows
-    where = events.window
-    if events.covers:
-        where += f" and the partitions until {events.covers[-1]} that it covers"
-    where = ", ".join(part for part in (where, reach) if part)
+    covers = f" and the partitions until {events.covers[-1]} that it covers" if events.covers else ""
+    where = ", ".join(part for part in (f"{events.window}{covers}", reach) if part)
     says = f"{outside:,} of {rows:,} events happened outside of {where}; all are kept"
     none_is_inside = TELLING_ROWS <= rows <= outside
     if none_is_inside:
         says += ". The vendor answered for another time than it was asked for, or its times are not UTC: ask the vendor"
-    return Claim(
-        "events_are_inside_window",
-        holds=outside == 0,
-        severity=Severity.ERROR if none_is_inside else Severity.WARN,
-        says=says,
-        facts={"outside": outside},
-    )
+    return _Judged(outside == 0, says, {"outside": outside}, is_error=none_is_inside)
 
 
-def _keys_are_unique(events: EventsManifest, tolerance: Tolerance) -> Claim:
+@_claim("Each event key came with one content per answer.")
+def _keys_are_unique(of: _Partition) -> _Judged:
     """A key that many records share with different content is no key: all but the last of them are in no event."""
-    conflicts = events.conflicts
-    is_no_key = conflicts > tolerance.rejects_share * events.events.rows and conflicts >= TELLING_ROWS
+    conflicts = of.events.conflicts
+    is_no_key = conflicts > of.tolerance.rejects_share * of.events.events.rows and conflicts >= TELLING_ROWS
     says = f"{conflicts:,} keys came with two different contents in one answer; the last one is kept"
     if is_no_key:
         says += (
             ". These are too many for corrections: the vendor's id does not identify records any more. The landing has "
             "all of them. Report it with an example"
         )
-    return Claim(
-        "keys_are_unique",
-        holds=conflicts == 0,
-        severity=Severity.ERROR if is_no_key else Severity.WARN,
-        says=says,
-        facts={"conflicts": conflicts, "duplicates": events.duplicates},
-    )
+    facts = {"conflicts": conflicts, "duplicates": of.events.duplicates}
+    return _Judged(conflicts == 0, says, facts, is_error=is_no_key)
 
 
-def _schema_is_known(events: EventsManifest, tolerance: Tolerance) -> Claim:
-    unknown = ", ".join(events.unknown_columns)
+@_claim("The vendor's file has exactly the known columns.")
+def _schema_is_known(of: _Partition) -> _Judged:
+    events, new_column = of.events, of.tolerance.new_column
+    unknown, respelled = ", ".join(events.unknown_columns), ", ".join(events.respelled_columns)
     codes = sum(events.unknown_codes.values())
-    respelled = ", ".join(events.respelled_columns)
-    is_bad = bool(unknown) and tolerance.new_column != "keep"
+    is_bad = bool(unknown) and new_column != "keep"
     says = f"unknown columns: {unknown}; kept in properties" if unknown else "all columns are known"
     if respelled:
         says += f"; the vendor spells {respelled} differently now, and they are read as before"
     if events.unknown_codes:
         says += f"; {codes:,} events have codes without a name: {', '.join(sorted(events.unknown_codes)[:10])}"
-    return Claim(
-        "schema_is_known",
-        holds=not is_bad and not respelled,
-        severity=Severity.ERROR if is_bad and tolerance.new_column == "stop" else Severity.WARN,
-        says=says,
-        facts={
-            "unknown_columns": unknown,
-            "respelled_columns": respelled,
-            "missing_columns": ", ".join(events.missing_columns),
-            "unknown_codes": codes,
-        },
-    )
+    facts: Facts = {
+        "unknown_columns": unknown,
+        "respelled_columns": respelled,
+        "missing_columns": ", ".join(events.missing_columns),
+        "unknown_codes": codes,
+    }
+    return _Judged(not is_bad and not respelled, says, facts, is_error=is_bad and new_column == "stop")
+
+
+@_claim("This answer repeats the previous answer's events from this partition's start on.", NAMED_CLAIMS)
+def _earlier_answer_is_repeated(of: _Partition) -> _Judged:
+    """What an answer lacks of the one before was changed, taken back or cut, or the account answers narrowly."""
+    overlap = of.overlap()
+    if overlap is None:
+        return _Judged(holds=True, says="there is no earlier answer of the previous partition", facts={})
+    says = f"{overlap.lacking:,} of {overlap.shared:,} events that {overlap.earlier} has from here on are missing"
+    if overlap.lacking:
+        says += f": {_why_lacking(overlap)}"
+    names = ("earlier", "shared", "lacking", "people", "people_lacking")
+    facts: Facts = {name: getattr(overlap, name) for name in names}
+    return _Judged(not overlap.lacking, says, facts)
+
+
+def _why_lacking(overlap: Overlap) -> str:
+    if overlap.people_lacking >= max(TELLING_PEOPLE, NARROW_SHARE * overlap.people):
+        return (
+            f"{overlap.people_lacking:,} of {overlap.people:,} people are missing. The account is narrow: it "
+            "answers only for people who became known since the day asked for; or the answer was cut. Pull this one "
+            "again. If people are missing again, set `overlap_days: 89` in defs.yaml, so that each answer has them all"
+        )
+    return "the vendor changed or deleted them, or an answer was cut. All are kept. Pull this one again"
+
+
+@_claim("Each column is read from the same field as in the previous answer.", NAMED_CLAIMS)
+def _columns_are_read_alike(of: _Partition) -> _Judged:
+    """A column that is read from another field than before gives other keys: what comes again is doubled."""
+    overlap = of.overlap()
+    before = overlap.mapping if overlap else {}
+    changed: dict[str, tuple[str, str]] = {}
+    for mapping in of.events.mappings:
+        changed |= {c: (before[c], name) for c, name in mapping.items() if before.get(c, name) != name}
+        before = {**before, **mapping}
+    told = [f"{column} is read from {new}, before from {old}" for column, (old, new) in changed.items()]
+    says = "; ".join(told) or "each column is read from the same field as before"
+    if changed:
+        declared = ", ".join(f"{column}: {old}" for column, (old, _) in changed.items())
+        says += (
+            f". Repeated events may be doubled. Declare the right fields in defs.yaml, as before with "
+            f"`fields: {{{declared}}}`, then run `journey-pipeline normalize {of.events.key}`"
+        )
+    return _Judged(not changed, says, {"changed": ", ".join(changed)})

@@ -12,11 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from journey_pipeline import __version__
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import Attempt, EventsManifest
-from journey_pipeline.loading.pull import landed_file
+from journey_pipeline.lake.manifest import EventsManifest
+from journey_pipeline.loading.landing import Landing
 from journey_pipeline.model import Window, floor
 from journey_pipeline.normalize.run import NormalizeLimits, normalize
 from journey_pipeline.settings import utc_now
@@ -65,15 +63,8 @@ def ask_for_person(
     lake.work_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=lake.work_dir, prefix="contact-") as folder:
         scratch = Lake(Path(folder))
-        attempt = begin_attempt(scratch, key, window, asked_at)
-        part = source.person(email, attempt.part(0, recipe.extension))
-        answer = Attempt(
-            attempt=attempt.name,
-            started_at=asked_at,
-            landed_at=now(),
-            package_version=__version__,
-            files=(landed_file(part),),
-        )
-        commit_attempt(scratch, key, window, answer)
+        with Landing(scratch, key, window, recipe.extension, at=asked_at, now=now) as landing:
+            landing.take(source.person(email, landing.place))
+            landing.commit()
         manifest = normalize(scratch, key, window.partition, recipe, limits)
         yield Asked(scratch.events_file(key, window.partition), manifest, asked_at - source.person_reach, asked_at)

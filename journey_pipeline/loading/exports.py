@@ -1,29 +1,38 @@
-"""One connection's exports, moved as far as they are due: ordered, and looked at until they are ready, each on its own.
+"""One connection's exports, moved as far as they are due: ordered, looked at until they are ready, fetched and landed.
 
 The sensor and the command line move exports by this same code. Not here: whose turn it is and what is remembered
-(`exports/`), what a vendor's answer means (`vendors/`), fetching what is ready (`export_landing.py`), a backfill from
-order to events (`export_backfill.py`).
+(`exports/`), what a vendor's answer means (`vendors/`), a load from order to events (`load_ordered.py`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
-from journey_pipeline.errors import ContractError, ExportMovedOn, JourneyError, TransientVendorError, VendorError
-from journey_pipeline.exports.export import Export, Order, SmallerOrder
+from journey_pipeline.errors import (
+    ContractError,
+    ExportExpired,
+    ExportFailed,
+    ExportMovedOn,
+    JourneyError,
+    TransientVendorError,
+    VendorError,
+)
+from journey_pipeline.exports.export import Collection, Export, Order, SmallerOrder, State
+from journey_pipeline.exports.orders import bring_back_from_future, end_leases_of_the_dead
 from journey_pipeline.exports.queue import Queue
-from journey_pipeline.exports.recovery import bring_back_from_future, end_leases_of_the_dead
-from journey_pipeline.exports.states import State
-from journey_pipeline.loading.plan import contiguous
-from journey_pipeline.model import Window
-from journey_pipeline.vendors.source import ExportSource, Look, Part, Plan, Stream, Ticket, Verdict
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import LandingManifest
+from journey_pipeline.loading.landing import Landing
+from journey_pipeline.loading.progress import current
+from journey_pipeline.model import Window, iso, partition_window
+from journey_pipeline.vendors.source import Look, Plan, Source, Stream, Ticket, Verdict
 
-OK, TOO_MANY_REQUESTS = 200, 429
+TOO_MANY_REQUESTS = 429
 FAILURES_BEFORE_SPLIT = 2
 
 log = logging.getLogger(__name__)
@@ -43,7 +52,7 @@ class Exports:
     """
 
     queue: Queue
-    sources: Mapping[str, ExportSource]
+    sources: Mapping[str, Source]
     most_pieces: int = 64
     troubles: dict[int, JourneyError] = field(default_factory=dict)
 
@@ -70,36 +79,36 @@ class Exports:
         Yields:
             Each window, with the number of the export at the top that it is in.
         """
-        for run in contiguous(windows, stream.partitions_per_answer):
-            plan = self.sources[stream.key.stream].plan(Window(run[0].start, run[-1].end))
-            order = Order(stream.key, run[0].partition, plan.window, plan.request)
+        for plan in self.sources[stream.key.stream].plans(windows):
+            order = Order(stream.key, plan.partitions[0].partition, plan.window, plan.request)
             root_id = self.queue.want(order, again=again).id
-            yield from ((root_id, window) for window in run)
+            yield from ((root_id, window) for window in plan.partitions)
 
     def move_due(
         self,
         *,
         is_over: Callable[[], bool] = lambda: False,
         may_order: Callable[[], bool] = lambda: True,
-        look: Callable[[Export], object] | None = None,
+        arrivals: Arrivals | None = None,
     ) -> int:
         """Orders and looks at all that is due, as far as the vendor's limits allow; each export on its own.
 
         Args:
             is_over: Asked before each call to the vendor; if true, the rest is left for the next time.
             may_order: Asked before each order; if false, there is time for looks alone.
-            look: Looks at one that was taken up; as `look` does if None.
+            arrivals: Takes files in that come with the answer to a look; without it, looks take nothing along.
 
         Returns:
             How many calls were made.
         """
-        for orphan in end_leases_of_the_dead(self.queue):
+        at = self.queue.now()
+        for orphan in end_leases_of_the_dead(self.queue.ledger, self.queue.connection, at=at):
             log.warning("%s was held by a process that was killed; going on with it", orphan)
-        for late in bring_back_from_future(self.queue):
+        for late in bring_back_from_future(self.queue.ledger, self.queue.connection, at=at):
             log.warning("%s was last changed by a clock that is ahead of this one; its waits are over", late)
         calls = 0
         while not is_over():
-            if not ((may_order() and self.order_next()) or self.look_next(look or self.look)):
+            if not ((may_order() and self.order_next()) or self.look_next(arrivals)):
                 return calls
             calls += 1
         return calls
@@ -113,52 +122,134 @@ class Exports:
             self._order(export)
         return True
 
-    def look_next(self, look: Callable[[Export], object]) -> bool:
+    def look_next(self, arrivals: Arrivals | None = None) -> bool:
         """Looks at the export that has been due for longest; whether there was one."""
         export = self.queue.next_to_look()
         if export is None:
             return False
         try:
             with _isolated(export, "looking at"):
-                look(export)
+                if arrivals and export.id in arrivals.waited_for:
+                    arrivals.add(export, self)
+                else:
+                    self.look(export)
         except BaseException:  # an interrupted process gives its lease back
             self.queue.release(export)
             raise
         return True
 
-    def look(
-        self, export: Export, *, to: Path | None = None, on_bytes: Callable[[int], None] | None = None
-    ) -> Part | None:
+    def look(self, export: Export, landing: Landing | None = None) -> None:
         """Asks how far an export is, and writes down what came back.
 
         Args:
             export: As it was taken up to be looked at.
-            to: Where its file goes, if its vendor's answer is the file itself and it is to be taken along.
-            on_bytes: Told the size of each piece that comes.
-
-        Returns:
-            The file, if it came.
+            landing: Takes its file in, if that comes with the answer, for one who may take long over a look.
 
         Raises:
             ExportMovedOn: If another process has changed it.
         """
         source = self.sources[export.key.stream]
         try:
+            to, on_bytes = (landing.place, landing.received) if landing else (None, None)
             look = source.look(ticket_of(export), plan_of(export), to=to, on_bytes=on_bytes)
+            if look.part and landing:
+                landing.take(look.part)
         except (TransientVendorError, ContractError) as error:
             self.troubles[export.root_id] = error
-            if to and error.status == OK:  # it is there; the fetch finds out what is wrong with it
-                self.queue.ready(export, status=OK)
-            else:  # A page of some gateway says nothing of it either; one that stays so counts as lost in the end.
-                wait_s, says = _wait_s(error), str(error)
-                self.queue.pending(export, status=error.status, error=says, retry_after_s=wait_s, acknowledged=False)
+            # A page of some gateway says nothing of it either; one that stays so counts as lost in the end.
+            wait_s, says = _wait_s(error), str(error)
+            self.queue.pending(export, status=error.status, error=says, retry_after_s=wait_s, acknowledged=False)
         except JourneyError as error:
             self._stop(export, error)
+        except OSError:
+            if landing is None:
+                raise
+            self.queue.ready(export, status=None)  # there was a file to write: who fetches it next says what is wrong
         else:
             self.troubles.pop(export.root_id, None)
             self._note(export, look)
-            return look.part
-        return None
+        finally:
+            if landing and not landing.parts:
+                landing.discard()
+
+    def landing(self, lake: Lake, export: Export) -> Landing:
+        """The landing of an export that is held, and whose lease is kept while its files come."""
+        stream = self.sources[export.key.stream].stream
+        first = partition_window(export.partition)
+        return Landing(
+            lake,
+            export.key,
+            first,
+            stream.recipe.extension,
+            at=self.queue.now(),
+            covers=[window for window in export.window.partitions(stream.granularity) if window != first],
+            now=self.queue.now,
+            progress=current(),
+            keep=partial(self.queue.renew, export),
+        )
+
+    def land(self, collection: Collection, landing: Landing) -> LandingManifest:
+        """Fetches all files of what was taken up to be fetched, and lands them: all of them, or none.
+
+        Args:
+            collection: What was taken up.
+            landing: Takes them in; it may have the file already, where a look has taken that along.
+
+        Raises:
+            VendorError: If a file could not be had; the ledger knows what is to be done about it.
+            LakeError: If the disk refuses.
+            ExportMovedOn: If another process has taken the export over. What landed stays, and counts once.
+        """
+        root = collection.root
+        try:
+            landed = self._fetch(collection, landing)
+        except JourneyError as error:
+            self.troubles[root.id] = error
+            wait_s = error.retry_after_s if isinstance(error, TransientVendorError) else None
+            self.queue.not_fetched(collection, error=str(error), retry_after_s=wait_s)
+            raise
+        except BaseException:  # a stopped or interrupted process gives its lease back
+            self.queue.release(root)
+            raise
+        self.queue.landed(collection)
+        self.troubles.pop(root.id, None)
+        return landed
+
+    def _fetch(self, collection: Collection, landing: Landing) -> LandingManifest:
+        root, parts = collection.root, collection.parts
+        with landing:
+            for part in parts[len(landing.parts) :]:
+                self._fetch_part(part, landing)
+            return landing.commit(
+                started_at=min((part.asked_at for part in parts if part.asked_at), default=root.wanted_at),
+                request={"orders": [dict(part.request) for part in parts]},
+                answers={**self.sources[root.key.stream].answers(), "exports": [_life(part) for part in parts]},
+            )
+
+    def _fetch_part(self, part: Export, landing: Landing) -> None:
+        source, evidence = self.sources[part.key.stream], landing.evidence
+        try:
+            got = source.fetch(
+                ticket_of(part), plan_of(part), landing.place, on_bytes=landing.received, evidence=evidence
+            )
+        except VendorError as error:
+            # Of what was broken on its way nothing is kept: then the file itself is.
+            is_broken = isinstance(error, ContractError) or evidence.exists()
+            if is_broken:
+                landing.blame(error, "the export is ordered again.")
+            self._note_unfetched(part, error, is_broken=is_broken)
+            raise
+        landing.take(got)
+
+    def _note_unfetched(self, part: Export, error: VendorError, *, is_broken: bool) -> None:
+        """Writes down what an error says of the part that it came of; one that may pass says nothing."""
+        status, says = error.status, str(error)
+        if isinstance(error, ExportExpired):
+            self.queue.lost(part, status=status, error=says)
+        elif isinstance(error, ExportFailed) or is_broken:
+            self.queue.failed(part, status=status, error=says)
+        elif not isinstance(error, TransientVendorError):
+            self.queue.stopped(part, status=status, error=says)
 
     def _order(self, export: Export) -> None:
         try:
@@ -222,6 +313,33 @@ class Exports:
         self.queue.stopped(export, status=status, error=str(error))
 
 
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """The files that came with the answers to looks, and have not landed yet.
+
+    Attributes:
+        lake: Where they will land.
+        waited_for: The exports whose files are taken along, by number.
+        landings: The files, by the number of their export.
+    """
+
+    lake: Lake
+    waited_for: Container[int]
+    landings: dict[int, Landing] = field(default_factory=dict)
+
+    def add(self, export: Export, exports: Exports) -> None:
+        """Looks at an export and takes its file along, if that came with the answer."""
+        landing = exports.landing(self.lake, export)
+        exports.look(export, landing)
+        if landing.parts:
+            self.landings[export.id] = landing
+
+    def discard(self) -> None:
+        """Removes the files that have not landed."""
+        for landing in self.landings.values():
+            landing.discard()
+
+
 def plan_of(export: Export) -> Plan:
     """What was ordered, as the vendor's side takes it."""
     return Plan(export.window, export.request)
@@ -251,3 +369,15 @@ def _isolated(export: Export, doing: str) -> Iterator[None]:
         log.info("%s", moved)
     except Exception:
         log.exception("%s %s failed unexpectedly", doing, export)
+
+
+def _life(part: Export) -> dict[str, Any]:
+    """The history of an export up to its fetch, for the manifest and the UI."""
+    times = {"requested_at": part.requested_at, "ready_at": part.ready_at}
+    return {
+        "id": part.vendor_export_id,
+        "window": str(part.window),
+        "attempt": part.attempt,
+        "polls": part.polls,
+        **{name: iso(at) if at else None for name, at in times.items()},
+    }

@@ -1,6 +1,6 @@
 """One partition through all that it goes through: kept or asked for again, its events made, its claims judged.
 
-Not here: many partitions at a time (`backfill.py`, `export_backfill.py`), what a run of Dagster records of it
+Not here: many partitions at a time (`load.py`), what a run of Dagster records of it
 (`components/`).
 """
 
@@ -22,7 +22,6 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
 from journey_pipeline.lake.wholeness import set_damaged_aside
 from journey_pipeline.loading.checks import Claim, Tolerance, claims, covered
-from journey_pipeline.loading.pull import expiry
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap, compare_overlap
 from journey_pipeline.normalize.run import NormalizeLimits, is_normalized, normalize
@@ -208,9 +207,8 @@ def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: Loa
 
 def lacking_marks(lake: Lake, stream: Stream, *, since: datetime | None = None) -> covering.Lacking:
     """The partitions that others' answers hold and whose mark is lacking, as far as an answer may hold any other."""
-    if stream.partitions_per_answer == 1:
-        return {}  # to look at each landing takes as long as they are many
-    return covering.lacking_marks(lake, stream.key, onward=bool(stream.reach.onward), since=since)
+    reach = stream.partitions_per_answer
+    return covering.lacking_marks(lake, stream.key, most=reach, onward=bool(stream.reach.onward), since=since)
 
 
 log = logging.getLogger(__name__)
@@ -265,7 +263,7 @@ class LandedPartitions:
 
     def expiry(self, window: Window, now: datetime) -> JourneyError:
         """Why a partition that the vendor no longer keeps can't be had, and what is damaged of what had landed."""
-        found = expiry(self.stream, window, now)
+        found = self.stream.expiry(window, now)
         damage = find_damage(self.lake, self.stream.key, window.partition)
         return LakeError(f"{found} What had landed is {damage}") if damage else found
 

@@ -1,6 +1,6 @@
-"""What is there, what is missing and what is lost for good: the state of each partition, from the lake alone.
+"""What is there, missing, damaged, red or lost for good: the state of each partition, from the lake alone.
 
-Not here: loading what is missing (`backfill.py`), which of them a run of Dagster already has in hand (`components/`).
+Not here: loading what is missing (`load.py`), which of them a run of Dagster already has in hand (`components/`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
+from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import lacks_attempts, read_holder
+from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.wholeness import damaged_parts
-from journey_pipeline.loading.checks import Claim, Severity
+from journey_pipeline.lake.wholeness import damaged_parts, set_damaged_aside
+from journey_pipeline.loading.checks import Claim, Severity, claims, covered
 from journey_pipeline.loading.memo import UNSEEN, Entry, Memo, judged_by
-from journey_pipeline.loading.partition import LoadSettings, lacking_marks, made_events
-from journey_pipeline.loading.pull import is_expired
-from journey_pipeline.loading.verdicts import of_severity, verdicts
-from journey_pipeline.model import Window, floor
+from journey_pipeline.loading.partition import LoadSettings, judge, lacking_marks, made_events
+from journey_pipeline.model import Window, contiguous, floor
 from journey_pipeline.vendors.source import Stream
 
 
@@ -88,17 +87,6 @@ def whole_span(stream: Stream, now: datetime) -> Window | None:
     return Window(stream.start, end) if end > stream.start else None
 
 
-def contiguous(windows: Iterable[Window], at_most: int, *, apart: timedelta = timedelta()) -> list[list[Window]]:
-    """Runs of windows of which each starts where the one before ends, or so far after it, none longer than a limit."""
-    runs: list[list[Window]] = []
-    for window in sorted(windows):
-        if runs and window.start - runs[-1][-1].end <= apart and len(runs[-1]) < at_most:
-            runs[-1].append(window)
-        else:
-            runs.append([window])
-    return runs
-
-
 def loads(stream: Stream, windows: Iterable[Window], at_most: int) -> list[list[Window]]:
     """The windows in the lists in which they are loaded: as many as one answer holds are never parted."""
     return contiguous(windows, max(at_most, stream.partitions_per_answer), apart=stream.reach.onward)
@@ -115,7 +103,7 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
         return State.LANDED
     if window.end > now:
         return State.FUTURE
-    return State.EXPIRED if is_expired(stream, window, now) else State.MISSING
+    return State.EXPIRED if stream.is_expired(window, now) else State.MISSING
 
 
 def _held_unmarked(lake: Lake, stream: Stream, states: Mapping[Window, State]) -> list[Window]:
@@ -201,3 +189,95 @@ def find_gaps(lake: Lake, stream: Stream, now: datetime, *, until: datetime | No
         return Gaps(stream, (), (), now)
     found = survey(lake, stream, Window(start, end), now)
     return Gaps(stream, tuple(found.windows(State.MISSING)), tuple(found.windows(State.LANDED)), now)
+
+
+Verdicts = Mapping[Window, tuple[Claim, ...]]
+
+
+def verdicts(
+    lake: Lake, stream: Stream, windows: Iterable[Window], settings: LoadSettings, *, with_overlap: bool = False
+) -> Verdicts:
+    """The claims that do not hold, by partition; what has no events yet, or is damaged, is left out.
+
+    Args:
+        windows: Which of them. An answer that covers several is judged once, for the first.
+        with_overlap: Whether to compare answers that overlap, too, which reads their events.
+    """
+    found: dict[Window, tuple[Claim, ...]] = {}
+    holders = set()
+    for window in sorted(windows):
+        try:
+            events = made_events(lake, stream, window.partition)
+            if events is None or events.partition in holders:
+                continue
+            holders.add(events.partition)
+            landing = read_landing(lake, stream.key, events.partition)
+            if landing is None:
+                continue
+            if with_overlap:
+                judged = judge(lake, stream, landing, events, settings)
+            else:
+                judged = tuple(claims(stream, landing, events, settings.tolerance))
+        except LakeError:
+            continue  # the survey names what is damaged
+        broken = [claim for claim in judged if not claim.holds]
+        if events.partition != window.partition:
+            broken = [covered(claim, events.partition) for claim in broken]
+        if broken:
+            found[window] = tuple(broken)
+    return found
+
+
+def of_severity(severity: Severity, found: Verdicts) -> dict[Window, tuple[Claim, ...]]:
+    """Those claims that are so bad."""
+    chosen = {window: tuple(c for c in broken if c.severity is severity) for window, broken in found.items()}
+    return {window: broken for window, broken in chosen.items() if broken}
+
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What a look at the landing of a stream found.
+
+    Attributes:
+        hashed: Partitions whose parts were read and hashed.
+        damage: What is damaged, by partition: which file, and what heals it.
+    """
+
+    hashed: int
+    damage: dict[Window, str]
+
+
+def inspect_landing(lake: Lake, stream: Stream, now: datetime) -> Inspected:
+    """Hashes the day's share of a stream's landing and what is known as damaged, and says what is damaged of all of it.
+
+    What is damaged is set aside, and what is whole again counts again.
+
+    Args:
+        now: The present; its day chooses the share.
+    """
+    span = whole_span(stream, now)
+    if span is None:
+        return Inspected(0, {})
+    share = [window for window in span.partitions(stream.granularity) if is_due(stream, window, now)]
+    # What is damaged may have been put back meanwhile.
+    due = sorted({*share, *survey(lake, stream, span, now).damage})
+    landed = [window for window in due if lake.landing_manifest(stream.key, window.partition).exists()]
+    failed: dict[Window, str] = {}
+    for window in landed:
+        folder = lake.landing_dir(stream.key, window.partition)
+        try:
+            with naming_disk_troubles(f"looking at {stream.key} {window.partition}", folder):
+                set_damaged_aside(lake, stream.key, window.partition, by_content=True)
+        except LakeError as error:
+            failed[window] = str(error)
+    return Inspected(len(landed), {**failed, **survey(lake, stream, span, now).damage})
+
+
+def is_due(stream: Stream, window: Window, now: datetime) -> bool:
+    """Whether a partition is of the day's share: each twice within the vendor's retention, so that a day may fail."""
+    period = max(1, stream.retention // _DAY // 2)
+    epoch = datetime.fromtimestamp(0, now.tzinfo)
+    return (window.start - epoch) // window.duration % period == (now - epoch) // _DAY % period

@@ -2,7 +2,7 @@
 
 Equal counts hide a row that changed, so a few windows whose counts agree are downloaded again and compared by content.
 The sweep changes nothing but its report. Not here: pulling again what drifted, which is an ordinary load
-(`backfill.py`); the table of findings (`warehouse/`).
+(`load.py`); the table of findings (`warehouse/`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.progress import current
-from journey_pipeline.loading.pull import is_expired
 from journey_pipeline.model import Window, floor
 from journey_pipeline.normalize.record_reader import content_digest
 from journey_pipeline.settings import utc_now
-from journey_pipeline.vendors.source import Estimate, WindowedSource
+from journey_pipeline.vendors.source import Estimate, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class SweepSettings:
 
 
 def sweep_drift(
-    lake: Lake, source: WindowedSource, settings: SweepSettings, *, now: Callable[[], datetime] = utc_now
+    lake: Lake, source: Source, settings: SweepSettings, *, now: Callable[[], datetime] = utc_now
 ) -> DriftReport:
     """Asks the vendor again about every settled window that has landed and that it still keeps.
 
@@ -77,20 +76,20 @@ def sweep_drift(
     return report
 
 
-def _settled(lake: Lake, source: WindowedSource, settings: SweepSettings, now: datetime) -> list[Window]:
+def _settled(lake: Lake, source: Source, settings: SweepSettings, now: datetime) -> list[Window]:
     stream = source.stream
     start = max(stream.start, floor(now - stream.retention, stream.granularity))
     end = floor(now - settings.settled_after, stream.granularity)
     if start >= end:
         return []
     landed = survey(lake, stream, Window(start, end), now).windows(State.COMPLETE, State.LANDED)
-    return [window for window in landed if not is_expired(stream, window, now)]
+    return [window for window in landed if not stream.is_expired(window, now)]
 
 
 @dataclass(slots=True)
 class _Sweep:
     lake: Lake
-    source: WindowedSource
+    source: Source
     agreeing: list[Window] = field(default_factory=list)
     estimates: dict[Window, Estimate] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -124,7 +123,7 @@ class _Sweep:
         try:
             with TemporaryDirectory(dir=self.lake.work_dir) as scratch:
                 to = Path(scratch) / f"again.{recipe.extension}"
-                part = self.source.download(window, to, estimate=self.estimates[window])
+                part = self.source.download(self.source.plan(window), to, estimate=self.estimates[window])
                 again = content_digest([part.path], recipe)
             landed = content_digest([folder / file.name for file in attempt.files], recipe)
         except (VendorError, LakeError) as error:

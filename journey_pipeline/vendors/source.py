@@ -7,13 +7,15 @@ partition goes through (`loading/`).
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
-from journey_pipeline.model import Granularity, StreamKey, Window
+from journey_pipeline.errors import ExportExpired
+from journey_pipeline.model import Granularity, StreamKey, Window, contiguous, iso
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.transport.response import Downloaded
 
@@ -23,7 +25,6 @@ class Estimate:
     """What the vendor says that a window holds.
 
     Attributes:
-        rows: Records.
         raw_bytes: Size without compression, where known.
         compressed_bytes: Size with it, where known.
         answer: The vendor's answer as it came.
@@ -129,8 +130,8 @@ class Stream:
         reach: The times that an answer covers.
         claims: Additional checks of its partitions, by name (`loading/checks.py`).
         lookalikes: What kinds of events are counted that may be one thing told twice (`warehouse/questions.py`).
-        nothing_to_reconcile: Why the vendor can't be asked again what it holds, and what is done instead; empty where
-            it can.
+        answers: How its answers come: `at once`, or `ordered` and later.
+        lacks: What the vendor can't be asked for, such as an `estimate`: why, and what is done instead.
         upkeep: Additional upkeep, by name (`components/connection.py`).
         asked_again: How many partitions before the newest one are asked for again with it, since events come late.
         first_look: How much of its history shows what it is like.
@@ -145,7 +146,8 @@ class Stream:
     reach: Reach = Reach()
     claims: tuple[str, ...] = ()
     lookalikes: tuple[str, ...] = ()
-    nothing_to_reconcile: str = ""
+    answers: Literal["at once", "ordered"] = "at once"
+    lacks: Mapping[str, str] = field(default_factory=dict)
     upkeep: tuple[str, ...] = ()
     asked_again: int = 0
     first_look: timedelta = timedelta(days=1)
@@ -155,6 +157,27 @@ class Stream:
         """How many partitions one answer may hold."""
         held = max(self.granularity.duration, self.reach.longest, self.reach.onward)
         return held // self.granularity.duration
+
+    def why_not(self, asked: str) -> str:
+        """Why the vendor can't be asked for something; empty if it can."""
+        return self.lacks.get(asked, "")
+
+    def naming(self, window: Window) -> dict[str, Any]:
+        """What an error about one of its windows carries."""
+        key = self.key
+        return {"vendor": key.vendor, "connection": key.connection, "stream": key.stream, "window": str(window)}
+
+    def is_expired(self, window: Window, now: datetime) -> bool:
+        """Whether the vendor no longer keeps all of a window: its answer would look like an empty one."""
+        return window.start < now - self.retention
+
+    def expiry(self, window: Window, now: datetime) -> ExportExpired:
+        """What is said of a window that the vendor no longer keeps."""
+        return ExportExpired(
+            f"{self.key} {window}: the vendor keeps history from {iso(now - self.retention)} on, so this window can no "
+            "longer be downloaded. Nothing was asked and nothing landed.",
+            **self.naming(window),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,61 +215,6 @@ class PeopleSource(Protocol):
         ...
 
 
-class WindowedSource(Protocol):
-    """A stream that answers a window with a file, at once.
-
-    Attributes:
-        stream: What is known of it beforehand.
-        shortest_window: A window that is too large is halved down to this.
-        concurrency: How many downloads the vendor allows at a time.
-    """
-
-    stream: Stream
-    shortest_window: timedelta
-    concurrency: int
-
-    def freshness(self, now: datetime) -> Freshness:
-        """Asks up to where the history is complete."""
-        ...
-
-    def estimate(self, window: Window) -> Estimate | None:
-        """Asks what a window holds; None of a vendor who can't tell."""
-        ...
-
-    def too_large(self, estimate: Estimate | None) -> bool:
-        """Whether the window has to be asked for in halves."""
-        ...
-
-    def download(
-        self,
-        window: Window,
-        to: Path,
-        *,
-        estimate: Estimate | None,
-        after: Part | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
-    ) -> Part:
-        """Downloads a window to a file, completely or not at all; keeps an answer that is no such file as evidence.
-
-        An answer in pages is downloaded page by page: `after` is the page before, whose `next_page` is asked for.
-        """
-        ...
-
-    def request(self, window: Window) -> dict[str, Any]:
-        """What is asked for, as the manifest records it; no secrets."""
-        ...
-
-    @property
-    def constants(self) -> dict[str, str]:
-        """Columns that are not downloaded because the request makes them constant, and their values."""
-        ...
-
-    def close(self) -> None:
-        """Gives back what it holds open."""
-        ...
-
-
 Request = Mapping[str, Any]
 
 
@@ -263,15 +231,16 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one order asks for.
+    """What one request asks for.
 
     Attributes:
-        window: Of which time.
         request: The rest of the request, as JSON without secrets: kept in the ledger, and in the manifest.
+        partitions: Those that its answer is to bring; it lands under the first of them.
     """
 
     window: Window
     request: Request
+    partitions: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,24 +280,79 @@ class Look:
     part: Part | None = None
 
 
-class ExportSource(Protocol):
-    """A stream whose windows are ordered and come later.
+class Source(ABC):
+    """A stream of a connection, opened: what its vendor can be asked for.
+
+    A vendor who answers at once gives `download`; one who answers later gives `order`, `look` and `fetch`. What is
+    asked for is a plan: one window, a delta without an end, a month, or a file that lies in a folder.
 
     Attributes:
         stream: What is known of it beforehand.
-        poll_is_download: Whether the answer to a look is the file itself, once it is ready.
+        concurrency: How many downloads the vendor allows at a time.
     """
 
     stream: Stream
-    poll_is_download: bool
+    concurrency: int = 1
 
-    def plan(self, window: Window) -> Plan:
-        """What is ordered for a window."""
-        ...
+    def plans(self, windows: Iterable[Window]) -> list[Plan]:
+        """What is asked for to have some partitions, in as few answers as may hold them."""
+        onward = self.stream.reach.onward
+        runs = contiguous(windows, self.stream.partitions_per_answer, apart=onward)
+        # An answer that goes on beyond its window is asked for from its first partition on.
+        return [self.plan(Window(run[0].start, run[0 if onward else -1].end), run) for run in runs]
 
-    def smaller(self, plan: Plan) -> Sequence[Plan]:
-        """The same in smaller orders, disjoint and complete; none if it can't be made smaller."""
-        ...
+    def plan(self, window: Window, partitions: Sequence[Window] = ()) -> Plan:
+        """What is asked for to have a window."""
+        return Plan(window, self.request(window), tuple(partitions))
+
+    @abstractmethod
+    def request(self, window: Window) -> Request:
+        """What is asked for besides the window, as ledger and manifest record it; no secrets."""
+
+    def smaller(self, plan: Plan) -> Sequence[Plan]:  # noqa: ARG002 - a vendor's own
+        """The same in smaller plans, disjoint and complete; none if it can't be made smaller."""
+        return ()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives back what it holds open."""
+
+    def freshness(self, now: datetime) -> Freshness:
+        """Asks up to where the history is complete."""
+        return Freshness(now, "the vendor answers for all that has passed")
+
+    def estimate(self, window: Window) -> Estimate | None:  # noqa: ARG002 - a vendor's own
+        """Asks what a window holds; None of a vendor who can't tell."""
+        return None
+
+    def too_large(self, estimate: Estimate) -> bool:  # noqa: ARG002 - a vendor's own
+        """Whether what was estimated has to be asked for in smaller plans."""
+        return False
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """Columns that are not downloaded because the request makes them constant, and their values."""
+        return {}
+
+    def answers(self) -> dict[str, Any]:
+        """What else the vendor said that the files can't be read without; kept in the manifest beside them."""
+        return {}
+
+    def download(
+        self,
+        plan: Plan,
+        to: Path,
+        *,
+        estimate: Estimate | None,
+        after: Part | None = None,
+        on_bytes: Callable[[int], None] | None = None,
+        evidence: Path | None = None,
+    ) -> Part:
+        """Downloads an answer to a file, completely or not at all; keeps one that is no such file as evidence.
+
+        An answer in pages is downloaded page by page: `after` is the page before, whose `next_page` is asked for.
+        """
+        raise NotImplementedError(f"{self.stream.key} is ordered")
 
     def order(self, plan: Plan, name: str) -> Ticket:
         """Orders an export.
@@ -343,24 +367,18 @@ class ExportSource(Protocol):
                 None the vendor may have made one.
             PermanentVendorError: If it never will as asked; says what to configure.
         """
-        ...
+        raise NotImplementedError(f"{self.stream.key} answers at once")
 
     def look(
-        self,
-        ticket: Ticket,
-        plan: Plan,
-        *,
-        to: Path | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
+        self, ticket: Ticket, plan: Plan, *, to: Path | None = None, on_bytes: Callable[[int], None] | None = None
     ) -> Look:
-        """Asks how far an export is; given a place, it takes the file along if `poll_is_download`.
+        """Asks how far an export is; given a place, it takes the file along where that is the answer.
 
         Raises:
             TransientVendorError: If the answer says nothing of the export; it stays as it is.
             PermanentVendorError: If asking again would give the same.
         """
-        ...
+        raise NotImplementedError(f"{self.stream.key} answers at once")
 
     def fetch(
         self,
@@ -379,12 +397,4 @@ class ExportSource(Protocol):
             TransientVendorError: If every try was cut off; the export is still there.
             ContractError: If what came is no such file; keeps its start as evidence.
         """
-        ...
-
-    def answers(self) -> dict[str, Any]:
-        """What else the vendor said that the files can't be read without; kept in the manifest beside them."""
-        ...
-
-    def close(self) -> None:
-        """Gives back what it holds open."""
-        ...
+        raise NotImplementedError(f"{self.stream.key} answers at once")

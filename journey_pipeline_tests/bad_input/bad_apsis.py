@@ -19,8 +19,8 @@ from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.loading.export_backfill import ExportBackfill
 from journey_pipeline.loading.exports import Exports
+from journey_pipeline.loading.load_ordered import LoadOrdered
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import partition_window
 from journey_pipeline.transport.limits import Limits
@@ -134,12 +134,12 @@ class BadApsis:
     def load(self, stream: str, **given: Any) -> PartitionOutcome:
         """Orders, polls, lands and normalizes the day; what became of it."""
         of = PROFILES if stream == PROFILES.key.stream else EMAILS
-        work = ExportBackfill(
+        work = LoadOrdered(
             lake=self.lake,
             stream=of,
             windows=(DAY,),
             settings=LoadSettings(),
-            open_exports=self._exports,
+            open=self._exports,
             nap=self._nap,
             **given,
         )

@@ -20,7 +20,7 @@ import duckdb
 from journey_pipeline.errors import VendorError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.transport.limits import Limits
@@ -127,12 +127,12 @@ class Line:
 
     def load(self, *windows: Window, again: bool = True) -> list[PartitionOutcome]:
         """Pulls and normalizes hours; what became of them, by time."""
-        work = Backfill(
+        work = LoadAtOnce(
             lake=self.lake,
             stream=self.stream,
             windows=windows or (HOUR,),
             settings=self.settings,
-            open_source=open_source,
+            open=open_source,
             kept_since=None if again else datetime.min.replace(tzinfo=UTC),
             now=lambda: NOW,
         )

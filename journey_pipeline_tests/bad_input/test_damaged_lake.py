@@ -11,7 +11,7 @@ import pytest
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_landing
-from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.model import Window, selection
 from journey_pipeline_tests.bad_input.bad_vendor import (
@@ -57,7 +57,7 @@ def emptied(path: Path) -> None:
 
 def normalize(line: Line) -> None:
     """What `journey-pipeline normalize` does."""
-    work = Backfill(line.lake, STREAM, BOTH, line.settings, lambda: pytest.fail("the vendor was asked"), pull=False)
+    work = LoadAtOnce(line.lake, STREAM, BOTH, line.settings, lambda: pytest.fail("the vendor was asked"), pull=False)
     assert [outcome.error for outcome in work.outcomes()] == [None, None]
 
 

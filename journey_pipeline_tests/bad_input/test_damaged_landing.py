@@ -13,10 +13,9 @@ import pytest
 from journey_pipeline.components.standing_checks import wholeness_result
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import mark_covered, read_landing
-from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
-from journey_pipeline.loading.plan import State, survey
-from journey_pipeline.loading.wholeness import inspect_landing, is_due
+from journey_pipeline.loading.plan import State, inspect_landing, is_due, survey
 from journey_pipeline.normalize.run import NormalizeLimits, normalize
 from journey_pipeline_tests.bad_input.bad_vendor import (
     DOWNLOAD,
@@ -138,7 +137,7 @@ def test_a_damaged_part_that_the_vendor_no_longer_has_is_told_of_and_its_events_
     flip_a_bit(part)
     part.write_bytes(part.read_bytes()[:-1])
     late = NOW + STREAM.retention
-    work = Backfill(
+    work = LoadAtOnce(
         line.lake,
         STREAM,
         [HOUR],
@@ -156,7 +155,7 @@ def test_a_damaged_part_that_the_vendor_no_longer_has_is_told_of_and_its_events_
     line.sync()
     assert line.ids() == ["id-1", "id-2"]
     part.write_bytes(whole)
-    restored = Backfill(line.lake, STREAM, [HOUR], line.settings, lambda: pytest.fail("asked"), pull=False)
+    restored = LoadAtOnce(line.lake, STREAM, [HOUR], line.settings, lambda: pytest.fail("asked"), pull=False)
     assert [one.error for one in restored.outcomes()] == [None]
     assert survey(line.lake, STREAM, HOUR, late).states == {HOUR: State.COMPLETE}
 
@@ -184,7 +183,7 @@ def test_a_manifest_that_did_not_come_back_is_made_of_the_notes_and_the_vendor_i
 def test_normalizing_reads_an_answer_that_was_set_aside_once_the_limits_allow_it(line: Line, vendor: BadVendor) -> None:
     vendor.gives(table([row(1, Message="x" * 5000)]), rows=1)
     low = LoadSettings(limits=NormalizeLimits(longest_record_bytes=1000, block_bytes=512))
-    pulled = Backfill(line.lake, STREAM, [HOUR], low, open_source, kept_since=EVERYTHING, now=lambda: NOW)
+    pulled = LoadAtOnce(line.lake, STREAM, [HOUR], low, open_source, kept_since=EVERYTHING, now=lambda: NOW)
     (outcome,) = pulled.outcomes()
     assert "longer than" in str(outcome.error)
     assert survey(line.lake, STREAM, HOUR, NOW).states == {HOUR: State.MISSING}
@@ -197,7 +196,7 @@ def test_normalizing_reads_an_answer_that_was_set_aside_once_the_limits_allow_it
 
 def normalized(line: Line) -> list[PartitionOutcome]:
     return list(
-        Backfill(line.lake, STREAM, [HOUR], LoadSettings(), open_source, pull=False, now=lambda: NOW).outcomes()
+        LoadAtOnce(line.lake, STREAM, [HOUR], LoadSettings(), open_source, pull=False, now=lambda: NOW).outcomes()
     )
 
 
@@ -232,12 +231,12 @@ def test_an_hour_that_landed_by_a_clock_a_year_ahead_can_be_asked_for_again(line
     vendor.gives(table([row(1)]), rows=1)
     right = NOW - timedelta(days=365)
     for clock in (NOW, right):
-        (outcome,) = Backfill(
+        (outcome,) = LoadAtOnce(
             lake=line.lake,
             stream=STREAM,
             windows=[HOUR],
             settings=LoadSettings(),
-            open_source=open_source,
+            open=open_source,
             kept_since=right,
             now=partial(datetime.fromtimestamp, clock.timestamp(), UTC),
         ).outcomes()

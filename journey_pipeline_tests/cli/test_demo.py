@@ -17,8 +17,8 @@ import pytest
 
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.listing import listed
-from journey_pipeline.exports.states import AT_VENDOR, State
+from journey_pipeline.exports.export import AT_VENDOR, State
+from journey_pipeline.exports.turns import listed
 
 Start = Callable[..., subprocess.Popen[str]]
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo"]

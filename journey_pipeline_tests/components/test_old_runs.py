@@ -18,8 +18,7 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._core.storage.runs import SqliteRunStorage
 
-from journey_pipeline.components.compaction import history_files
-from journey_pipeline.components.instance import accepted_previews, history_kept_open, open_instance
+from journey_pipeline.components.instance import accepted_previews, history_files, history_kept_open, open_instance
 from journey_pipeline.components.old_runs import LASTING, Forgotten, Whose, forget_old_runs
 
 pytestmark = pytest.mark.slow(reason="each test starts Dagster's processes")
@@ -239,7 +238,7 @@ def test_of_a_run_that_stays_the_lines_go_and_how_its_steps_ended_stays(
 def test_the_log_of_a_run_that_another_process_reads_goes_another_time(
     history: dg.DagsterInstance, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("journey_pipeline.components.compaction.BUSY_S", 0.1)
+    monkeypatch.setattr("journey_pipeline.components.instance.BUSY_S", 0.1)
     assert isinstance(history.event_log_storage, SqliteEventLogStorage)
     file = history.event_log_storage.path_for_shard(ids["last of one"])
     with closing(sqlite3.connect(file, isolation_level=None)) as other:

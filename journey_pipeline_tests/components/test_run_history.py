@@ -12,10 +12,9 @@ import dagster as dg
 import pytest
 from pydantic import ValidationError
 
-from journey_pipeline.components.compaction import compact_history, history_files
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.deployment import Deployment, load_deployment
-from journey_pipeline.components.instance import accepted_previews, open_instance
+from journey_pipeline.components.instance import accepted_previews, compact_history, history_files, open_instance
 from journey_pipeline.components.run_history import JourneyRunHistory
 
 CHECK_JOB = "sfmc__journey_history_completeness"
@@ -110,7 +109,7 @@ def test_the_room_of_deleted_rows_is_given_back_the_first_time_and_ever_after(
 def test_a_file_that_another_process_writes_is_left_until_the_next_turn(
     instance: dg.DagsterInstance, ticks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("journey_pipeline.components.compaction.BUSY_S", 0.1)
+    monkeypatch.setattr("journey_pipeline.components.instance.BUSY_S", 0.1)
     fill(instance, ticks, rows=400)
     with closing(sqlite3.connect(ticks, isolation_level=None)) as other:
         other.execute("begin immediate")

@@ -14,14 +14,14 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.backfill import Backfill
-from journey_pipeline.loading.export_backfill import ExportBackfill
 from journey_pipeline.loading.exports import Exports
+from journey_pipeline.loading.load import LoadAtOnce
+from journey_pipeline.loading.load_ordered import LoadOrdered
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.transport.connections import Timeouts
-from journey_pipeline.vendors.source import ExportSource, Stream, WindowedSource
+from journey_pipeline.vendors.source import Source, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Order:
 
 
 Load: TypeAlias = Callable[[Order], Iterable[PartitionOutcome]]
-OpenSource: TypeAlias = Callable[[Timeouts], WindowedSource]
-OpenExportSource: TypeAlias = Callable[[Timeouts], ExportSource]
+OpenSource: TypeAlias = Callable[[Timeouts], Source]
+OpenExportSource: TypeAlias = Callable[[Timeouts], Source]
 
 SHORTEST_NAP = timedelta(seconds=1)
 POLICY = ExportPolicy(overdue_after=timedelta(minutes=65))  # longer than any wait that a vendor asks for here
@@ -62,12 +62,12 @@ def windowed(stream: Stream, open_source: OpenSource) -> Load:
     """The way of a stream that answers a window at once."""
 
     def load(order: Order) -> Iterable[PartitionOutcome]:
-        return Backfill(
+        return LoadAtOnce(
             lake=order.lake,
             stream=stream,
             windows=order.windows,
             settings=order.settings,
-            open_source=lambda: open_source(order.timeouts),
+            open=lambda: open_source(order.timeouts),
             kept_since=order.kept_since,
             now=order.clock.now,
         ).outcomes()
@@ -89,12 +89,12 @@ def exported(stream: Stream, open_source: OpenExportSource) -> Load:
             now = order.clock.now()
             order.clock.set(max(queue.next_due_at() or now, now + SHORTEST_NAP))
 
-        return ExportBackfill(
+        return LoadOrdered(
             lake=order.lake,
             stream=stream,
             windows=order.windows,
             settings=order.settings,
-            open_exports=open_exports,
+            open=open_exports,
             kept_since=order.kept_since,
             nap=nap,
             now=order.clock.now,

@@ -13,14 +13,14 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 
-from journey_pipeline.components.abandoned import (
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.runs import (
     LOCATION_TAG,
     PROCESS_TAG,
     abandoned_runs_sensor,
     fail_runs_of_killed_commands,
     fail_runs_of_killed_workers,
 )
-from journey_pipeline.components.instance import open_instance
 
 pytestmark = pytest.mark.slow(reason="runs are killed, and Dagster looks for them")
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from journey_pipeline.exports.export import Export, Order
+from journey_pipeline.exports.export import AT_VENDOR, Export, Order, State
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.queue import Queue
-from journey_pipeline.exports.states import AT_VENDOR, State
+from journey_pipeline.exports.turns import listed
 from journey_pipeline.model import StreamKey, Window
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -12,11 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, event
 
 from journey_pipeline.errors import ExportMovedOn
-from journey_pipeline.exports.export import Collection, Export, SmallerOrder
+from journey_pipeline.exports.export import ENDED, Collection, Export, SmallerOrder, State
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
-from journey_pipeline.exports.states import ENDED, State
 from journey_pipeline.model import Window
 from journey_pipeline_tests.exports.made_orders import queue
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from journey_pipeline.exports import listing
+from journey_pipeline.exports import turns as listing
+from journey_pipeline.exports.export import Edge, State
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.states import Edge, State
 from journey_pipeline_tests.exports.made_orders import DAY, NOW, POLICY, queue, wanted
 from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
 

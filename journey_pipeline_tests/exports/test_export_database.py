@@ -9,10 +9,10 @@ from cryptography.fernet import Fernet
 
 from journey_pipeline import settings
 from journey_pipeline.errors import ConfigError, LedgerError
-from journey_pipeline.exports import listing
+from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.database import is_there, open_ledger
+from journey_pipeline.exports.export import Edge
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.states import Edge
 from journey_pipeline_tests.exports.made_orders import NOW, claimed, export_of, wanted
 
 

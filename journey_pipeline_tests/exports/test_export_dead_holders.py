@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from journey_pipeline.exports.export import Edge, Reason
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.recovery import end_leases_of_the_dead
-from journey_pipeline.exports.states import Edge, Reason
+from journey_pipeline.exports.orders import end_leases_of_the_dead
 from journey_pipeline.processes import is_dead, this_process
 from journey_pipeline_tests.exports.made_orders import (
     HOUR,
@@ -53,7 +53,7 @@ def test_a_process_that_lives_keeps_what_it_holds(ledger: Ledger, ledger_url: st
     wanted(ledger)
     PREPARED[step](ledger)
     with holder(ledger_url, step):
-        assert end_leases_of_the_dead(queue(ledger, AT)) == []
+        assert end_leases_of_the_dead(ledger, "apsis", at=AT) == []
         assert queue(ledger, AT).next_to_look() is None
         assert queue(ledger, AT).lease_to_fetch(1) is None
 
@@ -65,7 +65,7 @@ def test_what_a_killed_process_was_polling_is_polled_at_once(ledger: Ledger, led
         process.kill()
         process.wait()
         assert queue(ledger, AT).next_to_look() is None
-        assert [export.id for export in end_leases_of_the_dead(queue(ledger, AT))] == [1]
+        assert [export.id for export in end_leases_of_the_dead(ledger, "apsis", at=AT)] == [1]
     assert queue(ledger, AT).next_to_look()
 
 
@@ -75,7 +75,7 @@ def test_what_a_killed_process_was_fetching_is_fetched_at_once(ledger: Ledger, l
     with holder(ledger_url, "collect") as process:
         process.kill()
         process.wait()
-        assert [export.id for export in end_leases_of_the_dead(queue(ledger, AT))] == [1]
+        assert [export.id for export in end_leases_of_the_dead(ledger, "apsis", at=AT)] == [1]
     assert queue(ledger, AT).lease_to_fetch(1)
 
 
@@ -86,7 +86,7 @@ def test_what_a_killed_process_was_asking_for_may_have_been_made_and_is_asked_fo
     with holder(ledger_url, "ask") as process:
         process.kill()
         process.wait()
-        assert [export.id for export in end_leases_of_the_dead(queue(ledger, AT))] == [1]
+        assert [export.id for export in end_leases_of_the_dead(ledger, "apsis", at=AT)] == [1]
     assert queue(ledger, AT).next_to_ask() is None
     assert export_of(ledger, 1).reason is Reason.UNANSWERED
     again = queue(ledger, AT + 10 * MINUTE).next_to_ask()
@@ -102,7 +102,7 @@ def test_a_lease_that_has_run_out_is_nobody_s_to_end(ledger: Ledger, ledger_url:
     with holder(ledger_url, "collect") as process:
         process.kill()
         process.wait()
-        assert end_leases_of_the_dead(queue(ledger, AT + HOUR)) == []
+        assert end_leases_of_the_dead(ledger, "apsis", at=AT + HOUR) == []
 
 
 @pytest.mark.parametrize("name", [None, "", "x", "1@elsewhere.example:1.0"])

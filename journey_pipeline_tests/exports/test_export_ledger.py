@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError
-from journey_pipeline.exports import listing
+from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import Export, SmallerOrder
+from journey_pipeline.exports.export import Export, Reason, SmallerOrder, State
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.states import Reason, State
 from journey_pipeline_tests.exports.made_orders import (
     ADDRESS,
     DAY,
@@ -402,7 +401,7 @@ def test_a_poller_whose_export_was_taken_over_learns_of_it(ledger: Ledger) -> No
     requested(ledger)
     slow = polled(ledger, at=NOW + MINUTE)
     quick = polled(ledger, at=NOW + HOUR)
-    with pytest.raises(ExportMovedOn, match="somebody else"):
+    with pytest.raises(ExportMovedOn, match="another process"):
         queue(ledger, NOW + HOUR).lost(slow, status=410, error="gone")
     assert queue(ledger, NOW + HOUR).ready(quick, status=200).state is State.READY
 

@@ -17,11 +17,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from journey_pipeline.errors import LedgerError
-from journey_pipeline.exports import database, migrations
+from journey_pipeline.exports import database
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import Export, Order
-from journey_pipeline.exports.listing import listed
-from journey_pipeline.exports.states import Edge, after
+from journey_pipeline.exports.export import Edge, Export, Order, after
+from journey_pipeline.exports.turns import listed
 from journey_pipeline_tests.exports.made_orders import DAY, HOUR, NOW, POLICY, queue
 
 FIRST = Path(__file__).parent / "ledger_version_1"  # as commit ac311e1 wrote it
@@ -215,18 +214,18 @@ def test_a_process_that_is_killed_at_any_statement_leaves_a_ledger_that_opens(tm
 
 def test_a_step_that_fails_leaves_the_ledger_of_before(first_version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*given: Any) -> None:
-        migrations._to_2(*given)
+        database._to_2(*given)
         raise RuntimeError("the disk is gone")
 
     before = rows(first_version)
-    monkeypatch.setattr(migrations, "STEPS", {2: fail})
+    monkeypatch.setattr(database, "STEPS", {2: fail})
     with pytest.raises(RuntimeError, match="disk"):
         open_ledger(first_version)
     assert rows(first_version) == before
 
 
 def test_there_is_a_step_to_each_version() -> None:
-    assert sorted(migrations.STEPS) == list(range(2, database.SCHEMA_VERSION + 1))
+    assert sorted(database.STEPS) == list(range(2, database.SCHEMA_VERSION + 1))
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(first_version: str) -> None:

@@ -19,12 +19,11 @@ from sqlalchemy import select
 
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import ledger as tables
-from journey_pipeline.exports import listing
+from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import Export, Order
+from journey_pipeline.exports.export import AT_VENDOR, ENDED, Edge, Export, Order, State, after
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.states import AT_VENDOR, ENDED, Edge, State, after
 from journey_pipeline.model import Window
 from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.exports.made_orders import NOW, order, queue

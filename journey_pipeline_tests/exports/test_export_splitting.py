@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from journey_pipeline.errors import ConfigError, ExportMovedOn
-from journey_pipeline.exports import listing
-from journey_pipeline.exports.export import Export, SmallerOrder
+from journey_pipeline.exports import turns as listing
+from journey_pipeline.exports.export import Export, SmallerOrder, State
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.states import State
 from journey_pipeline.model import Window
 from journey_pipeline_tests.exports.made_orders import (
     DAY,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from journey_pipeline.exports import listing
+from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.states import Edge, State
+from journey_pipeline.exports.export import Edge, State
 from journey_pipeline_tests.exports.made_orders import DAY, NOW
 
 pytestmark = pytest.mark.slow(reason="two processes poll")

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.listing import listed
-from journey_pipeline.exports.states import Reason, State
+from journey_pipeline.exports.export import Reason, State
+from journey_pipeline.exports.turns import listed
 from journey_pipeline.settings import LINK_KEY_VARIABLE
 from journey_pipeline_tests.exports.conftest import empty_database
 from journey_pipeline_tests.exports.made_orders import (

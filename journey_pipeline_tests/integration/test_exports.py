@@ -19,7 +19,7 @@ from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, window_of
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.exports.listing import listed
+from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.model import Window

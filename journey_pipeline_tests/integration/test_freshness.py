@@ -29,7 +29,7 @@ def test_a_history_that_trails_unusually_far_is_a_warning(
     job = runner.deployment.definitions.resolve_job_def("sfmc__journey_history_freshness")
     done = job.execute_in_process(instance=runner.instance)
     (told,) = done.get_asset_check_evaluations()
-    assert (told.check_name, told.passed) == (FRESHNESS, passed)
+    assert (told.check_name, told.passed) == (FRESHNESS.name, passed)
     assert says in (told.description or "")
 
 

@@ -13,12 +13,12 @@ import dagster as dg
 import pytest
 
 from journey_pipeline.components.deployment import Deployment, load_deployment
-from journey_pipeline.components.export_sensor import export_sensor
+from journey_pipeline.components.export_assets import export_sensor
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.listing import listed
+from journey_pipeline.exports.turns import listed
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock

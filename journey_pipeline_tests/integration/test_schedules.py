@@ -150,7 +150,7 @@ def test_the_standing_check_names_what_is_missing_and_how_long_the_vendor_keeps_
     job = runner.deployment.definitions.resolve_job_def("sfmc__journey_history_completeness")
     done = job.execute_in_process(instance=runner.instance)
     (evaluation,) = done.get_asset_check_evaluations()
-    assert evaluation.check_name == COMPLETENESS
+    assert evaluation.check_name == COMPLETENESS.name
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.ERROR
     figures = {name: value.value for name, value in evaluation.metadata.items()}

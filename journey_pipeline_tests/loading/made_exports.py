@@ -11,13 +11,13 @@ import duckdb
 
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.listing import listed
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
+from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
-from journey_pipeline.loading.export_backfill import ExportBackfill
 from journey_pipeline.loading.exports import Exports
+from journey_pipeline.loading.load_ordered import LoadOrdered
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.calls import Call
@@ -28,7 +28,7 @@ from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.source import ExportSource
+from journey_pipeline.vendors.source import Source
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))
@@ -76,19 +76,19 @@ class Backfills:
     def exports_opened(self) -> Exports:
         client = ApsisClient("apsis", timeouts=self.timeouts, limits=Limits(requests_per_s=1e9, concurrency=8))
         account = Account(client)
-        sources: dict[str, ExportSource] = {
+        sources: dict[str, Source] = {
             PROFILES.key.stream: ProfileEvents(account, PROFILES),
             EMAILS.key.stream: EmailEvents(account, EMAILS),
         }
         return Exports(self.queue, sources, most_pieces=self.most_pieces)
 
-    def backfill(self, *windows: Window, stream: str = "profile_events", **given: Any) -> ExportBackfill:
-        return ExportBackfill(
+    def backfill(self, *windows: Window, stream: str = "profile_events", **given: Any) -> LoadOrdered:
+        return LoadOrdered(
             lake=self.lake,
             stream=PROFILES if stream == PROFILES.key.stream else EMAILS,
             windows=windows,
             settings=LoadSettings(),
-            open_exports=self.exports_opened,
+            open=self.exports_opened,
             nap=self._nap,
             now=self.sandbox.clock.now,
             **given,

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 import pytest
 
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.progress import Silent, watched_by
 from journey_pipeline.model import Granularity, Window
@@ -44,7 +44,7 @@ def test_a_failure_that_nobody_foresaw_and_that_says_nothing_is_told_by_its_clas
     monkeypatch.setattr(source, "estimate", silent)
     hour = Window(NOW.replace(minute=0) - timedelta(hours=2), NOW.replace(minute=0) - timedelta(hours=1))
     stream = journey_history_stream("sfmc", START)
-    load = Backfill(lake, stream, [hour], LoadSettings(), lambda: source, now=lambda: NOW)
+    load = LoadAtOnce(lake, stream, [hour], LoadSettings(), lambda: source, now=lambda: NOW)
     told = Told()
     with watched_by(told):
         list(load.outcomes())
@@ -68,7 +68,7 @@ def test_an_answer_that_is_asked_for_as_its_first_day_expires_brings_all_days_th
     with serve(World(touchpoints_per_day=10, contacts=10), clock=SandboxClock.frozen(edge)) as sandbox:
         for name, value in sandbox.environment().items():
             monkeypatch.setenv(name, value)
-        outcomes = Backfill(
+        outcomes = LoadAtOnce(
             lake,
             stream,
             days,

@@ -11,8 +11,8 @@ import pytest
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
-from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.checks import Claim
+from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import Window, iso
 from journey_pipeline.sandbox.sandbox import Sandbox
@@ -61,12 +61,12 @@ def load(home: Path, now: datetime) -> tuple[Attempt, dict[str, Claim]]:
     """Asks for the day when this machine's clock says so."""
     stream = customer_journeys_stream("layerfive", TODAY - 100 * DAY)
     client = LayerFiveClient("layerfive", limits=Limits(requests_per_s=1000, concurrency=1))
-    (outcome,) = Backfill(
+    (outcome,) = LoadAtOnce(
         lake=Lake(home),
         stream=stream,
         windows=[WINDOW],
         settings=LoadSettings(),
-        open_source=lambda: CustomerJourneys(client, stream),
+        open=lambda: CustomerJourneys(client, stream),
         kept_since=None,
         now=lambda: now,
     ).outcomes()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.backfill import Backfill
 from journey_pipeline.loading.checks import Claim, Severity
+from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.sandbox import Sandbox
@@ -40,12 +40,12 @@ def load(
     sandbox.clock.freeze(day.end + asked_after)
     stream = customer_journeys_stream("layerfive", TODAY - 100 * DAY, overlap_days=overlap_days)
     client = LayerFiveClient("layerfive", limits=Limits(requests_per_s=1000, concurrency=1))
-    (outcome,) = Backfill(
+    (outcome,) = LoadAtOnce(
         lake=Lake(home),
         stream=stream,
         windows=[day],
         settings=LoadSettings(),
-        open_source=lambda: CustomerJourneys(client, stream, overlap_days=overlap_days),
+        open=lambda: CustomerJourneys(client, stream, overlap_days=overlap_days),
         kept_since=None,
         now=lambda: day.end + asked_after,
     ).outcomes()

@@ -24,7 +24,6 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.export_landing import ExportLanding
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
@@ -375,8 +374,10 @@ def test_a_download_that_is_interrupted_keeps_nobody_waiting(backfills: Backfill
         exports.move_due()
         collection = exports.queue.lease_to_fetch(1)
         assert collection
+        landing = exports.landing(backfills.lake, collection.root)
+        landing.progress = Interrupted()  # type: ignore[assignment]
         with pytest.raises(KeyboardInterrupt):
-            ExportLanding(backfills.lake, exports, collection, progress=Interrupted()).land()  # type: ignore[arg-type]
+            exports.land(collection, landing)
     before = backfills.sandbox.clock.now()
     backfills.arrive(DAY)
     assert backfills.sandbox.clock.now() - before < timedelta(seconds=10)
@@ -403,7 +404,7 @@ def test_a_landing_that_the_ledger_missed_is_collected_again_and_no_event_counts
         collection = exports.queue.lease_to_fetch(1)
         assert collection
         # All that happens before the ledger is told; then the process is gone.
-        ExportLanding(backfills.lake, exports, collection)._land()
+        exports._fetch(collection, exports.landing(backfills.lake, collection.root))
     assert (len(backfills.manifest().attempts), backfills.states()) == (1, ["ready"])
     backfills.sandbox.clock.move(PATIENT.fetch_lease)
     backfills.arrive(DAY)

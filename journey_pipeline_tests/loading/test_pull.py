@@ -15,7 +15,7 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
-from journey_pipeline.loading.pull import StoppedError, pull
+from journey_pipeline.loading.landing import StoppedError, pull
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.normalize.run import NormalizeLimits, normalize
 from journey_pipeline.sandbox.sandbox import Sandbox
@@ -26,7 +26,7 @@ HOUR = partition_window("2026-11-20T05")
 
 
 def landed(lake: Lake, source: JourneyHistory, window: Window = HOUR) -> Attempt:
-    return pull(lake, source, window, now=lambda: NOW).attempts[-1]
+    return pull(lake, source, source.plan(window), now=lambda: NOW).attempts[-1]
 
 
 def bytes_of(lake: Lake, source: JourneyHistory, attempt: Attempt) -> list[bytes]:
@@ -147,13 +147,14 @@ def test_a_second_answer_adds_and_never_takes_away(lake: Lake, open_source: Open
     sandbox.clock.freeze(HOUR.end)
     first = landed(lake, source)
     sandbox.clock.freeze(NOW)
-    second = pull(lake, source, HOUR, now=lambda: NOW + timedelta(seconds=1))
+    second = pull(lake, source, source.plan(HOUR), now=lambda: NOW + timedelta(seconds=1))
     assert second.attempts[0].attempt == first.attempt
     assert len(second.attempts) == 2
     assert bytes_of(lake, source, first) != bytes_of(lake, source, second.attempts[1])
 
 
 def test_work_that_is_told_to_stop_leaves_nothing(lake: Lake, open_source: OpenSource) -> None:
+    source = open_source()
     with pytest.raises(StoppedError):
-        pull(lake, open_source(), HOUR, now=lambda: NOW, stopped=lambda: True)
+        pull(lake, source, source.plan(HOUR), now=lambda: NOW, stopped=lambda: True)
     assert list((lake.home / "raw").rglob("*.gz*")) == []

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.backfill import Backfill
-from journey_pipeline.loading.claim import Severity
+from journey_pipeline.loading.checks import Severity
+from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.progress import Silent, watched_by
 from journey_pipeline.model import Granularity, Window
@@ -76,12 +76,12 @@ class Feed:
         self.sandbox.clock.freeze(self.now)
         kept = [] if again else [day for day in days if self.has_landed(day)]
         wanted = [day for day in days if day not in kept]
-        work = Backfill(
+        work = LoadAtOnce(
             lake=self.lake,
             stream=STREAM,
             windows=days,
             settings=LoadSettings(),
-            open_source=lambda: CustomerJourneys(LayerFiveClient("layerfive"), STREAM),
+            open=lambda: CustomerJourneys(LayerFiveClient("layerfive"), STREAM),
             kept_since=None if again else ALL_THAT_LANDED,
             now=lambda: self.now,
         )

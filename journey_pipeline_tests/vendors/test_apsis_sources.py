@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import duckdb
 import pytest
@@ -25,8 +25,8 @@ from journey_pipeline.errors import (
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt, last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest
-from journey_pipeline.loading.dimensions import pull_dimensions
-from journey_pipeline.loading.pull import landed_file
+from journey_pipeline.loading.landing import landed_file
+from journey_pipeline.loading.lists import pull_dimensions
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.normalize.run import normalize
 from journey_pipeline.sandbox.clock import SandboxClock
@@ -42,12 +42,11 @@ from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, emai
 from journey_pipeline.vendors.apsis.lists import ALL
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
-from journey_pipeline.vendors.source import ExportSource, Part, Plan, Ticket, Verdict
+from journey_pipeline.vendors.source import Part, Plan, Source, Ticket, Verdict
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 DAY = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))
 PENDING = timedelta(seconds=10)
-Source: TypeAlias = ExportSource
 
 
 @dataclass

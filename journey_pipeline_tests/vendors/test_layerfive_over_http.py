@@ -69,7 +69,7 @@ def loaded(home: Path, settings: MappingSettings | None = None) -> tuple[MadeJou
     parts: list[Part] = []
     while not parts or parts[-1].next_page:
         to = home / f"{len(parts)}.json.gz"
-        parts.append(source.download(WINDOW, to, estimate=None, after=parts[-1] if parts else None))
+        parts.append(source.download(source.plan(WINDOW), to, estimate=None, after=parts[-1] if parts else None))
     source.close()
     made = MadeJourneys(home, settings or MappingSettings()).land(
         *[gzip.decompress(part.path.read_bytes()) for part in parts]

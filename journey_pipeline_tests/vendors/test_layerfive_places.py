@@ -13,7 +13,7 @@ import pytest
 from journey_pipeline.components.layerfive import LayerFiveCustomerJourneys
 from journey_pipeline.errors import ConfigError, ContractError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.backfill import Backfill
+from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
 from journey_pipeline.model import Granularity, partition_window
 from journey_pipeline.transport.limits import Limits
@@ -57,12 +57,12 @@ def source_of(settings: MappingSettings) -> CustomerJourneys:
 
 def load(home: Path, settings: MappingSettings) -> PartitionOutcome:
     """Asks for the day."""
-    (outcome,) = Backfill(
+    (outcome,) = LoadAtOnce(
         lake=Lake(home),
         stream=customer_journeys_stream("layerfive", WINDOW.start, settings),
         windows=[WINDOW],
         settings=LoadSettings(),
-        open_source=lambda: source_of(settings),
+        open=lambda: source_of(settings),
         kept_since=None,
         now=lambda: WINDOW.end + 3 * Granularity.HOUR.duration,
     ).outcomes()
@@ -196,9 +196,9 @@ def test_the_component_hands_declared_places_to_the_one_who_counts_and_the_one_w
     server: FlakyServer, tmp_path: Path
 ) -> None:
     declared = {"start": "2026-11-01-00:00", "records": "data.rows", "events": "hits"}
-    source = LayerFiveCustomerJourneys.resolve_from_dict(declared).open_source()
+    source = LayerFiveCustomerJourneys.resolve_from_dict(declared).open_people()
     server.on(ROUTE, json(placed(hits("p-1", 1, 2))))
-    assert source.download(WINDOW, tmp_path / "part-0.json.gz", estimate=None).rows == 2
+    assert source.download(source.plan(WINDOW), tmp_path / "part-0.json.gz", estimate=None).rows == 2
     assert source.stream.recipe.records_at == {"records": "data.rows", "events": "hits"}
     source.close()
 

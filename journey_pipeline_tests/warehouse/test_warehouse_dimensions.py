@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from journey_pipeline.loading.dimensions import pull_dimensions
+from journey_pipeline.loading.lists import pull_dimensions
 from journey_pipeline.model import StreamKey
 from journey_pipeline.vendors.apsis.definitions import Page
 from journey_pipeline.vendors.apsis.lists import ALL

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.listing import OPS_COLUMNS, listed
-from journey_pipeline.exports.listing import rows as shown_rows
-from journey_pipeline.loading.export_listing import list_exports
+from journey_pipeline.exports.turns import OPS_COLUMNS, listed
+from journey_pipeline.exports.turns import rows as shown_rows
+from journey_pipeline.loading.lists import list_exports
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.exports.made_orders import ADDRESS, MINUTE, NOW, made_ready, queue, requested, wanted

@@ -277,10 +277,11 @@ def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int
         requests_per_answer=requests,
         asked_again=TRAILING_DAYS,
         reach=Reach(longest=LONGEST_WINDOW),
-        nothing_to_reconcile=(
-            "the vendor gives no estimate of an export, so there is nothing to compare. The newest days are "
-            f"ordered again daily; order others with `journey-pipeline backfill {key} --from ... --to ... --again`"
-        ),
+        answers="ordered",
+        lacks={
+            "estimate": "the vendor gives no estimate of an export, so there is nothing to compare. The newest days "
+            f"are ordered again daily; order others with `journey-pipeline backfill {key} --from ... --to ... --again`"
+        },
     )
 
 

@@ -37,7 +37,7 @@ from journey_pipeline.vendors.apsis.orders import (
     told_fields,
 )
 from journey_pipeline.vendors.csv_answer import CsvInspector
-from journey_pipeline.vendors.source import Look, Part, Plan, Stream, Ticket, Verdict
+from journey_pipeline.vendors.source import Look, Part, Plan, Request, Source, Stream, Ticket, Verdict
 
 _FOLDER = Path(__file__).parent
 
@@ -126,8 +126,8 @@ class _Report(NamedTuple):
     retry_after_s: float | None
 
 
-class EmailEvents:
-    """E-mail events of one connection, as `vendors.source.ExportSource` asks for it.
+class EmailEvents(Source):
+    """E-mail events of one connection, as `vendors.source.Source` asks for it.
 
     One order has one section. Of several, the whole is never ordered: its first look says, without a request, that it
     is too large, and its smaller orders are those of the sections.
@@ -137,27 +137,25 @@ class EmailEvents:
         stream: Which stream it is, as `email_events_stream` gives it.
     """
 
-    poll_is_download = False
-
     def __init__(self, account: Account, stream: Stream) -> None:
         self.stream = stream
         self._account = account
 
-    def plan(self, window: Window) -> Plan:
+    def request(self, window: Window) -> Request:  # noqa: ARG002 - the same of any window
         """All sections, with the attributes and tags that are selected; asks for the definitions.
 
         Raises:
             ConfigError: If something is selected that the account does not have.
             VendorError: If the definitions can't be had.
         """
-        return Plan(window, request_of(self._account.email_sections(), self._account.selection.segments))
+        return request_of(self._account.email_sections(), self._account.selection.segments)
 
     def smaller(self, plan: Plan) -> Sequence[Plan]:
         """One section each; then less time."""
         return by_section(plan) if _is_of_several(plan) else smaller_orders(plan)
 
     def order(self, plan: Plan, name: str) -> Ticket:  # noqa: ARG002 - this vendor is asked, and never calls back
-        """Orders an export, as `ExportSource` says; never twice, and of several sections not at all."""
+        """Orders an export, as `Source` says; never twice, and of several sections not at all."""
         if _is_of_several(plan):
             return Ticket()
         names = self._account.names
@@ -172,7 +170,6 @@ class EmailEvents:
         *,
         to: Path | None = None,  # noqa: ARG002 - look and download are two requests here
         on_bytes: Callable[[int], None] | None = None,  # noqa: ARG002 - likewise
-        evidence: Path | None = None,  # noqa: ARG002 - likewise
     ) -> Look:
         """Asks how far an export is.
 
@@ -205,7 +202,7 @@ class EmailEvents:
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
     ) -> Part:
-        """Downloads the file, as `ExportSource` says. A link that has ended is asked for again."""
+        """Downloads the file, as `Source` says. A link that has ended is asked for again."""
         take = partial(
             self._account.client.take_emails,
             to=to,
@@ -215,10 +212,6 @@ class EmailEvents:
             window=plan.window,
         )
         return Part.of(self._with_fresh_links(ticket, take), plan.window)
-
-    def answers(self) -> dict[str, Any]:
-        """Nothing: the file says by itself what it holds."""
-        return {}
 
     def close(self) -> None:
         """Closes the account's connections."""

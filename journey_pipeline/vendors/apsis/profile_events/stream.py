@@ -13,7 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from journey_pipeline.errors import ExportExpired, ExportFailed, PermanentVendorError, TransientVendorError, VendorError
+from journey_pipeline.errors import (
+    ContractError,
+    ExportExpired,
+    ExportFailed,
+    PermanentVendorError,
+    TransientVendorError,
+    VendorError,
+)
 from journey_pipeline.model import Window
 from journey_pipeline.recipe import Recipe, Twin
 from journey_pipeline.vendors.apsis.account import Account
@@ -31,7 +38,7 @@ from journey_pipeline.vendors.apsis.orders import (
 )
 from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES, ProfileInspector
 from journey_pipeline.vendors.apsis.profile_events.reader import ANSWER, COLUMNS, ProfileEventReader
-from journey_pipeline.vendors.source import Look, Part, Plan, Stream, Ticket, Verdict
+from journey_pipeline.vendors.source import Look, Part, Plan, Request, Source, Stream, Ticket, Verdict
 
 _FOLDER = Path(__file__).parent
 
@@ -81,8 +88,8 @@ def profile_events_stream(
     return stream_of(connection, start, profile_events_recipe(longest_profile_bytes), requests=5)
 
 
-class ProfileEvents:
-    """Profile events of one connection, as `vendors.source.ExportSource` asks for it.
+class ProfileEvents(Source):
+    """Profile events of one connection, as `vendors.source.Source` asks for it.
 
     Args:
         account: The account, and what is asked of it.
@@ -90,8 +97,6 @@ class ProfileEvents:
         longest_profile_bytes: The most bytes that are held of one profile; as the stream was told.
         last_answers: Gives what `answers` gave when a window of the stream landed last.
     """
-
-    poll_is_download = True
 
     def __init__(
         self,
@@ -106,21 +111,21 @@ class ProfileEvents:
         self._last_answers = last_answers
         self._account = account
 
-    def plan(self, window: Window) -> Plan:
+    def request(self, window: Window) -> Request:  # noqa: ARG002 - the same of any window
         """All sections in one order, with what of each is selected; asks for the definitions.
 
         Raises:
             ConfigError: If something is selected that the account does not have.
             VendorError: If the definitions can't be had.
         """
-        return Plan(window, request_of(self._account.profile_sections(), self._account.selection.segments))
+        return request_of(self._account.profile_sections(), self._account.selection.segments)
 
     def smaller(self, plan: Plan) -> Sequence[Plan]:
         """Less time, then one section each, then half of the event types each."""
         return smaller_orders(plan)
 
     def order(self, plan: Plan, name: str) -> Ticket:  # noqa: ARG002 - this vendor is asked, and never calls back
-        """Orders an export, as `ExportSource` says; never twice."""
+        """Orders an export, as `Source` says; never twice."""
         names, window = self._account.names, plan.window
         with saying_if_unknown():
             answer = self._account.client.order_profiles(profile_body(plan, names), window=window)
@@ -136,7 +141,6 @@ class ProfileEvents:
         *,
         to: Path | None = None,
         on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Look:
         """Asks how far an export is. Given a place, the first answer that has the file puts it there.
 
@@ -147,7 +151,12 @@ class ProfileEvents:
         if to is None:
             looked = self._account.client.profile_status(self._address(ticket))
             return _look(looked.status, ticket, retry_after_s=looked.retry_after_s)
-        return self._take(ticket, plan, to, on_bytes=on_bytes, evidence=evidence, is_poll=True)
+        try:
+            return self._take(ticket, plan, to, on_bytes=on_bytes, evidence=None, is_poll=True)
+        except (TransientVendorError, ContractError) as error:
+            if error.status != _OK:
+                raise
+            return _look(_OK, ticket)  # it is there, and who fetches it finds out what is wrong with it
 
     def fetch(
         self,
@@ -158,7 +167,7 @@ class ProfileEvents:
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
     ) -> Part:
-        """Downloads the file, as `ExportSource` says; the same address gives it again for a day (documented: D1)."""
+        """Downloads the file, as `Source` says; the same address gives it again for a day (documented: D1)."""
         look = self._take(ticket, plan, to, on_bytes=on_bytes, evidence=evidence, is_poll=False)
         if look.part:
             return look.part

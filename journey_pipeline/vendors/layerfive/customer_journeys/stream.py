@@ -30,7 +30,7 @@ from journey_pipeline.vendors.layerfive.customer_journeys.columns import COLUMNS
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.reader import JourneyReader
 from journey_pipeline.vendors.layerfive.doctor import told_of_sample
-from journey_pipeline.vendors.source import Estimate, Freshness, Part, Reach, Stream
+from journey_pipeline.vendors.source import Estimate, Freshness, Part, Plan, Reach, Source, Stream
 
 _FOLDER = Path(__file__).parent
 
@@ -84,10 +84,10 @@ def customer_journeys_stream(
         reach=Reach(onward=timedelta.max, back=REACH + overlap, ages_after=REACH),
         claims=("earlier_answer_is_repeated", "columns_are_read_alike"),
         lookalikes=("lookalikes", "of_several_people"),
-        nothing_to_reconcile=(
-            "its answers overlap, so each answer is compared with the previous one when it lands. There is no estimate "
-            "to ask for"
-        ),
+        lacks={
+            "estimate": "its answers overlap, so each answer is compared with the previous one when it lands. There is "
+            "no estimate to ask for"
+        },
         upkeep=("reach",),
         first_look=timedelta(days=3),
     )
@@ -100,7 +100,7 @@ class _LookedAt(TypedDict):
     evidence: Path | None
 
 
-class CustomerJourneys:
+class CustomerJourneys(Source):
     """Customer journeys of one connection, as `vendors.source` asks for windows and for people.
 
     Args:
@@ -109,8 +109,6 @@ class CustomerJourneys:
         answer_lag: How long after its end a day may be loaded.
     """
 
-    shortest_window = Granularity.DAY.duration
-    concurrency = 1
     person_reach = REACH
 
     def __init__(
@@ -128,11 +126,6 @@ class CustomerJourneys:
         self._answer_lag = answer_lag
 
     @property
-    def constants(self) -> dict[str, str]:
-        """None: everything is downloaded."""
-        return {}
-
-    @property
     def settings(self) -> MappingSettings:
         """What the connection says of its records, as the stream's recipe has it."""
         reader = self.stream.recipe.reader
@@ -146,17 +139,9 @@ class CustomerJourneys:
         """Up to a fixed while ago: there is no route that says it."""
         return Freshness(now - self._answer_lag, f"a day is loaded {self._answer_lag} after its end")
 
-    def estimate(self, window: Window) -> Estimate | None:  # noqa: ARG002 - there is no such route
-        """None: the vendor gives no estimates."""
-        return None
-
-    def too_large(self, estimate: Estimate | None) -> bool:  # noqa: ARG002 - nothing to go by
-        """Never: an answer has no end that could be moved."""
-        return False
-
     def download(
         self,
-        window: Window,
+        plan: Plan,
         to: Path,
         *,
         estimate: Estimate | None,  # noqa: ARG002 - there is none
@@ -171,7 +156,7 @@ class CustomerJourneys:
             PermanentVendorError: On a refusal.
             ContractError: If the answer is no JSON with records, or its pages lead away or around.
         """
-        looked_at = self._looked_at(evidence)
+        looked_at, window = self._looked_at(evidence), plan.window
         if after is None or after.next_page is None:
             self._pages.begin(window)
             got = self._client.since(self._day(window), to, window=window, on_bytes=on_bytes, **looked_at)

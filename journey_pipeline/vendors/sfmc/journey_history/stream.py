@@ -19,7 +19,7 @@ from journey_pipeline.model import Granularity, StreamKey, Window, floor, iso
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.sfmc.client import UNUSUAL_LAG, SfmcClient
-from journey_pipeline.vendors.source import Estimate, Freshness, Part, Stream
+from journey_pipeline.vendors.source import Estimate, Freshness, Part, Plan, Source, Stream
 
 _FOLDER = Path(__file__).parent
 
@@ -108,6 +108,7 @@ MOST_ROWS = 5_000_000  # assumed
 MARGIN = timedelta(minutes=5)  # assumed
 FIXED_LAG = timedelta(hours=2)  # assumed; where the freshness route is not available
 _REFUSED = frozenset({400, 401, 403})
+_SHORTEST = timedelta(minutes=1)
 _LONG_SETTLED = timedelta(days=2)
 
 
@@ -123,8 +124,8 @@ def journey_history_stream(connection: str, start: datetime) -> Stream:
     )
 
 
-class JourneyHistory:
-    """Journey history of one connection, as `vendors.source.WindowedSource` asks for it.
+class JourneyHistory(Source):
+    """Journey history of one connection, as `vendors.source.Source` asks for it.
 
     Args:
         stream: Which stream it is, as `journey_history_stream` gives it.
@@ -132,8 +133,6 @@ class JourneyHistory:
         columns: What is asked for; those that the filters fix are left out.
         most_compressed_bytes: Above this estimate a window is asked for in halves.
     """
-
-    shortest_window = timedelta(minutes=1)
 
     def __init__(
         self,
@@ -187,16 +186,17 @@ class JourneyHistory:
         """Asks what a window holds, with the columns and filters of the download."""
         return self._client.estimate(self._filters.body(window), self._columns, window=window)
 
-    def too_large(self, estimate: Estimate | None) -> bool:
-        """Whether a window is near the documented limit of 1 GB, which is compared with the compressed size."""
-        return estimate is not None and self._is_above_limits(estimate)
+    def smaller(self, plan: Plan) -> Sequence[Plan]:
+        """The two halves of its time, down to a minute."""
+        return [self.plan(half) for half in plan.window.halves()] if plan.window.duration > _SHORTEST else ()
 
-    def _is_above_limits(self, estimate: Estimate) -> bool:
+    def too_large(self, estimate: Estimate) -> bool:
+        """Whether a window is near the documented limit of 1 GB, which is compared with the compressed size."""
         return estimate.rows > self._most_rows or (estimate.compressed_bytes or 0) > self._most_compressed_bytes
 
     def download(
         self,
-        window: Window,
+        plan: Plan,
         to: Path,
         *,
         estimate: Estimate | None,
@@ -212,15 +212,15 @@ class JourneyHistory:
         """
         inspector = partial(_HistoryInspector, self._columns, may_be_empty=not (estimate and estimate.rows))
         got = self._client.download(
-            self._filters.body(window),
+            self._filters.body(plan.window),
             self._columns,
-            window=window,
+            window=plan.window,
             to=to,
             inspector=inspector,
             on_bytes=on_bytes,
             evidence=evidence,
         )
-        return Part.of(got, window)
+        return Part.of(got, plan.window)
 
     def check(self, now: datetime) -> dict[str, str]:
         """One harmless call to each route, and what the estimates of an hour and its parts tell of a window's bounds.

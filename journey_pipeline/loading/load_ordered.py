@@ -1,18 +1,16 @@
-"""Many partitions of a stream whose exports are ordered: wanted, ready, landed, and made events of as they come.
+"""Many partitions of a stream whose answers are ordered: wanted, ready, landed, and made events of as they come.
 
 It does the whole life cycle by itself, by the same code as the sensor; broken off and started again it goes on with the
-exports that it made. Not here: single steps (`exports.py`, `export_landing.py`), streams that answer at once
-(`backfill.py`).
+exports that it made. Not here: single steps (`exports.py`), what is the same of streams that answer at once
+(`load.py`).
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from journey_pipeline.errors import (
     ExportFailed,
@@ -21,18 +19,13 @@ from journey_pipeline.errors import (
     LakeError,
     TransientVendorError,
     VendorError,
-    text_of,
 )
-from journey_pipeline.exports.export import Export
-from journey_pipeline.exports.states import ENDED, Reason, State
-from journey_pipeline.lake.layout import Lake
+from journey_pipeline.exports.export import ENDED, Export, Reason, State
 from journey_pipeline.loading import progress as watching
-from journey_pipeline.loading.export_landing import Arrival, ExportLanding, look_and_take
-from journey_pipeline.loading.exports import Exports
-from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, PartitionOutcome
-from journey_pipeline.loading.pull import is_expired
+from journey_pipeline.loading.exports import Arrivals, Exports
+from journey_pipeline.loading.load import Load, failed
+from journey_pipeline.loading.partition import PartitionOutcome
 from journey_pipeline.model import Window, selection
-from journey_pipeline.settings import utc_now
 from journey_pipeline.transport import retry
 from journey_pipeline.vendors.source import Stream
 
@@ -40,67 +33,36 @@ LONGEST_NAP_S = 1.0
 
 log = logging.getLogger(__name__)
 
+_UnderWay = dict[int, list[Window]]
+"""The windows that are waited for, by the number of the export at the top."""
 
-@dataclass(frozen=True, slots=True)
-class ExportBackfill:
-    """What to do with a range of partitions.
+
+@dataclass(frozen=True)
+class LoadOrdered(Load[Exports]):
+    """Loads partitions whose answers are ordered, one after another as they are ready.
+
+    It waits for as long as anything moves within the time after which an export is overdue. What is not ready then, or
+    at once if it does not wait, is an error that says how far it is.
 
     Attributes:
-        lake: Where they lie.
-        stream: Whose they are.
-        windows: Their windows.
-        settings: Tolerance and limits.
-        open_exports: Opens the ledger and the vendor's streams; called only if something has to be asked for.
-        pull: Whether to ask the vendor.
-        normalize: Whether to make events.
-        kept_since: A partition that has landed since then is not asked for again; None asks for all of them.
-        waits: Whether to wait for the vendor, for as long as anything moves within the time after which an export is
-            overdue; what is not ready then, or at once if it does not wait, is an error that says how far it is.
         nap: Sleeps between looks.
-        now: The clock, that of the exports.
     """
 
-    lake: Lake
-    stream: Stream
-    windows: Sequence[Window]
-    settings: LoadSettings
-    open_exports: Callable[[], Exports]
-    pull: bool = True
-    normalize: bool = True
-    kept_since: datetime | None = None
-    waits: bool = True
     nap: Callable[[float], None] = retry.wait
-    now: Callable[[], datetime] = utc_now
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _arrivals: dict[int, Arrival] = field(default_factory=dict)
-
-    def outcomes(self) -> Iterator[PartitionOutcome]:
-        """Loads the partitions and gives each one's outcome as it is finished, in no order."""
-        watcher = watching.current()
-        watcher.planned(str(self.stream.key), len(self.windows))
-        try:
-            for outcome in self._outcomes():
-                watcher.done(outcome.partition, outcome.rows, text_of(outcome.error) if outcome.error else None)
-                yield outcome
-        finally:
-            self._stopped.set()
-            for arrival in self._arrivals.values():
-                arrival.folder.discard()
 
     def _outcomes(self) -> Iterator[PartitionOutcome]:
         wanted = []
-        self._landed.restore_marks()
         for window in sorted(self.windows):
-            if self._landed.is_kept(window) or not self.pull:
-                yield self._finish(window)
-            else:
+            if self._is_asked_for(window):
                 wanted.append(window)
+            else:
+                yield self._finish(window)
         if not wanted:
             return
         try:
-            exports = self.open_exports()
+            exports = self.open()
         except JourneyError as error:
-            yield from _failed(wanted, error)
+            yield from failed(wanted, error)
             return
         with exports:
             yield from self._all_through(exports, wanted)
@@ -113,21 +75,28 @@ class ExportBackfill:
                 left.discard(outcome.window)
                 yield outcome
         except JourneyError as error:
-            yield from _failed(sorted(left), error)
+            yield from failed(sorted(left), error)
 
     def _through(self, exports: Exports, windows: Sequence[Window]) -> Iterator[PartitionOutcome]:
         """Orders, polls and collects until every window has landed or can't, or nothing moves any more."""
-        under_way: dict[int, list[Window]] = {}
+        under_way: _UnderWay = {}
         yield from self._want(exports, windows, under_way)
+        arrivals = Arrivals(self.lake, under_way)
+        try:
+            yield from self._until_landed(exports, under_way, arrivals)
+        finally:
+            arrivals.discard()
+
+    def _until_landed(self, exports: Exports, under_way: _UnderWay, arrivals: Arrivals) -> Iterator[PartitionOutcome]:
         moved_at, ours = exports.queue.now(), frozenset(under_way)
         while under_way:
-            exports.move_due(is_over=self._stopped.is_set, look=partial(self._look, exports, under_way))
+            exports.move_due(arrivals=arrivals)
             watching.current().waits_for(_to_be_seen(exports, ours | under_way.keys()), exports.queue.now())
             _follow_merged(exports, under_way)
             for root_id in list(under_way):
                 if error := _what_stopped(exports, root_id):
-                    yield from _failed(under_way.pop(root_id), error)
-            yield from self._collect_ready(exports, under_way)
+                    yield from failed(under_way.pop(root_id), error)
+            yield from self._collect_ready(exports, under_way, arrivals)
             yield from self._landed_elsewhere(exports, under_way)
             moved_at = max([moved_at, *_moved_at(exports, under_way)])
             if not self.waits or exports.queue.now() - moved_at >= exports.queue.policy.overdue_after:
@@ -136,18 +105,7 @@ class ExportBackfill:
             if under_way:
                 self.nap(LONGEST_NAP_S)
 
-    def _look(self, exports: Exports, under_way: Container[int], export: Export) -> None:
-        """Takes the file along of what we wait for, where the vendor works that way; at anything else it only looks."""
-        if export.id not in under_way or not exports.sources[export.key.stream].poll_is_download:
-            exports.look(export)
-            return
-        watcher = watching.current()
-        if arrival := look_and_take(self.lake, exports, export, progress=watcher, stopped=self._stopped.is_set):
-            self._arrivals[export.id] = arrival
-
-    def _want(
-        self, exports: Exports, windows: Sequence[Window], under_way: dict[int, list[Window]]
-    ) -> Iterator[PartitionOutcome]:
+    def _want(self, exports: Exports, windows: Sequence[Window], under_way: _UnderWay) -> Iterator[PartitionOutcome]:
         """Finds the windows' exports, and orders those that have none; gives the outcome of what is too old for one."""
         now = exports.queue.now()
         fetchable = exports.queue.fetchable()
@@ -155,7 +113,7 @@ class ExportBackfill:
         unknown = []
         for window in windows:
             export = _under_way(exports, ready, self.stream, window)
-            too_old = is_expired(self.stream, window, now)
+            too_old = self.stream.is_expired(window, now)
             if too_old and (export is None or export.state is State.STOPPED):
                 yield PartitionOutcome(window, error=self._landed.expiry(window, now))
             elif export and (too_old or not self.waits):
@@ -165,27 +123,26 @@ class ExportBackfill:
         for root_id, window in exports.want(self.stream, unknown, again=self.waits):
             under_way.setdefault(root_id, []).append(window)
 
-    def _collect_ready(self, exports: Exports, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
+    def _collect_ready(self, exports: Exports, under_way: _UnderWay, arrivals: Arrivals) -> Iterator[PartitionOutcome]:
         ready = exports.queue.fetchable()
         for root_id in [found.root.id for found in ready if found.root.id in under_way]:
             try:
-                has_landed = self._collect(exports, root_id)
+                has_landed = self._collect(exports, root_id, arrivals)
             except LakeError as error:  # of the disk: no other try of ours helps
-                yield from _failed(under_way.pop(root_id), error)
+                yield from failed(under_way.pop(root_id), error)
                 continue
             if has_landed:
                 yield from (self._finish(window) for window in under_way.pop(root_id))
 
-    def _collect(self, exports: Exports, root_id: int) -> bool:
-        arrival = self._arrivals.pop(root_id, None)
+    def _collect(self, exports: Exports, root_id: int, arrivals: Arrivals) -> bool:
+        come = arrivals.landings.pop(root_id, None)
         collection = exports.queue.lease_to_fetch(root_id)
         if collection is None:
-            if arrival:
-                arrival.folder.discard()
+            if come:
+                come.discard()
             return False
-        watcher = watching.current()
         try:
-            ExportLanding(self.lake, exports, collection, watcher, self._stopped.is_set, arrival).land()
+            exports.land(collection, come or exports.landing(self.lake, collection.root))
         except ExportMovedOn as moved:
             log.info("%s", moved)
             return False
@@ -195,21 +152,14 @@ class ExportBackfill:
             return False
         return True
 
-    def _landed_elsewhere(self, exports: Exports, under_way: dict[int, list[Window]]) -> Iterator[PartitionOutcome]:
+    def _landed_elsewhere(self, exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:
         """What another process, such as a run that the sensor started, has landed meanwhile."""
         for root_id in list(under_way):
             if exports.queue.tree(root_id)[0].landed_at is not None:
                 yield from (self._finish(window) for window in under_way.pop(root_id))
 
-    def _finish(self, window: Window) -> PartitionOutcome:
-        return self._landed.finish(window, pull_s=0.0, normalize=self.normalize, always=not self.pull)
 
-    @property
-    def _landed(self) -> LandedPartitions:
-        return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since, self.now)
-
-
-def _follow_merged(exports: Exports, under_way: dict[int, list[Window]]) -> None:
+def _follow_merged(exports: Exports, under_way: _UnderWay) -> None:
     """Waits for the order that holds the windows of one that was merged into it."""
     for root_id in list(under_way):
         root = exports.queue.tree(root_id)[0]
@@ -217,10 +167,6 @@ def _follow_merged(exports: Exports, under_way: dict[int, list[Window]]) -> None
             for window in under_way.pop(root_id):
                 found = exports.queue.current(root.key, window)
                 under_way.setdefault(found.id if found else root_id, []).append(window)
-
-
-def _failed(windows: Iterable[Window], error: JourneyError) -> Iterator[PartitionOutcome]:
-    return (PartitionOutcome(window, error=error) for window in windows)
 
 
 def _under_way(exports: Exports, ready: Sequence[Export], stream: Stream, window: Window) -> Export | None:
@@ -265,10 +211,10 @@ def _ended(export: Export, says: str) -> ExportFailed:
     )
 
 
-def _not_ready(exports: Exports, under_way: Mapping[int, list[Window]]) -> Iterator[PartitionOutcome]:
+def _not_ready(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:
     for root_id, windows in under_way.items():
         error = exports.troubles.get(root_id) or _pending(exports.queue.tree(root_id)[0])
-        yield from _failed(windows, error)
+        yield from failed(windows, error)
 
 
 def _pending(export: Export) -> TransientVendorError:

@@ -1,0 +1,209 @@
+"""Many partitions at a time: asked for, landed, made events of, each with an outcome of its own.
+
+A partition that fails does not take the others with it. Not here: which partitions are missing (`plan.py`), what one of
+them goes through (`landing.py`, `partition.py`), answers that are ordered (`load_ordered.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from journey_pipeline.errors import JourneyError, text_of
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading import progress as watching
+from journey_pipeline.loading.landing import pull
+from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, PartitionOutcome
+from journey_pipeline.model import Window, contiguous
+from journey_pipeline.settings import normalizers, utc_now
+from journey_pipeline.vendors.source import Source, Stream
+
+log = logging.getLogger(__name__)
+
+Opened = TypeVar("Opened")
+
+
+@dataclass(frozen=True)
+class Load(ABC, Generic[Opened]):
+    """What to do with a range of partitions.
+
+    Attributes:
+        lake: Where they lie.
+        stream: Whose they are.
+        windows: Their windows.
+        settings: Tolerance and limits.
+        open: Opens what the vendor is asked through; called only if something has to be asked for.
+        pull: Whether to ask the vendor.
+        normalize: Whether to make events.
+        kept_since: A partition that has landed since then is not asked for again; None asks for all of them again.
+        waits: Whether to wait for answers that the vendor has yet to make.
+        now: The clock that retention is measured by.
+    """
+
+    lake: Lake
+    stream: Stream
+    windows: Sequence[Window]
+    settings: LoadSettings
+    open: Callable[[], Opened]
+    pull: bool = True
+    normalize: bool = True
+    kept_since: datetime | None = None
+    waits: bool = True
+    now: Callable[[], datetime] = utc_now
+
+    def outcomes(self) -> Iterator[PartitionOutcome]:
+        """Loads the partitions and gives each one's outcome as it is finished, in no order.
+
+        An outcome's `error` tells why a partition failed. If the caller stops listening, what is under way ends at the
+        next chunk and leaves nothing half-done.
+        """
+        watcher = watching.current()
+        watcher.planned(str(self.stream.key), len(self.windows))
+        self._landed.restore_marks()
+        for outcome in self._outcomes():
+            watcher.done(outcome.partition, outcome.rows, text_of(outcome.error) if outcome.error else None)
+            yield outcome
+
+    @abstractmethod
+    def _outcomes(self) -> Iterator[PartitionOutcome]:
+        """The outcomes, as they come."""
+
+    @cached_property
+    def _landed(self) -> LandedPartitions:
+        return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since, self.now)
+
+    def _is_asked_for(self, window: Window) -> bool:
+        is_kept = self._landed.is_kept(window)  # what is damaged of it is set aside, whether or not it is asked for
+        return self.pull and not is_kept
+
+    def _finish(self, window: Window, pull_s: float = 0.0) -> PartitionOutcome:
+        # Normalizing alone is asked for to make the events anew; after a pull, only where they are not yet made.
+        return self._landed.finish(window, pull_s=pull_s, normalize=self.normalize, always=not self.pull)
+
+
+def failed(windows: Iterable[Window], error: Exception) -> list[PartitionOutcome]:
+    """The outcomes of windows that could not be had."""
+    return [PartitionOutcome(window, error=error) for window in windows]
+
+
+@dataclass(frozen=True)
+class LoadAtOnce(Load[Source]):
+    """Loads partitions of a vendor who answers at once, several at a time: one is normalized while others download.
+
+    Where one answer holds several partitions, it is asked for from the first of them on, and covers the others.
+    """
+
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def _outcomes(self) -> Iterator[PartitionOutcome]:
+        source = _Opened(self.open)
+        at_a_time = normalizers()  # each is bounded in memory by NormalizeLimits
+        room = threading.Semaphore(at_a_time)
+        # The client's own limit holds downloads back; the threads beyond it make events meanwhile.
+        threads = at_a_time + (source.concurrency() if self.pull else 0)
+        at_a_time = self.stream.partitions_per_answer if self.pull else 1
+        watcher = watching.current()
+        with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
+            try:
+                units = contiguous(self.windows, at_a_time, apart=self.stream.reach.onward)
+                futures = {pool.submit(self._load, source, room, unit, watcher): unit for unit in units}
+                for future in as_completed(futures):
+                    yield from _outcomes_of(future, futures[future])
+            finally:
+                self._stopped.set()
+                pool.shutdown(cancel_futures=True)
+                source.close()
+
+    def _load(
+        self, source: _Opened, room: threading.Semaphore, windows: Sequence[Window], watcher: watching.Progress
+    ) -> list[PartitionOutcome]:
+        """Lands the windows with one answer, as far as they have not landed, and makes the events of each."""
+        started = time.monotonic()
+        wanted = sorted(window for window in windows if self._is_asked_for(window))
+        errors = self._ask(source, wanted, watcher)
+        asked = [window for window in wanted if window not in errors]
+        pull_s = time.monotonic() - started
+        outcomes = []
+        for window in sorted(windows):
+            if window in errors:
+                outcomes += failed([window], errors[window])
+                continue
+            with room:
+                outcomes.append(self._finish(window, pull_s if window in asked[:1] else 0.0))
+        return outcomes
+
+    def _ask(self, source: _Opened, wanted: Sequence[Window], watcher: watching.Progress) -> dict[Window, JourneyError]:
+        """Lands windows with one answer; gives those that could not be had, and why."""
+        at = self.now()
+        errors: dict[Window, JourneyError] = {
+            window: self._landed.expiry(window, at) for window in wanted if self.stream.is_expired(window, at)
+        }
+        kept = [window for window in wanted if window not in errors]
+        if kept:
+            try:
+                opened = source.get()
+                for plan in opened.plans(kept):
+                    pull(
+                        self.lake,
+                        opened,
+                        plan,
+                        asked_at=at,
+                        now=self.now,
+                        progress=watcher,
+                        stopped=self._stopped.is_set,
+                    )
+            except JourneyError as error:
+                errors |= dict.fromkeys(kept, error)
+        return errors
+
+
+class _Opened:
+    """The source, opened when first needed, by one thread."""
+
+    def __init__(self, open_source: Callable[[], Source]) -> None:
+        self._open = open_source
+        self._lock = threading.Lock()
+        self._source: Source | None = None
+        self._error: JourneyError | None = None
+
+    def get(self) -> Source:
+        with self._lock:
+            if self._error:
+                raise self._error
+            if self._source is None:
+                try:
+                    self._source = self._open()
+                except JourneyError as error:
+                    self._error = error
+                    raise
+            return self._source
+
+    def concurrency(self) -> int:
+        """How many downloads at a time; 1 if it can't be opened, so that each partition tells why."""
+        try:
+            return self.get().concurrency
+        except JourneyError as error:
+            log.warning("%s", error)
+            return 1
+
+    def close(self) -> None:
+        if self._source:
+            self._source.close()
+
+
+def _outcomes_of(future: Future[list[PartitionOutcome]], windows: Sequence[Window]) -> list[PartitionOutcome]:
+    try:
+        return future.result()
+    except JourneyError as error:
+        return failed(windows, error)
+    except Exception as error:
+        log.exception("partition %s failed unexpectedly", windows[0].partition)
+        return failed(windows, error)
