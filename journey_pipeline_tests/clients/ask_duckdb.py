@@ -20,7 +20,10 @@ tables = rows("select table_schema || '.' || table_name, table_type from informa
 answer = {
     "version": duckdb.__version__,
     "tables": tables,
-    "comments": rows("select schema_name, table_name, comment from duckdb_tables()"),
+    "comments": rows(
+        "select schema_name, table_name, comment from duckdb_tables() union all "
+        "select schema_name, view_name, comment from duckdb_views() where not internal"
+    ),
     "columns": {table: rows(f"describe {table}") for table, _ in tables},
     "column_comments": rows(
         "select schema_name, table_name, column_name, comment from duckdb_columns() where not internal"
