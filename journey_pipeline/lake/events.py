@@ -55,7 +55,7 @@ def put_events(
 
     Args:
         events: The finished file, on the lake's file system; it is moved.
-        rejects: Likewise, or None if there are none.
+        rejects: The rejects file, or None if there are no rejects.
     """
     stream, partition = manifest.key, manifest.partition
     beside = {lake.rejects_file(stream, partition): rejects, lake.attributes_file(stream, partition): attributes}

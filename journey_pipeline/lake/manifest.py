@@ -248,7 +248,7 @@ class EventsManifest(Document):
             negative; 0 unless something is wrong.
         kept_events: Events of attempts that can no longer be read, which were made of them earlier and are kept; they
             are in `events` and not in `landed`.
-        kept_rejects: Likewise, of the rejects.
+        kept_rejects: Rejects that are kept in the same way.
         unreadable_attempts: Attempts that are set aside, since they can't be read.
         withdrawn: Events that only an older attempt has, of those that the newest one should have too.
         conflicts: Keys that came with two different contents in the same attempt.

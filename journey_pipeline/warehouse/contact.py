@@ -66,9 +66,9 @@ class TimelineEvent:
         is_known: Whether the warehouse has it.
         occurred_at: When it happened, UTC.
         channel: As in core.journey_events.
-        action: Likewise.
-        journey_name: Likewise.
-        activity_name: Likewise.
+        action: As in core.journey_events.
+        journey_name: As in core.journey_events.
+        activity_name: As in core.journey_events.
     """
 
     is_told: bool
@@ -87,7 +87,7 @@ class Timeline:
     Attributes:
         events: Oldest first.
         loaded_from: Where the first partition that the warehouse has of the stream starts; None if it has none.
-        loaded_at: When the newest answer that it has landed; likewise.
+        loaded_at: When its newest answer landed; None if it has none.
     """
 
     events: Sequence[TimelineEvent]

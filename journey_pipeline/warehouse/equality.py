@@ -192,9 +192,9 @@ class EqualityReport:
 def compare_with_lake(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> EqualityReport:
     """Checks that every manifest of the lake is loaded, every key of the lake there once, and nothing else.
 
-    Each partition's events in the warehouse are counted, and the warehouse's keys are held against the lake's. What an
-    earlier comparison has proven of files is not looked at again, and neither is a warehouse that nobody has written
-    since; only where something differs are single keys looked for.
+    Counts each partition's events in the warehouse, and compares the warehouse's keys with the lake's. Files that an
+    earlier comparison has proven are not read again, nor is a warehouse that was not written since. Single keys are
+    looked for only where something differs.
 
     Args:
         lake: Where the files lie. Files whose manifest is the loaded one are not hashed again.

@@ -57,7 +57,7 @@ class FoundFile:
         key: Which partition.
         path: Its events file.
         rejects_path: Its rejects file, if the manifest names one.
-        attributes_path: Its attributes file, likewise.
+        attributes_path: Its attributes file, if the manifest names one.
         manifest: What its manifest says.
         manifest_text: The same as it lies in the lake, so that what is stored depends on no version of the package.
         manifest_sha256: Of that text.

@@ -131,7 +131,7 @@ def find_losers(session: duckdb.DuckDBPyConnection, lake: Lake, inventory: Inven
 
     Args:
         inventory: What is about to change; takes those that can't be read as broken.
-        moved: Files that are being replaced just now, and had better not be read.
+        moved: Files that are being replaced just now; these are not read.
     """
     losers = Losers()
     outgoing = {found.key for found in inventory.replaced} | set(inventory.removed)

@@ -315,7 +315,7 @@ def _plan(
 
 
 def _withhold(lake: Lake, inventory: Inventory, loaded: Loaded, settings: WarehouseSettings) -> None:
-    """Leaves in the warehouse what is gone from the lake without anybody having said that it shall go."""
+    """Keeps in the warehouse what the lake lacks, unless so little is gone that it counts as a wish."""
     removed: list[FileKey] = []
     for stream, keys in groupby(inventory.removed, lambda key: (key.connection, key.stream)):
         gone, place = list(keys), lake.relative(lake.events_root.joinpath(*stream))
