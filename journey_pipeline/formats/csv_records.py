@@ -3,7 +3,7 @@ r"""Where a record of a CSV ends: one rule for counting records and for cutting 
 A quote opens a quoted field only as the field's first byte; anywhere else in a bare field it is a plain character.
 Inside a quoted field a doubled quote is one quote, and text after the closing quote belongs to the field. `\n`, `\r\n`
 and `\r` outside of quotes end a record; empty lines between records are no records. Source: RFC 4180, and the fast
-reader of Arrow. Not here: reading whole columns at once (`normalize/csv_batches.py`).
+reader of Arrow. Not here: reading whole columns at once (`normalize/csv_source.py`).
 """
 
 from __future__ import annotations

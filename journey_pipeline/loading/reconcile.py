@@ -22,7 +22,7 @@ from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.loading.progress import current
 from journey_pipeline.model import Window, floor
-from journey_pipeline.normalize.record_reader import content_digest
+from journey_pipeline.normalize.landed_file import content_digest
 from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import Estimate, Source
 

@@ -1,33 +1,91 @@
 """A landed CSV as batches of `landing`: at full speed while it is regular, else again from its start, record by record.
 
-Not here: the reading itself (`csv_batches.py`), files of other formats (`record_reader.py`).
+Fields are text, or NULL where they were empty. Not here: cutting raw records (`formats/csv_records.py`), the relation
+that a recipe reads (`relation.py`), files of other formats (`record_reader.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import IO, Any, NamedTuple, Self, cast
 
 import pyarrow as pa
+from pyarrow import csv as pa_csv
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.lake.manifest import LandedFile
-from journey_pipeline.normalize.csv_batches import (
-    CheckedRecord,
-    CsvBatch,
-    IrregularError,
-    LongRecordError,
-    checked_batches,
-    fast_batches,
+from journey_pipeline.formats.csv_records import (
+    RawRecord,
+    TooLongError,
+    fields_of,
+    split_records,
+    without_line_end,
 )
-from journey_pipeline.normalize.landed_file import LandedCsv, open_landed
-from journey_pipeline.normalize.relation import ColumnMap, landing_batch, landing_schema, map_columns
+from journey_pipeline.lake.manifest import LandedFile
+from journey_pipeline.normalize.landed_file import Inflated, check_landed
+from journey_pipeline.normalize.relation import (
+    ColumnMap,
+    json_objects,
+    landing_schema,
+    map_columns,
+    raw_fields,
+    relation,
+    with_group,
+)
 from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.recipe import Recipe
 
+LONGEST_HEADER_BYTES = 1 << 20
 _BLOCK_GROWTH = 8
+
+
+class IrregularError(Exception):
+    """The file holds something that the fast reader can't take: read it record by record."""
+
+
+class LongRecordError(Exception):
+    """A record is longer than the reader's block."""
+
+
+class CheckedRecord(NamedTuple):
+    """A record with what is wrong with its form.
+
+    Attributes:
+        number: Its number in the file, from 1, the header not counted.
+        raw: Its bytes without the line end.
+        fault: Why it can't be read, or None.
+        readable: What stands in its place for the parser: always as many fields as the header, always UTF-8.
+    """
+
+    number: int
+    raw: bytes
+    fault: str | None
+    readable: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LandedCsv:
+    """One CSV file of an attempt, with its header read.
+
+    Attributes:
+        path: Where it lies.
+        name: As lineage names it, `partition/attempt/file`.
+        rows: Records counted while landing.
+        delimiter: Its field separator.
+        header: Its columns as they stand in it; empty if the file has not even a header.
+        header_bytes: Where the first record starts, the byte order mark not counted.
+    """
+
+    path: Path
+    name: str
+    rows: int
+    delimiter: str
+    header: tuple[str, ...]
+    header_bytes: int
 
 
 @dataclass(slots=True)
@@ -75,7 +133,7 @@ class CsvSource:
             LakeError: If it is not what landed, or its header lacks what must be there.
         """
         landed = open_landed(path, name, file, recipe.delimiter)
-        columns = map_columns(landed, recipe, constants)
+        columns = map_columns(landed.header, recipe, constants, path)
         attempt = path.parent.name
         return cls(attempt, file.rows, _recipe=recipe, _landed=landed, _columns=columns, _block_bytes=block_bytes)
 
@@ -147,3 +205,183 @@ class CsvSource:
     def _is_good(self, record: CheckedRecord) -> bool:
         self.faults += record.fault is not None
         return record.fault is None
+
+
+def open_landed(path: Path, name: str, file: LandedFile, delimiter: str) -> LandedCsv:
+    """Checks a landed file against its manifest and reads its header.
+
+    Raises:
+        LakeError: If it is missing, not the bytes that landed, can't be inflated, or its header can't be read.
+    """
+    check_landed(path, file)
+    with closing(Inflated(path)) as content:
+        records = split_records(content.chunks(), delimiter.encode(), LONGEST_HEADER_BYTES)
+        try:
+            first = next(records, None)
+            header = fields_of(first.raw, delimiter) if first else []
+        except (TooLongError, UnicodeDecodeError, csv.Error) as error:
+            raise LakeError(
+                f"{path} has no readable header line, so its columns are unknown. Look at the file."
+            ) from error
+    return LandedCsv(path, name, file.rows, delimiter, tuple(header), first.end if first else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvBatch:
+    """Some records of a file, in its order.
+
+    Attributes:
+        columns: One array of text for each column of the header.
+        numbers: The records' numbers in the file.
+        records: The records themselves, where they were read one by one.
+    """
+
+    columns: list[pa.Array[Any]]
+    numbers: pa.Array[Any]
+    records: tuple[CheckedRecord, ...] = ()
+
+
+def fast_batches(landed: LandedCsv, block_bytes: int) -> Iterator[CsvBatch]:
+    """All records of a file that is regular to its end.
+
+    Args:
+        block_bytes: How much is parsed at a time.
+
+    Raises:
+        IrregularError: At a record with too few or too many fields, bytes that are not UTF-8, or an odd number of
+            quotes; batches given before it are not to be used.
+        LongRecordError: If a record is longer than a block.
+    """
+    with closing(Inflated(landed.path)) as content:
+        content.read(landed.header_bytes)
+        options = _read_options(landed, block_bytes)
+        number = 0
+        try:
+            for batch in _open(content, landed, options):
+                count = batch.num_rows
+                yield CsvBatch(batch.columns, pa.array(range(number + 1, number + count + 1), pa.int64()))
+                number += count
+        except pa.ArrowInvalid as error:
+            raise (LongRecordError if "straddling" in str(error) else IrregularError) from error
+        if content.quotes % 2:
+            raise IrregularError
+
+
+def checked_batches(
+    landed: LandedCsv, block_bytes: int, longest_bytes: int, wanted: Callable[[CheckedRecord], bool]
+) -> Iterator[CsvBatch]:
+    """The wanted records of any file, each looked at on its own: several times slower, and nothing stops it.
+
+    Args:
+        block_bytes: About how much is parsed at a time.
+        longest_bytes: The most bytes of one record.
+
+    Raises:
+        LongRecordError: If a record is longer than allowed.
+    """
+    pending: list[CheckedRecord] = []
+    size = 0
+    for record in checked_records(landed, longest_bytes):
+        if wanted(record):
+            pending.append(record)
+            size += len(record.readable)
+        if size >= block_bytes:
+            yield _parse(landed, pending)
+            pending, size = [], 0
+    if pending:
+        yield _parse(landed, pending)
+
+
+def checked_records(landed: LandedCsv, longest_bytes: int) -> Iterator[CheckedRecord]:
+    """Every record of a file, with what is wrong with it.
+
+    Raises:
+        LongRecordError: If a record is longer than allowed.
+    """
+    with closing(Inflated(landed.path)) as content:
+        content.read(landed.header_bytes)
+        delimiter = landed.delimiter.encode()
+        try:
+            for number, record in enumerate(split_records(content.chunks(), delimiter, longest_bytes), start=1):
+                yield _check(number, record, len(landed.header), delimiter)
+        except TooLongError as error:
+            raise LongRecordError from error
+
+
+def _check(number: int, record: RawRecord, expected: int, delimiter: bytes) -> CheckedRecord:
+    raw = without_line_end(record.raw) if record.closed else record.raw
+    empty = delimiter * (expected - 1) if expected > 1 else b'""'
+    if not record.closed:
+        # The rest of the file stands in this one field: how many records that was can't be known.
+        return CheckedRecord(number, raw, "a quote is opened and never closed", empty)
+    if record.fields != expected:
+        few = "few" if record.fields < expected else "many"
+        return CheckedRecord(number, raw, f"too {few} fields: {record.fields} of {expected}", empty)
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return CheckedRecord(number, raw, "not UTF-8", raw.decode(errors="replace").encode())
+    return CheckedRecord(number, raw, None, raw)
+
+
+def _parse(landed: LandedCsv, records: Iterable[CheckedRecord]) -> CsvBatch:
+    records = tuple(records)
+    content = b"\n".join(record.readable for record in records) + b"\n"
+    table = pa.Table.from_batches(_open(io.BytesIO(content), landed, _read_options(landed, len(content) + 1)))
+    if table.num_rows != len(records):
+        raise LakeError(
+            f"{landed.path}: {len(records)} records from number {records[0].number} on were read as {table.num_rows}. "
+            "Nothing was written; this is a fault of the program, report it with the file's header line."
+        )
+    columns = [column.combine_chunks() for column in table.columns]
+    return CsvBatch(columns, pa.array([record.number for record in records], pa.int64()), records)
+
+
+def _read_options(landed: LandedCsv, block_bytes: int) -> pa_csv.ReadOptions:
+    # By position: a header may name two columns alike. One thread: the caller reads ahead of the one that computes.
+    names = _names(landed)
+    return pa_csv.ReadOptions(block_size=block_bytes, use_threads=False, column_names=names)
+
+
+def _names(landed: LandedCsv) -> list[str]:
+    return [str(position) for position in range(len(landed.header))]
+
+
+def _open(content: io.IOBase, landed: LandedCsv, options: pa_csv.ReadOptions) -> Iterator[pa.RecordBatch]:
+    types = dict.fromkeys(_names(landed), pa.string())
+    try:
+        reader = pa_csv.open_csv(
+            cast("IO[Any]", content),
+            read_options=options,
+            parse_options=pa_csv.ParseOptions(delimiter=landed.delimiter, newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=types, strings_can_be_null=True, null_values=[""], quoted_strings_can_be_null=True
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" in str(error):  # a header and nothing after it
+            return
+        raise
+    yield from reader
+
+
+def landing_batch(batch: CsvBatch, landed: LandedCsv, columns: ColumnMap, schema: pa.Schema) -> pa.RecordBatch:
+    """Some records of a file as a batch of `landing`."""
+    rows = len(batch.numbers)
+
+    def column(source: int | str | None) -> pa.Array[Any]:
+        if isinstance(source, int):
+            return batch.columns[source]
+        value = columns.constants.get(source) if source else None
+        return pa.repeat(pa.scalar(value or None, pa.string()), rows)
+
+    known = [column(columns.known.get(name, name)) for name in schema.names[:-2]]
+    properties = json_objects({name: column(source) for name, source in columns.properties.items()}, rows)
+    for name, group in columns.groups.items():
+        members = {member: column(position) for member, position in group.items()}
+        properties = with_group(properties, name, members, rows)
+    lineage = schema.field("lineage").type
+    parts = [pa.repeat(pa.scalar(landed.name), rows), batch.numbers]
+    if lineage.num_fields > len(parts):
+        parts += raw_fields([record.raw for record in batch.records], [record.fault for record in batch.records])
+    return relation(known, properties, parts, schema)

@@ -1,17 +1,22 @@
 """Each key once: which of several records with one key stays, and which attempts hold nothing of their own.
 
 For partitions with a repeated key or several attempts, and for vendors that send events again as a rule. Only records
-whose key repeats are looked at, which are few; the wide columns are copied once, in their order. Not here: writing the
-staged file (`staging.py`), marking attempts in the manifest (`lake/landing.py`).
+whose key repeats are looked at, which are few; the wide columns are copied once, in their order. Events and rejects of
+an attempt that is damaged or gone stay, since nothing else has them. Not here: writing the staged file (`staging.py`),
+marking attempts in the manifest (`lake/landing.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from journey_pipeline.errors import LakeError
+from journey_pipeline.lake.events import verify_events
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
 from journey_pipeline.model import EVENT_COLUMNS
 from journey_pipeline.normalize.session import Session, quoted
 
@@ -42,15 +47,15 @@ class Deduplicated:
     conflicts: int
 
 
-def repeated_keys(session: Session, events: Path) -> int:
-    """How many records of a file have a key that another one before them has."""
+def repeated_keys(session: Session, events: Path, rows: int) -> int:
+    """How many records of a file, which has so many rows, have a key that another one before them has."""
     statement = f"select count(*) - count(distinct event_key) from {_records(events)} where"
-    return sum(session.count(f"{statement} {some}") for some in _keys_in_turn(session, events))
+    return sum(session.count(f"{statement} {some}") for some in _keys_in_turn(session, rows))
 
 
-def _keys_in_turn(session: Session, file: Path) -> list[str]:
+def _keys_in_turn(session: Session, rows: int) -> list[str]:
     """Conditions that each hold for another part of a file's keys, so that the keys of one part fit in memory."""
-    parts = 1 + session.count(f"select count(*) from {_records(file)}") // session.limits.keys_at_a_time
+    parts = 1 + rows // session.limits.keys_at_a_time
     return ["true"] if parts == 1 else [f"hash(event_key) % {parts} = {part}" for part in range(parts)]
 
 
@@ -94,8 +99,9 @@ def deduplicate(
         repeated_from: From when on the newest attempt should have the events of older ones; always if None.
     """
     records = _records(staged)
+    typed = session.count(f"select count(*) from {records}")
     session.connection.execute("create or replace temp table repeated (event_key varchar)")
-    for some in _keys_in_turn(session, staged):
+    for some in _keys_in_turn(session, typed):
         session.connection.execute(
             f"insert into repeated select event_key from {records} where {some} group by all having count(*) > 1"
         )
@@ -112,7 +118,6 @@ def deduplicate(
         f"from {records} as record left join decided on file_row_number = position where coalesce(stays, true)",
         to,
     )
-    typed = session.count(f"select count(*) from {records}")
     # Of a key that the newest attempt has, its record stayed.
     withdrawn = session.count(
         f"select count(*) from read_parquet($1) where {_ATTEMPT} <> $2 and occurred_at >= coalesce($3, occurred_at)",
@@ -183,3 +188,90 @@ def _conflicts(session: Session, staged: Path) -> int:
         from (select final_key from content group by attempt, final_key having min(content) <> max(content))
         """
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Finished files with what was kept of earlier ones.
+
+    Attributes:
+        events: The events file.
+        rejects: The rejects file, if there are any.
+        event_rows: How many of its events come from attempts that can't be read.
+        reject_rows: How many of its rejects do.
+        unreadable: How many such attempts there are.
+    """
+
+    events: Path
+    rejects: Path | None
+    event_rows: int = 0
+    reject_rows: int = 0
+    unreadable: int = 0
+
+
+def keep_earlier(
+    session: Session,
+    lake: Lake,
+    landing: LandingManifest,
+    unreadable: Collection[str],
+    *,
+    events: Path,
+    rejects: Path | None,
+) -> Kept:
+    """Adds to new files what the files in place have of attempts that can't be read, and no other attempt has.
+
+    Args:
+        lake: Where the files in place lie.
+        unreadable: The attempts that can't be read. Those that the landing no longer knows are none that can be.
+        events: The new events file; it is left as it is.
+        rejects: The new rejects file, if there are any.
+    """
+    readable = {one.attempt for one in landing.attempts}.difference(unreadable)
+    if not _has_of_others(lake, landing, readable):
+        return Kept(events, rejects, unreadable=len(unreadable))
+    key, partition = landing.key, landing.partition
+    of_them = f"split_part(landing_file, '/', 2) not in ({', '.join(quoted(name) for name in sorted(readable))})"
+    with_events, kept = _keep_events(session, lake.events_file(key, partition), events, of_them)
+    with_rejects, kept_rejects = _keep_rejects(session, lake.rejects_file(key, partition), rejects, of_them)
+    return Kept(with_events, with_rejects, kept, kept_rejects, len(unreadable))
+
+
+def _keep_events(session: Session, earlier: Path, events: Path, of_them: str) -> tuple[Path, int]:
+    lacking = (
+        f"from {_rows(earlier)} where {of_them} "
+        f"and event_key::varchar not in (select event_key::varchar from {_rows(events)})"
+    )
+    kept = session.count(f"select count(*) {lacking}")
+    if not kept:
+        return events, 0
+    to = session.folder / "events-kept.parquet"
+    session.copy(f"select * from {_rows(events)} union all by name (select * {lacking})", to)
+    return to, kept
+
+
+def _keep_rejects(session: Session, earlier: Path, rejects: Path | None, of_them: str) -> tuple[Path | None, int]:
+    if not earlier.exists():
+        return rejects, 0
+    kept = session.count(f"select count(*) from {_rows(earlier)} where {of_them}")
+    if not kept:
+        return rejects, 0
+    to = session.folder / "rejects-kept.parquet"
+    new = f"select * from {_rows(rejects)} union all by name " if rejects else ""
+    session.copy(f"{new}(select * from {_rows(earlier)} where {of_them})", to)
+    return to, kept
+
+
+def _has_of_others(lake: Lake, landing: LandingManifest, readable: Collection[str]) -> bool:
+    """Whether the files in place are sound, and have something of attempts that can't be read now."""
+    try:
+        manifest = EventsManifest.read(lake.events_manifest(landing.key, landing.partition))
+    except LakeError:
+        return False
+    if manifest is None:
+        return False
+    has_some = set(manifest.attempts).difference(readable) or manifest.kept_events or manifest.kept_rejects
+    return bool(has_some) and verify_events(lake, manifest)
+
+
+def _rows(file: Path) -> str:
+    return f"read_parquet({quoted(str(file))}, hive_partitioning = false)"

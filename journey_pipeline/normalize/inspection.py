@@ -76,7 +76,6 @@ def inspect_events(
         "from read_parquet($1)",
         [str(events), window.start, window.end, CLOCK_DIFFERENCE.total_seconds()],
     )
-    unknown = {key: count for table in codes for key, count in _unknown(session, events, table).items()}
     return Inspection(
         first_at,
         last_at,
@@ -85,7 +84,7 @@ def inspect_events(
         longest_early_s,
         one_contact,
         dict(zip(filled, counts, strict=True)),
-        dict(sorted(unknown.items())),
+        _unknown(session, events, codes),
     )
 
 
@@ -96,22 +95,27 @@ def rejects_of(session: Session, rejects: Path, attempt: str) -> int:
     )
 
 
-def _unknown(session: Session, events: Path, table: CodeTable) -> dict[str, int]:
-    column = table.code_column
-    if column not in {event_column.name for event_column in EVENT_COLUMNS}:
+def _unknown(session: Session, events: Path, tables: Sequence[CodeTable]) -> dict[str, int]:
+    names = {column.name for column in EVENT_COLUMNS}
+    looked_up = {number: table for number, table in enumerate(tables) if table.code_column in names}
+    if not looked_up:
         return {}
-    used = session.connection.execute(
-        f"select {column}, count(*) as events from read_parquet(?) where {column} is not null group by {column} "
-        f"order by events desc, {column}",
-        [str(events)],
-    ).fetchall()
-    rows = [(f"{column}={value[:LONGEST_CODE]}", count) for value, count in used if not table.has(value)]
-    unknown: Counter[str] = Counter()
-    for code, count in rows[:MOST_CODES]:
-        unknown[code] += count
-    if rest := sum(count for _, count in rows[MOST_CODES:]):
-        unknown[f"{column}=*"] = rest
-    return unknown
+    counts = " union all ".join(
+        f"select {number}, {table.code_column} as code, count(*) as events from read_parquet($1) "
+        f"where {table.code_column} is not null group by code"
+        for number, table in looked_up.items()
+    )
+    used = session.connection.execute(f"{counts} order by events desc, code", [str(events)]).fetchall()
+    unknown: dict[str, int] = {}
+    for number, table in looked_up.items():
+        codes = [(code, count) for of, code, count in used if of == number and not table.has(code)]
+        shown: Counter[str] = Counter()
+        for code, count in codes[:MOST_CODES]:
+            shown[f"{table.code_column}={code[:LONGEST_CODE]}"] += count
+        if rest := sum(count for _, count in codes[MOST_CODES:]):
+            shown[f"{table.code_column}=*"] = rest
+        unknown |= shown
+    return dict(sorted(unknown.items()))
 
 
 KNOWN_SINCE = "known_since"  # the property that says when a person became known, where a vendor says it

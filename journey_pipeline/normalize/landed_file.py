@@ -1,29 +1,33 @@
-"""A landed file as bytes: checked against its manifest, inflated, its header read.
+"""A landed file: its bytes, whether they are those that landed, and a digest of what an answer's files say.
 
-Not here: its records (`csv_batches.py`, `formats/csv_records.py`), how it came to be (`lake/landing.py`).
+The digest does not depend on the order of records. Not here: records as batches (`csv_source.py`, `record_reader.py`),
+how a file came to be (`lake/landing.py`).
 """
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from isal import igzip, isal_zlib
 
-from journey_pipeline.errors import LakeError
-from journey_pipeline.formats.csv_records import TooLongError, fields_of, split_records
+from journey_pipeline.errors import ContractError, LakeError
+from journey_pipeline.formats.csv_records import split_records, without_line_end
+from journey_pipeline.formats.json_scan import DocumentError, NoRecordsError
 from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.lake.manifest import LandedFile
 from journey_pipeline.lake.wholeness import damage_of
+from journey_pipeline.recipe import Recipe
+
+Item = TypeVar("Item")
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CHUNK_BYTES = 1 << 20
-LONGEST_HEADER_BYTES = 1 << 20
 _DAMAGE = (OSError, EOFError, cast("type[Exception]", isal_zlib.error))
 
 
@@ -40,27 +44,6 @@ class DamagedFileError(LakeError):
             f"`journey-pipeline backfill {selection_at(path)} --again`."
         )
         self.damage = damage
-
-
-@dataclass(frozen=True, slots=True)
-class LandedCsv:
-    """One CSV file of an attempt, with its header read.
-
-    Attributes:
-        path: Where it lies.
-        name: As lineage names it, `partition/attempt/file`.
-        rows: Records counted while landing.
-        delimiter: Its field separator.
-        header: Its columns as they stand in it; empty if the file has not even a header.
-        header_bytes: Where the first record starts, the byte order mark not counted.
-    """
-
-    path: Path
-    name: str
-    rows: int
-    delimiter: str
-    header: tuple[str, ...]
-    header_bytes: int
 
 
 class Inflated(io.RawIOBase):
@@ -110,25 +93,6 @@ class Inflated(io.RawIOBase):
         return content
 
 
-def open_landed(path: Path, name: str, file: LandedFile, delimiter: str) -> LandedCsv:
-    """Checks a landed file against its manifest and reads its header.
-
-    Raises:
-        LakeError: If it is missing, not the bytes that landed, can't be inflated, or its header can't be read.
-    """
-    check_landed(path, file)
-    with closing(Inflated(path)) as content:
-        records = split_records(content.chunks(), delimiter.encode(), LONGEST_HEADER_BYTES)
-        try:
-            first = next(records, None)
-            header = fields_of(first.raw, delimiter) if first else []
-        except (TooLongError, UnicodeDecodeError, csv.Error) as error:
-            raise LakeError(
-                f"{path} has no readable header line, so its columns are unknown. Look at the file."
-            ) from error
-    return LandedCsv(path, name, file.rows, delimiter, tuple(header), first.end if first else 0)
-
-
 def check_landed(path: Path, file: LandedFile) -> None:
     """Checks a landed file against its manifest.
 
@@ -137,3 +101,73 @@ def check_landed(path: Path, file: LandedFile) -> None:
     """
     if damage := damage_of(path, file, by_content=True):
         raise DamagedFileError(path, damage)
+
+
+def told_of_file(reading: Iterable[Item], path: Path) -> Iterator[Item]:
+    """What a reader reads of a file; an error of the file's form says which file it is.
+
+    Raises:
+        LakeError: If the file is not whole, or a record is longer than the reader takes.
+        ContractError: If it is whole and there are no records in it, or the reader can't understand it.
+    """
+    try:
+        yield from reading
+    except NoRecordsError as error:
+        raise ContractError(
+            f"{path} {error}. Look at the file, and tell the connection where the records are."
+        ) from error
+    except DocumentError as error:
+        raise LakeError(
+            f"{path} {error}, so no events can be made of it. Look at the file; pull the partition again with "
+            f"`journey-pipeline backfill {selection_at(path)} --again`."
+        ) from error
+
+
+_MODULUS = 1 << 128
+LONGEST_RECORD_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDigest:
+    """What can be compared of an answer.
+
+    Attributes:
+        header: Its header line, if it is delimited text; the same columns in another order are another header.
+        records: How many records it has.
+        total: The sum of the records' hashes.
+    """
+
+    header: bytes
+    records: int
+    total: int
+
+
+def content_digest(files: Iterable[Path], recipe: Recipe) -> ContentDigest:
+    """Digests the parts of one answer, record by record.
+
+    Args:
+        files: Gzip files; of delimited text all with the same header line.
+        recipe: What they are read for.
+
+    Raises:
+        LakeError: If one of them can't be inflated, or not be read to its end.
+        ContractError: If the recipe's reader does not understand one of them.
+    """
+    header, count, total = b"", 0, 0
+    for file in files:
+        with closing(Inflated(file)) as content:
+            records = _records(content, file, recipe)
+            if not recipe.reader:
+                header = next(records, header)
+            for record in records:
+                digest = hashlib.blake2b(record, digest_size=16).digest()
+                count, total = count + 1, (total + int.from_bytes(digest)) % _MODULUS
+    return ContentDigest(header, count, total)
+
+
+def _records(content: Inflated, file: Path, recipe: Recipe) -> Iterator[bytes]:
+    if recipe.reader:
+        reading = recipe.reader.read(content.chunks(), with_raw=True)
+        return (raw for some in told_of_file(reading, file) for raw in some.raw)
+    records = split_records(content.chunks(), recipe.delimiter.encode(), LONGEST_RECORD_BYTES)
+    return (without_line_end(record.raw) for record in records)

@@ -140,12 +140,9 @@ class CodeTable:
 
     def has(self, value: str) -> bool:
         """Whether a value is one of the codes, or fits one that holds a `*`; case aside."""
-        value = value.lower()
-        codes = (row[0].lower() for row in self.rows)
-        return any(
-            re.fullmatch(".*".join(map(re.escape, code.split(_ANYTHING))), value, re.DOTALL) is not None
-            for code in codes
-        )
+        value, codes = value.lower(), {row[0].lower() for row in self.rows}
+        patterns = (".*".join(map(re.escape, code.split(_ANYTHING))) for code in codes if _ANYTHING in code)
+        return value in codes or any(re.fullmatch(pattern, value, re.DOTALL) for pattern in patterns)
 
 
 def _matches(code: str) -> str:

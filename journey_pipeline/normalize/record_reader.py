@@ -1,32 +1,32 @@
-"""Landed files that a vendor's own reader reads, as batches of the relation `landing`; and a digest of what files say.
+"""Landed files that a vendor's own reader reads: events as batches of `landing`, attributes as a file beside them.
 
-The digest does not depend on the order of records. Not here: delimited text (`csv_source.py`).
+Attributes are those of the newest attempt alone: an older one is out of date, and its time is not the partition's.
+Not here: delimited text (`csv_source.py`), a vendor's reader (`vendors/`), the files' place (`lake/events.py`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from journey_pipeline.errors import ContractError, LakeError
-from journey_pipeline.formats.csv_records import split_records, without_line_end
-from journey_pipeline.formats.json_scan import DocumentError, NoRecordsError
-from journey_pipeline.formats.records import RecordReader
-from journey_pipeline.lake.layout import selection_at
-from journey_pipeline.lake.manifest import LandedFile
-from journey_pipeline.normalize.landed_file import Inflated, check_landed
+from journey_pipeline.formats.records import AttributeReader, RecordReader
+from journey_pipeline.lake.manifest import Attempt, LandedFile
+from journey_pipeline.model import ATTRIBUTE_COLUMNS
+from journey_pipeline.normalize.landed_file import Inflated, check_landed, told_of_file
 from journey_pipeline.normalize.relation import landing_schema, read_batch
-from journey_pipeline.normalize.session import NormalizeLimits
+from journey_pipeline.normalize.session import NormalizeLimits, Session, quoted
+from journey_pipeline.normalize.staging import copy_batches
 from journey_pipeline.recipe import Recipe
 
-Item = TypeVar("Item")
+ATTRIBUTE_KEY = ("section_id", "profile_key", "attribute_id")
+_TYPED = ", ".join(f"{column.name}::{column.type} as {column.name}" for column in ATTRIBUTE_COLUMNS)
+_KEY = ", ".join(ATTRIBUTE_KEY)
 
 
 @dataclass(slots=True)
@@ -144,71 +144,49 @@ class ReaderSource:
                     yield batch
 
 
-def told_of_file(reading: Iterable[Item], path: Path) -> Iterator[Item]:
-    """What a reader reads of a file; an error of the file's form says which file it is.
-
-    Raises:
-        LakeError: If the file is not whole, or a record is longer than the reader takes.
-        ContractError: If it is whole and there are no records in it, or the reader can't understand it.
-    """
-    try:
-        yield from reading
-    except NoRecordsError as error:
-        raise ContractError(
-            f"{path} {error}. Look at the file, and tell the connection where the records are."
-        ) from error
-    except DocumentError as error:
-        raise LakeError(
-            f"{path} {error}, so no events can be made of it. Look at the file; pull the partition again with "
-            f"`journey-pipeline backfill {selection_at(path)} --again`."
-        ) from error
-
-
-_MODULUS = 1 << 128
-LONGEST_RECORD_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class ContentDigest:
-    """What can be compared of an answer.
-
-    Attributes:
-        header: Its header line, if it is delimited text; the same columns in another order are another header.
-        records: How many records it has.
-        total: The sum of the records' hashes.
-    """
-
-    header: bytes
-    records: int
-    total: int
-
-
-def content_digest(files: Iterable[Path], recipe: Recipe) -> ContentDigest:
-    """Digests the parts of one answer, record by record.
+def write_attributes(
+    session: Session,
+    reader: AttributeReader,
+    attempt: Attempt,
+    folder: Path,
+    to: Path,
+    *,
+    answers: Sequence[Mapping[str, Any]],
+) -> int:
+    """Writes the attributes of an attempt, in the order of their key; of rows with one key the last one counts.
 
     Args:
-        files: Gzip files; of delimited text all with the same header line.
-        recipe: What they are read for.
+        attempt: The attempt, whose files are known to be those that landed.
+        answers: As the reader asks for them.
+
+    Returns:
+        The rows written.
 
     Raises:
-        LakeError: If one of them can't be inflated, or not be read to its end.
-        ContractError: If the recipe's reader does not understand one of them.
+        LakeError: If a file can't be read to its end.
+        ContractError: If a file is whole and can't be understood.
     """
-    header, count, total = b"", 0, 0
-    for file in files:
-        with closing(Inflated(file)) as content:
-            records = _records(content, file, recipe)
-            if not recipe.reader:
-                header = next(records, header)
-            for record in records:
-                digest = hashlib.blake2b(record, digest_size=16).digest()
-                count, total = count + 1, (total + int.from_bytes(digest)) % _MODULUS
-    return ContentDigest(header, count, total)
+    staged = to.with_suffix(".staged.parquet")
+    paths = [folder / file.name for file in attempt.files]
+    if not copy_batches(
+        session, _attributes(reader, answers, paths), reader.schema, f"select {_TYPED} from landing", staged
+    ):
+        return 0
+    numbered = f"read_parquet({quoted(str(staged))}, file_row_number = true)"
+    return session.copy(
+        f"""
+        select * exclude (file_row_number)
+        from {numbered}
+        qualify row_number() over (partition by {_KEY} order by file_row_number desc) = 1
+        order by {_KEY}
+        """,
+        to,
+    )
 
 
-def _records(content: Inflated, file: Path, recipe: Recipe) -> Iterator[bytes]:
-    if recipe.reader:
-        reading = recipe.reader.read(content.chunks(), with_raw=True)
-        return (raw for some in told_of_file(reading, file) for raw in some.raw)
-    records = split_records(content.chunks(), recipe.delimiter.encode(), LONGEST_RECORD_BYTES)
-    return (without_line_end(record.raw) for record in records)
+def _attributes(
+    reader: AttributeReader, answers: Sequence[Mapping[str, Any]], paths: Sequence[Path]
+) -> Iterator[pa.RecordBatch]:
+    for path in paths:
+        with closing(Inflated(path)) as content:
+            yield from told_of_file(reader.read(content.chunks(), answers), path)

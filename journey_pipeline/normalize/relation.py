@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import pyarrow as pa
@@ -19,8 +20,6 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.formats.csv_records import folded
 from journey_pipeline.formats.records import Records
 from journey_pipeline.lake.layout import selection_at
-from journey_pipeline.normalize.csv_batches import CsvBatch
-from journey_pipeline.normalize.landed_file import LandedCsv
 from journey_pipeline.recipe import Recipe
 
 _FIRST_PRINTABLE = 0x20
@@ -179,8 +178,11 @@ class ColumnMap:
     groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str]) -> ColumnMap:
+def map_columns(header: Sequence[str], recipe: Recipe, constants: Mapping[str, str], path: Path) -> ColumnMap:
     """Maps a file's header to the recipe's columns.
+
+    Args:
+        path: The file, for messages.
 
     Raises:
         LakeError: If the file has a header that lacks a column which must be there.
@@ -188,8 +190,8 @@ def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str])
     known: dict[str, int] = {}
     unknown: dict[int, str] = {}
     groups: dict[str, dict[str, int]] = {}
-    spelled = {folded(name): name for name in recipe.columns if name not in landed.header}
-    names = [name if name in recipe.columns else spelled.get(folded(name), name) for name in landed.header]
+    spelled = {folded(name): name for name in recipe.columns if name not in header}
+    names = [name if name in recipe.columns else spelled.get(folded(name), name) for name in header]
     for position, name in enumerate(names):
         if name in recipe.columns and name not in known:
             known[name] = position
@@ -202,40 +204,18 @@ def map_columns(landed: LandedCsv, recipe: Recipe, constants: Mapping[str, str])
     constants = {name: value for name, value in constants.items() if name in recipe.columns and name not in known}
     missing = tuple(name for name in recipe.columns if name not in known and name not in constants)
     lacking = [name for name in recipe.key_columns if name in missing]
-    if landed.header and lacking:
+    if header and lacking:
         raise LakeError(
-            f"{landed.path} has no column {' or '.join(lacking)}, without which its records can't be told apart or put "
+            f"{path} has no column {' or '.join(lacking)}, without which its records can't be told apart or put "
             "in time. Look at the file's first line; pull the partition again with "
-            f"`journey-pipeline backfill {selection_at(landed.path)} --again`."
+            f"`journey-pipeline backfill {selection_at(path)} --again`."
         )
     taken = {name: known.get(column, column) for name, column in recipe.properties.items() if column not in missing}
     properties: dict[str, int | str] = dict(taken)
     for position, name in unknown.items():
         properties[_free(name, properties)] = position
-    respelled = tuple(given for given, name in zip(landed.header, names, strict=True) if given != name)
+    respelled = tuple(given for given, name in zip(header, names, strict=True) if given != name)
     return ColumnMap(known, properties, tuple(unknown.values()), missing, respelled, constants, groups)
-
-
-def landing_batch(batch: CsvBatch, landed: LandedCsv, columns: ColumnMap, schema: pa.Schema) -> pa.RecordBatch:
-    """Some records of a file as a batch of `landing`."""
-    rows = len(batch.numbers)
-
-    def column(source: int | str | None) -> pa.Array[Any]:
-        if isinstance(source, int):
-            return batch.columns[source]
-        value = columns.constants.get(source) if source else None
-        return pa.repeat(pa.scalar(value or None, pa.string()), rows)
-
-    known = [column(columns.known.get(name, name)) for name in schema.names[:-2]]
-    properties = json_objects({name: column(source) for name, source in columns.properties.items()}, rows)
-    for name, group in columns.groups.items():
-        members = {member: column(position) for member, position in group.items()}
-        properties = with_group(properties, name, members, rows)
-    lineage = schema.field("lineage").type
-    parts = [pa.repeat(pa.scalar(landed.name), rows), batch.numbers]
-    if lineage.num_fields > len(parts):
-        parts += _raw([record.raw for record in batch.records], [record.fault for record in batch.records])
-    return _relation(known, properties, parts, schema)
 
 
 def read_batch(records: Records, name: str, constants: Mapping[str, str], schema: pa.Schema) -> pa.RecordBatch:
@@ -254,21 +234,26 @@ def read_batch(records: Records, name: str, constants: Mapping[str, str], schema
 
     parts = [pa.repeat(pa.scalar(name), rows), records.numbers]
     if schema.field("lineage").type.num_fields > len(parts):
-        parts += _raw(records.raw, records.faults)
+        parts += raw_fields(records.raw, records.faults)
     properties = pa.ExtensionArray.from_storage(pa.json_(), records.properties)
-    return _relation([column(known) for known in schema.names[:-2]], properties, parts, schema)
+    return relation([column(known) for known in schema.names[:-2]], properties, parts, schema)
 
 
-def _relation(
+def relation(
     known: list[pa.Array[Any]], properties: pa.Array[Any], lineage: list[pa.Array[Any]], schema: pa.Schema
 ) -> pa.RecordBatch:
+    """A batch of `landing`.
+
+    Args:
+        lineage: File, row, and with raw text what `raw_fields` gives.
+    """
     fields = list(schema.field("lineage").type)
     return pa.RecordBatch.from_arrays(
         [*known, properties, pa.StructArray.from_arrays(lineage, fields=fields)], schema=schema
     )
 
 
-def _raw(records: Sequence[bytes], faults: Sequence[str | None]) -> list[pa.Array[Any]]:
+def raw_fields(records: Sequence[bytes], faults: Sequence[str | None]) -> list[pa.Array[Any]]:
     """Raw text, the raw bytes in base64 where text can't hold them, and what is wrong with the form."""
     texts = [raw.decode(errors="replace") for raw in records]
     intact = (text.encode() == raw for text, raw in zip(texts, records, strict=True))

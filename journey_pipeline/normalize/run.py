@@ -1,7 +1,7 @@
 """From a partition's landing to its events: every landed record becomes an event, a reject or a duplicate, provably.
 
 Given the same landing, recipe and limits it writes the same bytes. Not here: the steps themselves (`staging.py`,
-`deduplication.py`, `attributes.py`, `inspection.py`, `lake/events.py`), and when to take them (`loading/`).
+`deduplication.py`, `inspection.py`, `lake/events.py`), and when to take them (`loading/`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,19 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.lake.wholeness import DAMAGED
 from journey_pipeline.model import StreamKey, Window, partition_window
-from journey_pipeline.normalize.attributes import write_attributes
 from journey_pipeline.normalize.csv_source import CsvSource
-from journey_pipeline.normalize.deduplication import Deduplicated, deduplicate, repeated_keys, superseded_attempts
+from journey_pipeline.normalize.deduplication import (
+    Deduplicated,
+    Kept,
+    deduplicate,
+    keep_earlier,
+    repeated_keys,
+    superseded_attempts,
+)
 from journey_pipeline.normalize.inspection import Inspection, inspect_events, rejects_of
-from journey_pipeline.normalize.kept_events import Kept, keep_earlier
 from journey_pipeline.normalize.landed_file import DamagedFileError
 from journey_pipeline.normalize.recipe_sql import BELIEVABLE, read_codes, select_events, select_rejects
-from journey_pipeline.normalize.record_reader import ReaderSource
+from journey_pipeline.normalize.record_reader import ReaderSource, write_attributes
 from journey_pipeline.normalize.session import NormalizeLimits, Session, session
 from journey_pipeline.normalize.staging import Source, UnreadableAttemptError, stage_events, stage_rejects
 from journey_pipeline.recipe import Recipe
@@ -188,7 +193,7 @@ class _Work:
         events = self.opened.folder / "events.parquet"
         if len(attempts) == 1 and not self.recipe.repeats_are_usual:
             typed = self._stage(sources, events, for_deduplication=False)
-            if not repeated_keys(self.opened, events):
+            if not repeated_keys(self.opened, events, typed):
                 counts = Deduplicated(typed, typed, withdrawn=0, conflicts=0)
                 rejects, rows = self._rejects(sources, typed)
                 return _Made(attempts, sources, events, rejects, rows, counts, rows)

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from journey_pipeline.errors import ContractError, JourneyError, LakeError
-from journey_pipeline.normalize.csv_batches import IrregularError
+from journey_pipeline.normalize.csv_source import IrregularError
 from journey_pipeline.normalize.relation import landing_schema
 from journey_pipeline.normalize.session import NormalizeLimits, Session
 from journey_pipeline.recipe import Recipe

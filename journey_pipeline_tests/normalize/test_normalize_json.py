@@ -16,7 +16,7 @@ import pytest
 from journey_pipeline.errors import ContractError, LakeError
 from journey_pipeline.lake.events import is_normalized, verify_events
 from journey_pipeline.model import Window
-from journey_pipeline.normalize.record_reader import content_digest
+from journey_pipeline.normalize.landed_file import content_digest
 from journey_pipeline.normalize.run import normalize
 from journey_pipeline_tests.lake.made_landing import KEY, PARTITION, WINDOW, MadeLanding, read
 from journey_pipeline_tests.normalize.notes_reader import JSON_NOTES, NotesReader

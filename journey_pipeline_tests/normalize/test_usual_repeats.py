@@ -106,7 +106,7 @@ def test_repeated_keys_are_found_in_less_memory_than_all_keys_need(tmp_path: Pat
     with session(lake, NormalizeLimits()) as opened:
         opened.copy("select md5((number % 299_999)::varchar) as event_key from range(300_000) as rows(number)", keys)
     with session(lake, NormalizeLimits(memory="30MB", keys_at_a_time=100_000)) as opened:
-        assert repeated_keys(opened, keys) == 1
+        assert repeated_keys(opened, keys, 300_000) == 1
 
 
 def test_events_that_are_there_stay_current_when_a_vendor_is_found_to_repeat(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from journey_pipeline.formats.json_scan import CutError
-from journey_pipeline.normalize.attributes import ATTRIBUTE_KEY
+from journey_pipeline.normalize.record_reader import ATTRIBUTE_KEY
 from journey_pipeline.vendors.apsis.attributes import SCHEMA, EmailAttributes, ProfileAttributes
 from journey_pipeline_tests.vendors.made_apsis import DEFINED, event, export, profile
 

@@ -2,7 +2,7 @@
 
 The normalizer reads them by `formats.records.AttributeReader`. A tag that is there has the value `true`; one that is
 gone has no row in a profile export, and what an e-mail export leaves empty has a row without a value. Not here: events
-(`profile_events/`, `email_events/`), keeping them (`normalize/attributes.py`), the table of them (`warehouse/`).
+(`profile_events/`, `email_events/`), keeping them (`normalize/record_reader.py`), the table of them (`warehouse/`).
 """
 
 from __future__ import annotations
