@@ -81,17 +81,6 @@ def wal_of(file: Path) -> Path:
     return file.with_name(file.name + ".wal")
 
 
-# The end, UTC, of the hour or day in which an event happened, as long as its stream's partitions are. The partition
-# that holds an event says no more of it: an answer may cover many days, and reach back before its own.
-_OWN_WINDOW_END = """
-    create temp macro own_window_end(occurred_at, partition_key) as
-    case when length(partition_key) > length('2026-11-01')
-        then date_trunc('hour', make_timestamp(epoch_us(occurred_at))) + interval 1 hour
-        else date_trunc('day', make_timestamp(epoch_us(occurred_at))) + interval 1 day
-    end
-"""
-
-
 @contextmanager
 def writing(file: Path, settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPyConnection]:
     """A session that may write; the caller holds the writer's lock.
@@ -106,7 +95,6 @@ def writing(file: Path, settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPy
         session = _open(file, _config(settings.memory, settings.threads, spill))
         try:
             session.execute("set timezone = 'UTC'")
-            session.execute(_OWN_WINDOW_END)
             yield session
         finally:
             session.close()
