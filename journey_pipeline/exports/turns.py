@@ -1,6 +1,6 @@
 """Questions to the ledger: whose turn it is and when that will next be so, and what people get to see.
 
-Nothing is written. Nobody sees an address, a lease or anything else that is secret. Not here: taking an export up and
+Nothing is written. Addresses, leases and other secrets are left out. Not here: taking an export up and
 what came of it (`queue.py`).
 """
 

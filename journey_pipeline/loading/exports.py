@@ -48,7 +48,7 @@ class Exports:
         most_pieces: An order that is in so many pieces of which none became a file does not fail for its size, and is
             not cut further. By then a month has gone down to days, and a day to hours.
         troubles: What went wrong last with an order or its parts since this was opened, by the number at its top. The
-            ledger knows the same in words; whoever waits for the order is told with it.
+            ledger has the same as text; a load that waits for the order reports it.
     """
 
     queue: Queue

@@ -126,7 +126,7 @@ def section_id(event: Reaction) -> str:
 
 
 def type_id(event: Reaction) -> str:
-    """The event's version id; one form in twelve has one that nobody has listed."""
+    """The event's version id; one form in twelve has an unlisted one."""
     if event.type.discriminator.endswith("form-submitted") and event.share(25) < 1 / 12:
         return event.type.unlisted_id(event.source_ms)
     return event.type.ids(event.source_ms)[0]

@@ -85,7 +85,7 @@ class EmailReports:
         return JSONResponse(answer, headers={AUTH_HEADER: token} if by_header else None)
 
     def download(self, exchange: Exchange) -> Response:
-        """Answers the file to whoever has a link, or its header, that is still good."""
+        """Answers the file to a call with a valid link, or its header."""
         request = exchange.request
         export_id = request.path_params["file"].removesuffix(".csv.gz")
         given = request.query_params.get("signature") or request.headers.get(AUTH_HEADER, "")

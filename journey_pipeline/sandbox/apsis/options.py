@@ -32,7 +32,7 @@ class FileShape(BaseModel):
         bulk_emails: Made-up records that an e-mail export has on top for every day.
         event_time: E-mail events' source time in milliseconds, or as a rendered date.
         column_order: Of the e-mail file: as documented, or reversed.
-        extra_column: Name of a column, and of a field of profile events, that nobody asked for, holding `x`; None for
+        extra_column: Name of a column, and of a field of profile events, that was not asked for, holding `x`; None for
             none.
         odd_subjects: Subjects that a few e-mail events have instead of their own.
         window_time: Which time an order's bounds test: the server's or the source's.

@@ -40,7 +40,7 @@ class ProfileExports:
         self._prepared: dict[ProfileOrder, Generated] = {}
 
     def prepare(self, order: ProfileOrder, asked_at: datetime, path: Path) -> Generated:
-        """Writes the file of an order ahead; whoever orders the same later gets this one, as it is now."""
+        """Writes the file of an order ahead. The same order gets this file later, as it is now."""
         file = self._prepared[order] = self._file(*self.profiles(order, asked_at)).kept(path)
         return file
 

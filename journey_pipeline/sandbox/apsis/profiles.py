@@ -25,7 +25,7 @@ from journey_pipeline.sandbox.world.profiles import attributes, export_key, tags
 
 HEAP_EVENTS = 100_000  # nearly; an event takes about a kilobyte there
 _EMPTY_EVERY = 50  # for so many people there is one profile without sections
-_MEMBER_EVERY = 4  # every fourth person is in the second section, whoever has events there besides
+_MEMBER_EVERY = 4  # every fourth person is in the second section, and all people with events there
 _OUTDATED_EVERY = 17  # such a person's score lies under a version id that is no longer listed
 _TWICE_EVERY = 50
 _FIRST_EMPTY = 1 << 40

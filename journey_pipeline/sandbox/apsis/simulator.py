@@ -90,7 +90,7 @@ class ApsisSimulator:
         self.exports.closed.set()
 
     def prepare(self, order: ProfileOrder, path: Path) -> Generated:
-        """Writes the file of a profile export ahead of its order; whoever orders the same gets it as it is now.
+        """Writes the file of a profile export ahead of its order. The same order gets it as it is now.
 
         Args:
             order: What will be ordered, lists in the same order.

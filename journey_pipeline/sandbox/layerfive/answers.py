@@ -43,19 +43,19 @@ class Answers:
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Stops writing: whoever waits for an answer gets a `RefusedError`."""
+        """Stops writing. Calls that wait for an answer get a `RefusedError`."""
         self._closed.set()
 
     def answer(self, exchange: Exchange, question: Question, options: LayerFiveOptions) -> Response:
         """The answer to a question, or one of its pages.
 
         Raises:
-            RefusedError: 404 for a page that is not there, or a person whom nobody knows.
+            RefusedError: 404 for a missing page or an unknown person.
         """
         return self._sent(exchange, self._written(exchange, question, options), options)
 
     def _written(self, exchange: Exchange, question: Question, options: LayerFiveOptions) -> PackedFile:
-        """The answer as a file that nobody else sees and that is gone when it is closed."""
+        """The answer as an unnamed file that is deleted when it is closed."""
         file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed when it has been sent
         try:
             pack, raw_bytes = isal_zlib.compressobj(level=1, wbits=31), 0

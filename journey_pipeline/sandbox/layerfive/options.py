@@ -41,7 +41,7 @@ class LayerFiveOptions(BaseModel):
         narrow: Answer for a day with those people alone who became known since. What daily runs hold together is worked
             out for wide answers only.
         retention_days: An earlier `event_date` than so many days before the present is taken as that moment.
-        unknown_person: What an address that nobody has gets: 404, or an answer without records.
+        unknown_person: The answer for an unknown address: 404, or an answer without records.
         slash: Take the path with and without a slash at its end, or redirect to the one with it.
         slash_host: Where that redirect leads, as `https://host`; to the same host if None.
         array: Name of the array that holds the records; None for an answer that is the array itself.
@@ -53,7 +53,7 @@ class LayerFiveOptions(BaseModel):
         next_link: A `next` that is absolute, relative, the page's own, or on another host.
         field_names: Other names of fields, by their default ones; one with a dot is nested: `person.key`.
         time_format: How times are written. All but `iso` and `epoch_*` mean the time zone; `date` is the day alone.
-        extra_fields: Names of fields that nobody knows, all holding text.
+        extra_fields: Names of undocumented fields, all holding text.
         schema_changed_at: Answers asked for from then on lack `referrer` and have `engagement_score`, a number.
         odd: Kinds of odd records, see `odd.py`.
         odd_one_in: How many records there are for each odd one.

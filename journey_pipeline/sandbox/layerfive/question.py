@@ -47,10 +47,10 @@ class Question:
 
 
 def read_question(asked: Mapping[str, str], options: LayerFiveOptions, *, now: datetime) -> Question:
-    """The question that a call asks; parameters that nobody knows are ignored.
+    """The question that a call asks. Unknown parameters are ignored.
 
     Raises:
-        RefusedError: 400 naming the parameter, or 404 for a person whom nobody knows.
+        RefusedError: 400 naming the parameter, or 404 for an unknown person.
     """
     asked_ms, page = milliseconds(now), 0
     if options.page_size is not None and "page" in asked:
@@ -107,7 +107,7 @@ def _person(email: str, options: LayerFiveOptions) -> int | None:
 
 
 def not_known() -> RefusedError:
-    """The refusal of a person whom nobody knows."""
+    """The refusal for an unknown person."""
     return RefusedError(404, "No individual has this email address.")
 
 

@@ -48,7 +48,7 @@ class SfmcOptions(BaseModel):
         bom: Begin with a byte order mark.
         content_type: Of the CSV; `text/csv; charset=utf-8` or another one.
         column_order: As requested, or reversed.
-        extra_column: Name of a column that nobody asked for, holding `x`; None for none.
+        extra_column: Name of a column that was not asked for, holding `x`; None for none.
         row_order: `descending` puts the newest row first, as observed.
         final_newline: Whether the last line ends.
         empty_body: An empty window is zero bytes instead of a header line.

@@ -68,7 +68,7 @@ class PreparedAnswers:
         self._line_writer = lru_cache(maxsize=16)(line_writer)
 
     def close(self) -> None:
-        """Stops writing: whoever waits for an answer gets a `RefusedError`."""
+        """Stops writing. Calls that wait for an answer get a `RefusedError`."""
         self._closed.set()
 
     @property

@@ -43,7 +43,7 @@ class HistoryQuery:
         filters: By the name of the body's field, the values that fit; lower case but for contact keys.
         line_end: Between records.
         bom: Whether a byte order mark comes first.
-        extra_column: Name of a column nobody asked for.
+        extra_column: Name of a column that was not asked for.
         newest_first: Order of the rows.
         final_newline: Whether the last record ends.
         silent_completes: Whether rows without an activity's name that went well are shown.

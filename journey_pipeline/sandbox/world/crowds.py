@@ -1,6 +1,6 @@
 """Who visits the shop and when: customers by a popularity curve, and visitors in daily cohorts.
 
-Everything follows from a person's number by hashing, for many people at a time, so that nobody has to be remembered:
+Everything follows from a person's number by hashing, for many people at a time, so that no person has to be stored:
 a visitor's visits of the following hundred days, the moment of becoming known, a customer's visits on any day. Not
 here: what a visit is (`sessions.py`), names and addresses (`individuals.py`).
 """

@@ -1,6 +1,6 @@
 """The people who visit the shop, by number: customers, who are the people of `people.py`, and visitors of a day.
 
-Whoever first came on a day is known by this day and a number among those of the day, so that a hundred years of
+A person who first came on a day is known by this day and a number within it, so that a hundred years of
 visitors take no memory. Not here: what they do (`crowds.py`), and when they become known (likewise).
 """
 
@@ -60,7 +60,7 @@ def individual(number: int) -> Individual:
 
 
 def number_of(email: str) -> int | None:
-    """Whose address it is, whatever its case; None if nobody's. The person need not exist yet."""
+    """The person of an address, in any case; None if it belongs to no person. The person need not exist yet."""
     found = _ADDRESS.fullmatch(email.lower())
     if found is None:
         return None
