@@ -10,11 +10,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
-import dagster as dg
 from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent, Lists, connection_name
-from journey_pipeline.components.export_assets import export_sensor
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.landing import last_answers
 from journey_pipeline.lake.layout import Lake
@@ -136,18 +134,6 @@ class ApsisExports(ConnectionComponent):
         """The account's definitions and its e-mails."""
         return Lists("definitions", ALL, self.open_dimension_pages)
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """What every connection has, and the sensor that orders and polls."""
-        sensor = export_sensor(
-            self.connection,
-            self.streams,
-            open_exports=self.open_exports,
-            poll_s=self.poll_timeout_seconds,
-            order_s=self.order_timeout_seconds,
-            status=self.sensor_status,
-        )
-        return dg.Definitions.merge(super().build_defs(context), dg.Definitions(sensors=[sensor]))
-
     def check(self) -> Mapping[str, str]:
         """Asks for the definitions and orders one hour of each export; says how the answers' fields are called."""
         account = self._account()
@@ -177,6 +163,8 @@ class ApsisExports(ConnectionComponent):
             pending_limit=self.pending_limit,
             polling=Backoff(longest=timedelta(seconds=self.longest_poll_wait_seconds)),
             overdue_after=timedelta(hours=self.overdue_after_hours),
+            poll_s=self.poll_timeout_seconds,
+            order_s=self.order_timeout_seconds,
         )
 
     @contextmanager

@@ -15,7 +15,7 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from journey_pipeline.components.dimension_assets import DimensionAssets
-from journey_pipeline.components.export_assets import ordered_definitions
+from journey_pipeline.components.export_assets import export_sensor, ordered_definitions
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.schedules import pulled_definitions, reach_schedule
 from journey_pipeline.components.standing_checks import (
@@ -81,18 +81,13 @@ class Way(NamedTuple):
         load: Begins what takes partitions through.
         before: What is materialized before the landing, by its role.
         keeps: What asks for the newest partition and for what is missing; takes the most that are asked for at a time.
+        moves: What moves the answers of all such streams of a connection.
     """
 
     load: Callable[[LoadAssets], Callable[..., Load[Any]]]
     before: tuple[str, ...]
     keeps: Callable[[LoadAssets, int, dg.DefaultScheduleStatus], dg.Definitions]
-
-
-WAYS: Mapping[str, Way] = {
-    "at once": Way(lambda assets: partial(LoadAtOnce, open=assets.open_source), (), pulled_definitions),
-    "ordered": Way(lambda assets: partial(LoadOrdered, open=assets.open_exports), ("requests",), ordered_definitions),
-}
-"""By what streams say of their answers."""
+    moves: Callable[["ConnectionComponent", Sequence[LoadAssets]], dg.Definitions]
 
 
 class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
@@ -270,9 +265,11 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
         """The assets, checks, schedules and sensors of the connection."""
-        dimensions = self.dimensions
+        dimensions, streams = self.dimensions, self.streams
+        by_way = {name: [assets for assets in streams if assets.stream.answers == name] for name in WAYS}
         return dg.Definitions.merge(
-            *(self._kept(assets) for assets in self.streams),
+            *(self._kept(assets) for assets in streams),
+            *(WAYS[name].moves(self, those) for name, those in by_way.items() if those),
             dimensions.definitions() if dimensions else dg.Definitions(),
             leftovers_definitions(self.vendor, self.connection, self.translator, status=self.schedule_status),
         )
@@ -314,6 +311,35 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
 
 
+def _sensor(connection: ConnectionComponent, streams: Sequence[LoadAssets]) -> dg.Definitions:
+    """The sensor that orders and polls."""
+    policy = connection.export_policy
+    sensor = export_sensor(
+        connection.connection,
+        streams,
+        open_exports=connection.open_exports,
+        poll_s=policy.poll_s,
+        order_s=policy.order_s,
+        status=connection.sensor_status,
+    )
+    return dg.Definitions(sensors=[sensor])
+
+
+WAYS: Mapping[str, Way] = {
+    "at once": Way(
+        load=lambda assets: partial(LoadAtOnce, open=assets.open_source),
+        before=(),
+        keeps=pulled_definitions,
+        moves=lambda _connection, _streams: dg.Definitions(),
+    ),
+    "ordered": Way(
+        load=lambda assets: partial(LoadOrdered, open=assets.open_exports),
+        before=("requests",),
+        keeps=ordered_definitions,
+        moves=_sensor,
+    ),
+}
+"""By what streams say of their answers."""
 UPKEEP: Mapping[str, Callable[[ConnectionComponent, LoadAssets], dg.Definitions]] = {
     "freshness": ConnectionComponent._freshness,  # noqa: SLF001 - the table of the class's own
     "reach": ConnectionComponent._reach,  # noqa: SLF001 - likewise

@@ -57,6 +57,8 @@ class ExportPolicy:
         lost_after: How long until one that the vendor doesn't plainly acknowledge counts as lost.
         call_lease: How long one that is being polled is left to its poller.
         ask_lease: The same for one that is being asked for; longer than any request may take.
+        poll_s: The longest that one poll may take.
+        order_s: The same of an order.
         fetch_lease: The same for one that is being fetched; a longer fetch renews it.
     """
 
@@ -75,6 +77,8 @@ class ExportPolicy:
     call_lease: timedelta = timedelta(minutes=2)
     ask_lease: timedelta = timedelta(minutes=10)
     fetch_lease: timedelta = timedelta(minutes=15)
+    poll_s: float = 15.0
+    order_s: float = 30.0
 
     def poll_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:
         """When to poll next; a vendor who says when is obeyed, up to a day."""

@@ -52,14 +52,15 @@ def test_what_came_lands_under_one_manifest_and_its_covers_say_so(lake: Lake) ->
 
 def test_an_error_leaves_the_evidence_that_it_was_blamed_on_and_nothing_else(lake: Lake) -> None:
     error = ContractError("no such file.")
-    with pytest.raises(ContractError) as raised, landing_of(lake) as landing:
-        landing.take(came(landing))
-        write_bytes(landing.evidence, b"<html>")
-        landing.blame(error, "it is asked for again.")
+    landing = landing_of(lake)
+    landing.take(came(landing))
+    write_bytes(landing.evidence, b"<html>")
+    landing.blame(error, "it is asked for again.")
+    with pytest.raises(ContractError), landing:
         raise error
     (kept,) = left(lake)
-    assert raised.value.evidence == kept
-    assert str(raised.value) == (
+    assert error.evidence == kept
+    assert str(error) == (
         f"no such file. Start and end of the answer are kept in {kept}. Nothing landed; it is asked for again."
     )
 
@@ -67,9 +68,10 @@ def test_an_error_leaves_the_evidence_that_it_was_blamed_on_and_nothing_else(lak
 @pytest.mark.parametrize("error", [StoppedError(), KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_work_that_ends_for_another_reason_leaves_nothing(lake: Lake, error: BaseException) -> None:
     expected = LakeError if isinstance(error, OSError) else type(error)
-    with pytest.raises(expected), landing_of(lake) as landing:
-        landing.take(came(landing))
-        write_bytes(landing.evidence, b"of an earlier try")
+    landing = landing_of(lake)
+    landing.take(came(landing))
+    write_bytes(landing.evidence, b"of an earlier try")
+    with pytest.raises(expected), landing:
         raise error
     assert list(left(lake)) == []
 
