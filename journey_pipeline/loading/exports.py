@@ -28,7 +28,6 @@ from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.landing import Landing
-from journey_pipeline.loading.progress import current
 from journey_pipeline.model import Window, iso, partition_window
 from journey_pipeline.vendors.source import Look, Plan, Source, Stream, Ticket, Verdict
 
@@ -184,7 +183,6 @@ class Exports:
             at=self.queue.now(),
             covers=[window for window in export.window.partitions(stream.granularity) if window != first],
             now=self.queue.now,
-            progress=current(),
             keep=partial(self.queue.renew, export),
         )
 

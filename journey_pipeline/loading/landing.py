@@ -27,7 +27,7 @@ from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.landing import AttemptFolder, commit_attempt, mark_covered, name_attempt
 from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
-from journey_pipeline.loading.progress import Progress, Silent
+from journey_pipeline.loading.progress import Progress, current
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import Estimate, Part, Plan, Source
@@ -73,7 +73,7 @@ class Landing:
         stopped: Callable[[], bool] = lambda: False,
         keep: Callable[[], None] = lambda: None,
     ) -> None:
-        self.progress = progress or Silent()
+        self.progress = progress or current()
         self.parts: list[Part] = []
         self._lake, self._key, self._window, self._extension = lake, key, window, extension
         self._at, self._covers, self._now = at, covers, now
