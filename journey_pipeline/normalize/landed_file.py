@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+import pyarrow.parquet as pq
 from isal import igzip, isal_zlib
 
 from journey_pipeline.errors import ContractError, LakeError
@@ -46,6 +48,11 @@ class DamagedFileError(LakeError):
         self.damage = damage
 
 
+def open_landed(path: Path) -> Any:
+    """A landed file to read from, inflated if its name says that it lies as gzip."""
+    return igzip.IGzipFile(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[no-untyped-call]
+
+
 class Inflated(io.RawIOBase):
     """The bytes of a landed file without byte order mark, as a file to read from; counts the quotes in them.
 
@@ -54,7 +61,7 @@ class Inflated(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         self.quotes = 0
-        self._file = igzip.IGzipFile(path, "rb")  # type: ignore[no-untyped-call]
+        self._file: Any = open_landed(path)
         self._head = self._inflate(len(BYTE_ORDER_MARK)).removeprefix(BYTE_ORDER_MARK)
 
     def read(self, size: int = CHUNK_BYTES) -> bytes:
@@ -146,7 +153,7 @@ def content_digest(files: Iterable[Path], recipe: Recipe) -> ContentDigest:
     """Digests the parts of one answer, record by record.
 
     Args:
-        files: Gzip files; of delimited text all with the same header line.
+        files: Its files; of delimited text all with the same header line.
         recipe: What they are read for.
 
     Raises:
@@ -156,13 +163,19 @@ def content_digest(files: Iterable[Path], recipe: Recipe) -> ContentDigest:
     header, count, total = b"", 0, 0
     for file in files:
         with closing(Inflated(file)) as content:
-            records = _records(content, file, recipe)
-            if not recipe.reader:
+            records = _rows(file) if recipe.format == "parquet" else _records(content, file, recipe)
+            if recipe.format != "parquet" and not recipe.reader:
                 header = next(records, header)
             for record in records:
                 digest = hashlib.blake2b(record, digest_size=16).digest()
                 count, total = count + 1, (total + int.from_bytes(digest)) % _MODULUS
     return ContentDigest(header, count, total)
+
+
+def _rows(file: Path) -> Iterator[bytes]:
+    with pq.ParquetFile(file) as content:
+        for batch in content.iter_batches():
+            yield from (json.dumps(row, default=str, sort_keys=True).encode() for row in batch.to_pylist())
 
 
 def _records(content: Inflated, file: Path, recipe: Recipe) -> Iterator[bytes]:

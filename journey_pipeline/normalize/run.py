@@ -34,6 +34,7 @@ from journey_pipeline.normalize.deduplication import (
 )
 from journey_pipeline.normalize.inspection import Inspection, inspect_events, rejects_of
 from journey_pipeline.normalize.landed_file import DamagedFileError
+from journey_pipeline.normalize.parquet_source import ParquetSource
 from journey_pipeline.normalize.recipe_sql import BELIEVABLE, read_codes, select_events, select_rejects
 from journey_pipeline.normalize.record_reader import ReaderSource, write_attributes
 from journey_pipeline.normalize.session import NormalizeLimits, Session, session
@@ -236,6 +237,10 @@ class _Work:
                     reader = reader.informed(self.landing.answers_until(attempt))
                 yield ReaderSource.open(
                     path, name=name, file=file, recipe=self.recipe, reader=reader, constants=constants
+                )
+            elif self.recipe.format == "parquet":
+                yield ParquetSource.open(
+                    path, name=name, file=file, recipe=self.recipe, constants=constants, session=self.opened
                 )
             else:
                 yield CsvSource.open(

@@ -93,7 +93,7 @@ class MadeLanding:
         counts = [rows] * len(bodies) if isinstance(rows, int) else rows or [count_records(body) for body in bodies]
         files = []
         for number, body in enumerate(bodies):
-            content = gzip.compress(body, compresslevel=1, mtime=0)
+            content = gzip.compress(body, compresslevel=1, mtime=0) if self.recipe.compression else body
             path = folder.part(number, self.recipe.extension)
             path.write_bytes(content)
             files.append(
