@@ -91,7 +91,7 @@ class Recipe:
 
     @property
     def extension(self) -> str:
-        """Of the files that it is for, as they land."""
+        """The extension of landed files."""
         named = "tsv" if self.format == "csv" and self.delimiter == "\t" else self.format
         return f"{named}.gz" if self.compression else named
 

@@ -158,7 +158,7 @@ def _partition_of(run: dg.DagsterRun) -> dict[str, str]:
 
 
 def _reason(data: Any) -> str:  # Dagster does not export the type
-    """What a step says. The words of an error that is not ours may hold a person's data: its class has to do."""
+    """The reason in a step's error. Texts of others' errors may hold personal data, so only their class is shown."""
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
     if is_told_by_us(error := data.error):
@@ -209,7 +209,7 @@ def _named(partitions: Sequence[str]) -> str:
 
 
 def _says(found: Sequence[dg.AssetCheckEvaluation]) -> str:
-    """What a check says of its first partitions."""
+    """The descriptions of a check for its first partitions."""
     if len(found) == 1:
         return (found[0].description or "")[:LONGEST_TEXT]
     found = sorted(found, key=lambda given: given.partition or "")

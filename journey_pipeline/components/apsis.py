@@ -103,7 +103,7 @@ class ApsisExports(ConnectionComponent):
 
     @property
     def selection(self) -> Selection:
-        """What is asked for."""
+        """The selection of an order."""
         return Selection(
             tuple(self.sections),
             tuple(self.attributes),

@@ -22,7 +22,7 @@ from journey_pipeline.errors import ConfigError, text_of
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is configured where the command runs."""
+    """The configured connections of the project in which the command runs."""
 
     tree: dg.ComponentTree
 

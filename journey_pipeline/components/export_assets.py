@@ -42,7 +42,7 @@ def lives(assets: LoadAssets, tree: Sequence[Export]) -> Iterator[dg.AssetMateri
 
 
 def ordered_definitions(assets: LoadAssets, most: int, status: dg.DefaultScheduleStatus) -> dg.Definitions:
-    """What orders the newest partition and what is missing of a stream; the connection's sensor brings its load job."""
+    """Schedules that order the newest and the missing partitions of a stream. The connection's sensor starts loads."""
     return dg.Definitions.merge(
         request_definitions(assets),
         export_check(assets, status=status),

@@ -111,7 +111,7 @@ _read_migrations = cache(getattr(ScriptDirectory, _READ_MIGRATIONS))
 
 @contextmanager
 def _migrations_read_once() -> Iterator[None]:
-    """Lets this process read Dagster's migrations once: Dagster reads all 77 files twice for each file that it opens.
+    """Makes this process read Dagster's migrations once. Dagster reads all 77 files twice for each file that it opens.
 
     That is most of what opening a file of the history takes.
     """
@@ -176,7 +176,7 @@ def _is_full(folder: Path) -> bool:
 
 
 def _unusable(folder: Path, error: Exception) -> HistoryError:
-    """What is wrong with Dagster's folder, from the error that began it."""
+    """A message about Dagster's folder, from the first error."""
     cause: BaseException | None = error
     while cause:
         if "disk is full" in str(cause) or ("disk I/O error" in str(cause) and _is_full(folder)):
@@ -221,7 +221,7 @@ def is_packed(file: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What a look at one file came to.
+    """The result of compacting one file.
 
     Attributes:
         file: Which file.
@@ -235,7 +235,7 @@ class Compacted:
 
 
 def compact_history(instance: dg.DagsterInstance) -> list[Compacted]:
-    """Gives back what is free in the files of runs, events and ticks; none where they are in another database."""
+    """Makes the files of runs, events and ticks smaller; none if they are in another database."""
     return [_compact(file) for file in history_files(instance)]
 
 
@@ -267,7 +267,7 @@ def _compact(file: Path) -> Compacted:
 
 
 def _give_back(database: sqlite3.Connection, file: Path) -> str:
-    """Gives back what is free; says why not if it is not done."""
+    """Makes a file smaller, or says why it can't."""
     if _pragma(database, "auto_vacuum") != _INCREMENTAL:
         used = (_pragma(database, "page_count") - _pragma(database, "freelist_count")) * _pragma(database, "page_size")
         if shutil.disk_usage(file.parent).free < 2 * used:

@@ -73,7 +73,7 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
 
     @cached_property
     def mapping(self) -> MappingSettings:
-        """What the connection says of its records."""
+        """The connection's settings about its records."""
         return MappingSettings(
             fields=dict(self.fields),
             records=self.records,

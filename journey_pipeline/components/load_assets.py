@@ -75,7 +75,7 @@ class LoadAssets:
     requests_per_s: float
 
     def estimates(self, windows: Sequence[Window]) -> list[Estimate]:
-        """What the vendor says that windows hold; nothing of a vendor who can't tell."""
+        """The vendor's estimates of windows; empty for a vendor without estimates."""
         if self.stream.why_not("estimate"):
             return []
         source = self.open_source()
@@ -109,7 +109,7 @@ class LoadAssets:
 
     @property
     def upstream(self) -> Sequence[dg.AssetKey]:
-        """What comes before the landing."""
+        """The assets before the landing."""
         return [self.key(role) for role in self.before]
 
     @property
@@ -134,7 +134,7 @@ class LoadAssets:
 
     @property
     def selection(self) -> dg.AssetSelection:
-        """What a load selects: both assets and their checks per partition, not the standing check on the whole."""
+        """The selection of a load: both assets and their checks of each partition, without the checks of a stream."""
         assets = dg.AssetSelection.assets(self.raw, self.events).without_checks()
         return assets | dg.AssetSelection.checks(*self.checks)
 

@@ -74,7 +74,7 @@ class Whose:
 
 @dataclass(slots=True)
 class Forgotten:
-    """What went.
+    """Counts of deleted runs.
 
     Attributes:
         runs: Runs that went with all that they recorded.
@@ -96,7 +96,7 @@ class Forgotten:
 def forget_old_runs(
     instance: dg.DagsterInstance, whose: Whose, *, before: datetime, most: int, say: Callable[[str], None]
 ) -> Forgotten:
-    """Lets the logs of old runs go, and the runs on which nothing rests any more; the oldest first.
+    """Deletes the logs of old runs, and the runs that the UI no longer needs, the oldest first.
 
     A process that is killed here has done a part: the next one goes on.
 
@@ -227,7 +227,7 @@ class _Runs:
     done: Forgotten
 
     def of(self, whose: Whose, ids: Sequence[str]) -> list[str]:
-        """Those of some runs that may go. One without a single event is what a killed process left of such a run."""
+        """Runs that may be deleted. A run without events is the rest of a deletion that was killed."""
         assets = {run: set(self.checked.get(run, ())) for run in ids if self._log(run)}
         query = sa.select(_events.run_id, _events.asset_key).where(_events.run_id.in_(ids)).distinct()
         with self.storage.index_connection() as index:
@@ -272,7 +272,7 @@ class _Runs:
         return is_packed(file)
 
     def with_log(self, ids: Sequence[str]) -> list[str]:
-        """Those of some runs that have a log."""
+        """Runs that have a log."""
         if isinstance(self.storage, SqliteEventLogStorage):  # a file for each run, and one of all that lasts
             files = {run: Path(self.storage.path_for_shard(run)) for run in ids}
             return [run for run, file in files.items() if file.exists() and not is_packed(file)]

@@ -1,4 +1,4 @@
-"""What a run records of each partition: materializations with their metadata, checks, the life of an export.
+"""Records of a run for each partition: materializations with their metadata, checks, the life of an export.
 
 Not here: judging a partition (`loading/checks.py`).
 """
@@ -32,7 +32,7 @@ def event_schema() -> dg.TableSchema:
 
 
 def landing_metadata(outcome: PartitionOutcome) -> Metadata:
-    """Of the newest answer: rows, size, what the vendor said, how fast it came."""
+    """Metadata of the newest answer: rows, size, estimate, speed."""
     if outcome.covered_by:
         return {"covered_by": outcome.covered_by}
     if outcome.landing is None or not outcome.landing.active:
@@ -60,7 +60,7 @@ def _pace(outcome: PartitionOutcome, newest: Attempt, size: int) -> Metadata:
 
 
 def events_metadata(previews: Previews, outcome: PartitionOutcome) -> Metadata:
-    """Of the events: where every landed row went, and what they look like."""
+    """Metadata of the events: where each landed row went, and samples."""
     events = outcome.events
     if outcome.covered_by:
         return {"covered_by": outcome.covered_by}

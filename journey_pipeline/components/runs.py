@@ -227,7 +227,7 @@ def was_stopped(error: Any) -> bool:
 
 
 def sentence_of(error: Any) -> str:
-    """What the error of a step says, as Dagster keeps it: of ours its sentence, of others their class, too."""
+    """The sentence of a step's error; for others' errors with their class."""
     while error.cause and not _OURS.match(error.message):
         error = error.cause
     if error.cls_name == _INTERRUPTED:

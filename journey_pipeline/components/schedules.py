@@ -80,7 +80,7 @@ def _of_backfills(instance: dg.DagsterInstance, assets: LoadAssets, graph: Any) 
 
 
 def pulled_definitions(assets: LoadAssets, most: int, status: dg.DefaultScheduleStatus) -> dg.Definitions:
-    """What asks for the newest partition and for what is missing of a stream that answers at once."""
+    """Schedules that load the newest and the missing partitions of a stream that answers at once."""
     newest = newest_partition_schedule(assets, status=status)
     gaps = gap_schedule(assets, most_partitions=most, status=status)
     return dg.Definitions(jobs=[assets.load_job], schedules=[newest, gaps])

@@ -87,7 +87,7 @@ def _completeness(assets: LoadAssets) -> dg.AssetCheckResult:
 
 
 def completeness_result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.AssetCheckResult:
-    """What the check says of gaps: a warning while they can be filled in time, an error where they may not be."""
+    """The result for gaps: a warning while they can be filled in time, else an error."""
     urgent = gaps.is_urgent(requests_per_s)
     hours = gaps.deleted_in / timedelta(hours=1) if gaps.deleted_in is not None else None
     named = ", ".join(window.partition for window in [*gaps.missing, *gaps.unfinished][:NAMED])
@@ -148,7 +148,7 @@ def _redness(assets: LoadAssets) -> dg.AssetCheckResult:
 
 
 def _redness_result(red: Verdicts) -> dg.AssetCheckResult:
-    """What the check says of claims that do not hold."""
+    """The result for red checks."""
     lines = [f"{window.partition} {claim.name}: {claim.says}" for window, claims in red.items() for claim in claims]
     more = (
         f"\nand {len(lines) - LINES_NAMED} more: `journey-pipeline status` names all"
@@ -169,7 +169,7 @@ def _wholeness(assets: LoadAssets) -> dg.AssetCheckResult:
 
 
 def wholeness_result(found: Inspected) -> dg.AssetCheckResult:
-    """What the check says of a look."""
+    """The result for inspected files."""
     named = " ".join(list(found.damage.values())[:NAMED])
     more = (
         f" And {len(found.damage) - NAMED} more: `journey-pipeline status` names all."
@@ -226,7 +226,7 @@ def agreement_result(
 
 
 def _problem(agreement: Agreement, tolerance: AgreementTolerance) -> str:
-    """On which days a pair differs too much, the worst with figures, and what to do; empty if on none."""
+    """The days on which a pair differs too much, with figures of the worst, and what to do; empty if there are none."""
     apart = agreement.apart(tolerance)
     if not apart:
         return ""

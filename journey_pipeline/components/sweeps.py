@@ -70,7 +70,7 @@ def leftovers_definitions(
 
 
 def says(lake: Lake, connection: str, swept: Swept) -> list[str]:
-    """What a sweep did, in a line each; nothing where there was nothing to do."""
+    """The actions of a sweep, one line each; empty if there were none."""
     lines = [
         f"{lake.relative(folder)}: the manifest lacked answers that had landed whole, and now names them. "
         f"`journey-pipeline normalize {connection}` makes events of them"

@@ -1,4 +1,4 @@
-"""What an asset is called and how it is shown: its key, group, kinds, owners and tags.
+"""Names and looks of assets: key, group, kinds, owners and tags.
 
 A project replaces any of them with `translation` in a `defs.yaml`. Not here: what an asset depends on and does.
 """

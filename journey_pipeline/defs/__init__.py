@@ -1,1 +1,1 @@
-"""What this deployment runs: one folder with a `defs.yaml` for each connection, and one for the warehouse."""
+"""The definitions of this deployment: a folder with a `defs.yaml` for each connection, and one for the warehouse."""

@@ -58,7 +58,7 @@ class Reason(enum.StrEnum):
 
 
 class Edge(enum.StrEnum):
-    """What happens to an export."""
+    """A change of an export's state."""
 
     ASK = "ask"
     ANSWER = "answer"
@@ -114,7 +114,7 @@ def needs_a_person(state: str, reason: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted of a vendor.
+    """An order to a vendor.
 
     Attributes:
         key: Of which stream.

@@ -26,7 +26,7 @@ _ANEW: dict[str, Any] = {
 
 
 def want(tx: Transaction, order: Order, *, at: datetime, again: bool) -> Export:
-    """As `Queue.want` says."""
+    """Implements `Queue.want`."""
     for root in tx.find(turns.under_way(order.key, order.window).where(exports.c.state.not_in(ENDED))):
         tree = tx.tree(root.id)
         stopped = [export for export in tree if export.state is State.STOPPED]
@@ -40,7 +40,7 @@ def want(tx: Transaction, order: Order, *, at: datetime, again: bool) -> Export:
 
 
 def split(tx: Transaction, export: Export, parts: tuple[SmallerOrder, ...], *, at: datetime) -> list[Export]:
-    """As `Queue.split` says."""
+    """Implements `Queue.split`."""
     check_parts(export, parts)
     gone = tx.move(export, Edge.SPLIT, at=at, due_at=at, poll_address=None)
     below = {"parent_id": gone.id, "root_id": gone.root_id}
@@ -112,7 +112,7 @@ def give_up(ledger: Ledger, export_id: int, *, at: datetime) -> Export:
 
 
 def parts_of(tx: Transaction, whole: Export) -> list[Export]:
-    """What stands in for an export that was split, and for parts of it that were split again."""
+    """The parts of a split export, and the parts of parts that were split again."""
     below, parts = {whole.id}, []
     for export in tx.tree(whole.root_id):
         if export.parent_id in below:

@@ -40,7 +40,7 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class ExportPolicy:
-    """What is true of one vendor's exports. The defaults are those of a vendor who says nothing about it.
+    """Waits and limits of one vendor's exports. The defaults are for vendors that publish none.
 
     Attributes:
         pending_limit: How many exports of a connection may be under way at once.

@@ -247,7 +247,7 @@ class Queue:
             return tx.move(now, Edge.STOP, at=at, reason=Reason.REJECTED, due_at=at, **said)
 
     def split(self, export: Export, parts: Sequence[SmallerOrder]) -> list[Export]:
-        """Lets smaller exports stand in for one that was too large. They take its place in the queue and land together.
+        """Replaces an export that was too large by smaller ones. They take its place in the queue and land together.
 
         Args:
             parts: What to ask for instead: all of its window, each smaller than the whole. Where parts share a window,

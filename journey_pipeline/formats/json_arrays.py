@@ -45,7 +45,7 @@ class ArrayAtPath:
 
     @property
     def rest(self) -> bytes | None:
-        """What followed the object in the piece that held its end; None before that."""
+        """The bytes after the object's end in the same piece; None before its end."""
         return self._outer.rest
 
     @property
@@ -110,7 +110,7 @@ class ArrayAtPath:
         return []
 
     def cut(self) -> CutError:
-        """What to raise if nothing more comes."""
+        """The error to raise if no more bytes come."""
         return self._inner.cut() if self._inner else self._outer.cut()
 
     def _read(self, members: Sequence[bytes]) -> list[bytes]:

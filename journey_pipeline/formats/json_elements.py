@@ -34,7 +34,7 @@ _CLOSING = {b"[": b"]", b"{": b"}"}
 
 
 class _Pending(enum.Enum):
-    """What becomes of the element that has begun."""
+    """How the unfinished element is read."""
 
     GIVEN = enum.auto()
     SKIPPED = enum.auto()
@@ -103,7 +103,7 @@ class Elements:
         return pending
 
     def skip_pending(self) -> None:
-        """Lets go of the element that has begun; the rest of it is not given either."""
+        """Drops the unfinished element, including its rest."""
         self._held, self._size, self._pending = [], 0, _Pending.SKIPPED
 
     def resume(self, rest: bytes, at: int) -> list[bytes]:
@@ -117,7 +117,7 @@ class Elements:
         return self.feed(rest)
 
     def cut(self) -> CutError:
-        """What to raise if nothing more comes."""
+        """The error to raise if no more bytes come."""
         where = "inside a string" if self._scanner.inside_string else "before its last bracket"
         return CutError(f"ends {where}, after {self.at} bytes", at=self.at)
 

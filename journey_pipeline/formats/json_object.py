@@ -125,7 +125,7 @@ class GiantObject(Generic[Decoded]):
     def _drain(
         self, guessed: Callable[[bytes], tuple[Members[Decoded], int] | None] | None
     ) -> Iterator[Members[Decoded]]:
-        """Gives the whole members of the buffer, and leaves what follows them in it."""
+        """Returns the whole members of the buffer, and keeps the rest."""
         text = b"".join(self._pieces)
         found = guessed(text) if guessed else None
         if found:

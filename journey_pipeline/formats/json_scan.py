@@ -32,7 +32,7 @@ class CutError(DocumentError):
 
 
 class BrokenError(DocumentError):
-    """What stands there can't stand in JSON."""
+    """The text is invalid JSON."""
 
 
 class OversizedError(DocumentError):

@@ -28,7 +28,7 @@ _LETTERS = 2
 
 
 def foreign_form(start: bytes) -> str | None:
-    """What a body is, by its first bytes; None if it may be text in UTF-8, or too little came to tell."""
+    """The form of a body by its first bytes; None if it may be text in UTF-8, or if it is too short to tell."""
     for mark, name in _STARTS:
         if start.startswith(mark):
             return name

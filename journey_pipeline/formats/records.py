@@ -1,4 +1,4 @@
-"""What the normalizer asks of a vendor whose files are not delimited text: records and attributes, some at a time.
+"""The interface of readers for files that are not delimited text: records and attributes, some at a time.
 
 Records come as columns of text. Not here: any vendor's reader (`vendors/`).
 """

@@ -41,7 +41,7 @@ def recipe_digest(recipe: Recipe) -> str:
 
 
 def describe_parquet(path: Path, rows: int) -> ParquetFile:
-    """What a manifest says of a Parquet file."""
+    """The facts about a Parquet file for its manifest."""
     return ParquetFile(sha256=_sha256(path), bytes=path.stat().st_size, rows=rows)
 
 
@@ -92,7 +92,7 @@ def is_normalized(lake: Lake, stream: StreamKey, partition: str, recipe: Recipe)
 
 
 def find_damage(lake: Lake, stream: StreamKey, partition: str) -> str:
-    """What is damaged of a partition's manifests, landing and events: which file, how, and what heals it; or nothing.
+    """Damage of a partition's manifests, landing and events: file, damage and repair; empty if there is none.
 
     As cheap as `is_normalized`: sizes are compared.
     """

@@ -108,7 +108,7 @@ def read_landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManife
 
 
 def last_answers(lake: Lake, stream: StreamKey) -> Mapping[str, Any]:
-    """What else the vendor said when a partition of a stream landed last; nothing where nothing can be read.
+    """The vendor's answers beside the files when a partition last landed; empty if none can be read.
 
     It is asked for names that the vendor no longer lists. A restored file may have another time, and only costs names.
     """

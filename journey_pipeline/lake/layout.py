@@ -35,7 +35,7 @@ class Lake:
         return self.home / "events" / stream.connection / stream.stream / f"{partition}.parquet"
 
     def events_manifest(self, stream: StreamKey, partition: str) -> Path:
-        """What the events file holds and what it was made from; written after it."""
+        """The manifest of the events file: its content and its sources; written after it."""
         return self.events_file(stream, partition).with_suffix(".json")
 
     def rejects_file(self, stream: StreamKey, partition: str) -> Path:
@@ -43,7 +43,7 @@ class Lake:
         return self.home / "rejects" / stream.connection / stream.stream / f"{partition}.parquet"
 
     def attributes_file(self, stream: StreamKey, partition: str) -> Path:
-        """What one partition's newest answer says of people themselves; absent when it says nothing."""
+        """The attributes of people in one partition's newest answer; absent if there are none."""
         return self.home / "attributes" / stream.connection / stream.stream / f"{partition}.parquet"
 
     def evidence_dir(self, stream: StreamKey, partition: str) -> Path:
@@ -51,7 +51,7 @@ class Lake:
         return self.home / "evidence" / stream.connection / stream.stream / partition
 
     def drift_dir(self, stream: StreamKey) -> Path:
-        """What sweeps over a stream found, one document each."""
+        """The folder of a stream's sweep reports, one document each."""
         return self.home / "drift" / stream.connection / stream.stream
 
     def dimension_file(self, connection: str, name: str) -> Path:
@@ -75,7 +75,7 @@ class Lake:
 
     @property
     def export_listing(self) -> Path:
-        """What people get to see of the ledger of exports, as it was before the last sync; absent without a ledger."""
+        """The public listing of the ledger of exports before the last sync; absent without a ledger."""
         return self.home / "exports" / "ledger.json"
 
     def survey_memo(self, stream: StreamKey, month: str) -> Path:

@@ -151,7 +151,7 @@ class Attempt(Document):
 
 
 class Note(Attempt):
-    """What the manifest says of an attempt, once more beside its files: a manifest is made again from these.
+    """A copy of an attempt's entry in the manifest, beside its files. A lost manifest is made again from these.
 
     Attributes:
         of: Stream and partition that it landed for; empty in notes of earlier versions.
@@ -212,7 +212,7 @@ class LandingManifest(Document):
         return next(made_of, self.attempts[-1])
 
     def answers_until(self, attempt: Attempt) -> list[dict[str, Any]]:
-        """What else the vendor said when an attempt landed, and at each one before it, the newest first.
+        """The vendor's answers beside the files of an attempt and of each earlier one, the newest first.
 
         What the vendor no longer says may be what a file needs: it is told by the one before.
         """

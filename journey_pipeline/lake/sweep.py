@@ -29,7 +29,7 @@ _ROOTS = ("raw", "events", "rejects", "attributes", "evidence", "dimensions", "d
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did.
+    """The result of a sweep.
 
     Attributes:
         removed: The leftovers that it removed, sorted.

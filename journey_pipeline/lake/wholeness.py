@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def damaged_parts(lake: Lake, landing: LandingManifest, *, by_content: bool = False) -> dict[str, str]:
-    """What is damaged of the attempts that events are made from.
+    """Damaged parts of the attempts from which events are made.
 
     Args:
         by_content: Whether to hash each part, too; otherwise sizes are compared, at one `stat` a part.

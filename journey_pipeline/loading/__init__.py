@@ -1,1 +1,1 @@
-"""What a partition goes through, as plain functions: pull, land, normalize."""
+"""The steps of a partition as plain functions: pull, land, normalize."""

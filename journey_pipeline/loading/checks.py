@@ -1,4 +1,4 @@
-"""What must be true of a partition, as claims that read true when green, judged from its two manifests.
+"""Checks of a partition, as sentences that are true when green, judged from its two manifests.
 
 Not here: how a claim is shown (`components/recording.py`), the comparison of overlapping answers
 (`normalize/inspection.py`), the claim on the whole warehouse (`warehouse/equality.py`).
@@ -105,7 +105,7 @@ class _Judged(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Partition:
-    """What claims are judged by."""
+    """The facts by which claims are judged."""
 
     stream: Stream
     landing: LandingManifest
@@ -211,7 +211,7 @@ def _no_row_is_lost(of: _Partition) -> _Judged:
 
 @_claim("Each record of the newest answer is readable as an event.")
 def _rejects_are_few(of: _Partition) -> _Judged:
-    """Of the newest answer: where the vendor has corrected an older one, its rejects are history."""
+    """Judges the newest answer only: the vendor may have corrected older ones."""
     rejects, rows = of.events.rejects_of_newest, of.landing.newest_in(of.events).rows
     says = f"{rejects:,} of {rows:,} records of the newest answer are rejects"
     if rejects:

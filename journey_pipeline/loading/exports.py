@@ -62,7 +62,7 @@ class Exports:
         self.close()
 
     def close(self) -> None:
-        """Gives back what the ledger and the sources hold open."""
+        """Closes the connections of the ledger and of the sources."""
         for source in self.sources.values():
             source.close()
         self.queue.ledger.close()
@@ -339,12 +339,12 @@ class Arrivals:
 
 
 def plan_of(export: Export) -> Plan:
-    """What was ordered, as the vendor's side takes it."""
+    """The plan of an export, as its source takes it."""
     return Plan(export.window, export.request)
 
 
 def ticket_of(export: Export) -> Ticket:
-    """What the vendor answered to the order, as kept."""
+    """The vendor's answer to the order, as the ledger keeps it."""
     return Ticket(export.vendor_export_id, export.poll_address, export.generation)
 
 

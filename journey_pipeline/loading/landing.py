@@ -109,7 +109,7 @@ class Landing:
         return folder / f"{self.folder.name}-part-{len(self.parts)}.txt"
 
     def received(self, count: int) -> None:
-        """So many bytes came.
+        """Counts received bytes.
 
         Raises:
             StoppedError: If the work was told to stop.
@@ -181,7 +181,7 @@ def landed_file(part: Part) -> LandedFile:
 
 
 def _dated(parts: Sequence[Part], landed_at: datetime) -> datetime | None:
-    """What the vendor's clock said last; None if that is beyond belief."""
+    """The last time of the vendor's clock; None if it is implausible."""
     dates = (part.dated for part in parts if part.dated and abs(part.dated - landed_at) <= _BELIEVED_DIFFERENCE)
     return max(dates, default=None)
 
@@ -296,7 +296,7 @@ class _Download:
         return self.landing.take(part)
 
     def _last(self, error: TransientVendorError) -> VendorError:
-        """What it means that the shortest window is cut each time.
+        """The error if the shortest window is cut each time.
 
         There is evidence if the answer's content says so, not the wire: then asking again will hardly help.
         """

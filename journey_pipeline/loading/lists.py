@@ -1,4 +1,4 @@
-"""What is listed rather than loaded: the vendor's own lists (journeys, activities), and the exports that were ordered.
+"""Lists: the vendor's own (journeys, activities), and the ordered exports.
 
 Not here: the routes (`vendors/`), how a dimension's file is kept (`normalize/dimensions.py`), what people see of an
 export (`exports/turns.py`).

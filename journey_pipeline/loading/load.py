@@ -33,7 +33,7 @@ Opened = TypeVar("Opened")
 
 @dataclass(frozen=True)
 class Load(ABC, Generic[Opened]):
-    """What to do with a range of partitions.
+    """The options of loading a range of partitions.
 
     Attributes:
         lake: Where they lie.

@@ -56,7 +56,7 @@ UNSEEN = Entry("", (), "")
 
 @dataclass(slots=True)
 class Memo:
-    """What is remembered of a stream.
+    """The remembered states of a stream's partitions.
 
     Attributes:
         lake: Where its partitions lie.
@@ -92,7 +92,7 @@ class Memo:
         return known
 
     def look(self, windows: Iterable[Window]) -> dict[Window, Entry]:
-        """What to keep of partitions if they prove to be complete after this; nothing of those that have not landed."""
+        """The entries to keep for partitions if they prove complete; none for partitions that have not landed."""
         begun_ns = present_ns()  # before any file is looked at, which a later present would make look older
         places, found = _Places.of(self.lake, self.stream), {}
         for window in windows:
@@ -145,7 +145,7 @@ def judged_by(stream: Stream, settings: LoadSettings) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """What stands around a partition's name in the paths of its files: making a path each time takes longer.
+    """Prefixes and suffixes of a partition's paths. Making each path anew takes longer.
 
     Attributes:
         landing: Around the folder of its answers.

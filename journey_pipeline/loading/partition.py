@@ -184,7 +184,7 @@ def _ends(landing: LandingManifest) -> list[datetime]:
 
 
 def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> Overlap | None:
-    """What the answer of the partition before should have in common with this one; None if it was not asked earlier."""
+    """The overlap with the previous partition's answer; None if that was not asked earlier."""
     window = partition_window(landing.partition)
     before = Window(window.start - window.duration, window.start).partition
     earlier = read_holder(lake, stream.key, before)

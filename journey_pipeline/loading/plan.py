@@ -1,4 +1,4 @@
-"""What is there, missing, damaged, red or lost for good: the state of each partition, from the lake alone.
+"""The state of each partition, from the lake alone: complete, missing, damaged, red or lost for good.
 
 Not here: loading what is missing (`load.py`), which of them a run of Dagster already has in hand (`components/`).
 """
@@ -82,7 +82,7 @@ def survey(lake: Lake, stream: Stream, span: Window, now: datetime, judging: Loa
 
 
 def whole_span(stream: Stream, now: datetime) -> Window | None:
-    """From the stream's first partition to its last whole one; None if there is none yet."""
+    """The span from the stream's first partition to its last whole one; None if there is none yet."""
     end = floor(now, stream.granularity)
     return Window(stream.start, end) if end > stream.start else None
 
@@ -136,7 +136,7 @@ def requests_for(stream: Stream, partitions: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """What a stream lacks of what the vendor still keeps.
+    """The missing partitions of a stream that the vendor still keeps.
 
     Attributes:
         stream: Whose partitions they are.
@@ -170,7 +170,7 @@ class Gaps:
         return left is not None and left < self.needed(requests_per_s) + reserve
 
     def next(self, busy: Collection[Window], at_most: int) -> list[Window]:
-        """What to load next, oldest first, without what is in hand already."""
+        """The windows to load next, oldest first, without those under way."""
         wanted = sorted({*self.missing, *self.unfinished} - set(busy))
         return wanted[:at_most]
 
@@ -229,7 +229,7 @@ def verdicts(
 
 
 def of_severity(severity: Severity, found: Verdicts) -> dict[Window, tuple[Claim, ...]]:
-    """Those claims that are so bad."""
+    """The claims of a severity."""
     chosen = {window: tuple(c for c in broken if c.severity is severity) for window, broken in found.items()}
     return {window: broken for window, broken in chosen.items() if broken}
 
@@ -239,7 +239,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What a look at the landing of a stream found.
+    """The result of inspecting a stream's landing.
 
     Attributes:
         hashed: Partitions whose parts were read and hashed.

@@ -16,7 +16,7 @@ from journey_pipeline.exports.export import Export
 
 
 class Progress(Protocol):
-    """What a watcher is told. Called from several threads."""
+    """The interface of a watcher. Several threads call it."""
 
     def planned(self, title: str, partitions: int) -> None:
         """Work on so many partitions begins."""
@@ -27,7 +27,7 @@ class Progress(Protocol):
         ...
 
     def received(self, count: int) -> None:
-        """So many bytes came."""
+        """Counts received bytes."""
         ...
 
     def waits_for(self, exports: Sequence[Export], now: datetime) -> None:

@@ -29,7 +29,7 @@ from journey_pipeline.vendors.source import Estimate, Source
 
 @dataclass(frozen=True, slots=True)
 class SweepSettings:
-    """What a sweep looks at.
+    """The settings of a sweep.
 
     Attributes:
         settled_after: Only windows that ended so long ago.

@@ -1,4 +1,4 @@
-"""What an events file holds, looked up after it was written: its span of time, unknown codes, counts, overlaps.
+"""Figures of an events file after it was written: its time range, unknown codes, counts, overlaps.
 
 Not here: what is judged by it (`loading/`).
 """

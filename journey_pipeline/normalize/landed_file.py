@@ -84,7 +84,7 @@ class Inflated(io.RawIOBase):
         return True
 
     def close(self) -> None:
-        """Gives the file back."""
+        """Closes the file."""
         self._file.close()
         super().close()
 
@@ -136,7 +136,7 @@ LONGEST_RECORD_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class ContentDigest:
-    """What can be compared of an answer.
+    """The digest by which answers are compared.
 
     Attributes:
         header: Its header line, if it is delimited text; the same columns in another order are another header.

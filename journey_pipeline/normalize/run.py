@@ -173,7 +173,7 @@ class _Work:
     repeated_from: datetime | None
 
     def make_of_readable(self) -> tuple[_Made | None, dict[str, JourneyError]]:
-        """What the attempts that can be read come to, and why the others can't be; None if none can."""
+        """The events of the readable attempts, and the reasons of the others; None if none is readable."""
         attempts = self.landing.candidates
         unreadable: dict[str, JourneyError] = {}
         while readable := [attempt for attempt in attempts if attempt.attempt not in unreadable]:
@@ -210,7 +210,7 @@ class _Work:
         return _Made(attempts, sources, events, rejects, reject_rows, counts, newest)
 
     def attributes(self, newest: Attempt) -> _Attributes | None:
-        """What the newest attempt says of people themselves; None if it says nothing."""
+        """The attributes of people in the newest attempt; None if there are none."""
         if self.recipe.attributes is None:
             return None
         to = self.opened.folder / "attributes.parquet"

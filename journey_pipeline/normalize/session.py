@@ -27,7 +27,7 @@ MOST_IDLE = 8
 
 @dataclass(frozen=True, slots=True)
 class NormalizeLimits:
-    """What one normalization may use. Each one that runs at the same time uses as much again.
+    """Limits of one normalization. Each concurrent one uses as much again.
 
     There is no number of threads: one computes, in the order of the landing, while another inflates and parses. More
     would finish row groups in a changing order, and the same landing would no longer give the same bytes.

@@ -25,7 +25,7 @@ _LONGEST_LIFETIME_S = 90 * 86_400.0  # a longer one, or none that is a number, i
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What one request carries.
+    """The credential of one request.
 
     Attributes:
         header: The header's name.
@@ -47,7 +47,7 @@ class TokenRoute(Protocol):
 
 
 class Auth(Protocol):
-    """What a client needs of a way to prove who it is.
+    """The interface of an authentication method.
 
     Attributes:
         secrets: What must never be seen, as known from the start.
@@ -59,7 +59,7 @@ class Auth(Protocol):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be seen, as known from the start."""
+        """Secrets that are known from the start, to be redacted."""
         ...
 
     @property
@@ -68,7 +68,7 @@ class Auth(Protocol):
         ...
 
     def credential(self, ask: TokenRoute) -> Credential:
-        """What the next request carries."""
+        """The credential of the next request."""
         ...
 
     def invalidate(self, token: str) -> None:

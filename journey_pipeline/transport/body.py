@@ -239,7 +239,7 @@ class Deflater:
         self._waiting = bytearray()
 
     def feed(self, raw: bytes) -> bytes:
-        """What the next piece adds to the file."""
+        """The bytes that the next piece adds to the file."""
         self._waiting += raw
         # isal's output depends on how its input is cut: always cut at the same places.
         out = bytearray()
@@ -249,5 +249,5 @@ class Deflater:
         return bytes(out)
 
     def finish(self) -> bytes:
-        """What the end adds."""
+        """The bytes that the end adds."""
         return bytes(self._deflate.compress(bytes(self._waiting)) + self._deflate.flush())

@@ -121,7 +121,7 @@ class HttpClient:
         self.close()
 
     def close(self) -> None:
-        """Gives back the connections."""
+        """Closes the connections."""
         self._wire.close()
 
     def keep_secret(self, secret: str) -> None:

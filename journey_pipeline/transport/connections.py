@@ -65,19 +65,19 @@ class TimedAdapter(HTTPAdapter):
         super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As requests makes it, with these connections."""
+        """Like the one of requests, with these connections."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """As requests makes it, with these connections."""
+        """Like the one of requests, with these connections."""
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
 
 
 def hurry(response: requests.Response, left_s: float) -> None:
-    """Lets the next piece of a body take no longer than is left for all of it."""
+    """Limits the time of a body's next piece to what is left for all of it."""
     connection = response.raw.connection
     if isinstance(connection, _Timed) and left_s < connection.idle_s:
         connection.answering.settimeout(max(LEAST_S, left_s))
@@ -237,7 +237,7 @@ class Wire:
         )
 
     def close(self) -> None:
-        """Gives back the connections."""
+        """Closes the connections."""
         self._session.close()
 
     def _send(self, request: Request, asked: Asked, credential: Credential | None, left_s: float) -> requests.Response:

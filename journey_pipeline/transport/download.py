@@ -83,7 +83,7 @@ class Download:
         self._forget()
 
     def headers(self) -> Mapping[str, str]:
-        """What the next request says besides: that it is for the rest alone, and of these very bytes."""
+        """The headers of the next request: they ask for the rest of the same file."""
         if not self._cut:
             return {}
         return {"Range": f"bytes={self._cut.body.wire.bytes}-", "If-Range": self._cut.validator or ""}
@@ -199,7 +199,7 @@ class _Arriving:
         return is_same and first == self.body.wire.bytes and last + 1 == size
 
     def downloaded(self, *, seconds: float, attempts: int) -> Downloaded:
-        """What lies on disk now."""
+        """The file on disk now."""
         return Downloaded(
             path=self._terms.to,
             sha256=self._file.sha256,
@@ -261,14 +261,14 @@ class _Evidence:
 
     @property
     def content(self) -> bytes:
-        """What is kept, with a line that tells of what is left out in between."""
+        """The kept bytes, with a line about the bytes left out in between."""
         left_out = self.checksum.bytes - len(self._start) - len(self._end)
         between = f"\n... {left_out} bytes are left out here ...\n".encode() if left_out else b""
         return bytes(self._start) + between + self._end
 
 
 class _Tries:
-    """What the tries of one download brought: the same bytes with the same fault again are no accident of the way.
+    """The results of one download's tries. The same bytes with the same fault are no fault of the transfer.
 
     By the kind of the fault it is told what helps. Broken in its middle, the answer itself is: nothing helps. Ended
     early, as where a gateway cuts off all that is too large for it at the same byte, it may be whole if less is asked

@@ -18,7 +18,7 @@ from journey_pipeline.transport import retry
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one connection may ask for. The defaults are for vendors that publish no figure (assumed).
+    """Limits of one connection. The defaults are for vendors that publish none (assumed).
 
     Attributes:
         requests_per_s: Starts of requests, spread evenly.

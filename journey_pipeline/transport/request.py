@@ -1,4 +1,4 @@
-"""What is asked, and where it may go: redirects followed by rule, and the hosts besides those that variables name.
+"""A request and its destination: rules for redirects, and the hosts that variables allow.
 
 A vendor's answer names addresses: where a file lies, where to poll, where a request is redirected. What lies behind an
 address of this machine or of its network, where clouds keep secrets, is not the vendor's. Not here: the way over the
@@ -24,7 +24,7 @@ _KEEP_METHOD = frozenset({307, 308})
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent.
+    """A request to the vendor.
 
     Attributes:
         method: Upper case.

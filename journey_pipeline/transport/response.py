@@ -1,4 +1,4 @@
-"""What comes of a request: an answer in memory, a file on disk, or an error that says what was asked and what came.
+"""Results of a request: an answer in memory, a file on disk, or an error with the request and the answer.
 
 Every message of the transport is made here: what was attempted, what came back and what to do next, redacted. Not here:
 which status is which kind of error (`retry.py`), the error classes themselves (`errors.py`).
@@ -101,7 +101,7 @@ class Asked:
 
 
 def answered(redactor: Redactor, status: int, body: bytes, explanation: str) -> str:
-    """What a refusal looks like in a message: status, the start of the body, what the vendor means, what to do."""
+    """The text of a refusal: status, the start of the body, its meaning, what to do."""
     quote = redactor.quote(body)
     parts = [f"answered {status}{f' ({quote})' if quote else ' with an empty body'}."]
     parts += [f"{part.rstrip('.')}." for part in (explanation.strip(), _NEXT.get(status, "")) if part]
@@ -197,7 +197,7 @@ class Answer:
         return self.asked.contract(f"answered {self.status}: {how}", status=self.status)
 
     def read_by(self, read: Callable[[Any], T]) -> T:
-        """What a vendor's reader makes of the JSON; its errors are told where they happened.
+        """The result of a vendor's reader of the JSON; its errors name the request.
 
         Raises:
             TransientVendorError: As for `json`.
@@ -245,5 +245,5 @@ class Downloaded:
 
     @property
     def dated(self) -> datetime | None:
-        """What the vendor's clock said when the answer began: its `Date`, if that is one."""
+        """The time of the vendor's clock when the answer began: its `Date`, if valid."""
         return http_date(self.headers.get("Date", ""))

@@ -273,7 +273,7 @@ def _last(error: TransientVendorError, why: str) -> TransientVendorError:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """What the `Retry-After` header asks for, in seconds, or None if it is absent or unreadable.
+    """The seconds of the `Retry-After` header; None if it is absent or unreadable.
 
     A date counts from the answer's own `Date`, so that a vendor's wrong clock does no harm. Source: RFC 9110, 10.2.3.
     """

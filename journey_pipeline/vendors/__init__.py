@@ -1,1 +1,1 @@
-"""What is true of each vendor: one folder each. Knows no Dagster and no storage."""
+"""The rules of each vendor, one folder each, without Dagster and storage."""

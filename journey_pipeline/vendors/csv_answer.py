@@ -1,4 +1,4 @@
-"""What every vendor's delimited text must look like, checked in passing while it lands.
+"""Checks of delimited text while it lands, for every vendor.
 
 Error pages, a wrong header, a cut end and a broken one are noticed, records are counted. A cut is worth another try; a
 fault of form comes again with the same bytes. Not here: where a record ends (`formats/csv_records.py`), typing of
@@ -135,7 +135,7 @@ class CsvInspector:
             raise ContractError(self._told_of_header(missing))
 
     def _told_of_header(self, missing: Sequence[str]) -> str:
-        """What is wrong with the first line, without quoting it: it may be a record."""
+        """A message about the first line. It does not quote the line, which may be a record."""
         if len(missing) == len(self._expected):
             return (
                 f"the CSV has no header: its first line names none of the {len(missing)} columns that the request "

@@ -1,4 +1,4 @@
-"""What every vendor's JSON with records must look like, checked in passing while it lands.
+"""Checks of JSON with records while it lands, for every vendor.
 
 Error pages, error objects and a cut end are noticed, records are counted. Not here: what a record holds (the reader of
 the landed file), where the records are in the document (`formats/json_records.py`).
@@ -44,7 +44,7 @@ class JsonInspector:
 
     @property
     def members(self) -> Mapping[str, Any]:
-        """What a top-level object says besides its records, such as `count`; final once `finish` has returned."""
+        """The other members of a top-level object, such as `count`; final once `finish` has returned."""
         return self._splitter.members
 
     @property
@@ -129,7 +129,7 @@ def _page_error(page: bytes) -> ContractError:
 
 
 def _error_in(members: Mapping[str, Any]) -> str:
-    """What an error object says, as far as it is text; its names if it has none."""
+    """The texts of an error object; its names if it has no text."""
     named = [name for name in _ERRORS if name in members]
     return ", ".join(f"{name}: {members[name]}"[:_QUOTED] for name in named if isinstance(members[name], str)) or (
         ", ".join(named)

@@ -1,4 +1,4 @@
-"""What every vendor's Parquet file must look like: known by its ends while it lands, then by its table of contents.
+"""Checks of a vendor's Parquet file: its ends while it lands, then its footer.
 
 Not here: its rows (`normalize/`).
 """

@@ -1,4 +1,4 @@
-"""What every stream offers to `loading/`, whatever its vendor: an answer at once, or an export that comes later.
+"""The interface of streams for `loading/`: an answer at once, or an export that comes later.
 
 Not here: any vendor's own rules (their folders), what is remembered of an export (`exports/`), the steps that a
 partition goes through (`loading/`).
@@ -22,7 +22,7 @@ from journey_pipeline.transport.response import Downloaded
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What the vendor says that a window holds.
+    """The vendor's estimate of a window.
 
     Attributes:
         raw_bytes: Size without compression, where known.
@@ -70,7 +70,7 @@ class Part:
 
     @classmethod
     def of(cls, got: Downloaded, window: Window, **more: Any) -> Self:
-        """What was downloaded as a part of a landing, with the records and columns that its inspector saw."""
+        """The downloaded file as a part of a landing, with the records and columns that its inspector saw."""
         return cls(
             path=got.path,
             window=window,
@@ -106,11 +106,11 @@ class Reach:
         return asked + min(self.onward, max(answered_by - asked, timedelta()))
 
     def repeated_from(self, start: datetime, answered_by: datetime) -> datetime | None:
-        """From when on an answer should have what older ones had; None: it should have all of it."""
+        """The time from which an answer should repeat older ones; None: it should repeat all."""
         return None if self.ages_after == timedelta.max else min(start, answered_by - self.ages_after)
 
     def __str__(self) -> str:
-        """What it adds to a window, for people; nothing where it adds nothing."""
+        """A text about the added times; empty if there are none."""
         before = f"{self.back.days} days before it" if self.back else ""
         after = "the time up to the asking" if self.onward else ""
         return " and ".join(part for part in (before, after) if part)
@@ -118,7 +118,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What is known of a stream before anything is asked: no credentials, no connection.
+    """The facts about a stream that need no request: no credentials, no connection.
 
     Attributes:
         key: Which stream of which connection.
@@ -163,7 +163,7 @@ class Stream:
         return self.lacks.get(asked, "")
 
     def naming(self, window: Window) -> dict[str, Any]:
-        """What an error about one of its windows carries."""
+        """The fields of an error about one of its windows."""
         key = self.key
         return {"vendor": key.vendor, "connection": key.connection, "stream": key.stream, "window": str(window)}
 
@@ -172,7 +172,7 @@ class Stream:
         return window.start < now - self.retention
 
     def expiry(self, window: Window, now: datetime) -> ExportExpired:
-        """What is said of a window that the vendor no longer keeps."""
+        """The message for a window that the vendor no longer keeps."""
         return ExportExpired(
             f"{self.key} {window}: the vendor keeps history from {iso(now - self.retention)} on, so this window can no "
             "longer be downloaded. Nothing was asked and nothing landed.",
@@ -211,7 +211,7 @@ class PeopleSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Gives back what it holds open."""
+        """Closes its connections."""
         ...
 
 
@@ -219,7 +219,7 @@ Request = Mapping[str, Any]
 
 
 class Verdict(enum.Enum):
-    """What a look says of an export."""
+    """The result of a poll."""
 
     PENDING = "pending"  # the vendor is at work on it
     UNACKNOWLEDGED = "unacknowledged"  # pending, or never heard of: the vendor's answer is the same
@@ -231,7 +231,7 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one request asks for.
+    """The plan of one request.
 
     Attributes:
         request: The rest of the request, as JSON without secrets: kept in the ledger, and in the manifest.
@@ -245,7 +245,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What the vendor answered to an order. Everything that is needed to look for its export and to fetch it.
+    """The vendor's answer to an order, with all data to poll and fetch its export.
 
     Attributes:
         export_id: The vendor's id, if it gave one.
@@ -262,7 +262,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a look at an export found out.
+    """The findings of a poll.
 
     Attributes:
         verdict: How far the export is.
@@ -295,19 +295,19 @@ class Source(ABC):
     concurrency: int = 1
 
     def plans(self, windows: Iterable[Window]) -> list[Plan]:
-        """What is asked for to have some partitions, in as few answers as may hold them."""
+        """The plans to load some partitions, with as few answers as possible."""
         onward = self.stream.reach.onward
         runs = contiguous(windows, self.stream.partitions_per_answer, apart=onward)
         # An answer that goes on beyond its window is asked for from its first partition on.
         return [self.plan(Window(run[0].start, run[0 if onward else -1].end), run) for run in runs]
 
     def plan(self, window: Window, partitions: Sequence[Window] = ()) -> Plan:
-        """What is asked for to have a window."""
+        """The plan to load a window."""
         return Plan(window, self.request(window), tuple(partitions))
 
     @abstractmethod
     def request(self, window: Window) -> Request:
-        """What is asked for besides the window, as ledger and manifest record it; no secrets."""
+        """The request without its window, for ledger and manifest; no secrets."""
 
     def smaller(self, plan: Plan) -> Sequence[Plan]:  # noqa: ARG002 - a vendor's own
         """The same in smaller plans, disjoint and complete; none if it can't be made smaller."""
@@ -315,7 +315,7 @@ class Source(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Gives back what it holds open."""
+        """Closes its connections."""
 
     def freshness(self, now: datetime) -> Freshness:
         """Asks up to where the history is complete."""
@@ -335,7 +335,7 @@ class Source(ABC):
         return {}
 
     def answers(self) -> dict[str, Any]:
-        """What else the vendor said that the files can't be read without; kept in the manifest beside them."""
+        """Further answers of the vendor that are needed to read the files; kept in the manifest."""
         return {}
 
     def download(

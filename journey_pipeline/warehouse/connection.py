@@ -42,7 +42,7 @@ class UnopenableWarehouse(WarehouseError):  # noqa: N818 - it names the file's s
 
 @dataclass(frozen=True, slots=True)
 class WarehouseSettings:
-    """What writing the warehouse may use.
+    """Limits of writing the warehouse.
 
     Attributes:
         memory: DuckDB's memory limit; it spills to disk beyond.

@@ -48,7 +48,7 @@ class KeySet:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was proven once.
+    """Results of an earlier comparison.
 
     Attributes:
         contents: The events files, as `contents_of` gives them.
@@ -177,7 +177,7 @@ class EqualityReport:
 
     @property
     def problems(self) -> list[str]:
-        """What is different, a sentence each, and what to do about it; the first partitions are named."""
+        """The differences, a sentence each, with what to do; it names the first partitions."""
         found = [
             _problem(self.not_loaded, "not loaded as they are in the lake", "run `journey-pipeline sync`"),
             _problem(self.extra, "in the warehouse and not in the lake", _RETURN),

@@ -1,4 +1,4 @@
-"""What is in the lake against what is loaded: which partitions are new, changed, gone or broken.
+"""Compares the lake with the loaded files: new, changed, missing and broken partitions.
 
 A manifest that is byte for byte the loaded one vouches for what is loaded; only other partitions' files are read. It
 is read itself only if its number, time or size differs from when it was read last.
@@ -241,7 +241,7 @@ def _holds_events(stream: os.DirEntry[str]) -> bool:
 
 
 def _streams(lake: Lake) -> Iterator[tuple[tuple[str, str], list[os.DirEntry[str]]]]:
-    """What lies in the folder of each stream's events."""
+    """The files in the folder of each stream's events."""
     for connection in _entries(lake.events_root):
         for stream in _entries(connection):
             yield (connection.name, stream.name), _entries(stream)

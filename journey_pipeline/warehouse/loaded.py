@@ -59,7 +59,7 @@ NOTHING = LoadedStream(0, frozenset(), frozenset())
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What is loaded.
+    """The loaded files.
 
     Attributes:
         session: On the warehouse.
@@ -100,7 +100,7 @@ class Loaded:
         return [FileKey(*stream, partition) for stream in self.streams for partition in self.partitions(*stream)]
 
     def partitions(self, connection: str, stream: str) -> set[str]:
-        """Those of a stream."""
+        """The loaded partitions of a stream."""
         events = self.streams.get((connection, stream), NOTHING).events
         return {line.rpartition(" ")[0].removesuffix(EVENTS) for line in events}
 

@@ -57,7 +57,7 @@ class Change:
 
 @dataclass(slots=True)
 class Merged:
-    """What a merge did.
+    """The result of a merge.
 
     Attributes:
         changes: Takes note of the rows.

@@ -44,7 +44,7 @@ _READ_ONLY = 0o444  # a client that opens it as DuckDB does by default would loc
 
 @dataclass(frozen=True, slots=True)
 class PublishReport:
-    """What a publish did.
+    """The result of a publish.
 
     Attributes:
         published: Whether a new file was put in place; not, if the published one is of this state already.
@@ -63,7 +63,7 @@ class PublishReport:
 
     @property
     def mended(self) -> list[str]:
-        """What of other programs' work was undone, in a sentence each."""
+        """The changes of other programs that were undone, a sentence each."""
         said = []
         if self.set_aside:
             said.append(f"another program left a log beside the warehouse; it is moved to {self.set_aside}")
@@ -159,7 +159,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def _settled_content(source: Path, settings: WarehouseSettings) -> Content:
-    """What the warehouse holds, once all that is committed is in the file."""
+    """The content of the warehouse, once all commits are in the file."""
     content = Content("", 0, {})
     if source.exists():
         with writing(source, settings) as session:
@@ -172,7 +172,7 @@ def _settled_content(source: Path, settings: WarehouseSettings) -> Content:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a warehouse holds.
+    """The content of a warehouse.
 
     Attributes:
         revision: Its state; empty if it has never been synced.
@@ -186,7 +186,7 @@ class Content:
 
     @classmethod
     def of(cls, session: duckdb.DuckDBPyConnection) -> Content:
-        """What the session's warehouse holds."""
+        """The content of the session's warehouse."""
         events = 0
         if has_table(session, EVENTS.name):
             ((events,),) = session.execute(f"select count(*) from {EVENTS.name}").fetchall()
@@ -229,7 +229,7 @@ _PUBLISH = "run `journey-pipeline publish`"
 
 
 def look_at_files(lake: Lake) -> dict[str, str]:
-    """What the files of the warehouse hold, by name.
+    """The contents of the warehouse's files, by name.
 
     Raises:
         WarehouseError: If one can't be opened, or the published one is not what was published; says what heals it.
@@ -272,7 +272,7 @@ def glance_at_published(lake: Lake) -> str | None:
 
 
 def find_published_fault(lake: Lake) -> str | None:
-    """What is wrong with the published file, for a caller that holds the writer's lock."""
+    """The fault of the published file, or none, for a caller that holds the writer's lock."""
     file, noted = published_file(lake), Publication.read(lake)
     if noted is None:
         return f"there is no note of what {file.name} holds" if file.exists() else None

@@ -32,7 +32,7 @@ _BATCH_ROWS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What a query gives.
+    """The answer of a query.
 
     Attributes:
         columns: Their names, in order.

@@ -35,7 +35,7 @@ def stale_tables(session: duckdb.DuckDBPyConnection, tables: tuple[Table, ...]) 
 
 @dataclass(slots=True)
 class Changes:
-    """What has changed of the tables that others are made from.
+    """The changes of the tables from which others are made.
 
     Attributes:
         session: With a transaction open.

@@ -1,4 +1,4 @@
-"""What the lake lacks of what is loaded: little of it is taken for a wish, much of it for a disk that is gone.
+"""Loaded data that is missing in the lake: a small share is removed; a large one may be a missing disk, and is kept.
 
 A sync keeps what it may not remove, and says so; a warehouse that is made anew takes the place of another only if it
 lacks no more than may go. How much that is, `WarehouseSettings.may_go` says. Not here: finding what is gone
@@ -60,7 +60,7 @@ def take_census(session: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def forbid_loss(
     before: Mapping[str, int], now: Mapping[str, int], broken: Sequence[BrokenFile], settings: WarehouseSettings
 ) -> None:
-    """Says no to a warehouse that lacks more than may go of what another one has.
+    """Refuses a new warehouse that lacks more of the loaded data than may be removed.
 
     Args:
         before: The census of the one that is there, or that is published.

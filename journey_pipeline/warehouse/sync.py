@@ -57,7 +57,7 @@ from journey_pipeline.warehouse.table import Table
 
 @dataclass(slots=True)
 class SyncReport:
-    """What a sync or a rebuild did.
+    """The result of a sync or a rebuild.
 
     Attributes:
         added: Events files that are loaded now and were not.
@@ -86,7 +86,7 @@ class SyncReport:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        """What changed, in one line."""
+        """The changes in one line."""
         anew = f"made anew ({self.rebuilt}): " if self.rebuilt else ""
         return (
             f"warehouse {anew}{self.added:,} partitions added, {self.replaced:,} replaced, {self.removed:,} removed; "
@@ -149,7 +149,7 @@ def rebuild(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
 
 
 def _make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
-    """What `rebuild` does; for a caller that holds the writer's lock.
+    """Rebuilds the warehouse, for a caller that holds the writer's lock.
 
     A crash at any instant leaves no half file under the warehouse's name, the first time too.
     """
@@ -215,7 +215,7 @@ class _Replaced(Exception):  # noqa: N818 - no error: it says, once more
 
 @dataclass(slots=True)
 class _Plan:
-    """What a pass found and is going to do."""
+    """The findings of a pass, and its plan."""
 
     inventory: Inventory
     extents: dict[FoundFile, Extent]

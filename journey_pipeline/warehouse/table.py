@@ -55,7 +55,7 @@ class Table:
 
     @property
     def column_names(self) -> frozenset[str]:
-        """What its columns are called."""
+        """The names of its columns."""
         return frozenset(column.name for column in self.columns)
 
     def has(self, unit: Iterable[str]) -> bool:

@@ -43,7 +43,7 @@ class Account:
         self._definitions: Definitions | None = None
 
     def definitions(self, *, again: bool = False) -> Definitions:
-        """What the account has defined.
+        """The account's definitions.
 
         Args:
             again: Whether to ask even if they are known: after a file came that may name newer versions.
@@ -54,7 +54,7 @@ class Account:
             return self._definitions
 
     def profile_sections(self) -> tuple[SectionOrder, ...]:
-        """What a profile export asks of each section: of what is selected, that which the section has.
+        """The request of a profile export for each section: the selected fields that the section has.
 
         Raises:
             ConfigError: If something selected is in none of the sections, or a section has nothing that is selected.
@@ -75,7 +75,7 @@ class Account:
         return orders
 
     def email_sections(self) -> tuple[SectionOrder, ...]:
-        """What an e-mail export asks of each section. It has the address anyway, so that is not asked for again.
+        """The request of an e-mail export for each section, without the address, which each file has.
 
         E-mail orders name attributes and tags by version id (documented: D2), of which the latest listed one is taken.
         """

@@ -49,7 +49,7 @@ _held = msgspec.json.Decoder(_Held).decode
 
 
 class _Known(NamedTuple):
-    """What the definitions say of a version id."""
+    """The definition of a version id."""
 
     attribute: str | None = None
     name: str | None = None

@@ -35,7 +35,7 @@ _ADVICE = {
 
 
 def explain(status: int, body: bytes) -> str:
-    """What a refusal means and what to do: JSON with `message`, `errors` or `code`, or anything else."""
+    """The meaning of a refusal and what to do: JSON with `message`, `errors` or `code`, or anything else."""
     said = _said(body)
     return "; ".join(part for part in (f"the vendor says: {said}" if said else "", _ADVICE.get(status, "")) if part)
 

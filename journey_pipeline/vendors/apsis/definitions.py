@@ -1,4 +1,4 @@
-"""What an account has defined: sections, and the attributes, tags and event types of each under their version ids.
+"""An account's definitions: sections, and the attributes, tags and event types of each under their version ids.
 
 Files name things by version ids, orders by discriminators; an event type has several versions over time (D1). Shapes
 are assumed, so they are read tolerantly: what has no id is left out, and what no list has stays unknown. Not here:
@@ -121,7 +121,7 @@ class Definitions:
         return cls.of_answer(known)
 
     def as_answer(self) -> dict[str, Any]:
-        """What a landing keeps of them, as JSON: enough to read its files by, whatever the vendor lists later."""
+        """The definitions as JSON, for the landing: enough to read its files later."""
         return {
             section.id: {
                 "section": section.discriminator,
@@ -156,7 +156,7 @@ def items_of(answer: Any) -> list[Any]:
 
 
 def discriminators(items: list[Any]) -> list[str]:
-    """What a list's items are addressed by."""
+    """The discriminators of a list's items."""
     return [str(item["discriminator"]) for item in _objects(items)]
 
 

@@ -1,4 +1,4 @@
-"""What is ordered of APSIS One, what it answers to an order, its limits, and how a large order becomes smaller ones.
+"""Orders of APSIS One: requests, answers, limits, and how a large order is split.
 
 All unpublished names are here. Not here: the routes (`client.py`).
 """
@@ -80,7 +80,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a connection asks for. Empty means everything that the definitions list, but for attributes and tags.
+    """The selection of a connection. Empty means all definitions, except for attributes and tags.
 
     Attributes:
         sections: Discriminators.
@@ -112,7 +112,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class SectionOrder:
-    """What is asked of one section.
+    """The request for one section.
 
     Attributes:
         section: Discriminator.
@@ -127,7 +127,7 @@ class SectionOrder:
     event_types: tuple[str, ...] = field(default=())
 
     def as_json(self) -> dict[str, Any]:
-        """As a request holds it; what is empty is left out."""
+        """The JSON of a request, without empty fields."""
         lists = {"attributes": self.attributes, "tags": self.tags, "event_types": self.event_types}
         return {"section": self.section, **{name: list(values) for name, values in lists.items() if values}}
 

@@ -35,7 +35,7 @@ class _Glance(JourneyInspector):
 
 
 def told_of_sample(client: LayerFiveClient, to: Path, settings: MappingSettings) -> dict[str, str]:
-    """What the last day's first records show, by column.
+    """The columns found in the last day's first records.
 
     Args:
         to: A file for the answer, which is not needed afterwards.

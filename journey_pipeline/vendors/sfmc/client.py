@@ -253,7 +253,7 @@ def read_freshness(answer: Any) -> timedelta:
 
 
 def explain(status: int, body: bytes) -> str:
-    """What a refusal means and what to do, by status and error envelope (contract of the vendor, section 7)."""
+    """The meaning of a refusal and what to do, by status and error envelope (contract of the vendor, section 7)."""
     message, code = _envelope(body)
     said = f"the vendor says: {message}" if message else ""
     told = f" (errorcode {code})" if code else ""

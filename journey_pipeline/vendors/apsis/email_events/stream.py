@@ -118,7 +118,7 @@ def email_events_stream(connection: str, start: datetime) -> Stream:
 
 
 class _Report(NamedTuple):
-    """What the vendor says of an export; link and token only if it is completed."""
+    """The vendor's report of an export; link and token only if it is completed."""
 
     status: str
     link: str | None

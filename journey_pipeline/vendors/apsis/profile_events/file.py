@@ -47,7 +47,7 @@ class Event(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False
 
 
 class Section(msgspec.Struct, gc=False):
-    """What a profile has in one section. What else is in it stays in the landing."""
+    """A profile's data in one section. Other members stay in the landing."""
 
     attributes: msgspec.Raw = _EMPTY
     events: list[Event] | None = None
@@ -60,7 +60,7 @@ class Profile(msgspec.Struct, gc=False):
 
 
 class RawSection(msgspec.Struct, gc=False):
-    """What a profile has in one section, its events as they stand."""
+    """A profile's data in one section, with its events as raw bytes."""
 
     attributes: msgspec.Raw = _EMPTY
     events: list[msgspec.Raw] | None = None

@@ -51,7 +51,7 @@ _text = msgspec.json.Decoder(_Text).decode
 
 
 class _Whose(NamedTuple):
-    """What all events of a profile in a section have in common."""
+    """The common values of all events of a profile in a section."""
 
     profile_key: str | None = None
     section_id: str = ""

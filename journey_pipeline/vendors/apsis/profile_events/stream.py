@@ -186,7 +186,7 @@ class ProfileEvents(Source):
         )
 
     def answers(self) -> dict[str, Any]:
-        """What the account has defined now that the files came: they name event types and attributes by version ids.
+        """The account's definitions after the download, because files name event types and attributes by version ids.
 
         What it no longer lists stays what it last was: files of some days ago may still name it.
         """

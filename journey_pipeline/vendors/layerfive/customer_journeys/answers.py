@@ -255,7 +255,7 @@ class JourneyInspector(JsonInspector):
 
 
 def explain(status: int, _body: bytes) -> str:
-    """What a refusal means and what to do (contract of the vendor, section 5)."""
+    """The meaning of a refusal and what to do (contract of the vendor, section 5)."""
     refused = "the key is missing, wrong, revoked or not allowed to read customer journeys: check <CONNECTION>_API_KEY"
     return {
         400: "the request is refused: its date may lie in the future for the vendor",

@@ -49,7 +49,7 @@ _json = msgspec.json.Encoder(decimal_format="number").encode
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What to do with records that have certain names.
+    """The columns for records with certain names.
 
     Attributes:
         own: Position of each column that a name of the record itself leads to, and that name.

@@ -86,7 +86,7 @@ KNOWN_NAMES = frozenset(plain(name) for names in (*NAMES.values(), PAGES, VOLATI
 
 @dataclass(frozen=True, slots=True)
 class MappingSettings:
-    """What a connection says of its records.
+    """A connection's settings about its records.
 
     Attributes:
         fields: The field that each canonical column is read from, by column: a name, or a dotted path into objects.
@@ -136,7 +136,7 @@ class MappingSettings:
 
     @property
     def places(self) -> Mapping[str, str]:
-        """What is declared of where records and events are."""
+        """The declared places of records and events."""
         return {name: place for name, place in (("records", self.records), ("events", self.events)) if place}
 
     @property
@@ -147,7 +147,7 @@ class MappingSettings:
 
     @property
     def digest(self) -> str:
-        """Of all that decides how a file is read."""
+        """A digest of all settings that decide how a file is read."""
         read_by = [sorted(self.fields.items()), sorted(self.volatile), self.event_id_is_unique]
         places = [dict(self.places)] if self.places else []  # without it as ever, so that nothing is made anew
         text = json.dumps([*read_by, sorted(self.known_fields), *places], ensure_ascii=False)

@@ -127,7 +127,7 @@ class CustomerJourneys(Source):
 
     @property
     def settings(self) -> MappingSettings:
-        """What the connection says of its records, as the stream's recipe has it."""
+        """The connection's settings about its records, from the stream's recipe."""
         reader = self.stream.recipe.reader
         return reader.settings if isinstance(reader, JourneyReader) else MappingSettings()
 
@@ -254,7 +254,7 @@ class Pages:
 
 
 def part_of(got: Downloaded, window: Window, *, next_page: str | None = None) -> Part:
-    """What was downloaded as a part of a landing."""
+    """The downloaded file as a part of a landing."""
     seen: JourneyInspector = got.inspector
     more = {"promised_rows": seen.promised_rows, "counted_at": seen.settings.places}
     return Part.of(got, window, next_page=next_page, dated=got.dated, **more)
