@@ -293,7 +293,7 @@ def test_a_lake_that_is_not_mounted_empties_nothing(made: MadeLake) -> None:
     made.put(FIVE, events([1, 2]))
     sync(made.lake, SMALL)
     made.lake.events_root.rename(made.lake.home / "elsewhere")
-    with pytest.raises(WarehouseError, match="nothing was removed"):
+    with pytest.raises(WarehouseError, match="Nothing was removed"):
         sync(made.lake, SMALL)
     assert len(held_events(made.lake)) == 2
 
