@@ -38,6 +38,12 @@ class Granularity(enum.Enum):
 CLOCK_DIFFERENCE = timedelta(minutes=5)
 """Largest accepted difference of two clocks: ours and a vendor's, or ours before and after it was set."""
 
+EARLIEST_TIME, END_OF_TIMES = "1990-01-01 00:00:00+00", "2100-01-01 00:00:00+00"
+"""What a vendor's time can be: no vendor is older, and a later year is a mistake.
+
+Fixed, and not counted from today: the same landing gives the same events whenever they are made.
+"""
+
 _BEGINS = {Granularity.HOUR.duration: ":00:00+00:00", Granularity.DAY.duration: "T00:00:00+00:00"}
 """By duration, the end of a partition's ISO 8601 start that its name leaves out."""
 

@@ -4,7 +4,6 @@ Not here: what a sweep does (`loading/reconcile.py`, `lake/sweep.py`).
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -18,12 +17,11 @@ from journey_pipeline.errors import JourneyError, TransientVendorError
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.sweep import Swept, sweep
+from journey_pipeline.lake.sweep import LEFTOVER_AGE, Swept, sweep
 from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, contiguous, partition_window
 from journey_pipeline.settings import make_home, utc_now
 
-LEFTOVER_AGE = timedelta(days=1)  # far longer than any download takes
 NAMED = 10
 
 

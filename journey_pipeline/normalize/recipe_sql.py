@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.model import EVENT_COLUMNS, StreamKey
+from journey_pipeline.model import EARLIEST_TIME, END_OF_TIMES, EVENT_COLUMNS, StreamKey
 from journey_pipeline.normalize.session import quoted
 from journey_pipeline.recipe import Recipe
 
-# No vendor is older, and a later year is a mistake. Fixed, and not counted from today: the same landing gives the same
-# events whenever they are made. What is in between and yet wrong is seen by the check on the partition's window.
-_EARLIEST, _END = "1990-01-01 00:00:00+00", "2100-01-01 00:00:00+00"
-
 BELIEVABLE = f"""
 create macro believable(instant) as
-  case when instant >= {quoted(_EARLIEST)}::timestamptz and instant < {quoted(_END)}::timestamptz then instant end
+  case
+    when instant >= {quoted(EARLIEST_TIME)}::timestamptz and instant < {quoted(END_OF_TIMES)}::timestamptz then instant
+  end
 """
 """Makes the function by which every recipe, and the lake after it, takes a vendor's time: NULL if it can't be true."""
 
