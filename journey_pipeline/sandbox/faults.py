@@ -80,6 +80,7 @@ class FaultKind:
         body: What becomes of the body.
         delay_s: Seconds before the vendor looks at the call, if no value is given.
         with_length: Whether the length of what is left is promised, behind which the cut hides.
+        is_start: Whether what is left of the body is its own start, byte for byte, so that its rest may be asked for.
     """
 
     does: str
@@ -89,6 +90,7 @@ class FaultKind:
     body: Callable[[Whole], Body] | None = None
     delay_s: float = 0.0
     with_length: bool = False
+    is_start: bool = False
 
 
 def _cut(where: str, at: Place) -> FaultKind:
@@ -170,7 +172,9 @@ FAULTS: dict[str, FaultKind] = {
     "cut_record": _cut("inside a record", "record"),
     "cut_line": _cut("between two records", "between"),
     "cut_character": _cut("inside a character", "character"),
-    "cut_byte": FaultKind("ends the connection early", r"[1-9]\d*", "bytes sent before, 1 by default", body=_cut_byte),
+    "cut_byte": FaultKind(
+        "ends the connection early", r"[1-9]\d*", "bytes sent before, 1 by default", body=_cut_byte, is_start=True
+    ),
     "cut_file": FaultKind("sends half a file and calls it whole", body=_cut_file, with_length=True),
     "cut_gzip": FaultKind("sends half a gzip and calls it whole", body=_of_gzip(_cut_gzip), with_length=True),
     "gzip_no_trailer": FaultKind("leaves out the end of a gzip", body=_of_gzip(_no_trailer)),

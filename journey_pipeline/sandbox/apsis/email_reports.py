@@ -27,6 +27,7 @@ from journey_pipeline.sandbox.apsis.options import ApsisOptions
 from journey_pipeline.sandbox.apsis.orders import MOST_SECTIONS, EmailOrder, read_email_order
 from journey_pipeline.sandbox.apsis.profile_exports import base_url, streamed
 from journey_pipeline.sandbox.bodies import Body, after
+from journey_pipeline.sandbox.faults import FAULTS
 from journey_pipeline.sandbox.gate import Exchange
 from journey_pipeline.sandbox.wire import HangUpResponse, StreamedResponse, rest_wanted
 
@@ -95,11 +96,13 @@ class EmailReports:
         if export is None or export.state(exchange.now) is not State.READY:
             raise RefusedError(404, "There is no such file.")
         tag = f'"{export.id}"'
-        headers = {"content-type": "application/gzip", "accept-ranges": "bytes", "etag": tag}
-        first = rest_wanted(request.headers, tag)
-        if first is None or exchange.fault:
-            return streamed(exchange, export.file, self._options, headers=headers, gzip=True)
-        return _rest(export.file, first, headers)
+        headers = {"content-type": "application/gzip", "accept-ranges": "bytes"}
+        fault, first = exchange.fault, rest_wanted(request.headers, tag)
+        if first is not None and not fault:
+            return _rest(export.file, first, {**headers, "etag": tag})
+        if not fault or FAULTS[fault.kind].is_start:  # other faults make other bytes
+            headers["etag"] = tag
+        return streamed(exchange, export.file, self._options, headers=headers, gzip=True)
 
     def file(self, order: EmailOrder, asked_at: datetime) -> EmailFile:
         """The file that an order gets, in the shape that the options say now."""
