@@ -40,7 +40,7 @@ dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1; another
 test: $(STAMP)   ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-test-fast: $(STAMP)  ## Run what is not slow by nature: no crashes, no terminals, no other projects
+test-fast: $(STAMP)  ## Run what is not slow: no crashes, terminals or other projects, and not each fault of each vendor
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 crash: $(STAMP)  ## Kill backfills at random instants: as often as make crash N=500 says, or again as SEED=123 did
@@ -49,7 +49,8 @@ crash: $(STAMP)  ## Kill backfills at random instants: as often as make crash N=
 
 properties: $(STAMP)  ## Try the warehouse's and the exports' properties on N times as many examples: make properties N=20
 	@EXAMPLES=$(N) $(BIN)/python -m pytest -n 2 --timeout 0 \
-		journey_pipeline_tests/property journey_pipeline_tests/exports/test_export_model.py $(PYTEST_ARGS)
+		journey_pipeline_tests/property journey_pipeline_tests/exports/test_export_model.py \
+		journey_pipeline_tests/normalize/test_normalize_properties.py $(PYTEST_ARGS)
 
 lint: $(STAMP)   ## Check style
 	@$(BIN)/ruff check .

@@ -156,10 +156,13 @@ def open_instance() -> Iterator[dg.DagsterInstance]:
     Raises:
         HistoryError: If its files can't be opened; or, inside the block, read and written.
     """
-    folder = use_dagster_home()
+    with _migrations_read_once():
+        yield from _opened(use_dagster_home())
+
+
+def _opened(folder: Path) -> Iterator[dg.DagsterInstance]:
     try:
-        # Two that make its tables at the same time break one another.
-        with exclusive(folder / ".opening.lock"), _migrations_read_once():
+        with exclusive(folder / ".opening.lock"):  # two that make its tables at the same time break one another
             instance = dg.DagsterInstance.get()
     except Exception as error:  # whatever it is, it is of this folder
         raise _unusable(folder, error) from error

@@ -21,6 +21,8 @@ from journey_pipeline_tests.contract.streams import (
     every_stream_with_tokens,
 )
 
+pytestmark = pytest.mark.slow(reason="each fault at each route of each stream, from HTTP to events")
+
 DAMAGES = ("cut_gzip", "gzip_no_trailer", "gzip_bad_crc", "gzip_trailing")
 SHORT_PATIENCE = Timeouts(idle_s=1)  # of a vendor who pauses for a minute
 

@@ -19,6 +19,8 @@ from journey_pipeline_tests.contract.pipeline import Pipeline
 from journey_pipeline_tests.contract.project import configured, variables
 from journey_pipeline_tests.contract.streams import every_stream
 
+pytestmark = pytest.mark.slow(reason="each stream goes through Dagster five times")
+
 TROUBLES = ("401", "503", "html_200")
 
 

@@ -17,6 +17,8 @@ from journey_pipeline_tests.contract.declaration import DAY_EDGE, MONTH_EDGE, NO
 from journey_pipeline_tests.contract.pipeline import Pipeline
 from journey_pipeline_tests.contract.streams import every_stream
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made for each stream and test")
+
 
 @pytest.fixture(scope="module")
 def quiet() -> Iterator[Sandbox]:

@@ -36,7 +36,7 @@ pytestmark = [
 HOUR = timedelta(hours=1)
 FRESH_EVERY = 10  # of so many seeds one starts new interpreters
 MOST_TRIES = 15
-SEEDS = 20
+SEEDS = 12
 # Five of them at a time: a backfill of a few hours meets several.
 FAULTS = (
     "download:503~0.2",

@@ -19,6 +19,8 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.integration.recorded import checks, materialization
 from journey_pipeline_tests.integration.truth import ask, hours_ago, truth, warehouse_rows
 
+pytestmark = pytest.mark.slow(reason="hours go through Dagster")
+
 
 def figure(metadata: dict[str, Any], name: str) -> int:
     value = metadata[name].value

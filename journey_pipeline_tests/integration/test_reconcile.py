@@ -24,6 +24,8 @@ from journey_pipeline_tests.integration.conftest import ROWS_PER_HOUR
 from journey_pipeline_tests.integration.truth import ask, hours_ago, truth, warehouse_rows
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="hours go through Dagster")
+
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:

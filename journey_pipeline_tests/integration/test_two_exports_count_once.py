@@ -25,6 +25,8 @@ from journey_pipeline_tests.contract.exports import EMAIL_EVENTS, PROFILE_EVENTS
 from journey_pipeline_tests.contract.loads import Order
 from journey_pipeline_tests.warehouse.made_lake import dump, rows_of
 
+pytestmark = pytest.mark.slow(reason="days of two streams are loaded in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 NOW = datetime(2024, 3, 5, 12, 30, tzinfo=UTC)  # nothing late is still to come
 TWO_DAYS = Window(datetime(2024, 2, 28, tzinfo=UTC), datetime(2024, 3, 1, tzinfo=UTC))

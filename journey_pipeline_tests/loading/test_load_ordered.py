@@ -34,6 +34,8 @@ from journey_pipeline.transport.connections import Timeouts
 from journey_pipeline.transport.retry import no_waiting
 from journey_pipeline_tests.loading.made_exports import DAY, PATIENT, PROFILES, Backfills, days
 
+pytestmark = pytest.mark.slow(reason="an export goes all its way in each test")
+
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 
 

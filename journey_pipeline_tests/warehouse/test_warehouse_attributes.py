@@ -21,6 +21,8 @@ from journey_pipeline_tests.warehouse.made_attributes import (
 )
 from journey_pipeline_tests.warehouse.made_lake import Event, MadeLake, dump, events, rows_of
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 REMOVING = replace(SMALL, remove=True)
 APSIS = StreamKey("apsis", "apsis", "profile_events")

@@ -24,6 +24,8 @@ from journey_pipeline_tests.warehouse.made_twins import (
     held_agreement,
 )
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 # However few events a day of these tests has, its tables change row by row.
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 FIRST, SECOND = "2026-11-01", "2026-11-02"
