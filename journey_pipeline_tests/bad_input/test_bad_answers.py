@@ -210,7 +210,9 @@ def test_what_looks_cut_off_on_every_try_down_to_the_shortest_window_is_a_broken
     assert isinstance(error, ContractError)
     (kept,) = line.evidence()
     assert error.evidence == kept.relative_to(line.lake.home).as_posix()
-    assert_says(error, "POST http://127.0.0.1", came, "on every try", "Report it to the vendor", error.evidence)
+    assert_says(
+        error, "POST http://127.0.0.1", came, "Every try gives the same", "Report it to the vendor", error.evidence
+    )
     assert kept.read_bytes() == body
     assert vendor.server.count(DOWNLOAD) == 2 * 7  # an hour is halved six times; the same bytes twice are no accident
     arrives_once_the_vendor_is_well(line, vendor)
