@@ -223,9 +223,12 @@ STEPS = PAGES["docs/adding-a-vendor.md"]
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_every_vendor_has_what_the_steps_to_add_one_ask_for(vendor: str) -> None:
     named = re.findall(r"`([\w./<>]+[./][\w./<>]*)`", STEPS)
-    places = [name.replace("<vendor>", vendor) for name in named if "/" in name]
+    streams = [path.parent.name for path in (ROOT / f"journey_pipeline/vendors/{vendor}").glob("*/stream.py")]
+    of_vendor = [name.replace("<vendor>", vendor) for name in named if "/" in name]
+    places = [name.replace("<stream>", stream) for name in of_vendor for stream in streams]
     roots = ROOT, ROOT / "journey_pipeline", ROOT / "journey_pipeline_tests"
     assert len([name for name in named if "<vendor>" in name]) >= 5
+    assert streams
     assert [place for place in places if not any((root / place).exists() for root in roots)] == []
     assert list((ROOT / "journey_pipeline_tests/golden").glob(f"{vendor}_*"))
     declared = [path.read_text() for path in (ROOT / "journey_pipeline_tests/contract").glob("*.py")]
