@@ -148,8 +148,8 @@ class Exports:
             ExportMovedOn: If another process has changed it.
         """
         source = self.sources[export.key.stream]
+        to, on_bytes = (landing.place, landing.received) if landing else (None, None)
         try:
-            to, on_bytes = (landing.place, landing.received) if landing else (None, None)
             look = source.look(ticket_of(export), plan_of(export), to=to, on_bytes=on_bytes)
             if look.part and landing:
                 landing.take(look.part)

@@ -8,6 +8,7 @@ download complete (`transport/`, `vendors/`), how a manifest is written (`lake/l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -160,9 +161,12 @@ class Landing:
 
     def discard(self) -> None:
         """Removes what came, and the evidence that no error was blamed on."""
+        if "folder" not in vars(self):
+            return  # where the disk refuses to name it, nothing came
         self.folder.discard()
         if not self._is_blamed:
-            self.evidence.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.evidence.unlink(missing_ok=True)
 
 
 def landed_file(part: Part) -> LandedFile:

@@ -93,3 +93,9 @@ def test_a_lease_is_kept_once_a_minute_while_bytes_come(lake: Lake) -> None:
         landing.received(1)
         counts.append(len(kept))
     assert counts == [0, 0, 1, 1, 2]
+
+
+def test_a_file_in_the_place_of_its_folder_is_named(lake: Lake) -> None:
+    write_bytes(lake.home / "raw", b"")
+    with pytest.raises(LakeError, match="is a file where a folder goes"), landing_of(lake) as landing:
+        came(landing)
