@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import duckdb
@@ -69,10 +69,19 @@ class Table:
 
 
 def read_tables(folder: Path) -> tuple[Table, ...]:
-    """The tables of a folder's SQL files, each after those that it reads."""
+    """The tables of a folder's SQL files, each after those that it reads.
+
+    Raises:
+        WarehouseError: If a header is not complete, or tables read each other in a circle.
+    """
     tables = {table.name: table for table in map(read_table, sorted(folder.glob("*/*.sql")))}
     order = TopologicalSorter({name: sorted(table.reads & tables.keys()) for name, table in tables.items()})
-    return tuple(tables[name] for name in order.static_order())
+    try:
+        return tuple(tables[name] for name in order.static_order())
+    except CycleError as error:
+        raise WarehouseError(
+            f"{' is read by '.join(error.args[1])}: tables can't read each other in a circle."
+        ) from None
 
 
 def read_table(file: Path) -> Table:

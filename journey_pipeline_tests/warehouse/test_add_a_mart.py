@@ -90,8 +90,17 @@ def test_a_mart_of_the_recipe_is_published_and_follows_a_late_event(made: MadeLa
         (BY_PERSON.replace("by connection, contact_id.", "by occurred_on."), "must be among its columns"),
         (BY_PERSON.replace("core.journey_events", "marts.journey_daily"), "reads marts.journey_daily.*no views"),
         (BY_PERSON.replace("core.journey_events", "core.segments"), "reads core.segments"),
+        (BY_PERSON.replace("core.journey_events", "marts.people"), "marts.people is read by marts.people"),
     ],
-    ids=["no header", "no unit", "no key", "a unit that it lacks", "a view", "a table that files are loaded into"],
+    ids=[
+        "no header",
+        "no unit",
+        "no key",
+        "a unit that it lacks",
+        "a view",
+        "a table that files are loaded into",
+        "itself",
+    ],
 )
 def test_a_mart_that_can_not_be_made_again_as_it_says_is_refused(
     made: MadeLake, marts: Path, wrong: str, told: str
