@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import pytest
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.transport.connections import Timeouts
 from journey_pipeline.transport.response import Downloaded
-from journey_pipeline.transport.retry import Waits
+from journey_pipeline.transport.retry import NO_WAITING_VARIABLE, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     MakeClient,
@@ -33,6 +37,15 @@ FILE = gz(RAW)
 TAG = {"ETag": '"v1"'}
 DATED = {"Last_Modified": "Sat, 28 Nov 2026 10:00:00 GMT", "Date": "Sun, 29 Nov 2026 10:00:00 GMT"}
 PATH = "/file"
+
+CHILD = """
+import sys
+from pathlib import Path
+from journey_pipeline.transport.client import HttpClient
+url, to = sys.argv[1:]
+HttpClient(vendor="acme", connection="acme_child", base_url=url).download("GET", "/file", to=Path(to), resumes=True)
+"""
+NO_WAITING = {**os.environ, NO_WAITING_VARIABLE: "1"}
 
 Load = Callable[..., Downloaded]
 
@@ -229,3 +242,22 @@ def test_bytes_that_came_with_a_broken_chunk_are_asked_for_again(server: FlakySe
         rest(FILE, **TAG),
     )
     assert load().path.read_bytes() == FILE
+
+
+def test_a_process_that_was_killed_in_between_leaves_nothing_to_go_on_with(
+    server: FlakyServer, load: Load, tmp_path: Path
+) -> None:
+    is_asked = threading.Event()
+
+    def held(_: Seen) -> list[Piece]:
+        is_asked.set()
+        return [stall]
+
+    server.on(PATH, cut(FILE, 5_000, **TAG), held, answer(200, FILE, **TAG))
+    child = subprocess.Popen([sys.executable, "-c", CHILD, server.url, str(tmp_path / "file.gz")], env=NO_WAITING)
+    assert is_asked.wait(60)
+    child.kill()
+    child.wait()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".tmp"]
+    assert load().path.read_bytes() == FILE
+    assert [asked for asked, _ in asked_for(server)] == [None, "bytes=5000-", None]
