@@ -82,6 +82,12 @@ class VendorError(JourneyError):
         self.status = status
         self.retry_after_s = retry_after_s
 
+    def followed_by(self, more: str, kind: type[VendorError] | None = None) -> VendorError:
+        """The same error with a further sentence, as another kind if one is given."""
+        error = (kind or type(self))(f"{self} {more}")
+        vars(error).update(vars(self))
+        return error
+
 
 class TransientVendorError(VendorError):
     """Worth another try: an outage, a throttle, a cut-off body."""

@@ -287,21 +287,11 @@ class _Tries:
         if not is_again:
             return error
         if isinstance(error, DamagedAnswerError):
-            return _as(ContractError, error, f"{_TWICE}: the vendor's answer is broken. Report it to the vendor.")
+            more = f"{_TWICE}: the vendor's answer is broken. Report it to the vendor."
+            return error.followed_by(more, ContractError)
         if isinstance(error, TransientVendorError) and is_readers:
-            return _as(RepeatedCutError, error, f"{_TWICE}.")
+            return error.followed_by(f"{_TWICE}.", RepeatedCutError)
         return error
-
-
-def _as(kind: type[VendorError], error: VendorError, why: str) -> VendorError:
-    return kind(
-        f"{error} {why}",
-        vendor=error.vendor,
-        connection=error.connection,
-        stream=error.stream,
-        window=error.window,
-        status=error.status,
-    )
 
 
 def _told(error: VendorError, asked: Asked, arriving: _Arriving, status: int, *, keep_at: Path | None) -> VendorError:

@@ -219,7 +219,7 @@ def run(
         return _why_stop(policy, state, deadline_at_s, limit) is not None
 
     def give_up(state: tenacity.RetryCallState) -> T:
-        raise _last(_error(state), f"{_why_stop(policy, state, deadline_at_s, limit)}.")
+        raise _error(state).followed_by(f"{_why_stop(policy, state, deadline_at_s, limit)}.")
 
     def tell(state: tenacity.RetryCallState) -> None:
         before_wait(_error(state), state.upcoming_sleep, state.attempt_number)
@@ -258,18 +258,6 @@ def _error(state: tenacity.RetryCallState) -> TransientVendorError:
     if not isinstance(error, TransientVendorError):
         raise TypeError(f"only a transient error leads to another attempt, not {error!r}")
     return error
-
-
-def _last(error: TransientVendorError, why: str) -> TransientVendorError:
-    return type(error)(
-        f"{error} {why}",
-        retry_after_s=error.retry_after_s,
-        vendor=error.vendor,
-        connection=error.connection,
-        stream=error.stream,
-        window=error.window,
-        status=error.status,
-    )
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
