@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self, cast
 
@@ -37,14 +37,11 @@ from journey_pipeline.normalize.relation import (
     with_group,
 )
 from journey_pipeline.normalize.session import NormalizeLimits
+from journey_pipeline.normalize.staging import IrregularError, Source
 from journey_pipeline.recipe import Recipe
 
 LONGEST_HEADER_BYTES = 1 << 20
 _BLOCK_GROWTH = 8
-
-
-class IrregularError(Exception):
-    """The file holds something that the fast reader can't take: read it record by record."""
 
 
 class LongRecordError(Exception):
@@ -73,141 +70,98 @@ class LandedCsv:
 
     Attributes:
         path: Where it lies.
-        name: As lineage names it, `partition/attempt/file`.
-        rows: Records counted while landing.
         delimiter: Its field separator.
         header: Its columns as they stand in it; empty if the file has not even a header.
         header_bytes: Where the first record starts, the byte order mark not counted.
     """
 
     path: Path
-    name: str
-    rows: int
     delimiter: str
     header: tuple[str, ...]
     header_bytes: int
 
 
-@dataclass(slots=True)
-class CsvSource:
-    """One landed CSV file and how it has to be read; a `Source`.
+@dataclass(slots=True, kw_only=True)
+class CsvSource(Source):
+    """One landed CSV file and how it has to be read."""
 
-    Attributes:
-        attempt: The attempt that it belongs to.
-        rows: Records counted while landing.
-        read: Records that were handed to the recipe.
-        faults: Records whose form is wrong.
-    """
-
-    attempt: str
-    rows: int
-    read: int = 0
-    faults: int = 0
-    _recipe: Recipe = field(kw_only=True)
-    _landed: LandedCsv = field(kw_only=True)
-    _columns: ColumnMap = field(kw_only=True)
-    _block_bytes: int = field(kw_only=True)
-    _is_irregular: bool = False
+    landed: LandedCsv
+    columns: ColumnMap
+    block_bytes: int
+    is_irregular: bool = False
 
     @classmethod
-    def open(
-        cls,
-        path: Path,
-        *,
-        name: str,
-        file: LandedFile,
-        recipe: Recipe,
-        constants: Mapping[str, str],
-        block_bytes: int,
-    ) -> Self:
+    def open(cls, path: Path, file: LandedFile, recipe: Recipe, constants: Mapping[str, str], block_bytes: int) -> Self:
         """Checks a file against its manifest and reads its header.
 
         Args:
-            name: As lineage names it, `partition/attempt/file`.
             file: What the manifest says of it.
-            recipe: What it is read for.
-            constants: Values of columns that were not downloaded.
             block_bytes: How much is parsed at a time; grows where a record is longer.
 
         Raises:
             LakeError: If it is not what landed, or its header lacks what must be there.
         """
-        landed = open_landed(path, name, file, recipe.delimiter)
+        landed = open_landed(path, file, recipe.delimiter)
         columns = map_columns(landed.header, recipe, constants, path)
-        attempt = path.parent.name
-        return cls(attempt, file.rows, _recipe=recipe, _landed=landed, _columns=columns, _block_bytes=block_bytes)
-
-    @property
-    def unknown(self) -> tuple[str, ...]:
-        """Columns that the recipe does not know, or met twice, as the file names them."""
-        return self._columns.unknown
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Known columns that neither the file nor the constants have."""
-        return self._columns.missing
-
-    @property
-    def respelled(self) -> tuple[str, ...]:
-        """Known columns whose names differ in case or blanks around them, as the file names them."""
-        return self._columns.respelled
-
-    @property
-    def mapping(self) -> Mapping[str, str]:
-        """None: the recipe says which column is which."""
-        return {}
+        return cls(
+            path=path,
+            recipe=recipe,
+            constants=constants,
+            rows=file.rows,
+            unknown=columns.unknown,
+            missing=columns.missing,
+            respelled=columns.respelled,
+            landed=landed,
+            columns=columns,
+            block_bytes=block_bytes,
+        )
 
     def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
-        """The records whose form is right, counted.
-
-        Raises:
-            IrregularError: If the file has to be read again from its start, another way than now.
-            LakeError: If a record is longer than the limits allow.
-        """
+        """The records whose form is right, counted."""
         self.read = self.faults = 0
-        if not self._landed.header:
+        if not self.landed.header:
             return
-        schema = landing_schema(self._recipe, with_raw=False)
+        schema = landing_schema(self.recipe, with_raw=False)
         try:
             for batch in self._batches(limits):
                 self.read += len(batch.numbers)
-                yield landing_batch(batch, self._landed, self._columns, schema)
+                yield landing_batch(batch, self.name, self.columns, schema)
         except IrregularError:
-            self._is_irregular = True
+            self.is_irregular = True
             raise
         except LongRecordError as error:
-            if self._is_irregular or self._block_bytes >= limits.longest_record_bytes:
+            if self.is_irregular or self.block_bytes >= limits.longest_record_bytes:
                 raise LakeError(
-                    f"{self._landed.path} has a record longer than {limits.longest_record_bytes} bytes, or a quote "
+                    f"{self.landed.path} has a record longer than {limits.longest_record_bytes} bytes, or a quote "
                     "that is never closed. Look at the file; raise `longest_record_bytes` of NormalizeLimits if it is "
                     "right."
                 ) from error
-            self._block_bytes = min(self._block_bytes * _BLOCK_GROWTH, limits.longest_record_bytes)
+            self.block_bytes = min(self.block_bytes * _BLOCK_GROWTH, limits.longest_record_bytes)
             raise IrregularError from error
 
     def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
         """All records, or those whose form is wrong, each with its raw text."""
-        if not self._landed.header:
+        if not self.landed.header:
             return
-        schema = landing_schema(self._recipe, with_raw=True)
+        schema = landing_schema(self.recipe, with_raw=True)
 
         def wanted(record: CheckedRecord) -> bool:
             return not faults_only or record.fault is not None
 
-        for batch in checked_batches(self._landed, self._block_bytes, limits.longest_record_bytes, wanted):
-            yield landing_batch(batch, self._landed, self._columns, schema)
+        for batch in checked_batches(self.landed, self.block_bytes, limits.longest_record_bytes, wanted):
+            yield landing_batch(batch, self.name, self.columns, schema)
 
     def _batches(self, limits: NormalizeLimits) -> Iterator[CsvBatch]:
-        if self._is_irregular:
-            return checked_batches(self._landed, self._block_bytes, limits.longest_record_bytes, self._is_good)
-        return fast_batches(self._landed, self._block_bytes)
+        if self.is_irregular:
+            return checked_batches(self.landed, self.block_bytes, limits.longest_record_bytes, self._is_good)
+        return fast_batches(self.landed, self.block_bytes)
 
     def _is_good(self, record: CheckedRecord) -> bool:
         self.faults += record.fault is not None
         return record.fault is None
 
 
-def open_landed(path: Path, name: str, file: LandedFile, delimiter: str) -> LandedCsv:
+def open_landed(path: Path, file: LandedFile, delimiter: str) -> LandedCsv:
     """Checks a landed file against its manifest and reads its header.
 
     Raises:
@@ -223,7 +177,7 @@ def open_landed(path: Path, name: str, file: LandedFile, delimiter: str) -> Land
             raise LakeError(
                 f"{path} has no readable header line, so its columns are unknown. Look at the file."
             ) from error
-    return LandedCsv(path, name, file.rows, delimiter, tuple(header), first.end if first else 0)
+    return LandedCsv(path, delimiter, tuple(header), first.end if first else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,8 +319,8 @@ def _open(content: io.IOBase, landed: LandedCsv, options: pa_csv.ReadOptions) ->
     yield from reader
 
 
-def landing_batch(batch: CsvBatch, landed: LandedCsv, columns: ColumnMap, schema: pa.Schema) -> pa.RecordBatch:
-    """Some records of a file as a batch of `landing`."""
+def landing_batch(batch: CsvBatch, file_name: str, columns: ColumnMap, schema: pa.Schema) -> pa.RecordBatch:
+    """Some records of a file, named as lineage names it, as a batch of `landing`."""
     rows = len(batch.numbers)
 
     def column(source: int | str | None) -> pa.Array[Any]:
@@ -381,7 +335,7 @@ def landing_batch(batch: CsvBatch, landed: LandedCsv, columns: ColumnMap, schema
         members = {member: column(position) for member, position in group.items()}
         properties = with_group(properties, name, members, rows)
     lineage = schema.field("lineage").type
-    parts = [pa.repeat(pa.scalar(landed.name), rows), batch.numbers]
+    parts = [pa.repeat(pa.scalar(file_name), rows), batch.numbers]
     if lineage.num_fields > len(parts):
         parts += raw_fields([record.raw for record in batch.records], [record.fault for record in batch.records])
     return relation(known, properties, parts, schema)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ from journey_pipeline.model import ATTRIBUTE_COLUMNS
 from journey_pipeline.normalize.landed_file import Inflated, check_landed, told_of_file
 from journey_pipeline.normalize.relation import landing_schema, read_batch
 from journey_pipeline.normalize.session import NormalizeLimits, Session, quoted
-from journey_pipeline.normalize.staging import copy_batches
+from journey_pipeline.normalize.staging import Source, copy_batches
 from journey_pipeline.recipe import Recipe
 
 ATTRIBUTE_KEY = ("section_id", "profile_key", "attribute_id")
@@ -29,114 +29,61 @@ _TYPED = ", ".join(f"{column.name}::{column.type} as {column.name}" for column i
 _KEY = ", ".join(ATTRIBUTE_KEY)
 
 
-@dataclass(slots=True)
-class ReaderSource:
-    """One landed file and who reads it; a `Source`.
+@dataclass(slots=True, kw_only=True)
+class ReaderSource(Source):
+    """One landed file and the vendor's reader of it.
 
     Attributes:
-        attempt: The attempt that it belongs to.
-        rows: Records counted while landing; now, if the connection said otherwise then of where they are.
-        read: Records that were handed to the recipe.
-        faults: Records whose form is wrong.
-        unknown: Names of unknown fields; final once the file was read.
+        is_counted: Whether its records were counted where they are read now; else those that are read count.
     """
 
-    attempt: str
-    rows: int
-    read: int = 0
-    faults: int = 0
-    unknown: tuple[str, ...] = ()
-    _missing: tuple[str, ...] = ()
-    _mapping: Mapping[str, str] = field(default_factory=dict)
-    _path: Path = field(kw_only=True)
-    _name: str = field(kw_only=True)
-    _recipe: Recipe = field(kw_only=True)
-    _reader: RecordReader = field(kw_only=True)
-    _constants: Mapping[str, str] = field(kw_only=True)
-    _is_counted: bool = field(kw_only=True)
+    reader: RecordReader
+    is_counted: bool
 
     @classmethod
     def open(
-        cls,
-        path: Path,
-        *,
-        name: str,
-        file: LandedFile,
-        recipe: Recipe,
-        reader: RecordReader,
-        constants: Mapping[str, str],
+        cls, path: Path, file: LandedFile, recipe: Recipe, constants: Mapping[str, str], reader: RecordReader
     ) -> Self:
         """Checks a file against its manifest.
-
-        Args:
-            name: As lineage names it, `partition/attempt/file`.
-            file: What the manifest says of it.
-            recipe: What it is read for.
-            constants: Values of columns that were not downloaded.
 
         Raises:
             LakeError: If it is not what landed.
         """
         check_landed(path, file)
         return cls(
-            path.parent.name,
-            file.rows,
-            _path=path,
-            _name=name,
-            _recipe=recipe,
-            _reader=reader,
-            _constants=constants,
-            _is_counted=file.counted_at == recipe.records_at,
+            path=path,
+            recipe=recipe,
+            constants=constants,
+            rows=file.rows,
+            reader=reader,
+            is_counted=file.counted_at == recipe.records_at,
         )
 
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Columns of the recipe that neither a field nor a constant stands for; final once the file was read."""
-        return tuple(name for name in self._missing if name not in self._constants)
-
-    @property
-    def mapping(self) -> Mapping[str, str]:
-        """The field that each column is read from, where the reader finds that out; final once the file was read."""
-        return self._mapping
-
-    @property
-    def respelled(self) -> tuple[str, ...]:
-        """None: readers tell fields apart by their own rules."""
-        return ()
-
     def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
-        """The records whose form is right, counted.
-
-        Args:
-            limits: Not asked: how long a record may be is the reader's affair.
-
-        Raises:
-            LakeError: If the file is damaged, or a record is longer than the reader takes.
-            ContractError: If it is whole and can't be understood.
-        """
+        """The records whose form is right, counted; how long one may be is the reader's affair."""
         del limits
         self.read = self.faults = 0
-        schema = landing_schema(self._recipe, with_raw=False)
-        with closing(Inflated(self._path)) as content:
-            reading = self._reader.read(content.chunks(), with_raw=False)
-            for records in told_of_file(reading, self._path):
+        schema = landing_schema(self.recipe, with_raw=False)
+        with closing(Inflated(self.path)) as content:
+            reading = self.reader.read(content.chunks(), with_raw=False)
+            for records in told_of_file(reading, self.path):
                 self.read += len(records.numbers)
-                yield read_batch(records, self._name, self._constants, schema)
+                yield read_batch(records, self.name, self.constants, schema)
                 # Arrow keeps what it no longer needs; DuckDB, which sorts meanwhile, has no use for it.
                 pa.default_memory_pool().release_unused()
-        self.faults, self.unknown, self._missing = reading.faults, reading.unknown, reading.missing
-        self._mapping = reading.mapping
-        if not self._is_counted:
+        self.faults, self.unknown, self.mapping = reading.faults, reading.unknown, reading.mapping
+        self.missing = tuple(name for name in reading.missing if name not in self.constants)
+        if not self.is_counted:
             self.rows = self.read + self.faults
 
     def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
         """All records, or those whose form is wrong, each with its raw text."""
         del limits
-        schema = landing_schema(self._recipe, with_raw=True)
-        with closing(Inflated(self._path)) as content:
-            reading = self._reader.read(content.chunks(), with_raw=True)
-            for records in told_of_file(reading, self._path):
-                batch = read_batch(records, self._name, self._constants, schema)
+        schema = landing_schema(self.recipe, with_raw=True)
+        with closing(Inflated(self.path)) as content:
+            reading = self.reader.read(content.chunks(), with_raw=True)
+            for records in told_of_file(reading, self.path):
+                batch = read_batch(records, self.name, self.constants, schema)
                 if faults_only:
                     faulty = np.array([fault is not None for fault in records.faults], np.bool_)
                     batch = batch.filter(pa.array(faulty))

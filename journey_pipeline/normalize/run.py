@@ -228,29 +228,17 @@ class _Work:
             raise UnreadableAttemptError(attempt.attempt, error) from error
 
     def _sources(self, attempt: Attempt) -> Iterator[Source]:
-        folder = self._folder(attempt)
+        reader = self.recipe.reader
+        if isinstance(reader, InformedReader):
+            reader = reader.informed(self.landing.answers_until(attempt))
         for file in attempt.files:
-            name = f"{self.landing.partition}/{attempt.attempt}/{file.name}"
-            path, constants = folder / file.name, attempt.constants
-            if reader := self.recipe.reader:
-                if isinstance(reader, InformedReader):
-                    reader = reader.informed(self.landing.answers_until(attempt))
-                yield ReaderSource.open(
-                    path, name=name, file=file, recipe=self.recipe, reader=reader, constants=constants
-                )
+            given = (self._folder(attempt) / file.name, file, self.recipe, attempt.constants)
+            if reader:
+                yield ReaderSource.open(*given, reader)
             elif self.recipe.format == "parquet":
-                yield ParquetSource.open(
-                    path, name=name, file=file, recipe=self.recipe, constants=constants, session=self.opened
-                )
+                yield ParquetSource.open(*given, self.opened)
             else:
-                yield CsvSource.open(
-                    path,
-                    name=name,
-                    file=file,
-                    recipe=self.recipe,
-                    constants=constants,
-                    block_bytes=self.opened.limits.block_bytes,
-                )
+                yield CsvSource.open(*given, self.opened.limits.block_bytes)
 
     def _stage(self, sources: Sequence[Source], to: Path, *, for_deduplication: bool) -> int:
         select = select_events(

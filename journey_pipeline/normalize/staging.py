@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from journey_pipeline.errors import ContractError, JourneyError, LakeError
-from journey_pipeline.normalize.csv_source import IrregularError
 from journey_pipeline.normalize.relation import landing_schema
 from journey_pipeline.normalize.session import NormalizeLimits, Session
 from journey_pipeline.recipe import Recipe
@@ -94,41 +94,49 @@ class UnreadableAttemptError(LakeError):
         self.why = why
 
 
-class Source(Protocol):
-    """One landed file, read as batches of `landing`.
+class IrregularError(Exception):
+    """A file has to be read again from its start, another way than now."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Source(ABC):
+    """One landed file, read as batches of `landing`. What is found of its columns is final once it was read.
 
     Attributes:
-        attempt: The attempt that it belongs to.
+        path: Where it lies, in the folder of its attempt.
+        recipe: What it is read for.
+        constants: Values of columns that were not downloaded.
         rows: Records counted while landing.
         read: Records that were handed to the recipe.
         faults: Records whose form is wrong.
+        unknown: What the file has and the recipe does not know, as the file names it.
+        missing: What the recipe knows and neither the file nor the constants have.
+        respelled: What the recipe knows under names that differ in case or blanks around them, as the file names them.
+        mapping: The field that each column is read from, where the reader finds that out.
     """
 
-    attempt: str
+    path: Path
+    recipe: Recipe
+    constants: Mapping[str, str]
     rows: int
-    read: int
-    faults: int
+    read: int = 0
+    faults: int = 0
+    unknown: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    respelled: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def unknown(self) -> tuple[str, ...]:
-        """What the file has and the recipe does not know, as the file names it; final once it was read."""
-        ...
+    def attempt(self) -> str:
+        """The attempt that it belongs to."""
+        return self.path.parent.name
 
     @property
-    def mapping(self) -> Mapping[str, str]:
-        """The field that each column is read from, where the reader finds that out; final once it was read."""
-        ...
+    def name(self) -> str:
+        """As lineage names it: `partition/attempt/file`."""
+        return "/".join(self.path.parts[-3:])
 
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What the recipe knows and neither the file nor the constants have; final once it was read."""
-        ...
-
-    @property
-    def respelled(self) -> tuple[str, ...]:
-        """What the recipe knows under names that differ in case or blanks around them, as the file names them."""
-        ...
-
+    @abstractmethod
     def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
         """The records whose form is right, counted.
 
@@ -137,11 +145,10 @@ class Source(Protocol):
             LakeError: If it can't be read, or a record is longer than the limits allow.
             ContractError: If it is whole and can't be understood.
         """
-        ...
 
+    @abstractmethod
     def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
         """All records, or those whose form is wrong, each with its raw text."""
-        ...
 
 
 def stage_events(session: Session, sources: Sequence[Source], recipe: Recipe, select: str, to: Path) -> int:
