@@ -15,6 +15,7 @@ import pytest
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.normalize.landed_file import content_digest
+from journey_pipeline.normalize.session import NormalizeLimits, session
 from journey_pipeline.recipe import Recipe
 from journey_pipeline_tests.lake.made_landing import NOTES, MadeLanding, as_csv
 from journey_pipeline_tests.normalize.notes_reader import JSON_NOTES
@@ -48,6 +49,10 @@ def test_a_parquet_file_comes_to_the_events_of_the_csv(tmp_path: Path) -> None:
     assert lying.landed(lying.manifest().attempts[0]).name == "part-0.parquet"
     assert lying.events(COMPARED) == csv.events(COMPARED)
     assert lying.events("landing_row")[-1] == (40,)
+    alone = lying.files()
+    with session(lying.lake, NormalizeLimits()):  # another partition at work: this one is not read ahead
+        lying.normalize()
+    assert lying.files() == alone
 
 
 @pytest.mark.parametrize("recipe", [NOTES, JSON_NOTES], ids=["csv", "json"])
