@@ -5,6 +5,7 @@ Not here: the statements that run in it (`recipe_sql.py`, `staging.py`, `dedupli
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import shutil
@@ -135,13 +136,17 @@ class _Pool:
     def keep(self, kind: _Kind, connection: duckdb.DuckDBPyConnection) -> None:
         with self._lock:
             self._idle.append((kind, connection))
-            surplus = self._idle[:-MOST_IDLE]
-            del self._idle[:-MOST_IDLE]
+        self.close_all_but(MOST_IDLE)
+
+    def close_all_but(self, number: int) -> None:
+        with self._lock:
+            surplus, self._idle = self._idle[: len(self._idle) - number], self._idle[len(self._idle) - number :]
         for _, idle in surplus:
             idle.close()
 
 
 _POOL = _Pool()
+atexit.register(_POOL.close_all_but, 0)  # before the interpreter takes DuckDB apart
 
 
 @contextmanager
