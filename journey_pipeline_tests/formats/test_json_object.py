@@ -15,7 +15,7 @@ from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentEr
 from journey_pipeline_tests.formats.json_texts import NAMES, OBJECTS, TEXTS, VALUES, WAYS, pieces, written
 
 Pairs = list[tuple[str, Any]]
-BOUNDED = settings(max_examples=40, deadline=None)
+BOUNDED = settings(max_examples=40)
 SIZES = st.sampled_from([1, 7, 64])
 BUFFERS = st.sampled_from([30, 200, 1000])
 HINTS = st.sampled_from([None, "sections"])

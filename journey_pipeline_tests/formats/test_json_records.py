@@ -13,7 +13,7 @@ from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentEr
 from journey_pipeline_tests.formats.json_texts import OBJECTS, SCALARS, VALUES, WAYS, pieces, written
 
 ARRAYS = ("results", "data")
-BOUNDED = settings(max_examples=40, deadline=None)
+BOUNDED = settings(max_examples=40)
 SIZES = st.sampled_from([1, 2, 7, 64])
 LONG = "x" * (1 << 20)
 

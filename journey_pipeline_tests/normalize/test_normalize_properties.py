@@ -7,14 +7,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journey_pipeline.normalize.run import NormalizeLimits
 from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.lake.made_landing import MadeLanding, as_csv
 
-BOUNDED = settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BOUNDED = settings(max_examples=examples(12))
 AT = "2026-11-20T09:00:00Z"
 HEADER = b"Id,At,Who,Text\r\n"
 

@@ -34,7 +34,7 @@ def fingerprint(events: list[Event]) -> list[tuple[object, ...]]:
 
 
 @given(st.permutations(range(8)))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_an_hour_is_the_same_whatever_was_asked_before(order: list[int]) -> None:
     fresh = World(rows_per_hour=300, contacts=500, late_share=0.1, steady=True)
     asked = {number: fingerprint(told(fresh, hour_at(START + number * HOUR))) for number in order}
@@ -42,7 +42,7 @@ def test_an_hour_is_the_same_whatever_was_asked_before(order: list[int]) -> None
 
 
 @given(st.lists(st.integers(1, 3_599_999), max_size=12, unique=True))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_sub_windows_of_an_hour_hold_exactly_its_events(cuts_ms: list[int]) -> None:
     bounds = [START + timedelta(milliseconds=cut) for cut in (0, *sorted(cuts_ms), 3_600_000)]
     parts = [event for start, end in pairwise(bounds) for event in WORLD.events(Window(start, end))]
@@ -50,7 +50,7 @@ def test_any_sub_windows_of_an_hour_hold_exactly_its_events(cuts_ms: list[int]) 
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1)))  # noqa: DTZ001 - made aware below
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_hour_of_any_year_has_events_inside_of_it(at: datetime) -> None:
     window = hour_at(at.replace(minute=0, second=0, microsecond=0, tzinfo=UTC))
     events = told(WORLD, window)

@@ -436,7 +436,7 @@ EVENTS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     found=st.dictionaries(st.text(), st.lists(EVENTS | JSON, max_size=3), max_size=4),
     size=st.integers(1, 300),

@@ -40,7 +40,7 @@ tables = st.integers(1, 4).flatmap(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     table=tables,
     line_end=st.sampled_from(["\n", "\r\n", "\r"]),
@@ -75,7 +75,7 @@ def test_records_are_counted_as_the_csv_module_counts_them(
     assert inspector.ends_with_newline is ended
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     table=st.lists(st.lists(st.text('ab ,"\n', max_size=5), min_size=2, max_size=2), max_size=8), cut=st.integers(1, 9)
 )
