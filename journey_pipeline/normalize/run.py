@@ -258,10 +258,13 @@ class _Work:
 
 
 def _last_of_equals(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """The attempts without those whose answer came again byte for byte: the newest one stands for them."""
+    """The attempts without those whose answer came again byte for byte: the newest one stands for them.
+
+    One that is set aside is read all the same: only so it shows whether its files are mended.
+    """
     answers = [(tuple(file.sha256 for file in one.files), tuple(sorted(one.constants.items()))) for one in attempts]
     newest = {answer: attempt.attempt for answer, attempt in zip(answers, attempts, strict=True)}
-    return [attempt for attempt in attempts if attempt.attempt in newest.values()]
+    return [attempt for attempt in attempts if attempt.unreadable or attempt.attempt in newest.values()]
 
 
 def _is_complete(attempt: str, sources: Iterable[Source]) -> bool:

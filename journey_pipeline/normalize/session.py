@@ -123,11 +123,10 @@ class _Pool:
 
     def take(self, kind: _Kind) -> duckdb.DuckDBPyConnection:
         with self._lock:
-            self.at_work += 1
             found = next((number for number, (one, _) in enumerate(self._idle) if one == kind), None)
-            if found is not None:
-                return self._idle.pop(found)[1]
-        return kind.open()
+            connection = kind.open() if found is None else self._idle.pop(found)[1]
+            self.at_work += 1
+        return connection
 
     def end(self) -> None:
         with self._lock:
@@ -140,7 +139,8 @@ class _Pool:
 
     def close_all_but(self, number: int) -> None:
         with self._lock:
-            surplus, self._idle = self._idle[: len(self._idle) - number], self._idle[len(self._idle) - number :]
+            first = max(len(self._idle) - number, 0)
+            surplus, self._idle = self._idle[:first], self._idle[first:]
         for _, idle in surplus:
             idle.close()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,14 @@ def test_no_more_are_kept_than_can_be_at_work(lake: Lake) -> None:
     for macros in others:
         used(lake, macros=macros)
     assert used(lake) is not first
+
+
+def test_all_that_were_at_work_together_are_kept(lake: Lake) -> None:
+    def at_once() -> set[int]:
+        with ExitStack() as stack:
+            return {id(stack.enter_context(session(lake, LIMITS)).connection) for _ in range(MOST_IDLE)}
+
+    assert at_once() == at_once()
 
 
 @pytest.mark.parametrize("tail", ["", "9,short\r\n"])
