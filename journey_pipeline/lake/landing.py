@@ -283,7 +283,11 @@ def _known(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest | N
     named = manifest.attempts if manifest else ()
     noted, unclear = _read_notes(lake, stream, partition, {one.attempt for one in named})
     if unclear and damage:
-        raise unclear[0]
+        raise LakeError(
+            f"of {stream} {partition} neither the manifest nor the notes of an answer can be understood, so that its "
+            f"files count no more. Restore {folder} from a backup; or move it away, and pull the partition again with "
+            f"`journey-pipeline backfill {selection_at(folder / NOTE)} --again`."
+        ) from damage
     for unread in unclear:
         log.warning("%s %s: an answer that its manifest lacks is left where it is: %s", stream, partition, unread)
     if noted:

@@ -80,9 +80,17 @@ class Load(ABC, Generic[Opened]):
     def _landed(self) -> LandedPartitions:
         return LandedPartitions(self.lake, self.stream, self.settings, self.kept_since, self.now)
 
-    def _is_asked_for(self, window: Window) -> bool:
-        is_kept = self._landed.is_kept(window)  # what is damaged of it is set aside, whether or not it is asked for
-        return self.pull and not is_kept
+    def _to_ask(self, windows: Iterable[Window]) -> tuple[list[Window], dict[Window, JourneyError]]:
+        """The windows to ask for, and why it can't be told of others: what landed of them is past mending."""
+        wanted: list[Window] = []
+        errors: dict[Window, JourneyError] = {}
+        for window in sorted(windows):
+            try:  # what is damaged of it is set aside, whether or not it is asked for
+                if not self._landed.is_kept(window) and self.pull:
+                    wanted.append(window)
+            except JourneyError as error:
+                errors[window] = error
+        return wanted, errors
 
     def _finish(self, window: Window, pull_s: float = 0.0) -> PartitionOutcome:
         # Normalizing alone is asked for to make the events anew; after a pull, only where they are not yet made.
@@ -127,8 +135,8 @@ class LoadAtOnce(Load[Source]):
     ) -> list[PartitionOutcome]:
         """Lands the windows with one answer, as far as they have not landed, and makes the events of each."""
         started = time.monotonic()
-        wanted = sorted(window for window in windows if self._is_asked_for(window))
-        errors = self._ask(source, wanted, watcher)
+        wanted, errors = self._to_ask(windows)
+        errors |= self._ask(source, wanted, watcher)
         asked = [window for window in wanted if window not in errors]
         pull_s = time.monotonic() - started
         outcomes = []

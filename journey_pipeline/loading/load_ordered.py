@@ -51,12 +51,9 @@ class LoadOrdered(Load[Exports]):
     nap: Callable[[float], None] = retry.wait
 
     def _outcomes(self) -> Iterator[PartitionOutcome]:
-        wanted = []
-        for window in sorted(self.windows):
-            if self._is_asked_for(window):
-                wanted.append(window)
-            else:
-                yield self._finish(window)
+        wanted, errors = self._to_ask(self.windows)
+        for window in sorted(set(self.windows).difference(wanted)):
+            yield PartitionOutcome(window, error=errors[window]) if window in errors else self._finish(window)
         if not wanted:
             return
         try:

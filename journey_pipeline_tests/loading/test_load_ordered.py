@@ -85,6 +85,21 @@ def test_email_events_of_both_sections_land_under_one_manifest(backfills: Backfi
     assert set(backfills.states()) == {"landed"}
 
 
+def test_a_day_whose_landing_is_past_mending_takes_no_other_with_it(backfills: Backfills) -> None:
+    first, second = days(DAY, 2)
+    backfills.arrive(first)
+    landed = backfills.lake.landing_dir(PROFILES.key, first.partition)
+    for file in (landed / "manifest.json", *landed.glob("*/attempt.json")):
+        file.write_text("garbage")
+    broken, whole = backfills.load(first, second, kept_since=NOW - timedelta(days=1))
+    assert isinstance(broken.error, LakeError)
+    assert f"Restore {landed} from a backup; or move it away" in str(broken.error)
+    assert whole.error is None
+    landed.rename(landed.with_name("moved away"))
+    backfills.arrive(first)
+    backfills.check_truth(first, second)
+
+
 def test_what_the_vendor_never_acknowledges_is_lost_after_a_day_and_ordered_again(backfills: Backfills) -> None:
     backfills.policy = replace(backfills.policy, polling=Backoff(longest=timedelta(hours=1)))
     backfills.sandbox.options.apsis.pending_s = 3 * 86_400.0
