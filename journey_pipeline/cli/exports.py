@@ -22,7 +22,6 @@ from journey_pipeline.exports.turns import OPS_COLUMNS, listed, rows
 from journey_pipeline.settings import ledger_url, utc_now
 
 TIMES = ("requested_at", "ready_at", "landed_at", "due_at")
-WIDE = 160  # columns of output that goes to a file or a pipe
 
 
 @click.command(
@@ -80,9 +79,7 @@ def _show(found: Sequence[dict[str, Any]]) -> None:
             str(export["polls"]),
             *(f"{export[name]:%m-%d %H:%M:%S}" if export[name] else "-" for name in TIMES),
         )
-    if not results.is_terminal:
-        results.width = max(results.width, WIDE)
-    results.print(table)
+    results.print_whole(table)
     for export in found:
         if export["error"]:
             results.print(f"{export['export_id']}: {escape(export['error'])}", highlight=False, soft_wrap=True)

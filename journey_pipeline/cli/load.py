@@ -150,7 +150,7 @@ def _figures(lake: Lake, assets: LoadAssets, window: Window) -> list[str]:
     except LakeError:
         return ["", "damaged", "", "", "", ""]
     if landing is None or events is None:
-        return ["", "missing", "", "", "", ""]
+        return ["", "not normalized" if landing else "missing", "", "", "", ""]
     if landing.partition != window.partition:
         return ["", f"in {landing.partition}", "", "", "", ""]
     newest = landing.active[-1]

@@ -28,6 +28,7 @@ _CONTROLS = {
     **{code: f"<U+{code:04X}>" for code in (*range(0x80, 0xA0), 0x2028, 0x2029, *_BIDI)},
 }
 _CONTROLS_IN_LINES = {code: shown for code, shown in _CONTROLS.items() if chr(code) not in "\n\t"}
+_ANY_WIDTH = 10_000
 _CONTROLS_IN_A_CELL = _CONTROLS | {ord("\n"): "↵", ord("\t"): "⇥"}
 
 
@@ -63,6 +64,11 @@ class _Console(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(visible(text), **options)
+
+    def print_whole(self, table: Table) -> None:
+        """Prints a table at its own width: a narrower terminal folds its lines, and no column is cut short."""
+        table.width = self.measure(table, options=self.options.update(width=_ANY_WIDTH)).maximum
+        self.print(table, soft_wrap=True)
 
 
 class _Table(Table):

@@ -60,7 +60,7 @@ def status(selector: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
-        results.print(_table(rows))
+        results.print_whole(_table(rows))
     wrong = ("missing", "not_normalized", "damaged", "red")
     sys.exit(1 if published or any(row[name] for row in rows for name in wrong) else 0)
 

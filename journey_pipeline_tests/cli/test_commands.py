@@ -89,7 +89,10 @@ def test_status_counts_what_is_missing_and_ends_with_one(terminal: Terminal, loa
     assert row["complete"] >= 3
     assert row["missing"] > 600
     assert 0 < row["hours_until_deleted"] <= 1
-    assert "sfmc/journey_history" in terminal("status").out
+    narrow = terminal("status", COLUMNS="80").out
+    assert "sfmc/journey_history" in narrow
+    assert "hours until deleted" in narrow
+    assert "…" not in narrow
 
 
 def test_a_query_answers_as_table_csv_and_json(terminal: Terminal, loaded: str) -> None:
