@@ -24,6 +24,7 @@ from journey_pipeline.normalize.staging import Source
 from journey_pipeline.recipe import Recipe
 
 _ROWS_AT_ONCE = 20_480
+_NO_MEMORY = "Out of Memory"
 _NESTED = ("STRUCT", "MAP", "UNION")
 
 
@@ -122,8 +123,11 @@ def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _unreadable(path: Path, error: Exception) -> LakeError:
+def _unreadable(path: Path, error: Exception) -> Exception:
+    said = text_of(error).splitlines()[0]
+    if _NO_MEMORY in said:  # that is no fault of the file, and the stream of batches passes on the text alone
+        return duckdb.OutOfMemoryException(said)
     return LakeError(
-        f"{path} can't be read as Parquet ({text_of(error).splitlines()[0][:200]}). Look at the file; pull the "
+        f"{path} can't be read as Parquet ({said[:200]}). Look at the file; pull the "
         f"partition again with `journey-pipeline backfill {selection_at(path)} --again`."
     )

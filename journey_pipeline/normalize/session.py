@@ -124,13 +124,20 @@ class _Pool:
     def take(self, kind: _Kind) -> duckdb.DuckDBPyConnection:
         with self._lock:
             found = next((number for number, (one, _) in enumerate(self._idle) if one == kind), None)
-            connection = kind.open() if found is None else self._idle.pop(found)[1]
-            self.at_work += 1
-        return connection
+            if found is not None:
+                return self._idle.pop(found)[1]
+        return kind.open()
 
-    def end(self) -> None:
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Counts one more at work inside the block."""
         with self._lock:
-            self.at_work -= 1
+            self.at_work += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.at_work -= 1
 
     def keep(self, kind: _Kind, connection: duckdb.DuckDBPyConnection) -> None:
         with self._lock:
@@ -167,7 +174,8 @@ def session(
     folder = lake.work_dir / f"normalize-{uuid.uuid4().hex[:12]}"
     folder.mkdir(parents=True)
     try:
-        with _connection(_Kind(limits.memory, tuple(macros), os.getpid()), folder / "spill") as connection:
+        kind = _Kind(limits.memory, tuple(macros), os.getpid())
+        with _POOL.working(), _connection(kind, folder / "spill") as connection:
             yield Session(connection, folder, limits)
     except duckdb.OutOfMemoryException as error:
         raise LakeError(
@@ -197,8 +205,6 @@ def _connection(kind: _Kind, spill: Path) -> Iterator[duckdb.DuckDBPyConnection]
             connection.close()
         else:
             _POOL.keep(kind, connection)
-    finally:
-        _POOL.end()
 
 
 def _drop_tables(connection: duckdb.DuckDBPyConnection) -> None:

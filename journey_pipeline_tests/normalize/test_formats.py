@@ -114,6 +114,17 @@ def test_a_parquet_file_without_rows_or_with_a_broken_page_says_so(tmp_path: Pat
         made(tmp_path / "lacking", PARQUET_NOTES, parquet(notes().drop_columns(["At"])))
 
 
+def test_a_parquet_file_that_takes_more_memory_than_there_is_is_whole_all_the_same(tmp_path: Path) -> None:
+    count = 100_000
+    large = [f"{number * 2_654_435_761 % 2**32:x}" * 60 for number in range(count)]
+    ids, at = [str(number) for number in range(count)], ["2026-11-20T09:00:00Z"] * count
+    landing = MadeLanding(tmp_path, recipe=PARQUET_NOTES)
+    landing.land(parquet(pa.table({"Id": ids, "At": at, "Who": large}), row_group_size=count), rows=count)
+    with pytest.raises(LakeError, match=r"ran out of the 12MB .* what landed is whole"):
+        landing.normalize(NormalizeLimits(memory="12MB"))
+    assert [attempt.unreadable for attempt in landing.manifest().attempts] == [""]
+
+
 def test_what_parquet_files_say_is_compared_without_their_order(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("one.parquet", "other.parquet", "less.parquet")]
     table = notes()

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from journey_pipeline.errors import LakeError
@@ -68,20 +68,19 @@ def test_one_that_has_spilled_is_not_used_again_and_leaves_no_file(lake: Lake) -
     assert list(lake.work_dir.iterdir()) == []
 
 
-def test_no_more_are_kept_than_can_be_at_work(lake: Lake) -> None:
+def test_as_many_are_kept_as_can_be_at_work_and_no_more(lake: Lake) -> None:
     first = used(lake)
     others = [(f"create macro tenfold(number) as number * {factor}",) for factor in range(MOST_IDLE)]
-    for macros in others:
-        used(lake, macros=macros)
+    kept = [used(lake, macros=macros) for macros in others]
+    assert [used(lake, macros=macros) for macros in others] == kept
     assert used(lake) is not first
 
 
-def test_all_that_were_at_work_together_are_kept(lake: Lake) -> None:
-    def at_once() -> set[int]:
-        with ExitStack() as stack:
-            return {id(stack.enter_context(session(lake, LIMITS)).connection) for _ in range(MOST_IDLE)}
-
-    assert at_once() == at_once()
+def test_one_that_can_not_be_opened_is_not_at_work_afterwards(lake: Lake) -> None:
+    with pytest.raises(duckdb.Error), session(lake, NormalizeLimits(memory="much")):
+        pass
+    with session(lake, LIMITS) as opened:
+        assert opened.is_alone
 
 
 @pytest.mark.parametrize("tail", ["", "9,short\r\n"])
