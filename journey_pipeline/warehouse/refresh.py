@@ -15,13 +15,14 @@ from datetime import date, timedelta
 
 import duckdb
 
-from journey_pipeline.errors import WarehouseError
+from journey_pipeline.errors import WarehouseError, text_of
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES
 from journey_pipeline.warehouse.table import Table, create_table, forget_table, note_table
 
 # Days are made again together up to this many rows, so that counting people stays inside memory.
 _SPAN_ROWS = 2_000_000
 _DAY = "occurred_on"
+_WRONG_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 
 def stale_tables(session: duckdb.DuckDBPyConnection, tables: tuple[Table, ...]) -> set[Table]:
@@ -78,14 +79,23 @@ class Changes:
     def refresh(self) -> None:
         """Makes the tables again that read what has changed, and those that are stale."""
         for table in self.tables:
-            if table in self.stale:
-                forget_table(self.session, table.name)
-                create_table(self.session, table)
-                note_table(self.session, table)
-            if table.unit:
-                self._make_units(table)
-            elif not table.is_view:
-                self._replace(table, table.sql, "")
+            try:
+                self._make(table)
+            except _WRONG_SQL as error:
+                said = text_of(error).splitlines()[0]
+                raise WarehouseError(
+                    f"{table.name} can't be made: {said}. Nothing has changed. Correct its SQL file, and sync again."
+                ) from error
+
+    def _make(self, table: Table) -> None:
+        if table in self.stale:
+            forget_table(self.session, table.name)
+            create_table(self.session, table)
+            note_table(self.session, table)
+        if table.unit:
+            self._make_units(table)
+        elif not table.is_view:
+            self._replace(table, table.sql, "")
 
     def _readers(self, name: str) -> list[Table]:
         return [table for table in self.tables if table.unit and name in table.reads]

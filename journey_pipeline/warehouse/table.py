@@ -100,7 +100,8 @@ def read_table(file: Path) -> Table:
     if not (columns and len(made) == 1 and any(line.startswith("Key: ") for line in about)):
         raise WarehouseError(f"{name}: its SQL file needs a header: {_HEADER}.")
     unit = tuple(made[0]["unit"].split(", ")) if made[0]["unit"] else ()
-    table = Table(name, " ".join(about), tuple(columns), text, made[0]["how"] == "a view", unit)
+    select = re.sub(r";\s*\Z", "", text)
+    table = Table(name, " ".join(about), tuple(columns), select, made[0]["how"] == "a view", unit)
     if not table.has(unit):
         raise WarehouseError(f"{name}: it is made by {', '.join(unit)}, so these must be among its columns.")
     return table

@@ -56,7 +56,7 @@ def test_a_mart_of_the_recipe_is_published_and_follows_a_late_event(made: MadeLa
     made.put(FIVE, [entered(1, "C-1"), entered(2, "C-2"), entered(3, "C-2", at=MIDNIGHT + timedelta(days=1))])
     sync(made.lake, SMALL)
     (marts / "people_who_entered.sql").write_text(recipe)
-    (marts / "people.sql").write_text(BY_PERSON)
+    (marts / "people.sql").write_text(BY_PERSON.rstrip() + ";\n")
 
     def published(sql: str) -> list[tuple[object, ...]]:
         sync(made.lake, SMALL)
@@ -91,6 +91,8 @@ def test_a_mart_of_the_recipe_is_published_and_follows_a_late_event(made: MadeLa
         (BY_PERSON.replace("core.journey_events", "marts.journey_daily"), "reads marts.journey_daily.*no views"),
         (BY_PERSON.replace("core.journey_events", "core.segments"), "reads core.segments"),
         (BY_PERSON.replace("core.journey_events", "marts.people"), "marts.people is read by marts.people"),
+        (BY_PERSON.replace("count(*)", "cont(*)"), "marts.people can't be made: .* cont .*Correct its SQL file"),
+        (BY_PERSON.replace("-- events", "-- lacks: None.\n-- events"), "marts.people can't be made: .*lacks"),
     ],
     ids=[
         "no header",
@@ -100,6 +102,8 @@ def test_a_mart_of_the_recipe_is_published_and_follows_a_late_event(made: MadeLa
         "a view",
         "a table that files are loaded into",
         "itself",
+        "a function that is not there",
+        "a column that it lacks",
     ],
 )
 def test_a_mart_that_can_not_be_made_again_as_it_says_is_refused(
