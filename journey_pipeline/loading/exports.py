@@ -328,7 +328,11 @@ class Arrivals:
     def add(self, export: Export, exports: Exports) -> None:
         """Looks at an export and takes its file along, if that came with the answer."""
         landing = exports.landing(self.lake, export)
-        exports.look(export, landing)
+        try:
+            exports.look(export, landing)
+        except BaseException:  # such as that another process has taken the export over
+            landing.discard()
+            raise
         if landing.parts:
             self.landings[export.id] = landing
 

@@ -24,6 +24,7 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.progress import Silent, watched_by
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
@@ -352,6 +353,19 @@ def test_a_file_that_ends_too_early_though_the_wire_says_it_is_whole_names_where
 
 def interrupt() -> None:
     raise KeyboardInterrupt
+
+
+def test_a_file_whose_export_is_given_up_while_it_comes_leaves_nothing_behind(backfills: Backfills) -> None:
+    class GivesUp(Silent):
+        def received(self, count: int) -> None:
+            del count
+            if backfills.states() == ["pending"]:
+                give_up(backfills.ledger, 1, at=backfills.sandbox.clock.now())
+
+    with watched_by(GivesUp()):
+        (outcome,) = backfills.load(DAY)
+    assert isinstance(outcome.error, ExportFailed)
+    assert [path for path in (backfills.lake.home / "raw").rglob("*Z-*") if path.is_dir()] == []
 
 
 def test_an_interrupted_backfill_goes_on_with_the_exports_that_it_made(backfills: Backfills) -> None:
