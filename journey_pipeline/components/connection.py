@@ -74,6 +74,12 @@ def connection_name(default: Any = ...) -> Any:
     )
 
 
+def memory_setting(default: str, description: str) -> Any:
+    """A setting that is a limit of DuckDB's memory."""
+    pattern = r"(?i)^[0-9]+([.][0-9]+)? ?([kmgt]i?b?|%)$"
+    return Field(default, pattern=pattern, description=f"{description} As DuckDB writes it, such as 500MB.")
+
+
 class Way(NamedTuple):
     """A way in which answers come.
 
@@ -109,7 +115,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     tolerance: ToleranceSettings = Field(
         default_factory=ToleranceSettings, description="Differences that the checks accept."
     )
-    normalize_memory: str = Field("200MB", description="Memory limit of DuckDB in each normalizer.")
+    normalize_memory: str = memory_setting("200MB", "Memory limit of DuckDB in each normalizer.")
     requests_per_second: float = Field(
         Limits().requests_per_s,
         gt=0,

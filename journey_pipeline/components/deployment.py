@@ -4,7 +4,8 @@ That is the Dagster project whose `pyproject.toml` or `dg.toml` stands in the wo
 it is the `defs/` folder that comes with this package. Not here: running anything (`runs.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,24 +18,29 @@ from journey_pipeline.components.connection import ConnectionComponent, connecti
 from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.warehouse import JourneyWarehouse
-from journey_pipeline.errors import ConfigError, text_of
+from journey_pipeline.errors import ConfigError, JourneyError, text_of
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """The configured connections of the project in which the command runs."""
+    """The configured connections of the project in which the command runs.
+
+    Each property raises ConfigError if a `defs.yaml` is wrong; it says which and why.
+    """
 
     tree: dg.ComponentTree
 
     @cached_property
     def connections(self) -> list[ConnectionComponent]:
         """The configured connections."""
-        return connections_in(self.tree)
+        with _loading():
+            return connections_in(self.tree)
 
     @cached_property
     def warehouses(self) -> list[JourneyWarehouse]:
         """The configured warehouse, if there is one."""
-        return list(self.tree.get_all_components(of_type=JourneyWarehouse))
+        with _loading():
+            return list(self.tree.get_all_components(of_type=JourneyWarehouse))
 
     @cached_property
     def definitions(self) -> dg.Definitions:
@@ -42,7 +48,7 @@ class Deployment:
 
         Without the schemas of all installed Components, which only the UI shows: they take longer than all else here.
         """
-        with accepted_previews():
+        with _loading(), accepted_previews():
             return self.tree.build_defs(self.tree.defs_module_path)
 
     def connection(self, name: str) -> ConnectionComponent:
@@ -79,18 +85,29 @@ def is_in_project(folder: Path) -> bool:
 
 
 def load_deployment(folder: Path | None = None) -> Deployment:
-    """Reads what is configured for a folder; the working directory if None.
+    """Finds what is configured for a folder; the working directory if None. Each `defs.yaml` is read when it is needed.
 
     Raises:
-        ConfigError: If a `defs.yaml` is wrong; says which and why.
+        ConfigError: If the folder lies in a project that can't be imported.
     """
     folder = folder or Path.cwd()
     own = Path(journey_pipeline.defs.__file__).parent
-    try:
+    with _loading():
         if is_in_project(folder):
             return Deployment(dg.ComponentTree.for_project(folder))
         return Deployment(dg.ComponentTree.from_module(journey_pipeline.defs, project_root=own.parent.parent))
-    except dg.DagsterError as error:
-        raise ConfigError(
-            f"the configuration can't be loaded: {text_of(error)}. Run `dg check yaml` for details"
-        ) from error
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Inside the block whatever goes wrong, be it in a project's own code, is the configuration's."""
+    try:
+        yield
+    except JourneyError:
+        raise
+    except Exception as error:
+        said = text_of(error)
+        if error.__cause__:  # Dagster tells all Components before the one that is wrong, and not why
+            said = f"{said.splitlines()[0].rstrip(':')}: {text_of(error.__cause__)}"
+        more = "`dg check yaml` and `dg check defs` tell more"
+        raise ConfigError(f"the configuration can't be loaded; {more}. {said}") from error

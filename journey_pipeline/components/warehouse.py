@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.components.connection import connections_in
+from journey_pipeline.components.connection import connections_in, memory_setting
 from journey_pipeline.components.recording import SAYS
 from journey_pipeline.components.standing_checks import agreement_result, agreement_spec
 from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
@@ -52,7 +52,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
     report the same events.
     """
 
-    memory: str = Field("2GB", description="Memory limit of DuckDB during a sync.")
+    memory: str = memory_setting("2GB", "Memory limit of DuckDB during a sync.")
     threads: int = Field(2, ge=1, description="Threads of DuckDB during a sync.")
     owners: Sequence[str] = Field(
         default_factory=list, description="Owners of the assets: e-mail addresses or team:name."
