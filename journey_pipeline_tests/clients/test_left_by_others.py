@@ -91,9 +91,12 @@ def littered(terminal: Terminal, tmp_path: Path) -> Terminal:
 
 
 def contents(terminal: Terminal) -> dict[str, int]:
-    """How many rows each table of the published file has."""
+    """How many rows each table and view of the published file has."""
     with duckdb.connect(terminal.home / "journeys.duckdb", read_only=True) as session:
-        names = session.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+        names = session.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() union all "
+            "select schema_name || '.' || view_name from duckdb_views() where not internal"
+        ).fetchall()
         return {name: session.execute(f"select count(*) from {name}").fetchall()[0][0] for (name,) in names}
 
 

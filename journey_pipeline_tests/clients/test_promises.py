@@ -11,7 +11,7 @@ from journey_pipeline.settings import storage_version
 from journey_pipeline_tests.clients.installed import installed, versions_of
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/analysts.md").read_text()
+PAGE = " ".join((ROOT / "docs/analysts.md").read_text().split())
 
 
 def as_number(version: str) -> list[int]:

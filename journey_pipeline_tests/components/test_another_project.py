@@ -35,7 +35,7 @@ def test_yaml_and_definitions_of_another_project_pass_their_checks(another_proje
 def test_components_are_listed_with_what_they_do(another_project: Path, dg_in: Dg) -> None:
     listed = dg_in(another_project, "list", "components")
     assert "journey_pipeline.components.SfmcJourneyHistory" in listed.stdout
-    assert "Salesforce Marketing Cloud: journey history, an hour at a time." in listed.stdout
+    assert "Salesforce Marketing Cloud: journey history, hour by hour." in listed.stdout
     assert "journey_pipeline.components.JourneyWarehouse" in listed.stdout
 
 

@@ -228,7 +228,7 @@ class World:
 
 
 # Each slice needs the entries of the same few hundred slices before it as its neighbours do.
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=512)
 def _drawn(seed: str, average: float, least: int) -> bytes:
     """The entries of a slice, of which there are so many on average and at least so many: 24 random bytes each."""
     generator = random.Random(seed)
