@@ -62,6 +62,9 @@ class Changes:
                     f"{EVENTS.name} and tables that SELECTs make, and no views: write `Made: as a whole.` or "
                     "`Made: a view.`"
                 )
+            if len({_own_name(name) for name in table.reads}) < len(table.reads):
+                names = ", ".join(sorted(table.reads))
+                raise WarehouseError(f"{table.name} reads tables of one name in two schemas: {names}. Rename one")
 
     def note(self, name: str, rows: str) -> None:
         """Takes note of rows of a table that come or go.
@@ -118,7 +121,7 @@ class Changes:
             chosen = days if are_all else f"{_of_touched(table)} {days}"
             select = table.sql
             for source in shared:
-                name = source.name.split(".")[1]
+                name = _own_name(source.name)
                 self.session.execute(f"create or replace temp view {name} as from {source.name} as own {chosen}")
                 select = re.sub(rf"\b{re.escape(source.name)}\b", f"temp.{name}", select)
             self._replace(table, select, chosen)
@@ -157,6 +160,11 @@ class Changes:
             span.append(day)
         if span:
             yield f"where own.{_DAY} between date '{span[0]}' and date '{span[-1]}'"
+
+
+def _own_name(name: str) -> str:
+    """A table's name without its schema: what a SELECT may call it by."""
+    return name.split(".")[1]
 
 
 def _noted(name: str) -> str:

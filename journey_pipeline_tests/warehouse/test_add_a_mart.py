@@ -113,3 +113,14 @@ def test_a_mart_that_can_not_be_made_again_as_it_says_is_refused(
     made.put(FIVE, [entered(1, "C-1")])
     with pytest.raises(WarehouseError, match=told):
         sync(made.lake, SMALL)
+
+
+def test_a_mart_that_reads_tables_of_one_name_is_refused(made: MadeLake, marts: Path) -> None:
+    (marts / "journey_events.sql").write_text(BY_PERSON)
+    both = BY_PERSON.replace(
+        "core.journey_events", "core.journey_events semi join marts.journey_events using (contact_id)"
+    )
+    (marts / "people.sql").write_text(both)
+    made.put(FIVE, [entered(1, "C-1")])
+    with pytest.raises(WarehouseError, match=r"marts\.people reads tables of one name in two schemas"):
+        sync(made.lake, SMALL)
