@@ -1,7 +1,8 @@
-"""Alerts: one plain function that everything that goes wrong comes to, and the sensors that call it.
+"""Alerts of failed runs and red checks: one function that sends them, and the sensors that call it.
 
 By default an alert is a line in the log; with `JOURNEY_PIPELINE_ALERT_URL` set it is also sent there as JSON. It holds
-no person's data and no secret. Not here: what goes wrong (`recording.py`, `standing_checks.py`).
+no person's data and no secret. A red check alerts by itself, so a new alert is a new check. Not here: the checks
+(`recording.py`, `standing_checks.py`, `warehouse.py`).
 """
 
 import logging

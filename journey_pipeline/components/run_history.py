@@ -1,4 +1,4 @@
-"""The Component of Dagster's history: what is old goes, so that it doesn't grow without end.
+"""The Component of Dagster's history and its settings: for how many days runs are kept, and when old ones are deleted.
 
 Not here: which runs are old and what goes (`old_runs.py`), giving room back (`instance.py`).
 """
