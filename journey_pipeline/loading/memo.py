@@ -139,8 +139,9 @@ def digest_of(*folders: Path) -> str:
 
 
 def judged_by(stream: Stream, settings: LoadSettings) -> str:
-    """A digest of the settings that decide which claims hold."""
-    return hashlib.sha256(repr([settings.tolerance, stream.reach, stream.claims]).encode()).hexdigest()[:16]
+    """A digest of the settings that decide which claims hold, whichever class they are of."""
+    deciding = settings.tolerance.model_dump(), stream.reach, stream.claims
+    return hashlib.sha256(repr(deciding).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)

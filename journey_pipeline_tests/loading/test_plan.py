@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.made_partitions import make_partitions
+from journey_pipeline.components.connection import ToleranceSettings
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
 from journey_pipeline.loading import memo
@@ -172,6 +173,12 @@ def test_a_red_claim_is_told_every_time_and_judged_anew_by_other_settings(lake: 
         found = look(lake, stream, settings)
         assert list(found.red) == ([HOURS[0]] if settings else [])
         assert states(found)[0] is State.COMPLETE
+
+
+def test_equal_settings_of_a_component_and_of_a_program_judge_alike(stream: Stream) -> None:
+    configured = memo.judged_by(stream, LoadSettings(tolerance=ToleranceSettings()))
+    assert configured == memo.judged_by(stream, LoadSettings())
+    assert configured != memo.judged_by(stream, LoadSettings(tolerance=ToleranceSettings(rows=6)))
 
 
 def test_a_survey_of_some_partitions_keeps_what_is_known_of_the_others(lake: Lake, stream: Stream) -> None:
