@@ -23,10 +23,13 @@ log = logging.getLogger(__name__)
 Lacking = Mapping[str, list[tuple[str, str]]]
 
 
-def lacking_marks(lake: Lake, stream: StreamKey, *, onward: bool = False, since: datetime | None = None) -> Lacking:
+def lacking_marks(
+    lake: Lake, stream: StreamKey, *, most: int | None = None, onward: bool = False, since: datetime | None = None
+) -> Lacking:
     """The partitions that readable answers of others hold, that have none of their own, and whose mark is lacking.
 
     Args:
+        most: How many partitions an answer may hold; no landing is looked at where it is one.
         onward: Whether every answer holds all later partitions that had ended when it was asked for. It is what counts
             where neither the notes of an earlier version nor its events say which ones.
         since: Only partitions with an answer of this time or later are read, so that a look costs what came since. An
@@ -35,6 +38,8 @@ def lacking_marks(lake: Lake, stream: StreamKey, *, onward: bool = False, since:
     Returns:
         Of each one which answers hold it, oldest first: the attempt, and the partition where it lies.
     """
+    if most == 1:
+        return {}  # to look at each landing takes as long as they are many
     told: dict[str, list[tuple[str, str]]] = {}
     for folder in lake.landing_dir(stream, "any").parent.glob("*"):
         if folder.is_dir() and (since is None or has_attempt_since(folder, since)) and is_partition(folder.name):

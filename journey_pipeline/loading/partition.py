@@ -207,9 +207,8 @@ def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: Loa
 
 def lacking_marks(lake: Lake, stream: Stream, *, since: datetime | None = None) -> covering.Lacking:
     """The partitions that others' answers hold and whose mark is lacking, as far as an answer may hold any other."""
-    if stream.partitions_per_answer == 1:
-        return {}  # a look at each landing takes as long as they are many
-    return covering.lacking_marks(lake, stream.key, onward=bool(stream.reach.onward), since=since)
+    reach = stream.partitions_per_answer
+    return covering.lacking_marks(lake, stream.key, most=reach, onward=bool(stream.reach.onward), since=since)
 
 
 log = logging.getLogger(__name__)
@@ -235,8 +234,7 @@ class LandedPartitions:
 
     def restore_marks(self) -> None:
         """Makes the marks again that are lacking of partitions which lie in others' answers, before anything else."""
-        if lacking := lacking_marks(self.lake, self.stream):
-            covering.restore_marks(self.lake, self.stream.key, lacking=lacking)
+        covering.restore_marks(self.lake, self.stream.key, lacking=lacking_marks(self.lake, self.stream))
 
     def is_kept(self, window: Window) -> bool:
         """Whether a partition need not be asked for. What is damaged of it is healed, or will be made again."""
