@@ -13,9 +13,9 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole, window_of
+from journey_pipeline.components.partitions import key_of, last_whole, window_of
 from journey_pipeline.components.recording import life_of_order
-from journey_pipeline.components.schedules import EXPORTS, GAPS, NEWEST_ORDERED, request
+from journey_pipeline.components.schedules import EXPORTS, GAPS, NEWEST_ORDERED, request, run_over
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports.export import ENDED, Collection, Export, State
 from journey_pipeline.exports.queue import Queue
@@ -289,7 +289,7 @@ def request_schedules(
         if last.start < assets.stream.start:
             return dg.SkipReason(f"the first partition starts at {assets.stream.start:%Y-%m-%d %H:%M} UTC")
         windows = Window(first, last.end).partitions(assets.stream.granularity)
-        return _ordering(assets, windows, run_key=last.partition)
+        return run_over(assets, windows, run_key=last.partition)
 
     @dg.schedule(
         name=f"{assets.op_name}_gaps",
@@ -309,7 +309,7 @@ def request_schedules(
         if not windows:
             return dg.SkipReason(f"{len(found.missing)} partitions are missing, {len(under_way)} of them are under way")
         return [
-            _ordering(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
+            run_over(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
         ]
 
     return [order_newest, order_gaps, _unfinished_schedule(assets, status=status)]
@@ -342,10 +342,3 @@ def _unfinished_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus
 def _is_under_way(queue: Queue, assets: LoadAssets, window: Window) -> bool:
     export = queue.current(assets.stream.key, window)
     return export is not None and export.state not in ENDED
-
-
-def _ordering(assets: LoadAssets, windows: Sequence[Window], *, run_key: str) -> dg.RunRequest:
-    first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
-    if first == last:
-        return dg.RunRequest(run_key=run_key, partition_key=first)
-    return dg.RunRequest(run_key=run_key, tags={RANGE_START: first, RANGE_END: last})

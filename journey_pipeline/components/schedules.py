@@ -191,16 +191,24 @@ def reach_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> d
 
 
 def request(assets: LoadAssets, windows: Sequence[Window], *, run_key: str, again: bool = False) -> dg.RunRequest:
-    """A run for the range from the first to the last of some partitions.
+    """A load of the range from the first to the last of some partitions.
 
     Unless `again`, it leaves alone what has landed, meanwhile or between them.
     """
-    first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
     config: dict[str, Any] = {"ops": {assets.op_name: {"config": {"only_missing": not again}}}}
-    if len(windows) == 1:
-        return dg.RunRequest(run_key=run_key, job_name=assets.job_name, partition_key=first, run_config=config)
-    tags = {RANGE_START: first, RANGE_END: last}
-    return dg.RunRequest(run_key=run_key, job_name=assets.job_name, run_config=config, tags=tags)
+    return run_over(assets, windows, run_key=run_key, job_name=assets.job_name, run_config=config)
+
+
+def run_over(assets: LoadAssets, windows: Sequence[Window], **asked: Any) -> dg.RunRequest:
+    """A run for the range from the first to the last of some partitions.
+
+    Args:
+        asked: The other arguments of `RunRequest`.
+    """
+    first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
+    if first == last:
+        return dg.RunRequest(partition_key=first, **asked)
+    return dg.RunRequest(tags={RANGE_START: first, RANGE_END: last}, **asked)
 
 
 def freshness(assets: LoadAssets, now: datetime) -> Freshness:
