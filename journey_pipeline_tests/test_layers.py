@@ -17,12 +17,13 @@ MAY_IMPORT = {
     "formats": {"errors"},
     "model": {"errors"},
     "recipe": {"formats"},
+    "sql": set(),
     "transport": {"formats", "model", "recipe", "errors", "settings", "files"},
     "sandbox": {"model", "errors"},
     "vendors": {"transport", "formats", "files", "model", "recipe", "errors", "settings"},
     "exports": {"transport", "model", "recipe", "errors", "settings", "processes"},
     "lake": {"model", "recipe", "errors", "files"},
-    "normalize": {"lake", "transport", "formats", "model", "recipe", "errors", "settings", "files"},
+    "normalize": {"sql", "lake", "transport", "formats", "model", "recipe", "errors", "settings", "files"},
     "loading": {
         "vendors",
         "exports",
@@ -35,7 +36,7 @@ MAY_IMPORT = {
         "settings",
         "files",
     },
-    "warehouse": {"lake", "model", "recipe", "errors", "settings", "files"},
+    "warehouse": {"sql", "lake", "model", "recipe", "errors", "settings", "files"},
     "components": {
         "loading",
         "warehouse",

@@ -18,7 +18,8 @@ from journey_pipeline.lake.events import verify_events
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
 from journey_pipeline.model import EVENT_COLUMNS
-from journey_pipeline.normalize.session import Session, quoted
+from journey_pipeline.normalize.session import Session
+from journey_pipeline.sql import literal
 
 _LINEAGE = {"event_key", "landing_file", "landing_row"}
 # Sent once more, a record arrives at another time and is the same.
@@ -127,7 +128,7 @@ def deduplicate(
 
 
 def _records(staged: Path) -> str:
-    return f"read_parquet({quoted(str(staged))}, file_row_number = true)"
+    return f"read_parquet({literal(str(staged))}, file_row_number = true)"
 
 
 def _number_repeats(session: Session, staged: Path, among: str = "true") -> None:
@@ -230,7 +231,7 @@ def keep_earlier(
     if not _has_of_others(lake, landing, readable):
         return Kept(events, rejects, unreadable=len(unreadable))
     key, partition = landing.key, landing.partition
-    of_them = f"split_part(landing_file, '/', 2) not in ({', '.join(quoted(name) for name in sorted(readable))})"
+    of_them = f"split_part(landing_file, '/', 2) not in ({', '.join(literal(name) for name in sorted(readable))})"
     with_events, kept = _keep_events(session, lake.events_file(key, partition), events, of_them)
     with_rejects, kept_rejects = _keep_rejects(session, lake.rejects_file(key, partition), rejects, of_them)
     return Kept(with_events, with_rejects, kept, kept_rejects, len(unreadable))
@@ -274,4 +275,4 @@ def _has_of_others(lake: Lake, landing: LandingManifest, readable: Collection[st
 
 
 def _rows(file: Path) -> str:
-    return f"read_parquet({quoted(str(file))}, hive_partitioning = false)"
+    return f"read_parquet({literal(str(file))}, hive_partitioning = false)"

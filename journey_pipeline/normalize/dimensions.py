@@ -18,8 +18,8 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.model import Column, StreamKey
 from journey_pipeline.normalize.recipe_sql import BELIEVABLE
-from journey_pipeline.normalize.session import quoted
 from journey_pipeline.recipe import DimensionRecipe
+from journey_pipeline.sql import literal
 
 
 def update_dimension(lake: Lake, landed: Iterable[LandingManifest], recipe: DimensionRecipe) -> int:
@@ -48,7 +48,7 @@ def update_dimension(lake: Lake, landed: Iterable[LandingManifest], recipe: Dime
         session.execute(_fold(recipe, vendor, connection, path if path.exists() else None))
         with replacing(path) as temporary:
             rows = _in_file_types(session)
-            session.execute(f"copy ({rows}) to {quoted(str(temporary))} (format parquet, compression zstd)")
+            session.execute(f"copy ({rows}) to {literal(str(temporary))} (format parquet, compression zstd)")
         row = session.execute("select count(*) from folded").fetchone()
     return int(row[0]) if row else 0
 
@@ -70,7 +70,7 @@ def _in_file_types(session: duckdb.DuckDBPyConnection) -> str:
 
 def _fold(recipe: DimensionRecipe, vendor: str, connection: str, existing: Path | None) -> str:
     key = ", ".join(recipe.key)
-    earlier = f"union all by name select * from read_parquet({quoted(str(existing))})" if existing else ""
+    earlier = f"union all by name select * from read_parquet({literal(str(existing))})" if existing else ""
     return f"""
         create table folded as
         with seen as (

@@ -17,7 +17,8 @@ import duckdb
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import CLOCK_DIFFERENCE, EVENT_COLUMNS, StreamKey, Window, iso
 from journey_pipeline.normalize.recipe_sql import CodeTable
-from journey_pipeline.normalize.session import NormalizeLimits, Session, quoted, session
+from journey_pipeline.normalize.session import NormalizeLimits, Session, session
+from journey_pipeline.sql import literal
 
 # A shifted column would make every value a code; the manifest is no place for those.
 MOST_CODES = 50
@@ -163,7 +164,7 @@ def compare_overlap(
     Raises:
         LakeError: If the files can't be read.
     """
-    first, second = (quoted(str(lake.events_file(stream, partition))) for partition in (earlier, later))
+    first, second = (literal(str(lake.events_file(stream, partition))) for partition in (earlier, later))
     with session(lake, limits, f"comparing {stream} {later} with {earlier}") as opened:
         counts = opened.one(
             f"""
@@ -175,11 +176,11 @@ def compare_overlap(
                     contact_id not in (select contact_id from later where contact_id is not null) as is_gone,
                     coalesce(
                         try_cast(properties ->> '$.{KNOWN_SINCE}' as timestamptz)
-                            < {quoted(iso(known_before))}::timestamptz,
+                            < {literal(iso(known_before))}::timestamptz,
                         true
                     ) as is_old
                 from read_parquet({first})
-                where occurred_at >= {quoted(iso(since))}::timestamptz
+                where occurred_at >= {literal(iso(since))}::timestamptz
             )
             select
                 count(*),

@@ -19,9 +19,10 @@ from journey_pipeline.lake.manifest import LandedFile
 from journey_pipeline.normalize.csv_source import CheckedRecord, CsvBatch, landing_batch
 from journey_pipeline.normalize.landed_file import check_landed
 from journey_pipeline.normalize.relation import ColumnMap, landing_schema, map_columns
-from journey_pipeline.normalize.session import NormalizeLimits, Session, quoted
+from journey_pipeline.normalize.session import NormalizeLimits, Session
 from journey_pipeline.normalize.staging import Source
 from journey_pipeline.recipe import Recipe
+from journey_pipeline.sql import identifier, literal
 
 _ROWS_AT_ONCE = 20_480
 _NO_MEMORY = "Out of Memory"
@@ -51,7 +52,7 @@ class ParquetSource(Source):
         connection = session.connection.cursor()
         connection.execute("set timezone = 'UTC'")
         try:
-            found = connection.execute(f"describe from read_parquet({quoted(str(path))})").fetchall()
+            found = connection.execute(f"describe from read_parquet({literal(str(path))})").fetchall()
         except duckdb.Error as error:
             raise _unreadable(path, error) from error
         header = tuple(column[0] for column in found)
@@ -85,7 +86,7 @@ class ParquetSource(Source):
         del limits
         if faults_only:
             return
-        members = ", ".join(f"{_identifier(name)} := {_identifier(name)}" for name in self.header)
+        members = ", ".join(f"{identifier(name)} := {identifier(name)}" for name in self.header)
         schema = landing_schema(self.recipe, with_raw=True)
         for columns in self._batches(f"to_json(struct_pack({members}))::varchar, "):
             *values, raws, numbers = columns
@@ -99,7 +100,7 @@ class ParquetSource(Source):
     def _batches(self, more: str) -> Iterator[list[pa.Array[Any]]]:
         """The columns as text, what is asked for besides, and the records' numbers."""
         texts = "".join(f"{_text(name, kind)}, " for name, kind in zip(self.header, self.types, strict=True))
-        file = f"read_parquet({quoted(str(self.path))}, file_row_number = true)"
+        file = f"read_parquet({literal(str(self.path))}, file_row_number = true)"
         select = f"select {texts}{more}file_row_number + 1 from {file}"
         try:
             reader: Any = self.connection.sql(select).to_arrow_reader(_ROWS_AT_ONCE)
@@ -111,16 +112,12 @@ class ParquetSource(Source):
 
 def _text(name: str, kind: str) -> str:
     """A column as text, NULL where it is empty."""
-    column = _identifier(name)
+    column = identifier(name)
     if kind.startswith(_NESTED) or kind.endswith("]"):
         return f"to_json({column})::varchar"
     if kind == "BLOB":  # text without its mark, as files of version 1.0 have it
         return f"nullif(coalesce(try(decode({column})), {column}::varchar), '')"
     return f"nullif({column}::varchar, '')"
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _unreadable(path: Path, error: Exception) -> Exception:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.model import EARLIEST_TIME, END_OF_TIMES, EVENT_COLUMNS, StreamKey
-from journey_pipeline.normalize.session import quoted
 from journey_pipeline.recipe import Recipe
+from journey_pipeline.sql import literal
 
+_EARLIEST, _END = literal(EARLIEST_TIME), literal(END_OF_TIMES)
 BELIEVABLE = f"""
 create macro believable(instant) as
   case
-    when instant >= {quoted(EARLIEST_TIME)}::timestamptz and instant < {quoted(END_OF_TIMES)}::timestamptz then instant
+    when instant >= {_EARLIEST}::timestamptz and instant < {_END}::timestamptz then instant
   end
 """
 """Makes the function by which every recipe, and the lake after it, takes a vendor's time: NULL if it can't be true."""
@@ -55,14 +56,14 @@ def select_rejects(stream: StreamKey, partition: str, recipe: Recipe) -> str:
 
 def _event_columns(stream: StreamKey, partition: str) -> dict[str, str]:
     """Each event column's expression over what the recipe gives, cast to its type and then to that of files."""
-    scope = quoted(json.dumps([stream.connection, stream.stream], ensure_ascii=False, separators=(",", ":")))
+    scope = literal(json.dumps([stream.connection, stream.stream], ensure_ascii=False, separators=(",", ":")))
     given = {
         # Two JSON arrays, one after the other: quotes and separators inside values are escaped, and null is not "",
         # so that no two keys give the same text.
         "event_key": f"unhex(md5(concat({scope}, to_json(key_fields))))",
-        "vendor": quoted(stream.vendor),
-        "connection": quoted(stream.connection),
-        "stream": quoted(stream.stream),
+        "vendor": literal(stream.vendor),
+        "connection": literal(stream.connection),
+        "stream": literal(stream.stream),
         "occurred_at": "believable(occurred_at)",
         # By way of microseconds: a cast of a TIMESTAMPTZ asks the calendar of a time zone, at twice the cost.
         "occurred_on": "make_timestamp(epoch_us(believable(occurred_at)))",
@@ -71,7 +72,7 @@ def _event_columns(stream: StreamKey, partition: str) -> dict[str, str]:
             "case when received_at is null or believable(received_at) is not null then properties "
             "else json_merge_patch(properties, json_object('received_at', received_at::varchar)) end"
         ),
-        "partition_key": quoted(partition),
+        "partition_key": literal(partition),
         "landing_file": "lineage.file",
         "landing_row": "lineage.row",
     }
@@ -117,7 +118,7 @@ class CodeTable:
         """
         rows = ", ".join(self._struct(row) for row in self.rows)
         codes = {row[0]: number for number, row in enumerate(self.rows, start=1)}
-        exact = [f"when {quoted(code)} then {number}" for code, number in codes.items() if _ANYTHING not in code]
+        exact = [f"when {literal(code)} then {number}" for code, number in codes.items() if _ANYTHING not in code]
         patterns = [f"when {_matches(code)} then {number}" for code, number in codes.items() if _ANYTHING in code]
         other = f"case {' '.join(patterns)} end" if patterns else "null"
         number = f"case code {' '.join(exact)} else {other} end" if exact else other
@@ -125,7 +126,7 @@ class CodeTable:
 
     def _struct(self, row: tuple[str, ...]) -> str:
         others = zip(self.columns[1:], row[1:], strict=True)
-        return "{" + ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in others) + "}"
+        return "{" + ", ".join(f"{literal(name)}: {literal(value)}" for name, value in others) + "}"
 
     def by(self, column: str) -> CodeTable:
         """The same table with another column as the codes."""
@@ -147,9 +148,9 @@ def _matches(code: str) -> str:
     """The condition that the macro's argument fits a code that holds a `*`."""
     beginning, *others = code.split(_ANYTHING)
     if others == [""]:
-        return f"starts_with(code, {quoted(beginning)})"
+        return f"starts_with(code, {literal(beginning)})"
     parts = (_MEANT_BY_LIKE.sub(r"\\\g<0>", part) for part in (beginning, *others))
-    return f"code like {quoted('%'.join(parts))} escape '\\'"
+    return f"code like {literal('%'.join(parts))} escape '\\'"
 
 
 def read_codes(paths: Mapping[str, Path], decoded: Mapping[str, str] | None = None) -> list[CodeTable]:

@@ -20,9 +20,10 @@ from journey_pipeline.lake.manifest import Attempt, LandedFile
 from journey_pipeline.model import ATTRIBUTE_COLUMNS
 from journey_pipeline.normalize.landed_file import Inflated, check_landed, told_of_file
 from journey_pipeline.normalize.relation import landing_schema, read_batch
-from journey_pipeline.normalize.session import NormalizeLimits, Session, quoted
+from journey_pipeline.normalize.session import NormalizeLimits, Session
 from journey_pipeline.normalize.staging import Source, copy_batches
 from journey_pipeline.recipe import Recipe
+from journey_pipeline.sql import literal
 
 ATTRIBUTE_KEY = ("section_id", "profile_key", "attribute_id")
 _TYPED = ", ".join(f"{column.name}::{column.type} as {column.name}" for column in ATTRIBUTE_COLUMNS)
@@ -119,7 +120,7 @@ def write_attributes(
         session, _attributes(reader, answers, paths), reader.schema, f"select {_TYPED} from landing", staged
     ):
         return 0
-    numbered = f"read_parquet({quoted(str(staged))}, file_row_number = true)"
+    numbered = f"read_parquet({literal(str(staged))}, file_row_number = true)"
     return session.copy(
         f"""
         select * exclude (file_row_number)

@@ -22,6 +22,7 @@ import duckdb
 from journey_pipeline.errors import LakeError
 from journey_pipeline.files import refusal
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.sql import literal
 
 MOST_IDLE = 8
 
@@ -83,7 +84,7 @@ class Session:
             The rows written.
         """
         return self.count(
-            f"copy ({select}) to {quoted(str(to))} (format parquet, compression zstd, compression_level 1, "
+            f"copy ({select}) to {literal(str(to))} (format parquet, compression zstd, compression_level 1, "
             f"row_group_size {self.limits.row_group_rows})"
         )
 
@@ -194,7 +195,7 @@ def session(
 def _connection(kind: _Kind, spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = _POOL.take(kind)
     try:
-        connection.execute(f"set temp_directory = {quoted(str(spill))}")
+        connection.execute(f"set temp_directory = {literal(str(spill))}")
         yield connection
         _drop_tables(connection)
     except BaseException:
@@ -211,8 +212,3 @@ def _drop_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """Leaves nothing of a partition behind."""
     for (table,) in connection.execute("select table_name from duckdb_tables() where temporary").fetchall():
         connection.execute(f"drop table {table}")
-
-
-def quoted(text: str) -> str:
-    """Text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"

@@ -25,6 +25,7 @@ from journey_pipeline.errors import WarehouseError, text_of
 from journey_pipeline.files import refusal
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import published_place, storage_version
+from journey_pipeline.sql import literal
 
 _HANDFUL = 5
 _Config = dict[str, str | bool | int | float | list[str]]
@@ -183,11 +184,6 @@ def describe(error: duckdb.Error) -> str:
     if isinstance(error, quotes_no_rows):
         return text_of(error).splitlines()[0]
     return kind
-
-
-def literal(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _config(memory: str, threads: int, spill: Path) -> _Config:

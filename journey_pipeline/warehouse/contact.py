@@ -15,7 +15,8 @@ import duckdb
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import StreamKey, iso
-from journey_pipeline.warehouse.connection import describe, literal, published_file, reading
+from journey_pipeline.sql import literal
+from journey_pipeline.warehouse.connection import describe, published_file, reading
 
 _SQL = """
 with told as (

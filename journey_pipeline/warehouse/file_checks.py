@@ -15,7 +15,8 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.model import ATTRIBUTE_COLUMNS, EVENT_COLUMNS
-from journey_pipeline.warehouse.connection import describe, literal
+from journey_pipeline.sql import literal
+from journey_pipeline.warehouse.connection import describe
 from journey_pipeline.warehouse.inventory import FoundFile
 from journey_pipeline.warehouse.schema import REJECTS
 

@@ -18,7 +18,8 @@ import duckdb
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.documents import DriftReport, ExportListing, is_report
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.connection import WarehouseSettings, describe, literal
+from journey_pipeline.sql import literal
+from journey_pipeline.warehouse.connection import WarehouseSettings, describe
 from journey_pipeline.warehouse.file_checks import parquet
 from journey_pipeline.warehouse.inventory import BrokenFile
 from journey_pipeline.warehouse.loaded import FileKey

@@ -17,7 +17,7 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.model import Column
-from journey_pipeline.warehouse.connection import literal
+from journey_pipeline.sql import literal
 
 SCHEMAS = ("internal", "core", "marts", "ops")
 

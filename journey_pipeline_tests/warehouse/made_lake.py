@@ -21,7 +21,8 @@ from journey_pipeline.files import replacing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
 from journey_pipeline.model import EVENT_COLUMNS, Column, StreamKey, partition_window
-from journey_pipeline.warehouse.connection import literal, warehouse_file
+from journey_pipeline.sql import literal
+from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline.warehouse.schema import REJECTS
 
 SFMC = StreamKey("sfmc", "sfmc", "journey_history")
