@@ -1,4 +1,4 @@
-"""Files on this machine's disk: whole writes, locks, and messages for refusals of the disk.
+"""Files on this machine's disk: whole writes, locks, signatures, and messages for refusals of the disk.
 
 Not here: paths of the lake (`lake/layout.py`).
 """
@@ -9,6 +9,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -177,3 +178,33 @@ def refusal(error: OSError, folder: Path) -> str:
         place = error.filename2 or error.filename or folder
         return f"a folder stands at {place}, where a file goes: move it away, and run it again."
     return f"{folder} can't be read or written ({why}). Check the disk, then run the command again."
+
+
+# Differs once a file has been replaced: its number, its time, its size.
+Signature = tuple[int, int, int]
+
+# As git does with its index: a file that is written twice within one tick of the clock of its disk looks the same.
+_SETTLED_AFTER_NS = 2_000_000_000
+
+
+def signature(file: Path) -> Signature | None:
+    """Which file lies at a path now, or None if there is none."""
+    try:
+        return signature_of(file.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def signature_of(stat: os.stat_result) -> Signature:
+    """Which file it is."""
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def is_settled(found: Signature, now_ns: int) -> bool:
+    """Whether a file was written so long ago that another one with its signature can't have followed."""
+    return found[1] < now_ns - _SETTLED_AFTER_NS
+
+
+def present_ns() -> int:
+    """The present, as files have their times."""
+    return time.time_ns()

@@ -19,11 +19,11 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG as PARTITION_TAG
 from dagster._core.storage.tags import WILL_RETRY_TAG
 from pydantic import Field
 
-from journey_pipeline.components.partitions import RANGE_END, RANGE_START
 from journey_pipeline.components.runs import is_told_by_us, sentence_of
+from journey_pipeline.components.translator import RANGE_END, RANGE_START
 from journey_pipeline.errors import JourneyError, TransientVendorError, text_of
 from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.connections import Timeouts
+from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import RetryPolicy
 
 URL_VARIABLE = "JOURNEY_PIPELINE_ALERT_URL"

@@ -17,7 +17,7 @@ from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.landing import last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home, utc_now
-from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.apsis.account import Account, check
 from journey_pipeline.vendors.apsis.client import LIMITS, ORDER_S, POLL_S, ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream

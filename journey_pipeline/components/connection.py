@@ -41,7 +41,7 @@ from journey_pipeline.model import StreamKey
 from journey_pipeline.normalize.run import NormalizeLimits
 from journey_pipeline.recipe import DimensionRecipe
 from journey_pipeline.settings import ledger_url, utc_now
-from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.source import PeopleSource, Source, Stream
 
 START_FORMAT = "%Y-%m-%d-%H:%M"

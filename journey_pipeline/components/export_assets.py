@@ -13,9 +13,9 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.partitions import key_of, last_whole, window_of
 from journey_pipeline.components.recording import life_of_order
 from journey_pipeline.components.schedules import EXPORTS, GAPS, NEWEST_ORDERED, request, run_over
+from journey_pipeline.components.translator import key_of, last_whole, window_of
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports.export import ENDED, Collection, Export, State
 from journey_pipeline.exports.queue import Queue

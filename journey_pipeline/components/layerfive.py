@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent, connection_name
-from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.layerfive.client import LIMITS, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream

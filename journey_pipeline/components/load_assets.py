@@ -12,9 +12,8 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.instance import accepted_previews, history_kept_open
-from journey_pipeline.components.partitions import key_of, partitions_definition, window_of
 from journey_pipeline.components.recording import Recorder, check_specs, event_schema
-from journey_pipeline.components.translator import Told, Translator
+from journey_pipeline.components.translator import Told, Translator, key_of, partitions_definition, window_of
 from journey_pipeline.errors import PermanentVendorError, TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.checks import claims_of

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.instance import accepted_previews
-from journey_pipeline.components.partitions import key_of
+from journey_pipeline.components.translator import key_of
 from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt

@@ -22,8 +22,8 @@ from journey_pipeline.components.deployment import Deployment
 from journey_pipeline.components.dimension_assets import ListConfig
 from journey_pipeline.components.instance import history_kept_open
 from journey_pipeline.components.load_assets import LoadAssets, LoadConfig
-from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.recording import SAYS
+from journey_pipeline.components.translator import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.warehouse import WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
 from journey_pipeline.files import exclusive
 from journey_pipeline.model import Window

@@ -12,7 +12,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, last_whole, window_of
+from journey_pipeline.components.translator import RANGE_END, RANGE_START, key_of, last_whole, window_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.plan import find_gaps, loads, whole_span

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent, Lists, connection_name
 from journey_pipeline.settings import utc_now
-from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.sfmc.client import LIMITS, SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history.stream import (
     DEFAULT_COLUMNS,

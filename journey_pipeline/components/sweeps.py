@@ -9,10 +9,9 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.recording import SAYS
 from journey_pipeline.components.schedules import LEFTOVERS, RECONCILIATION, request
-from journey_pipeline.components.translator import Told, Translator
+from journey_pipeline.components.translator import Told, Translator, key_of
 from journey_pipeline.errors import JourneyError, TransientVendorError
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing

@@ -1,14 +1,19 @@
-"""Names and looks of assets: key, group, kinds, owners and tags.
+"""Names that Dagster gives: key, group, kinds, owners and tags of assets, and keys of partitions.
 
-A project replaces any of them with `translation` in a `defs.yaml`. Not here: what an asset depends on and does.
+A project replaces those of an asset with `translation` in a `defs.yaml`. Not here: what an asset depends on and does;
+names of partitions in paths and tables (`model.py`).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 import dagster as dg
 from dagster.components.utils.translation import TranslationFnResolver
+
+from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.vendors.source import Stream
 
 
 class Told(NamedTuple):
@@ -103,3 +108,32 @@ class Translator:
 
     def _translated(self, plain: dg.AssetSpec, told: Told) -> dg.AssetSpec:
         return self.translate(plain, told) if self.translate else plain
+
+
+# How Dagster tags a run over a range of partitions.
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+
+def partitions_definition(stream: Stream) -> dg.TimeWindowPartitionsDefinition:
+    """Hours or days in UTC from the stream's fixed start, whole ones only."""
+    if stream.granularity is Granularity.HOUR:
+        return dg.HourlyPartitionsDefinition(start_date=stream.start, timezone="UTC")
+    return dg.DailyPartitionsDefinition(start_date=stream.start, timezone="UTC")
+
+
+def window_of(definition: dg.TimeWindowPartitionsDefinition, key: str) -> Window:
+    """The window of one of Dagster's partition keys."""
+    window = definition.time_window_for_partition_key(key)
+    return Window(window.start, window.end)
+
+
+def key_of(definition: dg.TimeWindowPartitionsDefinition, window: Window) -> str:
+    """Dagster's key of a window."""
+    return window.start.strftime(definition.fmt)
+
+
+def last_whole(stream: Stream, at: datetime) -> Window:
+    """The newest partition whose window has ended."""
+    end = floor(at, stream.granularity)
+    return Window(end - stream.granularity.duration, end)

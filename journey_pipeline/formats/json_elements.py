@@ -26,7 +26,7 @@ from journey_pipeline.formats.json_scan import (
     OversizedError,
     Scanner,
 )
-from journey_pipeline.formats.plain_json import read_json
+from journey_pipeline.formats.small_answers import read_json
 
 BLANK = b" \t\r\n"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -15,7 +15,7 @@ from journey_pipeline.files import replacing
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
-from journey_pipeline.lake.wholeness import damaged_parts, lost_answer
+from journey_pipeline.lake.repair import damaged_parts, lost_answer
 from journey_pipeline.model import EVENT_COLUMNS, StreamKey, partition_window, selection
 from journey_pipeline.recipe import RULES, Recipe
 

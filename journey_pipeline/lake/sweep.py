@@ -16,10 +16,10 @@ from pathlib import Path
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.files import LANDING_LOCK, TEMPORARY_FILES, exclusive, naming_disk_troubles
-from journey_pipeline.lake.covering import restore_marks
 from journey_pipeline.lake.landing import NOTE, is_attempt, lacks_attempts, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
+from journey_pipeline.lake.repair import restore_marks
 from journey_pipeline.model import StreamKey, is_partition, partition_window
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest
-from journey_pipeline.lake.wholeness import DAMAGED
+from journey_pipeline.lake.repair import DAMAGED
 from journey_pipeline.model import partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap
 from journey_pipeline.vendors.source import Stream

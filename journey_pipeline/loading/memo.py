@@ -21,11 +21,10 @@ from journey_pipeline import __version__
 from journey_pipeline import lake as lake_package
 from journey_pipeline import normalize as normalize_package
 from journey_pipeline.errors import LakeError
-from journey_pipeline.files import write_bytes
+from journey_pipeline.files import Signature, is_settled, present_ns, signature_of, write_bytes
 from journey_pipeline.lake.events import recipe_digest
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.signature import Signature, is_settled, present_ns, signature_of
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import Window
 from journey_pipeline.vendors.source import Stream

@@ -15,12 +15,12 @@ from functools import cache, partial
 
 from journey_pipeline.errors import JourneyError, LakeError
 from journey_pipeline.files import naming_disk_troubles
-from journey_pipeline.lake import covering
+from journey_pipeline.lake import repair
 from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
-from journey_pipeline.lake.wholeness import set_damaged_aside
+from journey_pipeline.lake.repair import set_damaged_aside
 from journey_pipeline.loading.checks import Claim, Tolerance, claims, covered
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap, compare_overlap
@@ -205,10 +205,10 @@ def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: Loa
     return replace(found, mapping=made.mappings[-1] if made.mappings else {})
 
 
-def lacking_marks(lake: Lake, stream: Stream, *, since: datetime | None = None) -> covering.Lacking:
+def lacking_marks(lake: Lake, stream: Stream, *, since: datetime | None = None) -> repair.Lacking:
     """The partitions that others' answers hold and whose mark is lacking, as far as an answer may hold any other."""
     reach = stream.partitions_per_answer
-    return covering.lacking_marks(lake, stream.key, most=reach, onward=bool(stream.reach.onward), since=since)
+    return repair.lacking_marks(lake, stream.key, most=reach, onward=bool(stream.reach.onward), since=since)
 
 
 log = logging.getLogger(__name__)
@@ -234,7 +234,7 @@ class LandedPartitions:
 
     def restore_marks(self) -> None:
         """Makes the marks again that are lacking of partitions which lie in others' answers, before anything else."""
-        covering.restore_marks(self.lake, self.stream.key, lacking=lacking_marks(self.lake, self.stream))
+        repair.restore_marks(self.lake, self.stream.key, lacking=lacking_marks(self.lake, self.stream))
 
     def is_kept(self, window: Window) -> bool:
         """Whether a partition need not be asked for. What is damaged of it is healed, or will be made again."""

@@ -23,7 +23,7 @@ from journey_pipeline.formats.csv_records import split_records, without_line_end
 from journey_pipeline.formats.json_scan import DocumentError, NoRecordsError
 from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.lake.manifest import LandedFile
-from journey_pipeline.lake.wholeness import damage_of
+from journey_pipeline.lake.repair import damage_of
 from journey_pipeline.recipe import Recipe
 
 Item = TypeVar("Item")

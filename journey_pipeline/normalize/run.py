@@ -21,7 +21,7 @@ from journey_pipeline.lake.events import describe_parquet, is_normalized, put_ev
 from journey_pipeline.lake.landing import mark_superseded, read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest, ParquetFile
-from journey_pipeline.lake.wholeness import DAMAGED
+from journey_pipeline.lake.repair import DAMAGED
 from journey_pipeline.model import StreamKey, Window, partition_window
 from journey_pipeline.normalize.csv_source import CsvSource
 from journey_pipeline.normalize.deduplication import (

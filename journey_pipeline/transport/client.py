@@ -1,6 +1,6 @@
 """The HTTP client of one connection: each call's turn, its credential, its attempts, and what a status means for them.
 
-Every vendor's API client is built on it. Not here: how a request goes over the wire (`connections.py`), when it is
+Every vendor's API client is built on it. Not here: how a request goes over the wire (`request.py`), when it is
 tried again (`retry.py`), how a body lands (`download.py`), what a vendor's routes and bodies mean (`vendors/`).
 """
 
@@ -21,16 +21,13 @@ import requests
 
 from journey_pipeline import __version__, settings
 from journey_pipeline.errors import TransientVendorError, VendorError
-from journey_pipeline.transport import limits as connection_limits
 from journey_pipeline.transport import redaction, retry
 from journey_pipeline.transport.auth import Auth, Credential
 from journey_pipeline.transport.body import Body
-from journey_pipeline.transport.connections import Timeouts, Wire
 from journey_pipeline.transport.download import NO_SUCH_RANGE, Download, Terms
-from journey_pipeline.transport.limits import Limits
-from journey_pipeline.transport.request import Destinations, Request, origin
+from journey_pipeline.transport.request import Destinations, Request, Timeouts, Wire, origin
 from journey_pipeline.transport.response import Answer, Asked, Downloaded, Inspector, answered
-from journey_pipeline.transport.retry import Action, Attempt, RetryPolicy
+from journey_pipeline.transport.retry import Action, Attempt, Limits, RetryPolicy
 
 __all__ = ["Answer", "Downloaded", "HttpClient", "Inspector"]
 
@@ -105,7 +102,7 @@ class HttpClient:
         destinations = Destinations(connection, base_url, settings.download_hosts(connection))
         self._wire = Wire(timeouts, user_agent, connections, destinations)
         self._auth = auth
-        self._gate = connection_limits.gate(connection)
+        self._gate = retry.gate(connection)
         self._limits = limits
         self._policy = policy
         self._longest_s = settings.longest_answer_s()

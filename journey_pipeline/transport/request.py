@@ -1,21 +1,28 @@
-"""A request and its destination: rules for redirects, and the hosts that variables allow.
+"""One request over the wire: the hosts that it may reach, time-outs, and redirects followed by hand.
 
 A vendor's answer names addresses: where a file lies, where to poll, where a request is redirected. What lies behind an
-address of this machine or of its network, where clouds keep secrets, is not the vendor's. Not here: the way over the
-wire (`connections.py`), tries and what a status means for them (`client.py`).
+address of this machine or of its network, where clouds keep secrets, is not the vendor's. Not here: the time between
+two pieces of an answer (`body.py`), tries and what a status means for them (`client.py`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
+import requests
+import urllib3
+
 from journey_pipeline import settings
-from journey_pipeline.transport.response import Asked
+from journey_pipeline.transport.auth import Credential
+from journey_pipeline.transport.body import LEAST_S, TimedAdapter
+from journey_pipeline.transport.response import Asked, reason
+from journey_pipeline.transport.retry import Attempt
 
 # What may be told to a host that the vendor redirects to; everything else may be a credential.
 _HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "if-range", "range", "user-agent"})
@@ -200,3 +207,132 @@ def _port(url: str) -> int | None:
 
 def _told(host: str) -> str:
     return host if len(host) <= _LONGEST_NAMED else f"{host[:_LONGEST_NAMED]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits of one request, in seconds.
+
+    Attributes:
+        connect_s: Until the connection stands.
+        first_byte_s: From the request to the end of the answer's head; exports think for a while before they answer.
+        idle_s: Between two pieces of the body.
+    """
+
+    connect_s: float = 10.0
+    first_byte_s: float = 300.0
+    idle_s: float = 60.0
+
+
+MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Wire:
+    """Sends requests. Fit for threads: the pool of connections is shared, nothing else is kept between requests.
+
+    Args:
+        connections: How many to keep per host.
+        destinations: Which hosts may be asked.
+
+    Attributes:
+        destinations: As given.
+    """
+
+    def __init__(self, timeouts: Timeouts, user_agent: str, connections: int, destinations: Destinations) -> None:
+        self.destinations = destinations
+        self._timeouts = timeouts
+        self._session = _Session()
+        self._session.headers.clear()
+        self._session.headers.update({"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"})
+        # Without this, requests would take credentials from a .netrc file and put them over ours.
+        self._session.auth = _as_it_is
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = TimedAdapter(timeouts.idle_s, connections)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def open(
+        self,
+        request: Request,
+        asked: Asked,
+        *,
+        credential: Credential | None,
+        pace: Callable[[], None],
+        attempt: Attempt,
+    ) -> requests.Response:
+        """Sends, follows redirects, and gives the answer with its body unread.
+
+        Args:
+            credential: Goes to the host of the request's address and to no other.
+            pace: Called before each request, redirects included.
+            attempt: Knows how much time is left for all of it, redirects included; the session's own limits apply too.
+
+        Raises:
+            TransientVendorError: If no answer came.
+            PermanentVendorError: If it can't be sent, or is redirected without end or where it must not go.
+        """
+        start, home = request.url, origin(request.url)
+        for _ in range(MAX_REDIRECTS + 1):
+            pace()
+            if origin(request.url) != home:
+                credential = None
+            response = self._send(request, asked, credential, max(LEAST_S, attempt.left_s))
+            location = response.headers.get("Location")
+            if response.status_code not in _REDIRECTS or not location:
+                return response
+            response.close()
+            request = request.redirected(response.status_code, location, asked)
+            self.destinations.refuse_redirect(start, request.url, asked, status=response.status_code)
+        raise asked.permanent(
+            f"was redirected more than {MAX_REDIRECTS} times. Check the connection's URL.", status=response.status_code
+        )
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._session.close()
+
+    def _send(self, request: Request, asked: Asked, credential: Credential | None, left_s: float) -> requests.Response:
+        connect_s, first_byte_s = (min(s, left_s) for s in (self._timeouts.connect_s, self._timeouts.first_byte_s))
+        carried = {credential.header: credential.value} if credential else {}
+        try:
+            return self._session.request(
+                request.method,
+                request.url,
+                data=request.body,
+                headers={**request.headers, **carried},
+                timeout=urllib3.Timeout(left_s, connect_s, first_byte_s),  # type: ignore[arg-type]  # it takes one
+                stream=True,
+                allow_redirects=False,
+            )
+        # `from None` throughout: what requests says holds addresses with their queries, and header values.
+        except requests.exceptions.SSLError as error:
+            why = reason(error)
+            if "CERTIFICATE_VERIFY_FAILED" in f"{error}":
+                raise asked.permanent(
+                    "its certificate is not trusted. Check the connection's URL and the machine's certificates."
+                ) from None
+            raise asked.transient(f"the TLS handshake failed ({why}).") from None
+        except requests.exceptions.ConnectTimeout:
+            raise asked.transient(f"could not connect within {round(connect_s, 1):g} s.") from None
+        except requests.exceptions.ReadTimeout:
+            raise asked.transient(f"no answer within {round(first_byte_s, 1):g} s.") from None
+        except requests.exceptions.ConnectionError as error:
+            raise asked.transient(
+                f"no answer: {reason(error)}. If this happens again, check the connection's URL and the network."
+            ) from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            raise asked.permanent(
+                f"can't be sent ({type(error).__name__}). Check the connection's URL and credentials for stray "
+                "characters."
+            ) from None
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        """None: redirects are followed by hand, and the body of one is never read."""
+        return None
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request

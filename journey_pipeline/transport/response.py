@@ -21,7 +21,7 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
-from journey_pipeline.formats.plain_json import read_json
+from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.transport.redaction import Redactor
 from journey_pipeline.transport.retry import http_date, retry_after_s
 

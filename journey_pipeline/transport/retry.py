@@ -1,9 +1,9 @@
-"""When a request is tried again, and when not: the policy as data, the loop, which is tenacity's, and the waiting.
+"""When a request is sent, and when it is tried again: a connection's pace and places, tries, waits and the clock.
 
-This is the owner of retries that take seconds to minutes; longer ones belong to the asset's policy in `components/`.
-Here alone the transport sleeps and tells time, so that tests can switch the sleeping off: a wait is recorded then, and
-the monotonic clock is moved on by it, so that deadlines, rates and token lifetimes behave as if the time had passed.
-Not here: how a status becomes an error (`client.py`).
+Vendors throttle by account, so pace and places are counted by the connection's name over all clients of this process.
+Tries take seconds to minutes; longer ones belong to the asset's policy in `components/`. Only here the transport sleeps
+and tells time, so that tests can switch the sleeping off: a wait is recorded then, and the monotonic clock is moved on
+by it. Not here: how a status becomes an error (`client.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import itertools
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
@@ -24,7 +25,7 @@ from typing import TypeVar
 import tenacity
 
 from journey_pipeline import settings
-from journey_pipeline.errors import RepeatedCutError, TransientVendorError
+from journey_pipeline.errors import ConfigError, RepeatedCutError, TransientVendorError
 
 NO_WAITING_VARIABLE = "JOURNEY_PIPELINE_NO_WAITING"
 _SHORTEST_S = 0.001
@@ -281,3 +282,88 @@ def http_date(value: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one connection. The defaults are for vendors that publish none (assumed).
+
+    Attributes:
+        requests_per_s: Starts of requests, spread evenly.
+        concurrency: Calls at a time. A call that waits for its next attempt keeps its place: a vendor in trouble is
+            not asked by the next in line.
+    """
+
+    requests_per_s: float = 1.0
+    concurrency: int = 2
+
+    def __post_init__(self) -> None:
+        if self.requests_per_s <= 0 or self.concurrency < 1:
+            raise ConfigError(f"limits must be above zero, got {self}")
+
+    def paced(self, requests_per_s: str | None) -> Limits:
+        """The same with a pace that a variable gives; as they are where it is not set.
+
+        Raises:
+            ConfigError: If it is not a number above zero.
+        """
+        if requests_per_s is None:
+            return self
+        try:
+            return replace(self, requests_per_s=float(requests_per_s))
+        except ValueError:
+            raise ConfigError(
+                f"REQUESTS_PER_SECOND of a connection is {requests_per_s!r}; write a number such as 1.5"
+            ) from None
+
+
+class Gate:
+    """The counters of one connection. Each client brings its own limits to them."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Condition()
+        self._queue: deque[object] = deque()
+        self._active = 0
+        self._next_at_s = 0.0
+
+    @contextmanager
+    def slot(self, limits: Limits) -> Iterator[None]:
+        """Holds one of the connection's places, first come, first served."""
+        ticket = object()
+        with self._turn:
+            self._queue.append(ticket)
+            try:
+                self._turn.wait_for(lambda: self._queue[0] is ticket and self._active < limits.concurrency)
+                self._active += 1
+            finally:
+                self._queue.remove(ticket)
+                self._turn.notify_all()
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._active -= 1
+                self._turn.notify_all()
+
+    def pace(self, limits: Limits) -> None:
+        """Waits for the next moment at which a request may start."""
+        with self._turn:
+            now_s = monotonic_s()
+            start_s = max(now_s, self._next_at_s)
+            self._next_at_s = start_s + 1 / limits.requests_per_s
+        wait(start_s - now_s, for_rate=True)
+
+    def pause(self, seconds: float) -> None:
+        """Delays all requests of the connection, because the vendor asked one of them to wait."""
+        with self._turn:
+            self._next_at_s = max(self._next_at_s, monotonic_s() + seconds)
+
+
+_gates: dict[str, Gate] = {}
+_gates_lock = threading.Lock()
+
+
+def gate(connection: str) -> Gate:
+    """The counters of a connection, the same for every client of this process."""
+    with _gates_lock:
+        return _gates.setdefault(connection, Gate())

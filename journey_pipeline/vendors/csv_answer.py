@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.formats.csv_records import RecordCounter, TooLongError, folded, split_records, without_line_end
-from journey_pipeline.formats.pages import PAGE_BYTES, foreign_form, json_object, told_of_page
+from journey_pipeline.formats.small_answers import PAGE_BYTES, foreign_form, json_object, told_of_page
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"

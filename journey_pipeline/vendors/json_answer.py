@@ -12,7 +12,7 @@ from typing import Any
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentError, NoRecordsError
-from journey_pipeline.formats.pages import PAGE_BYTES, foreign_form, told_of_page
+from journey_pipeline.formats.small_answers import PAGE_BYTES, foreign_form, told_of_page
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _MARK_BYTES = 3

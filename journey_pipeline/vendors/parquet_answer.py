@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.formats.csv_records import folded
-from journey_pipeline.formats.pages import PAGE_BYTES, foreign_form, told_of_page
+from journey_pipeline.formats.small_answers import PAGE_BYTES, foreign_form, told_of_page
 
 _MARK = b"PAR1"
 

@@ -16,9 +16,8 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.files import write_bytes
+from journey_pipeline.files import Signature, signature, write_bytes
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.signature import Signature, signature
 from journey_pipeline.warehouse.connection import (
     WarehouseSettings,
     naming_failures,

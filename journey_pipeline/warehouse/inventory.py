@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from journey_pipeline.errors import LakeError, WarehouseError, text_of
+from journey_pipeline.files import Signature, is_settled, present_ns, signature, signature_of
 from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
-from journey_pipeline.lake.signature import Signature, is_settled, present_ns, signature, signature_of
 from journey_pipeline.model import StreamKey, is_partition
 from journey_pipeline.warehouse.loaded import EVENTS, MANIFEST, NOTHING, FileKey, Loaded, LoadedFile, LoadedStream
 

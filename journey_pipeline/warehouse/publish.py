@@ -19,9 +19,8 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.files import TEMPORARY_SUFFIX, flush_dir, refusal, replacing, write_bytes
+from journey_pipeline.files import TEMPORARY_SUFFIX, Signature, flush_dir, refusal, replacing, signature, write_bytes
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.signature import Signature, signature
 from journey_pipeline.warehouse.connection import (
     WarehouseSettings,
     WriterAtWork,

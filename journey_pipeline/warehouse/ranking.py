@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 
+from journey_pipeline.files import signature
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.lake.signature import signature
 from journey_pipeline.warehouse.file_checks import events
 from journey_pipeline.warehouse.inventory import BrokenFile, Inventory, mismatch
 from journey_pipeline.warehouse.loaded import FileKey

@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.translator import key_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.checks import CLAIMS

@@ -14,8 +14,8 @@ import pytest
 
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.translator import RANGE_END, RANGE_START, key_of
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey

@@ -16,8 +16,8 @@ from journey_pipeline.cli.exports import exports
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.export_assets import DATA_VERSION
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, window_of
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.translator import RANGE_END, RANGE_START, key_of, window_of
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake

@@ -11,9 +11,9 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.partitions import RANGE_END, RANGE_START, key_of, window_of
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.standing_checks import COMPLETENESS
+from journey_pipeline.components.translator import RANGE_END, RANGE_START, key_of, window_of
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.projects import NOW

@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from journey_pipeline.components.deployment import Deployment, load_deployment
-from journey_pipeline.components.partitions import key_of
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.translator import key_of
 from journey_pipeline.loading.checks import claims_of
 from journey_pipeline_tests.integration.recorded import checks
 from journey_pipeline_tests.integration.truth import hours_ago

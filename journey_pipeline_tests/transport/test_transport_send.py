@@ -9,7 +9,7 @@ import pytest
 
 from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.model import Window
-from journey_pipeline.transport.connections import Timeouts
+from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import Action, RetryPolicy, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,

@@ -14,8 +14,8 @@ import duckdb
 import pytest
 
 from journey_pipeline.errors import WarehouseError
+from journey_pipeline.files import signature
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.lake.signature import signature
 from journey_pipeline.model import EVENT_COLUMNS
 from journey_pipeline.warehouse.connection import WarehouseSettings, wal_of, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake

@@ -14,13 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError
-from journey_pipeline.formats.plain_json import read_json
+from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Inspector
-from journey_pipeline.transport.connections import Timeouts
-from journey_pipeline.transport.limits import Limits
-from journey_pipeline.transport.retry import Action, RetryPolicy
+from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.apsis.definitions import IN_SECTIONS, Page, discriminators, items_of
 
 _ADVICE = {

@@ -15,9 +15,8 @@ from journey_pipeline.errors import ContractError
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
 from journey_pipeline.transport.client import Downloaded, HttpClient
-from journey_pipeline.transport.connections import Timeouts
-from journey_pipeline.transport.limits import Limits
-from journey_pipeline.transport.retry import RetryPolicy
+from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.retry import Limits, RetryPolicy
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector, explain
 
 ROUTE = "/api/v1/customer-journey-details"

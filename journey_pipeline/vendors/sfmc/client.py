@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from journey_pipeline.errors import ContractError, VendorError
-from journey_pipeline.formats.plain_json import read_json
+from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.model import Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient
-from journey_pipeline.transport.connections import Timeouts
-from journey_pipeline.transport.limits import Limits
-from journey_pipeline.transport.retry import RetryPolicy
+from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.retry import Limits, RetryPolicy
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.source import Estimate
 

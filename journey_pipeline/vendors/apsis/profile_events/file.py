@@ -1,6 +1,6 @@
 """The file of a profile export: one JSON object of any size, read some profiles at a time, checked as it lands.
 
-Not here: its events as columns (`columns.py`, `reader.py`).
+Not here: its events as columns (`reader.py`, `reader.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from journey_pipeline.errors import ContractError, DamagedAnswerError, Transient
 from journey_pipeline.formats.json_elements import Elements
 from journey_pipeline.formats.json_object import LONGEST_MEMBER_BYTES, ObjectSplitter
 from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
-from journey_pipeline.formats.pages import foreign_form
+from journey_pipeline.formats.small_answers import foreign_form
 
 Scalar = str | int | None
 Made = TypeVar("Made")

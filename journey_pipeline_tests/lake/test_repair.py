@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from journey_pipeline.lake.covering import lacking_marks, restore_marks
 from journey_pipeline.lake.landing import begin_attempt, commit_attempt, mark_covered, restore_landing, set_aside
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, ParquetFile
+from journey_pipeline.lake.repair import lacking_marks, restore_marks
 from journey_pipeline.lake.sweep import sweep
 from journey_pipeline.model import Granularity, StreamKey, Window, partition_window
 

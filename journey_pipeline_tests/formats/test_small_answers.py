@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from journey_pipeline.formats.plain_json import read_json
+from journey_pipeline.formats.small_answers import read_json
 
 DEEP = b"[" * 10_000 + b"]" * 10_000
 
