@@ -73,9 +73,6 @@ class LandingFile:
 
     Args:
         path: The final path. An existing file is replaced.
-
-    Attributes:
-        bytes: Bytes written so far.
     """
 
     def __init__(self, path: Path) -> None:

@@ -38,11 +38,8 @@ class Loaded:
     """The result of a load.
 
     Attributes:
-        assets: The stream.
         windows: The partitions that were to be loaded.
-        failed: Why partitions were not, by name.
         run_failures: What runs said that ended without finishing their partitions.
-        bytes: Bytes that came.
     """
 
     assets: LoadAssets

@@ -55,9 +55,6 @@ class Alert:
 def send_alert(alert: Alert, *, within_s: float = SENDING_S) -> bool:
     """Writes an alert to the log, and sends it if there is somewhere to.
 
-    Args:
-        within_s: All tries together take no longer.
-
     Returns:
         Whether it was sent. A failure is logged, not raised.
     """

@@ -84,7 +84,6 @@ class Way(NamedTuple):
     """A way in which answers come.
 
     Attributes:
-        load: Begins what takes partitions through.
         before: What is materialized before the landing, by its role.
         keeps: What asks for the newest partition and for what is missing; takes the most that are asked for at a time.
         moves: What moves the answers of all such streams of a connection.

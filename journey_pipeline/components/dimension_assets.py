@@ -38,7 +38,6 @@ class DimensionAssets:
 
     Attributes:
         key: The stream that the list is landed under.
-        recipes: The dimensions.
         open_pages: Gives the list's pages while it is open.
         translator: Decides keys, groups, kinds, owners and tags.
         status: Whether its schedule runs without being switched on.

@@ -227,8 +227,6 @@ class Compacted:
     """The result of compacting one file.
 
     Attributes:
-        file: Which file.
-        bytes: How much smaller it is.
         why_not: Why it is as it was; empty unless something kept it.
     """
 

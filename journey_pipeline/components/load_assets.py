@@ -50,16 +50,13 @@ class LoadAssets:
     """A stream as Dagster assets.
 
     Attributes:
-        stream: What is known of it beforehand.
         title: What the stream is, for the UI.
         translator: Decides keys, groups, kinds, owners and tags.
-        settings: Tolerance and limits.
         open_source: Opens the vendor's stream, when a run needs it.
         open_exports: Opens the queue of the connection's exports with its streams, when a run needs it.
         load: Begins what takes partitions through, by how the stream's answers come (`connection.py`).
         before: What is materialized before the landing, by its role.
         fresh_for: So long after one partition was loaded the next one should have been.
-        requests_per_s: How fast the vendor is asked.
     """
 
     stream: Stream

@@ -59,8 +59,6 @@ class Whose:
 
     Attributes:
         assets: Runs of no other assets than these.
-        job: Runs of this job.
-        everybodys: Whether all others may go too.
     """
 
     assets: AbstractSet[dg.AssetKey]
@@ -78,8 +76,6 @@ class Forgotten:
 
     Attributes:
         runs: Runs that went with all that they recorded.
-        logs: Runs that stay, whose log went.
-        bytes: Size of the files that went.
         problems: What could not be removed, and why.
         left: How many old runs were not looked at.
         events: Events of no run that went, such as those by which a sensor tells of an order.
@@ -101,8 +97,6 @@ def forget_old_runs(
     A process that is killed here has done a part: the next one goes on.
 
     Args:
-        instance: Where the runs are recorded.
-        before: Old is what ended before this.
         most: No more is begun once so many went.
         say: Is told how far it has come.
 
@@ -215,10 +209,7 @@ class _Runs:
     """The runs of an instance, as they go.
 
     Attributes:
-        instance: Where they are recorded.
-        storage: Of it, where their events are.
         checked: Those that ran checks, and the assets of those.
-        done: Is told what went.
     """
 
     instance: dg.DagsterInstance

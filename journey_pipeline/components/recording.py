@@ -255,15 +255,7 @@ def evaluation(asset: dg.AssetKey, partition: str, claim: Claim) -> dg.AssetChec
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Records the outcomes of one step.
-
-    Attributes:
-        context: The step.
-        lake: Where the files lie.
-        raw: Key of the landing's asset.
-        events: Key of the events' asset.
-        partitions: Their partitions.
-    """
+    """Records the outcomes of one step."""
 
     context: dg.AssetExecutionContext
     lake: Lake

@@ -41,7 +41,6 @@ class RunOutcome:
 
     Attributes:
         run_id: The run, as the UI names it.
-        succeeded: Whether all of its steps did.
         says: What the failed step said, if one failed.
         problems: What its checks say that do not hold and whose severity is error.
         warnings: What those say that do not hold and whose severity is less.
@@ -58,12 +57,7 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Starts runs of a deployment.
-
-    Attributes:
-        deployment: What is configured.
-        instance: Where runs are recorded.
-    """
+    """Starts runs of a deployment."""
 
     deployment: Deployment
     instance: dg.DagsterInstance
@@ -258,7 +252,6 @@ def fail_runs_of_killed_workers(instance: dg.DagsterInstance, location: str) -> 
     """The same of runs that the daemon had started in a code location whose code server is on this machine.
 
     Args:
-        instance: Where the runs are recorded.
         location: The code location that this process belongs to.
     """
     if not isinstance(instance.run_launcher, DefaultRunLauncher):

@@ -48,7 +48,6 @@ def busy_windows(instance: dg.DagsterInstance, assets: LoadAssets, graph: Any) -
     """The windows that are queued, running, or waiting in a backfill.
 
     Args:
-        instance: Where runs and backfills are recorded.
         graph: The asset graph of the code location, which backfills are read with.
     """
     keys = {*_of_runs(instance, assets), *_of_backfills(instance, assets, graph)}

@@ -33,12 +33,9 @@ class Standing(NamedTuple):
 
     Attributes:
         name: The claim, a sentence in snake case.
-        says: The same in words.
-        role: Of the asset that it is on.
         short: Ends the name of its job and its schedule.
         looks: What the job does, a sentence with a place for the stream.
         cron: When it runs, UTC.
-        judge: Gives the result.
     """
 
     name: str
@@ -204,9 +201,7 @@ def agreement_result(
     """The claim, judged: a WARN at most, since marts count what only one of them has as well.
 
     Args:
-        asset: What the check is on.
         agreements: How far each pair of streams agrees.
-        tolerance: When a difference is normal.
     """
     apart = [problem for agreement in agreements if (problem := _problem(agreement, tolerance))]
     days = [(agreement, day) for agreement in agreements for day in agreement.days]

@@ -63,8 +63,6 @@ class Translator:
     """Decides keys, groups, kinds, owners and tags of the assets of a connection, or of the warehouse.
 
     Attributes:
-        kinds: The vendor's icons.
-        owners: Who answers for it.
         translate: What the project changes, if it changes anything.
     """
 

@@ -24,7 +24,6 @@ class Finding(Document):
     """One partition that is no longer as it landed.
 
     Attributes:
-        partition: Its name.
         kind: `count` if the vendor now says another number of rows, `content` if equal counts hide other rows.
         rows: Rows of the newest landed answer.
         estimate: Rows that the vendor says there are now.

@@ -32,11 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AttemptFolder:
-    """Where one answer is written before it counts.
-
-    Attributes:
-        path: The folder.
-    """
+    """Where one answer is written before it counts."""
 
     path: Path
 

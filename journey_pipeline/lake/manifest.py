@@ -221,13 +221,7 @@ class LandingManifest(Document):
 
 
 class ParquetFile(Document):
-    """A Parquet file as its manifest vouches for it.
-
-    Attributes:
-        sha256: Of the whole file.
-        bytes: Its size.
-        rows: Its rows.
-    """
+    """A Parquet file as its manifest vouches for it."""
 
     sha256: str
     bytes: int

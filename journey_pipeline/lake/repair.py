@@ -88,7 +88,6 @@ def damage_of(path: Path, file: LandedFile, *, by_content: bool) -> str:
     """How a landed file differs from what its manifest says, with its path; empty if it does not.
 
     Args:
-        file: What the manifest says of it.
         by_content: Whether to hash it, too; otherwise its size is compared, at one `stat`.
     """
     try:

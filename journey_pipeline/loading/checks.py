@@ -46,10 +46,8 @@ class Claim:
 
     Attributes:
         name: The claim, a sentence in snake case.
-        holds: Whether it is true.
         severity: How bad it is if not.
         says: One sentence with the figures, and what to do where it does not hold.
-        facts: The figures.
     """
 
     name: str

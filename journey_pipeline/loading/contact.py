@@ -27,9 +27,6 @@ class Asked:
 
     Attributes:
         events: The events' file; gone when the block ends.
-        manifest: What it holds.
-        since: How far back the answer goes.
-        asked_at: When the vendor was asked.
     """
 
     events: Path
@@ -51,7 +48,6 @@ def ask_for_person(
 
     Args:
         lake: In whose folder for work the answer lies meanwhile.
-        limits: What making events may use.
 
     Raises:
         VendorError: If the vendor's answer stopped it.

@@ -42,8 +42,6 @@ class Exports:
     """One connection's queue of exports, and the streams whose vendor it is worked off with.
 
     Attributes:
-        queue: What is under way.
-        sources: Its streams, by name.
         most_pieces: An order that is in so many pieces of which none became a file does not fail for its size, and is
             not cut further. By then a month has gone down to days, and a day to hours.
         troubles: What went wrong last with an order or its parts since this was opened, by the number at its top. The
@@ -71,8 +69,6 @@ class Exports:
         """Puts orders for windows into the queue, as few as the vendor's longest window allows.
 
         Args:
-            stream: Which stream.
-            windows: The partitions.
             again: Whether a person asks, so that what had stopped is ordered again.
 
         Yields:
@@ -190,7 +186,6 @@ class Exports:
         """Fetches all files of what was taken up to be fetched, and lands them: all of them, or none.
 
         Args:
-            collection: What was taken up.
             landing: Takes them in; it may have the file already, where a look has taken that along.
 
         Raises:
@@ -316,7 +311,6 @@ class Arrivals:
     """The files that came with the answers to looks, and have not landed yet.
 
     Attributes:
-        lake: Where they will land.
         waited_for: The exports whose files are taken along, by number.
         landings: The files, by the number of their export.
     """

@@ -50,12 +50,8 @@ class Landing:
     on. The attempt's folder is made with its first file.
 
     Args:
-        key: Whose answer it is.
-        window: The partition that it lands under.
-        extension: Of its files.
         at: When it was asked for; the attempt is named after it.
         covers: Other partitions that it holds, each of which had ended by then; None where that is not told.
-        progress: Receives the number of bytes.
         stopped: Asked between chunks; if true, the work ends with StoppedError.
         keep: Called once a minute, between chunks, such as to keep a lease.
     """

@@ -41,7 +41,6 @@ def pull_dimensions(
 
     Args:
         key: The stream that the list is landed under, such as `sfmc/journeys`.
-        pages: The bodies of its pages, JSON.
         recipes: The dimensions that are made of it.
 
     Returns:

@@ -36,13 +36,7 @@ class Load(ABC, Generic[Opened]):
     """The options of loading a range of partitions.
 
     Attributes:
-        lake: Where they lie.
-        stream: Whose they are.
-        windows: Their windows.
-        settings: Tolerance and limits.
         open: Opens what the vendor is asked through; called only if something has to be asked for.
-        pull: Whether to ask the vendor.
-        normalize: Whether to make events.
         kept_since: A partition that has landed since then is not asked for again; None asks for all of them again.
         waits: Whether to wait for answers that the vendor has yet to make.
         now: The clock that retention is measured by.

@@ -43,9 +43,6 @@ class LoadOrdered(Load[Exports]):
 
     It waits for as long as anything moves within the time after which an export is overdue. What is not ready then, or
     at once if it does not wait, is an error that says how far it is.
-
-    Attributes:
-        nap: Sleeps between looks.
     """
 
     nap: Callable[[float], None] = retry.wait

@@ -58,8 +58,6 @@ class Memo:
     """The remembered states of a stream's partitions.
 
     Attributes:
-        lake: Where its partitions lie.
-        stream: Which one.
         of: Of which code, recipe and vendor it is.
     """
 
@@ -148,7 +146,6 @@ class _Places:
     """Prefixes and suffixes of a partition's paths. Making each path anew takes longer.
 
     Attributes:
-        landing: Around the folder of its answers.
         always: Around the manifest of its landing, that of its events, and their file.
         beside: Around what may lie beside that, and the names that do: most partitions have nothing there.
     """

@@ -34,12 +34,9 @@ class PartitionOutcome:
     """The result of one partition.
 
     Attributes:
-        window: Its window.
         landing: Its landing, once landed; that of the partition that covers it, if one does.
         events: Its events, once normalized; likewise.
-        claims: What was judged of it.
         pull_s: Seconds that the pull took; 0 if nothing was pulled.
-        normalize_s: Seconds that normalizing took.
         error: Why it failed, if it did.
     """
 
@@ -74,12 +71,7 @@ class PartitionOutcome:
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """How partitions are loaded.
-
-    Attributes:
-        tolerance: When a difference is normal.
-        limits: Memory and blocks of the normalizer.
-    """
+    """How partitions are loaded."""
 
     tolerance: Tolerance = field(default_factory=Tolerance)
     limits: NormalizeLimits = field(default_factory=NormalizeLimits)
@@ -219,9 +211,6 @@ class LandedPartitions:
     """The landed partitions of one stream.
 
     Attributes:
-        lake: Where they lie.
-        stream: Whose they are.
-        settings: Tolerance and limits.
         kept_since: A partition that has landed since then is not asked for again; None: all are.
         now: The clock. A later answer comes from a clock that was ahead, so its time is unknown.
     """

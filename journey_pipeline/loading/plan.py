@@ -39,9 +39,6 @@ class Survey:
     """The state of each partition of a span of time, oldest first.
 
     Attributes:
-        stream: Whose partitions.
-        states: How far each has come.
-        now: When it was looked at.
         damage: What is damaged of those that are not complete: which file, and what heals it.
         red: The claims that do not hold and whose severity is error, of those in the state COMPLETE, where they were
             judged.
@@ -139,10 +136,8 @@ class Gaps:
     """The missing partitions of a stream that the vendor still keeps.
 
     Attributes:
-        stream: Whose partitions they are.
         missing: Partitions that have not landed, oldest first.
         unfinished: Partitions that have landed and whose events are not made yet, oldest first.
-        now: When this was so.
     """
 
     stream: Stream

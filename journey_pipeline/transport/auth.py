@@ -28,8 +28,6 @@ class Credential:
     """The credential of one request.
 
     Attributes:
-        header: The header's name.
-        value: Its whole value.
         secret: The part that must never be seen.
     """
 
@@ -77,12 +75,7 @@ class Auth(Protocol):
 
 
 class BearerKey:
-    """A key that does not change, in a header.
-
-    Args:
-        header: The header that carries it.
-        scheme: The word before it, or nothing.
-    """
+    """A key that does not change, in a header."""
 
     renewable = False
 

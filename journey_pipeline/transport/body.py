@@ -39,7 +39,6 @@ class TimedAdapter(HTTPAdapter):
 
     Args:
         idle_s: How long to wait between two pieces.
-        connections: How many to keep per host.
     """
 
     def __init__(self, idle_s: float, connections: int) -> None:
@@ -333,11 +332,7 @@ class Body:
 
 
 class Checksum:
-    """The size and the CRC-32 of bytes that stream by: enough to know the same ones again.
-
-    Attributes:
-        bytes: How many.
-    """
+    """The size and the CRC-32 of bytes that stream by: enough to know the same ones again."""
 
     def __init__(self) -> None:
         self.bytes = 0

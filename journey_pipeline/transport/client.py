@@ -130,9 +130,6 @@ class HttpClient:
 
         Args:
             path: As for `send`, and so are the other arguments.
-            policy: Says which statuses are answers.
-            stream: As for `send`.
-            window: As for `send`.
 
         Raises:
             VendorError: As for `send`.
@@ -247,7 +244,6 @@ class HttpClient:
         Args:
             policy: Instead of the client's, if not None.
             take: Makes something of an answer that is welcome; its transient errors lead to another attempt too.
-            more_headers: What the next request says besides.
         """
         policy = policy or self._policy
         self._wire.destinations.refuse_link(request.url, asked)

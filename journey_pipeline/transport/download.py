@@ -144,7 +144,6 @@ class _Arriving:
     """One body on its way to its file, be it over several answers.
 
     Attributes:
-        body: What comes.
         evidence: Its two ends, inflated.
         validator: What names these very bytes to the vendor, if anything does.
     """
@@ -239,11 +238,7 @@ def _validator(headers: Mapping[str, str]) -> str | None:
 
 
 class _Evidence:
-    """The start and the end of an inflated body, to look why it was refused: most break off at the end.
-
-    Attributes:
-        checksum: Of all of it.
-    """
+    """The start and the end of an inflated body, to look why it was refused: most break off at the end."""
 
     def __init__(self) -> None:
         self.checksum = Checksum()

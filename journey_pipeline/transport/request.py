@@ -35,8 +35,6 @@ class Request:
 
     Attributes:
         method: Upper case.
-        url: Whole, with its query.
-        headers: Without the credential.
         body: Bytes, or None.
     """
 
@@ -101,8 +99,6 @@ class Destinations:
     """The hosts of one connection.
 
     Attributes:
-        connection: Its name.
-        home: The address that is configured.
         download_hosts: Other hosts to which a download may be redirected: those that a person has named.
     """
 
@@ -132,9 +128,7 @@ class Destinations:
         itself, if named, is taken at its word. Names are looked up once here and once more by the request.
 
         Args:
-            start: The address that was asked for.
             url: The one that it is redirected to.
-            asked: How messages name the request.
 
         Raises:
             PermanentVendorError: If it leads to such a host.
@@ -229,15 +223,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Wire:
-    """Sends requests. Fit for threads: the pool of connections is shared, nothing else is kept between requests.
-
-    Args:
-        connections: How many to keep per host.
-        destinations: Which hosts may be asked.
-
-    Attributes:
-        destinations: As given.
-    """
+    """Sends requests. Fit for threads: the pool of connections is shared, nothing else is kept between requests."""
 
     def __init__(self, timeouts: Timeouts, user_agent: str, connections: int, destinations: Destinations) -> None:
         self.destinations = destinations
@@ -265,7 +251,6 @@ class Wire:
 
         Args:
             credential: Goes to the host of the request's address and to no other.
-            pace: Called before each request, redirects included.
             attempt: Knows how much time is left for all of it, redirects included; the session's own limits apply too.
 
         Raises:

@@ -43,9 +43,6 @@ class Asked:
 
     Attributes:
         redactor: Takes the secrets out of everything that is said.
-        vendor: The vendor's short name.
-        connection: The configured account.
-        stream: The kind of record, where known.
         window: The window asked for, as text, where known.
         what: Method and address, without the query.
     """
@@ -157,10 +154,8 @@ class Answer:
     """An answer whose body is in memory.
 
     Attributes:
-        status: The HTTP status.
         headers: By name, in any case.
         body: Inflated; empty if it was left unread.
-        asked: What it answers.
     """
 
     status: int

@@ -193,7 +193,6 @@ def run(
     """Calls until it works, within the policy.
 
     Args:
-        policy: How often and how long.
         attempt: Makes one attempt; only its `TransientVendorError` leads to another, and no `RepeatedCutError`.
         before_wait: Told the error, the wait in seconds and the attempt's number before each wait.
         longest_s: How long all attempts may take together where the policy doesn't say.

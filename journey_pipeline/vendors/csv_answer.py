@@ -28,7 +28,6 @@ class CsvInspector:
 
     Args:
         expected_columns: Columns that the header must have, in any order.
-        delimiter: One byte.
 
     Attributes:
         columns: The header as it came; empty before it is complete.

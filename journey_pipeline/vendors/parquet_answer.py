@@ -26,7 +26,6 @@ class ParquetInspector:
 
     Attributes:
         rows: Its rows; final once `look` has returned.
-        columns: Their names; likewise.
     """
 
     def __init__(self, expected_columns: Sequence[str] = ()) -> None:

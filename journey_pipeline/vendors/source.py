@@ -186,7 +186,6 @@ class Freshness:
 
     Attributes:
         until: Windows that end by then may be loaded.
-        says: How that is known, for people.
         is_usual: Whether the vendor says it, and trails by no more than is usual.
     """
 
@@ -199,7 +198,6 @@ class PeopleSource(Protocol):
     """A vendor that answers for a single person, at once.
 
     Attributes:
-        stream: Whose records these are.
         person_reach: How far back such an answer goes.
     """
 
@@ -265,8 +263,6 @@ class Look:
     """The findings of a poll.
 
     Attributes:
-        verdict: How far the export is.
-        status: Of the answer.
         says: What came back, for people; no secrets.
         retry_after_s: How long the vendor asks to wait before the next look, or before the next order where it failed;
             None if it says nothing of it.
@@ -287,7 +283,6 @@ class Source(ABC):
     asked for is a plan: one window, a delta without an end, a month, or a file that lies in a folder.
 
     Attributes:
-        stream: What is known of it beforehand.
         concurrency: How many downloads the vendor allows at a time.
     """
 
@@ -358,7 +353,6 @@ class Source(ABC):
         """Orders an export.
 
         Args:
-            plan: What is ordered.
             name: Of the export and the attempt that it is ordered for: another one each time. A vendor that calls back
                 is given it in the address that it calls.
 

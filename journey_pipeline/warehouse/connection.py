@@ -147,7 +147,6 @@ def naming_failures(attempt: str, heal: str, folder: Path | None = None) -> Iter
     """Turns DuckDB's errors into a WarehouseError that holds no value of any row.
 
     Args:
-        heal: What to do about it.
         folder: Where it writes, if it does; a full disk is then named as such.
     """
     try:

@@ -52,7 +52,6 @@ class Proof:
     Attributes:
         contents: The events files, as `contents_of` gives them.
         lake: The keys of all of them, each once.
-        warehouse: The file that held exactly those.
     """
 
     contents: frozenset[str]
@@ -91,7 +90,6 @@ def is_union(
 
     Args:
         proof: What is known already; of use while its files are among these.
-        held: The keys that the warehouse holds.
     """
     if proof is None or not proof.contents <= contents:
         proof = Proof(frozenset(), KeySet(0, 0), None)
@@ -149,7 +147,6 @@ class EqualityReport:
 
     Attributes:
         partitions: Events files in the lake that can be read.
-        events: Events in the warehouse.
         not_loaded: Partitions whose file is new or another than the loaded one.
         extra: Partitions that the warehouse has events of, or a note of, and the lake does not.
         miscounted: Partitions of which the warehouse has another number of events than it should.

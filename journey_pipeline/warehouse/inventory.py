@@ -54,13 +54,9 @@ class FoundFile:
     """A partition of the lake whose manifest can be read. Equal only to itself, so that it can be a key.
 
     Attributes:
-        key: Which partition.
-        path: Its events file.
         rejects_path: Its rejects file, if the manifest names one.
         attributes_path: Its attributes file, if the manifest names one.
-        manifest: What its manifest says.
         manifest_text: The same as it lies in the lake, so that what is stored depends on no version of the package.
-        manifest_sha256: Of that text.
         manifest_signature: Of its file; empty if that was written so lately that it tells nothing.
     """
 

@@ -44,7 +44,6 @@ class LoadedStream:
     """What tells the loaded files of a stream.
 
     Attributes:
-        files: How many partitions there are.
         manifests: Their manifests' names, each with a blank and its signature; without those that must be read.
         events: Their files' names, each with a blank and its size.
     """
@@ -59,12 +58,7 @@ NOTHING = LoadedStream(0, frozenset(), frozenset())
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The loaded files.
-
-    Attributes:
-        session: On the warehouse.
-        streams: By connection and stream.
-    """
+    """The loaded files."""
 
     session: duckdb.DuckDBPyConnection
     streams: Mapping[tuple[str, str], LoadedStream]

@@ -57,13 +57,7 @@ class Change:
 
 @dataclass(slots=True)
 class Merged:
-    """The result of a merge.
-
-    Attributes:
-        changes: Takes note of the rows.
-        rows_inserted: Rows that went in.
-        rows_deleted: Rows that went out.
-    """
+    """The result of a merge."""
 
     changes: Changes
     rows_inserted: int = 0

@@ -47,7 +47,6 @@ class PublishReport:
 
     Attributes:
         published: Whether a new file was put in place; not, if the published one is of this state already.
-        bytes: Size of the published file.
         seconds: In all, without waiting for another writer.
         set_aside: How a log is named now that another program had left beside that file or the writer's; empty if
             there was none.
@@ -175,7 +174,6 @@ class Content:
 
     Attributes:
         revision: Its state; empty if it has never been synced.
-        events: Its events.
         census: What it is made of, by place in the lake.
     """
 
@@ -194,12 +192,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A file that was published.
-
-    Attributes:
-        file: Which one.
-        content: What it holds.
-    """
+    """A file that was published."""
 
     file: Signature
     content: Content

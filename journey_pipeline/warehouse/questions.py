@@ -185,8 +185,6 @@ class Agreement:
     """How far a stream and its twin agree.
 
     Attributes:
-        connection: The configured account.
-        stream: The stream.
         twin_stream: The stream in which marts count events of both.
         days: Oldest first.
     """
@@ -205,9 +203,6 @@ def read_agreements(
     lake: Lake, tolerance: AgreementTolerance, settings: WarehouseSettings = _DEFAULTS
 ) -> list[Agreement]:
     """How far all pairs of streams agree that the warehouse has at least one whole day of.
-
-    Args:
-        tolerance: How far back to look.
 
     Raises:
         WarehouseError: If it can't be read, or another process keeps writing.

@@ -39,7 +39,6 @@ class Changes:
     """The changes of the tables from which others are made.
 
     Attributes:
-        session: With a transaction open.
         tables: All that SELECTs make, in order.
         stale: Those of them to make from the ground up.
         changed: The names of the tables of which rows have changed.

@@ -35,9 +35,7 @@ def withhold(
     """Whether what is gone stays in the warehouse; it is then among what is broken.
 
     Args:
-        place: Where it lay, below the home.
         gone: What of it is loaded and not in the lake any more.
-        loaded: How much of it is loaded.
     """
     number = len(list(gone))
     if settings.may_go(number, loaded):

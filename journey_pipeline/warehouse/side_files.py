@@ -37,7 +37,6 @@ def load_beside(
 
     Args:
         table: Their table; its rows say which partition they are of.
-        outgoing: The partitions whose rows go.
         incoming: The files to load, and whose they are.
 
     Returns:

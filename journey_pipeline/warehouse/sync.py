@@ -66,8 +66,6 @@ class SyncReport:
         unchanged: Events files that are loaded as they were.
         broken: Files that can't be used and what heals each; what was loaded of them stays.
         rows_inserted: Events that went in; the events of a replaced file count, even if they are as before.
-        rows_deleted: Events that went out.
-        days_touched: Days whose marts were made again.
         rebuilt: Why the warehouse was made from nothing; empty if it was not.
         phases: Seconds by phase: inventory, read, merge, tables, commit, checkpoint.
         seconds: In all, without waiting for another writer.

@@ -31,7 +31,6 @@ class Account:
     """An account and what a connection asks of it. Fit for threads.
 
     Args:
-        selection: What the connection asks for.
         names: The vendor's names in bodies and answers.
     """
 

@@ -25,7 +25,6 @@ class Page(NamedTuple):
     Attributes:
         kind: What is in it, such as `events`.
         section: Discriminator of its section; None of a list of the whole account.
-        items: What is in it.
     """
 
     kind: str

@@ -83,10 +83,7 @@ class Selection:
     """The selection of a connection. Empty means all definitions, except for attributes and tags.
 
     Attributes:
-        sections: Discriminators.
         attributes: Discriminators; without any attribute or tag profiles do not show up at all (documented: D1).
-        tags: Discriminators.
-        event_types: Discriminators.
         segments: Discriminators; only profiles in one of them, all profiles if empty.
 
     Raises:
@@ -115,9 +112,7 @@ class SectionOrder:
     """The request for one section.
 
     Attributes:
-        section: Discriminator.
         attributes: Discriminators; version ids in an order of e-mail events.
-        tags: Likewise.
         event_types: Discriminators; none in an order of e-mail events, which has them all.
     """
 

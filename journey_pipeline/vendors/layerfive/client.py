@@ -82,7 +82,6 @@ class LayerFiveClient:
         """Downloads what known people did since a day, and 90 days of people who became known since (documented).
 
         Args:
-            day: The first day of the account.
             to: Where the file appears when all is well.
             evidence: Where the start of an answer is kept that is not as documented.
             inspector: Makes the one who looks at the answer while it lands, by what the connection says of its records.

@@ -85,7 +85,6 @@ class RawEvent(NamedTuple):
     Attributes:
         event: As far as it is as documented.
         others: Its other members, and those whose values are of no documented kind, as they stand.
-        raw: Its text.
         fault: Why it is no event, if it is none.
     """
 
@@ -303,7 +302,6 @@ class ProfileEventReading:
 
     Attributes:
         faults: Events that are no objects, and what stands in place of profiles.
-        unknown: Names of unknown members of events.
         missing: `event_type`, if no event has a type that is defined.
         mapping: Nothing: the vendor documents which field is which.
     """

@@ -116,11 +116,7 @@ def leniently(record: bytes) -> Any:
 
 
 class Head:
-    """The first records of an answer, by which its shape is told: 1,000 of them, or 16 MB.
-
-    Attributes:
-        records: As they stand.
-    """
+    """The first records of an answer, by which its shape is told: 1,000 of them, or 16 MB."""
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
@@ -177,8 +173,6 @@ class JourneyInspector(JsonInspector):
         settings: What the connection says of its records.
 
     Attributes:
-        settings: Likewise.
-        head: The first records.
         persons: Records of the answer, of which each may hold several events.
     """
 

@@ -55,7 +55,6 @@ class _Plan:
         own: Position of each column that a name of the record itself leads to, and that name.
         deep: Columns whose field lies inside of objects.
         lower: Positions of columns in lower case.
-        pages: Names of pages.
         volatile: Names that are no part of the content.
         droppable: Names that need not be in `properties` where a column holds the very same, with its position.
         time: The name of the time, if it need not be either where it is written as the column shows it.
@@ -72,9 +71,6 @@ class _Plan:
 
 class Converter:
     """Makes columns of an answer's records.
-
-    Args:
-        settings: What the connection says of them.
 
     Attributes:
         names: The names of the records so far; not more than can be told.

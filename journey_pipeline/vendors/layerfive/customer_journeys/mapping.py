@@ -161,7 +161,6 @@ class Field:
     Attributes:
         name: As the connection declares it, or as the records spell it.
         path: Its parts, if it leads into objects.
-        is_declared: Whether the connection says so.
     """
 
     name: str
@@ -199,13 +198,9 @@ def is_scalar(value: Any) -> bool:
 class Detection:
     """Finds the fields of records, given the first ones.
 
-    Args:
-        head: The first records of an answer.
-
     Attributes:
         fields: The field of each column that has one.
         counts: How many of the records had a value under each name, names inside objects included.
-        records: How many records there were.
         present: The names, with or without a value.
         scalars: Those that had a value which a column can have.
     """
@@ -252,7 +247,6 @@ class Detection:
 
         Args:
             filled: Columns that had a value in any record.
-            names: All names of the records.
         """
         gone = [self.fields[column] for column in self.fields if self.never_seen(column) and column not in filled]
         return [one.name for one in gone if (key := one.key_in(names)) is None or one.is_deep(key)]

@@ -49,9 +49,6 @@ class JourneyReader:
 
     Args:
         settings: What the connection says of its records.
-
-    Attributes:
-        settings: Likewise.
     """
 
     def __init__(self, settings: MappingSettings) -> None:
@@ -67,9 +64,7 @@ class JourneyReading:
     """One pass over one file.
 
     Attributes:
-        faults: Records that are no objects.
         unknown: Names that neither the contract nor the connection knows.
-        missing: Columns that no field stands for.
         mapping: The field that each column is read from.
     """
 

@@ -68,7 +68,6 @@ def customer_journeys_stream(
     """The stream of a connection, known without asking the vendor.
 
     Args:
-        start: Where its first partition starts.
         settings: What the connection says of its records.
         overlap_days: How many days earlier than a window is asked for. The vendor must still keep the first of them; of
             what it no longer keeps it answers as much as is left (assumed).
@@ -105,7 +104,6 @@ class CustomerJourneys(Source):
 
     Args:
         stream: Which stream it is, as `customer_journeys_stream` gives it.
-        overlap_days: As the stream was made with.
         answer_lag: How long after its end a day may be loaded.
     """
 
@@ -216,11 +214,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Pages:
-    """Where the answers of one connection go on.
-
-    Args:
-        client: The account, which knows its host.
-    """
+    """Where the answers of one connection go on."""
 
     def __init__(self, client: LayerFiveClient) -> None:
         self._client = client
