@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from journey_pipeline.errors import ConfigError
-
-if TYPE_CHECKING:  # it brings Arrow along, which the command line does not need in order to say what it can do
-    pass
 
 
 class Granularity(enum.Enum):
@@ -155,6 +151,25 @@ class StreamKey:
 
     def __str__(self) -> str:
         return f"{self.connection}/{self.stream}"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a vendor's call says, judged by that vendor's rules.
+
+    Attributes:
+        link: Where the file lies, byte for byte as it came; empty if the call names none. A secret.
+        path: The link's path. Links of one path are links of one file.
+        ends_at: The link's end, if it tells one.
+        breaks: The rule that the link breaks, for people; empty if it may be fetched.
+        notice: What the vendor says in place of a link, for people.
+    """
+
+    link: str = field(default="", repr=False)
+    path: str = field(default="", repr=False)
+    ends_at: datetime | None = None
+    breaks: str = ""
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

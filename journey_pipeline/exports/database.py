@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.exc import ArgumentError
 
 from journey_pipeline.errors import ConfigError, LedgerError, text_of
-from journey_pipeline.exports.ledger import SCHEMA_VERSION, Ledger, explained, metadata, schema
+from journey_pipeline.exports.ledger import Ledger, explained
+from journey_pipeline.exports.tables import SCHEMA_VERSION, callbacks, hooks, metadata, schema
 from journey_pipeline.exports.vault import Vault, open_vault
 from journey_pipeline.settings import LEDGER_VARIABLE
 
@@ -161,7 +163,7 @@ def _prepare(connection: Connection, vault: Vault) -> None:
     version = connection.scalar(select(schema.c.version)) if inspect(connection).has_table(schema.name) else None
     if version is None:
         metadata.create_all(connection)
-        connection.execute(insert(schema).values(version=SCHEMA_VERSION))
+        connection.execute(insert(schema).values(version=SCHEMA_VERSION, fingerprint=_fingerprint()))
     elif version > SCHEMA_VERSION:
         raise LedgerError(
             f"the ledger of exports has version {version}, this package knows {SCHEMA_VERSION}: upgrade "
@@ -237,7 +239,19 @@ def _seal(connection: Connection, vault: Vault) -> None:
         connection.execute(text(f"pragma user_version = {TO_BE_WIPED}"))
 
 
-STEPS: Mapping[int, Callable[[Connection, Vault], None]] = {2: _to_2}
+def _to_3(connection: Connection, _: Vault) -> None:
+    """A ledger gets a fingerprint, and tables for the calls of vendors."""
+    connection.execute(text("alter table journey_export_schema add column fingerprint varchar"))
+    connection.execute(text("update journey_export_schema set fingerprint = :it"), {"it": _fingerprint()})
+    # As they are today: a later step that changes one of them writes down here what it was.
+    metadata.create_all(connection, tables=[hooks, callbacks])
+
+
+def _fingerprint() -> str:
+    return secrets.token_hex(16)
+
+
+STEPS: Mapping[int, Callable[[Connection, Vault], None]] = {2: _to_2, 3: _to_3}
 """The steps, by the version that each leads to from the one before."""
 
 

@@ -49,6 +49,7 @@ class Reason(enum.StrEnum):
     UNANSWERED = "unanswered"  # no answer says whether the vendor made one
     FAILED = "failed"  # made and broken: asked for again after it has cooled down
     LOST = "lost"  # the vendor no longer has it, or never knew of it
+    EXPIRED = "expired"  # its link ended before it had landed
     OVERDUE = "overdue"  # pending for longer than it should take
     REJECTED = "rejected"  # asking, looking or fetching again would give the same
     CHANGED = "changed"  # replaced by an order of the same window that asks for something else
@@ -179,6 +180,7 @@ class Export:
         changed_at: When anything last changed.
         last_status: The HTTP status of the last answer; None if there was none.
         error: What went wrong last, without secrets or persons.
+        hook: The nonce of the present attempt, for the process that asks; nothing keeps it. A secret.
     """
 
     id: int
@@ -213,6 +215,7 @@ class Export:
     changed_at: datetime
     last_status: int | None
     error: str | None
+    hook: str | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"export {self.id} of {self.key} for {self.window} ({self.standing}, attempt {self.attempt})"

@@ -1,9 +1,9 @@
-"""The ledger of exports: its tables, its transactions, and the one function that changes an export's state.
+"""The ledger of exports: its transactions, and the one function that changes an export's state.
 
-The version that was read guards each change: of two pollers one wins, and the other gets `ExportMovedOn`. Times are
-stored in UTC and come back aware from both databases. Not here: opening the database (`database.py`) and bringing an
-earlier one to this version (`database.py`), what is taken up and what follows from an answer (`queue.py`), how
-exports come to be (`orders.py`), what people see (`turns.py`).
+The version that was read guards each change: of two pollers one wins, and the other gets `ExportMovedOn`. Not here: its
+tables (`tables.py`), opening the database and bringing an earlier one to this version (`database.py`), what is taken up
+and what follows from an answer (`queue.py`), how exports come to be (`orders.py`), vendors' calls (`calls.py`), what
+people see (`turns.py`).
 """
 
 from __future__ import annotations
@@ -11,43 +11,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    Connection,
-    DateTime,
-    Dialect,
-    Engine,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    RowMapping,
-    Select,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Engine, RowMapping, Select, UpdateBase, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError, text_of
-from journey_pipeline.exports.export import Edge, Export, Reason, State, after
+from journey_pipeline.exports.export import ENDED, Edge, Export, Reason, State, after
+from journey_pipeline.exports.tables import callbacks, exports, queues, schema, transitions
 from journey_pipeline.exports.vault import Vault
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.processes import this_process
 from journey_pipeline.settings import LEDGER_VARIABLE
 from journey_pipeline.transport.redaction import everywhere
 
-SCHEMA_VERSION = 2
 _LONGEST_ERROR = 1000
 NO_LEASE: dict[str, Any] = {"lease": None, "leased_until": None}
 
@@ -55,100 +34,6 @@ NO_LEASE: dict[str, Any] = {"lease": None, "leased_until": None}
 def lease(at: datetime, duration: timedelta) -> dict[str, Any]:
     """Columns that lease an export to this process for a while."""
     return {"lease": f"{uuid.uuid4().hex}/{this_process()}", "leased_until": at + duration}
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware instant. SQLite has no time zones and stores the UTC digits."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Converts a value to UTC for the database."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Converts a value of the database to an aware instant in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-metadata = MetaData()
-
-schema = Table("journey_export_schema", metadata, Column("version", Integer, primary_key=True))
-
-# One row a connection. A process locks it while it orders or picks, so two processes together keep a limit.
-queues = Table(
-    "journey_export_queues",
-    metadata,
-    Column("connection", String, primary_key=True),
-    Column("position", Integer, nullable=False),
-    Column("held_until", Instant),
-)
-
-exports = Table(
-    "journey_exports",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("vendor", String, nullable=False),
-    Column("connection", String, nullable=False),
-    Column("stream", String, nullable=False),
-    Column("partition_key", String, nullable=False),
-    Column("window_start", Instant, nullable=False),
-    Column("window_end", Instant, nullable=False),
-    Column("request", JSON, nullable=False),
-    Column("parent_id", ForeignKey("journey_exports.id")),
-    Column("root_id", Integer, nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("state", String, nullable=False),
-    Column("reason", String),
-    Column("version", Integer, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("polls", Integer, nullable=False),
-    Column("tries", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
-    Column("losses", Integer, nullable=False),
-    Column("vendor_export_id", Text),
-    Column("poll_address", Text),  # encrypted, see `vault.py`
-    Column("generation", Integer),
-    Column("lease", String),
-    Column("leased_until", Instant),
-    Column("due_at", Instant, nullable=False),
-    Column("wanted_at", Instant, nullable=False),
-    Column("asked_at", Instant),
-    Column("requested_at", Instant),
-    Column("polled_at", Instant),
-    Column("ready_at", Instant),
-    Column("landed_at", Instant),
-    Column("changed_at", Instant, nullable=False),
-    Column("last_status", Integer),
-    Column("error", Text),
-    Index("journey_exports_due", "connection", "state", "due_at"),
-    Index("journey_exports_root", "root_id"),
-    Index("journey_exports_window", "connection", "stream", "window_start"),
-    sqlite_autoincrement=True,  # an id is never reused
-)
-
-# Every change of state, in order: the history of each export, and the number of a connection's requests on a day.
-transitions = Table(
-    "journey_export_transitions",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("export_id", ForeignKey("journey_exports.id"), nullable=False),
-    Column("connection", String, nullable=False),
-    Column("edge", String, nullable=False),
-    Column("from_state", String, nullable=False),
-    Column("to_state", String, nullable=False),
-    Column("reason", String),
-    Column("at", Instant, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("status", Integer),
-    Column("error", Text),
-    Index("journey_export_transitions_export", "export_id"),
-    Index("journey_export_transitions_day", "connection", "edge", "at"),
-    sqlite_autoincrement=True,
-)
 
 
 class Ledger:
@@ -173,6 +58,11 @@ class Ledger:
         """Closes its connections."""
         self._engine.dispose()
 
+    def fingerprint(self) -> str:
+        """A random text that this ledger alone has: by it another process is known to use the same one."""
+        with self.reading() as tx:
+            return str(tx.rows(select(schema.c.fingerprint))[0]["fingerprint"])
+
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """A transaction that only reads, and never waits."""
@@ -192,11 +82,14 @@ class Transaction:
     Args:
         connection: A connection to the database, in a transaction.
         vault: Encrypts addresses.
+
+    Attributes:
+        vault: As given.
     """
 
     def __init__(self, connection: Connection, vault: Vault) -> None:
         self._connection = connection
-        self._vault = vault
+        self.vault = vault
 
     def lock_queue(self, connection: str) -> None:
         """Locks a connection's queue until the end of the transaction, so no other process orders or picks."""
@@ -221,7 +114,15 @@ class Transaction:
 
     def find(self, query: Select[Any]) -> list[Export]:
         """The exports of a query over `exports`."""
-        return [export_of(row, self._vault) for row in self._connection.execute(query).mappings()]
+        return [export_of(row, self.vault) for row in self._connection.execute(query).mappings()]
+
+    def rows(self, query: Select[Any]) -> Sequence[RowMapping]:
+        """The rows of a query."""
+        return self._connection.execute(query).mappings().all()
+
+    def write(self, statement: UpdateBase) -> None:
+        """Runs a statement that writes."""
+        self._connection.execute(statement)
 
     def count(self, query: Select[Any]) -> int:
         """The number that a query returns."""
@@ -280,6 +181,8 @@ class Transaction:
                 error=moved.error if "error" in changes else None,
             )
         )
+        if target in ENDED:  # what the vendor called with is a secret, and of no more use
+            self.write(update(callbacks).where(callbacks.c.export_id == export.id).values(body=None))
         return moved
 
     def change(self, export: Export, *, at: datetime, **changes: Any) -> Export:
@@ -293,7 +196,7 @@ class Transaction:
         if error := changes.get("error"):
             changes["error"] = everywhere(error)[:_LONGEST_ERROR]
         if address := changes.get("poll_address"):
-            changes["poll_address"] = self._vault.seal(address)
+            changes["poll_address"] = self.vault.seal(address)
         if not self._connection.execute(update(exports).where(as_read).values(**changes)).rowcount:
             raise ExportMovedOn(f"another process has changed {export} meanwhile; read it again")
         return self.get(export.id)

@@ -15,14 +15,13 @@ from sqlalchemy import and_, select
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import turns
 from journey_pipeline.exports.export import ENDED, Edge, Export, Order, Reason, SmallerOrder, State, check_parts
-from journey_pipeline.exports.ledger import Ledger, Transaction, exports
+from journey_pipeline.exports.ledger import Ledger, Transaction
+from journey_pipeline.exports.tables import exports
 from journey_pipeline.processes import is_dead
 
 _CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a ledger, at most
-_ANEW: dict[str, Any] = {
-    **dict.fromkeys(("tries", "failures", "losses"), 0),
-    **dict.fromkeys(("vendor_export_id", "poll_address", "generation")),
-}
+NOTHING_KNOWN: dict[str, Any] = dict.fromkeys(("vendor_export_id", "poll_address", "generation"))
+_ANEW: dict[str, Any] = {**dict.fromkeys(("tries", "failures", "losses"), 0), **NOTHING_KNOWN}
 
 
 def want(tx: Transaction, order: Order, *, at: datetime, again: bool) -> Export:
@@ -164,6 +163,36 @@ def ask_again(
     """Asked for again when it is due; without such a time the ceiling is reached, and a person is needed."""
     edge = Edge.STOP if due_at is None else Edge.ASK_AGAIN
     return tx.move(export, edge, at=at, reason=reason, due_at=due_at or at, tries=0, **said, poll_address=None)
+
+
+def deliver(tx: Transaction, export: Export, *, at: datetime, **where: Any) -> Export:
+    """The file is there: it is fetched next. Parts that stood in for it are no longer needed."""
+    moved = tx.move(export, Edge.DELIVER, at=at, due_at=at, ready_at=at, tries=0, error=None, **where)
+    if export.state is State.SPLIT:
+        replace(tx, parts_of(tx, export), Reason.SUPERSEDED, at=at)
+    return moved
+
+
+def deliver_link(tx: Transaction, export: Export, attempt: int, link: str, *, at: datetime) -> Export:
+    """The file of an attempt can be fetched from a link, whatever was thought of it meanwhile.
+
+    Needs no lease; who has one loses it.
+    """
+    if export.state is State.READY and export.poll_address == link:
+        return export
+    known = {} if export.attempt == attempt else NOTHING_KNOWN
+    return deliver(tx, export, at=at, **{**known, "poll_address": link})
+
+
+def not_ended(export: Export, attempt: int) -> Export:
+    """The export, if it may still land.
+
+    Raises:
+        ExportMovedOn: If it has landed or was replaced.
+    """
+    if export.state in ENDED:
+        raise ExportMovedOn(f"the file of attempt {attempt} came too late: {export}")
+    return export
 
 
 def end_leases_of_the_dead(ledger: Ledger, connection: str, *, at: datetime) -> list[Export]:

@@ -60,6 +60,7 @@ class ExportPolicy:
         poll_s: The longest that one poll may take.
         order_s: The same of an order.
         fetch_lease: The same for one that is being fetched; a longer fetch renews it.
+        hook_life: How long the hook of an attempt takes the vendor's calls; None: the vendor does not call.
     """
 
     pending_limit: int = 5
@@ -79,6 +80,7 @@ class ExportPolicy:
     fetch_lease: timedelta = timedelta(minutes=15)
     poll_s: float = 15.0
     order_s: float = 30.0
+    hook_life: timedelta | None = None
 
     def poll_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:
         """When to poll next; a vendor who says when is obeyed, up to a day."""

@@ -10,15 +10,16 @@ Not here: whose turn it is (`turns.py`), how orders are made (`orders.py`), the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from journey_pipeline.errors import ExportMovedOn
-from journey_pipeline.exports import orders, turns
-from journey_pipeline.exports.export import ENDED, Collection, Edge, Export, Order, Reason, SmallerOrder, State
-from journey_pipeline.exports.ledger import NO_LEASE, Ledger, Transaction, exports, lease
+from journey_pipeline.exports import calls, orders, turns
+from journey_pipeline.exports.export import Collection, Edge, Export, Order, Reason, SmallerOrder, State
+from journey_pipeline.exports.ledger import NO_LEASE, Ledger, Transaction, lease
 from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.tables import exports
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.settings import LINK_KEY_VARIABLE
@@ -28,7 +29,6 @@ _UNREADABLE = (
     "the same key everywhere, with the earlier one behind a comma, to keep the others."
 )
 _NO_ADDRESS: dict[str, Any] = {"poll_address": None}
-_NOTHING_KNOWN: dict[str, Any] = {"vendor_export_id": None, "generation": None, **_NO_ADDRESS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,14 @@ class Queue:
         When this returns, the intent to ask is kept: whatever happens to the caller, the export is asked for again.
 
         Returns:
-            The export, to be answered with `asked`, `refused`, `unanswered` or `stopped`. None if nothing is due or the
-            vendor's limits are reached.
+            The export, with its hook if the vendor calls back; to be answered with `asked`, `refused`, `unanswered` or
+            `stopped`. None if nothing is due or the vendor's limits are reached.
         """
         at = self.now()
         with self.ledger.writing() as tx:
             tx.lock_queue(self.connection)
+            if self.policy.hook_life:
+                calls.forget_ended(tx, at=at)
             for export in tx.find(turns.unanswered(self.connection, at)):
                 self._note_unanswered(tx, export, at)
             if (tx.held_until(self.connection) or at) > at or turns.is_full(tx, self.connection, self.policy, at):
@@ -89,9 +91,11 @@ class Queue:
                 orders.merge_waiting(tx, self.connection, self.streams, at=at)
             for export in tx.find(turns.to_ask(self.connection, self.streams, at)):
                 # What is known of an earlier attempt must not be taken for this one's.
-                fresh = {"attempt": export.attempt + 1, "polls": 0, "asked_at": at, **_NOTHING_KNOWN}
+                fresh = {"attempt": export.attempt + 1, "polls": 0, "asked_at": at, **orders.NOTHING_KNOWN}
                 fresh |= dict.fromkeys(("requested_at", "polled_at", "ready_at"))
-                return tx.move(export, Edge.ASK, at=at, **fresh, **lease(at, self.policy.ask_lease))
+                asked = tx.move(export, Edge.ASK, at=at, **fresh, **lease(at, self.policy.ask_lease))
+                life = self.policy.hook_life
+                return replace(asked, hook=calls.make_hook(tx, asked, at=at, life=life)) if life else asked
         return None
 
     def asked(
@@ -202,28 +206,22 @@ class Queue:
         """
         at = self.now()
         with self.ledger.writing() as tx:
-            now = _not_ended(tx.get(export.id), export.attempt)
+            now = orders.not_ended(tx.get(export.id), export.attempt)
             if now.state is State.READY:
                 return now
-            where = {name: getattr(export, name) for name in ("requested_at", *_NOTHING_KNOWN)}
+            where = {name: getattr(export, name) for name in ("requested_at", *orders.NOTHING_KNOWN)}
             seen = {"polls": now.polls + 1, "polled_at": at, "last_status": status}
-            return _deliver(tx, now, at=at, **where, **seen)
+            return orders.deliver(tx, now, at=at, **where, **seen)
 
     def delivered(self, export_id: int, attempt: int, address: str) -> Export:
-        """The vendor called back: the file of an attempt can be fetched, whatever was thought of it meanwhile.
-
-        Needs no lease; who has one loses it.
+        """The file of an attempt can be fetched, as the answer to its order says; see `orders.deliver_link`.
 
         Raises:
             ExportMovedOn: If it has landed or was replaced. Nothing more is to be done.
         """
-        at = self.now()
         with self.ledger.writing() as tx:
-            now = _not_ended(tx.get(export_id), attempt)
-            if now.state is State.READY and now.poll_address == address:
-                return now
-            known = {} if now.attempt == attempt else _NOTHING_KNOWN
-            return _deliver(tx, now, at=at, **{**known, "poll_address": address})
+            now = orders.not_ended(tx.get(export_id), attempt)
+            return orders.deliver_link(tx, now, attempt, address, at=self.now())
 
     def failed(self, export: Export, *, status: int | None, error: str, retry_after_s: float | None = None) -> Export:
         """The vendor took it on and made nothing of it, or a broken file: asked for again later, up to a ceiling."""
@@ -384,17 +382,3 @@ class Queue:
     def _set_lease(self, export: Export, **changes: Any) -> bool:
         with self.ledger.writing() as tx:
             return tx.set_lease(export, **changes)
-
-
-def _not_ended(export: Export, attempt: int) -> Export:
-    if export.state in ENDED:
-        raise ExportMovedOn(f"the file of attempt {attempt} came too late: {export}")
-    return export
-
-
-def _deliver(tx: Transaction, export: Export, *, at: datetime, **where: Any) -> Export:
-    """The file is there: it is fetched next. Parts that stood in for it are no longer needed."""
-    moved = tx.move(export, Edge.DELIVER, at=at, due_at=at, ready_at=at, tries=0, error=None, **where)
-    if export.state is State.SPLIT:
-        orders.replace(tx, orders.parts_of(tx, export), Reason.SUPERSEDED, at=at)
-    return moved

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from journey_pipeline.exports.export import AT_VENDOR, ENDED, Collection, Edge, Export, Reason, State
-from journey_pipeline.exports.ledger import Ledger, Transaction, exports, transitions
+from journey_pipeline.exports.ledger import Ledger, Transaction
 from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.tables import callbacks, exports, transitions
 from journey_pipeline.model import EXPORT_COLUMNS, Granularity, StreamKey, Window, floor
 
 _INSTANT = timedelta(microseconds=1)
@@ -148,9 +149,16 @@ def _is_day_full(tx: Transaction, connection: str, policy: ExportPolicy, at: dat
         refusal.c.from_state.in_([State.ASKING, State.WANTED]),
         refusal.c.reason.in_([Reason.REFUSED, Reason.REJECTED]),
     )
+    # Whatever came of it: who calls on an attempt's hook has had its order.
+    called = select(callbacks.c.id).where(
+        callbacks.c.export_id == transitions.c.export_id, callbacks.c.attempt == transitions.c.attempt
+    )
     today = transitions.c.at.between(floor(at, Granularity.DAY), _next_day(at) - _INSTANT)
     asked = and_(transitions.c.connection == connection, transitions.c.edge == Edge.ASK, today)
-    return tx.count(select(func.count()).where(asked, ~plainly_made_none.exists())) >= policy.asks_per_day
+    return (
+        tx.count(select(func.count()).where(asked, or_(~plainly_made_none.exists(), called.exists())))
+        >= policy.asks_per_day
+    )
 
 
 def _next_day(at: datetime) -> datetime:

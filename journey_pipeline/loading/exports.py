@@ -246,7 +246,7 @@ class Exports:
 
     def _order(self, export: Export) -> None:
         try:
-            ticket = self.sources[export.key.stream].order(plan_of(export), export.name)
+            ticket = self.sources[export.key.stream].order(plan_of(export), export.hook or export.name)
         except TransientVendorError as error:
             self.troubles[export.root_id] = error
             if error.status is None:
@@ -266,6 +266,8 @@ class Exports:
                 generation=ticket.generation,
                 status=ticket.status,
             )
+            if ticket.is_ready and ticket.poll_address:
+                self.queue.delivered(export.id, export.attempt, ticket.poll_address)
 
     def _note(self, export: Export, look: Look) -> None:
         """Writes down what a look found out."""

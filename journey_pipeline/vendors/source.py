@@ -247,15 +247,17 @@ class Ticket:
 
     Attributes:
         export_id: The vendor's id, if it gave one.
-        poll_address: Where to look, if it gave an address; treated as a secret.
-        generation: Which rules the address goes by, where the vendor has several.
+        poll_address: Where to look or fetch, if it gave an address; treated as a secret.
+        generation: Which rules the address goes by.
         status: Of the answer; None if it is not fresh from the vendor.
+        is_ready: Whether the file can be fetched from there already.
     """
 
     export_id: str | None = None
     poll_address: str | None = None
     generation: int | None = None
     status: int | None = None
+    is_ready: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,12 +355,10 @@ class Source(ABC):
         """Orders an export.
 
         Args:
-            name: Of the export and the attempt that it is ordered for: another one each time. A vendor that calls back
-                is given it in the address that it calls.
+            name: Of the export and its attempt; for a vendor that calls back, the secret end of its hook's address.
 
         Raises:
-            TransientVendorError: If the vendor made none now; `status` is 429 if too much is pending. With `status`
-                None the vendor may have made one.
+            TransientVendorError: If the vendor made none (429: too much is pending), or may have (`status` is None).
             PermanentVendorError: If it never will as asked; says what to configure.
         """
         raise NotImplementedError(f"{self.stream.key} answers at once")

@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, text
 
 from journey_pipeline.errors import LedgerError
 from journey_pipeline.exports import database
+from journey_pipeline.exports.calls import find_hook
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Edge, Export, Order, after
 from journey_pipeline.exports.turns import listed
@@ -158,7 +159,28 @@ def test_opening_it_again_changes_nothing(first_version: str) -> None:
     before = rows(first_version)
     open_ledger(first_version).close()
     assert rows(first_version) == before
+    assert before[0] == 3
+
+
+def test_a_ledger_of_the_second_version_gets_hooks_and_keeps_what_it_had(
+    first_version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "SCHEMA_VERSION", 2)
+        open_ledger(first_version).close()
+    before = rows(first_version)
     assert before[0] == 2
+    with open_ledger(first_version) as ledger:
+        assert rows(first_version) == [3, *before[1:]]
+        asked = queue(ledger, NOW + DAY, policy=replace(POLICY, hook_life=2 * DAY, pending_limit=100)).next_to_ask()
+        assert asked is not None
+        with ledger.writing() as tx:
+            hook = find_hook(tx, str(asked.hook), at=NOW + DAY)
+        assert hook is not None
+        assert hook.export_id == asked.id
+        fingerprint = ledger.fingerprint()
+    with open_ledger(first_version) as again:
+        assert again.fingerprint() == fingerprint
 
 
 def test_two_who_open_it_at_once_bring_it_to_this_version_once(first_version: str) -> None:
@@ -218,7 +240,7 @@ def test_a_step_that_fails_leaves_the_ledger_of_before(first_version: str, monke
         raise RuntimeError("the disk is gone")
 
     before = rows(first_version)
-    monkeypatch.setattr(database, "STEPS", {2: fail})
+    monkeypatch.setattr(database, "STEPS", {**database.STEPS, 2: fail})
     with pytest.raises(RuntimeError, match="disk"):
         open_ledger(first_version)
     assert rows(first_version) == before
@@ -234,6 +256,6 @@ def test_a_ledger_of_a_newer_version_is_left_alone(first_version: str) -> None:
         connection.execute(text("update journey_export_schema set version = 99"))
     engine.dispose()
     before = rows(first_version)
-    with pytest.raises(LedgerError, match="version 99, this package knows 2: upgrade"):
+    with pytest.raises(LedgerError, match="version 99, this package knows 3: upgrade"):
         open_ledger(first_version)
     assert rows(first_version) == before

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import select
 
 from journey_pipeline.errors import ExportMovedOn
-from journey_pipeline.exports import ledger as tables
+from journey_pipeline.exports import tables
 from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import AT_VENDOR, ENDED, Edge, Export, Order, State, after

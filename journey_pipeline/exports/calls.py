@@ -1,0 +1,232 @@
+"""Calls of vendors: the hook of each attempt, and what a call on it does to its export.
+
+A vendor that calls back gives a link once, and there is no second one. So a link is taken for any attempt, and in every
+state in which it may still land. One transaction keeps the call and moves the export.
+Not here: what a link must be (`vendors/`).
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+
+from journey_pipeline.exports import orders
+from journey_pipeline.exports.export import AT_VENDOR, ENDED, Export, Reason, State
+from journey_pipeline.exports.ledger import Transaction
+from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.tables import callbacks, exports, hooks
+from journey_pipeline.model import Judged
+from journey_pipeline.transport.redaction import Redactor
+
+NONCE_BYTES = 32
+BY_HAND = "by hand"
+
+Judge = Callable[[object, datetime], Judged]
+"""Judges what a call says, decoded from JSON, or a link that a person gave, by the rules of its vendor."""
+
+_nonces = Redactor()
+
+
+class Verdict(enum.StrEnum):
+    """What a call is good for."""
+
+    DELIVERED = "delivered"  # its link is fetched
+    REPLAYED = "replayed"  # it came before: there is nothing to do
+    QUARANTINED = "quarantined"  # its link breaks a rule: it is fetched only if a person releases it
+    ANOTHER = "another link"  # of another file, after a link had come
+    NOTICE = "notice"  # the vendor made no file
+    EXPIRED = "expired"  # its link had ended when it came
+    LATE = "late"  # its export has landed or was replaced
+    UNREADABLE = "unreadable"  # it is no JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """The hook of an attempt, found by its nonce.
+
+    Attributes:
+        export_id: Of which export.
+        attempt: Of which attempt.
+        vendor: Whose rules its calls go by.
+        connection: Of which connection.
+        ends_at: When it takes no more calls.
+    """
+
+    export_id: int
+    attempt: int
+    vendor: str
+    connection: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as it came.
+
+    Attributes:
+        export_id: Of which export.
+        attempt: Of which attempt.
+        at: When it came.
+        peer: Who called, as an address.
+        body: As it came; it holds a secret.
+        forget_at: When its body is of no more use, if its link does not say so.
+    """
+
+    export_id: int
+    attempt: int
+    at: datetime
+    peer: str
+    body: bytes = field(repr=False)
+    forget_at: datetime
+
+
+def make_hook(tx: Transaction, export: Export, *, at: datetime, life: timedelta) -> str:
+    """Makes the hook of an attempt.
+
+    Returns:
+        Its nonce, which the ledger does not keep: who has it may call.
+    """
+    nonce = secrets.token_urlsafe(NONCE_BYTES)
+    keep_nonce_secret(nonce)
+    row = {"nonce_sha256": _sha256(nonce.encode()), "made_at": at, "ends_at": at + life}
+    tx.write(insert(hooks).values(export_id=export.id, attempt=export.attempt, **row))
+    return nonce
+
+
+def keep_nonce_secret(nonce: str) -> None:
+    """Takes care that a nonce is never seen in messages and logs of this process."""
+    _nonces.add(nonce)
+
+
+def find_hook(tx: Transaction, nonce: str, *, at: datetime) -> Hook | None:
+    """The hook that a nonce names; None if there is none, or its time is over."""
+    digest = _sha256(nonce.encode())
+    columns = (hooks, exports.c.vendor, exports.c.connection)
+    query = select(*columns).join(exports, exports.c.id == hooks.c.export_id).where(hooks.c.nonce_sha256 == digest)
+    for row in tx.rows(query):
+        if hmac.compare_digest(row["nonce_sha256"], digest) and at < row["ends_at"]:
+            return Hook(row["export_id"], row["attempt"], row["vendor"], row["connection"], row["ends_at"])
+    return None
+
+
+def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime, policy: ExportPolicy) -> Verdict:
+    """Keeps a call, and moves its export.
+
+    Args:
+        tx: Writes.
+        call: As it came.
+        judged: What it says; None if it is no JSON.
+        at: Now.
+        policy: Waits and ceilings, for a notice of the vendor and a link that had ended.
+    """
+    export = tx.get(call.export_id)
+    said = _sha256(judged.path.encode() if judged and judged.path else call.body)
+    verdict = _verdict(tx, export, call, judged, said)
+    if verdict is Verdict.REPLAYED:
+        return verdict
+    is_over = verdict in {Verdict.LATE, Verdict.EXPIRED}
+    tx.write(
+        insert(callbacks).values(
+            export_id=call.export_id,
+            attempt=call.attempt,
+            at=call.at,
+            peer=call.peer,
+            said_sha256=said,
+            verdict=verdict,
+            says=(judged.breaks or judged.notice or None) if judged else None,
+            ends_at=(judged.ends_at if judged else None) or call.forget_at,
+            body=None if is_over else tx.vault.seal(call.body.decode("latin-1")),
+        )
+    )
+    _follow(tx, export, call, judged or Judged(), verdict, at=at, policy=policy)
+    return verdict
+
+
+def quarantined(tx: Transaction, export_id: int) -> Call | None:
+    """The newest call of an export that is in quarantine; None if there is none that is still kept."""
+    kept = (callbacks.c.export_id == export_id) & (callbacks.c.verdict == Verdict.QUARANTINED)
+    query = select(callbacks).where(kept, callbacks.c.body.is_not(None)).order_by(callbacks.c.id.desc())
+    for row in tx.rows(query):
+        body = tx.vault.unseal(row["body"])
+        if body is not None:
+            return Call(export_id, row["attempt"], row["at"], row["peer"], body.encode("latin-1"), row["ends_at"])
+    return None
+
+
+def release(tx: Transaction, export_id: int) -> None:
+    """Ends the quarantine of an export's calls: what one of them said has been taken anew."""
+    kept = (callbacks.c.export_id == export_id) & (callbacks.c.verdict == Verdict.QUARANTINED)
+    tx.write(update(callbacks).where(kept).values(verdict=Verdict.REPLAYED, body=None))
+
+
+def forget_ended(tx: Transaction, *, at: datetime) -> None:
+    """Forgets what calls said whose links have ended."""
+    tx.write(update(callbacks).where(callbacks.c.body.is_not(None), callbacks.c.ends_at <= at).values(body=None))
+
+
+def _verdict(tx: Transaction, export: Export, call: Call, judged: Judged | None, said: str) -> Verdict:
+    mine = (callbacks.c.export_id == call.export_id) & (callbacks.c.attempt == call.attempt)
+    earlier = tx.rows(select(callbacks).where(mine))
+    is_used = any(row["verdict"] == Verdict.DELIVERED and row["said_sha256"] != said for row in earlier)
+    verdict = _alone(export, call, judged, is_used=is_used)
+    if any(_is_repeated(row, said, verdict, judged) for row in earlier):
+        return Verdict.REPLAYED
+    return verdict
+
+
+def _is_repeated(row: RowMapping, said: str, verdict: Verdict, judged: Judged | None) -> bool:
+    if row["said_sha256"] != said:
+        return False
+    # A link of the same file that ends later is no repeat: it may be all there is once the first one has ended.
+    is_renewed = judged is not None and judged.ends_at is not None and judged.ends_at > row["ends_at"]
+    return row["verdict"] == verdict != Verdict.DELIVERED or (row["verdict"] == Verdict.DELIVERED and not is_renewed)
+
+
+def _alone(export: Export, call: Call, judged: Judged | None, *, is_used: bool) -> Verdict:
+    if judged is None:
+        return Verdict.UNREADABLE
+    if judged.breaks:
+        return Verdict.QUARANTINED
+    if not judged.link:
+        return Verdict.NOTICE
+    if is_used:
+        return Verdict.ANOTHER
+    if export.state in ENDED:
+        return Verdict.LATE
+    return Verdict.EXPIRED if judged.ends_at and judged.ends_at <= call.at else Verdict.DELIVERED
+
+
+def _follow(
+    tx: Transaction,
+    export: Export,
+    call: Call,
+    judged: Judged,
+    verdict: Verdict,
+    *,
+    at: datetime,
+    policy: ExportPolicy,
+) -> None:
+    """Moves an export as a call says. One that says that there is no file counts for the present attempt alone."""
+    is_unanswered = export.state is State.WANTED and export.reason is Reason.UNANSWERED
+    is_awaited = export.attempt == call.attempt and (export.state in AT_VENDOR or is_unanswered)
+    said: dict[str, Any] = {"at": at, "last_status": None}
+    if verdict is Verdict.DELIVERED:
+        orders.deliver_link(tx, export, call.attempt, judged.link, at=at)
+    elif verdict is Verdict.NOTICE and is_awaited:
+        said |= {"error": f"the vendor called and made no file: {judged.notice}", "failures": export.failures + 1}
+        orders.ask_again(tx, export, Reason.FAILED, due_at=policy.ask_failed_at(export, at), **said)
+    elif verdict is Verdict.EXPIRED and is_awaited:
+        said |= {"error": "the link had ended when the vendor called with it", "losses": export.losses + 1}
+        orders.ask_again(tx, export, Reason.EXPIRED, due_at=policy.ask_lost_at(export, at), **said)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

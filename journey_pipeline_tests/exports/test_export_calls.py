@@ -1,0 +1,226 @@
+"""Hooks and calls: a link that may still land is taken, once, and nothing of it stays in the clear."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from journey_pipeline.exports import calls
+from journey_pipeline.exports.calls import Call, Verdict
+from journey_pipeline.exports.database import open_ledger
+from journey_pipeline.exports.export import Export, Reason, State
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.tables import callbacks
+from journey_pipeline.model import Judged
+from journey_pipeline.transport.redaction import everywhere
+from journey_pipeline_tests.exports.made_orders import DAY, HOUR, MINUTE, NOW, STEADY, export_of, queue, wanted
+
+CALLED = replace(STEADY, hook_life=2 * DAY, asks_per_day=1)
+LINK = "https://files.example/acme/p/1.parquet?X-Amz-Signature=s1gn4ture"
+OTHER = "https://files.example/acme/p/2.parquet?X-Amz-Signature=s1gn4ture"
+
+
+def asked(ledger: Ledger, at: datetime = NOW) -> Export:
+    export = queue(ledger, at, policy=CALLED).next_to_ask()
+    assert export is not None
+    return export
+
+
+def judged(link: str = LINK, *, ends_at: datetime = NOW + DAY, breaks: str = "") -> Judged:
+    return Judged(link=link, path=link.partition("?")[0], ends_at=ends_at, breaks=breaks)
+
+
+def called(ledger: Ledger, export: Export, said: Judged | None, *, at: datetime = NOW + HOUR) -> Verdict:
+    body = (said.link or said.notice).encode() if said else b"\xff{"
+    call = Call(export.id, export.attempt, at, "192.0.2.1", body, NOW + 2 * DAY)
+    with ledger.writing() as tx:
+        return calls.take(tx, call, said, at=at, policy=CALLED)
+
+
+def bodies(ledger: Ledger) -> list[str | None]:
+    with ledger.reading() as tx:
+        return [row["body"] for row in tx.rows(select(callbacks).order_by(callbacks.c.id))]
+
+
+def test_each_attempt_has_a_hook_of_its_own_that_only_its_nonce_finds(ledger: Ledger) -> None:
+    wanted(ledger)
+    first = asked(ledger)
+    queue(ledger, NOW, policy=CALLED).refused(first, status=503, error="no")
+    second = asked(ledger, NOW + HOUR)
+    with ledger.reading() as tx:
+        hooks = [calls.find_hook(tx, str(export.hook), at=NOW + HOUR) for export in (first, second)]
+        assert [(hook.export_id, hook.attempt) for hook in hooks if hook] == [(first.id, 1), (first.id, 2)]
+        assert calls.find_hook(tx, f"{first.hook}x", at=NOW) is None
+        assert calls.find_hook(tx, "", at=NOW) is None
+        assert calls.find_hook(tx, str(first.hook), at=NOW + 2 * DAY) is None
+    assert len(str(first.hook)) == 43
+    assert first.hook != second.hook
+    assert str(first.hook) not in repr(first)
+    assert everywhere(f"POST /hooks/{first.hook}") == "POST /hooks/***"
+
+
+def test_a_vendor_that_does_not_call_has_no_hooks(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = queue(ledger, NOW, policy=STEADY).next_to_ask()
+    assert export is not None
+    assert export.hook is None
+
+
+def test_no_nonce_and_no_link_lies_in_the_ledger(tmp_path: Path) -> None:
+    with open_ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
+        wanted(ledger)
+        export = asked(ledger)
+        called(ledger, export, judged(breaks="it is on no host of the list"))
+        called(ledger, export, judged())
+        called(ledger, export, None)
+        held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        for secret in (str(export.hook), "s1gn4ture", "files.example"):
+            assert secret.encode() not in held
+
+
+@pytest.mark.parametrize("before", ["asking", "pending", "unanswered", "refused", "stopped", "lost", "asked again"])
+def test_a_link_is_taken_whatever_was_thought_of_its_attempt(ledger: Ledger, before: str) -> None:
+    wanted(ledger)
+    export = asked(ledger)
+    now = queue(ledger, NOW + MINUTE, policy=CALLED)
+    match before:
+        case "pending":
+            now.asked(export)
+        case "unanswered":
+            now.unanswered(export, error="no answer")
+        case "refused" | "asked again":
+            now.refused(export, status=520, error="a page of some gateway")
+        case "stopped":
+            now.stopped(export, status=401, error="no")
+        case "lost":
+            now.lost(now.asked(export), status=None, error="never came")
+    if before == "asked again":
+        queue(ledger, NOW + 30 * MINUTE, policy=CALLED).asked(asked(ledger, NOW + 30 * MINUTE))
+    assert called(ledger, export, judged()) is Verdict.DELIVERED
+    found = export_of(ledger, export.id)
+    assert (found.state, found.poll_address) == (State.READY, LINK)
+    assert [one.root.id for one in queue(ledger, NOW + HOUR).fetchable()] == [export.id]
+
+
+def test_the_same_link_again_changes_nothing_and_another_one_is_kept_and_not_fetched(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = asked(ledger)
+    assert called(ledger, export, judged()) is Verdict.DELIVERED
+    before = export_of(ledger, export.id)
+    assert called(ledger, export, judged()) is Verdict.REPLAYED
+    assert called(ledger, export, judged(OTHER)) is Verdict.ANOTHER
+    assert called(ledger, export, judged(OTHER)) is Verdict.REPLAYED
+    assert export_of(ledger, export.id) == before
+    assert len(bodies(ledger)) == 2
+
+
+def test_a_link_of_the_same_file_that_ends_later_takes_the_earlier_ones_place(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = asked(ledger)
+    called(ledger, export, judged())
+    assert called(ledger, export, judged(f"{LINK}2", ends_at=NOW + 2 * DAY)) is Verdict.DELIVERED
+    assert export_of(ledger, export.id).poll_address == f"{LINK}2"
+
+
+def test_a_link_that_breaks_a_rule_waits_in_quarantine_and_its_export_goes_on(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = queue(ledger, NOW, policy=CALLED).asked(asked(ledger))
+    assert called(ledger, export, judged(breaks="its host is none of the list")) is Verdict.QUARANTINED
+    assert called(ledger, export, judged(breaks="its host is none of the list")) is Verdict.REPLAYED
+    assert export_of(ledger, export.id).state is State.PENDING
+    with ledger.writing() as tx:
+        kept = calls.quarantined(tx, export.id)
+        assert kept is not None
+        assert kept.body == LINK.encode()
+        assert calls.take(tx, kept, judged(), at=NOW + 2 * HOUR, policy=CALLED) is Verdict.DELIVERED
+        calls.release(tx, export.id)
+        assert calls.quarantined(tx, export.id) is None
+    assert export_of(ledger, export.id).poll_address == LINK
+
+
+def test_a_notice_of_the_vendor_fails_the_attempt_that_it_was_for(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = queue(ledger, NOW, policy=CALLED).asked(asked(ledger))
+    assert called(ledger, export, Judged(notice="too large")) is Verdict.NOTICE
+    failed = export_of(ledger, export.id)
+    assert (failed.state, failed.reason, failed.failures) == (State.WANTED, Reason.FAILED, 1)
+    assert failed.error == "the vendor called and made no file: too large"
+    assert called(ledger, export, Judged(notice="too large")) is Verdict.REPLAYED
+    assert called(ledger, export, judged()) is Verdict.DELIVERED
+
+
+def test_a_link_that_had_ended_when_it_came_is_expired_and_asked_for_again(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = queue(ledger, NOW, policy=CALLED).asked(asked(ledger))
+    assert called(ledger, export, judged(ends_at=NOW)) is Verdict.EXPIRED
+    found = export_of(ledger, export.id)
+    assert (found.state, found.reason) == (State.WANTED, Reason.EXPIRED)
+    assert bodies(ledger) == [None]
+
+
+def test_a_call_that_is_no_json_is_kept_for_an_operator(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = asked(ledger)
+    assert called(ledger, export, None) is Verdict.UNREADABLE
+    assert bodies(ledger)[0]
+    assert export_of(ledger, export.id).state is State.ASKING
+
+
+def test_a_call_after_the_landing_does_nothing_and_all_that_calls_said_is_forgotten(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = asked(ledger)
+    called(ledger, export, judged())
+    called(ledger, export, judged(OTHER))
+    now = queue(ledger, NOW + HOUR)
+    collection = now.lease_to_fetch(export.id)
+    assert collection is not None
+    assert [part.poll_address for part in collection.parts] == [LINK]
+    now.landed(collection)
+    assert bodies(ledger) == [None, None]
+    assert called(ledger, export, judged()) is Verdict.REPLAYED
+    assert export_of(ledger, export.id).poll_address is None
+
+
+def test_the_first_call_of_an_attempt_whose_export_has_landed_is_late(ledger: Ledger) -> None:
+    wanted(ledger)
+    first = asked(ledger)
+    queue(ledger, NOW, policy=CALLED).refused(first, status=520, error="a page of some gateway")
+    called(ledger, asked(ledger, NOW + HOUR), judged())
+    collection = queue(ledger, NOW + HOUR).lease_to_fetch(first.id)
+    assert collection is not None
+    queue(ledger, NOW + HOUR).landed(collection)
+    assert called(ledger, first, judged(OTHER)) is Verdict.LATE
+    assert bodies(ledger) == [None, None]
+
+
+def test_what_a_call_said_is_forgotten_when_its_link_has_ended(ledger: Ledger) -> None:
+    wanted(ledger)
+    called(ledger, asked(ledger), judged(breaks="no"))
+    assert bodies(ledger) != [None]
+    queue(ledger, NOW + DAY, policy=CALLED).next_to_ask()
+    assert bodies(ledger) == [None]
+
+
+def test_a_call_on_an_attempt_that_was_refused_counts_for_its_day(ledger: Ledger) -> None:
+    wanted(ledger)
+    wanted(ledger, 5, sections=["b"])
+    export = asked(ledger)
+    queue(ledger, NOW, policy=CALLED).refused(export, status=520, error="a page of some gateway")
+    called(ledger, export, judged())
+    assert queue(ledger, NOW + 2 * HOUR, policy=CALLED).next_to_ask() is None
+    assert queue(ledger, NOW + DAY, policy=CALLED).next_to_ask() is not None
+
+
+def test_a_ledger_on_the_disk_has_the_hash_of_a_nonce_alone(tmp_path: Path) -> None:
+    with open_ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
+        wanted(ledger)
+        asked(ledger)
+    with closing(sqlite3.connect(tmp_path / "exports.db")) as connection:
+        (digest,) = connection.execute("select nonce_sha256 from journey_export_hooks").fetchone()
+    assert len(digest) == 64
