@@ -197,6 +197,11 @@ def signature_of(stat: os.stat_result) -> Signature:
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
+def written(found: Signature) -> str:
+    """A signature as a text."""
+    return f"{found[0]}-{found[1]}-{found[2]}"
+
+
 def is_settled(found: Signature, now_ns: int) -> bool:
     """Whether a file was written so long ago that another one with its signature can't have followed."""
     return found[1] < now_ns - _SETTLED_AFTER_NS

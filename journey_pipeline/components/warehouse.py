@@ -159,7 +159,7 @@ def _sync(
         with naming_disk_troubles("syncing the warehouse", lake.home):
             list_exports(lake, ledger_url())
             report = sync(lake, settings)
-            equality = compare_with_lake(lake, settings)
+            equality = compare_with_lake(lake, settings, report.listing)
             published = publish(lake, settings)
             agreements = read_agreements(lake, tolerance, settings)
     except JourneyError as error:

@@ -26,7 +26,7 @@ from journey_pipeline.warehouse.connection import (
     writer_lock,
 )
 from journey_pipeline.warehouse.file_checks import events
-from journey_pipeline.warehouse.inventory import BrokenFile, Inventory, events_path, take_inventory
+from journey_pipeline.warehouse.inventory import BrokenFile, Inventory, Listing, events_path, take_inventory
 from journey_pipeline.warehouse.loaded import KEY, FileKey, Loaded
 
 # Hashes are of one version of DuckDB, and sums of one way to make them.
@@ -185,7 +185,9 @@ class EqualityReport:
         return [problem for problem in found if problem]
 
 
-def compare_with_lake(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> EqualityReport:
+def compare_with_lake(
+    lake: Lake, settings: WarehouseSettings = _DEFAULTS, listing: Listing | None = None
+) -> EqualityReport:
     """Checks that every manifest of the lake is loaded, every key of the lake there once, and nothing else.
 
     Counts each partition's events in the warehouse, and compares the warehouse's keys with the lake's. Files that an
@@ -194,6 +196,7 @@ def compare_with_lake(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> Eq
 
     Args:
         lake: Where the files lie. Files whose manifest is the loaded one are not hashed again.
+        listing: The files that a sync has just looked at: with many partitions, looking again takes most of the time.
 
     Raises:
         WarehouseError: If there is no warehouse, it can't be read, or another process keeps writing.
@@ -205,7 +208,7 @@ def compare_with_lake(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> Eq
         begun = time.perf_counter()
         file = warehouse_file(lake)
         with attempt, reading(lake, file, settings.memory, settings.threads) as session:
-            return _compare(session, lake, begun)
+            return _compare(session, lake, listing or Listing.take(lake), begun)
 
 
 def proof_file(lake: Lake) -> Path:
@@ -218,9 +221,9 @@ def _problem(partitions: tuple[str, ...], what: str, heal: str) -> str:
     return f"{len(partitions)} partitions are {what}: {names}; {heal}" if partitions else ""
 
 
-def _compare(session: duckdb.DuckDBPyConnection, lake: Lake, begun: float) -> EqualityReport:
+def _compare(session: duckdb.DuckDBPyConnection, lake: Lake, listing: Listing, begun: float) -> EqualityReport:
     loaded = Loaded.read(session)
-    inventory = take_inventory(lake, loaded)
+    inventory = take_inventory(lake, loaded, listing)
     contents, proof = contents_of(session), Proof.read(proof_file(lake))
     now = signature(warehouse_file(lake))
     is_as_loaded = not (inventory.fresh or inventory.restated or inventory.removed or inventory.broken)

@@ -10,18 +10,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from journey_pipeline.errors import LakeError, WarehouseError, text_of
-from journey_pipeline.files import Signature, is_settled, present_ns, signature, signature_of
+from journey_pipeline.files import Signature, is_settled, present_ns, signature, signature_of, written
 from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.model import StreamKey, is_partition
 from journey_pipeline.warehouse.loaded import EVENTS, MANIFEST, NOTHING, FileKey, Loaded, LoadedFile, LoadedStream
+
+_UNKNOWN: Signature = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +132,35 @@ class Inventory:
         return {file for file, was in self.seen.items() if signature(file) != was}
 
 
-def take_inventory(lake: Lake, loaded: Loaded) -> Inventory:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of `events/`, as one look found them.
+
+    Attributes:
+        begun_ns: When the look began.
+        streams: The files' signatures by connection and stream, and by name.
+    """
+
+    begun_ns: int
+    streams: Mapping[tuple[str, str], Mapping[str, Signature]]
+
+    @classmethod
+    def take(cls, lake: Lake) -> Listing:
+        """Looks: a `stat` of each file."""
+        begun_ns = present_ns()
+        streams = {
+            (connection.name, stream.name): _signatures(stream)
+            for connection in _entries(lake.events_root)
+            for stream in _entries(connection)
+        }
+        return cls(begun_ns, streams)
+
+
+def take_inventory(lake: Lake, loaded: Loaded, listing: Listing) -> Inventory:
     """Compares the lake with what is loaded.
+
+    Args:
+        listing: The files of the lake. Those that are there since then count at the next look.
 
     Raises:
         WarehouseError: If files are loaded and the events folder is not there at all: rather a disk that is not
@@ -143,17 +172,19 @@ def take_inventory(lake: Lake, loaded: Loaded) -> Inventory:
             "Mount it, or point JOURNEY_PIPELINE_HOME to the lake."
         )
     inventory, differing, there = Inventory(), list[_Place](), Counter[tuple[str, str]]()
-    suspects: list[tuple[tuple[str, str], str]] = []
-    for stream, entries in _streams(lake):
+    lost: dict[FileKey, str] = {}
+    for stream, files in listing.streams.items():
         known_here = loaded.streams.get(stream, NOTHING)
-        there[stream], places, whole = _look(lake, stream, entries, known_here, inventory)
+        there[stream], places = _look(lake, stream, listing, known_here)
         differing += places
-        suspects += [(stream, line) for line in known_here.events - whole]
+        for name, size in known_here.events.items():
+            if str(files.get(name, _UNKNOWN)[2]) != size:
+                lost[FileKey(*stream, name.removesuffix(EVENTS))] = size
     inventory.unchanged = there.total()
     known = loaded.look_up([place.key for place in differing]) if differing else {}
     there.update((key.connection, key.stream) for key in known)
     for stream, held in loaded.streams.items():
-        if there[stream] < held.files:
+        if there[stream] < len(held.events):
             inventory.removed += _gone(lake, loaded, stream)
     inventory.removed.sort()
     for place in sorted(differing):
@@ -161,34 +192,25 @@ def take_inventory(lake: Lake, loaded: Loaded) -> Inventory:
             _compare(lake, place, known.get(place.key), inventory)
         except (LakeError, OSError) as error:
             inventory.note_broken(BrokenFile(lake.relative(place.path), text_of(error)))
-    _note_cut_off(lake, inventory, suspects)
+    _note_cut_off(lake, inventory, lost)
     if not (loaded.streams or inventory.unchanged or inventory.added or inventory.broken):
         _note_unmade(lake, inventory)
     return inventory
 
 
-def _look(
-    lake: Lake, stream: tuple[str, str], entries: Iterable[os.DirEntry[str]], known: LoadedStream, inventory: Inventory
-) -> tuple[int, list[_Place], set[str]]:
-    """How many manifests of a stream are told to be the loaded ones, all others, and the events files as loaded."""
-    unchanged, differing, whole, now_ns = 0, [], set[str](), present_ns()
-    for entry in entries:
-        if entry.name.endswith(MANIFEST):
-            try:
-                found = signature_of(entry.stat())
-            except OSError as error:
-                inventory.note_broken(BrokenFile(lake.relative(Path(entry.path)), text_of(error)))
-                continue
-            written = "-".join(map(str, found))
-            if f"{entry.name} {written}" in known.manifests:
-                unchanged += 1
-            elif is_partition(partition := entry.name.removesuffix(MANIFEST)):
-                is_old = is_settled(found, now_ns)
-                differing.append(_Place(FileKey(*stream, partition), Path(entry.path), written if is_old else ""))
-        elif entry.name.endswith(EVENTS):
-            with suppress(FileNotFoundError):  # it is looked for once more
-                whole.add(f"{entry.name} {entry.stat().st_size}")
-    return unchanged, differing, whole
+def _look(lake: Lake, stream: tuple[str, str], listing: Listing, known: LoadedStream) -> tuple[int, list[_Place]]:
+    """How many manifests of a stream are told to be the loaded ones, and all others."""
+    unchanged, differing = 0, []
+    for name, found in listing.streams[stream].items():
+        if not name.endswith(MANIFEST):
+            continue
+        if known.manifests.get(name) == (told := written(found)):
+            unchanged += 1
+        elif is_partition(partition := name.removesuffix(MANIFEST)):
+            path = lake.events_root.joinpath(*stream, name)
+            is_old = is_settled(found, listing.begun_ns)
+            differing.append(_Place(FileKey(*stream, partition), path, told if is_old else ""))
+    return unchanged, differing
 
 
 def _gone(lake: Lake, loaded: Loaded, stream: tuple[str, str]) -> list[FileKey]:
@@ -198,18 +220,17 @@ def _gone(lake: Lake, loaded: Loaded, stream: tuple[str, str]) -> list[FileKey]:
     return [FileKey(*stream, partition) for partition in loaded.partitions(*stream) - there]
 
 
-def _note_cut_off(lake: Lake, inventory: Inventory, suspects: Iterable[tuple[tuple[str, str], str]]) -> None:
+def _note_cut_off(lake: Lake, inventory: Inventory, suspects: Mapping[FileKey, str]) -> None:
     """Takes events files as broken that were loaded, and are not there in their size; without those looked at already.
 
     Of one that was written just now the manifest may follow.
     """
     begun_ns = present_ns()
     looked_at = {*inventory.removed, *(found.key for found in [*inventory.fresh, *inventory.restated])}
-    for stream, line in sorted(suspects):
-        name, _, size = line.rpartition(" ")
-        file = lake.events_root.joinpath(*stream, name)
-        if FileKey(*stream, name.removesuffix(EVENTS)) in looked_at:
+    for key, size in sorted(suspects.items()):
+        if key in looked_at:
             continue
+        file = events_path(lake, key)
         found = signature(file)
         if found is None:
             inventory.note_broken(BrokenFile(lake.relative(file), "its manifest names it, and it is missing"))
@@ -236,11 +257,14 @@ def _holds_events(stream: os.DirEntry[str]) -> bool:
     return False
 
 
-def _streams(lake: Lake) -> Iterator[tuple[tuple[str, str], list[os.DirEntry[str]]]]:
-    """The files in the folder of each stream's events."""
-    for connection in _entries(lake.events_root):
-        for stream in _entries(connection):
-            yield (connection.name, stream.name), _entries(stream)
+def _signatures(folder: os.DirEntry[str]) -> dict[str, Signature]:
+    found = {}
+    for entry in _entries(folder):
+        try:
+            found[entry.name] = signature_of(entry.stat())
+        except OSError:  # it is looked at once more, by its path
+            found[entry.name] = _UNKNOWN
+    return found
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:

@@ -44,16 +44,25 @@ class LoadedStream:
     """What tells the loaded files of a stream.
 
     Attributes:
-        manifests: Their manifests' names, each with a blank and its signature; without those that must be read.
-        events: Their files' names, each with a blank and its size.
+        manifests: Their manifests' signatures, by name; empty of those that must be read.
+        events: Their files' sizes, by name.
     """
 
-    files: int
-    manifests: frozenset[str]
-    events: frozenset[str]
+    manifests: Mapping[str, str]
+    events: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, lines: str) -> LoadedStream:
+        """Of lines that have the size, the signature and the partition."""
+        manifests, events = {}, {}
+        for line in lines.split("\n"):
+            size, manifest_signature, partition = line.split(" ", 2)
+            manifests[partition + MANIFEST] = manifest_signature
+            events[partition + EVENTS] = size
+        return cls(manifests, events)
 
 
-NOTHING = LoadedStream(0, frozenset(), frozenset())
+NOTHING = LoadedStream({}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +74,22 @@ class Loaded:
 
     @classmethod
     def read(cls, session: duckdb.DuckDBPyConnection) -> Loaded:
-        """What a warehouse says. Lines of one text take a tenth of the time that rows take."""
-        rows = session.execute(f"""
+        """What a warehouse says. One text of all rows takes a tenth of the time that rows take."""
+        rows = session.execute("""
             select
                 connection,
                 stream,
-                count(*),
-                string_agg(concat(partition_key, '{MANIFEST} ', manifest_signature), '\n') filter (events_sha256 <> ''),
-                string_agg(concat(partition_key, '{EVENTS} ', events_bytes), '\n')
+                string_agg(
+                    concat(events_bytes, ' ', if(events_sha256 <> '', manifest_signature, ''), ' ', partition_key), '\n'
+                )
             from internal.files
             group by all
         """).fetchall()
-        return cls(
-            session,
-            {
-                (connection, stream): LoadedStream(files, _lines(manifests), _lines(events))
-                for connection, stream, files, manifests, events in rows
-            },
-        )
+        return cls(session, {(connection, stream): LoadedStream.parse(lines) for connection, stream, lines in rows})
 
     def __len__(self) -> int:
         """How many files."""
-        return sum(stream.files for stream in self.streams.values())
+        return sum(len(stream.events) for stream in self.streams.values())
 
     @property
     def keys(self) -> list[FileKey]:
@@ -95,8 +98,7 @@ class Loaded:
 
     def partitions(self, connection: str, stream: str) -> set[str]:
         """The loaded partitions of a stream."""
-        events = self.streams.get((connection, stream), NOTHING).events
-        return {line.rpartition(" ")[0].removesuffix(EVENTS) for line in events}
+        return {name.removesuffix(EVENTS) for name in self.streams.get((connection, stream), NOTHING).events}
 
     def look_up(self, keys: Sequence[FileKey]) -> dict[FileKey, LoadedFile]:
         """More of some files; those that are not loaded are left out."""
@@ -107,10 +109,6 @@ class Loaded:
             columns_of(keys),
         ).fetchall()
         return {FileKey(*row[:3]): LoadedFile(*row[3:]) for row in rows}
-
-
-def _lines(text: str | None) -> frozenset[str]:
-    return frozenset(text.split("\n")) if text else frozenset()
 
 
 def columns_of(rows: Iterable[Sequence[object]]) -> list[list[object]]:

@@ -33,7 +33,7 @@ from journey_pipeline.warehouse.connection import (
     writing,
 )
 from journey_pipeline.warehouse.file_checks import Extent, measure
-from journey_pipeline.warehouse.inventory import BrokenFile, FoundFile, Inventory, take_inventory
+from journey_pipeline.warehouse.inventory import BrokenFile, FoundFile, Inventory, Listing, take_inventory
 from journey_pipeline.warehouse.loaded import FileKey, Loaded, note_signatures, restate
 from journey_pipeline.warehouse.merge import KEEP_ORDER, Change, Merged, merge
 from journey_pipeline.warehouse.publish import Publication
@@ -67,6 +67,7 @@ class SyncReport:
         broken: Files that can't be used and what heals each; what was loaded of them stays.
         rows_inserted: Events that went in; the events of a replaced file count, even if they are as before.
         rebuilt: Why the warehouse was made from nothing; empty if it was not.
+        listing: The files of the lake that it looked at.
         phases: Seconds by phase: inventory, read, merge, tables, commit, checkpoint.
         seconds: In all, without waiting for another writer.
     """
@@ -80,6 +81,7 @@ class SyncReport:
     rows_deleted: int = 0
     days_touched: int = 0
     rebuilt: str = ""
+    listing: Listing | None = field(default=None, repr=False)
     phases: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -215,6 +217,7 @@ class _Replaced(Exception):  # noqa: N818 - no error: it says, once more
 class _Plan:
     """The findings of a pass, and its plan."""
 
+    listing: Listing
     inventory: Inventory
     extents: dict[FoundFile, Extent]
     losers: Losers
@@ -289,7 +292,8 @@ def _plan(
 ) -> _Plan:
     with clock.phase("inventory"):
         loaded = Loaded.read(session)
-        inventory = take_inventory(lake, loaded)
+        listing = Listing.take(lake)
+        inventory = take_inventory(lake, loaded, listing)
         for folder in sorted(inventory.copies):
             log.warning("%s is a copy of another stream's folder and is ignored", lake.relative(folder))
         _withhold(lake, inventory, loaded, settings)
@@ -309,7 +313,9 @@ def _plan(
         exports_differ = stage_exports(session, lake, settings, inventory.broken)
         losers = find_losers(session, lake, inventory, moved)
     tables = made_tables()
-    return _Plan(inventory, extents, losers, listed, reports, exports_differ, tables, stale_tables(session, tables))
+    return _Plan(
+        listing, inventory, extents, losers, listed, reports, exports_differ, tables, stale_tables(session, tables)
+    )
 
 
 def _withhold(lake: Lake, inventory: Inventory, loaded: Loaded, settings: WarehouseSettings) -> None:
@@ -317,7 +323,7 @@ def _withhold(lake: Lake, inventory: Inventory, loaded: Loaded, settings: Wareho
     removed: list[FileKey] = []
     for stream, keys in groupby(inventory.removed, lambda key: (key.connection, key.stream)):
         gone, place = list(keys), lake.relative(lake.events_root.joinpath(*stream))
-        if not withhold(place, gone, loaded.streams[stream].files, settings, inventory.broken):
+        if not withhold(place, gone, len(loaded.streams[stream].events), settings, inventory.broken):
             removed += gone
     inventory.removed = removed
 
@@ -372,5 +378,6 @@ def _report(plan: _Plan, merged: Merged | None, days: set[date], clock: _Clock) 
         rows_inserted=merged.rows_inserted if merged else 0,
         rows_deleted=merged.rows_deleted if merged else 0,
         days_touched=len(days),
+        listing=plan.listing,
         phases=clock.phases,
     )
