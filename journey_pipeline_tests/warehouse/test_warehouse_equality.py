@@ -62,9 +62,22 @@ def test_a_loaded_file_of_the_lake_that_is_not_there_in_its_size_is_named(
     if content is not None:
         file.write_bytes(content)
         os.utime(file, (0, 0))
-    for report in (sync(synced.lake, SMALL), compare_with_lake(synced.lake, SMALL)):
+    seen = sync(synced.lake, SMALL)
+    for report in (seen, compare_with_lake(synced.lake, SMALL), compare_with_lake(synced.lake, SMALL, seen.listing)):
         assert [broken.path for broken in report.broken] == [f"events/{SFMC.connection}/{SFMC.stream}/{FIVE}.parquet"]
     assert compare_with_lake(synced.lake, SMALL).events == 3
+
+
+def test_what_a_sync_has_looked_at_is_held_against_the_warehouse_as_it_lies_there(synced: MadeLake) -> None:
+    synced.put("2026-11-01T07", events([7]))
+    seen = sync(synced.lake, SMALL)
+    assert compare_with_lake(synced.lake, SMALL, seen.listing).is_equal
+    with duckdb.connect(warehouse_file(synced.lake)) as session:
+        session.execute("delete from internal.files where partition_key = ?", [FIVE])
+        session.execute("delete from core.journey_events where partition_key = ?", [SIX])
+    report = compare_with_lake(synced.lake, SMALL, seen.listing)
+    assert report.not_loaded == (f"sfmc/journey_history/{FIVE}",)
+    assert f"sfmc/journey_history/{SIX}" in report.miscounted
 
 
 def test_a_proof_grows_with_what_is_loaded_and_is_made_anew_when_files_go(synced: MadeLake) -> None:
