@@ -17,7 +17,8 @@ from rich.table import Table
 from journey_pipeline.cli.output import notes, plain_table
 from journey_pipeline.cli.progress import ProgressBar
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.runs import MOST_PARTITIONS, Runner, RunOutcome
+from journey_pipeline.components.runs import Runner, RunOutcome
+from journey_pipeline.components.schedules import MOST_PARTITIONS
 from journey_pipeline.components.translator import key_of
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_holder

@@ -23,7 +23,7 @@ from rich.text import Text
 
 from journey_pipeline.cli.output import plain_table
 from journey_pipeline.exports.export import ENDED, Export, State
-from journey_pipeline.loading.progress import watched_by
+from journey_pipeline.loading.progress import Progress, watched_by
 
 MEGABYTE = 1_000_000
 MOST_EXPORTS = 12
@@ -32,7 +32,7 @@ HOUR_S, MINUTE_S = 3600, 60
 _KINDS = {State.READY: "ready", State.LANDED: "landed", State.STOPPED: "stopped"}
 
 
-class ProgressBar:
+class ProgressBar(Progress):
     """Draws the progress of everything that starts inside its `with` block.
 
     Args:
@@ -73,12 +73,6 @@ class ProgressBar:
     ) -> None:
         self._watched.__exit__(kind, error, trace)
         self._live.stop()
-
-    def planned(self, title: str, partitions: int) -> None:
-        """The total is known from the start."""
-
-    def expected(self, rows: int) -> None:
-        """The estimate of one partition; the bar counts partitions."""
 
     def received(self, count: int) -> None:
         """Bytes came."""

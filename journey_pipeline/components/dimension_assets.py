@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from journey_pipeline.components.schedules import DIMENSIONS
+from journey_pipeline.components.schedules import DIMENSIONS, daily
 from journey_pipeline.components.translator import Told, Translator
 from journey_pipeline.errors import TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
@@ -39,8 +39,6 @@ class DimensionAssets:
     Attributes:
         key: The stream that the list is landed under.
         open_pages: Gives the list's pages while it is open.
-        translator: Decides keys, groups, kinds, owners and tags.
-        status: Whether its schedule runs without being switched on.
     """
 
     key: StreamKey
@@ -64,14 +62,8 @@ class DimensionAssets:
 
     def definitions(self) -> dg.Definitions:
         """The step and its daily schedule."""
-        schedule = dg.ScheduleDefinition(
-            name=f"{self.op_name}_daily",
-            target=dg.AssetSelection.assets(*self.assets),
-            cron_schedule=DIMENSIONS,
-            execution_timezone="UTC",
-            default_status=self.status,
-            description=f"Pulls the list {self.key} into dimensions.",
-        )
+        does, target = f"Pulls the list {self.key} into dimensions.", dg.AssetSelection.assets(*self.assets)
+        schedule = daily(f"{self.op_name}_daily", DIMENSIONS, self.status, does, target=target)
         return dg.Definitions(assets=[self._definition()], schedules=[schedule])
 
     def _definition(self) -> dg.AssetsDefinition:

@@ -7,14 +7,24 @@ events (`load_assets.py`), when orders are made (`schedules.py`), single steps (
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.recording import life_of_order
-from journey_pipeline.components.schedules import EXPORTS, GAPS, NEWEST_ORDERED, request, run_over
+from journey_pipeline.components.schedules import (
+    EXPORTS,
+    GAPS,
+    MOST_PARTITIONS,
+    NEWEST_ORDERED,
+    daily,
+    key_at,
+    request,
+    run_over,
+    schedule_of,
+)
 from journey_pipeline.components.translator import key_of, last_whole, window_of
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports.export import ENDED, Collection, Export, State
@@ -127,13 +137,7 @@ def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
 
 
 def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
-    """The check for exports that need a person, and the schedule that runs it.
-
-    The sensor brings the job.
-
-    Args:
-        status: Whether its schedule runs without being switched on.
-    """
+    """The check for exports that need a person, and the schedule that runs it. The sensor brings the job."""
 
     @dg.asset_check(
         asset=assets.requests,
@@ -153,14 +157,8 @@ def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.
         )
 
     job_name = check_job(assets).name
-    schedule = dg.ScheduleDefinition(
-        name=job_name,
-        job_name=job_name,
-        cron_schedule=EXPORTS,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Runs the check {CHECK} of {assets.stream.key}.",
-    )
+    says = f"Runs the check {CHECK} of {assets.stream.key}."
+    schedule = daily(job_name, EXPORTS, status, says, job_name=job_name)
     return dg.Definitions(asset_checks=[no_export_needs_a_person], schedules=[schedule])
 
 
@@ -184,7 +182,6 @@ def export_sensor(
     Args:
         poll_s: How long a poll may last: none is begun that a tick might not see the end of.
         order_s: The same of an order.
-        status: Whether it runs without being switched on.
     """
     of = {assets.stream.key.stream: assets for assets in streams}
 
@@ -265,25 +262,19 @@ def _told(queue: Queue) -> str:
 def request_schedules(
     assets: LoadAssets, *, most_partitions: int, status: dg.DefaultScheduleStatus
 ) -> list[dg.ScheduleDefinition]:
-    """Orders the newest day with the trailing ones, and what is missing; finishes what has landed.
-
-    Args:
-        most_partitions: How many missing ones are ordered at a time.
-        status: Whether they run without being switched on.
-    """
-    key = assets.stream.key
-
-    @dg.schedule(
-        name=f"{assets.op_name}_newest",
-        job_name=assets.request_job_name,
-        cron_schedule=NEWEST_ORDERED,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Orders the newest day of {key}, and the {assets.stream.asked_again} days before it again, since "
-        "events come late.",
+    """Orders the newest day with the trailing ones, and what is missing; finishes what has landed."""
+    key, job = assets.stream.key, assets.request_job_name
+    newest = (
+        f"Orders the newest day of {key}, and the {assets.stream.asked_again} days before it again, since events come "
+        "late."
     )
-    def order_newest(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        now = context.scheduled_execution_time.astimezone(UTC)
+    gaps = (
+        f"Orders missing partitions of {key} that the vendor keeps and that are not ordered yet, oldest first, at most "
+        f"{most_partitions} at a time."
+    )
+
+    @schedule_of(assets, "newest", NEWEST_ORDERED, status, newest, job_name=job)
+    def order_newest(_context: dg.ScheduleEvaluationContext, now: datetime) -> dg.RunRequest | dg.SkipReason:
         last = last_whole(assets.stream, now)
         first = max(last.start - assets.stream.asked_again * assets.stream.granularity.duration, assets.stream.start)
         if last.start < assets.stream.start:
@@ -291,50 +282,31 @@ def request_schedules(
         windows = Window(first, last.end).partitions(assets.stream.granularity)
         return run_over(assets, windows, run_key=last.partition)
 
-    @dg.schedule(
-        name=f"{assets.op_name}_gaps",
-        job_name=assets.request_job_name,
-        cron_schedule=GAPS,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Orders missing partitions of {key} that the vendor keeps and that are not ordered yet, oldest "
-        f"first, at most {most_partitions} at a time.",
-    )
-    def order_gaps(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
-        now = context.scheduled_execution_time.astimezone(UTC)
+    @schedule_of(assets, "gaps", GAPS, status, gaps, job_name=job)
+    def order_gaps(_context: dg.ScheduleEvaluationContext, now: datetime) -> Sequence[dg.RunRequest] | dg.SkipReason:
         found = find_gaps(Lake(home()), assets.stream, now)
         with assets.open_exports() as opened:
             under_way = {window for window in found.missing if _is_under_way(opened.queue, assets, window)}
         windows = [window for window in found.missing if window not in under_way][:most_partitions]
         if not windows:
             return dg.SkipReason(f"{len(found.missing)} partitions are missing, {len(under_way)} of them are under way")
-        return [
-            run_over(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
-        ]
+        return [run_over(assets, run, run_key=key_at(run, now)) for run in contiguous(windows, MOST_PARTITIONS)]
 
     return [order_newest, order_gaps, _unfinished_schedule(assets, status=status)]
 
 
 def _unfinished_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     """Makes the events of what has landed without them. The vendor is not asked: the landing has all that it takes."""
-
-    @dg.schedule(
-        name=f"{assets.op_name}_unfinished",
-        job_name=assets.job_name,
-        cron_schedule=GAPS,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Makes events of landed partitions of {assets.stream.key} that have none, as after an upgrade "
-        "or a killed run.",
+    does = (
+        f"Makes events of landed partitions of {assets.stream.key} that have none, as after an upgrade or a killed run."
     )
-    def finish(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
-        now = context.scheduled_execution_time.astimezone(UTC)
+
+    @schedule_of(assets, "unfinished", GAPS, status, does)
+    def finish(_context: dg.ScheduleEvaluationContext, now: datetime) -> Sequence[dg.RunRequest] | dg.SkipReason:
         windows = find_gaps(Lake(home()), assets.stream, now).unfinished
         if not windows:
             return dg.SkipReason("each landed partition has events")
-        return [
-            request(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}") for run in contiguous(windows, 1000)
-        ]
+        return [request(assets, run, run_key=key_at(run, now)) for run in contiguous(windows, MOST_PARTITIONS)]
 
     return finish
 

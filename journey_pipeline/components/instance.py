@@ -1,7 +1,7 @@
 """One Dagster instance for command line, webserver and daemon: its folder, the files of its history, their room.
 
 It uses Dagster's inside, which may change; each use says why it is needed. Not here: runs that are old
-(`old_runs.py`).
+(`run_history.py`).
 """
 
 import errno

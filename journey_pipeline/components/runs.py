@@ -29,7 +29,6 @@ from journey_pipeline.files import exclusive
 from journey_pipeline.model import Window
 from journey_pipeline.processes import has_ended, is_dead, this_process
 
-MOST_PARTITIONS = 1000  # Dagster plans an event for each before a run starts
 _OURS = re.compile(r"journey_pipeline(\.\w+)+: ")  # how Dagster begins the message of an error of the project
 _INTERRUPTED = dg.DagsterExecutionInterruptedError.__name__
 _STOPPED = (KeyboardInterrupt.__name__, _INTERRUPTED)

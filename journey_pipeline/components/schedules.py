@@ -3,7 +3,7 @@
 Not here: what a load does (`load_assets.py`), which partitions are missing (`loading/plan.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from journey_pipeline.vendors.source import Freshness
 NEWEST = {Granularity.HOUR: "*/10 * * * *", Granularity.DAY: "*/30 * * * *"}
 NEWEST_ORDERED = "30 1 * * *"
 DIMENSIONS = "5 3 * * *"
+OLD_RUNS = "50 3 * * *"
 LEFTOVERS = "10 4 * * *"
 RECONCILIATION = "15 4 * * *"
 WHOLENESS = "20 4 * * *"
@@ -33,6 +34,8 @@ GAPS = "40 * * * *"
 FRESHNESS = "45 * * * *"
 COMPLETENESS = "50 * * * *"
 EXPORTS = "55 * * * *"
+
+MOST_PARTITIONS = 1000  # of one run: Dagster plans an event for each before it starts
 
 UNFINISHED_RUNS = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -78,6 +81,39 @@ def _of_backfills(instance: dg.DagsterInstance, assets: LoadAssets, graph: Any) 
                 yield target.partition_key
 
 
+Asked = dg.RunRequest | Sequence[dg.RunRequest] | dg.SkipReason
+Ask = Callable[[dg.ScheduleEvaluationContext, datetime], Asked]
+
+
+def schedule_of(
+    assets: LoadAssets, what: str, cron: str, status: dg.DefaultScheduleStatus, says: str, *, job_name: str = ""
+) -> Callable[[Ask], dg.ScheduleDefinition]:
+    """Makes a schedule of a stream, which starts its load or another job, of a function that gives a tick's runs."""
+    define = dg.schedule(
+        name=f"{assets.op_name}_{what}",
+        job_name=job_name or assets.job_name,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=status,
+        description=says,
+    )
+
+    def schedule(ask: Ask) -> dg.ScheduleDefinition:
+        def tick(context: dg.ScheduleEvaluationContext) -> Asked:
+            return ask(context, context.scheduled_execution_time.astimezone(UTC))
+
+        return define(tick)
+
+    return schedule
+
+
+def daily(name: str, cron: str, status: dg.DefaultScheduleStatus, says: str, **what: Any) -> dg.ScheduleDefinition:
+    """A schedule that starts the same at each tick: a `job`, or the assets that are its `target`."""
+    return dg.ScheduleDefinition(
+        name=name, cron_schedule=cron, execution_timezone="UTC", default_status=status, description=says, **what
+    )
+
+
 def pulled_definitions(assets: LoadAssets, most: int, status: dg.DefaultScheduleStatus) -> dg.Definitions:
     """Schedules that load the newest and the missing partitions of a stream that answers at once."""
     newest = newest_partition_schedule(assets, status=status)
@@ -86,23 +122,12 @@ def pulled_definitions(assets: LoadAssets, most: int, status: dg.DefaultSchedule
 
 
 def newest_partition_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
-    """Loads the newest partition as soon as the vendor's history has passed it.
+    """Loads the newest partition as soon as the vendor's history has passed it."""
+    unit = assets.stream.granularity
+    does = f"Loads the newest {unit.value} of {assets.stream.key} as soon as the vendor's history has passed it."
 
-    Args:
-        status: Whether it runs without being switched on.
-    """
-    unit = assets.stream.granularity.value
-
-    @dg.schedule(
-        name=f"{assets.op_name}_newest",
-        job_name=assets.job_name,
-        cron_schedule=NEWEST[assets.stream.granularity],
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Loads the newest {unit} of {assets.stream.key} as soon as the vendor's history has passed it.",
-    )
-    def newest(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        now = context.scheduled_execution_time.astimezone(UTC)
+    @schedule_of(assets, "newest", NEWEST[unit], status, does)
+    def newest(_context: dg.ScheduleEvaluationContext, now: datetime) -> dg.RunRequest | dg.SkipReason:
         window = last_whole(assets.stream, now)
         if window.start < assets.stream.start:
             return dg.SkipReason(f"the first partition starts at {assets.stream.start:%Y-%m-%d %H:%M} UTC")
@@ -119,24 +144,14 @@ def newest_partition_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleS
 def gap_schedule(
     assets: LoadAssets, *, most_partitions: int, status: dg.DefaultScheduleStatus
 ) -> dg.ScheduleDefinition:
-    """Asks for what is missing and still retrievable, oldest first.
-
-    Args:
-        most_partitions: How many partitions it asks for at a time.
-        status: Whether it runs without being switched on.
-    """
-
-    @dg.schedule(
-        name=f"{assets.op_name}_gaps",
-        job_name=assets.job_name,
-        cron_schedule=GAPS,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Asks for the partitions of {assets.stream.key} that are missing and that the vendor still keeps, "
-        f"oldest first, at most {most_partitions} at a time, without those that are queued or running.",
+    """Asks for what is missing and still retrievable, oldest first."""
+    does = (
+        f"Asks for the partitions of {assets.stream.key} that are missing and that the vendor still keeps, oldest "
+        f"first, at most {most_partitions} at a time, without those that are queued or running."
     )
-    def fill_gaps(context: dg.ScheduleEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
-        now = context.scheduled_execution_time.astimezone(UTC)
+
+    @schedule_of(assets, "gaps", GAPS, status, does)
+    def fill_gaps(context: dg.ScheduleEvaluationContext, now: datetime) -> Sequence[dg.RunRequest] | dg.SkipReason:
         gaps = find_gaps(Lake(home()), assets.stream, now)
         if not gaps.count:
             return dg.SkipReason("nothing is missing that the vendor still keeps")
@@ -152,8 +167,7 @@ def gap_schedule(
                 f"{len(late - busy)} too new ({fresh.says})"
             )
         return [
-            request(assets, run, run_key=f"{run[0].partition} {now:%Y%m%dT%H%M}")
-            for run in loads(assets.stream, windows, 1000)
+            request(assets, run, run_key=key_at(run, now)) for run in loads(assets.stream, windows, MOST_PARTITIONS)
         ]
 
     return fill_gaps
@@ -163,22 +177,14 @@ def reach_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> d
     """Asks an open-ended stream again for the oldest day that the vendor keeps: that answer holds all days since.
 
     What came to light late, such as events of people whom the vendor recognised long after their day, is in it.
-
-    Args:
-        status: Whether it runs without being switched on.
     """
-
-    @dg.schedule(
-        name=f"{assets.op_name}_reach",
-        job_name=assets.job_name,
-        cron_schedule=REACH,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Asks again for all that the vendor of {assets.stream.key} keeps, in one request: what came to "
-        "light long after its day is in it.",
+    does = (
+        f"Asks again for all that the vendor of {assets.stream.key} keeps, in one request: what came to light long "
+        "after its day is in it."
     )
-    def reach(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        now = context.scheduled_execution_time.astimezone(UTC)
+
+    @schedule_of(assets, "reach", REACH, status, does)
+    def reach(_context: dg.ScheduleEvaluationContext, now: datetime) -> dg.RunRequest | dg.SkipReason:
         kept = whole_span(assets.stream, now)
         days = kept.partitions(assets.stream.granularity) if kept else []
         oldest = next((day for day in days if not assets.stream.is_expired(day, now)), None)
@@ -187,6 +193,11 @@ def reach_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> d
         return request(assets, [oldest], run_key=f"reach {now:%Y%m%d}", again=True)
 
     return reach
+
+
+def key_at(run: Sequence[Window], now: datetime) -> str:
+    """The key of a run that a tick asks for: another one at the next tick."""
+    return f"{run[0].partition} {now:%Y%m%dT%H%M}"
 
 
 def request(assets: LoadAssets, windows: Sequence[Window], *, run_key: str, again: bool = False) -> dg.RunRequest:

@@ -48,11 +48,7 @@ class Standing(NamedTuple):
 
 
 def standing_definitions(assets: LoadAssets, standing: Standing, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
-    """A check with its job and its schedule, which have one name.
-
-    Args:
-        status: Whether the schedule runs without being switched on.
-    """
+    """A check with its job and its schedule, which have one name."""
     asset, name = assets.key(standing.role), f"{assets.op_name}_{standing.short}"
 
     @dg.asset_check(asset=asset, name=standing.name, description=standing.says)
@@ -62,14 +58,8 @@ def standing_definitions(assets: LoadAssets, standing: Standing, *, status: dg.D
     key = dg.AssetCheckKey(asset, standing.name)
     looks = standing.looks.format(assets.stream.key)
     job = dg.define_asset_job(name, selection=dg.AssetSelection.checks(key), description=looks)
-    schedule = dg.ScheduleDefinition(
-        name=name,
-        job=job,
-        cron_schedule=standing.cron,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Runs the check {standing.name} of {'/'.join(asset.path[1:])}.",
-    )
+    says = f"Runs the check {standing.name} of {'/'.join(asset.path[1:])}."
+    schedule = schedules.daily(name, standing.cron, status, says, job=job)
     return dg.Definitions(asset_checks=[check], jobs=[job], schedules=[schedule])
 
 

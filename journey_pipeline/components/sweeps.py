@@ -10,7 +10,7 @@ import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.recording import SAYS
-from journey_pipeline.components.schedules import LEFTOVERS, RECONCILIATION, request
+from journey_pipeline.components.schedules import LEFTOVERS, MOST_PARTITIONS, RECONCILIATION, daily, request
 from journey_pipeline.components.translator import Told, Translator, key_of
 from journey_pipeline.errors import JourneyError, TransientVendorError
 from journey_pipeline.lake.documents import DriftReport, newest_report
@@ -27,11 +27,7 @@ NAMED = 10
 def leftovers_definitions(
     vendor: str, connection: str, translator: Translator, *, status: dg.DefaultScheduleStatus
 ) -> dg.Definitions:
-    """The sweep of a connection's leftovers, and its schedule.
-
-    Args:
-        status: Whether its schedule runs without being switched on.
-    """
+    """The sweep of a connection's leftovers, and its schedule."""
     spec = translator.spec(
         Told("leftovers", vendor, connection),
         description=f"Removes leftovers of crashes and broken downloads of {connection} after a day. Whole answers are "
@@ -55,14 +51,8 @@ def leftovers_definitions(
             }
         )
 
-    schedule = dg.ScheduleDefinition(
-        name=f"{connection}_leftovers_daily",
-        target=dg.AssetSelection.assets(spec.key),
-        cron_schedule=LEFTOVERS,
-        execution_timezone="UTC",
-        default_status=status,
-        description=f"Sweeps the leftovers of {connection}.",
-    )
+    does, target = f"Sweeps the leftovers of {connection}.", dg.AssetSelection.assets(spec.key)
+    schedule = daily(f"{connection}_leftovers_daily", LEFTOVERS, status, does, target=target)
     return dg.Definitions(assets=[leftovers], schedules=[schedule])
 
 
@@ -158,14 +148,8 @@ def reconciliation_definitions(
             check_results=[_every_one_asked(report)],
         )
 
-    schedule = dg.ScheduleDefinition(
-        name=f"{name}_daily",
-        target=dg.AssetSelection.assets(key),
-        cron_schedule=RECONCILIATION,
-        execution_timezone="UTC",
-        default_status=schedule_status,
-        description=f"Sweeps over {assets.stream.key}.",
-    )
+    does, target = f"Sweeps over {assets.stream.key}.", dg.AssetSelection.assets(key)
+    schedule = daily(f"{name}_daily", RECONCILIATION, schedule_status, does, target=target)
 
     @dg.sensor(
         name=f"{name}_pulls",
@@ -183,7 +167,7 @@ def reconciliation_definitions(
         stamp = f"{report.swept_at:%Y%m%dT%H%M%SZ}"
         return [
             request(assets, run, run_key=f"{stamp} {key_of(assets.partitions, run[0])}", again=True)
-            for run in contiguous(windows, 1000)
+            for run in contiguous(windows, MOST_PARTITIONS)
         ]
 
     return dg.Definitions(assets=[reconciliation], schedules=[schedule], sensors=[pulls])

@@ -10,55 +10,30 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Protocol
 
 from journey_pipeline.exports.export import Export
 
 
-class Progress(Protocol):
-    """The interface of a watcher. Several threads call it."""
+class Progress:
+    """A watcher, which shows nothing by itself. Several threads call it."""
 
     def planned(self, title: str, partitions: int) -> None:
         """Work on so many partitions begins."""
-        ...
 
     def expected(self, rows: int) -> None:
         """A partition's estimate came."""
-        ...
 
     def received(self, count: int) -> None:
         """Counts received bytes."""
-        ...
 
     def waits_for(self, exports: Sequence[Export], now: datetime) -> None:
         """The exports of the connection that are under way, and those of this load that have landed, each time anew."""
-        ...
 
     def done(self, partition: str, rows: int, error: str | None) -> None:
         """A partition is finished, or has failed."""
-        ...
 
 
-class Silent:
-    """Shows no progress."""
-
-    def planned(self, title: str, partitions: int) -> None:
-        """Ignores it."""
-
-    def expected(self, rows: int) -> None:
-        """Ignores it."""
-
-    def received(self, count: int) -> None:
-        """Ignores it."""
-
-    def waits_for(self, exports: Sequence[Export], now: datetime) -> None:
-        """Ignores it."""
-
-    def done(self, partition: str, rows: int, error: str | None) -> None:
-        """Ignores it."""
-
-
-_watcher: ContextVar[Progress] = ContextVar("journey_pipeline_progress", default=Silent())  # noqa: B039 - it has no state
+_watcher: ContextVar[Progress] = ContextVar("journey_pipeline_progress", default=Progress())  # noqa: B039 - it has no state
 
 
 def current() -> Progress:

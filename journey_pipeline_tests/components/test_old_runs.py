@@ -19,7 +19,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from dagster._core.storage.runs import SqliteRunStorage
 
 from journey_pipeline.components.instance import accepted_previews, history_files, history_kept_open, open_instance
-from journey_pipeline.components.old_runs import LASTING, Forgotten, Whose, forget_old_runs
+from journey_pipeline.components.run_history import LASTING, Forgotten, Whose, forget_old_runs
 
 pytestmark = pytest.mark.slow(reason="each test starts Dagster's processes")
 
@@ -298,7 +298,7 @@ def test_a_run_that_goes_on_or_belongs_to_an_unfinished_backfill_stays(instance:
 def test_a_turn_is_bounded_and_the_next_one_goes_on(
     history: dg.DagsterInstance, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("journey_pipeline.components.old_runs.AT_A_TIME", 2)
+    monkeypatch.setattr("journey_pipeline.components.run_history.AT_A_TIME", 2)
     said: list[str] = []
     assert forget(history, most=2, said=said).left == len(ids) - 2
     assert said == [f"2 of {len(ids)} old runs: 1 deleted, 1 logs of others"]

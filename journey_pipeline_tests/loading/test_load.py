@@ -11,7 +11,7 @@ import pytest
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
-from journey_pipeline.loading.progress import Silent, watched_by
+from journey_pipeline.loading.progress import Progress, watched_by
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
@@ -22,7 +22,7 @@ from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history
 from journey_pipeline_tests.loading.conftest import NOW, START, OpenSource
 
 
-class Told(Silent):
+class Told(Progress):
     """Keeps why partitions failed."""
 
     def __init__(self) -> None:

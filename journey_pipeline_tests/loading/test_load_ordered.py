@@ -24,7 +24,7 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.progress import Silent, watched_by
+from journey_pipeline.loading.progress import Progress, watched_by
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
@@ -356,7 +356,7 @@ def interrupt() -> None:
 
 
 def test_a_file_whose_export_is_given_up_while_it_comes_leaves_nothing_behind(backfills: Backfills) -> None:
-    class GivesUp(Silent):
+    class GivesUp(Progress):
         def received(self, count: int) -> None:
             del count
             if backfills.states() == ["pending"]:

@@ -21,7 +21,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.checks import Severity
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
-from journey_pipeline.loading.progress import Silent, watched_by
+from journey_pipeline.loading.progress import Progress, watched_by
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
@@ -49,7 +49,7 @@ class BrokenOffError(Exception):
     """The process that loads is gone."""
 
 
-class BreaksOff(Silent):
+class BreaksOff(Progress):
     """Kills the load once so many bytes have come."""
 
     def __init__(self, after_bytes: int) -> None:
@@ -71,7 +71,7 @@ class Feed:
     now: datetime
     answers: dict[Window, list[Records]] = field(default_factory=dict)
 
-    def load(self, days: list[Window], *, again: bool, watcher: Silent | None = None) -> None:
+    def load(self, days: list[Window], *, again: bool, watcher: Progress | None = None) -> None:
         """Asks for days: of those that are wanted, one answer from the first on."""
         self.sandbox.clock.freeze(self.now)
         kept = [] if again else [day for day in days if self.has_landed(day)]
@@ -85,7 +85,7 @@ class Feed:
             kept_since=None if again else ALL_THAT_LANDED,
             now=lambda: self.now,
         )
-        with watched_by(watcher or Silent()):
+        with watched_by(watcher or Progress()):
             outcomes = list(work.outcomes())
         failed = [outcome for outcome in outcomes if outcome.error]
         if watcher:
