@@ -1,8 +1,6 @@
-"""A backfill that is killed in the middle, and then runs again."""
+"""A backfill that is killed at one stage after the other, and then runs to its end."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 
@@ -33,27 +31,16 @@ def command(pipeline: Pipeline, command_server: CommandServer, tmp_path_factory:
 
 
 @every_stream
-def test_a_backfill_killed_while_a_body_is_on_its_way_and_run_again_gives_the_truth(
+def test_a_backfill_killed_at_each_stage_of_its_work_and_run_again_gives_the_truth(
     pipeline: Pipeline, command: Command
 ) -> None:
-    pipeline.fault(f"{pipeline.stream.answer}:slow_body=60")
-    killed_then_run_again(pipeline, command, a_body_is_on_its_way)
-
-
-@pytest.mark.parametrize("instant", [something_has_landed, the_warehouse_is_being_written], ids=lambda f: f.__name__)
-@every_stream
-def test_a_backfill_killed_later_on_and_run_again_gives_the_truth(
-    pipeline: Pipeline, command: Command, instant: Callable[[Pipeline], bool]
-) -> None:
-    killed_then_run_again(pipeline, command, instant)
-
-
-def killed_then_run_again(pipeline: Pipeline, command: Command, instant: Callable[[Pipeline], bool]) -> None:
-    windows = pipeline.stream.windows(3)
+    windows = pipeline.stream.windows(2)
     span = Window(windows[0].start, windows[-1].end)
-    killed = command.backfill(span, kill_at=lambda _: instant(pipeline))
-    assert killed.was_killed, killed.err
-    pipeline.sandbox.faults.clear()
+    pipeline.fault(f"{pipeline.stream.answer}:slow_body=60")
+    for instant in (a_body_is_on_its_way, something_has_landed, the_warehouse_is_being_written):
+        killed = command.backfill(span, kill_at=lambda _, instant=instant: instant(pipeline))
+        assert killed.was_killed, f"{instant.__name__}: {killed.err}"
+        pipeline.sandbox.faults.clear()
     ended = command.backfill(span)
     assert ended.code == 0, ended.err
     assert pipeline.events() == pipeline.truth(*windows)

@@ -31,6 +31,7 @@ STAGES: Mapping[str, tuple[str | None, float]] = MappingProxyType(
         "publishing": ("journeys.duckdb", 0.3),
     }
 )
+HANDS = 4  # a seed has two or three of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,16 @@ class Kill:
         return is_time
 
 
-def planned(dice: random.Random, stages: tuple[str, ...] = tuple(STAGES)) -> list[Kill]:
-    """One to three kills, in stages picked evenly."""
-    chosen = [dice.choice(stages) for _ in range(dice.randint(1, 3))]
-    return [Kill(stage, dice.uniform(0, STAGES[stage][1])) for stage in chosen]
+def planned(
+    seed: int, dice: random.Random, stages: tuple[str, ...] = tuple(STAGES), *, hands: int = HANDS
+) -> list[Kill]:
+    """A seed's kills, in the order of the work: an earlier stage would not come again.
+
+    So many seeds in a row deal all stages among themselves, so that each stage meets a kill.
+    """
+    deal, hand = divmod(seed, hands)
+    deck = random.Random(deal).sample(stages, len(stages))
+    return [Kill(stage, dice.uniform(0, STAGES[stage][1])) for stage in sorted(deck[hand::hands], key=stages.index)]
 
 
 def _signature(root: Path) -> tuple[int, int]:

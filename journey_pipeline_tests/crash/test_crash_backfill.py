@@ -24,7 +24,7 @@ from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE, utc_now
 from journey_pipeline.vendors.sfmc.journey_history.stream import RETENTION
 from journey_pipeline_tests.crash.backfills import Backfills, tell
 from journey_pipeline_tests.crash.commands import CommandServer, FreshInterpreter
-from journey_pipeline_tests.crash.kills import planned
+from journey_pipeline_tests.crash.kills import HANDS, planned
 from journey_pipeline_tests.crash.proofs import prove
 from journey_pipeline_tests.projects import NOW, make_project
 
@@ -34,9 +34,9 @@ pytestmark = [
 ]
 
 HOUR = timedelta(hours=1)
-FRESH_EVERY = 10  # of so many seeds one starts new interpreters
+FRESH_EVERY = 12  # of so many seeds one starts new interpreters: one with few kills, as each takes long
 MOST_TRIES = 15
-SEEDS = 12
+SEEDS = HANDS
 # Five of them at a time: a backfill of a few hours meets several.
 FAULTS = (
     "download:503~0.2",
@@ -78,7 +78,7 @@ def backfills_of(
     with serve(world, clock=SandboxClock(NOW)) as sandbox:
         yield Backfills(
             sandbox=sandbox,
-            starter=server if seed % FRESH_EVERY else FreshInterpreter(),
+            starter=server,
             folder=make_project(folder, "sfmc", start=first),  # `status` has little else to look at
             span=Window(first, first + hours * HOUR),
             clock_offset=NOW - datetime.now(UTC),
@@ -90,13 +90,15 @@ def test_a_backfill_killed_again_and_again_ends_with_the_whole_truth(
     seed: int, tmp_path: Path, command_server: CommandServer
 ) -> None:
     with backfills_of(seed, tmp_path, command_server) as backfills:
-        for kill in planned(random.Random(seed)):
+        backfills.starter = FreshInterpreter() if seed % FRESH_EVERY == HANDS - 1 else command_server
+        for kill in planned(seed, random.Random(seed)):
             backfills.run(kill)
         assert backfills.run().code == 0
+        backfills.starter = command_server
         prove(backfills, backfills.hours)
 
 
-@pytest.mark.parametrize("seed", seeds(share=6))
+@pytest.mark.parametrize("seed", seeds(share=4))
 def test_a_backfill_killed_while_the_vendor_fails_ends_with_the_whole_truth(
     seed: int, tmp_path: Path, command_server: CommandServer
 ) -> None:
@@ -104,7 +106,7 @@ def test_a_backfill_killed_while_the_vendor_fails_ends_with_the_whole_truth(
     with backfills_of(seed, tmp_path, command_server) as backfills:
         for rule in dice.sample(FAULTS, 5):
             tell(str(backfills.sandbox.faults.add(rule)))
-        for kill in planned(dice):
+        for kill in planned(seed, dice):
             backfills.run(kill)
         codes = [backfills.run().code]
         while codes[-1] and len(codes) < MOST_TRIES:
@@ -114,21 +116,29 @@ def test_a_backfill_killed_while_the_vendor_fails_ends_with_the_whole_truth(
         prove(backfills, backfills.hours)
 
 
-@pytest.mark.parametrize("seed", seeds(share=6))
+@pytest.mark.parametrize("seed", seeds(share=4))
 def test_of_hours_that_expire_during_a_backfill_none_that_landed_is_lost_and_the_others_are_named(
     seed: int, tmp_path: Path, command_server: CommandServer
 ) -> None:
     dice = random.Random(seed)
     with backfills_of(seed, tmp_path, command_server, hours=6, expiring=True) as backfills:
-        for kill in planned(dice, EARLY):
+        for kill in planned(seed, dice, EARLY, hands=2):
             backfills.run(kill)
             backfills.move_clocks(dice.randint(1, 2) * HOUR)
         landed = backfills.landed()
         oldest = backfills.now() - RETENTION
-        there = [hour for hour in backfills.hours if hour.partition in landed or hour.start >= oldest]
-        lost = [hour for hour in backfills.hours if hour not in there]
         ended = backfills.run()
-        assert named(ended.err) == lost
+        # The kill may have met an answer that was whole and not yet in the manifest.
+        mended = [line for line in ended.err.splitlines() if "the manifest lacked the whole answer" in line]
+        landed_after_all = named("\n".join(mended))
+        there = [
+            hour
+            for hour in backfills.hours
+            if hour.partition in landed or hour in landed_after_all or hour.start >= oldest
+        ]
+        lost = [hour for hour in backfills.hours if hour not in there]
+        others = [line for line in ended.err.splitlines() if line not in mended]
+        assert named("\n".join(others)) == lost, ended.err
         assert ended.code == (1 if lost else 0)
         prove(backfills, there)
 
