@@ -5,6 +5,7 @@
       VendorError                a vendor's answer; carries where it came from
         TransientVendorError     try again (later, if it says when)
           DamagedAnswerError     broken in its middle: no cut, so asking for less can't help
+          NotSentError           no request left: the vendor did nothing
           RepeatedCutError       cut at the same byte twice: ask for less
         PermanentVendorError     don't try again
           ExportFailed           the vendor made no file of it
@@ -98,6 +99,10 @@ class DamagedAnswerError(TransientVendorError):
 
     Worth another try, since a fault of the way passes. The same bytes again are a `ContractError`.
     """
+
+
+class NotSentError(TransientVendorError):
+    """No request was sent: no connection came about, or something that must come before it is not there."""
 
 
 class RepeatedCutError(TransientVendorError):

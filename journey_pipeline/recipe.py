@@ -5,10 +5,10 @@ Not here: the columns of an event (`model.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # it brings Arrow along, which the command line does not need in order to say what it can do
     from journey_pipeline.formats.records import AttributeReader, RecordReader
@@ -30,6 +30,25 @@ class Twin:
     stream: str
     property: str
     channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeColumns:
+    """Attributes of people that stand in columns of every record: of a file, a person's last record counts.
+
+    Attributes:
+        version: Says how they are read; those that another one read are read anew.
+        person: The column with the person's key.
+        pattern: Columns whose names fit it are attributes; its first group is the attribute's id.
+        names: Gives the attributes' names for people, by id, out of what else the vendor answered; the newest first.
+        masked: Attributes of which a value with `*` in it is hidden, and counts as none.
+    """
+
+    version: str
+    person: str
+    pattern: str
+    names: Callable[[Sequence[Mapping[str, Any]]], Mapping[str, str]]
+    masked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +76,18 @@ class Recipe:
         properties: The columns that `landing.properties` carries on as they are: name there, column in the file.
             Columns that the recipe does not know join them under their own names. NULLs are left out.
         property_groups: Objects in `landing.properties`, by name there: a pattern, and the columns whose names fit it
-            are in the object, each under the pattern's first group. Such columns are known.
-        format: Of the vendor's file. `csv` stands for any delimited text; a Parquet file is read where it lies.
+            are in the object, each under the pattern's first group. Such columns are known. Without a name it is
+            `landing.properties` itself.
+        elsewhere: A pattern; columns whose names fit it are known and read elsewhere, as attributes of people are: they
+            are in no properties.
+        format: Of the vendor's file. `csv` stands for any delimited text; a Parquet file is read where it lies. `any`:
+            of each file, as its name says.
         compression: How the file lies in the landing, whatever way it came: `gzip`, or empty where its reader seeks.
         delimiter: The field separator of the vendor's file, if it is delimited text.
         windows_of_arrival: Whether windows may mean arrival: an event is outside only if both of its times are.
         repeats_are_usual: Whether the vendor sends events again as a rule; only how events are made depends on it.
-        reader: Reads the vendor's file, if it is JSON. Then `properties` and what is unknown are its affair.
+        reader: Reads the vendor's file, if it is JSON. Then `properties` and what is unknown are its affair. Without it
+            JSON is flat objects, whose members are read as the columns of a CSV.
         records_at: What the connection says of where the records of a file are; a file whose records were counted by
             another word is counted anew.
         twin: The stream in which marts count events that both report, if there is one.
@@ -78,7 +102,8 @@ class Recipe:
     decoded: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     property_groups: Mapping[str, str] = field(default_factory=dict)
-    format: Literal["csv", "json", "parquet"] = "csv"
+    elsewhere: str = ""
+    format: Literal["csv", "json", "parquet", "any"] = "csv"
     compression: Literal["gzip", ""] = "gzip"
     delimiter: str = ","
     reader: RecordReader | None = None
@@ -86,8 +111,12 @@ class Recipe:
     windows_of_arrival: bool = False
     repeats_are_usual: bool = False
     twin: Twin | None = None
-    attributes: AttributeReader | None = None
+    attributes: AttributeReader | AttributeColumns | None = None
     filled: Mapping[str, str] = field(default_factory=dict)
+
+    def format_of(self, name: str) -> str:
+        """The format of a landed file by its name, such as `part-0.csv.gz`."""
+        return name.removesuffix(".gz").rpartition(".")[2] if self.format == "any" else self.format
 
     @property
     def extension(self) -> str:

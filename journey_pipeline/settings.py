@@ -38,6 +38,7 @@ DOWNLOAD_HOSTS_FIELD = "download_hosts"
 
 _PATTERN = re.compile(r"[?*\[]")  # part of an address to SQLite, of a pattern to DuckDB
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # a name, or an address
+_ORIGIN = re.compile(r"https?://([^/@:]+|\[[^/@\]]+\])(:[0-9]{1,5})?/?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -239,11 +240,14 @@ def variable_name(connection: str, field: str) -> str:
 def download_hosts(connection: str) -> frozenset[str]:
     """Hosts to which a connection's downloads may be redirected: `<CONNECTION>_DOWNLOAD_HOSTS`, with commas between.
 
+    An entry may also be an origin, such as `http://127.0.0.1:8765`.
+
     Raises:
-        ConfigError: If one of them is no name of a host, such as an address with a scheme or a path.
+        ConfigError: If one of them is neither, such as an address with a path.
     """
     variable = variable_name(connection, DOWNLOAD_HOSTS_FIELD)
-    hosts = {host.strip().lower().strip("[]").rstrip(".") for host in os.environ.get(variable, "").split(",")} - {""}
+    given = [entry.strip().lower() for entry in os.environ.get(variable, "").split(",")]
+    hosts = {_ORIGIN.sub(r"\1", entry).strip("[]").rstrip(".") for entry in given} - {""}
     for host in sorted(hosts):
         if not _HOST.fullmatch(host):
             raise ConfigError(

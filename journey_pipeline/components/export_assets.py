@@ -18,7 +18,6 @@ from journey_pipeline.components.schedules import (
     EXPORTS,
     GAPS,
     MOST_PARTITIONS,
-    NEWEST_ORDERED,
     daily,
     key_at,
     request,
@@ -123,6 +122,7 @@ def _order(assets: LoadAssets, windows: Sequence[Window]) -> Iterator[tuple[Wind
             yield window, exports.queue.tree(export.root_id)
 
 
+SUNDAY = 7
 CHECK = "no_export_needs_a_person"
 NAMED = 5
 
@@ -273,10 +273,12 @@ def request_schedules(
         f"{most_partitions} at a time."
     )
 
-    @schedule_of(assets, "newest", NEWEST_ORDERED, status, newest, job_name=job)
+    @schedule_of(assets, "newest", assets.stream.ordered_at, status, newest, job_name=job)
     def order_newest(_context: dg.ScheduleEvaluationContext, now: datetime) -> dg.RunRequest | dg.SkipReason:
-        last = last_whole(assets.stream, now)
-        first = max(last.start - assets.stream.asked_again * assets.stream.granularity.duration, assets.stream.start)
+        last, stream = last_whole(assets.stream, now), assets.stream
+        on_sundays = stream.asked_again_on_sundays if now.isoweekday() == SUNDAY else 0
+        again = max(stream.asked_again, on_sundays) * stream.granularity.duration
+        first = max(last.start - again, stream.start)
         if last.start < assets.stream.start:
             return dg.SkipReason(f"the first partition starts at {assets.stream.start:%Y-%m-%d %H:%M} UTC")
         windows = Window(first, last.end).partitions(assets.stream.granularity)

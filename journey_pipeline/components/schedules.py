@@ -22,7 +22,6 @@ from journey_pipeline.vendors.source import Freshness
 
 # Times of all schedules, as cron, UTC.
 NEWEST = {Granularity.HOUR: "*/10 * * * *", Granularity.DAY: "*/30 * * * *"}
-NEWEST_ORDERED = "30 1 * * *"
 DIMENSIONS = "5 3 * * *"
 OLD_RUNS = "50 3 * * *"
 LEFTOVERS = "10 4 * * *"

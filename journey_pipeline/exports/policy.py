@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from journey_pipeline.exports.export import Export
+from journey_pipeline.model import Granularity, floor
 
 # Longer than an export lives is not waited, whatever a header holds: it would mean never.
 LONGEST_TOLD = timedelta(days=1)
@@ -45,6 +46,8 @@ class ExportPolicy:
     Attributes:
         pending_limit: How many exports of a connection may be under way at once.
         asks_per_day: How many requests a connection may make in one UTC day, refused ones not counted; None: any.
+        quiet_around_midnight: How long before and after a UTC day's end nothing is asked: a request that is counted to
+            the other day costs one, and clocks differ.
         polling: Waits between polls.
         refusal: Waits after a refusal that doesn't say how long.
         fetching: Waits after a download that failed.
@@ -65,6 +68,7 @@ class ExportPolicy:
 
     pending_limit: int = 5
     asks_per_day: int | None = None
+    quiet_around_midnight: timedelta = timedelta()
     polling: Backoff = Backoff()
     refusal: Backoff = Backoff(shortest=timedelta(seconds=30))
     fetching: Backoff = Backoff(shortest=timedelta(seconds=30), longest=timedelta(minutes=30))
@@ -81,6 +85,14 @@ class ExportPolicy:
     poll_s: float = 15.0
     order_s: float = 30.0
     hook_life: timedelta | None = None
+
+    def asks_from(self, at: datetime) -> datetime:
+        """When orders may be sent from an instant on: at once, or when midnight has passed."""
+        day, quiet = floor(at, Granularity.DAY), self.quiet_around_midnight
+        if at - day < quiet:
+            return day + quiet
+        next_day = day + Granularity.DAY.duration
+        return next_day + quiet if next_day - at <= quiet else at
 
     def poll_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:
         """When to poll next; a vendor who says when is obeyed, up to a day."""

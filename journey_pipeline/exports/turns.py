@@ -76,6 +76,8 @@ def unanswered(connection: str, at: datetime) -> Select[Any]:
 
 def is_full(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> bool:
     """Whether the vendor takes no further order now: too many are under way, or the day's requests are used up."""
+    if policy.asks_from(at) > at:
+        return True
     pending = select(func.count()).where(mine(connection), exports.c.state.in_(AT_VENDOR))
     return tx.count(pending) >= policy.pending_limit or _is_day_full(tx, connection, policy, at)
 
@@ -95,7 +97,7 @@ def next_due_at(
 ) -> datetime | None:
     """When there may next be something to do for a connection; None if nothing is under way. It may lie in the past."""
     open_ones = tx.find(select(exports).where(mine(connection), exports.c.state.not_in(ENDED)))
-    asks_from = _next_day(at) if _is_day_full(tx, connection, policy, at) else None
+    asks_from = _asks_from(tx, connection, policy, at)
     busy = [_free_at(export) for export in open_ones if export.state in AT_VENDOR]
     if len(busy) >= policy.pending_limit:
         asks_from = min(busy)
@@ -108,6 +110,23 @@ def next_due_at(
     trees = [[export for export in ours if export.root_id == root.id] for root in ours if not root.is_part]
     times += [_free_at(found.root) for tree in trees if (found := collection_of(tree))]
     return min(times, default=None)
+
+
+def _asks_from(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> datetime:
+    """When the day's requests allow a further order."""
+    return policy.asks_from(_next_day(at) if _is_day_full(tx, connection, policy, at) else at)
+
+
+def spent(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> tuple[datetime, Export | None]:
+    """When the next order may be sent, where the vendor takes so many a day; and which export used the day's last one.
+
+    A vendor that said so itself holds the queue, and no export of ours need have used it.
+    """
+    asked = and_(transitions.c.connection == connection, transitions.c.edge == Edge.ASK)
+    last = select(transitions.c.export_id).where(asked).order_by(transitions.c.id.desc()).limit(1)
+    is_full = _is_day_full(tx, connection, policy, at)
+    opens_at = max(filter(None, (_asks_from(tx, connection, policy, at), tx.held_until(connection))))
+    return opens_at, tx.get(tx.count(last)) if is_full else None
 
 
 def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:

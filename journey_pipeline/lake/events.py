@@ -33,6 +33,7 @@ def recipe_digest(recipe: Recipe) -> str:
         "delimiter": recipe.delimiter,
         **({"decoded": list(recipe.decoded.items())} if recipe.decoded else {}),
         **({"property_groups": list(recipe.property_groups.items())} if recipe.property_groups else {}),
+        **({"elsewhere": recipe.elsewhere} if recipe.elsewhere else {}),
         **({"reader": recipe.reader.version} if recipe.reader else {}),
         **({"attributes": recipe.attributes.version} if recipe.attributes else {}),
         **({"twin": asdict(recipe.twin)} if recipe.twin else {}),

@@ -19,6 +19,7 @@ from journey_pipeline.errors import (
     ExportFailed,
     ExportMovedOn,
     JourneyError,
+    NotSentError,
     TransientVendorError,
     VendorError,
 )
@@ -229,7 +230,8 @@ class Exports:
             # Of what was broken on its way nothing is kept: then the file itself is.
             is_broken = isinstance(error, ContractError) or evidence.exists()
             if is_broken:
-                landing.blame(error, "the export is ordered again.")
+                again = "fetched" if source.stream.links_live else "ordered"
+                landing.blame(error, f"the export is {again} again.")
             self._note_unfetched(part, error, is_broken=is_broken)
             raise
         landing.take(got)
@@ -239,6 +241,8 @@ class Exports:
         status, says = error.status, str(error)
         if isinstance(error, ExportExpired):
             self.queue.lost(part, status=status, error=says)
+        elif is_broken and self.sources[part.key.stream].stream.links_live:
+            return  # the file may come whole as long as its link lives, and there is no other
         elif isinstance(error, ExportFailed) or is_broken:
             self.queue.failed(part, status=status, error=says)
         elif not isinstance(error, TransientVendorError):
@@ -249,7 +253,7 @@ class Exports:
             ticket = self.sources[export.key.stream].order(plan_of(export), export.hook or export.name)
         except TransientVendorError as error:
             self.troubles[export.root_id] = error
-            if error.status is None:
+            if error.status is None and not isinstance(error, NotSentError):
                 self.queue.unanswered(export, error=str(error))
             else:
                 full, wait_s = error.status == TOO_MANY_REQUESTS, error.retry_after_s

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from journey_pipeline.errors import (
     ExportFailed,
@@ -30,6 +30,7 @@ from journey_pipeline.transport import retry
 from journey_pipeline.vendors.source import Stream
 
 LONGEST_NAP_S = 1.0
+LONGEST_PAUSE = timedelta(minutes=15)  # what one waits for who wants to order now: a day's end passes meanwhile
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class LoadOrdered(Load[Exports]):
             exports.move_due(arrivals=arrivals)
             watching.current().waits_for(_to_be_seen(exports, ours | under_way.keys()), exports.queue.now())
             _follow_merged(exports, under_way)
+            yield from _not_today(exports, under_way)
             for root_id in list(under_way):
                 if error := _what_stopped(exports, root_id):
                     yield from failed(under_way.pop(root_id), error)
@@ -192,6 +194,32 @@ def _what_stopped(exports: Exports, root_id: int) -> JourneyError | None:
         says = f"needs a person: {why}. `journey-pipeline exports` lists it; "
         return exports.troubles.get(root_id) or _ended(stopped[0], says)
     return _ended(root, "was given up meanwhile; ") if root.state is State.REPLACED else None
+
+
+def _not_today(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:
+    """What has to wait for the next day's request, where the vendor takes so many a day, longer than is waited here."""
+    queue = exports.queue
+    opens_at, by = queue.spent() if queue.policy.asks_per_day else (queue.now(), None)
+    if opens_at - queue.now() <= LONGEST_PAUSE:
+        return
+    for root_id in list(under_way):
+        root = queue.tree(root_id)[0]
+        if root.state is State.WANTED and root.reason is not Reason.UNANSWERED:
+            yield from failed(under_way.pop(root_id), _spent(root, by, opens_at, exports.troubles.get(root_id)))
+
+
+def _spent(export: Export, by: Export | None, opens_at: datetime, trouble: JourneyError | None) -> TransientVendorError:
+    used = f"today's request was used by export {by.id} for {by.window}" if by else f"{trouble or 'the queue is held'}"
+    return TransientVendorError(
+        f"{export} waits: {used.rstrip('.')}. The next order may be sent at {opens_at:%Y-%m-%d %H:%M} UTC. It will hold "
+        f"{export.window}, with all that waits and fits. It stays in the ledger: the sensor sends it, and so does "
+        f"`journey-pipeline backfill {selection(export.key, export.window)}` after that.",
+        vendor=export.key.vendor,
+        connection=export.key.connection,
+        stream=export.key.stream,
+        window=str(export.window),
+        status=export.last_status,
+    )
 
 
 def _ended(export: Export, says: str) -> ExportFailed:

@@ -166,7 +166,7 @@ def _inside(stream: Stream, landing: LandingManifest) -> Window:
     window = partition_window(landing.partition)
     latest = max(attempt.answered_by for attempt in landing.attempts)
     ends = (stream.reach.until(end, latest) for end in (window.end, *_ends(landing)))
-    return Window(window.start - stream.reach.back, max(ends))
+    return Window(window.start - stream.reach.back, max(ends) + stream.reach.over)
 
 
 def _ends(landing: LandingManifest) -> list[datetime]:

@@ -20,6 +20,7 @@ from isal import igzip, isal_zlib
 
 from journey_pipeline.errors import ContractError, LakeError
 from journey_pipeline.formats.csv_records import split_records, without_line_end
+from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.formats.json_scan import DocumentError, NoRecordsError
 from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.lake.manifest import LandedFile
@@ -163,8 +164,9 @@ def content_digest(files: Iterable[Path], recipe: Recipe) -> ContentDigest:
     header, count, total = b"", 0, 0
     for file in files:
         with closing(Inflated(file)) as content:
-            records = _rows(file) if recipe.format == "parquet" else _records(content, file, recipe)
-            if recipe.format != "parquet" and not recipe.reader:
+            form = recipe.format_of(file.name)
+            records = _rows(file) if form == "parquet" else _records(content, file, recipe)
+            if form == "csv":
                 header = next(records, header)
             for record in records:
                 digest = hashlib.blake2b(record, digest_size=16).digest()
@@ -182,5 +184,7 @@ def _records(content: Inflated, file: Path, recipe: Recipe) -> Iterator[bytes]:
     if recipe.reader:
         reading = recipe.reader.read(content.chunks(), with_raw=True)
         return (raw for some in told_of_file(reading, file) for raw in some.raw)
+    if recipe.format_of(file.name) == "json":
+        return (record for some in told_of_file(RecordSplitter().split(content.chunks()), file) for record in some)
     records = split_records(content.chunks(), recipe.delimiter.encode(), LONGEST_RECORD_BYTES)
     return (without_line_end(record.raw) for record in records)

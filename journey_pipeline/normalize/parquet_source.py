@@ -99,7 +99,9 @@ class ParquetSource(Source):
 
     def _batches(self, more: str) -> Iterator[list[pa.Array[Any]]]:
         """The columns as text, what is asked for besides, and the records' numbers."""
-        texts = "".join(f"{_text(name, kind)}, " for name, kind in zip(self.header, self.types, strict=True))
+        used = self.columns.used
+        columns = enumerate(zip(self.header, self.types, strict=True))
+        texts = "".join(f"{_text(*column) if place in used else 'null::varchar'}, " for place, column in columns)
         file = f"read_parquet({literal(str(self.path))}, file_row_number = true)"
         select = f"select {texts}{more}file_row_number + 1 from {file}"
         try:

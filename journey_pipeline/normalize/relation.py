@@ -177,6 +177,12 @@ class ColumnMap:
     constants: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
+    @property
+    def used(self) -> set[int | str]:
+        """The positions that are read."""
+        inside = (position for group in self.groups.values() for position in group.values())
+        return {*self.known.values(), *self.properties.values(), *inside}
+
 
 def map_columns(header: Sequence[str], recipe: Recipe, constants: Mapping[str, str], path: Path) -> ColumnMap:
     """Maps a file's header to the recipe's columns.
@@ -199,6 +205,8 @@ def map_columns(header: Sequence[str], recipe: Recipe, constants: Mapping[str, s
             for group, member in members:
                 inside = groups.setdefault(group, {})
                 inside[_free(member, inside)] = position
+        elif recipe.elsewhere and re.fullmatch(recipe.elsewhere, name, re.DOTALL):
+            continue
         else:
             unknown[position] = name
     constants = {name: value for name, value in constants.items() if name in recipe.columns and name not in known}
@@ -212,7 +220,7 @@ def map_columns(header: Sequence[str], recipe: Recipe, constants: Mapping[str, s
         )
     taken = {name: known.get(column, column) for name, column in recipe.properties.items() if column not in missing}
     properties: dict[str, int | str] = dict(taken)
-    for position, name in unknown.items():
+    for name, position in [*groups.pop("", {}).items(), *((name, position) for position, name in unknown.items())]:
         properties[_free(name, properties)] = position
     respelled = tuple(given for given, name in zip(header, names, strict=True) if given != name)
     return ColumnMap(known, properties, tuple(unknown.values()), missing, respelled, constants, groups)

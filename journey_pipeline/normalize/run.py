@@ -23,6 +23,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.lake.repair import DAMAGED
 from journey_pipeline.model import StreamKey, Window, partition_window
+from journey_pipeline.normalize.attribute_columns import recipe_of_attributes, write_attribute_columns
 from journey_pipeline.normalize.csv_source import CsvSource
 from journey_pipeline.normalize.deduplication import (
     Deduplicated,
@@ -33,13 +34,14 @@ from journey_pipeline.normalize.deduplication import (
     superseded_attempts,
 )
 from journey_pipeline.normalize.inspection import Inspection, inspect_events, rejects_of
+from journey_pipeline.normalize.json_source import JsonSource
 from journey_pipeline.normalize.landed_file import DamagedFileError
 from journey_pipeline.normalize.parquet_source import ParquetSource
 from journey_pipeline.normalize.recipe_sql import BELIEVABLE, read_codes, select_events, select_rejects
 from journey_pipeline.normalize.record_reader import ReaderSource, write_attributes
 from journey_pipeline.normalize.session import NormalizeLimits, Session, session
 from journey_pipeline.normalize.staging import Source, UnreadableAttemptError, stage_events, stage_rejects
-from journey_pipeline.recipe import Recipe
+from journey_pipeline.recipe import AttributeColumns, Recipe
 
 __all__ = ["NormalizeLimits", "is_normalized", "normalize"]
 
@@ -215,6 +217,10 @@ class _Work:
             return None
         to = self.opened.folder / "attributes.parquet"
         answers = self.landing.answers_until(newest)
+        if isinstance(self.recipe.attributes, AttributeColumns):
+            sources = list(self._sources(newest, recipe_of_attributes(self.recipe, self.recipe.attributes)))
+            rows = write_attribute_columns(self.opened, self.recipe.attributes, sources, to, answers=answers)
+            return _Attributes(to, rows) if rows else None
         rows = write_attributes(self.opened, self.recipe.attributes, newest, self._folder(newest), to, answers=answers)
         return _Attributes(to, rows) if rows else None
 
@@ -227,16 +233,20 @@ class _Work:
         except (ContractError, LakeError) as error:
             raise UnreadableAttemptError(attempt.attempt, error) from error
 
-    def _sources(self, attempt: Attempt) -> Iterator[Source]:
-        reader = self.recipe.reader
+    def _sources(self, attempt: Attempt, recipe: Recipe | None = None) -> Iterator[Source]:
+        recipe = recipe or self.recipe
+        reader = recipe.reader
         if isinstance(reader, InformedReader):
             reader = reader.informed(self.landing.answers_until(attempt))
         for file in attempt.files:
-            given = (self._folder(attempt) / file.name, file, self.recipe, attempt.constants)
+            given = (self._folder(attempt) / file.name, file, recipe, attempt.constants)
+            form = recipe.format_of(file.name)
             if reader:
                 yield ReaderSource.open(*given, reader)
-            elif self.recipe.format == "parquet":
+            elif form == "parquet":
                 yield ParquetSource.open(*given, self.opened)
+            elif form == "json":
+                yield JsonSource.open(*given)
             else:
                 yield CsvSource.open(*given, self.opened.limits.block_bytes)
 

@@ -163,6 +163,7 @@ FAULTS: dict[str, FaultKind] = {
     "502": FaultKind("sends a gateway's page of HTML", answer=lambda _: html(502)),
     "503": FaultKind("is not available", answer=lambda words: words(503)),
     "504": FaultKind("takes too long", answer=lambda words: words(504)),
+    "520": FaultKind("sends a page of the edge: an unknown error", answer=lambda _: html(520)),
     "json_200": FaultKind("sends an error with status 200", answer=lambda words: words(200)),
     "html_200": FaultKind("sends a page of HTML with status 200", answer=lambda _: html(200)),
     "refuse": FaultKind("closes the connection without an answer", answer=lambda _: HangUpResponse(reset=False)),

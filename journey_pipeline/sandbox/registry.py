@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
@@ -71,6 +71,15 @@ class Simulator(Protocol):
 
     def close(self) -> None:
         """Ends what is being worked on; calls that wait for it are refused."""
+        ...
+
+
+@runtime_checkable
+class FileHost(Protocol):
+    """A simulated vendor whose files lie on a host of their own."""
+
+    def root_routes(self) -> list[BaseRoute]:
+        """Routes of that host, which has no prefix."""
         ...
 
 

@@ -25,6 +25,7 @@ from journey_pipeline.errors import ConfigError, text_of
 from journey_pipeline.sandbox.admin import Admin
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
+from journey_pipeline.sandbox.registry import FileHost
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.wire import EXTENSION
 from journey_pipeline.sandbox.world import World
@@ -41,6 +42,7 @@ def build_app(sandbox: Sandbox) -> ASGIApp:
         routes=[
             Mount("/_sandbox", routes=Admin(sandbox).routes()),
             *(Mount(f"/{name}", routes=simulator.routes()) for name, simulator in sandbox.simulators.items()),
+            *(route for one in sandbox.simulators.values() if isinstance(one, FileHost) for route in one.root_routes()),
         ]
     )
     return _Dated(app, sandbox.clock)

@@ -189,7 +189,8 @@ class HttpClient:
         policy: RetryPolicy | None = None,
         no_content: bytes = b"",
         resumes: bool = False,
-        packed: bool = True,
+        packed: bool | Callable[[bytes], bool] = True,
+        redirects: bool = True,
     ) -> Downloaded:
         """Sends a request and puts the answer's body on disk, complete or not at all.
 
@@ -212,7 +213,9 @@ class HttpClient:
             no_content: What lands in place of the empty body of a 204, so that it reads as an answer without records.
             resumes: Whether the vendor gives the rest of a body that was cut off, if an ETag or the time of its last
                 change names it. What came of it is kept until the call ends, and no longer.
-            packed: Whether it lies as gzip; otherwise inflated, for a reader that seeks in it.
+            packed: Whether it lies as gzip; otherwise inflated, for a reader that seeks in it. A function tells by the
+                body's first bytes.
+            redirects: Whether a redirect is followed; else it is a refusal.
 
         Raises:
             RepeatedCutError: If the inspector says twice of the same bytes that they were cut off.
@@ -220,7 +223,7 @@ class HttpClient:
             PermanentVendorError: As for `send`.
             ContractError: As the inspector says; and if a damaged body came with the same bytes twice.
         """
-        request = self._request(method, path, query, _json_body(json), headers)
+        request = replace(self._request(method, path, query, _json_body(json), headers), follows=redirects)
         asked = self._asked(request, stream, window)
         terms = Terms(
             to, inspector, on_bytes, evidence, no_content, resumes, packed, self._largest_bytes, self._chunk_bytes

@@ -48,7 +48,8 @@ class Terms:
         evidence: Where the start and the end of an inflated body are kept that is not as documented.
         no_content: What lands in place of the empty body of a 204.
         resumes: Whether a body that was cut off may be gone on with.
-        packed: Whether the file is to lie as gzip, or inflated, for a reader that seeks in it.
+        packed: Whether the file is to lie as gzip, or inflated, for a reader that seeks in it; or says so of a body's
+            first bytes, inflated.
         largest_bytes: The most bytes of a body, inflated or as it came.
         chunk_bytes: How much of a body is read at once.
     """
@@ -59,7 +60,7 @@ class Terms:
     evidence: Path | None
     no_content: bytes
     resumes: bool
-    packed: bool
+    packed: bool | Callable[[bytes], bool]
     largest_bytes: int
     chunk_bytes: int
 
@@ -156,6 +157,8 @@ class _Arriving:
         self._terms = terms
         self._raw_bytes = 0
         self._deflater = Deflater()
+        self._is_packed = None if callable(terms.packed) else terms.packed
+        self._held = b""
         self._inspector = terms.inspector() if terms.inspector else None
         self._damage: DamagedAnswerError | None = None
         self._open = ExitStack()
@@ -177,8 +180,8 @@ class _Arriving:
             raise self._damage
         if self._inspector:
             self._inspector.finish(verified=body.is_gzip)
-        if self._terms.packed and not body.is_gzip:
-            file.write(self._deflater.finish())
+        if self._is_packed is not False:
+            file.write(self._held if body.is_gzip else self._deflater.finish())
         if isinstance(self._inspector, FileInspector):
             self._inspector.look(file.flushed())
         self._open.close()
@@ -212,8 +215,13 @@ class _Arriving:
         )
 
     def _lying(self, wire: bytes, raw: bytes) -> bytes:
-        """A piece as it goes into the file."""
-        if not self._terms.packed:
+        """A piece as it goes into the file, with those that were held until it was known how it lies."""
+        if self._is_packed is None and callable(self._terms.packed):
+            self._held += wire
+            if not raw:
+                return b""
+            wire, self._held, self._is_packed = self._held, b"", self._terms.packed(raw)
+        if not self._is_packed:
             return raw
         return wire if self.body.is_gzip else self._deflater.feed(raw)
 

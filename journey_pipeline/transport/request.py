@@ -36,12 +36,14 @@ class Request:
     Attributes:
         method: Upper case.
         body: Bytes, or None.
+        follows: Whether a redirect is followed.
     """
 
     method: str
     url: str
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     body: bytes | None = None
+    follows: bool = True
 
     def redirected(self, status: int, location: str, asked: Asked) -> Request:
         """The request that a redirect asks for.
@@ -264,7 +266,7 @@ class Wire:
                 credential = None
             response = self._send(request, asked, credential, max(LEAST_S, attempt.left_s))
             location = response.headers.get("Location")
-            if response.status_code not in _REDIRECTS or not location:
+            if response.status_code not in _REDIRECTS or not location or not request.follows:
                 return response
             response.close()
             request = request.redirected(response.status_code, location, asked)
@@ -299,11 +301,12 @@ class Wire:
                 ) from None
             raise asked.transient(f"the TLS handshake failed ({why}).") from None
         except requests.exceptions.ConnectTimeout:
-            raise asked.transient(f"could not connect within {round(connect_s, 1):g} s.") from None
+            raise asked.not_sent(f"could not connect within {round(connect_s, 1):g} s.") from None
         except requests.exceptions.ReadTimeout:
             raise asked.transient(f"no answer within {round(first_byte_s, 1):g} s.") from None
         except requests.exceptions.ConnectionError as error:
-            raise asked.transient(
+            failed = asked.not_sent if _is_unconnected(error) else asked.transient
+            raise failed(
                 f"no answer: {reason(error)}. If this happens again, check the connection's URL and the network."
             ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
@@ -311,6 +314,12 @@ class Wire:
                 f"can't be sent ({type(error).__name__}). Check the connection's URL and credentials for stray "
                 "characters."
             ) from None
+
+
+def _is_unconnected(error: requests.exceptions.ConnectionError) -> bool:
+    """Whether no connection came about, so that nothing was sent."""
+    root: Any = error.args[0] if error.args else None
+    return isinstance(getattr(root, "reason", root), urllib3.exceptions.NewConnectionError)
 
 
 class _Session(requests.Session):

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from journey_pipeline.errors import (
     ContractError,
     DamagedAnswerError,
+    NotSentError,
     PermanentVendorError,
     TransientVendorError,
     VendorError,
@@ -63,6 +64,10 @@ class Asked:
     ) -> TransientVendorError:
         """An error that is worth another attempt; `came` says what came back and what to do."""
         return TransientVendorError(self._say(came), retry_after_s=retry_after_s, **self._context(status))
+
+    def not_sent(self, came: str) -> NotSentError:
+        """An error before anything was sent."""
+        return NotSentError(self._say(came), **self._context(None))
 
     def damaged(self, came: str, *, status: int | None = None) -> DamagedAnswerError:
         """An answer that is broken in its middle."""

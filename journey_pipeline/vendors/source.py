@@ -92,6 +92,7 @@ class Reach:
         longest: The longest window that one answer is asked for, where it may be longer than a partition.
         onward: How far an answer goes on beyond its window; `timedelta.max`: to the moment of asking.
         back: How far before the start of its window an answer may reach.
+        over: How far its events may lie beyond the end of a window, where the vendor does not say whether the end is in.
         ages_after: How long after it happened an event may stay away from an answer that is asked again;
             `timedelta.max`: it never may.
     """
@@ -99,6 +100,7 @@ class Reach:
     longest: timedelta = timedelta()
     onward: timedelta = timedelta()
     back: timedelta = timedelta()
+    over: timedelta = timedelta()
     ages_after: timedelta = timedelta.max
 
     def until(self, asked: datetime, answered_by: datetime) -> datetime:
@@ -134,7 +136,11 @@ class Stream:
         lacks: What the vendor can't be asked for, such as an `estimate`: why, and what is done instead.
         upkeep: Additional upkeep, by name (`components/connection.py`).
         asked_again: How many partitions before the newest one are asked for again with it, since events come late.
+        asked_again_on_sundays: The same on Sundays, if it is more.
+        ordered_at: When the newest is ordered, as cron in UTC.
         first_look: How much of its history shows what it is like.
+        links_live: Whether a file that came broken is fetched again for as long as its link lives, since another order
+            costs more than that.
     """
 
     key: StreamKey
@@ -150,7 +156,10 @@ class Stream:
     lacks: Mapping[str, str] = field(default_factory=dict)
     upkeep: tuple[str, ...] = ()
     asked_again: int = 0
+    asked_again_on_sundays: int = 0
+    ordered_at: str = "30 1 * * *"
     first_look: timedelta = timedelta(days=1)
+    links_live: bool = False
 
     @property
     def partitions_per_answer(self) -> int:
@@ -358,6 +367,7 @@ class Source(ABC):
             name: Of the export and its attempt; for a vendor that calls back, the secret end of its hook's address.
 
         Raises:
+            NotSentError: If no order was sent.
             TransientVendorError: If the vendor made none (429: too much is pending), or may have (`status` is None).
             PermanentVendorError: If it never will as asked; says what to configure.
         """

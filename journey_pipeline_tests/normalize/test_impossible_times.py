@@ -73,7 +73,8 @@ NUMBERS = ["253402300799999", "9223372036854775807", "-9223372036854775808", "99
 def test_no_vendors_time_stops_its_partition(tmp_path: Path, recipe: Recipe, column: str) -> None:
     times = [*IMPOSSIBLE, *(time.rstrip("Z") for time in IMPOSSIBLE), *NUMBERS]
     # By way of the lake's own CSV, whatever form the vendor's file has: it is the SQL that is tried here.
-    made = MadeLanding(tmp_path / "home", recipe=replace(recipe, reader=None, attributes=None, key_columns=(column,)))
+    in_csv = {"format": "csv", "reader": None, "attributes": None}
+    made = MadeLanding(tmp_path / "home", recipe=replace(recipe, **in_csv, key_columns=(column,)))
     made.land(as_csv([[time] for time in times], [column]))
     manifest = made.normalize()
     assert manifest.unaccounted == 0

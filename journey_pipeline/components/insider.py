@@ -1,0 +1,127 @@
+"""The Component of Insider.
+
+Not here: the vendor's routes and rules (`vendors/insider/`), how assets are built (`export_assets.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from journey_pipeline.components.connection import ConnectionComponent, connection_name
+from journey_pipeline.exports.policy import Backoff, ExportPolicy
+from journey_pipeline.settings import utc_now
+from journey_pipeline.transport.limits import Limits
+from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient
+from journey_pipeline.vendors.insider.doctor import check
+from journey_pipeline.vendors.insider.user_events.stream import (
+    LOOKBACK_DAYS,
+    RETENTION_DAYS,
+    Choice,
+    UserEvents,
+    user_events_stream,
+)
+from journey_pipeline.vendors.source import Source, Stream
+
+_MANY = 1_000  # the vendor limits the requests of a day, and not how many exports are under way
+
+
+class InsiderExports(ConnectionComponent):
+    """Insider: user events, ordered as exports, one a UTC day; the link comes by a call to `journey-pipeline receiver`.
+
+    Defines the assets requests/, raw/ and events/<connection>/user_events, daily in UTC. One sensor orders, and starts
+    the landing of what the vendor has called for. A range of days is one export.
+
+    Set the variables <CONNECTION>_URL, <CONNECTION>_PARTNER_NAME, <CONNECTION>_REQUEST_TOKEN, <CONNECTION>_SEGMENT_ID
+    and <CONNECTION>_WEBHOOK_URL. The ledger of exports is an SQLite file in the home. JOURNEY_PIPELINE_LEDGER_URL names
+    another database; then set JOURNEY_PIPELINE_LINK_KEY too.
+    """
+
+    vendor: ClassVar[str] = "insider"
+    kinds: ClassVar[frozenset[str]] = frozenset({"insider"})
+
+    connection: str = connection_name("insider")
+    lookback_days: int = Field(
+        LOOKBACK_DAYS,
+        ge=1,
+        le=31,
+        description="Days that each day's order holds, the newest included: events arrive late.",
+    )
+    weekly_lookback_days: int = Field(
+        30, ge=1, le=31, description="The same of Sunday's order. The segment must hold users of as many days."
+    )
+    retention_days: int = Field(
+        RETENTION_DAYS, ge=1, description="Days that the vendor keeps events. It publishes no figure; ask for yours."
+    )
+    events: Mapping[str, Sequence[str]] = Field(
+        default_factory=dict,
+        description="Further events to export, by system name, each with its parameters. Journey events always are.",
+    )
+    parameters: Sequence[str] = Field(
+        default_factory=list, description="Further parameters of the journey events to export, by system name."
+    )
+    filters: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict,
+        description="One filter for each event, by the event's system name: key, operator and values, as the vendor "
+        "takes them.",
+    )
+    check_receiver: bool = Field(
+        True,  # noqa: FBT003 - pydantic's own way to give a default
+        description="Whether the receiver must answer through its public address before an order is sent. false: for "
+        "networks that can't see their own public address.",
+    )
+    overdue_after_hours: float = Field(
+        6, gt=0, description="Hours without a call after which an export is overdue and raises an alert."
+    )
+    lost_after_hours: float = Field(
+        24, gt=0, description="Hours without a call after which an export is lost, and ordered again."
+    )
+    quiet_minutes: float = Field(
+        5, ge=0, le=60, description="Minutes before and after midnight UTC in which nothing is ordered: clocks differ."
+    )
+
+    @property
+    def offered(self) -> Mapping[str, Stream]:
+        """User events."""
+        stream = user_events_stream(self.connection, self.start_at)
+        return {
+            "User events of Insider": replace(
+                stream,
+                asked_again=self.lookback_days - 1,
+                asked_again_on_sundays=self.weekly_lookback_days - 1,
+                retention=timedelta(days=self.retention_days),
+            )
+        }
+
+    def check(self) -> Mapping[str, str]:
+        """Asks what the account has, and whether the receiver is there; never uses the day's request."""
+        client = self._client()
+        try:
+            return check(client, fingerprint=None, now=utc_now)
+        finally:
+            client.close()
+
+    def open_sources(self) -> Mapping[str, Source]:
+        """The stream, with credentials from the environment."""
+        (stream,) = self.offered.values()
+        choice = Choice(self.events, self.parameters, self.filters, self.check_receiver)
+        return {stream.key.stream: UserEvents(self._client(), stream, choice)}
+
+    @property
+    def export_policy(self) -> ExportPolicy:
+        """One order a UTC day; of an order under way the clock alone can be looked at."""
+        return ExportPolicy(
+            pending_limit=_MANY,
+            asks_per_day=1,
+            quiet_around_midnight=timedelta(minutes=self.quiet_minutes),
+            refusal=Backoff(shortest=timedelta(minutes=1), longest=timedelta(minutes=30)),
+            overdue_after=timedelta(hours=self.overdue_after_hours),
+            lost_after=timedelta(hours=self.lost_after_hours),
+        )
+
+    def _client(self) -> InsiderClient:
+        return InsiderClient(
+            self.connection, limits=Limits(requests_per_s=self.requests_per_second, concurrency=LIMITS.concurrency)
+        )

@@ -1,0 +1,100 @@
+"""Attributes of people out of columns that repeat them on every record: reduced to a row a person, then made rows.
+
+Not here: attributes that a vendor's own reader reads (`record_reader.py`), their history (`warehouse/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from journey_pipeline.model import ATTRIBUTE_COLUMNS
+from journey_pipeline.normalize.relation import landing_schema
+from journey_pipeline.normalize.session import NormalizeLimits, Session
+from journey_pipeline.normalize.staging import Source, copy_batches
+from journey_pipeline.recipe import AttributeColumns, Recipe
+from journey_pipeline.sql import identifier, literal
+
+_ALL_OTHERS = ".*"
+
+
+def recipe_of_attributes(recipe: Recipe, attributes: AttributeColumns) -> Recipe:
+    """A recipe by which a stream's files are read for attributes alone: the person, and `properties` of attributes."""
+    return Recipe(
+        stream=recipe.stream,
+        sql="",
+        columns=(attributes.person,),
+        key_columns=(attributes.person,),
+        property_groups={"": attributes.pattern},
+        elsewhere=_ALL_OTHERS,
+        format=recipe.format,
+        delimiter=recipe.delimiter,
+    )
+
+
+def write_attribute_columns(
+    session: Session,
+    attributes: AttributeColumns,
+    sources: Sequence[Source],
+    to: Path,
+    *,
+    answers: Sequence[Mapping[str, Any]],
+) -> int:
+    """Writes the attributes of an answer, in the order of their key.
+
+    Args:
+        sources: Its files, opened by `recipe_of_attributes`.
+        answers: What else the vendor answered, the newest first.
+
+    Returns:
+        The rows written.
+    """
+    if not sources:
+        return 0
+    staged = to.with_suffix(".staged.parquet")
+    person, schema = identifier(attributes.person), landing_schema(sources[0].recipe, with_raw=False)
+    people = f"select {person} as person, properties from landing where {person} is not null"
+    if not copy_batches(session, _last_of_each(sources, session.limits), schema, people, staged):
+        return 0
+    return session.copy(_rows_of(attributes, answers, staged), to)
+
+
+def _last_of_each(sources: Sequence[Source], limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
+    """Of each batch the last record of each person: most have all of theirs in one."""
+    for source in sources:
+        for batch in source.good(limits):
+            codes = batch.column(0).dictionary_encode().indices.fill_null(-1).to_numpy()
+            _, from_end = np.unique(codes[::-1], return_index=True)
+            yield batch.take(np.sort(len(codes) - 1 - from_end))
+
+
+def _rows_of(attributes: AttributeColumns, answers: Sequence[Mapping[str, Any]], staged: Path) -> str:
+    names = attributes.names(answers)
+    entries = ", ".join(f"{literal(key)}: {literal(name)}" for key, name in names.items())
+    hidden = ", ".join(map(literal, attributes.masked)) or "null"
+    given = {
+        "section_id": "null",
+        "profile_key": "person",
+        "attribute_id": "entry.key",
+        "attribute": "entry.key",
+        "attribute_name": f"map {{{entries}}}[entry.key]" if entries else "null",
+        "value": f"case when entry.key in ({hidden}) and contains(entry.value, '*') then null else entry.value end",
+        "is_tag": "false",
+    }
+    columns = ",\n".join(f"({given[column.name]})::{column.type} as {column.name}" for column in ATTRIBUTE_COLUMNS)
+    return f"""
+        select {columns}
+        from (
+            select person, unnest(map_entries(properties::json::map(varchar, varchar))) as entry
+            from (
+                select *
+                from read_parquet({literal(str(staged))}, file_row_number = true)
+                qualify row_number() over (partition by person order by file_row_number desc) = 1
+            )
+        )
+        order by profile_key, attribute_id
+    """

@@ -1,0 +1,1 @@
+"""Insider: user events by request and webhook, with attributes of people."""

@@ -1,0 +1,263 @@
+"""The routes of Insider that an export needs, one method each, and the variables of a connection.
+
+Not here: HTTP itself (`transport/`), which events are asked for (`names.py`), what comes of an answer
+(`user_events/stream.py`), what a link must be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from journey_pipeline.errors import ConfigError, ContractError
+from journey_pipeline.formats.plain_json import read_json
+from journey_pipeline.settings import connection_variables, variable_name
+from journey_pipeline.transport.auth import BearerKey
+from journey_pipeline.transport.client import Answer, Downloaded, HttpClient
+from journey_pipeline.transport.connections import Timeouts
+from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.request import is_local
+from journey_pipeline.transport.retry import Action, RetryPolicy
+from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
+
+EXPORT = "/api/raw/v1/export"
+COLUMNS = "/api/user/v3/metadata/columns"
+REQUIRED_VARIABLES = ("url", "partner_name", "request_token", "segment_id", "webhook_url")
+OPTIONAL_VARIABLES = ("format", "attributes", "requests_per_second")
+FORMATS = ("parquet", "csv", "json")
+LIMITS = Limits()
+
+# Before an order, and where a tick of the sensor has a minute: assumed, both.
+ASK_S = 12.0
+ORDER_S = 30.0
+# 403 may be the token's, or speak of a limit, as on other hosts of the vendor (contract, 1.3): the caller tells which.
+_ORDER_POLICY = RetryPolicy(attempts=1, statuses={403: Action.ANSWER})
+_ASK_POLICY = RetryPolicy(attempts=2, deadline_s=ASK_S)
+# A link that does not work at once may work later, and is tried again for as long as it lives: not in a row.
+_LINK_POLICY = RetryPolicy()
+
+_ADVICE = {
+    400: "The order is wrong: compare the segment, which must be a dynamic one, the events, parameters and attributes "
+    "with the account's",
+    401: "Check <CONNECTION>_REQUEST_TOKEN, the key of the Unified Customer Database, and <CONNECTION>_PARTNER_NAME",
+    403: "Check <CONNECTION>_REQUEST_TOKEN, the key of the Unified Customer Database, and from which addresses it may "
+    "be used",
+    404: "Check <CONNECTION>_URL",
+    405: "The vendor takes no such request any more; please report it",
+}
+_PARTNER = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_ATTRIBUTE = re.compile(r"[A-Za-z0-9_.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the variables of a connection say.
+
+    Attributes:
+        url: Of the vendor.
+        partner: The account's name.
+        segment: The dynamic segment whose users are exported.
+        webhook: The public address of our receiver.
+        format: Of the files that are asked for.
+        attributes: Of people, as the API calls them.
+    """
+
+    url: str
+    partner: str
+    segment: int
+    webhook: str
+    format: str
+    attributes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, connection: str) -> Self:
+        """What the environment says.
+
+        Raises:
+            ConfigError: If a variable is missing or has another form; names it and the form.
+        """
+        given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
+
+        def wrong(field: str, form: str) -> ConfigError:
+            return ConfigError(
+                f"{variable_name(connection, field)} must be {form}. Nothing was asked.",
+                then=f"Then run `journey-pipeline doctor {connection}`.",
+            )
+
+        if not _PARTNER.fullmatch(given["partner_name"]):
+            raise wrong("partner_name", "the account's name in lower case, without blanks, such as acmeshop")
+        if not given["segment_id"].isascii() or not given["segment_id"].isdigit():
+            raise wrong("segment_id", "the number of a dynamic segment, such as 48213")
+        form = given.get("format", FORMATS[0])
+        if form not in FORMATS:
+            raise wrong("format", f"one of {', '.join(FORMATS)}, in lower case")
+        attributes = [name.strip() for name in given.get("attributes", "email").split(",")]
+        if not all(_ATTRIBUTE.fullmatch(name) for name in attributes):
+            raise wrong("attributes", "names of attributes with commas between, such as email,c_loyalty_tier")
+        if not _is_hook(given["webhook_url"]):
+            raise wrong("webhook_url", "an https address that the vendor can reach, such as https://example.com/hooks")
+        return cls(
+            given["url"].rstrip("/"),
+            given["partner_name"],
+            int(given["segment_id"]),
+            given["webhook_url"].rstrip("/"),
+            form,
+            tuple(attributes),
+        )
+
+
+def _is_hook(url: str) -> bool:
+    """Whether an address can be that of a receiver: https, or http of this machine or its network alone."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    if not host or parts.query or parts.fragment or parts.username or parts.password:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_local(host))
+
+
+def explain(status: int, body: bytes) -> str:
+    """The meaning of a refusal and what to do, in both of the vendor's envelopes or in none."""
+    said = _said(body)
+    return "; ".join(part for part in (f"the vendor says: {said}" if said else "", _ADVICE.get(status, "")) if part)
+
+
+def speaks_of_a_limit(body: bytes) -> bool:
+    """Whether a refusal is for the number of requests, and not for the token."""
+    return re.search(rb"limit|too many|quota", body, re.IGNORECASE) is not None
+
+
+def _said(body: bytes) -> str:
+    try:
+        answer = read_json(body)
+    except ValueError:
+        return ""
+    found = [answer.get(name) for name in ("error", "message")] if isinstance(answer, dict) else []
+    return next((text for text in found if isinstance(text, str)), "")
+
+
+class InsiderClient:
+    """One account of Insider. Fit for threads.
+
+    Args:
+        connection: Name of the connection; prefixes its variables.
+        limits: Requests per second and at a time.
+        order_s: How long an order may last.
+
+    Attributes:
+        account: What the variables say.
+
+    Raises:
+        ConfigError: If a variable of the connection is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        connection: str,
+        *,
+        timeouts: Timeouts | None = None,
+        limits: Limits = LIMITS,
+        order_s: float = ORDER_S,
+    ) -> None:
+        self.account = Account.of(connection)
+        self.connection = connection
+        given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
+        prefix = connection.upper()
+        self._named = {"X-PARTNER-NAME": self.account.partner}
+        self._ordering = replace(_ORDER_POLICY, deadline_s=order_s)
+        self._http = HttpClient(
+            vendor="insider",
+            connection=connection,
+            base_url=self.account.url,
+            auth=BearerKey(given["request_token"], header="X-REQUEST-TOKEN", scheme=""),
+            policy=_ASK_POLICY,
+            timeouts=timeouts or Timeouts(),
+            limits=limits.paced(given.get("requests_per_second")),
+            explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
+        )
+
+    def columns(self, table: str) -> Any:
+        """What the account has: its `events` with their parameters, or the attributes of its `contacts`."""
+        return self.list_columns(table).read_by(listed)
+
+    def list_columns(self, table: str) -> Answer:
+        """The answer that `columns` reads."""
+        return self._http.send("POST", COLUMNS, json={"table": table}, headers=self._named, stream=table)
+
+    def order(self, body: Mapping[str, Any], *, window: object) -> Answer:
+        """Sends an order, once. A refusal with 403 is an answer: it may speak of a limit."""
+        return self._http.send(
+            "POST",
+            EXPORT,
+            json=body,
+            headers=self._named,
+            stream="user_events",
+            window=window,
+            policy=self._ordering,
+        )
+
+    def fingerprint(self) -> str | None:
+        """The fingerprint of the ledger that our own receiver has, asked through its public address.
+
+        The token is not sent along.
+        """
+        said = self._http.send("GET", f"{self.account.webhook}/health", stream="receiver").json()
+        found = said.get("fingerprint") if isinstance(said, dict) else None
+        return found if isinstance(found, str) else None
+
+    def fetch(
+        self,
+        link: str,
+        to: Path,
+        *,
+        on_bytes: Callable[[int], None] | None,
+        evidence: Path | None,
+        window: object,
+    ) -> Downloaded:
+        """Downloads the file behind a link; one that was cut off goes on where it ended.
+
+        The token is not sent along, and a redirect is a refusal.
+        """
+        self._http.keep_secret(urlsplit(link).query)
+        return self._http.download(
+            "GET",
+            link,
+            to=to,
+            inspector=ExportInspector,
+            on_bytes=on_bytes,
+            evidence=evidence,
+            stream="user_events",
+            window=window,
+            policy=_LINK_POLICY,
+            resumes=True,
+            packed=is_packed,
+            redirects=False,
+        )
+
+    def refused(self, answer: Answer) -> str:
+        """What a refusal that was handed back says, for people."""
+        said = explain(answer.status, answer.body).replace("<CONNECTION>", self.connection.upper())
+        return f"{answer.asked}: answered {answer.status}. {said}."
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._http.close()
+
+
+def listed(answer: Any) -> list[Mapping[str, Any]]:
+    """What the account lists.
+
+    Raises:
+        ContractError: If it is no list.
+    """
+    if not isinstance(answer, list) or not all(isinstance(one, dict) and "key" in one for one in answer):
+        raise ContractError(
+            "the answer is no list of objects with a `key`. Check <CONNECTION>_URL, and ask the vendor."
+        )
+    return answer
