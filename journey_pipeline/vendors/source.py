@@ -92,7 +92,7 @@ class Reach:
         longest: The longest window that one answer is asked for, where it may be longer than a partition.
         onward: How far an answer goes on beyond its window; `timedelta.max`: to the moment of asking.
         back: How far before the start of its window an answer may reach.
-        over: How far its events may lie beyond the end of a window, where the vendor does not say whether the end is in.
+        over: How far events may lie beyond the end of a window, where the vendor does not say whether the end is in.
         ages_after: How long after it happened an event may stay away from an answer that is asked again;
             `timedelta.max`: it never may.
     """

@@ -171,16 +171,22 @@ class InsiderClient:
         prefix = connection.upper()
         self._named = {"X-PARTNER-NAME": self.account.partner}
         self._ordering = replace(_ORDER_POLICY, deadline_s=order_s)
+        common: dict[str, Any] = {
+            "vendor": "insider",
+            "connection": connection,
+            "base_url": self.account.url,
+            "policy": _ASK_POLICY,
+            "timeouts": timeouts or Timeouts(),
+            "limits": limits.paced(given.get("requests_per_second")),
+            "secrets": (given["request_token"],),
+        }
         self._http = HttpClient(
-            vendor="insider",
-            connection=connection,
-            base_url=self.account.url,
             auth=BearerKey(given["request_token"], header="X-REQUEST-TOKEN", scheme=""),
-            policy=_ASK_POLICY,
-            timeouts=timeouts or Timeouts(),
-            limits=limits.paced(given.get("requests_per_second")),
             explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
+            **common,
         )
+        # What is no route of the vendor's gets no token, on whatever host it is.
+        self._open = HttpClient(**common)
 
     def columns(self, table: str) -> Any:
         """What the account has: its `events` with their parameters, or the attributes of its `contacts`."""
@@ -203,11 +209,8 @@ class InsiderClient:
         )
 
     def fingerprint(self) -> str | None:
-        """The fingerprint of the ledger that our own receiver has, asked through its public address.
-
-        The token is not sent along.
-        """
-        said = self._http.send("GET", f"{self.account.webhook}/health", stream="receiver").json()
+        """The fingerprint of the ledger that our own receiver has, asked through its public address."""
+        said = self._open.send("GET", f"{self.account.webhook}/health", stream="receiver").json()
         found = said.get("fingerprint") if isinstance(said, dict) else None
         return found if isinstance(found, str) else None
 
@@ -220,12 +223,9 @@ class InsiderClient:
         evidence: Path | None,
         window: object,
     ) -> Downloaded:
-        """Downloads the file behind a link; one that was cut off goes on where it ended.
-
-        The token is not sent along, and a redirect is a refusal.
-        """
-        self._http.keep_secret(urlsplit(link).query)
-        return self._http.download(
+        """Downloads the file behind a link; one that was cut off goes on where it ended. A redirect is a refusal."""
+        self._open.keep_secret(urlsplit(link).query)
+        return self._open.download(
             "GET",
             link,
             to=to,
@@ -248,6 +248,7 @@ class InsiderClient:
     def close(self) -> None:
         """Closes its connections."""
         self._http.close()
+        self._open.close()
 
 
 def listed(answer: Any) -> list[Mapping[str, Any]]:

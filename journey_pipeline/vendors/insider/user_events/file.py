@@ -1,6 +1,6 @@
 """An export's file as it arrives: its format by its first bytes, and whether it is whole and has the columns it needs.
 
-Not here: what a record holds (`columns.py`), the download (`client.py` of the vendor).
+Not here: what a record holds (`columns.py`), the download (`vendors/insider/client.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The stream `user_events`: one order a day of a window that goes back some days, a link that the vendor calls with.
 
-Not here: the routes (`client.py` of the vendor), what a call must be, how a record of the file becomes an event
+Not here: the routes (`vendors/insider/client.py`), what a call must be, how a record of the file becomes an event
 (`events.sql`).
 """
 
