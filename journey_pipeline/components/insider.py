@@ -13,7 +13,7 @@ from pydantic import Field
 from journey_pipeline.components.connection import ConnectionComponent, connection_name
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.settings import utc_now
-from journey_pipeline.transport.limits import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient
 from journey_pipeline.vendors.insider.doctor import check
 from journey_pipeline.vendors.insider.user_events.stream import (

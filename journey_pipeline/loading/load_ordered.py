@@ -212,7 +212,8 @@ def _spent(export: Export, by: Export | None, opens_at: datetime, trouble: Journ
     used = f"today's request was used by export {by.id} for {by.window}" if by else f"{trouble or 'the queue is held'}"
     return TransientVendorError(
         f"{export} waits: {used.rstrip('.')}. The next order may be sent at {opens_at:%Y-%m-%d %H:%M} UTC. It "
-        f"will hold {export.window}, with all that waits and fits. It stays in the ledger: the sensor sends it, and so does "
+        f"will hold {export.window}, with all that waits and fits. It stays in the ledger: the sensor sends it, and so "
+        "does "
         f"`journey-pipeline backfill {selection(export.key, export.window)}` after that.",
         vendor=export.key.vendor,
         connection=export.key.connection,

@@ -318,7 +318,7 @@ class Wire:
 
 def _is_unconnected(error: requests.exceptions.ConnectionError) -> bool:
     """Whether no connection came about, so that nothing was sent."""
-    root: Any = error.args[0] if error.args else None
+    root: object = error.args[0] if error.args else None
     return isinstance(getattr(root, "reason", root), urllib3.exceptions.NewConnectionError)
 
 

@@ -14,14 +14,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from journey_pipeline.errors import ConfigError, ContractError
-from journey_pipeline.formats.plain_json import read_json
+from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables, variable_name
 from journey_pipeline.transport.auth import BearerKey
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient
-from journey_pipeline.transport.connections import Timeouts
-from journey_pipeline.transport.limits import Limits
-from journey_pipeline.transport.request import is_local
-from journey_pipeline.transport.retry import Action, RetryPolicy
+from journey_pipeline.transport.request import Timeouts, is_local
+from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
 
 EXPORT = "/api/raw/v1/export"

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from journey_pipeline.errors import ContractError
 from journey_pipeline.formats.csv_records import folded
-from journey_pipeline.formats.plain_json import read_json
+from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.insider.user_events.columns import NEEDED_COLUMNS
 from journey_pipeline.vendors.json_answer import JsonInspector
