@@ -32,6 +32,7 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.loading.checks import Tolerance
+from journey_pipeline.loading.contact import PeopleSource
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.load import Load, LoadAtOnce
 from journey_pipeline.loading.load_ordered import LoadOrdered
@@ -42,7 +43,7 @@ from journey_pipeline.normalize.run import NormalizeLimits
 from journey_pipeline.recipe import DimensionRecipe
 from journey_pipeline.settings import ledger_url, utc_now
 from journey_pipeline.transport.retry import Limits
-from journey_pipeline.vendors.source import PeopleSource, Source, Stream
+from journey_pipeline.vendors.source import Source, Stream
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
 

@@ -334,11 +334,6 @@ class Queue:
         with self.ledger.reading() as tx:
             return turns.next_due_at(tx, self.connection, self.streams, self.policy, self.now())
 
-    def spent(self) -> tuple[datetime, Export | None]:
-        """When the next order may be sent, where the vendor takes so many a day, and who used the last; see `turns`."""
-        with self.ledger.reading() as tx:
-            return turns.spent(tx, self.connection, self.policy, self.now())
-
     def current(self, key: StreamKey, window: Window) -> Export | None:
         """The newest order whose window holds the given one, whatever its state; None if there was none."""
         with self.ledger.reading() as tx:

@@ -117,16 +117,16 @@ def _asks_from(tx: Transaction, connection: str, policy: ExportPolicy, at: datet
     return policy.asks_from(_next_day(at) if _is_day_full(tx, connection, policy, at) else at)
 
 
-def spent(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> tuple[datetime, Export | None]:
+def spent(ledger: Ledger, connection: str, policy: ExportPolicy, at: datetime) -> tuple[datetime, Export | None]:
     """When the next order may be sent, where the vendor takes so many a day; and which export used the day's last one.
 
     A vendor that said so itself holds the queue, and no export of ours need have used it.
     """
     asked = and_(transitions.c.connection == connection, transitions.c.edge == Edge.ASK)
     last = select(transitions.c.export_id).where(asked).order_by(transitions.c.id.desc()).limit(1)
-    is_full = _is_day_full(tx, connection, policy, at)
-    opens_at = max(filter(None, (_asks_from(tx, connection, policy, at), tx.held_until(connection))))
-    return opens_at, tx.get(tx.count(last)) if is_full else None
+    with ledger.reading() as tx:
+        opens_at = max(filter(None, (_asks_from(tx, connection, policy, at), tx.held_until(connection))))
+        return opens_at, tx.get(tx.count(last)) if _is_day_full(tx, connection, policy, at) else None
 
 
 def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:

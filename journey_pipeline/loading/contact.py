@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
@@ -18,7 +19,26 @@ from journey_pipeline.loading.landing import Landing
 from journey_pipeline.model import Window, floor
 from journey_pipeline.normalize.run import NormalizeLimits, normalize
 from journey_pipeline.settings import utc_now
-from journey_pipeline.vendors.source import PeopleSource
+from journey_pipeline.vendors.source import Part, Stream
+
+
+class PeopleSource(Protocol):
+    """A vendor that answers for a single person, at once.
+
+    Attributes:
+        person_reach: How far back such an answer goes.
+    """
+
+    stream: Stream
+    person_reach: timedelta
+
+    def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Part:
+        """Downloads the vendor's data of a person to a file; for an unknown person, a file without records."""
+        ...
+
+    def close(self) -> None:
+        """Closes its connections."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.exports.export import ENDED, Export, Reason, State
+from journey_pipeline.exports.turns import spent
 from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.exports import Arrivals, Exports
 from journey_pipeline.loading.load import Load, failed
@@ -198,9 +199,11 @@ def _what_stopped(exports: Exports, root_id: int) -> JourneyError | None:
 
 def _not_today(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:
     """What has to wait for the next day's request, where the vendor takes so many a day, longer than is waited here."""
-    queue = exports.queue
-    opens_at, by = queue.spent() if queue.policy.asks_per_day else (queue.now(), None)
-    if opens_at - queue.now() <= LONGEST_PAUSE:
+    queue, now = exports.queue, exports.queue.now()
+    if queue.policy.asks_per_day is None:
+        return
+    opens_at, by = spent(queue.ledger, queue.connection, queue.policy, now)
+    if opens_at - now <= LONGEST_PAUSE:
         return
     for root_id in list(under_way):
         root = queue.tree(root_id)[0]

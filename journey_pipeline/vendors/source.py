@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 from journey_pipeline.errors import ExportExpired
 from journey_pipeline.model import Granularity, StreamKey, Window, contiguous, iso
@@ -201,25 +201,6 @@ class Freshness:
     until: datetime
     says: str
     is_usual: bool = True
-
-
-class PeopleSource(Protocol):
-    """A vendor that answers for a single person, at once.
-
-    Attributes:
-        person_reach: How far back such an answer goes.
-    """
-
-    stream: Stream
-    person_reach: timedelta
-
-    def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Part:
-        """Downloads the vendor's data of a person to a file; for an unknown person, a file without records."""
-        ...
-
-    def close(self) -> None:
-        """Closes its connections."""
-        ...
 
 
 Request = Mapping[str, Any]
