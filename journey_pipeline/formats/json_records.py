@@ -144,15 +144,22 @@ class RecordSplitter:
         path: Names that lead to the array of records, from the top-level object inwards, if that is known: then
             nothing else is taken for records.
         longest_bytes: The most bytes of one record.
+        flat: Whether records are flat objects: one that stands alone is a record then, and no document with records.
 
     Attributes:
         records: How many records were given so far: the first of the next ones has the number after it.
     """
 
     def __init__(
-        self, arrays: Sequence[str] = (), *, path: Sequence[str] = (), longest_bytes: int = LONGEST_RECORD_BYTES
+        self,
+        arrays: Sequence[str] = (),
+        *,
+        path: Sequence[str] = (),
+        longest_bytes: int = LONGEST_RECORD_BYTES,
+        flat: bool = False,
     ) -> None:
         self.records = 0
+        self._flat = flat
         self._arrays = path[:1] or arrays
         self._path = path
         self._is_elsewhere = False
@@ -253,9 +260,9 @@ class RecordSplitter:
         if len(text) <= COMPARED_BYTES and not at_end:
             return None, b""
         self._head = b""
-        if _begins_with_a_line(text):
+        if _begins_with_a_line(text, alone=self._flat):
             return Lines(at=at, longest_bytes=self._longest), text
-        if _begins_with_a_record(text, self._arrays):
+        if self._flat or _begins_with_a_record(text, self._arrays):
             return Concatenated(at=at, longest_bytes=self._longest), text
         path, inside = self._path, {"at": at + 1, "longest_bytes": self._longest}
         return ArrayAtPath(path, **inside) if path else OuterObject(self._arrays, **inside), text[1:]
@@ -292,11 +299,11 @@ class _TopArray:
 _Form: TypeAlias = _TopArray | Lines | Concatenated | OuterObject | ArrayAtPath
 
 
-def _begins_with_a_line(text: bytes) -> bool:
-    """Whether a text that begins with a brace has a whole object in its first line, and anything in further ones."""
+def _begins_with_a_line(text: bytes, *, alone: bool) -> bool:
+    """Whether a text that begins with a brace has a whole object in its first line, and others or `alone`."""
     line, _, others = text[: COMPARED_BYTES + 1].partition(b"\n")  # no more, however much came at once
     line = line.rstrip(BLANK)
-    return bool(others.strip(BLANK)) and Scanner().scan(line).end(1) == len(line) - 1
+    return (alone or bool(others.strip(BLANK))) and Scanner().scan(line).end(1) == len(line) - 1
 
 
 def _begins_with_a_record(text: bytes, arrays: Sequence[str]) -> bool:

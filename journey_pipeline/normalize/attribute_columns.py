@@ -15,7 +15,7 @@ import pyarrow as pa
 from journey_pipeline.model import ATTRIBUTE_COLUMNS
 from journey_pipeline.normalize.relation import landing_schema
 from journey_pipeline.normalize.session import NormalizeLimits, Session
-from journey_pipeline.normalize.staging import Source, copy_batches
+from journey_pipeline.normalize.staging import IrregularError, Source, copy_batches
 from journey_pipeline.recipe import AttributeColumns, Recipe
 from journey_pipeline.sql import identifier, literal
 
@@ -58,9 +58,12 @@ def write_attribute_columns(
     staged = to.with_suffix(".staged.parquet")
     person, schema = identifier(attributes.person), landing_schema(sources[0].recipe, with_raw=False)
     people = f"select {person} as person, properties from landing where {person} is not null"
-    if not copy_batches(session, _last_of_each(sources, session.limits), schema, people, staged):
-        return 0
-    return session.copy(_rows_of(attributes, answers, staged), to)
+    while True:
+        try:
+            rows = copy_batches(session, _last_of_each(sources, session.limits), schema, people, staged)
+        except IrregularError:
+            continue  # the source knows now how to be read
+        return session.copy(_rows_of(attributes, answers, staged), to) if rows else 0
 
 
 def _last_of_each(sources: Sequence[Source], limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:

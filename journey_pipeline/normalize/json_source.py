@@ -76,7 +76,7 @@ class JsonSource(Source):
         """Some records at a time, with their members; of one whose form is wrong, none."""
         number = 0
         with closing(Inflated(self.path)) as content:
-            splitting = RecordSplitter(longest_bytes=limits.longest_record_bytes).split(content.chunks())
+            splitting = RecordSplitter(longest_bytes=limits.longest_record_bytes, flat=True).split(content.chunks())
             for some in told_of_file(splitting, self.path):
                 for start in range(0, len(some), _RECORDS_AT_ONCE):
                     raws = some[start : start + _RECORDS_AT_ONCE]

@@ -185,6 +185,8 @@ def _records(content: Inflated, file: Path, recipe: Recipe) -> Iterator[bytes]:
         reading = recipe.reader.read(content.chunks(), with_raw=True)
         return (raw for some in told_of_file(reading, file) for raw in some.raw)
     if recipe.format_of(file.name) == "json":
-        return (record for some in told_of_file(RecordSplitter().split(content.chunks()), file) for record in some)
+        return (
+            record for some in told_of_file(RecordSplitter(flat=True).split(content.chunks()), file) for record in some
+        )
     records = split_records(content.chunks(), recipe.delimiter.encode(), LONGEST_RECORD_BYTES)
     return (without_line_end(record.raw) for record in records)

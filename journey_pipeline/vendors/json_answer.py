@@ -29,16 +29,17 @@ class JsonInspector:
     Args:
         arrays: Names of arrays of records in a top-level object, the likeliest first.
         path: Names that lead to the array of records, if that is known.
+        flat: Whether records are flat objects, so that one that stands alone is a record.
 
     Attributes:
         rows: Records; final once `finish` has returned.
         no_records: Why nothing in the body can be the records, None if something can.
     """
 
-    def __init__(self, arrays: Sequence[str] = (), *, path: Sequence[str] = ()) -> None:
+    def __init__(self, arrays: Sequence[str] = (), *, path: Sequence[str] = (), flat: bool = False) -> None:
         self.rows = 0
         self.no_records: NoRecordsError | None = None
-        self._splitter = RecordSplitter(arrays, path=path)
+        self._splitter = RecordSplitter(arrays, path=path, flat=flat)
         self._page: bytes | None = b""
         self._ends_line = False
 

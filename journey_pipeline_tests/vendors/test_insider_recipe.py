@@ -1,0 +1,186 @@
+"""What makes two rows of Insider one event, and what becomes of files and rows that are odd, in each format."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from journey_pipeline.errors import ContractError, LakeError, TransientVendorError
+from journey_pipeline_tests.vendors.made_insider import FORMATS, as_format, landed
+
+ENTER = {
+    "a_email": "ada@example.com",
+    "event_name": "journey_enter",
+    "e_journey_id": "5756",
+    "e_name": "Welcome",
+    "e_reason": "on-event",
+    "e_timestamp": "2026-03-01T09:12:44Z",
+    "iid": "17a.1",
+}
+MESSAGE = {
+    **ENTER,
+    "event_name": "journey_product_action",
+    "e_name": "",
+    "e_campaign_id": "64592",
+    "e_channel_code": "EM",
+    "e_action_code": "4",
+}
+VIEWED = {"event_name": "product_view", "e_timestamp": "2026-03-01T09:12:44Z", "iid": "17a.1"}
+
+
+def csv_of(*rows: Mapping[str, str]) -> bytes:
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    return as_format("csv", header, [[row.get(name, "") for name in header] for row in rows])
+
+
+def key_of(home: Path, row: Mapping[str, str]) -> str:
+    ((key,),) = landed(home, csv_of(row)).events("event_key")
+    return str(key)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"event_name": "journey_entered"},
+        {"e_journey_id": "5756.0"},
+        {"e_timestamp": "1772356364"},
+        {"e_timestamp": "1772356364000"},
+        {"e_timestamp": "2026-03-01 09:12:44+00"},
+        {"a_email": "other@example.com", "a_c_loyalty_tier": "gold"},
+        {"e_name": "Renamed", "e_reason": "other"},
+        {"fresh": "x"},
+    ],
+    ids=str,
+)
+def test_the_same_event_told_another_way_has_the_same_key(tmp_path: Path, change: dict[str, str]) -> None:
+    assert key_of(tmp_path / "b", {**ENTER, **change}) == key_of(tmp_path / "a", ENTER)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"event_name": "journey_exited"},
+        {"e_journey_id": "5757"},
+        {"e_timestamp": "2026-03-01T09:12:45Z"},
+        {"iid": "17a.2"},
+        {"e_campaign_id": "64592"},
+        {"e_channel_code": "EM"},
+        {"e_action_code": "1"},
+    ],
+    ids=str,
+)
+def test_another_event_has_another_key(tmp_path: Path, change: dict[str, str]) -> None:
+    assert key_of(tmp_path / "b", {**ENTER, **change}) != key_of(tmp_path / "a", ENTER)
+
+
+def test_any_other_event_is_told_by_its_name_and_all_its_parameters_in_whatever_order(tmp_path: Path) -> None:
+    first = key_of(tmp_path / "a", {**VIEWED, "e_color": "red", "e_size": "1"})
+    assert key_of(tmp_path / "b", {"e_size": "1.0", **VIEWED, "e_color": "red", "a_email": "a@example.org"}) == first
+    assert key_of(tmp_path / "c", {**VIEWED, "e_color": "blue", "e_size": "1"}) != first
+    assert key_of(tmp_path / "d", {**VIEWED, "event_name": "sold", "e_color": "red", "e_size": "1"}) != first
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_columns_go_by_name_and_unknown_ones_to_properties(tmp_path: Path, form: str) -> None:
+    row = {"fresh": "x", **MESSAGE, "e_color": "red"}
+    header = sorted(row, reverse=True)
+    made = landed(tmp_path, as_format(form, header, [[row[name] for name in header]]))
+    ((properties,),) = made.events("properties")
+    assert json.loads(properties) == {"fresh": "x", "e_color": "red", "e_channel_code": "EM", "e_action_code": "4"}
+    assert made.manifest.unknown_columns == ("fresh",)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_column_that_is_there_twice_or_lacks_is_a_broken_contract(tmp_path: Path, form: str) -> None:
+    with pytest.raises(ContractError, match="lacks iid"):
+        landed(tmp_path, as_format(form, ["event_name", "e_timestamp"], [["journey_enter", "2026-03-01T00:00:00Z"]]))
+    if form in {"csv", "parquet"}:
+        twice = csv_of(ENTER).replace(b"e_reason", b"iid")
+        if form == "parquet":
+            table = pa.table([["a"]] * 4, names=["iid", "event_name", "e_timestamp", "iid"])
+            file = io.BytesIO()
+            pq.write_table(table, file)
+            twice = file.getvalue()
+        with pytest.raises(ContractError, match="has iid twice"):
+            landed(tmp_path, twice)
+
+
+def test_a_header_alone_and_an_empty_file_land(tmp_path: Path) -> None:
+    for number, body in enumerate((csv_of(ENTER).split(b"\n")[0] + b"\n", b"[]", b"")):
+        made = landed(tmp_path / str(number), body)
+        assert (made.manifest.landed, made.events()) == (0, [])
+
+
+def test_rows_of_wrong_form_are_rejects_with_their_bytes(tmp_path: Path) -> None:
+    good = csv_of(ENTER)
+    made = landed(tmp_path / "csv", good + b"too,short\r\n" + good.split(b"\r\n")[1] + b"\r\n")
+    assert [raw for (raw,) in made.rejects("raw")] == ["too,short"]
+    line = json.dumps(ENTER).encode()
+    made = landed(tmp_path / "ndjson", line + b"\n{broken\n[1]\n" + line + b"\n")
+    assert made.rejects("raw, reason") == [("{broken", "unreadable JSON"), ("[1]", "not a JSON object")]
+    assert (made.manifest.landed, made.manifest.unaccounted, len(made.events())) == (4, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'[{"iid": "1", "event_name": "x", "e_timestamp": "2026-03-01T00:00:00Z"}', TransientVendorError),
+        (b'{"iid": "1", "event_name": "x"}', ContractError),
+        (b'{"message": "too large"}', ContractError),
+        (b"<html><title>Oops</title></html>", ContractError),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", ContractError),
+        (b"PAR1" + bytes(100) + b"PAR1", TransientVendorError),
+        (b"PAR1" + bytes(100), TransientVendorError),
+        (csv_of(ENTER) + b'1,"open', TransientVendorError),
+    ],
+    ids=lambda value: value[:20].decode() if isinstance(value, bytes) else value.__name__,
+)
+def test_what_is_no_whole_file_never_lands(tmp_path: Path, body: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        landed(tmp_path, body)
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_json_with_a_trailing_comma_is_no_json(tmp_path: Path) -> None:
+    record = json.dumps(ENTER).encode()
+    with pytest.raises((ContractError, LakeError)):
+        landed(tmp_path, b"[" + record + b",]")
+
+
+def test_text_that_breaks_careless_readers_is_kept(tmp_path: Path) -> None:
+    odd = 'say "no",\nnext\0 🚚' + "x" * 100_000
+    for form in FORMATS:
+        row = {**ENTER, "e_reason": odd}
+        made = landed(tmp_path / form, as_format(form, list(row), [list(row.values())]))
+        assert made.events("reason") == [(odd,)]
+
+
+def test_times_of_any_type_in_parquet_are_read(tmp_path: Path) -> None:
+    rows: dict[str, list[Any]] = {name: [value] for name, value in ENTER.items()}
+    for number, kind in enumerate(({}, {"use_deprecated_int96_timestamps": True})):
+        table = pa.table(rows)
+        place = table.column_names.index("e_timestamp")
+        times = pa.array([1_772_356_364_000_000], pa.timestamp("us", tz="UTC"))
+        file = io.BytesIO()
+        pq.write_table(table.set_column(place, "e_timestamp", times), file, **kind)
+        made = landed(tmp_path / str(number), file.getvalue())
+        assert made.events("epoch_ms(occurred_at)") == [(1_772_356_364_000,)]
+
+
+def test_large_ids_are_kept_exactly_where_the_file_has_them_as_text_or_integer(tmp_path: Path) -> None:
+    large = str(2**53 + 1)
+    assert landed(tmp_path / "a", csv_of({**ENTER, "e_journey_id": large})).events("journey_id") == [(large,)]
+    record = json.dumps({**ENTER, "e_journey_id": int(large)}).encode()
+    assert landed(tmp_path / "b", record + b"\n" + record + b"\n").events("journey_id") == [(large,)]
+
+
+def test_a_future_event_is_kept_and_counted(tmp_path: Path) -> None:
+    made = landed(tmp_path, csv_of({**ENTER, "e_timestamp": "2026-05-01T00:00:00Z"}))
+    assert (len(made.events()), made.manifest.outside_window) == (1, 1)
