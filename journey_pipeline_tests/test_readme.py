@@ -52,7 +52,8 @@ STARTS = pytest.mark.slow(reason="starts processes as a newcomer does")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's files, with the virtual environment that the tests run in."""
     folder = tmp_path_factory.mktemp("readme") / "journey_pipeline"
-    skipped = shutil.ignore_patterns(".venv", ".git", "data", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info")
+    # What is compiled comes along: each program that starts in the clone would compile it again.
+    skipped = shutil.ignore_patterns(".venv", ".git", "data", ".*_cache", ".hypothesis", "*.egg-info")
     shutil.copytree(ROOT, folder, ignore=skipped)
     (folder / ".venv" / "bin").mkdir(parents=True)
     for program in Path(sys.executable).parent.iterdir():

@@ -1,4 +1,7 @@
-"""`demo`, as a newcomer runs it: once, twice, and stopped in the middle."""
+"""`demo`, as a newcomer runs it: killed, interrupted, run to its end, and once more.
+
+Not here: the demo of a day, and the questions after it (`test_readme.py`).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -20,62 +25,79 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import AT_VENDOR, State
 from journey_pipeline.exports.turns import listed
 
-Start = Callable[..., subprocess.Popen[str]]
-COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo"]
+COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo", "--hours", "6"]
 
 pytestmark = [
-    pytest.mark.slow(reason="each test loads a demo twice"),
-    pytest.mark.timeout(900),  # each loads a demo twice, whatever else the machine does
+    pytest.mark.slow(reason="a demo is started four times"),
+    pytest.mark.timeout(900),  # whatever else the machine does
 ]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts the demo in a folder of its own; none outlasts its test."""
-    started: list[subprocess.Popen[str]] = []
+@dataclass(frozen=True)
+class Ended:
+    """How a demo ended, and what was there then.
 
-    def run(*options: str) -> subprocess.Popen[str]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "COLUMNS": "160",
-            "JOURNEY_PIPELINE_LEDGER_URL": f"sqlite:///{tmp_path / 'real.db'}",
-        }
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            [*COMMAND, *options], cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True
-        )
-        started.append(process)
-        return process
+    Attributes:
+        shown: What it had written.
+        said: What it had written to stderr.
+        code: Its exit code.
+        left: Processes of its own that outlasted it.
+        unfinished: Runs that Dagster takes for being under way.
+        rows: Events in the published warehouse.
+    """
 
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+    shown: str
+    said: str
+    code: int
+    left: list[psutil.Process]
+    unfinished: list[str]
+    rows: int
 
 
-def published_rows(folder: Path) -> int:
-    with duckdb.connect(str(folder / "data/sandbox/journeys.duckdb"), read_only=True) as session:
-        row = session.execute("select count(*) from core.journey_events").fetchone()
-    assert row is not None
-    return int(row[0])
+@dataclass(frozen=True)
+class Demos:
+    """Demos one after the other in one folder."""
+
+    folder: Path
+    killed: Ended
+    interrupted: Ended
+    finished: Ended
+    again: Ended
 
 
-def test_a_newcomer_sees_partitions_results_files_and_what_to_try(tmp_path: Path, start: Start) -> None:
-    shown, _ = (first := start("--hours", "3")).communicate()
-    assert first.returncode == 0
-    assert len(re.findall(r"^ *20\d\d-\d\d-\d\dT\d\d ", shown, re.MULTILINE)) == 3
-    for words in ("What each journey did", "journeys.duckdb", "What to try next", ": 3 hours loaded"):
-        assert words in shown
-    rows = published_rows(tmp_path)
-    assert rows > 0
-    assert not (tmp_path / "real.db").exists()
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
+    folder = tmp_path_factory.mktemp("demo")
+    with ExitStack() as started:
+        killed = demo(folder, started, signal.SIGKILL, lambda: is_export_pending(folder))
+        interrupted = demo(folder, started, signal.SIGINT, lambda: has_an_hour_landed(folder))
+        yield Demos(folder, killed, interrupted, demo(folder, started), demo(folder, started))
 
-    shown, _ = (second := start("--hours", "3")).communicate()
-    assert second.returncode == 0
-    # The clock may have struck between the two.
-    assert "all 3 hours already there" in shown or "1 hour loaded, 2 already there" in shown
-    assert published_rows(tmp_path) >= rows
+
+def demo(
+    folder: Path, started: ExitStack, ending: signal.Signals | None = None, at: Callable[[], bool] = lambda: True
+) -> Ended:
+    """Runs a demo to its end, or ends it in the middle; none outlasts the tests."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "COLUMNS": "160",
+        "JOURNEY_PIPELINE_LEDGER_URL": f"sqlite:///{folder / 'real.db'}",
+    }
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(COMMAND, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+    started.callback(process.communicate)
+    started.callback(process.kill)
+    family = []
+    if ending:
+        while process.poll() is None and not at():
+            time.sleep(0.02)
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        process.send_signal(ending)
+    shown, said = process.communicate()
+    # What Dagster starts beside a run notices by itself, a little later, that the run's process is gone.
+    _, left = psutil.wait_procs(family, timeout=30)
+    return Ended(shown, said, process.returncode, left, unfinished_runs(folder), published_rows(folder))
 
 
 def is_export_pending(folder: Path) -> bool:
@@ -86,52 +108,64 @@ def is_export_pending(folder: Path) -> bool:
         return any(export.state in AT_VENDOR for export in listed(ledger))
 
 
-def have_three_hours_landed(folder: Path) -> bool:
-    return len(list((folder / "data/sandbox/raw/sfmc/journey_history").glob("*/manifest.json"))) >= 3
+def has_an_hour_landed(folder: Path) -> bool:
+    return any((folder / "data/sandbox/raw/sfmc/journey_history").glob("*/manifest.json"))
 
 
-def stopped(process: subprocess.Popen[str], ending: signal.Signals, at: Callable[[], bool]) -> str:
-    """Ends a demo in the middle, nothing that it started goes on; what it had shown."""
-    while process.poll() is None and not at():
-        time.sleep(0.05)
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    process.send_signal(ending)
-    shown, _ = process.communicate()
-    assert process.returncode != 0
-    # What Dagster starts beside a run notices by itself, a little later, that the run's process is gone.
-    _, running = psutil.wait_procs(family, timeout=30)
-    assert running == []
-    return shown
+def published_rows(folder: Path) -> int:
+    file = folder / "data/sandbox/journeys.duckdb"
+    if not file.exists():
+        return 0
+    with duckdb.connect(str(file), read_only=True) as session:
+        row = session.execute("select count(*) from core.journey_events").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
-def unfinished_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(folder / "data/sandbox"))
-    with open_instance() as instance:
-        return [run.run_id for run in instance.get_runs() if not run.is_finished]
+def unfinished_runs(folder: Path) -> list[str]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("DAGSTER_HOME", raising=False)
+        environment.setenv("JOURNEY_PIPELINE_HOME", str(folder / "data/sandbox"))
+        with open_instance() as instance:
+            return [run.run_id for run in instance.get_runs() if not run.is_finished]
 
 
-def test_a_demo_that_is_killed_while_exports_are_pending_does_not_wait_for_them_the_next_time(
-    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stopped(start("--hours", "3"), signal.SIGKILL, lambda: is_export_pending(tmp_path))
-    shown, said = (again := start("--hours", "3")).communicate()
-    assert again.returncode == 0, said
+def hours_loaded(shown: str) -> int:
+    return int(re.findall(r"^sfmc/journey_history: (\d+) hours? loaded", shown, re.MULTILINE)[0])
+
+
+def test_a_newcomer_sees_partitions_results_files_and_what_to_try(demos: Demos) -> None:
+    shown = demos.finished.shown
+    assert len(re.findall(r"^ *20\d\d-\d\d-\d\dT\d\d ", shown, re.MULTILINE)) == hours_loaded(shown) > 0
+    for words in ("What each journey did", "journeys.duckdb", "What to try next"):
+        assert words in shown
+    assert demos.finished.rows > 0
+    assert not (demos.folder / "real.db").exists()
+
+
+def test_another_demo_loads_only_what_is_missing(demos: Demos) -> None:
+    assert demos.again.code == 0, demos.again.said
+    # The clock may have struck between the two.
+    shown = demos.again.shown
+    assert "all 6 hours already there" in shown or "1 hour loaded, 5 already there" in shown
+    assert demos.again.rows >= demos.finished.rows
+
+
+def test_a_demo_that_is_killed_while_exports_are_pending_does_not_wait_for_them_the_next_time(demos: Demos) -> None:
+    assert demos.killed.code == -signal.SIGKILL
+    assert demos.killed.left == []
+    shown = demos.finished.shown
     ordered = shown.index("apsis/email_events: 1 day loaded")
-    assert shown.index("sfmc/journey_history: 3 hours loaded") < ordered
-    with open_ledger(f"sqlite:///{tmp_path / 'data/sandbox/exports.db'}") as ledger:
+    assert shown.index("sfmc/journey_history: ") < ordered
+    with open_ledger(f"sqlite:///{demos.folder / 'data/sandbox/exports.db'}") as ledger:
         states = {export.state for export in listed(ledger, with_ended=True)}
     assert states == {State.REPLACED, State.LANDED}
-    assert unfinished_runs(tmp_path, monkeypatch) == []
+    assert demos.finished.unfinished == demos.again.unfinished == []
 
 
-def test_a_demo_that_is_interrupted_leaves_nothing_running_and_nothing_broken(
-    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown = stopped(start("--hours", "10"), signal.SIGINT, lambda: have_three_hours_landed(tmp_path))
-    assert ": 10 hours loaded" not in shown
-    shown, said = (again := start("--hours", "10")).communicate()
-    assert again.returncode == 0, said
-    assert "What each journey did" in shown
-    assert published_rows(tmp_path) > 0
-    assert unfinished_runs(tmp_path, monkeypatch) == []
+def test_a_demo_that_is_interrupted_leaves_nothing_running_and_nothing_broken(demos: Demos) -> None:
+    assert demos.interrupted.code != 0
+    assert demos.interrupted.left == []
+    assert "6 hours loaded" not in demos.interrupted.shown
+    assert demos.finished.code == 0, demos.finished.said
+    assert "What each journey did" in demos.finished.shown

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow(reason="a terminal: each entry damages and heals a
 
 PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
 HISTORY = StreamKey("sfmc", "sfmc", "journey_history")
-HOUR = NOW.replace(hour=6, minute=0)  # every hour since then goes through Dagster: a few are enough
+HOUR = NOW.replace(hour=10, minute=0)  # every hour since then goes through Dagster: a few are enough
 SPAN = ("--from", f"{HOUR:%Y-%m-%dT%H}", "--to", f"{HOUR + timedelta(hours=1):%Y-%m-%dT%H}")
 PARTITION = SPAN[1]
 TYPED = "journey-pipeline|mv|rm|chmod"
