@@ -1,4 +1,4 @@
-"""What holds for the whole suite: a test that hangs is ended and named, and signals are as on a terminal.
+"""What holds for the whole suite: its order, a test that hangs is ended and named, and signals are as on a terminal.
 
 `pytest-timeout` ends what hangs in Python, once a test. What hangs in a library, or again while the first hang is
 cleaned up, is ended here with its process; the other tests go on in another one.
@@ -45,6 +45,30 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Refuses a test that is called slow without a reason."""
     if any(not mark.kwargs.get("reason") for mark in item.iter_markers("slow")):
         raise pytest.UsageError(f"{item.nodeid}: say why it is slow, pytest.mark.slow(reason=...)")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets every worker begin with what is slow, and end with what is quick.
+
+    xdist cuts the list into one piece for each worker. A worker that is done takes half of the longest rest. In the
+    order of the folders one worker had most of the slow modules, and the others nothing left to take from it while its
+    last ones ran. A module stays together, and so do modules of one `xdist_group`: their tests share what they load.
+    """
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        mark = item.get_closest_marker("xdist_group")
+        groups.setdefault(mark.args[0] if mark else item.nodeid.partition("::")[0], []).append(item)
+    slow = [name for name, tests in groups.items() if any(test.get_closest_marker("slow") for test in tests)]
+    quick = [test for name, tests in groups.items() if name not in slow for test in tests]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ordered: list[pytest.Item] = []
+    for number in range(workers):
+        ordered += [test for name in slow[number::workers] for test in groups[name]]
+        room = max(len(items) * (number + 1) // workers - len(ordered), 0)
+        ordered += quick[:room]
+        del quick[:room]
+    items[:] = [*ordered, *quick]
 
 
 def pytest_collection_finish() -> None:

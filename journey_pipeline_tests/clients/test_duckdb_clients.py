@@ -10,7 +10,10 @@ import pytest
 
 from journey_pipeline_tests.clients.installed import ask, installed, versions_of
 
-pytestmark = pytest.mark.slow(reason="a home of all vendors is loaded, and other versions of DuckDB are started")
+pytestmark = [
+    pytest.mark.xdist_group("clients"),
+    pytest.mark.slow(reason="a home of all vendors is loaded, and other versions of DuckDB are started"),
+]
 
 ROOT = Path(__file__).parents[2]
 PAGES = [(ROOT / name).read_text() for name in ("README.md", "docs/analysts.md")]

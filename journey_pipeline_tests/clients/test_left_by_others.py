@@ -16,7 +16,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.sweep import sweep
 from journey_pipeline_tests.cli.terminal import Terminal
 
-pytestmark = pytest.mark.slow(reason="a home of all vendors is loaded")
+pytestmark = [pytest.mark.xdist_group("clients"), pytest.mark.slow(reason="a home of all vendors is loaded")]
 
 FOLDERS = ("raw", "events", "rejects", "attributes", "dimensions", "drift", "evidence", "exports", "cache")
 # Of file managers, editors, copies by hand, network drives, and of Spark; beside each file of ours also a copy of it.

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-pytestmark = pytest.mark.slow(reason="a home of all vendors is loaded")
+pytestmark = [pytest.mark.xdist_group("clients"), pytest.mark.slow(reason="a home of all vendors is loaded")]
 
 KEY_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # What Trino's rules for Hive tables know, and Spark 4, polars and pandas read without settings. The logical type of a

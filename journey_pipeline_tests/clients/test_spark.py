@@ -12,7 +12,7 @@ import pytest
 
 from journey_pipeline_tests.clients.installed import ask, installed, need, versions_of
 
-pytestmark = pytest.mark.slow(reason="starts Java")
+pytestmark = [pytest.mark.xdist_group("clients"), pytest.mark.slow(reason="starts Java")]
 
 SPARK_TYPES = {
     "VARCHAR": "string",
