@@ -10,9 +10,10 @@ import shutil
 import sqlite3
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,11 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -40,7 +45,7 @@ def accepted_previews() -> Iterator[None]:
 
 
 _INDEX = "index"
-_REPLACED = ("run_connection", "index_connection")
+_REPLACED = ("run_connection", "index_connection", "has_table", "store_event")
 _BUSY_TIMEOUT_S = 60.0  # how long another process may be writing
 
 
@@ -48,9 +53,10 @@ _BUSY_TIMEOUT_S = 60.0  # how long another process may be writing
 def history_kept_open(instance: dg.DagsterInstance) -> Iterator[None]:
     """Keeps connections to the files of the history; does nothing where it isn't in SQLite.
 
-    Dagster opens and closes the files and compiles its statements anew for every event, some ten of them for each
-    partition. And it waits for the disk with every commit: here SQLite writes ahead without waiting. A process that is
-    killed loses nothing by that; a power cut may cost the last events of the history, which the lake doesn't rest on.
+    Dagster opens and closes the files, compiles its statements and looks for its tables anew for every event, some 14
+    of them for each partition. And it waits for the disk with every commit: here SQLite writes ahead without waiting. A
+    process that is killed loses nothing by that; a power cut may cost the last events of the history, which the lake
+    doesn't rest on.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage) or _is_kept(storage):
@@ -58,7 +64,8 @@ def history_kept_open(instance: dg.DagsterInstance) -> Iterator[None]:
         return
     kept = _Kept(storage)
     # On this one object, so that its own methods use it; the class is Dagster's.
-    vars(storage).update(zip(_REPLACED, (kept.connect, lambda: kept.connect(_INDEX)), strict=True))
+    replacing = kept.connect, lambda: kept.connect(_INDEX), cache(storage.has_table), kept.store
+    vars(storage).update(zip(_REPLACED, replacing, strict=True))
     try:
         yield
     finally:
@@ -69,6 +76,12 @@ def history_kept_open(instance: dg.DagsterInstance) -> Iterator[None]:
 
 def _is_kept(storage: SqliteEventLogStorage) -> bool:
     return all(name in vars(storage) for name in _REPLACED)
+
+
+_EXECUTIONS = AssetCheckExecutionsTable
+_LOG, _PLAN = SqlEventLogStorageTable.insert(), _EXECUTIONS.insert()
+_OF = ("asset_key", "check_name", "run_id", "partition")  # a planned evaluation
+_EVALUATE = _EXECUTIONS.update().where(*(_EXECUTIONS.c[name] == sa.bindparam(f"of_{name}") for name in _OF))
 
 
 @dataclass(slots=True)
@@ -88,6 +101,31 @@ class _Kept:
             with self._engines[shard].connect() as connection, connection.begin():
                 yield connection
 
+    def store(self, event: EventLogEntry) -> None:
+        """Stores an event as Dagster does.
+
+        Most events are of the checks of a partition: Dagster makes each of them JSON twice, a planned one for each
+        partition, and builds three statements.
+        """
+        about = event.dagster_event and event.dagster_event.event_specific_data
+        planned = isinstance(about, AssetCheckEvaluationPlanned) and about.partitions_subset
+        if not planned and not (isinstance(about, dg.AssetCheckEvaluation) and about.partition and event.run_id):
+            SqliteEventLogStorage.store_event(self.storage, event)
+            return
+        logged = _logged(event)
+        with self.connect(event.run_id) as connection:
+            connection.execute(_LOG, logged)
+        with self.connect(_INDEX) as connection:
+            row = connection.execute(_LOG, logged).lastrowid
+            told = _told(event.run_id, about, logged, row)
+            if planned:
+                partitions = planned.get_partition_keys()
+                connection.execute(_PLAN, [{**told, "partition": partition} for partition in partitions])
+                return
+            of = {f"of_{name}": told[name] for name in _OF}
+            if connection.execute(_EVALUATE, told | of).rowcount == 0:
+                connection.execute(_PLAN, told)
+
     def close(self) -> None:
         """Closes all engines. When the last process closes, SQLite folds its log into the file."""
         for engine in self._engines.values():
@@ -99,6 +137,35 @@ class _Kept:
             engine = create_engine(self.storage.conn_string_for_shard(shard), connect_args={"timeout": _BUSY_TIMEOUT_S})
         event.listen(engine, "connect", _without_waiting)
         return engine
+
+
+def _logged(event: EventLogEntry) -> dict[str, Any]:
+    """An event of a check in the log of events."""
+    return {
+        "run_id": event.run_id,
+        "event": dg.serialize_value(event),
+        "dagster_event_type": event.get_dagster_event().event_type_value,
+        "timestamp": datetime.fromtimestamp(event.timestamp, UTC).replace(tzinfo=None),
+        "step_key": event.get_dagster_event().step_key,
+    }
+
+
+def _told(run_id: str, about: Any, logged: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """The same among the executions of checks, of which there is one for each partition and run."""
+    status, told = AssetCheckExecutionRecordStatus.PLANNED, {}
+    if isinstance(about, dg.AssetCheckEvaluation):
+        status = AssetCheckExecutionRecordStatus.SUCCEEDED if about.passed else AssetCheckExecutionRecordStatus.FAILED
+        target = about.target_materialization_data
+        told = {"partition": about.partition, "materialization_event_storage_id": target and target.storage_id}
+    return told | {
+        "asset_key": about.asset_key.to_string(),
+        "check_name": about.check_name,
+        "run_id": run_id,
+        "execution_status": status.value,
+        "evaluation_event": logged["event"],
+        "evaluation_event_timestamp": logged["timestamp"],
+        "evaluation_event_storage_id": row,
+    }
 
 
 def _without_waiting(connection: Any, _record: object) -> None:
