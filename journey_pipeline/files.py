@@ -202,6 +202,12 @@ def written(found: Signature) -> str:
     return f"{found[0]}-{found[1]}-{found[2]}"
 
 
+def told_signature(text: str) -> Signature:
+    """The signature that a text has, the inverse of `written`."""
+    number, time_ns, size = map(int, text.split("-"))
+    return number, time_ns, size
+
+
 def is_settled(found: Signature, now_ns: int) -> bool:
     """Whether a file was written so long ago that another one with its signature can't have followed."""
     return found[1] < now_ns - _SETTLED_AFTER_NS

@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from journey_pipeline.errors import LakeError, WarehouseError, text_of
-from journey_pipeline.files import Signature, is_settled, present_ns, signature, signature_of, written
+from journey_pipeline.files import Signature, is_settled, present_ns, signature, signature_of, told_signature, written
 from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.model import StreamKey, is_partition
 from journey_pipeline.warehouse.loaded import EVENTS, MANIFEST, NOTHING, FileKey, Loaded, LoadedFile, LoadedStream
-
-_UNKNOWN: Signature = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +136,11 @@ class Listing:
 
     Attributes:
         begun_ns: When the look began.
-        streams: The files' signatures by connection and stream, and by name.
+        streams: The files' signatures, as `written` has them, by connection and stream, and by name.
     """
 
     begun_ns: int
-    streams: Mapping[tuple[str, str], Mapping[str, Signature]]
+    streams: Mapping[tuple[str, str], Mapping[str, str]]
 
     @classmethod
     def take(cls, lake: Lake) -> Listing:
@@ -178,7 +176,7 @@ def take_inventory(lake: Lake, loaded: Loaded, listing: Listing) -> Inventory:
         there[stream], places = _look(lake, stream, listing, known_here)
         differing += places
         for name, size in known_here.events.items():
-            if str(files.get(name, _UNKNOWN)[2]) != size:
+            if files.get(name, "").rpartition("-")[2] != size:
                 lost[FileKey(*stream, name.removesuffix(EVENTS))] = size
     inventory.unchanged = there.total()
     known = loaded.look_up([place.key for place in differing]) if differing else {}
@@ -204,12 +202,12 @@ def _look(lake: Lake, stream: tuple[str, str], listing: Listing, known: LoadedSt
     for name, found in listing.streams[stream].items():
         if not name.endswith(MANIFEST):
             continue
-        if known.manifests.get(name) == (told := written(found)):
+        if known.manifests.get(name) == found:
             unchanged += 1
         elif is_partition(partition := name.removesuffix(MANIFEST)):
             path = lake.events_root.joinpath(*stream, name)
-            is_old = is_settled(found, listing.begun_ns)
-            differing.append(_Place(FileKey(*stream, partition), path, told if is_old else ""))
+            is_old = found and is_settled(told_signature(found), listing.begun_ns)
+            differing.append(_Place(FileKey(*stream, partition), path, found if is_old else ""))
     return unchanged, differing
 
 
@@ -257,13 +255,14 @@ def _holds_events(stream: os.DirEntry[str]) -> bool:
     return False
 
 
-def _signatures(folder: os.DirEntry[str]) -> dict[str, Signature]:
+def _signatures(folder: os.DirEntry[str]) -> dict[str, str]:
+    """The files of a folder. Tens of thousands of tuples instead of texts would keep the garbage collector busy."""
     found = {}
     for entry in _entries(folder):
         try:
-            found[entry.name] = signature_of(entry.stat())
+            found[entry.name] = written(signature_of(entry.stat()))
         except OSError:  # it is looked at once more, by its path
-            found[entry.name] = _UNKNOWN
+            found[entry.name] = ""
     return found
 
 
