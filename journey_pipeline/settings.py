@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
@@ -35,10 +36,10 @@ NORMALIZERS_VARIABLE = "JOURNEY_PIPELINE_NORMALIZERS"
 FEWEST_NORMALIZERS, MOST_NORMALIZERS = 2, 8
 CLOCK_OFFSET_VARIABLE = "JOURNEY_PIPELINE_CLOCK_OFFSET_S"
 DOWNLOAD_HOSTS_FIELD = "download_hosts"
+MOST_PORTS = 65_536
 
 _PATTERN = re.compile(r"[?*\[]")  # part of an address to SQLite, of a pattern to DuckDB
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # a name, or an address
-_ORIGIN = re.compile(r"https?://([^/@:]+|\[[^/@\]]+\])(:[0-9]{1,5})?/?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -240,21 +241,39 @@ def variable_name(connection: str, field: str) -> str:
 def download_hosts(connection: str) -> frozenset[str]:
     """Hosts to which a connection's downloads may be redirected: `<CONNECTION>_DOWNLOAD_HOSTS`, with commas between.
 
-    An entry may also be an origin, such as `http://127.0.0.1:8765`.
+    Raises:
+        ConfigError: See `download_origins`.
+    """
+    parts = [urlsplit(origin) for origin in download_origins(connection)]
+    return frozenset(one.hostname or "" for one in parts if one.scheme == "https" and one.port is None)
+
+
+def download_origins(connection: str) -> frozenset[str]:
+    """Where a connection's files may lie: `<CONNECTION>_DOWNLOAD_HOSTS`, each as scheme, host and port.
+
+    A host alone stands for https on port 443. An entry with a scheme stands for just that scheme, host and port.
 
     Raises:
-        ConfigError: If one of them is neither, such as an address with a path.
+        ConfigError: If an entry is neither, such as an address with a path or a pattern.
     """
     variable = variable_name(connection, DOWNLOAD_HOSTS_FIELD)
-    given = [entry.strip().lower() for entry in os.environ.get(variable, "").split(",")]
-    hosts = {_ORIGIN.sub(r"\1", entry).strip("[]").rstrip(".") for entry in given} - {""}
-    for host in sorted(hosts):
-        if not _HOST.fullmatch(host):
-            raise ConfigError(
-                f"{variable} holds {host!r}, which is no host: name hosts alone, with commas between, such as "
-                "files.example.com."
-            )
-    return frozenset(hosts)
+    given = (entry.strip().lower() for entry in os.environ.get(variable, "").split(","))
+    return frozenset(_origin(entry, variable) for entry in given if entry)
+
+
+def _origin(entry: str, variable: str) -> str:
+    scheme, _, place = entry.rpartition("://")
+    found = re.fullmatch(r"(?P<host>\[[^\]]*\]|[^:]*):(?P<port>[0-9]{1,5})", place) if scheme else None
+    host = (found["host"] if found else place).strip("[]").rstrip(".")
+    port = found["port"] if found else ""
+    if not _HOST.fullmatch(host) or scheme not in {"", "http", "https"} or int(port or 0) >= MOST_PORTS:
+        raise ConfigError(
+            f"{variable} holds {entry!r}, which is no host: name hosts alone, with commas between, such as "
+            "files.example.com, or whole origins such as http://127.0.0.1:8765."
+        )
+    named = f"[{host}]" if ":" in host else host
+    implied = {"http": "80", "https": "443"}[scheme or "https"]
+    return f"{scheme or 'https'}://{named}" + (f":{port}" if port not in {"", implied} else "")
 
 
 def connection_variables(

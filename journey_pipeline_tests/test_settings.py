@@ -152,10 +152,27 @@ def test_every_variable_is_in_the_one_table_of_settings() -> None:
 def test_download_hosts_are_names_of_hosts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SFMC_DOWNLOAD_HOSTS", " Files.Example , cdn.example.,,[fc00::1]")
     assert settings.download_hosts("sfmc") == {"files.example", "cdn.example", "fc00::1"}
-    for wrong in ("https://files.example", "files.example/x", "*.example", "a b"):
+    for wrong in ("https://files.example/", "files.example/x", "*.example", "a b", "ftp://files.example"):
         monkeypatch.setenv("SFMC_DOWNLOAD_HOSTS", wrong)
         with pytest.raises(ConfigError, match="SFMC_DOWNLOAD_HOSTS"):
             settings.download_hosts("sfmc")
+
+
+def test_an_entry_with_a_scheme_allows_just_that_scheme_host_and_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "INSIDER_DOWNLOAD_HOSTS", "HTTP://127.0.0.1:8765, https://a.example:443,b.example,http://[::1]:9"
+    )
+    assert settings.download_origins("insider") == {
+        "http://127.0.0.1:8765",
+        "https://a.example",
+        "https://b.example",
+        "http://[::1]:9",
+    }
+    assert settings.download_hosts("insider") == {"a.example", "b.example"}
+    for wrong in ("http://127.0.0.1:99999", "http://user@a.example", "http://a.example:", "a.example:443", "http://"):
+        monkeypatch.setenv("INSIDER_DOWNLOAD_HOSTS", wrong)
+        with pytest.raises(ConfigError, match=r"INSIDER_DOWNLOAD_HOSTS holds .* such as files\.example\.com"):
+            settings.download_origins("insider")
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "much", "nan", "inf"])

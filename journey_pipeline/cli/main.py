@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": ("journey_pipeline.cli.demo", "Load a day of simulated history and show the results."),
     "dev": ("journey_pipeline.cli.dev", "Run the sandbox, Dagster's webserver and its daemon."),
     "sandbox": ("journey_pipeline.cli.sandbox", "Serve the simulated vendors until stopped."),
+    "receiver": ("journey_pipeline.cli.receiver", "Take the calls of vendors that answer by webhook."),
     "doctor": ("journey_pipeline.cli.doctor", "Check configuration, credentials, connections and files."),
     "backfill": ("journey_pipeline.cli.backfill", "Load the missing partitions of a time range."),
     "reconcile": ("journey_pipeline.cli.reconcile", "Compare landed partitions with the vendor; reload changed ones."),

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent, Lists, connection_name
-from journey_pipeline.exports.policy import Backoff, ExportPolicy
+from journey_pipeline.exports.policy import PENDING_LIMIT, Backoff, ExportPolicy
 from journey_pipeline.lake.landing import last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home, utc_now
@@ -63,9 +63,7 @@ class ApsisExports(ConnectionComponent):
     trailing_days: int = Field(
         TRAILING_DAYS, ge=0, le=30, description="Days to order again with each new day, because events arrive late."
     )
-    pending_limit: int = Field(
-        ExportPolicy().pending_limit, ge=1, description="Largest number of exports under way at once."
-    )
+    pending_limit: int = Field(PENDING_LIMIT, ge=1, description="Largest number of exports under way at once.")
     longest_poll_wait_seconds: float = Field(
         ExportPolicy().polling.longest.total_seconds(),
         gt=0,

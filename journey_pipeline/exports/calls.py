@@ -2,7 +2,7 @@
 
 A vendor that calls back gives a link once, and there is no second one. So a link is taken for any attempt, and in every
 state in which it may still land. One transaction keeps the call and moves the export.
-Not here: what a link must be (`vendors/`).
+Not here: HTTP (`receiver/`), what a link must be (`vendors/`), calls that wait for the ledger (`inbox.py`).
 """
 
 from __future__ import annotations
@@ -10,27 +10,34 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
+import json
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping, insert, select, update
 
+from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports import orders
 from journey_pipeline.exports.export import AT_VENDOR, ENDED, Export, Reason, State
 from journey_pipeline.exports.ledger import Transaction
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import callbacks, exports, hooks
 from journey_pipeline.model import Judged
-from journey_pipeline.transport.redaction import Redactor
+from journey_pipeline.transport.redaction import Redactor, everywhere
 
 NONCE_BYTES = 32
 BY_HAND = "by hand"
 
-Judge = Callable[[object, datetime], Judged]
-"""Judges what a call says, decoded from JSON, or a link that a person gave, by the rules of its vendor."""
+DEEPEST = 8
+UNREADABLE_BYTES = 4 << 10
+_LONGEST_SAYS = 1000
+_GIVEN_LIFE = timedelta(days=1)
+
+JudgeOf = Callable[[str, str], Callable[[object, datetime], Judged]]
+"""Finds the judge of a vendor's connection: of what a call says, decoded from JSON, or of a link as text."""
 
 _nonces = Redactor()
 
@@ -117,6 +124,42 @@ def find_hook(tx: Transaction, nonce: str, *, at: datetime) -> Hook | None:
     return None
 
 
+def judge(vendor: str, connection: str, body: bytes, judge_of: JudgeOf, *, at: datetime) -> Judged | None:
+    """Judges the body of a call; None if it is no JSON. Where it can't be judged, that is the rule that it breaks."""
+    try:
+        said = decoded(body)
+    except ValueError:
+        return None
+    try:
+        return judge_of(vendor, connection)(said, at)
+    except JourneyError as error:
+        return Judged(breaks=f"it could not be judged: {error}")
+
+
+def decoded(body: bytes) -> object:
+    """The JSON of a body.
+
+    Raises:
+        ValueError: If it is none, or is nested too deeply.
+    """
+    try:
+        said = json.loads(body.decode())
+    except RecursionError:
+        raise ValueError from None
+    level: list[object] = [said]
+    for _ in range(DEEPEST):
+        level = [inner for one in level for inner in _members(one)]
+    if level:
+        raise ValueError
+    return said
+
+
+def _members(value: object) -> Collection[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime, policy: ExportPolicy) -> Verdict:
     """Keeps a call, and moves its export.
 
@@ -127,6 +170,8 @@ def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime, po
         at: Now.
         policy: Waits and ceilings, for a notice of the vendor and a link that had ended.
     """
+    if judged:
+        judged = replace(judged, breaks=_shown(judged.breaks), notice=_shown(judged.notice))
     export = tx.get(call.export_id)
     said = _sha256(judged.path.encode() if judged and judged.path else call.body)
     verdict = _verdict(tx, export, call, judged, said)
@@ -141,7 +186,7 @@ def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime, po
             peer=call.peer,
             said_sha256=said,
             verdict=verdict,
-            says=(judged.breaks or judged.notice or None) if judged else None,
+            says=judged.breaks or judged.notice or None if judged else None,
             ends_at=(judged.ends_at if judged else None) or call.forget_at,
             body=None if is_over else tx.vault.seal(call.body.decode("latin-1")),
         )
@@ -167,6 +212,13 @@ def release(tx: Transaction, export_id: int) -> None:
     tx.write(update(callbacks).where(kept).values(verdict=Verdict.REPLAYED, body=None))
 
 
+def give(tx: Transaction, export: Export, link: str, judged: Judged, *, at: datetime, policy: ExportPolicy) -> Verdict:
+    """Takes a link that a person has for an export, judged like a call."""
+    body = json.dumps(link).encode()
+    call = Call(export.id, export.attempt, at, BY_HAND, body, at + _GIVEN_LIFE)
+    return take(tx, call, judged, at=at, policy=policy)
+
+
 def forget_ended(tx: Transaction, *, at: datetime) -> None:
     """Forgets what calls said whose links have ended."""
     tx.write(update(callbacks).where(callbacks.c.body.is_not(None), callbacks.c.ends_at <= at).values(body=None))
@@ -175,7 +227,8 @@ def forget_ended(tx: Transaction, *, at: datetime) -> None:
 def _verdict(tx: Transaction, export: Export, call: Call, judged: Judged | None, said: str) -> Verdict:
     mine = (callbacks.c.export_id == call.export_id) & (callbacks.c.attempt == call.attempt)
     earlier = tx.rows(select(callbacks).where(mine))
-    is_used = any(row["verdict"] == Verdict.DELIVERED and row["said_sha256"] != said for row in earlier)
+    is_another = any(row["verdict"] == Verdict.DELIVERED and row["said_sha256"] != said for row in earlier)
+    is_used = is_another and call.peer != BY_HAND  # a person who gives another link knows why
     verdict = _alone(export, call, judged, is_used=is_used)
     if any(_is_repeated(row, said, verdict, judged) for row in earlier):
         return Verdict.REPLAYED
@@ -226,6 +279,12 @@ def _follow(
     elif verdict is Verdict.EXPIRED and is_awaited:
         said |= {"error": "the link had ended when the vendor called with it", "losses": export.losses + 1}
         orders.ask_again(tx, export, Reason.EXPIRED, due_at=policy.ask_lost_at(export, at), **said)
+
+
+def _shown(text: str) -> str:
+    """A text of the vendor as people may see it, and as any database takes it."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST_SAYS])
+    return everywhere(printable)
 
 
 def _sha256(content: bytes) -> str:

@@ -27,23 +27,24 @@ from journey_pipeline.settings import LEDGER_VARIABLE
 
 log = logging.getLogger(__name__)
 
-_BUSY_TIMEOUT_MS = 30_000
+_WAITS_S = 30.0
 _SCHEMA_LOCK = 0x6A6F7572  # any figure that is always the same: PostgreSQL's advisory locks go by number
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
-def open_ledger(url: str) -> Ledger:
+def open_ledger(url: str, *, waits_s: float = _WAITS_S) -> Ledger:
     """The ledger at a URL, its tables made or brought to this version.
 
     Args:
         url: `sqlite:///<path>` or `postgresql://<user>:<password>@<host>/<database>`.
+        waits_s: How long it waits for others who write, once it is open.
 
     Raises:
         ConfigError: If the URL is none of these, PostgreSQL's driver isn't installed, or a key is missing or none.
         LedgerError: If the database can't be reached, or was made by a newer version.
     """
     parsed = _parse(url)
-    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    engine = _engine(parsed, _WAITS_S)
     try:
         vault = open_vault(parsed)
         with explained(f"opening the ledger of exports at {shown(parsed)}"):
@@ -53,7 +54,14 @@ def open_ledger(url: str) -> Ledger:
     except BaseException:
         engine.dispose()
         raise
+    if waits_s != _WAITS_S:
+        engine.dispose()
+        engine = _engine(parsed, waits_s)
     return Ledger(engine, vault)
+
+
+def _engine(url: URL, waits_s: float) -> Engine:
+    return _sqlite(url, waits_s) if url.get_backend_name() == "sqlite" else _postgresql(url, waits_s)
 
 
 def is_there(url: str) -> bool:
@@ -66,7 +74,7 @@ def is_there(url: str) -> bool:
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return Path(parsed.database or "").is_file()
-    engine = _postgresql(parsed)
+    engine = _postgresql(parsed, _WAITS_S)
     try:
         with explained(f"looking for the ledger of exports at {shown(parsed)}"):
             return inspect(engine).has_table(schema.name)
@@ -95,7 +103,7 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, waits_s: float) -> Engine:
     path = Path(url.database or "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,16 +114,20 @@ def _sqlite(url: URL) -> Engine:
             f"opening the ledger of exports at {path} failed: {text_of(error)}. Check the disk and the rights of "
             f"{path.parent}, or name another place with {LEDGER_VARIABLE}."
         ) from error
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": waits_s})
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, waits_s: float) -> Engine:
+    limits: dict[str, Any] = {}
+    if waits_s < _WAITS_S:
+        told = f"-c lock_timeout={int(waits_s * 1000)} -c statement_timeout={int(waits_s * 1000)}"
+        limits = {"options": f"{url.query.get('options', '')} {told}", "connect_timeout": 2}
     try:
         # Parameters may hold an address that is a secret: they stay out of the library's messages.
-        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=limits)
     except ImportError as error:
         raise ConfigError("a ledger in PostgreSQL needs a driver: `pip install journey-pipeline[postgres]`") from error
 

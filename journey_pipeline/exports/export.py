@@ -109,8 +109,8 @@ def after(state: State, edge: Edge) -> State:
 
 
 def needs_a_person(state: str, reason: str | None) -> bool:
-    """Whether an export has stopped, or takes longer than it should."""
-    return state == State.STOPPED or reason == Reason.OVERDUE
+    """Whether an export has stopped, takes longer than it should, or has lost the vendor's one link."""
+    return state == State.STOPPED or reason in {Reason.OVERDUE, Reason.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ class Export:
 
     @property
     def needs_a_person(self) -> bool:
-        """Whether it has stopped, or takes longer than it should."""
+        """See `needs_a_person`."""
         return needs_a_person(self.state, self.reason)
 
     @property

@@ -42,11 +42,14 @@ class Ledger:
     Args:
         engine: Engine of its database, from `database.open_ledger`.
         vault: Encrypts its addresses.
+
+    Attributes:
+        vault: As given.
     """
 
     def __init__(self, engine: Engine, vault: Vault) -> None:
         self._engine = engine
-        self._vault = vault
+        self.vault = vault
 
     def __enter__(self) -> Self:
         return self
@@ -67,13 +70,13 @@ class Ledger:
     def reading(self) -> Iterator[Transaction]:
         """A transaction that only reads, and never waits."""
         with explained("reading the ledger of exports"), self._engine.connect() as connection:
-            yield Transaction(connection.execution_options(reads=True), self._vault)
+            yield Transaction(connection.execution_options(reads=True), self.vault)
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
         """A transaction that writes all of its changes, or none."""
         with explained("writing to the ledger of exports"), self._engine.begin() as connection:
-            yield Transaction(connection, self._vault)
+            yield Transaction(connection, self.vault)
 
 
 class Transaction:

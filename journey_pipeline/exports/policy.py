@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from journey_pipeline.exports.export import Export
 from journey_pipeline.model import Granularity, floor
 
+PENDING_LIMIT = 5
 # Longer than an export lives is not waited, whatever a header holds: it would mean never.
 LONGEST_TOLD = timedelta(days=1)
 
@@ -44,7 +45,7 @@ class ExportPolicy:
     """Waits and limits of one vendor's exports. The defaults are for vendors that publish none.
 
     Attributes:
-        pending_limit: How many exports of a connection may be under way at once.
+        pending_limit: How many exports of a connection may be under way at once; None: any.
         asks_per_day: How many requests a connection may make in one UTC day, refused ones not counted; None: any.
         quiet_around_midnight: How long before and after a UTC day's end nothing is asked: a request that is counted to
             the other day costs one, and clocks differ.
@@ -64,9 +65,10 @@ class ExportPolicy:
         order_s: The same of an order.
         fetch_lease: The same for one that is being fetched; a longer fetch renews it.
         hook_life: How long the hook of an attempt takes the vendor's calls; None: the vendor does not call.
+        is_polled: Whether the vendor can be asked how far an export is. If not, a look is one at the clock alone.
     """
 
-    pending_limit: int = 5
+    pending_limit: int | None = PENDING_LIMIT
     asks_per_day: int | None = None
     quiet_around_midnight: timedelta = timedelta()
     polling: Backoff = Backoff()
@@ -85,6 +87,7 @@ class ExportPolicy:
     poll_s: float = 15.0
     order_s: float = 30.0
     hook_life: timedelta | None = None
+    is_polled: bool = True
 
     def asks_from(self, at: datetime) -> datetime:
         """When orders may be sent from an instant on: at once, or when midnight has passed."""
@@ -96,6 +99,9 @@ class ExportPolicy:
 
     def poll_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:
         """When to poll next; a vendor who says when is obeyed, up to a day."""
+        if not self.is_polled:
+            since = export.requested_at or at
+            return since + (self.overdue_after if at < since + self.overdue_after else self.lost_after)
         return at + (_seconds(retry_after_s) or self.polling.wait(export.tries, export.name))
 
     def ask_refused_at(self, export: Export, at: datetime, retry_after_s: float | None = None) -> datetime:

@@ -28,6 +28,8 @@ _UNREADABLE = (
     f"its address can't be decrypted with the key of this process, so it is ordered again. Set {LINK_KEY_VARIABLE} to "
     "the same key everywhere, with the earlier one behind a comma, to keep the others."
 )
+_HOUR = timedelta(hours=1)
+_REACHABLE = "Is the hook reachable from outside? `journey-pipeline doctor` asks its address."
 _NO_ADDRESS: dict[str, Any] = {"poll_address": None}
 
 
@@ -85,7 +87,7 @@ class Queue:
                 calls.forget_ended(tx, at=at)
             for export in tx.find(turns.unanswered(self.connection, at)):
                 self._note_unanswered(tx, export, at)
-            if (tx.held_until(self.connection) or at) > at or turns.is_full(tx, self.connection, self.policy, at):
+            if not turns.may_ask(tx, self.connection, self.policy, at):
                 return None
             if self.policy.asks_per_day is not None:
                 orders.merge_waiting(tx, self.connection, self.streams, at=at)
@@ -157,7 +159,7 @@ class Queue:
             return tx.move(asked, Edge.ASK_AGAIN, at=at, reason=Reason.REFUSED, **said)
 
     def next_to_look(self) -> Export | None:
-        """Takes up the export that has been due for longest to be looked at.
+        """Takes up the export that has been due for longest to be looked at, if the vendor can be asked.
 
         Returns:
             It, to be answered with `pending`, `ready`, `failed`, `lost`, `stopped` or `split`; None if none is due.
@@ -165,9 +167,12 @@ class Queue:
         at = self.now()
         with self.ledger.writing() as tx:
             while found := tx.find(turns.to_look(self.connection, self.streams, at)):
-                if not found[0].has_unreadable_address:
+                if not self.policy.is_polled:
+                    self._look_at_clock(tx, found[0], at)
+                elif not found[0].has_unreadable_address:
                     return tx.change(found[0], at=at, **lease(at, self.policy.call_lease))
-                self._note_lost(tx, found[0], None, _UNREADABLE)
+                else:
+                    self._note_lost(tx, found[0], None, _UNREADABLE)
         return None
 
     def pending(
@@ -323,8 +328,7 @@ class Queue:
     def release(self, export: Export) -> None:
         """Gives back what was taken up to be looked at or fetched, if it is still held: nothing was found out about it.
 
-        One that was taken up to be asked for can't be given back: only its lease knows that the vendor may have been
-        asked.
+        One that was taken up to be asked for can't be: only its lease knows that the vendor may have been asked.
         """
         if export.state is not State.ASKING:
             self._set_lease(export, **NO_LEASE)
@@ -374,10 +378,22 @@ class Queue:
         said = {"tries": export.tries + 1, "last_status": None, **error}
         return tx.move(export, Edge.ASK_AGAIN, at=at, reason=Reason.UNANSWERED, due_at=due_at, **said)
 
+    def _look_at_clock(self, tx: Transaction, export: Export, at: datetime) -> None:
+        late = f"no call came within {int((at - (export.requested_at or at)) / _HOUR)} h. {_REACHABLE}"
+        told = {"due_at": self.policy.poll_at(export, at), "polled_at": at}
+        if self.policy.is_lost(export, at):
+            self._note_lost(tx, export, None, late)
+        elif export.reason is Reason.OVERDUE:
+            tx.change(export, at=at, **told)
+        elif self.policy.is_overdue(export, at):
+            tx.move(export, Edge.DELAY, at=at, reason=Reason.OVERDUE, error=late, **told)
+
     def _note_lost(self, tx: Transaction, export: Export, status: int | None, error: str) -> Export:
         at = self.now()
         said = {"last_status": status, "error": error, "losses": export.losses + 1}
-        return orders.ask_again(tx, export, Reason.LOST, at=at, due_at=self.policy.ask_lost_at(export, at), **said)
+        is_links_end = self.policy.hook_life and export.state is State.READY
+        reason = Reason.EXPIRED if is_links_end else Reason.LOST
+        return orders.ask_again(tx, export, reason, at=at, due_at=self.policy.ask_lost_at(export, at), **said)
 
     def _set_lease(self, export: Export, **changes: Any) -> bool:
         with self.ledger.writing() as tx:

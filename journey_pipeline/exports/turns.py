@@ -74,12 +74,16 @@ def unanswered(connection: str, at: datetime) -> Select[Any]:
     return select(exports).where(asked).order_by(exports.c.id).with_for_update()
 
 
-def is_full(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> bool:
-    """Whether the vendor takes no further order now: too many are under way, or the day's requests are used up."""
-    if policy.asks_from(at) > at:
-        return True
+def may_ask(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> bool:
+    """Whether the vendor takes an order now.
+
+    Not if it told us to wait, too many are under way, the day's requests are used up, or it is about midnight.
+    """
+    if max(tx.held_until(connection) or at, policy.asks_from(at)) > at:
+        return False
     pending = select(func.count()).where(mine(connection), exports.c.state.in_(AT_VENDOR))
-    return tx.count(pending) >= policy.pending_limit or _is_day_full(tx, connection, policy, at)
+    is_full = policy.pending_limit is not None and tx.count(pending) >= policy.pending_limit
+    return not is_full and not _is_day_full(tx, connection, policy, at)
 
 
 def under_way(key: StreamKey, window: Window) -> Select[Any]:
@@ -99,12 +103,14 @@ def next_due_at(
     open_ones = tx.find(select(exports).where(mine(connection), exports.c.state.not_in(ENDED)))
     asks_from = _asks_from(tx, connection, policy, at)
     busy = [_free_at(export) for export in open_ones if export.state in AT_VENDOR]
-    if len(busy) >= policy.pending_limit:
+    if policy.pending_limit is not None and len(busy) >= policy.pending_limit:
         asks_from = min(busy)
     ours = [export for export in open_ones if not streams or export.key.stream in streams]
     held_until = tx.held_until(connection)
     times = [
-        max(filter(None, (_free_at(export), held_until, asks_from))) for export in ours if export.state is State.WANTED
+        policy.asks_from(max(filter(None, (_free_at(export), held_until, asks_from))))
+        for export in ours
+        if export.state is State.WANTED
     ]
     times += [_free_at(export) for export in ours if export.state in AT_VENDOR]
     trees = [[export for export in ours if export.root_id == root.id] for root in ours if not root.is_part]
@@ -130,7 +136,7 @@ def spent(ledger: Ledger, connection: str, policy: ExportPolicy, at: datetime) -
 
 
 def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:
-    """Exports that stopped, or take longer than they should: at the vendor's, or refused or unanswered till now.
+    """Exports that need a person, and those that were refused or unanswered for longer than they should be.
 
     Those whose window has landed with a later order are left out: nothing is missing any more.
     """
@@ -145,7 +151,7 @@ def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:
     )
     since = at - policy.overdue_after
     waiting = and_(exports.c.state == State.WANTED, exports.c.tries > 0, exports.c.wanted_at <= since)
-    late = or_(exports.c.state == State.STOPPED, exports.c.reason == Reason.OVERDUE, waiting)
+    late = or_(exports.c.state == State.STOPPED, exports.c.reason.in_([Reason.OVERDUE, Reason.EXPIRED]), waiting)
     found = select(exports).where(mine(connection), late, ~made_up_for.exists())
     return found.order_by(exports.c.position, exports.c.id)
 

@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, event
 
 from journey_pipeline.errors import ExportMovedOn
+from journey_pipeline.exports import calls
 from journey_pipeline.exports.export import ENDED, Collection, Export, SmallerOrder, State
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
-from journey_pipeline.model import Window
+from journey_pipeline.model import Judged, Window
 from journey_pipeline_tests.exports.made_orders import queue
 
 SMALL_ENOUGH = timedelta(hours=12)
@@ -88,6 +89,7 @@ class Worker:
     Attributes:
         landings: What the lake has: the order's number, and the windows of the files that landed together.
         slow: Answers that are still to be written, by a process that everybody takes for dead.
+        nonces: Of the hooks, by the number and attempt that the vendor was asked under.
     """
 
     ledger: Ledger
@@ -95,6 +97,7 @@ class Worker:
     policy: ExportPolicy
     landings: list[tuple[int, tuple[Window, ...]]] = field(default_factory=list)
     slow: list[Any] = field(default_factory=list)
+    nonces: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def queue(self, at: datetime) -> Queue:
         """The queue at an instant."""
@@ -108,6 +111,8 @@ class Worker:
             return False
         self._die(dies, Moment.ACTING)
         is_made = outcome in {"taken on", "lost answer", "slow"}
+        if export.hook:
+            self.nonces[export.id, export.attempt] = export.hook
         made_id = self.vendor.order(export.window, (export.id, export.attempt), at.date()) if is_made else None
         self._die(dies, Moment.ACTED)
         with dying_at_commit(self.ledger, dies=dies is Moment.NOTING):
@@ -158,14 +163,33 @@ class Worker:
         """The vendor calls and says that a file is ready; that counts unless its export has ended."""
         export_id, attempt = self.vendor.exports[made_id].name
         with self.ledger.reading() as tx:
-            has_ended = tx.get(export_id).state in ENDED
+            before = tx.get(export_id)
+        link = f"https://files.example/{made_id}"
         try:
-            found = self.queue(at).delivered(export_id, attempt, f"https://files.example/{made_id}")
+            found = self._called(export_id, attempt, link, at)
         except ExportMovedOn:
-            assert has_ended
-        else:
-            assert not has_ended
-            assert (found.state, _made_id(found)) == (State.READY, made_id)
+            assert before.state in ENDED
+            return
+        if found is None:
+            return  # it came before, or its hook is over
+        assert before.state not in ENDED
+        assert (found.state, _made_id(found)) == (State.READY, made_id)
+
+    def _called(self, export_id: int, attempt: int, link: str, at: datetime) -> Export | None:
+        """Calls on the hook of an attempt, or delivers without one."""
+        if not self.policy.hook_life:
+            return self.queue(at).delivered(export_id, attempt, link)
+        with self.ledger.writing() as tx:
+            hook = calls.find_hook(tx, self.nonces[export_id, attempt], at=at)
+            if hook is None:
+                return None
+            assert (hook.export_id, hook.attempt) == (export_id, attempt)
+            call = calls.Call(export_id, attempt, at, "192.0.2.1", link.encode(), hook.ends_at)
+            said = Judged(link=link, path=link, ends_at=at + timedelta(days=1))
+            verdict = calls.take(tx, call, said, at=at, policy=self.policy)
+            if verdict is calls.Verdict.LATE:
+                raise ExportMovedOn("late")
+            return tx.get(export_id) if verdict is calls.Verdict.DELIVERED else None
 
     def collect(self, root_id: int, at: datetime, dies: Moment, outcome: str) -> bool:
         """Fetches an order's files and lands them; the outcome: whole, broken off, or slow."""

@@ -224,3 +224,61 @@ def test_a_ledger_on_the_disk_has_the_hash_of_a_nonce_alone(tmp_path: Path) -> N
     with closing(sqlite3.connect(tmp_path / "exports.db")) as connection:
         (digest,) = connection.execute("select nonce_sha256 from journey_export_hooks").fetchone()
     assert len(digest) == 64
+
+
+LOOKS_AT_CLOCK = replace(
+    CALLED,
+    is_polled=False,
+    overdue_after=6 * HOUR,
+    lost_after=DAY,
+    quiet_around_midnight=5 * MINUTE,
+    pending_limit=None,
+)
+
+
+def test_a_look_at_the_clock_tells_a_person_after_six_hours_and_gives_up_after_a_day(ledger: Ledger) -> None:
+    wanted(ledger)
+
+    def at(time: datetime) -> Export:
+        assert queue(ledger, time, policy=LOOKS_AT_CLOCK).next_to_look() is None
+        return export_of(ledger, 1)
+
+    queue(ledger, NOW, policy=LOOKS_AT_CLOCK).asked(asked(ledger))
+    assert queue(ledger, NOW, policy=LOOKS_AT_CLOCK).next_due_at() == NOW + 6 * HOUR
+    assert at(NOW + 6 * HOUR - MINUTE).standing == "pending"
+    late = at(NOW + 6 * HOUR)
+    assert (late.standing, late.needs_a_person, late.due_at) == ("pending: overdue", True, NOW + DAY)
+    assert late.error is not None
+    assert late.error.startswith("no call came within 6 h. Is the hook reachable from outside?")
+    assert at(NOW + DAY - MINUTE) == late
+    lost = at(NOW + DAY)
+    assert (lost.standing, lost.losses) == ("wanted: lost", 1)
+    assert called(ledger, late, judged(ends_at=NOW + 3 * DAY), at=NOW + DAY) is Verdict.DELIVERED
+
+
+def test_nothing_is_asked_in_the_minutes_around_midnight(ledger: Ledger) -> None:
+    wanted(ledger)
+    midnight = NOW + 12 * HOUR
+    for time in (midnight - 5 * MINUTE, midnight, midnight + 5 * MINUTE - HOUR / 3600):
+        quiet = queue(ledger, time, policy=LOOKS_AT_CLOCK)
+        assert quiet.next_to_ask() is None
+        assert quiet.next_due_at() is not None
+    assert queue(ledger, midnight - MINUTE, policy=LOOKS_AT_CLOCK).next_to_ask() is None
+    assert queue(ledger, midnight + 5 * MINUTE, policy=LOOKS_AT_CLOCK).next_to_ask() is not None
+
+
+def test_the_next_request_after_a_spent_day_is_due_when_the_quiet_time_is_over(ledger: Ledger) -> None:
+    wanted(ledger)
+    wanted(ledger, 5, sections=["other"])
+    queue(ledger, NOW, policy=LOOKS_AT_CLOCK).unanswered(asked(ledger), error="no answer")
+    assert queue(ledger, NOW + HOUR, policy=LOOKS_AT_CLOCK).next_due_at() == NOW + 12 * HOUR + 5 * MINUTE
+
+
+def test_a_link_that_ended_before_its_file_had_landed_is_told_as_expired(ledger: Ledger) -> None:
+    wanted(ledger)
+    called(ledger, asked(ledger), judged())
+    collection = queue(ledger, NOW + HOUR).lease_to_fetch(1)
+    assert collection is not None
+    found = queue(ledger, NOW + DAY, policy=CALLED).lost(collection.root, status=403, error="the link has ended")
+    assert (found.standing, found.poll_address) == ("wanted: expired", None)
+    assert found.needs_a_person

@@ -27,11 +27,18 @@ from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.model import Window
 from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.exports.made_orders import NOW, order, queue
-from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
+from journey_pipeline_tests.exports.made_vendor import Crash, Made, Moment, Vendor, Worker
 
 pytestmark = pytest.mark.slow(reason="histories of fifty steps")
 
 POLICY = ExportPolicy(pending_limit=2)
+CALLED = ExportPolicy(
+    pending_limit=None,
+    is_polled=False,
+    hook_life=timedelta(days=2),
+    quiet_around_midnight=timedelta(minutes=5),
+    overdue_after=timedelta(hours=6),
+)
 # Most workers live, so that something comes about.
 DEATHS = st.sampled_from([Moment.NEVER] * 8 + [moment for moment in Moment if moment is not Moment.NEVER])
 ANSWERS = st.sampled_from(["taken on"] * 4 + ["slow", "lost answer", "server error", "wrong request"])
@@ -50,14 +57,15 @@ Walks = dict[int, Sequence[tuple[Edge, State, State, datetime]]]
 
 
 class Exports(RuleBasedStateMachine):
-    @initialize(limit=st.integers(1, 3), a_day=st.sampled_from([None, 1, 2]))
-    def open(self, limit: int, a_day: int | None) -> None:
+    @initialize(limit=st.integers(1, 3), a_day=st.sampled_from([None, 1, 2]), calls=st.booleans())
+    def open(self, limit: int, a_day: int | None, calls: bool) -> None:
         # In memory where there is such a folder: whether a disk keeps its word is not the question here.
         memory = Path("/dev/shm")  # noqa: S108 - the folder in it is our own
         self.folder = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
         self.ledger = open_ledger(f"sqlite:///{Path(self.folder.name) / 'exports.db'}")
         # The vendor may take fewer than we think.
-        self.worker = Worker(self.ledger, Vendor(limit), replace(POLICY, asks_per_day=a_day))
+        policy = replace(CALLED, asks_per_day=1) if calls else replace(POLICY, asks_per_day=a_day)
+        self.worker = Worker(self.ledger, Vendor(50 if calls else limit), policy)
         self.now: datetime = NOW
         self.wanted: list[Order] = []
         for day in range(2):
@@ -137,7 +145,14 @@ class Exports(RuleBasedStateMachine):
         if found and what == "call":
             self.worker.hear(found[which % len(found)], self.now)
         elif found:
-            self.worker.vendor.settle(self.worker.vendor.exports[found[which % len(found)]], outcome)
+            self.settle(self.worker.vendor.exports[found[which % len(found)]], outcome)
+
+    def settle(self, made: Made, outcome: str) -> None:
+        """Ends the vendor's work; one that calls takes no file for too large."""
+        if self.worker.policy.is_polled:
+            self.worker.vendor.settle(made, outcome)
+        else:
+            made.status = outcome
 
     @invariant()
     def all_is_well(self) -> None:
@@ -145,7 +160,8 @@ class Exports(RuleBasedStateMachine):
             exports = tx.find(select(tables.exports).order_by(tables.exports.c.id))
             walks = {export.id: tx.steps(export.id) for export in exports}
         roots = [export for export in exports if not export.is_part]
-        no_more_is_pending_than_may_be(exports, walks)
+        if self.worker.policy.pending_limit:
+            no_more_is_pending_than_may_be(exports, walks)
         self.no_day_has_more_exports_than_the_vendor_takes()
         everybody_went_along_the_edges(exports, walks)
         they_were_first_asked_for_in_their_order(roots, walks)
@@ -191,8 +207,11 @@ class Exports(RuleBasedStateMachine):
             pass
         for made in self.worker.vendor.exports.values():
             if made.status == "pending":
-                self.worker.vendor.settle(made, "ready")
+                self.settle(made, "ready")
         self.now += timedelta(minutes=5)
+        for made_id, made in self.worker.vendor.exports.items():
+            if made.status == "ready" and not self.worker.policy.is_polled:
+                self.worker.hear(made_id, self.now)
         while self.worker.poll(self.now, Moment.NEVER):
             pass
 
