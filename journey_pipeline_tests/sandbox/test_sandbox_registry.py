@@ -87,8 +87,8 @@ def test_each_simulator_is_found_by_its_vendors_name_and_by_its_class(sandbox: S
         simulator = getattr(sandbox, name)
         assert sandbox.simulator(vendor.simulator) is simulator is sandbox.simulators[name]
         assert type(sandbox.options.of(name)) is vendor.options
-    with pytest.raises(AttributeError, match="insider"):
-        sandbox.insider  # noqa: B018 - the point of the test
+    with pytest.raises(AttributeError, match="nobody"):
+        sandbox.nobody  # noqa: B018 - the point of the test
 
 
 def test_options_of_no_vendor_are_refused() -> None:
