@@ -25,6 +25,7 @@ from journey_pipeline.vendors.insider.user_events.stream import (
 )
 from journey_pipeline.vendors.source import Source, Stream
 
+HOOK_LIFE = timedelta(hours=48)
 _MANY = 1_000  # the vendor limits the requests of a day, and not how many exports are under way
 
 
@@ -78,6 +79,9 @@ class InsiderExports(ConnectionComponent):
     lost_after_hours: float = Field(
         24, gt=0, description="Hours without a call after which an export is lost, and ordered again."
     )
+    requests_per_day: int = Field(
+        1, ge=1, description="Orders that the vendor takes in a UTC day. Raise it only if yours takes more."
+    )
     quiet_minutes: float = Field(
         5, ge=0, le=60, description="Minutes before and after midnight UTC in which nothing is ordered: clocks differ."
     )
@@ -114,7 +118,8 @@ class InsiderExports(ConnectionComponent):
         """One order a UTC day; of an order under way the clock alone can be looked at."""
         return ExportPolicy(
             pending_limit=_MANY,
-            asks_per_day=1,
+            asks_per_day=self.requests_per_day,
+            hook_life=HOOK_LIFE,
             quiet_around_midnight=timedelta(minutes=self.quiet_minutes),
             refusal=Backoff(shortest=timedelta(minutes=1), longest=timedelta(minutes=30)),
             overdue_after=timedelta(hours=self.overdue_after_hours),

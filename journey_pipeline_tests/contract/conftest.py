@@ -18,6 +18,7 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.retry import Waits, no_waiting
 from journey_pipeline_tests.contract.declaration import NOW, ContractStream
+from journey_pipeline_tests.contract.hooks import HOOKS
 from journey_pipeline_tests.contract.pipeline import Pipeline
 
 # Some hundred records a partition: one of a day has as many as one of an hour, at a tenth of the work.
@@ -59,6 +60,7 @@ def pipeline(
     assert waits == []
     stream.forget(sandbox)
     sandbox.options.change(json.dumps(stream.options).encode())
+    HOOKS.home, HOOKS.clock = tmp_path, sandbox.clock
     for name, value in sandbox.environment().items():
         monkeypatch.setenv(name, value)
     return Pipeline(stream, sandbox, Lake(tmp_path))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from journey_pipeline.model import Window
@@ -18,8 +20,11 @@ from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
+from journey_pipeline.vendors.insider.client import InsiderClient
+from journey_pipeline.vendors.insider.user_events.stream import Choice, UserEvents, user_events_stream
 from journey_pipeline_tests.contract.declaration import ODD_TEXTS, START, ContractStream, Rows
-from journey_pipeline_tests.contract.loads import exported
+from journey_pipeline_tests.contract.hooks import HOOKS
+from journey_pipeline_tests.contract.loads import POLICY, exported
 
 _AT_ONCE = {"apsis": {"pending_s": 0}}
 _CUTS = ("cut_record=close", "cut_record=reset", "cut_line=close", "cut_line=reset", "cut_character=close")
@@ -166,4 +171,82 @@ EMAIL_EVENTS = ContractStream(
     attempts=_MADE_AND_BROKEN,
     edge_time="received_at",
     at_edge={"apsis": {"bulk_emails": 1}},
+)
+
+_USER_EVENTS = user_events_stream("insider", START)
+_CALLED = replace(POLICY, hook_life=timedelta(hours=48))
+_NO_RECEIVER = Choice(check_receiver=False)
+
+
+def _user_events(timeouts: Timeouts) -> UserEvents:
+    return UserEvents(InsiderClient("insider", timeouts=timeouts), _USER_EVENTS, _NO_RECEIVER, now=HOOKS.clock.now)
+
+
+def _user_truth(sandbox: Sandbox, windows: Sequence[Window]) -> Rows:
+    # One second more is asked for: whether the end of a window is in it is unpublished.
+    whole = Window(windows[0].start, windows[-1].end + timedelta(seconds=1))
+    return Counter(
+        (
+            record["iid"],
+            record["email"].lower(),
+            str(record["at_s"]),
+            str(record["journey"]),
+            record["event_code"].partition(":")[2] or str(record["campaign"] or ""),
+            str(record["action"] or record["kind"]),
+            record["reason"],
+        )
+        for record in sandbox.insider.truth(whole, sandbox.clock.now())
+    )
+
+
+USER_EVENTS = ContractStream(
+    key=_USER_EVENTS.key,
+    granularity=_USER_EVENTS.granularity,
+    load=exported(_USER_EVENTS, _user_events, _CALLED),
+    definition=f"""
+type: journey_pipeline.components.InsiderExports
+attributes:
+  connection: insider
+  start: "{START:%Y-%m-%d-%H:%M}"
+  check_receiver: false
+  requests_per_day: 100
+  overdue_after_hours: 0.0006
+""",
+    routes=("columns", "file"),
+    answer="file",
+    secret_variable="INSIDER_REQUEST_TOKEN",
+    cuts=_CUTS,
+    promised_length={"insider": {"transfer": "content_length"}},
+    odd_text={"insider": {"odd_reasons": ODD_TEXTS}},
+    unknown_field={"insider": {"extra_column": "fresh"}},
+    unknown_name="fresh",
+    truth=_user_truth,
+    columns="""
+        contact_id,
+        coalesce(email, ''),
+        epoch(occurred_at)::bigint::varchar,
+        journey_id,
+        coalesce(activity_id, ''),
+        coalesce(properties ->> '$.e_action_code', action),
+        coalesce(reason, '')
+    """,
+    personal=(0, 1),
+    options={
+        "insider": {
+            "call": "before_answer",
+            "file_encoding": "gzip",
+            "format": "csv",
+            "refusal": 401,
+            "requests_per_day": 100,
+            "transfer": "chunked",
+            "webhook_url": HOOKS.url,
+        }
+    },
+    forget=lambda sandbox: sandbox.insider.forget(),
+    calls={"columns": 2},
+    tries={"columns": 2},
+    patient=frozenset({"columns", "file"}),
+    silent=frozenset({"columns"}),
+    authorized="columns",
+    attempts=9,
 )

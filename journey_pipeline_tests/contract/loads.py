@@ -75,12 +75,12 @@ def windowed(stream: Stream, open_source: OpenSource) -> Load:
     return load
 
 
-def exported(stream: Stream, open_source: OpenExportSource) -> Load:
+def exported(stream: Stream, open_source: OpenExportSource, policy: ExportPolicy = POLICY) -> Load:
     """The way of a stream whose exports are ordered, polled and collected; what it waits for passes on the clock."""
 
     def load(order: Order) -> Iterable[PartitionOutcome]:
         ledger = open_ledger(f"sqlite:///{order.lake.home / 'exports.db'}")
-        queue = Queue(stream.key.connection, ledger, POLICY, order.clock.now)
+        queue = Queue(stream.key.connection, ledger, policy, order.clock.now)
 
         def open_exports() -> Exports:
             return Exports(queue, {stream.key.stream: open_source(order.timeouts)})

@@ -23,7 +23,7 @@ from journey_pipeline.vendors.layerfive.customer_journeys.stream import Customer
 from journey_pipeline.vendors.sfmc.client import SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history.stream import JourneyHistory, journey_history_stream
 from journey_pipeline_tests.contract.declaration import ODD_TEXTS, START, ContractStream, Rows
-from journey_pipeline_tests.contract.exports import EMAIL_EVENTS, PROFILE_EVENTS
+from journey_pipeline_tests.contract.exports import EMAIL_EVENTS, PROFILE_EVENTS, USER_EVENTS
 from journey_pipeline_tests.contract.loads import windowed
 
 _HISTORY = journey_history_stream("sfmc", START)
@@ -131,7 +131,7 @@ attributes:
     personal=(0, 1),
 )
 
-STREAMS = (JOURNEY_HISTORY, CUSTOMER_JOURNEYS, PROFILE_EVENTS, EMAIL_EVENTS)
+STREAMS = (JOURNEY_HISTORY, CUSTOMER_JOURNEYS, PROFILE_EVENTS, EMAIL_EVENTS, USER_EVENTS)
 
 every_stream = pytest.mark.parametrize("stream", STREAMS, ids=str)
 every_route = pytest.mark.parametrize(

@@ -180,10 +180,11 @@ def test_a_renewed_token_that_is_refused_too_is_the_last_however_many_windows_wa
 
 @every_stream_with_a_key
 def test_a_key_that_is_refused_is_not_sent_again_however_many_windows_wait(pipeline: Pipeline, waits: Waits) -> None:
-    pipeline.fault(f"{pipeline.stream.answer}:401")
+    authorized = pipeline.stream.authorized or pipeline.stream.answer
+    pipeline.fault(f"{authorized}:401")
     outcomes = pipeline.load(*pipeline.stream.windows(3))
     assert {type(outcome.error) for outcome in outcomes} == {PermanentVendorError}
-    assert (len(pipeline.calls(pipeline.stream.answer)), list(waits)) == (1, [])
+    assert (len(pipeline.calls(authorized)), list(waits)) == (1, [])
     arrives_once_the_vendor_is_well(pipeline)
 
 

@@ -42,10 +42,10 @@ def test_a_full_window_arrives_whole_with_all_its_claims(pipeline: Pipeline) -> 
 def test_an_empty_window_lands_and_holds_nothing(
     pipeline: Pipeline, quiet: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in quiet.environment().items():
-        monkeypatch.setenv(name, value)
     pipeline = replace(pipeline, sandbox=quiet)
     pipeline.switch(pipeline.stream.options)
+    for name, value in quiet.environment().items():
+        monkeypatch.setenv(name, value)
     windows = pipeline.stream.windows(1)
     (outcome,) = pipeline.arrive(*windows)
     assert [claim for claim in outcome.claims if not claim.holds] == []

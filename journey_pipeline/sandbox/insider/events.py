@@ -127,8 +127,8 @@ class EventSource:
 
 def _reason(luck: int, shape: FileShape) -> str:
     odd = shape.odd_reasons
-    if odd and luck % 4 == 0:
-        return odd[luck // 4 % len(odd)]
+    if odd:
+        return odd[luck % len(odd)]
     return _ENTER_REASONS[luck % len(_ENTER_REASONS)]
 
 

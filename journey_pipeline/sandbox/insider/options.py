@@ -41,7 +41,7 @@ class FileShape(BaseModel):
         unknown_codes: Whether a few events have an action and a channel that are published nowhere.
         extra_column: Name of a column that was not asked for, holding `x`; None for none.
         missing_column: Name of a column that is left out; None for none.
-        odd_reasons: Reasons that a few enters have instead of their own.
+        odd_reasons: Reasons that enters have instead of their own.
         bulk_rows: Made-up rows of a day that come on top.
     """
 

@@ -118,7 +118,10 @@ class Storage:
         if headers.get("if-match", file.etag) != file.etag:
             return xml(_CHANGED, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
         body, is_gzip = self._body(file, exchange.fault), self.options.file_encoding == "gzip"
-        given = {"ETag": file.etag, "Accept-Ranges": "bytes", "Content-Type": "binary/octet-stream"}
+        given = {"Content-Type": "binary/octet-stream"}
+        fault = exchange.fault
+        if fault is None or FAULTS[fault.kind].body is None or FAULTS[fault.kind].is_start:
+            given |= {"ETag": file.etag, "Accept-Ranges": "bytes"}  # other faults make other bytes
         found = _RANGE.fullmatch(headers.get("range", "")) if headers.get("if-range", file.etag) == file.etag else None
         size = file.packed_bytes if is_gzip else file.raw_bytes
         status, start = 200, 0
