@@ -185,7 +185,7 @@ def test_a_key_that_is_refused_is_not_sent_again_however_many_windows_wait(pipel
     outcomes = pipeline.load(*pipeline.stream.windows(3))
     assert {type(outcome.error) for outcome in outcomes} == {PermanentVendorError}
     assert (len(pipeline.calls(authorized)), list(waits)) == (1, [])
-    arrives_once_the_vendor_is_well(pipeline)
+    arrives_once_the_vendor_is_well(pipeline, windows=3)
 
 
 @pytest.mark.parametrize("promised", [False, True], ids=["chunked", "with Content-Length"])

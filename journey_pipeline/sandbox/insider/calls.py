@@ -46,6 +46,7 @@ class Caller:
     clock: SandboxClock
     answers: list[int] = field(default_factory=list)
     _due: list[DueCall] = field(default_factory=list)
+    _under_way: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -63,6 +64,14 @@ class Caller:
         for body in call.bodies():
             self.answers.append(_post(call.hook, body))
 
+    def settle(self) -> None:
+        """Waits until the calls that are due by now have been made."""
+        while not self._closed.is_set():
+            with self._lock:
+                if not self._under_way and not any(call.at <= self.clock.now() for call in self._due):
+                    return
+            self._closed.wait(_TICK_S / 4)
+
     def clear(self) -> None:
         """Forgets the calls that are due."""
         with self._lock:
@@ -78,8 +87,10 @@ class Caller:
                 now = self.clock.now()
                 due = [call for call in self._due if call.at <= now]
                 self._due = [call for call in self._due if call.at > now]
+                self._under_way = len(due)
             for call in due:
                 self.make(call)
+            self._under_way = 0
 
 
 def _post(hook: str, body: dict[str, Any]) -> int:

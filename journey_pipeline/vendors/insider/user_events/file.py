@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from journey_pipeline.errors import ContractError
+from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.formats.csv_records import folded
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.vendors.csv_answer import CsvInspector
@@ -127,6 +127,13 @@ class _JsonExport(JsonInspector):
             if isinstance(members, dict):
                 self.columns = tuple(dict.fromkeys([*self.columns, *members]))
         super().take(records)
+
+    def finish(self, *, verified: bool) -> None:
+        try:
+            super().finish(verified=verified)
+        except TransientVendorError:
+            check_columns(self.columns)  # an error object looks like a record that was cut off
+            raise
 
 
 def _inspector_of(start: bytes) -> tuple[str, _Inspector]:

@@ -1,0 +1,247 @@
+"""A vendor who takes one order a day and calls back hours later: days of it, over real HTTP, on the vendor's clock."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.exports.database import open_ledger
+from journey_pipeline.exports.export import Export, Reason, State
+from journey_pipeline.exports.policy import Backoff, ExportPolicy
+from journey_pipeline.exports.queue import Queue
+from journey_pipeline.exports.turns import listed
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.exports import Exports
+from journey_pipeline.loading.load_ordered import LoadOrdered
+from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
+from journey_pipeline.model import Granularity, Window
+from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.options import SandboxOptions
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline.transport.retry import no_waiting
+from journey_pipeline.vendors.insider.client import InsiderClient
+from journey_pipeline.vendors.insider.user_events.stream import Choice, UserEvents, user_events_stream
+from journey_pipeline_tests.contract.hooks import HOOKS
+
+TODAY = datetime(2026, 3, 8, tzinfo=UTC)
+MORNING = TODAY + timedelta(minutes=10)
+STREAM = user_events_stream("insider", TODAY - timedelta(days=40))
+LONGEST = {STREAM.key.stream: STREAM.reach.longest}
+POLICY = ExportPolicy(
+    pending_limit=1000,
+    polling=Backoff(timedelta(hours=1), timedelta(hours=1), jitter=0),
+    asks_per_day=1,
+    quiet_around_midnight=timedelta(minutes=5),
+    overdue_after=timedelta(hours=6),
+    lost_after=timedelta(hours=24),
+    hook_life=timedelta(hours=48),
+)
+
+
+def days(last: datetime, count: int) -> list[Window]:
+    """So many days before a midnight."""
+    return Window(last - timedelta(days=count), last).partitions(Granularity.DAY)
+
+
+@dataclass
+class Shop:
+    """One home, and the vendor."""
+
+    sandbox: Sandbox
+    lake: Lake
+
+    def switch(self, **options: Any) -> None:
+        self.sandbox.options.change(json.dumps({"insider": options}).encode())
+
+    def queue(self) -> Queue:
+        ledger = open_ledger(f"sqlite:///{self.lake.home}/exports.db")
+        return Queue("insider", ledger, POLICY, self.sandbox.clock.now, LONGEST)
+
+    def load(self, *windows: Window) -> list[PartitionOutcome]:
+        """Loads days as `backfill --again` does; what it waits for passes on the vendor's clock."""
+        queue = self.queue()
+
+        def nap(_: float) -> None:
+            now = queue.now()
+            self.sandbox.clock.set(max(queue.next_due_at() or now, now + timedelta(minutes=1)))
+            self.sandbox.insider.caller.settle()
+
+        source = UserEvents(InsiderClient("insider"), STREAM, Choice(check_receiver=False), now=queue.now)
+        return list(
+            LoadOrdered(
+                lake=self.lake,
+                stream=STREAM,
+                windows=windows,
+                settings=LoadSettings(),
+                open=lambda: Exports(queue, {STREAM.key.stream: source}),
+                kept_since=None,
+                nap=nap,
+                now=queue.now,
+            ).outcomes()
+        )
+
+    def exports(self) -> list[Export]:
+        queue = self.queue()
+        with queue.ledger:
+            return listed(queue.ledger, with_ended=True)
+
+    def orders(self) -> list[tuple[str, int | None]]:
+        """When orders were sent, and what they were answered."""
+        return [(f"{call.at:%d %H:%M}", call.status) for call in self.sandbox.calls.to("order")]
+
+    def events(self) -> Counter[tuple[Any, ...]]:
+        """The events of all files, each key once."""
+        with duckdb.connect() as session:
+            files = f"read_parquet('{self.lake.events_root}/**/*.parquet')"
+            return Counter(
+                session.execute(
+                    "select contact_id, epoch(occurred_at)::bigint, journey_id from "
+                    f"(select distinct on (event_key) * from {files})"
+                ).fetchall()
+            )
+
+    def truth(self, window: Window) -> Counter[tuple[Any, ...]]:
+        whole = Window(window.start, window.end + timedelta(seconds=1))
+        found = self.sandbox.insider.truth(whole, self.sandbox.clock.now())
+        return Counter((one["iid"], one["at_s"], str(one["journey"])) for one in found)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    world = World(rows_per_hour=4, contacts=100, steady=True, late_share=0.1, late_h=40)
+    with serve(world, clock=SandboxClock.frozen(MORNING)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def shop(running: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    running.faults.clear()
+    running.calls.clear()
+    running.clock.freeze(MORNING)
+    running.insider.forget()
+    options = {"webhook_url": HOOKS.url, "call_after_s": 3 * 3600}
+    running.options.change(SandboxOptions(insider=options).model_dump_json().encode())
+    HOOKS.home, HOOKS.clock = tmp_path, running.clock
+    for name, value in running.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("INSIDER_REQUESTS_PER_SECOND", "500")
+    with no_waiting():
+        yield Shop(running, Lake(tmp_path))
+
+
+def arrived(outcomes: list[PartitionOutcome]) -> None:
+    assert [outcome.error for outcome in outcomes if outcome.error] == []
+
+
+def test_each_event_of_overlapping_days_counts_once_and_late_ones_are_healed(shop: Shop) -> None:
+    arrived(shop.load(*days(TODAY, 3)))
+    first = shop.events()
+    assert first == shop.truth(Window(TODAY - timedelta(days=3), TODAY)) & first
+    shop.sandbox.clock.set(MORNING + timedelta(days=1))
+    asked_at = shop.sandbox.clock.now()
+    outcomes = shop.load(*days(TODAY + timedelta(days=1), 3))
+    arrived(outcomes)
+    late = shop.events() - first
+    shop.sandbox.clock.set(asked_at)
+    whole = shop.truth(Window(TODAY - timedelta(days=2), TODAY + timedelta(days=1)))
+    assert shop.events() == whole | first
+    assert sum(seconds < TODAY.timestamp() for _, seconds, _ in late) > 0
+    assert [status for _, status in shop.orders()] == [200, 200]
+
+
+def test_a_second_order_of_the_day_says_at_once_by_what_it_is_used_and_waits_for_the_next_day(shop: Shop) -> None:
+    arrived(shop.load(*days(TODAY, 1)))
+    asked = len(shop.sandbox.calls)
+    (outcome,) = shop.load(days(TODAY, 3)[0])
+    assert isinstance(outcome.error, TransientVendorError)
+    says = str(outcome.error)
+    assert "today's request was used by export 1 for 2026-03-07T00:00:00Z/2026-03-08T00:00:00Z" in says
+    assert "may be sent at 2026-03-09 00:05 UTC" in says
+    assert len(shop.sandbox.calls) == asked
+    shop.sandbox.clock.set(MORNING + timedelta(days=1))
+    arrived(shop.load(*days(TODAY + timedelta(days=1), 1)))
+    *_, landed = shop.exports()
+    assert landed.state is State.LANDED
+    assert landed.window == Window(TODAY - timedelta(days=3), TODAY + timedelta(days=1))
+    assert shop.orders() == [("08 00:10", 200), ("09 00:10", 200)]
+
+
+@pytest.mark.parametrize("status", ["503", "429_blocked"])
+def test_a_refusal_is_asked_again_on_the_same_day_unless_the_day_is_over(shop: Shop, status: str) -> None:
+    shop.sandbox.faults.add(f"insider/order:{status}@1")
+    outcomes = shop.load(*days(TODAY, 1))
+    if status == "503":
+        arrived(outcomes)
+        assert [answer for _, answer in shop.orders()] == [503, 200]
+    else:
+        assert "may be sent at 2026-03-09 00:05 UTC" in str(outcomes[0].error)
+        assert [answer for _, answer in shop.orders()] == [429]
+
+
+@pytest.mark.parametrize("kind", ["504", "order_then_reset"])
+def test_an_order_without_an_answer_uses_the_day_and_its_call_lands_all_the_same(shop: Shop, kind: str) -> None:
+    shop.sandbox.faults.add(f"insider/order:{kind}@1")
+    arrived(shop.load(*days(TODAY, 1)))
+    # The simulated gateway makes none: without a call it is asked for again, and not before the next day.
+    assert [moment for moment, _ in shop.orders()] == (["08 00:10", "09 00:05"] if kind == "504" else ["08 00:10"])
+
+
+def test_without_a_call_an_export_is_overdue_then_lost_and_asked_for_again(shop: Shop) -> None:
+    shop.switch(call="no_call")
+    (outcome,) = shop.load(*days(TODAY, 1))
+    assert "has not called" in str(outcome.error) or "is not ready" in str(outcome.error)
+    (export,) = shop.exports()
+    assert (export.state, export.reason, export.needs_a_person) == (State.PENDING, Reason.OVERDUE, True)
+    shop.switch(call="none")
+    shop.sandbox.clock.set(MORNING + timedelta(days=1, minutes=5))
+    arrived(shop.load(*days(TODAY, 1)))
+    assert [moment[:2] for moment, _ in shop.orders()] == ["08", "09"]
+
+
+def test_nothing_is_asked_around_midnight(shop: Shop) -> None:
+    shop.sandbox.clock.set(TODAY - timedelta(minutes=5))
+    arrived(shop.load(days(TODAY, 3)[0]))
+    assert [moment for moment, _ in shop.orders()] == ["08 00:05"]
+
+
+def test_a_broken_file_is_fetched_again_while_its_link_lives_and_costs_no_day(shop: Shop) -> None:
+    shop.sandbox.faults.add("insider/file:html_200@1-2")
+    arrived(shop.load(*days(TODAY, 1)))
+    assert len(shop.orders()) == 1
+    assert len(shop.sandbox.calls.to("file")) == 3
+
+
+def test_a_link_that_ends_first_costs_the_day_and_the_window_is_ordered_again(shop: Shop) -> None:
+    shop.sandbox.faults.add("insider/file:503@1-4")
+    shop.switch(link_life_s=10)
+    shop.load(*days(TODAY, 1))
+    first = shop.exports()[0]
+    assert first.losses == 1 or first.reason is Reason.MERGED
+    assert [moment for moment, _ in shop.orders()] == ["08 00:10", "09 00:05"]
+
+
+@pytest.mark.parametrize("kind", ["twice", "another_path", "before_answer"])
+def test_calls_in_any_number_and_at_any_time_land_once(shop: Shop, kind: str) -> None:
+    shop.switch(call=kind)
+    arrived(shop.load(*days(TODAY, 1)))
+    assert set(shop.sandbox.insider.caller.answers) == {200}
+    assert len(shop.sandbox.calls.to("file")) == 1
+
+
+def test_a_vendor_that_calls_without_a_link_has_made_none(shop: Shop) -> None:
+    shop.switch(call="no_url")
+    (outcome,) = shop.load(*days(TODAY, 1))
+    assert outcome.error is not None
+    (export,) = shop.exports()
+    assert (export.state, export.reason, export.failures) == (State.WANTED, Reason.FAILED, 1)
