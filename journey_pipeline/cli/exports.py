@@ -1,6 +1,6 @@
-"""`journey-pipeline exports`: the exports ordered from vendors, and their state.
+"""`journey-pipeline exports`: the exports ordered from vendors, their state, and links that a person has for them.
 
-Not here: the ledger (`exports/`), moving exports (`loading/exports.py`).
+Not here: the ledger (`exports/`), moving exports (`loading/exports.py`), what a link must be (`vendors/`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -15,13 +16,20 @@ from rich.markup import escape
 
 from journey_pipeline.cli.output import plain_table, results
 from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.errors import ConfigError, LedgerError
+from journey_pipeline.exports import calls
+from journey_pipeline.exports.calls import Told, Verdict
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import needs_a_person
+from journey_pipeline.exports.export import ENDED, Export, needs_a_person
+from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
+from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.turns import OPS_COLUMNS, listed, rows
 from journey_pipeline.settings import ledger_url, utc_now
+from journey_pipeline.vendors.judges import judge_of
 
-TIMES = ("requested_at", "ready_at", "landed_at", "due_at")
+_POLICY = ExportPolicy()  # waits and ceilings, for a link that had ended
+_TAKEN = "The sensor or `journey-pipeline backfill` fetches it."
 
 
 @click.command(
@@ -31,6 +39,8 @@ Examples:
   journey-pipeline exports apsis --all
   journey-pipeline exports --json
   journey-pipeline exports --give-up 17
+  journey-pipeline exports --link 17 < link.txt
+  journey-pipeline exports --link 17 --quarantined
 """
 )
 @click.argument("connection", required=False)
@@ -39,20 +49,33 @@ Examples:
 @click.option(
     "--give-up", "hopeless", type=int, multiple=True, metavar="EXPORT", help="Give up this export; repeatable."
 )
-def exports(connection: str | None, *, with_ended: bool, as_json: bool, hopeless: Sequence[int]) -> None:
+@click.option("--link", "linked", type=int, metavar="EXPORT", help="Read this export's link from standard input.")
+@click.option(
+    "--quarantined", is_flag=True, help="With --link: take the link that its vendor called with, once allowed."
+)
+def exports(
+    connection: str | None,
+    *,
+    with_ended: bool,
+    as_json: bool,
+    hopeless: Sequence[int],
+    linked: int | None,
+    quarantined: bool,
+) -> None:
     """Show the exports ordered from vendors, and their state.
 
     To order a stopped or given-up export again, run `journey-pipeline backfill CONNECTION/STREAM --from DAY --to DAY`.
 
-    Exits with 1 if an export has stopped or is overdue.
+    Exits with 1 if an export has stopped, is overdue, has expired, or its link is in quarantine.
     """
+    if quarantined and linked is None:
+        raise click.UsageError("--quarantined goes with --link EXPORT")
     with open_ledger(ledger_url()) as ledger:
+        if linked is not None:
+            sys.exit(_take_link(ledger, linked, quarantined=quarantined))
         for export_id in hopeless:
             give_up(ledger, export_id, at=utc_now())
-        found = [
-            dict(zip((c.name for c in OPS_COLUMNS), row, strict=True))
-            for row in rows(listed(ledger, connection=connection, with_ended=with_ended))
-        ]
+        found = _found(ledger, connection, with_ended=with_ended)
     if connection and not found:
         load_deployment().connection(connection)  # raises for an unknown connection
     if as_json:
@@ -61,25 +84,130 @@ def exports(connection: str | None, *, with_ended: bool, as_json: bool, hopeless
         _show(found)
     else:
         results.print("no export is under way" if not with_ended else "no export was ordered so far")
-    sys.exit(1 if any(needs_a_person(export["state"], export["reason"]) for export in found) else 0)
+    sys.exit(1 if any(_needs_a_person(export) for export in found) else 0)
+
+
+def _found(ledger: Ledger, connection: str | None, *, with_ended: bool) -> list[dict[str, Any]]:
+    names = [column.name for column in OPS_COLUMNS]
+    found = [
+        dict(zip(names, row, strict=True)) for row in rows(listed(ledger, connection=connection, with_ended=with_ended))
+    ]
+    with ledger.reading() as tx:
+        called = calls.newest(tx, [export["export_id"] for export in found])
+    return [export | _told(export, called.get(export["export_id"])) for export in found]
+
+
+def _told(export: dict[str, Any], call: Told | None) -> dict[str, Any]:
+    """What is known of the vendor's newest call."""
+    if call is None:
+        return dict.fromkeys(("called_at", "call", "call_says", "link_ends_at"))
+    has_link = export["state"] not in ENDED and (call.verdict is Verdict.DELIVERED or call.needs_a_person)
+    return {
+        "called_at": call.at,
+        "call": str(call.verdict),
+        "call_says": call.says,
+        "link_ends_at": call.ends_at if has_link else None,
+    }
+
+
+def _needs_a_person(export: dict[str, Any]) -> bool:
+    is_kept_back = export["call"] == Verdict.QUARANTINED and export["link_ends_at"] is not None
+    return needs_a_person(export["state"], export["reason"]) or is_kept_back
 
 
 def _show(found: Sequence[dict[str, Any]]) -> None:
-    names = ("stream", "window", "state", "reason", "attempt", "polls", *(name.removesuffix("_at") for name in TIMES))
+    names = (
+        "stream",
+        "window",
+        "state",
+        "reason",
+        "attempt",
+        "polls",
+        "asked",
+        "called",
+        "link ends in",
+        "landed",
+        "due",
+    )
     table = plain_table("export", *names, right=("export", "attempt", "polls"))
+    now = utc_now()
     for export in found:
-        state, reason = export["state"], export["reason"]
+        state = export["state"]
         table.add_row(
             str(export["export_id"]),
             f"{export['connection']}/{export['stream']}",
             f"{export['window_start']:%Y-%m-%d %H:%M} to {export['window_end']:%m-%d %H:%M}",
-            f"[red]{state}[/red]" if needs_a_person(state, reason) else state,
-            reason or "-",
+            f"[red]{state}[/red]" if _needs_a_person(export) else state,
+            export["reason"] or "-",
             str(export["attempt"]),
             str(export["polls"]),
-            *(f"{export[name]:%m-%d %H:%M:%S}" if export[name] else "-" for name in TIMES),
+            _time(export["asked_at"]),
+            _time(export["called_at"] or export["ready_at"]),
+            _left(export["link_ends_at"], now),
+            _time(export["landed_at"]),
+            _time(export["due_at"]),
         )
     results.print_whole(table)
     for export in found:
-        if export["error"]:
-            results.print(f"{export['export_id']}: {escape(export['error'])}", highlight=False, soft_wrap=True)
+        for says in filter(None, (export["error"], _says_of_call(export))):
+            results.print(f"{export['export_id']}: {escape(says)}", highlight=False, soft_wrap=True)
+
+
+def _time(at: datetime | None) -> str:
+    return f"{at:%m-%d %H:%M:%S}" if at else "-"
+
+
+def _left(end: datetime | None, now: datetime) -> str:
+    if end is None:
+        return "-"
+    minutes = int((end - now) / timedelta(minutes=1))
+    return f"{minutes // 60} h {minutes % 60} min" if minutes > 0 else "ended"
+
+
+def _says_of_call(export: dict[str, Any]) -> str:
+    if not export["call"] or export["call"] == Verdict.DELIVERED or export["state"] in ENDED:
+        return ""
+    says = f"the vendor called: {export['call']}" + (f" ({export['call_says']})" if export["call_says"] else "")
+    if export["call"] != Verdict.QUARANTINED or not export["link_ends_at"]:
+        return says
+    return (
+        f"{says}. If the link is right, correct the variables of the connection for the receiver too, then run "
+        f"`journey-pipeline exports --link {export['export_id']} --quarantined`."
+    )
+
+
+def _take_link(ledger: Ledger, export_id: int, *, quarantined: bool) -> int:
+    """Takes a link for an export, given now or kept in quarantine; the exit code."""
+    link = "" if quarantined else _given_link()
+    with ledger.writing() as tx:
+        export, at = tx.get(export_id), utc_now()
+        if export.state in ENDED:
+            raise LedgerError(f"{export} has ended; order its window again with `journey-pipeline backfill`")
+        kept = calls.quarantined(tx, export_id) if quarantined else None
+        if quarantined and kept is None:
+            raise LedgerError(f"{export} has no link in quarantine, or its link has ended")
+        if kept:
+            judged = calls.judge(export.key.vendor, export.key.connection, kept.body, judge_of, at=kept.at)
+        else:
+            judged = judge_of(export.key.vendor, export.key.connection)(link, at)
+        if judged is None or judged.breaks:
+            raise ConfigError(f"the link was not taken: {judged.breaks if judged else 'it is none'}.")
+        taking = calls.release(tx, kept, judged, at=at, policy=_POLICY) if kept else None
+        verdict = taking or calls.give(tx, export, link, judged, at=at, policy=_POLICY)
+    return _tell(export, verdict)
+
+
+def _given_link() -> str:
+    """The link from standard input; it is not shown on a terminal, and in no list of processes."""
+    if sys.stdin.isatty():
+        given: str = click.prompt("Link", hide_input=True, err=True)
+        return given.strip()
+    return sys.stdin.read(1 << 20).strip()
+
+
+def _tell(export: Export, verdict: Verdict) -> int:
+    if verdict in {Verdict.DELIVERED, Verdict.REPLAYED}:
+        results.print(f"export {export.id}: its link is taken. {_TAKEN}", highlight=False)
+        return 0
+    results.print(f"export {export.id}: the link was not taken: {verdict}", highlight=False)
+    return 1

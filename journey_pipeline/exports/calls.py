@@ -75,6 +75,30 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """The newest call of an export, for people; nothing secret is in it.
+
+    Attributes:
+        at: When it came.
+        verdict: What it was good for.
+        says: The rule that it breaks, or the vendor's notice.
+        ends_at: When its link ends.
+        is_kept: Whether what it said is still kept.
+    """
+
+    at: datetime
+    verdict: Verdict
+    says: str | None
+    ends_at: datetime
+    is_kept: bool
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Whether it waits in quarantine."""
+        return self.verdict is Verdict.QUARANTINED and self.is_kept
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call as it came.
 
@@ -195,6 +219,17 @@ def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime, po
     return verdict
 
 
+def newest(tx: Transaction, export_ids: Collection[int]) -> dict[int, Told]:
+    """The newest call of each export that had one."""
+    query = select(callbacks).where(callbacks.c.export_id.in_(export_ids)).order_by(callbacks.c.id)
+    return {
+        row["export_id"]: Told(
+            row["at"], Verdict(row["verdict"]), row["says"], row["ends_at"], is_kept=row["body"] is not None
+        )
+        for row in tx.rows(query)
+    }
+
+
 def quarantined(tx: Transaction, export_id: int) -> Call | None:
     """The newest call of an export that is in quarantine; None if there is none that is still kept."""
     kept = (callbacks.c.export_id == export_id) & (callbacks.c.verdict == Verdict.QUARANTINED)
@@ -206,10 +241,12 @@ def quarantined(tx: Transaction, export_id: int) -> Call | None:
     return None
 
 
-def release(tx: Transaction, export_id: int) -> None:
-    """Ends the quarantine of an export's calls: what one of them said has been taken anew."""
-    kept = (callbacks.c.export_id == export_id) & (callbacks.c.verdict == Verdict.QUARANTINED)
-    tx.write(update(callbacks).where(kept).values(verdict=Verdict.REPLAYED, body=None))
+def release(tx: Transaction, kept: Call, judged: Judged, *, at: datetime, policy: ExportPolicy) -> Verdict:
+    """Takes a call from quarantine, whose link is judged anew and breaks no rule any more."""
+    waits = (callbacks.c.export_id == kept.export_id) & (callbacks.c.verdict == Verdict.QUARANTINED)
+    verdict = take(tx, replace(kept, at=at, peer=BY_HAND), judged, at=at, policy=policy)
+    tx.write(update(callbacks).where(waits).values(body=None))
+    return verdict
 
 
 def give(tx: Transaction, export: Export, link: str, judged: Judged, *, at: datetime, policy: ExportPolicy) -> Verdict:

@@ -24,12 +24,15 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.exports.export import Collection, Export, Order, SmallerOrder, State
+from journey_pipeline.exports.inbox import Inbox
 from journey_pipeline.exports.orders import bring_back_from_future, end_leases_of_the_dead
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.landing import Landing
 from journey_pipeline.model import Window, iso, partition_window
+from journey_pipeline.settings import home
+from journey_pipeline.vendors.judges import judge_of
 from journey_pipeline.vendors.source import Look, Plan, Source, Stream, Ticket, Verdict
 
 TOO_MANY_REQUESTS = 429
@@ -98,6 +101,7 @@ class Exports:
             How many calls were made.
         """
         at = self.queue.now()
+        self._take_calls_that_wait()
         for orphan in end_leases_of_the_dead(self.queue.ledger, self.queue.connection, at=at):
             log.warning("%s was held by a process that was killed; going on with it", orphan)
         for late in bring_back_from_future(self.queue.ledger, self.queue.connection, at=at):
@@ -108,6 +112,13 @@ class Exports:
                 return calls
             calls += 1
         return calls
+
+    def _take_calls_that_wait(self) -> None:
+        """Takes the calls that the receiver could not write to the ledger."""
+        ledger, policy = self.queue.ledger, self.queue.policy
+        if policy.hook_life:
+            for verdict in Inbox(home(), ledger.vault).drain(ledger, judge_of, at=self.queue.now(), policy=policy):
+                log.info("a call of the vendor that had waited for the ledger was taken: %s", verdict)
 
     def order_next(self) -> bool:
         """Orders the export whose turn it is, and writes down what the vendor answered; whether there was one."""

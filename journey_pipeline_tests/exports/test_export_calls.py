@@ -138,8 +138,9 @@ def test_a_link_that_breaks_a_rule_waits_in_quarantine_and_its_export_goes_on(le
         kept = calls.quarantined(tx, export.id)
         assert kept is not None
         assert kept.body == LINK.encode()
-        assert calls.take(tx, kept, judged(), at=NOW + 2 * HOUR, policy=CALLED) is Verdict.DELIVERED
-        calls.release(tx, export.id)
+        assert calls.newest(tx, [export.id])[export.id].needs_a_person
+        assert calls.release(tx, kept, judged(), at=NOW + 2 * HOUR, policy=CALLED) is Verdict.DELIVERED
+        assert not calls.newest(tx, [export.id])[export.id].needs_a_person
         assert calls.quarantined(tx, export.id) is None
     assert export_of(ledger, export.id).poll_address == LINK
 

@@ -13,11 +13,15 @@ import pytest
 from sqlalchemy import select
 
 from journey_pipeline import __version__
+from journey_pipeline.exports import inbox
 from journey_pipeline.exports.export import Export
+from journey_pipeline.exports.inbox import Waiting
 from journey_pipeline.exports.tables import callbacks
+from journey_pipeline.loading.exports import Exports
 from journey_pipeline.receiver import app
-from journey_pipeline_tests.exports.made_orders import export_of
-from journey_pipeline_tests.receiver.conftest import Running, ago, link
+from journey_pipeline.settings import utc_now
+from journey_pipeline_tests.exports.made_orders import export_of, queue
+from journey_pipeline_tests.receiver.conftest import POLICY, Running, ago, link
 
 HOUR = timedelta(hours=1)
 
@@ -253,3 +257,28 @@ def test_a_call_whose_hook_can_not_be_looked_up_waits_too(running: Running, monk
     running.receiver.drain()
     assert standing(running, export) == "ready"
     assert list(running.home.glob("inbox/*/calls/*")) == []
+
+
+def test_a_load_takes_the_calls_that_wait_before_anything_else(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export, url = running.ask(), link()
+    call = Waiting(str(export.hook), ago(HOUR), "192.0.2.1", json.dumps({"url": url}).encode())
+    running.receiver.inbox.keep(call, "insider")
+    (running.home / "inbox" / "insider" / "calls" / "1.call").write_text("of another key")
+    monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(running.home))
+    at = queue(running.ledger, utc_now(), policy=POLICY, connection="insider")
+    Exports(at, {}).move_due()
+    assert export_of(running.ledger, export.id).poll_address == url
+    assert [path.name for path in running.home.glob("inbox/*/calls/*")] == ["1.call"]
+
+
+def test_no_more_calls_of_unknown_hooks_wait_than_a_disk_can_hold(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "_MOST_UNKNOWN", 1)
+    call = Waiting("n" * 43, ago(HOUR), "192.0.2.1", b"{}")
+    running.receiver.inbox.keep(call, None)
+    with pytest.raises(inbox.FullError):
+        running.receiver.inbox.keep(call, None)
+    running.receiver.inbox.keep(call, "insider")

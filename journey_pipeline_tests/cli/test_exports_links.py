@@ -1,0 +1,131 @@
+"""`exports` shows what vendors called with, and takes a link that a person has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from journey_pipeline.cli.exports import exports
+from journey_pipeline.errors import ConfigError, LedgerError
+from journey_pipeline.exports import calls
+from journey_pipeline.exports.database import open_ledger
+from journey_pipeline.exports.export import Export
+from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.settings import LEDGER_VARIABLE, utc_now
+from journey_pipeline.vendors.judges import judge_of
+from journey_pipeline_tests.exports.made_orders import DAY, STEADY, export_of, order, queue
+from journey_pipeline_tests.receiver.conftest import EVENTS, PARTNER, link
+
+POLICY = replace(STEADY, hook_life=2 * DAY, is_polled=False)
+ELSEWHERE = "https://files.example"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    url = f"sqlite:///{tmp_path / 'exports.db'}"
+    for name, value in {LEDGER_VARIABLE: url, "INSIDER_PARTNER_NAME": PARTNER, "COLUMNS": "300"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("INSIDER_DOWNLOAD_HOSTS", raising=False)
+    with open_ledger(url) as opened:
+        yield opened
+
+
+def asked(ledger: Ledger, at: datetime | None = None) -> Export:
+    now = queue(ledger, at or utc_now(), policy=POLICY, connection="insider")
+    now.want(order(key=EVENTS))
+    export = now.next_to_ask()
+    assert export is not None
+    return now.asked(export)
+
+
+def called(ledger: Ledger, export: Export, said: object) -> calls.Verdict:
+    at, body = utc_now(), json.dumps(said).encode()
+    judged = calls.judge("insider", "insider", body, judge_of, at=at)
+    with ledger.writing() as tx:
+        call = calls.Call(export.id, export.attempt, at, "192.0.2.1", body, at + DAY)
+        return calls.take(tx, call, judged, at=at, policy=POLICY)
+
+
+def run(*arguments: str, given: str = "") -> Result:
+    return CliRunner().invoke(exports, arguments, input=given)
+
+
+def test_a_link_from_standard_input_is_judged_and_taken(ledger: Ledger) -> None:
+    export, url = asked(ledger), link()
+    done = run("--link", str(export.id), given=f"{url}\n")
+    assert (done.exit_code, done.exception) == (0, None) or done.exit_code == 0
+    assert f"export {export.id}: its link is taken" in done.output
+    assert "Signature" not in done.output
+    assert export_of(ledger, export.id).poll_address == url
+    shown = run()
+    assert shown.exit_code == 0
+    assert "23 h 59 min" in shown.output
+
+
+@pytest.mark.parametrize("given", ["", "no link", link(host=ELSEWHERE)])
+def test_a_link_that_breaks_a_rule_is_not_taken_and_the_rule_is_said(ledger: Ledger, given: str) -> None:
+    export = asked(ledger)
+    done = run("--link", str(export.id), given=given)
+    assert isinstance(done.exception, ConfigError)
+    assert "the link was not taken: it" in str(done.exception)
+    assert "files.example" not in str(done.exception)
+    assert export_of(ledger, export.id).standing == "pending"
+
+
+def test_another_link_than_the_vendors_is_taken_from_a_person(ledger: Ledger) -> None:
+    export = asked(ledger)
+    called(ledger, export, {"url": link("1")})
+    assert run("--link", str(export.id), given=link("2")).exit_code == 0
+    assert "/2.parquet" in str(export_of(ledger, export.id).poll_address)
+
+
+def test_a_link_in_quarantine_is_shown_and_released_once_it_is_allowed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export, url = asked(ledger), link(host=ELSEWHERE)
+    assert called(ledger, export, {"url": url}) is calls.Verdict.QUARANTINED
+    shown = run()
+    assert shown.exit_code == 1
+    assert "the vendor called: quarantined (its host is none of" in shown.output
+    assert f"`journey-pipeline exports --link {export.id} --quarantined`" in shown.output
+    still = run("--link", str(export.id), "--quarantined")
+    assert "its host is none of" in str(still.exception)
+    monkeypatch.setenv("INSIDER_DOWNLOAD_HOSTS", "files.example")
+    assert run("--link", str(export.id), "--quarantined").exit_code == 0
+    assert export_of(ledger, export.id).poll_address == url
+    assert run().exit_code == 0
+    again = run("--link", str(export.id), "--quarantined")
+    assert isinstance(again.exception, LedgerError)
+    assert "no link in quarantine" in str(again.exception)
+
+
+def test_an_export_whose_link_ended_needs_a_person_until_it_is_asked_for_again(ledger: Ledger) -> None:
+    export = asked(ledger)
+    ended = link(signed=utc_now() - timedelta(hours=25))
+    assert called(ledger, export, {"url": ended}) is calls.Verdict.EXPIRED
+    shown = run("--json")
+    (told,) = json.loads(shown.output)
+    assert (shown.exit_code, told["reason"], told["call"], told["link_ends_at"]) == (1, "expired", "expired", None)
+    asked(ledger, utc_now() + DAY)
+    assert run().exit_code == 0
+
+
+def test_a_vendors_notice_is_shown_without_addresses(ledger: Ledger) -> None:
+    export = asked(ledger)
+    called(ledger, export, {"message": "too large, write to ada@example.com"})
+    output = run().output
+    assert "the vendor called: notice" in output
+    assert "ada@" not in output
+
+
+def test_no_link_is_taken_for_an_export_that_has_ended(ledger: Ledger) -> None:
+    export = asked(ledger)
+    assert run("--give-up", str(export.id)).exit_code == 0
+    assert isinstance(run("--link", str(export.id), given=link()).exception, LedgerError)
+    assert run("--quarantined").exit_code == 2
