@@ -50,7 +50,7 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._patterns: dict[str, re.Pattern[str]] = {}
+        self._patterns: dict[str, re.Pattern[str] | None] = {}
         for secret in secrets:
             self.add(secret)
         with _live_lock:
@@ -58,15 +58,22 @@ class Redactor:
 
     def add(self, secret: str) -> None:
         """Makes one more secret known, such as a token that was just minted."""
-        if len(secret.strip()) >= _SHORTEST_SECRET and secret not in self._patterns:
-            # Replaced, not changed: another thread may be going through the old one.
-            self._patterns = {**self._patterns, secret: _any_spelling(secret)}
+        if len(secret.strip()) >= _SHORTEST_SECRET:
+            self._patterns.setdefault(secret, None)
 
     def known(self, text: str) -> str:
         """The text without this client's secrets; longer secrets go first, as one may hold another."""
+        # `sorted` copies them first: another thread may add one meanwhile.
         for secret in sorted(self._patterns, key=len, reverse=True):
-            text = self._patterns[secret].sub(MASK, text)
+            text = self._pattern(secret).sub(MASK, text)
         return text
+
+    def _pattern(self, secret: str) -> re.Pattern[str]:
+        """Compiled when a text is first looked through: that takes 10 ms for the address of a download."""
+        pattern = self._patterns[secret]
+        if pattern is None:
+            pattern = self._patterns[secret] = _any_spelling(secret)
+        return pattern
 
     def known_in(self, content: bytes) -> bytes:
         """Bytes of any kind without this client's secrets."""

@@ -227,8 +227,9 @@ class World:
         return struct.iter_unpack("<QQQ", _drawn(f"{self.seed}/{self._slices_per_hour}/{number}", average, least))
 
 
-# Each slice needs the entries of the same few hundred slices before it as its neighbours do.
-@lru_cache(maxsize=512)
+# Each slice needs the entries of the same few hundred slices before it as its neighbours do. An export of a day goes
+# back some five days in all.
+@lru_cache(maxsize=2048)
 def _drawn(seed: str, average: float, least: int) -> bytes:
     """The entries of a slice, of which there are so many on average and at least so many: 24 random bytes each."""
     generator = random.Random(seed)
