@@ -20,6 +20,8 @@ NOW = datetime(2024, 3, 2, 12, 30, tzinfo=UTC)
 DAY_EDGE = datetime(2024, 2, 29, tzinfo=UTC)
 MONTH_EDGE = datetime(2024, 3, 1, tzinfo=UTC)
 
+DAMAGES = ("cut_gzip", "gzip_no_trailer", "gzip_bad_crc", "gzip_trailing")
+
 Rows: TypeAlias = Counter[tuple[str, ...]]
 
 # One of each oddness; braces because the sandbox fills in templates, commas and backslashes for CSV and JSON.
@@ -103,6 +105,11 @@ class ContractStream:
 
     def __str__(self) -> str:
         return str(self.key)
+
+    @property
+    def breaks(self) -> tuple[str, ...]:
+        """Faults that end the answer's body early or damage it."""
+        return (*self.cuts, *DAMAGES)
 
     def around(self, edge: datetime) -> tuple[Window, Window]:
         """The last partition before an edge of the calendar, and the first one after it."""

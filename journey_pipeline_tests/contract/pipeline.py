@@ -80,6 +80,12 @@ class Pipeline:
         """Puts a fault of this vendor in force, such as `download:503@1`."""
         self.sandbox.faults.add(f"{self.stream.key.vendor}/{rule}")
 
+    def only_fault(self, rule: str) -> None:
+        """Puts a fault in force in place of all others, and forgets the calls."""
+        self.sandbox.faults.clear()
+        self.sandbox.calls.clear()
+        self.fault(rule)
+
     def spoil(self, kind: str, *, times: int | None = None) -> None:
         """Lets the answers with records go wrong: so many of them, or all."""
         first = self.stream.answered_at

@@ -150,8 +150,14 @@ every_route_that_hands_up, every_route_that_waits = (
     )
     for waits in (False, True)
 )
-every_cut = pytest.mark.parametrize(
-    ("stream", "cut"), [pytest.param(stream, cut, id=f"{stream} {cut}") for stream in STREAMS for cut in stream.cuts]
+every_three_breaks = pytest.mark.parametrize(
+    ("stream", "breaks", "promised"),
+    [
+        pytest.param(stream, breaks, promised, id=f"{stream} {' '.join(breaks)}{' with Content-Length' * promised}")
+        for stream in STREAMS
+        for kinds, promised in ((stream.breaks, False), (stream.cuts, True))
+        for breaks in (kinds[first : first + 3] for first in range(0, len(kinds), 3))
+    ],
 )
 every_stream_with_tokens = pytest.mark.parametrize(
     "stream", [stream for stream in STREAMS if stream.token is not None], ids=str
