@@ -28,6 +28,7 @@ from journey_pipeline.cli.load import (
 )
 from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.cli.query import show_table
+from journey_pipeline.cli.receiver import receiving
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
 from journey_pipeline.components.instance import open_instance
@@ -56,7 +57,7 @@ from journey_pipeline.settings import (
 from journey_pipeline.warehouse import questions as asking
 
 SANDBOX_HOME = "data/sandbox"
-SANDBOX_PACE = "200"  # requests per second: a vendor on this machine needs no sparing
+SANDBOX_PACE = "200"  # requests per second, orders per day: a vendor on this machine needs no sparing
 OF_ALL_VENDORS = Showcase(
     "Why people were not reached",
     """
@@ -86,8 +87,8 @@ def demo(hours: int, folder: str) -> None:
     """
     route_logs(notes)
     use_home_of_sandbox(folder)
-    with serve(World()) as sandbox:
-        os.environ.update(sandbox_environment(sandbox))
+    with serve(World()) as sandbox, receiving() as hooks:
+        os.environ.update(sandbox_environment(sandbox, hooks))
         complete = _load(hours)
     lake = Lake(home())
     if complete:
@@ -96,10 +97,17 @@ def demo(hours: int, folder: str) -> None:
     sys.exit(0 if complete else 1)
 
 
-def sandbox_environment(sandbox: Sandbox) -> dict[str, str]:
-    """The variables that point this project's connections to the simulated vendors, and shorten the waits."""
-    pace = {f"{vendor.upper()}_REQUESTS_PER_SECOND": SANDBOX_PACE for vendor in sandbox.simulators}
-    return sandbox.environment() | pace
+def sandbox_environment(sandbox: Sandbox, hooks: str) -> dict[str, str]:
+    """The variables that point this project's connections to the simulated vendors, and shorten the waits.
+
+    Args:
+        hooks: Where a receiver takes the vendors' calls.
+    """
+    given = sandbox.environment()
+    given |= {name: hooks for name in given if name.endswith("_WEBHOOK_URL")}
+    for vendor in sandbox.simulators:
+        given |= {f"{vendor.upper()}_REQUESTS_PER_{unit}": SANDBOX_PACE for unit in ("SECOND", "DAY")}
+    return given
 
 
 def use_home_of_sandbox(folder: str) -> None:

@@ -18,6 +18,7 @@ import click
 
 from journey_pipeline.cli.demo import SANDBOX_HOME, forget_the_last_sandbox, sandbox_environment, use_home_of_sandbox
 from journey_pipeline.cli.output import notes
+from journey_pipeline.cli.receiver import receiving
 from journey_pipeline.cli.stopping import ends_by_itself
 from journey_pipeline.components.deployment import is_in_project
 from journey_pipeline.components.instance import use_dagster_home
@@ -45,8 +46,9 @@ def dev(port: int, folder: str) -> None:
     use_home_of_sandbox(folder)
     use_dagster_home()
     forget_the_last_sandbox()
-    with serve(World()) as sandbox:
-        environment = os.environ | sandbox_environment(sandbox) | {"VIRTUAL_ENV": sys.prefix}
+    with serve(World()) as sandbox, receiving() as hooks:
+        os.environ.update(sandbox_environment(sandbox, hooks))
+        environment = os.environ | {"VIRTUAL_ENV": sys.prefix}
         child = _start(port, environment)
         try:
             if _answers(port, child):

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from ipaddress import ip_network
 
 import click
@@ -17,7 +20,7 @@ from journey_pipeline.errors import ConfigError, text_of
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.inbox import Inbox
 from journey_pipeline.receiver.app import LEDGER_S, Receiver
-from journey_pipeline.receiver.server import BACKLOG, serve
+from journey_pipeline.receiver.server import BACKLOG, serve, server
 from journey_pipeline.settings import ledger_url, make_home, utc_now
 from journey_pipeline.transport.redaction import RedactingFilter
 from journey_pipeline.vendors.judges import judge_of
@@ -61,6 +64,22 @@ def receiver(host: str, port: int, trusted_proxies: str) -> None:
             trusted_proxies=proxies,
             on_ready=lambda: notes.print(f"Taking calls on http://{where} until Ctrl-C"),
         )
+
+
+@contextmanager
+def receiving() -> Iterator[str]:
+    """Takes calls in a thread, on a free port of this machine, for as long as the block runs; gives the address."""
+    with open_ledger(ledger_url(), waits_s=LEDGER_S * 0.9) as ledger:
+        taking = Receiver(ledger, Inbox(make_home(), ledger.vault), judge_of, utc_now)
+        with _listening(DEFAULT_HOST, 0) as listener, closing(taking):
+            serving = server(taking)
+            thread = threading.Thread(target=serving.run, args=([listener],), name="receiver", daemon=True)
+            thread.start()
+            try:
+                yield "http://{}:{}".format(*listener.getsockname()[:2])
+            finally:
+                serving.should_exit = True
+                thread.join()
 
 
 def _network(given: str) -> str:

@@ -11,10 +11,13 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent, connection_name
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
-from journey_pipeline.settings import utc_now
+from journey_pipeline.exports.turns import spent
+from journey_pipeline.loading.exports import Exports
+from journey_pipeline.settings import ledger_url, utc_now
 from journey_pipeline.transport.retry import Limits
-from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient
+from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient, requests_per_day
 from journey_pipeline.vendors.insider.doctor import check
 from journey_pipeline.vendors.insider.user_events.stream import (
     LOOKBACK_DAYS,
@@ -26,7 +29,7 @@ from journey_pipeline.vendors.insider.user_events.stream import (
 from journey_pipeline.vendors.source import Source, Stream
 
 HOOK_LIFE = timedelta(hours=48)
-_MANY = 1_000  # the vendor limits the requests of a day, and not how many exports are under way
+REQUESTS_PER_DAY = 1  # documented: D1
 
 
 class InsiderExports(ConnectionComponent):
@@ -79,9 +82,6 @@ class InsiderExports(ConnectionComponent):
     lost_after_hours: float = Field(
         24, gt=0, description="Hours without a call after which an export is lost, and ordered again."
     )
-    requests_per_day: int = Field(
-        1, ge=1, description="Orders that the vendor takes in a UTC day. Raise it only if yours takes more."
-    )
     quiet_minutes: float = Field(
         5, ge=0, le=60, description="Minutes before and after midnight UTC in which nothing is ordered: clocks differ."
     )
@@ -103,7 +103,8 @@ class InsiderExports(ConnectionComponent):
         """Asks what the account has, and whether the receiver is there; never uses the day's request."""
         client = self._client()
         try:
-            return check(client, fingerprint=None, now=utc_now)
+            fingerprint = _fingerprint() if self.check_receiver else None
+            return {**check(client, fingerprint=fingerprint, now=utc_now), "today's request": self._spent()}
         finally:
             client.close()
 
@@ -111,14 +112,15 @@ class InsiderExports(ConnectionComponent):
         """The stream, with credentials from the environment."""
         (stream,) = self.offered.values()
         choice = Choice(self.events, self.parameters, self.filters, self.check_receiver)
-        return {stream.key.stream: UserEvents(self._client(), stream, choice)}
+        return {stream.key.stream: UserEvents(self._client(), stream, choice, fingerprint=_fingerprint)}
 
     @property
     def export_policy(self) -> ExportPolicy:
         """One order a UTC day; of an order under way the clock alone can be looked at."""
         return ExportPolicy(
-            pending_limit=_MANY,
-            asks_per_day=self.requests_per_day,
+            pending_limit=None,
+            is_polled=False,
+            asks_per_day=REQUESTS_PER_DAY,
             hook_life=HOOK_LIFE,
             quiet_around_midnight=timedelta(minutes=self.quiet_minutes),
             refusal=Backoff(shortest=timedelta(minutes=1), longest=timedelta(minutes=30)),
@@ -126,7 +128,28 @@ class InsiderExports(ConnectionComponent):
             lost_after=timedelta(hours=self.lost_after_hours),
         )
 
+    def open_exports(self) -> Exports:
+        """As for all; how many orders a day takes goes with the host, as a pace does, so a variable may say it."""
+        opened = super().open_exports()
+        policy = replace(opened.queue.policy, asks_per_day=requests_per_day(self.connection) or REQUESTS_PER_DAY)
+        return replace(opened, queue=replace(opened.queue, policy=policy))
+
+    def _spent(self) -> str:
+        with self.open_exports() as opened:
+            queue, now = opened.queue, utc_now()
+            opens_at, by = spent(queue.ledger, queue.connection, queue.policy, now)
+        if by:
+            return (
+                f"used by export {by.id} for {by.window}; the next order may be sent at {opens_at:%Y-%m-%d %H:%M} UTC"
+            )
+        return "not used" if opens_at <= now else f"held until {opens_at:%Y-%m-%d %H:%M} UTC"
+
     def _client(self) -> InsiderClient:
         return InsiderClient(
             self.connection, limits=Limits(requests_per_s=self.requests_per_second, concurrency=LIMITS.concurrency)
         )
+
+
+def _fingerprint() -> str:
+    with open_ledger(ledger_url()) as ledger:
+        return ledger.fingerprint()

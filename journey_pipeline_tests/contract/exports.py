@@ -209,7 +209,6 @@ attributes:
   connection: insider
   start: "{START:%Y-%m-%d-%H:%M}"
   check_receiver: false
-  requests_per_day: 100
   overdue_after_hours: 0.0006
 """,
     routes=("file",),  # those before it: test_insider_orders.py

@@ -14,9 +14,8 @@ from pathlib import Path
 from journey_pipeline.exports.calls import Call, find_hook, take
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.model import Judged
 from journey_pipeline.sandbox.clock import SandboxClock
-from journey_pipeline.vendors.insider.user_events.stream import link_end as end_of
+from journey_pipeline.vendors.judges import judge_of
 
 
 @dataclass
@@ -55,12 +54,10 @@ class Hooks:
     def taken(self, nonce: str, body: bytes) -> bool:
         """Takes a call; whether there is such a hook."""
         at = self.clock.now()
-        said = json.loads(body)
-        link = said.get("url", "")
-        judged = Judged(link=link, path=link.partition("?")[0], ends_at=end_of(link), notice="" if link else str(said))
         with open_ledger(f"sqlite:///{self.home}/exports.db") as ledger, ledger.writing() as tx:
             hook = find_hook(tx, nonce, at=at)
             if hook:
+                judged = judge_of(hook.vendor, hook.connection)(json.loads(body), at)
                 call = Call(hook.export_id, hook.attempt, at, "127.0.0.1", body, hook.ends_at)
                 take(tx, call, judged, at=at, policy=ExportPolicy())
         return hook is not None

@@ -38,6 +38,7 @@ def variables(pipeline: Pipeline) -> dict[str, str]:
         "JOURNEY_PIPELINE_NO_WAITING": "1",
         CLOCK_OFFSET_VARIABLE: str(offset.total_seconds()),
         f"{pipeline.stream.key.connection.upper()}_REQUESTS_PER_SECOND": "500",
+        f"{pipeline.stream.key.connection.upper()}_REQUESTS_PER_DAY": "500",
         **pipeline.sandbox.environment(),
     }
 

@@ -16,7 +16,7 @@ import pytest
 from journey_pipeline.errors import TransientVendorError
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export, Reason, State
-from journey_pipeline.exports.policy import Backoff, ExportPolicy
+from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
@@ -39,8 +39,8 @@ MORNING = TODAY + timedelta(minutes=10)
 STREAM = user_events_stream("insider", TODAY - timedelta(days=40))
 LONGEST = {STREAM.key.stream: STREAM.reach.longest}
 POLICY = ExportPolicy(
-    pending_limit=1000,
-    polling=Backoff(timedelta(hours=1), timedelta(hours=1), jitter=0),
+    pending_limit=None,
+    is_polled=False,
     asks_per_day=1,
     quiet_around_midnight=timedelta(minutes=5),
     overdue_after=timedelta(hours=6),
@@ -231,11 +231,11 @@ def test_a_link_that_ends_first_costs_the_day_and_the_window_is_ordered_again(sh
     assert [moment for moment, _ in shop.orders()] == ["08 00:10", "09 00:05"]
 
 
-@pytest.mark.parametrize("kind", ["twice", "another_path", "before_answer"])
+@pytest.mark.parametrize("kind", ["twice", "another_path", "before_answer", "in_answer"])
 def test_calls_in_any_number_and_at_any_time_land_once(shop: Shop, kind: str) -> None:
     shop.switch(call=kind)
     arrived(shop.load(*days(TODAY, 1)))
-    assert set(shop.sandbox.insider.caller.answers) == {200}
+    assert set(shop.sandbox.insider.caller.answers) <= {200}
     assert len(shop.sandbox.calls.to("file")) == 1
 
 

@@ -24,7 +24,7 @@ CallFault = Literal[
     "before_answer",
     "no_url",
     "foreign_host",
-    "own_words",
+    "in_answer",
 ]
 
 

@@ -122,12 +122,12 @@ class InsiderSimulator:
         call = DueCall(due_at, order.hook, partial(self._bodies, order, origin, fails=fails))
         if self._options.call == "before_answer":
             self.caller.make(call)
-        else:
+        elif self._options.call != "in_answer":
             self.caller.add(call)
         if exchange.fault is not None and exchange.fault.kind == "order_then_reset":
             return HangUpResponse(reset=True)
-        if self._options.call == "own_words":
-            return JSONResponse({"message": "accepted"}, 202)
+        if self._options.call == "in_answer":
+            return JSONResponse({"url": self.link(order, origin)}, 202)
         return Response(status_code=200)
 
     def _bodies(self, order: ExportOrder, origin: str, *, fails: bool) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from journey_pipeline.vendors.insider.user_events.file import ExportInspector, i
 EXPORT = "/api/raw/v1/export"
 COLUMNS = "/api/user/v3/metadata/columns"
 REQUIRED_VARIABLES = ("url", "partner_name", "request_token", "segment_id", "webhook_url")
-OPTIONAL_VARIABLES = ("format", "attributes", "requests_per_second")
+OPTIONAL_VARIABLES = ("format", "attributes", "requests_per_second", "requests_per_day")
 FORMATS = ("parquet", "csv", "json")
 LIMITS = Limits()
 
@@ -106,6 +106,18 @@ class Account:
             form,
             tuple(attributes),
         )
+
+
+def requests_per_day(connection: str) -> int | None:
+    """How many orders the account's host takes in a UTC day, if a variable says so.
+
+    Raises:
+        ConfigError: If it is no number above 0.
+    """
+    given = connection_variables(connection, (), ("requests_per_day",)).get("requests_per_day")
+    if given and not (given.isascii() and given.isdigit() and int(given)):
+        raise ConfigError(f"{variable_name(connection, 'requests_per_day')} must be a whole number above 0, such as 1.")
+    return int(given) if given else None
 
 
 def _is_hook(url: str) -> bool:

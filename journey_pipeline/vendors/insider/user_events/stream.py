@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from journey_pipeline.errors import (
     ContractError,
@@ -24,10 +23,12 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
-from journey_pipeline.model import Granularity, StreamKey, Window
+from journey_pipeline.formats.small_answers import read_json
+from journey_pipeline.model import Granularity, Judged, StreamKey, Window
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.response import Answer
 from journey_pipeline.vendors.insider.client import InsiderClient, speaks_of_a_limit
+from journey_pipeline.vendors.insider.link import end_of, judge_of
 from journey_pipeline.vendors.insider.names import Wanted, discover
 from journey_pipeline.vendors.insider.user_events.columns import CONTACTS, USER_EVENTS
 from journey_pipeline.vendors.source import Look, Part, Plan, Reach, Request, Source, Stream, Ticket, Verdict
@@ -166,7 +167,7 @@ class UserEvents(Source):
     ) -> Part:
         """Downloads the file behind the link, as `Source` says; what fails is worth a try while the link lives."""
         link = ticket.poll_address or ""
-        ends_at = link_end(link)
+        ends_at = end_of(link)
         if ends_at and ends_at <= self._now():
             raise ExportExpired(self._ended(ends_at), **self.stream.naming(plan.window))
         try:
@@ -276,8 +277,15 @@ class UserEvents(Source):
         return (day + _AFTER_MIDNIGHT - now).total_seconds()
 
     def _ticket(self, answer: Answer) -> Ticket:
-        """The answer to an order that was taken on; its body is empty as a rule."""
-        return Ticket(status=answer.status)
+        """The answer to an order that was taken on: empty as a rule; one that names a link is judged as a call."""
+        try:
+            said = read_json(answer.body)
+        except ValueError:
+            said = None
+        judged = judge_of(self.stream.key.connection)(said, self._now()) if isinstance(said, dict) else Judged()
+        if not judged.link or judged.breaks:
+            return Ticket(status=answer.status)
+        return Ticket(poll_address=judged.link, status=answer.status, is_ready=True)
 
     def _unfetched(self, error: PermanentVendorError, ends_at: datetime | None, plan: Plan) -> VendorError:
         if ends_at and ends_at <= self._now():
@@ -303,13 +311,3 @@ def _nothing_ordered() -> Iterator[None]:
         yield
     except (TransientVendorError, ContractError) as error:
         raise error.followed_by("Nothing was ordered.", NotSentError) from None
-
-
-def link_end(link: str) -> datetime | None:
-    """When a presigned link ends, as it says itself; None if it does not."""
-    try:
-        given = parse_qs(urlsplit(link).query)
-        signed = datetime.strptime(given["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        return signed + timedelta(seconds=int(given["X-Amz-Expires"][0]))
-    except (ValueError, KeyError, OverflowError):
-        return None
