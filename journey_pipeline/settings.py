@@ -32,6 +32,12 @@ ANSWER_SIZE_VARIABLE = "JOURNEY_PIPELINE_LARGEST_ANSWER_GIB"
 LARGEST_ANSWER_GIB = 100.0
 ANSWER_TIME_VARIABLE = "JOURNEY_PIPELINE_LONGEST_ANSWER_MINUTES"
 LONGEST_ANSWER_MINUTES = 30.0
+LINKED_SIZE_VARIABLE = "JOURNEY_PIPELINE_LARGEST_LINKED_FILE_GIB"
+LARGEST_LINKED_GIB = 20.0
+LINKED_TIME_VARIABLE = "JOURNEY_PIPELINE_LONGEST_LINKED_FILE_MINUTES"
+LONGEST_LINKED_MINUTES = 360.0
+SPARE_DISK_VARIABLE = "JOURNEY_PIPELINE_SPARE_DISK_GIB"
+SPARE_DISK_GIB = 0.5
 NORMALIZERS_VARIABLE = "JOURNEY_PIPELINE_NORMALIZERS"
 FEWEST_NORMALIZERS, MOST_NORMALIZERS = 2, 8
 CLOCK_OFFSET_VARIABLE = "JOURNEY_PIPELINE_CLOCK_OFFSET_S"
@@ -212,6 +218,33 @@ def longest_answer_s() -> float:
     return _positive(ANSWER_TIME_VARIABLE, LONGEST_ANSWER_MINUTES) * 60
 
 
+def largest_linked_bytes() -> int:
+    """Largest file behind a link that a vendor calls with: `JOURNEY_PIPELINE_LARGEST_LINKED_FILE_GIB`, or 20 GiB.
+
+    Raises:
+        ConfigError: If it is no number above 0.
+    """
+    return int(_positive(LINKED_SIZE_VARIABLE, LARGEST_LINKED_GIB) * (1 << 30))
+
+
+def longest_linked_s() -> float:
+    """Longest time to download one: `JOURNEY_PIPELINE_LONGEST_LINKED_FILE_MINUTES`, or 6 hours.
+
+    Raises:
+        ConfigError: If it is no number above 0.
+    """
+    return _positive(LINKED_TIME_VARIABLE, LONGEST_LINKED_MINUTES) * 60
+
+
+def spare_disk_bytes() -> int:
+    """How much of the disk a download leaves free: `JOURNEY_PIPELINE_SPARE_DISK_GIB`, or half a GiB.
+
+    Raises:
+        ConfigError: If it is no number above 0.
+    """
+    return int(_positive(SPARE_DISK_VARIABLE, SPARE_DISK_GIB) * (1 << 30))
+
+
 def normalizers() -> int:
     """Partitions of a run whose events are made at the same time: `JOURNEY_PIPELINE_NORMALIZERS`, or half the cores.
 
@@ -259,6 +292,17 @@ def download_origins(connection: str) -> frozenset[str]:
     variable = variable_name(connection, DOWNLOAD_HOSTS_FIELD)
     given = (entry.strip().lower() for entry in os.environ.get(variable, "").split(","))
     return frozenset(_origin(entry, variable) for entry in given if entry)
+
+
+def spelled_out_origins(connection: str) -> frozenset[str]:
+    """Those of `download_origins` that are written with their scheme: they are taken at their word, private or not.
+
+    Raises:
+        ConfigError: See `download_origins`.
+    """
+    variable = variable_name(connection, DOWNLOAD_HOSTS_FIELD)
+    given = (entry.strip().lower() for entry in os.environ.get(variable, "").split(","))
+    return frozenset(_origin(entry, variable) for entry in given if "://" in entry)
 
 
 def _origin(entry: str, variable: str) -> str:

@@ -183,7 +183,7 @@ def _take_link(ledger: Ledger, export_id: int, *, quarantined: bool) -> int:
         export, at = tx.get(export_id), utc_now()
         if export.state in ENDED:
             raise LedgerError(f"{export} has ended; order its window again with `journey-pipeline backfill`")
-        kept = calls.quarantined(tx, export_id) if quarantined else None
+        kept = calls.kept_back(tx, export) if quarantined else None
         if quarantined and kept is None:
             raise LedgerError(f"{export} has no link in quarantine, or its link has ended")
         if kept:
@@ -206,7 +206,7 @@ def _given_link() -> str:
 
 
 def _tell(export: Export, verdict: Verdict) -> int:
-    if verdict in {Verdict.DELIVERED, Verdict.REPLAYED}:
+    if verdict is Verdict.DELIVERED:
         results.print(f"export {export.id}: its link is taken. {_TAKEN}", highlight=False)
         return 0
     results.print(f"export {export.id}: the link was not taken: {verdict}", highlight=False)

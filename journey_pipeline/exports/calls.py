@@ -230,14 +230,17 @@ def newest(tx: Transaction, export_ids: Collection[int]) -> dict[int, Told]:
     }
 
 
-def quarantined(tx: Transaction, export_id: int) -> Call | None:
-    """The newest call of an export that is in quarantine; None if there is none that is still kept."""
-    kept = (callbacks.c.export_id == export_id) & (callbacks.c.verdict == Verdict.QUARANTINED)
-    query = select(callbacks).where(kept, callbacks.c.body.is_not(None)).order_by(callbacks.c.id.desc())
-    for row in tx.rows(query):
+def kept_back(tx: Transaction, export: Export) -> Call | None:
+    """The newest call of an export whose link waits for a person; None if there is none that is still kept.
+
+    It breaks a rule; or it was taken, and the export has stopped over it.
+    """
+    waits = {Verdict.QUARANTINED, *({Verdict.DELIVERED} if export.state is State.STOPPED else ())}
+    kept = (callbacks.c.export_id == export.id) & callbacks.c.body.is_not(None) & callbacks.c.verdict.in_(waits)
+    for row in tx.rows(select(callbacks).where(kept).order_by(callbacks.c.id.desc())):
         body = tx.vault.unseal(row["body"])
         if body is not None:
-            return Call(export_id, row["attempt"], row["at"], row["peer"], body.encode("latin-1"), row["ends_at"])
+            return Call(export.id, row["attempt"], row["at"], row["peer"], body.encode("latin-1"), row["ends_at"])
     return None
 
 
@@ -267,7 +270,7 @@ def _verdict(tx: Transaction, export: Export, call: Call, judged: Judged | None,
     is_another = any(row["verdict"] == Verdict.DELIVERED and row["said_sha256"] != said for row in earlier)
     is_used = is_another and call.peer != BY_HAND  # a person who gives another link knows why
     verdict = _alone(export, call, judged, is_used=is_used)
-    if any(_is_repeated(row, said, verdict, judged) for row in earlier):
+    if call.peer != BY_HAND and any(_is_repeated(row, said, verdict, judged) for row in earlier):
         return Verdict.REPLAYED
     return verdict
 

@@ -26,6 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from journey_pipeline import settings
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError, text_of
+from journey_pipeline.transport.addresses import Guard
 from journey_pipeline.transport.response import Asked, reason
 from journey_pipeline.transport.retry import Attempt
 
@@ -39,10 +40,11 @@ class TimedAdapter(HTTPAdapter):
 
     Args:
         idle_s: How long to wait between two pieces.
+        guard: Checks the addresses of a host before one of them is connected to.
     """
 
-    def __init__(self, idle_s: float, connections: int) -> None:
-        self._pools = _pools(idle_s)
+    def __init__(self, idle_s: float, connections: int, guard: Guard | None = None) -> None:
+        self._pools = _pools(idle_s, guard)
         super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -100,7 +102,13 @@ class _Answer(http.client.HTTPResponse):
 class _Timed(HTTPConnection):
     response_class = _Answer
     idle_s: float
+    scheme = "http"
+    guard: Guard | None = None
     answering: socket.socket
+
+    def _new_conn(self) -> socket.socket:
+        connect = super()._new_conn
+        return self.guard.connect(self, self.scheme, connect) if self.guard else connect()
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
         # Taken before: http.client lets go of the socket when the answer says that the connection will close.
@@ -129,12 +137,15 @@ class _Timed(HTTPConnection):
         return response
 
 
-def _pools(between_pieces_s: float) -> dict[str, type[HTTPConnectionPool]]:
+def _pools(between_pieces_s: float, checks: Guard | None) -> dict[str, type[HTTPConnectionPool]]:
     class Plain(_Timed):
         idle_s = between_pieces_s
+        guard = checks
 
     class Encrypted(_Timed, HTTPSConnection):
         idle_s = between_pieces_s
+        scheme = "https"
+        guard = checks
 
         def connect(self) -> None:
             with contextlib.suppress(TimeoutError):  # of the handshake; urllib3 would call it one of the answer

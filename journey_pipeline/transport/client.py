@@ -22,9 +22,10 @@ import requests
 from journey_pipeline import __version__, settings
 from journey_pipeline.errors import TransientVendorError, VendorError
 from journey_pipeline.transport import redaction, retry
+from journey_pipeline.transport.addresses import Guard
 from journey_pipeline.transport.auth import Auth, Credential
 from journey_pipeline.transport.body import Body
-from journey_pipeline.transport.download import NO_SUCH_RANGE, Download, Terms
+from journey_pipeline.transport.download import NO_REST, Download, Terms
 from journey_pipeline.transport.request import Destinations, Request, Timeouts, Wire, origin
 from journey_pipeline.transport.response import Answer, Asked, Downloaded, Inspector, answered
 from journey_pipeline.transport.retry import Action, Attempt, Limits, RetryPolicy
@@ -100,7 +101,8 @@ class HttpClient:
         self._redactor = redaction.Redactor((*secrets, *(auth.secrets if auth else ())))
         connections = max(limits.concurrency, _CONNECTIONS)
         destinations = Destinations(connection, base_url, settings.download_hosts(connection))
-        self._wire = Wire(timeouts, user_agent, connections, destinations)
+        guard = Guard(settings.spelled_out_origins(connection))
+        self._wire = Wire(timeouts, user_agent, connections, destinations, guard)
         self._auth = auth
         self._gate = retry.gate(connection)
         self._limits = limits
@@ -190,7 +192,7 @@ class HttpClient:
         no_content: bytes = b"",
         resumes: bool = False,
         packed: bool | Callable[[bytes], bool] = True,
-        redirects: bool = True,
+        guarded: bool = False,
     ) -> Downloaded:
         """Sends a request and puts the answer's body on disk, complete or not at all.
 
@@ -215,7 +217,9 @@ class HttpClient:
                 change names it. What came of it is kept until the call ends, and no longer.
             packed: Whether it lies as gzip; otherwise inflated, for a reader that seeks in it. A function tells by the
                 body's first bytes.
-            redirects: Whether a redirect is followed; else it is a refusal.
+            guarded: Whether the address comes from a call, and a stranger may have written it. Then the addresses of
+                its host are checked, no proxy is asked, a redirect is a refusal, and the bounds are those of files
+                behind links.
 
         Raises:
             RepeatedCutError: If the inspector says twice of the same bytes that they were cut off.
@@ -223,16 +227,18 @@ class HttpClient:
             PermanentVendorError: As for `send`.
             ContractError: As the inspector says; and if a damaged body came with the same bytes twice.
         """
-        request = replace(self._request(method, path, query, _json_body(json), headers), follows=redirects)
+        request = replace(self._request(method, path, query, _json_body(json), headers), is_guarded=guarded)
         asked = self._asked(request, stream, window)
-        terms = Terms(
-            to, inspector, on_bytes, evidence, no_content, resumes, packed, self._largest_bytes, self._chunk_bytes
-        )
+        largest, longest_s, spare = self._largest_bytes, self._longest_s, 0
+        if guarded:
+            largest, longest_s = settings.largest_linked_bytes(), settings.longest_linked_s()
+            spare = settings.spare_disk_bytes()
+        terms = Terms(to, inspector, on_bytes, evidence, no_content, resumes, packed, largest, self._chunk_bytes, spare)
         policy = policy or self._policy
         if resumes:  # a refusal of the rest is no refusal of the whole
-            policy = replace(policy, statuses={NO_SUCH_RANGE: Action.ANSWER, **policy.statuses})
+            policy = replace(policy, statuses={**dict.fromkeys(NO_REST, Action.ANSWER), **policy.statuses})
         with Download(terms, asked) as download:
-            return self._run(request, asked, policy, download.take, download.headers)
+            return self._run(request, asked, policy, download.take, download.headers, longest_s=longest_s)
 
     def _run(
         self,
@@ -241,6 +247,8 @@ class HttpClient:
         policy: RetryPolicy | None,
         take: Take[T],
         more_headers: Callable[[], Mapping[str, str]] = dict,
+        *,
+        longest_s: float | None = None,
     ) -> T:
         """Makes a call: waits for its turn, then tries within the policy.
 
@@ -249,7 +257,8 @@ class HttpClient:
             take: Makes something of an answer that is welcome; its transient errors lead to another attempt too.
         """
         policy = policy or self._policy
-        self._wire.destinations.refuse_link(request.url, asked)
+        if not request.is_guarded:
+            self._wire.destinations.refuse_link(request.url, asked)
         auth = self._auth if origin(request.url) == origin(self._base_url) else None
         renewals = 1 if auth and auth.renewable else 0
 
@@ -275,7 +284,7 @@ class HttpClient:
                 auth.invalidate(credential.secret)
 
         with self._gate.slot(self._limits):
-            return retry.run(policy, attempt, self._before_wait, longest_s=self._longest_s)
+            return retry.run(policy, attempt, self._before_wait, longest_s=longest_s or self._longest_s)
 
     def _credential(self, auth: Auth, asked: Asked, this: Attempt) -> Credential:
         if auth.refused:

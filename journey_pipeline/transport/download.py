@@ -7,7 +7,10 @@ the wire can't prove).
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,8 +34,10 @@ from journey_pipeline.transport.response import Asked, Downloaded, FileInspector
 from journey_pipeline.transport.retry import Attempt, http_date, monotonic_s
 
 _ACCEPTED, _NO_CONTENT, _PARTIAL_CONTENT = 202, 204, 206
-NO_SUCH_RANGE = 416
+_CHANGED, _NO_SUCH_RANGE = 412, 416
+NO_REST = frozenset({_CHANGED, _NO_SUCH_RANGE})
 _KEPT_OF_EACH_END_BYTES = 64 << 10
+_SEES_ROOM_EACH_BYTES = 64 << 20
 _TWICE = "The same bytes came twice"
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -52,6 +57,7 @@ class Terms:
             first bytes, inflated.
         largest_bytes: The most bytes of a body, inflated or as it came.
         chunk_bytes: How much of a body is read at once.
+        spare_bytes: How much of the disk is to stay free.
     """
 
     to: Path
@@ -63,6 +69,7 @@ class Terms:
     packed: bool | Callable[[bytes], bool]
     largest_bytes: int
     chunk_bytes: int
+    spare_bytes: int = 0
 
 
 class Download:
@@ -87,7 +94,10 @@ class Download:
         """The headers of the next request: they ask for the rest of the same file."""
         if not self._cut:
             return {}
-        return {"Range": f"bytes={self._cut.body.wire.bytes}-", "If-Range": self._cut.validator or ""}
+        validator = self._cut.validator or ""
+        # Storage that knows no If-Range knows If-Match: it refuses the rest of what has changed.
+        is_same = {"If-Match": validator} if validator.startswith('"') else {}
+        return {"Range": f"bytes={self._cut.body.wire.bytes}-", "If-Range": validator, **is_same}
 
     def take(self, response: requests.Response, attempt: Attempt) -> Downloaded:
         """Takes one answer.
@@ -123,9 +133,9 @@ class Download:
     def _rest(self, response: requests.Response, attempt: Attempt) -> _Arriving | None:
         """The body that was cut off, ready to take the rest from this answer; None if this one is another body."""
         arriving, status = self._cut, response.status_code
-        if not arriving or status not in {_PARTIAL_CONTENT, NO_SUCH_RANGE}:
+        if not arriving or status not in {_PARTIAL_CONTENT, *NO_REST}:
             return None
-        if status == NO_SUCH_RANGE or not arriving.goes_on_with(response.headers):
+        if status in NO_REST or not arriving.goes_on_with(response.headers):
             self._forget()
             raise self._asked.transient(
                 f"answered {status}, and not with the rest of what was cut off: it is asked for from its start.",
@@ -155,7 +165,7 @@ class _Arriving:
         self.validator = _validator(headers)
         self._headers = headers
         self._terms = terms
-        self._raw_bytes = 0
+        self._raw_bytes = self._seen_room_at = 0
         self._deflater = Deflater()
         self._is_packed = None if callable(terms.packed) else terms.packed
         self._held = b""
@@ -167,7 +177,11 @@ class _Arriving:
     def land(self) -> None:
         """Writes what comes to the file and shows it to the inspector in passing; at the end puts the file in place."""
         file, body = self._file, self.body
+        told = self._headers.get("Content-Length", "")
+        self._leave_room(int(told) if re.fullmatch(r"[0-9]{1,18}", told) else 0)
         for wire, raw in body:
+            if file.bytes - self._seen_room_at >= _SEES_ROOM_EACH_BYTES:
+                self._leave_room(0)
             file.write(self._lying(wire, raw))
             self._raw_bytes += len(raw)
             self.evidence.add(raw)
@@ -185,6 +199,16 @@ class _Arriving:
         if isinstance(self._inspector, FileInspector):
             self._inspector.look(file.flushed())
         self._open.close()
+
+    def _leave_room(self, coming: int) -> None:
+        """Stops before the disk is full: others write there too.
+
+        Raises:
+            OSError: If what comes would fill it.
+        """
+        self._seen_room_at, spare = self._file.bytes, self._terms.spare_bytes
+        if spare and shutil.disk_usage(self._terms.to.parent).free < coming + spare:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def discard(self) -> None:
         """Leaves nothing of the file."""

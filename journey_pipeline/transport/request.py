@@ -8,6 +8,7 @@ two pieces of an answer (`body.py`), tries and what a status means for them (`cl
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ import requests
 import urllib3
 
 from journey_pipeline import settings
+from journey_pipeline.transport.addresses import ForbiddenAddressError, Guard, is_of_this_network
 from journey_pipeline.transport.auth import Credential
 from journey_pipeline.transport.body import LEAST_S, TimedAdapter
 from journey_pipeline.transport.response import Asked, reason
 from journey_pipeline.transport.retry import Attempt
 
 # What may be told to a host that the vendor redirects to; everything else may be a credential.
-_HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "if-range", "range", "user-agent"})
+_HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "if-match", "if-range", "range", "user-agent"})
 _KEEP_METHOD = frozenset({307, 308})
 
 
@@ -36,14 +38,14 @@ class Request:
     Attributes:
         method: Upper case.
         body: Bytes, or None.
-        follows: Whether a redirect is followed.
+        is_guarded: Whether the addresses of its host are checked, and no redirect is followed.
     """
 
     method: str
     url: str
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     body: bytes | None = None
-    follows: bool = True
+    is_guarded: bool = False
 
     def redirected(self, status: int, location: str, asked: Asked) -> Request:
         """The request that a redirect asks for.
@@ -152,8 +154,12 @@ class Destinations:
             )
 
     def _advice(self) -> str:
-        variable = settings.variable_name(self.connection, settings.DOWNLOAD_HOSTS_FIELD)
-        return f"If it is right, name the host in {variable}."
+        return f"If it is right, name the host in {self.variable}."
+
+    @property
+    def variable(self) -> str:
+        """The variable that names further hosts."""
+        return settings.variable_name(self.connection, settings.DOWNLOAD_HOSTS_FIELD)
 
 
 def is_local(host: str) -> bool:
@@ -162,19 +168,14 @@ def is_local(host: str) -> bool:
     A name that can't be looked up is not: where a proxy does that, nothing here can.
     """
     if _is_address(host):
-        return _is_of_this_network(host)
+        return is_of_this_network(host)
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
         found = socket.getaddrinfo(host, None)
     except (OSError, UnicodeError):
         return False
-    return any(_is_of_this_network(str(address[0])) for *_, address in found)
-
-
-def _is_of_this_network(text: str) -> bool:
-    address = ip_address(text.partition("%")[0])
-    return not (getattr(address, "ipv4_mapped", None) or address).is_global
+    return any(is_of_this_network(str(address[0])) for *_, address in found)
 
 
 def _is_address(host: str) -> bool:
@@ -227,18 +228,15 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 class Wire:
     """Sends requests. Fit for threads: the pool of connections is shared, nothing else is kept between requests."""
 
-    def __init__(self, timeouts: Timeouts, user_agent: str, connections: int, destinations: Destinations) -> None:
+    def __init__(
+        self, timeouts: Timeouts, user_agent: str, connections: int, destinations: Destinations, guard: Guard
+    ) -> None:
         self.destinations = destinations
         self._timeouts = timeouts
-        self._session = _Session()
-        self._session.headers.clear()
-        self._session.headers.update({"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"})
-        # Without this, requests would take credentials from a .netrc file and put them over ours.
-        self._session.auth = _as_it_is
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = TimedAdapter(timeouts.idle_s, connections)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._session = _session(user_agent, TimedAdapter(timeouts.idle_s, connections))
+        self._guarded = _session(user_agent, TimedAdapter(timeouts.idle_s, connections, guard))
+        self._guarded.trust_env = False  # no proxy of the environment: it would look the name up by itself
+        self._guarded.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
     def open(
         self,
@@ -266,7 +264,7 @@ class Wire:
                 credential = None
             response = self._send(request, asked, credential, max(LEAST_S, attempt.left_s))
             location = response.headers.get("Location")
-            if response.status_code not in _REDIRECTS or not location or not request.follows:
+            if response.status_code not in _REDIRECTS or not location or request.is_guarded:
                 return response
             response.close()
             request = request.redirected(response.status_code, location, asked)
@@ -278,12 +276,13 @@ class Wire:
     def close(self) -> None:
         """Closes the connections."""
         self._session.close()
+        self._guarded.close()
 
     def _send(self, request: Request, asked: Asked, credential: Credential | None, left_s: float) -> requests.Response:
         connect_s, first_byte_s = (min(s, left_s) for s in (self._timeouts.connect_s, self._timeouts.first_byte_s))
         carried = {credential.header: credential.value} if credential else {}
         try:
-            return self._session.request(
+            return (self._guarded if request.is_guarded else self._session).request(
                 request.method,
                 request.url,
                 data=request.body,
@@ -292,6 +291,12 @@ class Wire:
                 stream=True,
                 allow_redirects=False,
             )
+        except ForbiddenAddressError:
+            raise asked.permanent(
+                "not sent: the name of its host stands for an address of this machine, its network or its provider. "
+                "Ask the vendor. If the address is right, add scheme, host and port to "
+                f"{self.destinations.variable}, such as http://127.0.0.1:8765."
+            ) from None
         # `from None` throughout: what requests says holds addresses with their queries, and header values.
         except requests.exceptions.SSLError as error:
             why = reason(error)
@@ -326,6 +331,18 @@ class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
         """None: redirects are followed by hand, and the body of one is never read."""
         return None
+
+
+def _session(user_agent: str, adapter: TimedAdapter) -> _Session:
+    session = _Session()
+    session.headers.clear()
+    session.headers.update({"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"})
+    # Without this, requests would take credentials from a .netrc file and put them over ours.
+    session.auth = _as_it_is
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

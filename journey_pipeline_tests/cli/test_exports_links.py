@@ -105,6 +105,18 @@ def test_a_link_in_quarantine_is_shown_and_released_once_it_is_allowed(
     assert "no link in quarantine" in str(again.exception)
 
 
+def test_a_link_over_which_an_export_has_stopped_is_taken_again_when_a_person_says_so(ledger: Ledger) -> None:
+    export, url = asked(ledger), link()
+    called(ledger, export, {"url": url})
+    now = queue(ledger, utc_now(), policy=POLICY, connection="insider")
+    collection = now.lease_to_fetch(export.id)
+    assert collection is not None
+    now.stopped(collection.root, status=None, error="the name of its host stands for an address of this machine")
+    assert run().exit_code == 1
+    assert run("--link", str(export.id), "--quarantined").exit_code == 0
+    assert export_of(ledger, export.id).poll_address == url
+
+
 def test_an_export_whose_link_ended_needs_a_person_until_it_is_asked_for_again(ledger: Ledger) -> None:
     export = asked(ledger)
     ended = link(signed=utc_now() - timedelta(hours=25))

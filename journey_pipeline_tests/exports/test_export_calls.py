@@ -135,13 +135,13 @@ def test_a_link_that_breaks_a_rule_waits_in_quarantine_and_its_export_goes_on(le
     assert called(ledger, export, judged(breaks="its host is none of the list")) is Verdict.REPLAYED
     assert export_of(ledger, export.id).state is State.PENDING
     with ledger.writing() as tx:
-        kept = calls.quarantined(tx, export.id)
+        kept = calls.kept_back(tx, export)
         assert kept is not None
         assert kept.body == LINK.encode()
         assert calls.newest(tx, [export.id])[export.id].needs_a_person
         assert calls.release(tx, kept, judged(), at=NOW + 2 * HOUR, policy=CALLED) is Verdict.DELIVERED
         assert not calls.newest(tx, [export.id])[export.id].needs_a_person
-        assert calls.quarantined(tx, export.id) is None
+        assert calls.kept_back(tx, export) is None
     assert export_of(ledger, export.id).poll_address == LINK
 
 

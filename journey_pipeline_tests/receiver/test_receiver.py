@@ -263,7 +263,7 @@ def test_a_load_takes_the_calls_that_wait_before_anything_else(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export, url = running.ask(), link()
-    call = Waiting(str(export.hook), ago(HOUR), "192.0.2.1", json.dumps({"url": url}).encode())
+    call = Waiting(str(export.hook), utc_now(), "192.0.2.1", json.dumps({"url": url}).encode())
     running.receiver.inbox.keep(call, "insider")
     (running.home / "inbox" / "insider" / "calls" / "1.call").write_text("of another key")
     monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(running.home))

@@ -104,6 +104,12 @@ def test_the_next_try_asks_only_for_the_rest_and_the_file_is_byte_for_byte_the_v
     assert nothing_else(tmp_path)
 
 
+def test_storage_that_knows_if_match_alone_refuses_the_rest_of_another_file(server: FlakyServer, load: Load) -> None:
+    server.on(PATH, cut(FILE, 1_000, **TAG), answer(412, b""), answer(200, FILE, ETag='"v2"'))
+    assert load().path.read_bytes() == FILE
+    assert [seen.headers.get("if-match") for seen in server.seen] == [None, '"v1"', None]
+
+
 def test_a_file_that_is_cut_off_twice_goes_on_twice(server: FlakyServer, load: Load) -> None:
     server.on(
         PATH,

@@ -247,7 +247,7 @@ class InsiderClient:
             policy=_LINK_POLICY,
             resumes=True,
             packed=is_packed,
-            redirects=False,
+            guarded=True,
         )
 
     def refused(self, answer: Answer) -> str:

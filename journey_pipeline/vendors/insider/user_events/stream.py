@@ -173,6 +173,8 @@ class UserEvents(Source):
         try:
             got = self._client.fetch(link, to, on_bytes=on_bytes, evidence=evidence, window=plan.window)
         except PermanentVendorError as error:
+            if error.status is None:  # it was not sent, and would not be the next time
+                raise
             raise self._unfetched(error, ends_at, plan) from None
         lying = to.with_name(f"{to.name.partition('.')[0]}.{got.inspector.extension}")
         got.path.rename(lying)
