@@ -23,7 +23,7 @@ from journey_pipeline.components.translator import key_of
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.checks import Severity
+from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.plan import State, Survey, Verdicts, loads, of_severity, survey, verdicts
 from journey_pipeline.model import Window

@@ -31,7 +31,7 @@ from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
-from journey_pipeline.loading.checks import Tolerance
+from journey_pipeline.loading.claims import Tolerance
 from journey_pipeline.loading.contact import PeopleSource
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.load import Load, LoadAtOnce

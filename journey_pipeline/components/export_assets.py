@@ -30,6 +30,7 @@ from journey_pipeline.exports.export import ENDED, Collection, Export, State
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exports
+from journey_pipeline.loading.order_checks import ORDER_CLAIMS, order_claims
 from journey_pipeline.loading.plan import find_gaps
 from journey_pipeline.model import Window, contiguous
 from journey_pipeline.settings import home
@@ -128,10 +129,11 @@ NAMED = 5
 
 
 def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
-    """The job that looks for exports of a stream that need a person."""
+    """The job that looks for exports of a stream that need a person, and judges its orders."""
+    names = (CHECK, *assets.stream.order_claims)
     return dg.define_asset_job(
         f"{assets.op_name}_exports_check",
-        selection=dg.AssetSelection.checks(dg.AssetCheckKey(assets.requests, CHECK)),
+        selection=dg.AssetSelection.checks(*(dg.AssetCheckKey(assets.requests, name) for name in names)),
         description=f"Looks for exports of {assets.stream.key} that need a person.",
     )
 
@@ -159,7 +161,30 @@ def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.
     job_name = check_job(assets).name
     says = f"Runs the check {CHECK} of {assets.stream.key}."
     schedule = daily(job_name, EXPORTS, status, says, job_name=job_name)
-    return dg.Definitions(asset_checks=[no_export_needs_a_person], schedules=[schedule])
+    return dg.Definitions(asset_checks=[no_export_needs_a_person, *_order_checks(assets)], schedules=[schedule])
+
+
+def _order_checks(assets: LoadAssets) -> Iterator[dg.AssetChecksDefinition]:
+    """The claims about orders that the stream names."""
+    if not assets.stream.order_claims:
+        return
+    said = {name: ORDER_CLAIMS[name][0] for name in assets.stream.order_claims}
+    specs = [dg.AssetCheckSpec(name, asset=assets.requests, description=says) for name, says in said.items()]
+
+    @dg.multi_asset_check(name=f"{assets.op_name}_orders", specs=specs)
+    def orders() -> Iterator[dg.AssetCheckResult]:
+        with assets.open_exports() as opened:
+            claims = order_claims(assets.stream, opened.queue)
+        for claim in claims:
+            yield dg.AssetCheckResult(
+                asset_key=assets.requests,
+                check_name=claim.name,
+                passed=claim.holds,
+                severity=dg.AssetCheckSeverity[claim.severity.name],
+                description=claim.says,
+            )
+
+    yield orders
 
 
 TICK_S = 55.0  # Dagster gives a tick a minute

@@ -15,7 +15,7 @@ from journey_pipeline.components.translator import key_of
 from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
-from journey_pipeline.loading.checks import Claim, Severity
+from journey_pipeline.loading.claims import Claim, Severity
 from journey_pipeline.loading.partition import PartitionOutcome
 from journey_pipeline.model import EVENT_COLUMNS, Granularity, Window
 from journey_pipeline.normalize.inspection import Previews, previewing

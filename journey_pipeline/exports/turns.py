@@ -135,6 +135,15 @@ def spent(ledger: Ledger, connection: str, policy: ExportPolicy, at: datetime) -
         return opens_at, tx.get(tx.count(last)) if _is_day_full(tx, connection, policy, at) else None
 
 
+def accepted(ledger: Ledger, connection: str, day: Window) -> tuple[int, bool]:
+    """How many orders of a connection were taken on within a day, and whether one had been wanted before its end."""
+    taken = and_(transitions.c.edge.in_([Edge.ANSWER, Edge.DELIVER]), transitions.c.at >= day.start)
+    ours = and_(transitions.c.connection == connection, transitions.c.at < day.end)
+    wanted = select(func.count()).where(mine(connection), exports.c.wanted_at < day.end)
+    with ledger.reading() as tx:
+        return tx.count(select(func.count(transitions.c.id)).where(ours, taken)), bool(tx.count(wanted))
+
+
 def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:
     """Exports that need a person, and those that were refused or unanswered for longer than they should be.
 

@@ -6,17 +6,15 @@ Not here: how a claim is shown (`components/recording.py`), the comparison of ov
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import NamedTuple
 
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest
 from journey_pipeline.lake.repair import DAMAGED
+from journey_pipeline.loading.claims import Claim, Facts, Severity, Tolerance
 from journey_pipeline.model import partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap
 from journey_pipeline.vendors.source import Stream
@@ -29,67 +27,7 @@ NARROW_SHARE = 0.2  # of an answer's people; a merge or an erasure at the vendor
 TELLING_PEOPLE = 5
 
 
-class Severity(enum.Enum):
-    """How bad a claim is that does not hold: loss is an error, drift a warning."""
-
-    WARN = "warn"
-    ERROR = "error"
-
-
 _SEVERITY = {False: Severity.WARN, True: Severity.ERROR}
-Facts = Mapping[str, int | float | str]
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One claim about one partition.
-
-    Attributes:
-        name: The claim, a sentence in snake case.
-        severity: How bad it is if not.
-        says: One sentence with the figures, and what to do where it does not hold.
-    """
-
-    name: str
-    holds: bool
-    severity: Severity
-    says: str
-    facts: Facts = field(default_factory=dict)
-
-
-class Tolerance(BaseModel):
-    """When a difference to the vendor's estimate is normal."""
-
-    model_config = ConfigDict(frozen=True)
-
-    rows_share: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="Largest accepted difference between rows and estimate, as a share of the estimate.",
-    )
-    rows: int = Field(5, ge=0, description="Difference in rows that is always accepted, even for a small estimate.")
-    settled_after_hours: float = Field(
-        6,
-        ge=0,
-        description="Hours after its end until a window is settled. From then on, fewer rows than the estimate "
-        "are an error.",
-    )
-    new_column: Literal["keep", "warn", "stop"] = Field(
-        "warn",
-        description="Result of schema_is_known for a new column. keep: passes; warn: a warning; stop: an error.",
-    )
-    rejects_share: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="Largest share of unreadable records that is only a warning. Above it the check is an error.",
-    )
-
-    @property
-    def settled_after(self) -> timedelta:
-        """The setting `settled_after_hours`."""
-        return timedelta(hours=self.settled_after_hours)
 
 
 class _Judged(NamedTuple):
@@ -362,14 +300,16 @@ def _earlier_answer_is_repeated(of: _Partition) -> _Judged:
         return _Judged(holds=True, says="there is no earlier answer of the previous partition", facts={})
     says = f"{overlap.lacking:,} of {overlap.shared:,} events that {overlap.earlier} has from here on are missing"
     if overlap.lacking:
-        says += f": {_why_lacking(overlap)}"
-    names = ("earlier", "shared", "lacking", "people", "people_lacking")
+        says += f": {_why_lacking(overlap, of.stream)}"
+    names = ("earlier", "shared", "lacking", "people", "people_lacking", "moved")
     facts: Facts = {name: getattr(overlap, name) for name in names}
     return _Judged(not overlap.lacking, says, facts)
 
 
-def _why_lacking(overlap: Overlap) -> str:
-    if overlap.people_lacking >= max(TELLING_PEOPLE, NARROW_SHARE * overlap.people):
+def _why_lacking(overlap: Overlap, stream: Stream) -> str:
+    if overlap.moved * 2 >= overlap.lacking:
+        return f"{overlap.moved:,} of them are now told of another person: profiles were merged. All are kept"
+    if stream.reach.onward and overlap.people_lacking >= max(TELLING_PEOPLE, NARROW_SHARE * overlap.people):
         return (
             f"{overlap.people_lacking:,} of {overlap.people:,} people are missing. The account is narrow: it "
             "answers only for people who became known since the day asked for; or the answer was cut. Pull this one "
@@ -396,3 +336,20 @@ def _columns_are_read_alike(of: _Partition) -> _Judged:
             f"`fields: {{{declared}}}`, then run `journey-pipeline normalize {of.events.key}`"
         )
     return _Judged(not changed, says, {"changed": ", ".join(changed)})
+
+
+@_claim("Each day and action has as many events as in the previous answer, or more.", NAMED_CLAIMS)
+def _rows_match_previous_export(of: _Partition) -> _Judged:
+    """Where there is no estimate, the answer before is what an answer can be held against: events come late."""
+    overlap, rows = of.overlap(), of.landing.newest_in(of.events).rows
+    fewer = list(overlap.fewer) if overlap else []
+    fell = [one for one in fewer if one[3] < (1 - of.tolerance.fewer_share) * one[2]]
+    named = [f"{day} {what or 'without action'}: {after:,} after {before:,}" for day, what, before, after in fell]
+    says = f"{len(fewer)} counts fell, {len(fell)} of them by more than {of.tolerance.fewer_share:.0%}"
+    if overlap is None:
+        says = "there is no earlier answer of the previous partition"
+    if not rows:
+        says += ". The answer has no row: check the segment, and the vendor's panel"
+    elif named:
+        says += f" ({'; '.join(named[:5])}). All are kept. Check the segment's window, and pull this one again"
+    return _Judged(bool(rows) and not fell, says, {"rows": rows, "fell": len(fell)})

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 
 from journey_pipeline.errors import JourneyError, LakeError
@@ -21,7 +21,8 @@ from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_land
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
 from journey_pipeline.lake.repair import set_damaged_aside
-from journey_pipeline.loading.checks import Claim, Tolerance, claims, covered
+from journey_pipeline.loading.checks import claims, covered
+from journey_pipeline.loading.claims import Claim, Tolerance
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap, compare_overlap
 from journey_pipeline.normalize.run import NormalizeLimits, is_normalized, normalize
@@ -175,6 +176,9 @@ def _ends(landing: LandingManifest) -> list[datetime]:
     return [datetime.fromisoformat(window.partition("/")[2]) for window in asked]
 
 
+_AGES = timedelta(days=36_500)
+
+
 def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> Overlap | None:
     """The overlap with the previous partition's answer; None if that was not asked earlier."""
     window = partition_window(landing.partition)
@@ -191,7 +195,7 @@ def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: Loa
         earlier=earlier.partition,
         later=landing.partition,
         since=window.start,
-        known_before=window.start - (stream.reach.back - stream.reach.ages_after),
+        known_before=window.start - (stream.reach.back - min(stream.reach.ages_after, _AGES)),
         limits=settings.limits,
     )
     return replace(found, mapping=made.mappings[-1] if made.mappings else {})

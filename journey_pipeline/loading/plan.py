@@ -17,7 +17,8 @@ from journey_pipeline.lake.events import find_damage
 from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.repair import damaged_parts, set_damaged_aside
-from journey_pipeline.loading.checks import Claim, Severity, claims, covered
+from journey_pipeline.loading.checks import claims, covered
+from journey_pipeline.loading.claims import Claim, Severity
 from journey_pipeline.loading.memo import UNSEEN, Entry, Memo, judged_by
 from journey_pipeline.loading.partition import LoadSettings, judge, lacking_marks, made_events
 from journey_pipeline.model import Window, contiguous, floor

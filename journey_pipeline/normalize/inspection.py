@@ -119,6 +119,7 @@ def _unknown(session: Session, events: Path, tables: Sequence[CodeTable]) -> dic
     return dict(sorted(unknown.items()))
 
 
+_BUT_THE_PERSON = "hash(occurred_at, journey_id, activity_id, channel, vendor_action)"
 KNOWN_SINCE = "known_since"  # the property that says when a person became known, where a vendor says it
 
 
@@ -132,6 +133,8 @@ class Overlap:
         lacking: Those of them that the later one does not have.
         people: Whose they are, counted; without those who are known to have become known only later.
         people_lacking: Those of them of whom the later one has nothing at all.
+        moved: Of what is lacking, events that the later one has of another person, equal otherwise.
+        fewer: Of a day and an action of the vendor's, the events of both, where the later one has fewer.
         mapping: The field that each column of the earlier one is read from, where its reader found that out.
     """
 
@@ -140,6 +143,8 @@ class Overlap:
     lacking: int
     people: int = 0
     people_lacking: int = 0
+    moved: int = 0
+    fewer: Sequence[tuple[str, str, int, int]] = ()
     mapping: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -169,9 +174,15 @@ def compare_overlap(
         counts = opened.one(
             f"""
             with later as (from read_parquet({second})),
+            news as (
+                select {_BUT_THE_PERSON} as told
+                from later
+                where event_key not in (select event_key from read_parquet({first}))
+            ),
             shared as (
                 select
                     contact_id,
+                    {_BUT_THE_PERSON} in (from news) as is_told,
                     event_key not in (select event_key from later) as is_lacking,
                     contact_id not in (select contact_id from later where contact_id is not null) as is_gone,
                     coalesce(
@@ -186,12 +197,34 @@ def compare_overlap(
                 count(*),
                 count(*) filter (is_lacking),
                 count(distinct contact_id) filter (is_old),
-                count(distinct contact_id) filter (is_old and is_gone)
+                count(distinct contact_id) filter (is_old and is_gone),
+                count(*) filter (is_lacking and is_told)
             from shared
             """
         )
-        shared, lacking, people, people_lacking = (int(str(count)) for count in counts)
-    return Overlap(earlier, shared, lacking, people, people_lacking)
+        fewer = opened.connection.execute(
+            f"""
+            select day, what, before, after
+            from (
+                select
+                    occurred_on::varchar as day,
+                    coalesce(vendor_action, '') as what,
+                    count(*) filter (is_before) as before,
+                    count(*) filter (not is_before) as after
+                from (
+                    select *, true as is_before from read_parquet({first})
+                    union all by name
+                    select *, false as is_before from read_parquet({second})
+                )
+                where occurred_at >= {literal(iso(since))}::timestamptz
+                group by all
+            )
+            where after < before
+            order by day, what
+            """
+        ).fetchall()
+        shared, lacking, people, people_lacking, moved = (int(str(count)) for count in counts)
+    return Overlap(earlier, shared, lacking, people, people_lacking, moved, fewer)
 
 
 _NAMES = ("journey_name", "channel", "action", "events")

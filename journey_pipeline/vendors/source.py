@@ -131,6 +131,7 @@ class Stream:
         requests_per_answer: How many requests one answer costs, as a rule.
         reach: The times that an answer covers.
         claims: Additional checks of its partitions, by name (`loading/checks.py`).
+        order_claims: Additional checks of its orders, by name (`loading/order_checks.py`).
         lookalikes: What kinds of events are counted that may be one thing told twice (`warehouse/questions.py`).
         answers: How its answers come: `at once`, or `ordered` and later.
         lacks: What the vendor can't be asked for, such as an `estimate`: why, and what is done instead.
@@ -151,6 +152,7 @@ class Stream:
     requests_per_answer: int = 2
     reach: Reach = Reach()
     claims: tuple[str, ...] = ()
+    order_claims: tuple[str, ...] = ()
     lookalikes: tuple[str, ...] = ()
     answers: Literal["at once", "ordered"] = "at once"
     lacks: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from journey_pipeline.loading.checks import Severity
+from journey_pipeline.loading.claims import Severity
 from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, Line, row, table
 
 ROWS = 12

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from journey_pipeline.lake.manifest import LandingManifest
-from journey_pipeline.loading.checks import Severity, Tolerance, claims
+from journey_pipeline.loading.checks import claims
+from journey_pipeline.loading.claims import Severity, Tolerance
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_COLUMNS, EMAIL_EVENTS
 from journey_pipeline.vendors.apsis.orders import stream_of

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.loading.checks import Severity
+from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from journey_pipeline.loading.checks import Claim, Severity, Tolerance
+from journey_pipeline.loading.claims import Claim, Severity, Tolerance
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline_tests.contract.pipeline import Pipeline
 from journey_pipeline_tests.contract.streams import every_stream

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest, ParquetFile
-from journey_pipeline.loading.checks import CLAIMS, NAMED_CLAIMS, Claim, Severity, Tolerance, claims, claims_of
+from journey_pipeline.loading.checks import CLAIMS, NAMED_CLAIMS, claims, claims_of
+from journey_pipeline.loading.claims import Claim, Severity, Tolerance
 from journey_pipeline.normalize.inspection import Overlap
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_stream
 from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history_stream

@@ -11,7 +11,7 @@ import pytest
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
-from journey_pipeline.loading.checks import Claim
+from journey_pipeline.loading.claims import Claim
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import Window, iso

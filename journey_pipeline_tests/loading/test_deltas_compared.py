@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.checks import Claim, Severity
+from journey_pipeline.loading.claims import Claim, Severity
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import Granularity, Window

@@ -20,8 +20,10 @@ from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.claims import Claim, Severity
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.load_ordered import LoadOrdered
+from journey_pipeline.loading.order_checks import order_claims
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.clock import SandboxClock
@@ -245,3 +247,61 @@ def test_a_vendor_that_calls_without_a_link_has_made_none(shop: Shop) -> None:
     assert outcome.error is not None
     (export,) = shop.exports()
     assert (export.state, export.reason, export.failures) == (State.WANTED, Reason.FAILED, 1)
+
+
+def claim(outcomes: list[PartitionOutcome], name: str) -> Claim:
+    (found,) = {one.says: one for outcome in outcomes[:1] for one in outcome.claims if one.name == name}.values()
+    return found
+
+
+def test_an_answer_is_held_against_the_one_before(shop: Shop) -> None:
+    first = shop.load(*days(TODAY, 3))
+    assert claim(first, "rows_match_previous_export").says == "there is no earlier answer of the previous partition"
+    shop.sandbox.clock.set(MORNING + timedelta(days=1))
+    again = shop.load(*days(TODAY + timedelta(days=1), 3))
+    for name in ("rows_match_previous_export", "earlier_answer_is_repeated"):
+        assert claim(again, name).holds, claim(again, name)
+    shop.sandbox.clock.set(MORNING + timedelta(days=2))
+    shop.switch(rows="header")
+    empty = shop.load(*days(TODAY + timedelta(days=2), 3))
+    fell, lacking = claim(empty, "rows_match_previous_export"), claim(empty, "earlier_answer_is_repeated")
+    assert (fell.holds, fell.severity, lacking.holds) == (False, Severity.WARN, False)
+    assert "The answer has no row" in fell.says
+    assert sum(shop.events().values()) > 0
+
+
+def test_what_vanished_under_one_person_and_came_under_another_is_told_as_moved(shop: Shop) -> None:
+    shop.load(*days(TODAY, 3))
+    shop.sandbox.clock.set(MORNING + timedelta(days=1))
+    shop.switch(merged_profiles=True)
+    outcomes = shop.load(*days(TODAY + timedelta(days=1), 3))
+    told = claim(outcomes, "earlier_answer_is_repeated")
+    assert not told.holds
+    assert int(told.facts["moved"]) > 0
+    assert "are now told of another person" in told.says
+
+
+@pytest.mark.parametrize(
+    ("hours", "call_came", "severity"),
+    [(1, True, Severity.WARN), (7, False, Severity.WARN), (21, False, Severity.ERROR)],
+)
+def test_a_call_that_does_not_come_is_told_louder_with_time(
+    shop: Shop, hours: int, call_came: bool, severity: Severity
+) -> None:
+    shop.switch(call="no_call")
+    queue = shop.queue()
+    with queue.ledger:
+        source = UserEvents(InsiderClient("insider"), STREAM, Choice(check_receiver=False), now=queue.now)
+        exports = Exports(queue, {STREAM.key.stream: source})
+        list(exports.want(STREAM, days(TODAY, 1)))
+        assert exports.order_next()
+        shop.sandbox.clock.move(timedelta(hours=hours))
+        found = {one.name: one for one in order_claims(STREAM, queue)}
+        assert (found["call_came"].holds, found["call_came"].severity) == (call_came, severity)
+        assert found["link_was_fetched_in_time"].holds
+        assert found["days_request_was_used"].holds
+        queue.delivered(1, 1, "https://example.com/link")
+        shop.sandbox.clock.move(timedelta(hours=13))
+        assert not {one.name: one for one in order_claims(STREAM, queue)}["link_was_fetched_in_time"].holds
+        shop.sandbox.clock.set(MORNING + timedelta(days=2))
+        assert not {one.name: one for one in order_claims(STREAM, queue)}["days_request_was_used"].holds

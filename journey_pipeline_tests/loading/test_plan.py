@@ -14,7 +14,7 @@ from journey_pipeline.components.connection import ToleranceSettings
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
 from journey_pipeline.loading import memo
-from journey_pipeline.loading.checks import Tolerance
+from journey_pipeline.loading.claims import Tolerance
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.plan import State, Survey, survey
 from journey_pipeline.model import Window

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.checks import Severity
+from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.progress import Progress, watched_by

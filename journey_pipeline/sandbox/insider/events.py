@@ -108,7 +108,7 @@ class EventSource:
         luck = event.number >> 32
         common = UserEvent(
             event.occurred_ms // 1000,
-            event.person_number,
+            _surviving(event.person_number, shape),
             "",
             number,
             is_dry_run=bool(shape.dry_run_one_in) and event.passage % shape.dry_run_one_in == 0,
@@ -123,6 +123,10 @@ class EventSource:
             code = f"{campaign.channel}:{campaign.number}" if campaign else ""
             reason = _EXIT_REASONS[2 if happening.failure else luck % 2]
             yield common._replace(kind="exit", name=happening.journey.name, reason=reason, event_code=code)
+
+
+def _surviving(number: int, shape: FileShape) -> int:
+    return number - 1 if shape.merged_profiles and number % 10 == 9 else number  # noqa: PLR2004 - the last of ten
 
 
 def _reason(luck: int, shape: FileShape) -> str:

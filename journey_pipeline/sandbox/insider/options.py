@@ -42,7 +42,7 @@ class FileShape(BaseModel):
         extra_column: Name of a column that was not asked for, holding `x`; None for none.
         missing_column: Name of a column that is left out; None for none.
         odd_reasons: Reasons that enters have instead of their own.
-        bulk_rows: Made-up rows of a day that come on top.
+        merged_profiles: Whether every tenth profile has been merged into the one before it.
     """
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
@@ -57,7 +57,7 @@ class FileShape(BaseModel):
     extra_column: str | None = None
     missing_column: str | None = None
     odd_reasons: tuple[str, ...] = ()
-    bulk_rows: int = Field(default=0, ge=0)
+    merged_profiles: bool = False
 
 
 class InsiderOptions(FileShape):

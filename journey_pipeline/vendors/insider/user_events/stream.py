@@ -64,6 +64,8 @@ def user_events_stream(connection: str, start: datetime) -> Stream:
         reach=Reach(longest=LONGEST_WINDOW, over=2 * _END_IN_IT),
         answers="ordered",
         links_live=True,
+        claims=("earlier_answer_is_repeated", "rows_match_previous_export"),
+        order_claims=("call_came", "link_was_fetched_in_time", "days_request_was_used"),
         lacks={
             "estimate": "the vendor gives no estimate of an export. The newest days are ordered again daily; order "
             f"others with `journey-pipeline backfill {key} --from ... --to ... --again`"
