@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest, ParquetFile
-from journey_pipeline.loading.checks import CLAIMS, NAMED_CLAIMS, claims, claims_of
+from journey_pipeline.loading.checks import CLAIMS, claims, claims_of
 from journey_pipeline.loading.claims import Claim, Severity, Tolerance
 from journey_pipeline.normalize.inspection import Overlap
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_stream
@@ -50,7 +50,7 @@ def judged(name: str, landed: LandingManifest, made: EventsManifest, tolerance: 
 def judged_of_deltas(name: str, made: EventsManifest, overlap: Overlap | None = None) -> Claim:
     """Of a stream whose answers overlap."""
     of = claims(DELTAS, landing(10, None, LATE), made, Tolerance(), lambda: overlap)
-    assert [claim.name for claim in of] == list(claims_of(DELTAS)) == [*CLAIMS, *NAMED_CLAIMS]
+    assert [claim.name for claim in of] == list(claims_of(DELTAS)) == [*CLAIMS, *DELTAS.claims]
     return next(claim for claim in of if claim.name == name)
 
 
