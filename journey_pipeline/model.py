@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from journey_pipeline.errors import ConfigError
 
@@ -151,6 +152,10 @@ class StreamKey:
 
     def __str__(self) -> str:
         return f"{self.connection}/{self.stream}"
+
+    def naming(self, window: Window) -> dict[str, Any]:
+        """The fields of an error about one of its windows."""
+        return {"vendor": self.vendor, "connection": self.connection, "stream": self.stream, "window": str(window)}
 
 
 @dataclass(frozen=True, slots=True)

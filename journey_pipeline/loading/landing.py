@@ -270,7 +270,7 @@ class _Download:
             raise PermanentVendorError(
                 f"{stream.key} {plan.window} can't be made smaller and {why}. Set filters in defs.yaml, such as one "
                 "connection for each group of journeys.",
-                **stream.naming(plan.window),
+                **stream.key.naming(plan.window),
             )
         for piece in pieces:
             self.whole(piece, self.source.estimate(piece.window))
@@ -302,18 +302,14 @@ class _Download:
         """
         if not self.landing.evidence.exists():
             return error
-        broken = ContractError(
-            f"{error} Every try gives the same, down to the shortest window: the vendor's file seems broken. Report it "
-            "to the vendor.",
-            vendor=error.vendor,
-            connection=error.connection,
-            stream=error.stream,
-            window=error.window,
-            status=error.status,
+        broken = error.followed_by(
+            "Every try gives the same, down to the shortest window: the vendor's file seems broken. Report it to the "
+            "vendor.",
+            ContractError,
         )
         self._blame(broken)
         return broken
 
-    def _blame(self, error: ContractError) -> None:
+    def _blame(self, error: VendorError) -> None:
         command = f"journey-pipeline backfill {selection_at(self.landing.folder.path)}"
         self.landing.blame(error, f"`{command}` asks for it again.")

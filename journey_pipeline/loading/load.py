@@ -173,20 +173,18 @@ class _Opened:
     def __init__(self, open_source: Callable[[], Source]) -> None:
         self._open = open_source
         self._lock = threading.Lock()
-        self._source: Source | None = None
-        self._error: JourneyError | None = None
+        self._opened: Source | JourneyError | None = None
 
     def get(self) -> Source:
         with self._lock:
-            if self._error:
-                raise self._error
-            if self._source is None:
+            if self._opened is None:
                 try:
-                    self._source = self._open()
+                    self._opened = self._open()
                 except JourneyError as error:
-                    self._error = error
-                    raise
-            return self._source
+                    self._opened = error
+        if isinstance(self._opened, JourneyError):
+            raise self._opened
+        return self._opened
 
     def concurrency(self) -> int:
         """How many downloads at a time; 1 if it can't be opened, so that each partition tells why."""
@@ -197,15 +195,14 @@ class _Opened:
             return 1
 
     def close(self) -> None:
-        if self._source:
-            self._source.close()
+        if self._opened and not isinstance(self._opened, JourneyError):
+            self._opened.close()
 
 
 def _outcomes_of(future: Future[list[PartitionOutcome]], windows: Sequence[Window]) -> list[PartitionOutcome]:
     try:
         return future.result()
-    except JourneyError as error:
-        return failed(windows, error)
     except Exception as error:
-        log.exception("partition %s failed unexpectedly", windows[0].partition)
+        if not isinstance(error, JourneyError):
+            log.exception("partition %s failed unexpectedly", windows[0].partition)
         return failed(windows, error)

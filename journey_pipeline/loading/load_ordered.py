@@ -31,6 +31,7 @@ from journey_pipeline.transport import retry
 from journey_pipeline.vendors.source import Stream
 
 LONGEST_NAP_S = 1.0
+_AGAIN = " asks for it again."
 LONGEST_PAUSE = timedelta(minutes=15)  # what one waits for who wants to order now: a day's end passes meanwhile
 
 log = logging.getLogger(__name__)
@@ -193,8 +194,9 @@ def _what_stopped(exports: Exports, root_id: int) -> JourneyError | None:
     if stopped := [export for export in (root, *parts) if export.state is State.STOPPED]:
         why = (stopped[0].error or "it was stopped").rstrip(".")
         says = f"needs a person: {why}. `journey-pipeline exports` lists it; "
-        return exports.troubles.get(root_id) or _ended(stopped[0], says)
-    return _ended(root, "was given up meanwhile; ") if root.state is State.REPLACED else None
+        return exports.troubles.get(root_id) or _error(ExportFailed, stopped[0], says, _AGAIN)
+    is_given_up = root.state is State.REPLACED
+    return _error(ExportFailed, root, "was given up meanwhile; ", _AGAIN) if is_given_up else None
 
 
 def _not_today(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:
@@ -211,46 +213,24 @@ def _not_today(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutc
             yield from failed(under_way.pop(root_id), _spent(root, by, opens_at, exports.troubles.get(root_id)))
 
 
-def _spent(export: Export, by: Export | None, opens_at: datetime, trouble: JourneyError | None) -> TransientVendorError:
+def _spent(export: Export, by: Export | None, opens_at: datetime, trouble: JourneyError | None) -> VendorError:
     used = f"today's request was used by export {by.id} for {by.window}" if by else f"{trouble or 'the queue is held'}"
-    return TransientVendorError(
-        f"{export} waits: {used.rstrip('.')}. The next order may be sent at {opens_at:%Y-%m-%d %H:%M} UTC. It "
-        f"will hold {export.window}, with all that waits and fits. It stays in the ledger: the sensor sends it, and so "
-        "does "
-        f"`journey-pipeline backfill {selection(export.key, export.window)}` after that.",
-        vendor=export.key.vendor,
-        connection=export.key.connection,
-        stream=export.key.stream,
-        window=str(export.window),
-        status=export.last_status,
+    says = (
+        f"waits: {used.rstrip('.')}. The next order may be sent at {opens_at:%Y-%m-%d %H:%M} UTC. It will hold "
+        f"{export.window}, with all that waits and fits. It stays in the ledger: the sensor sends it, and so does "
     )
-
-
-def _ended(export: Export, says: str) -> ExportFailed:
-    return ExportFailed(
-        f"{export} {says}`journey-pipeline backfill {selection(export.key, export.window)}` asks for it again.",
-        vendor=export.key.vendor,
-        connection=export.key.connection,
-        stream=export.key.stream,
-        window=str(export.window),
-        status=export.last_status,
-    )
+    return _error(TransientVendorError, export, says, " after that.")
 
 
 def _not_ready(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:
     for root_id, windows in under_way.items():
-        error = exports.troubles.get(root_id) or _pending(exports.queue.tree(root_id)[0])
-        yield from failed(windows, error)
+        export = exports.queue.tree(root_id)[0]
+        says = f"is not ready{f': {export.error}' if export.error else '.'} The sensor polls it and starts this load "
+        pending = _error(TransientVendorError, export, f"{says}again; so does ", ": run it again later.")
+        yield from failed(windows, exports.troubles.get(root_id) or pending)
 
 
-def _pending(export: Export) -> TransientVendorError:
-    why = f": {export.error}" if export.error else "."
-    return TransientVendorError(
-        f"{export} is not ready{why} The sensor polls it and starts this load again; so does "
-        f"`journey-pipeline backfill {selection(export.key, export.window)}`: run it again later.",
-        vendor=export.key.vendor,
-        connection=export.key.connection,
-        stream=export.key.stream,
-        window=str(export.window),
-        status=export.last_status,
-    )
+def _error(kind: type[VendorError], export: Export, says: str, then: str) -> VendorError:
+    """An error about an export, with the command that asks for it again."""
+    command = f"`journey-pipeline backfill {selection(export.key, export.window)}`"
+    return kind(f"{export} {says}{command}{then}", **export.key.naming(export.window), status=export.last_status)

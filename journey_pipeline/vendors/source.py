@@ -173,11 +173,6 @@ class Stream:
         """Why the vendor can't be asked for something; empty if it can."""
         return self.lacks.get(asked, "")
 
-    def naming(self, window: Window) -> dict[str, Any]:
-        """The fields of an error about one of its windows."""
-        key = self.key
-        return {"vendor": key.vendor, "connection": key.connection, "stream": key.stream, "window": str(window)}
-
     def is_expired(self, window: Window, now: datetime) -> bool:
         """Whether the vendor no longer keeps all of a window: its answer would look like an empty one."""
         return window.start < now - self.retention
@@ -187,7 +182,7 @@ class Stream:
         return ExportExpired(
             f"{self.key} {window}: the vendor keeps history from {iso(now - self.retention)} on, so this window can no "
             "longer be downloaded. Nothing was asked and nothing landed.",
-            **self.naming(window),
+            **self.key.naming(window),
         )
 
 

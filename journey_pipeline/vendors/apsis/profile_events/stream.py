@@ -177,10 +177,7 @@ class ProfileEvents(Source):
         }.get(look.verdict, TransientVendorError)
         raise failure(
             f"{self.stream.key} {plan.window}: the file is gone: {look.says}.",
-            vendor="apsis",
-            connection=self.stream.key.connection,
-            stream=self.stream.key.stream,
-            window=str(plan.window),
+            **self.stream.key.naming(plan.window),
             status=look.status,
             retry_after_s=look.retry_after_s,
         )

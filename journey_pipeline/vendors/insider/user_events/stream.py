@@ -171,7 +171,7 @@ class UserEvents(Source):
         link = ticket.poll_address or ""
         ends_at = end_of(link)
         if ends_at and ends_at <= self._now():
-            raise ExportExpired(self._ended(ends_at), **self.stream.naming(plan.window))
+            raise ExportExpired(self._ended(ends_at), **self.stream.key.naming(plan.window))
         try:
             got = self._client.fetch(link, to, on_bytes=on_bytes, evidence=evidence, window=plan.window)
         except PermanentVendorError as error:
@@ -294,11 +294,11 @@ class UserEvents(Source):
     def _unfetched(self, error: PermanentVendorError, ends_at: datetime | None, plan: Plan) -> VendorError:
         if ends_at and ends_at <= self._now():
             return ExportExpired(
-                f"{error} {self._ended(ends_at)}", status=error.status, **self.stream.naming(plan.window)
+                f"{error} {self._ended(ends_at)}", status=error.status, **self.stream.key.naming(plan.window)
             )
         until = f" until its link ends at {ends_at:%Y-%m-%d %H:%M} UTC" if ends_at else ""
         return TransientVendorError(
-            f"{error} It is tried again{until}.", status=error.status, **self.stream.naming(plan.window)
+            f"{error} It is tried again{until}.", status=error.status, **self.stream.key.naming(plan.window)
         )
 
     def _ended(self, ends_at: datetime) -> str:
