@@ -68,10 +68,6 @@ class Window:
         """The window's duration."""
         return self.end - self.start
 
-    def contains(self, at: datetime) -> bool:
-        """Whether an instant is inside the window."""
-        return self.start <= at < self.end
-
     def halves(self) -> tuple[Window, Window]:
         """The two halves of the window, cut at a whole second."""
         middle = self.start + timedelta(seconds=int(self.duration.total_seconds()) // 2)

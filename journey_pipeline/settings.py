@@ -10,7 +10,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -324,21 +324,17 @@ def connection_variables(
     connection: str,
     required: Sequence[str],
     optional: Sequence[str] = (),
-    *,
-    environment: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The values of a connection's variables, by field, without blank ones.
 
     Args:
         connection: The connection's name, which prefixes its variables.
         required: Fields that must be set.
-        environment: Where to look; the process's environment if None.
 
     Raises:
         ConfigError: If required variables are missing or blank; names all of them.
     """
-    source = os.environ if environment is None else environment
-    values = {field: source.get(variable_name(connection, field), "").strip() for field in (*required, *optional)}
+    values = {field: os.environ.get(variable_name(connection, field), "").strip() for field in (*required, *optional)}
     missing = [variable_name(connection, field) for field in required if not values[field]]
     if missing:
         raise ConfigError(

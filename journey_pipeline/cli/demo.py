@@ -187,7 +187,7 @@ def _show_files(lake: Lake) -> None:
     # As a person can type it: the virtual environment may not be active.
     here = os.path.relpath(Path(sys.executable).parent / "journey-pipeline")
     command = "journey-pipeline" if shutil.which("journey-pipeline") else here
-    results.print(
+    results.say(
         f"""
 Where it is
   {folder}/journeys.duckdb   the warehouse that analysts open
@@ -200,7 +200,4 @@ What to try next
   {command} status
   {command} query "from marts.journey_daily limit 10"
 """,
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )

@@ -122,11 +122,11 @@ def tell(*outcomes: RunOutcome | None) -> bool:
     """Prints what runs did, then what is wrong; True if all went well."""
     ended = [outcome for outcome in outcomes if outcome]
     for did in (did for outcome in ended for did in outcome.did):
-        notes.print(did, markup=False, highlight=False, soft_wrap=True)
+        notes.say(did)
     said = [says for outcome in ended for says in (*outcome.problems, outcome.says) if says]
     warnings = [says for outcome in ended for says in outcome.warnings]
     for says in [*said, *warnings]:
-        notes.print(says, markup=False, highlight=False, soft_wrap=True)
+        notes.say(says)
     return not said and all(outcome.succeeded for outcome in ended)
 
 

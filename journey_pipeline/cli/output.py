@@ -65,6 +65,10 @@ class _Console(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(visible(text), **options)
 
+    def say(self, text: str, *, style: str | None = None) -> None:
+        """Prints text to the letter; a narrow terminal folds it."""
+        self.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
     def print_whole(self, table: Table) -> None:
         """Prints a table at its own width: a narrower terminal folds its lines, and no column is cut short."""
         table.width = self.measure(table, options=self.options.update(width=_ANY_WIDTH)).maximum
@@ -118,10 +122,10 @@ def terminal_kept() -> Iterator[None]:
             notes.file = None  # type: ignore[assignment]  # standard error, whatever it is by then
 
 
-def route_logs(console: Console, level: int = logging.WARNING) -> None:
+def route_logs(console: Console) -> None:
     """Sends our own log lines to a console, so that they don't break a progress bar."""
     handler = _LogLines(console=console, show_path=False, show_time=False, markup=False)
-    handler.setLevel(level)
+    handler.setLevel(logging.WARNING)
     logger = logging.getLogger("journey_pipeline")
     logger.handlers = [handler]
     logger.propagate = False

@@ -48,7 +48,7 @@ def query(sql: str, form: str) -> None:
     lake = Lake(home())
     answer = asking.query(lake, sql)
     if says := glance_at_published(lake):
-        notes.print(says, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        notes.say(says, style="yellow")
     {"csv": _write_csv, "json": _write_json, "table": show_table}[form](answer)
 
 

@@ -54,7 +54,7 @@ def reconcile(selector: str) -> None:
 
 def _reconcile(runner: Runner, lake: Lake, assets: LoadAssets) -> bool:
     if why := assets.stream.why_not("estimate"):
-        results.print(f"{assets.stream.key}: {why}", markup=False, highlight=False, soft_wrap=True)
+        results.say(f"{assets.stream.key}: {why}")
         return True
     swept = runner.sweep(assets)
     report = newest_report(lake, assets.stream.key, now=utc_now())

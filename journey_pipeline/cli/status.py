@@ -50,13 +50,13 @@ def status(selector: str | None, *, as_json: bool) -> None:
         _tell_lookalikes(row)
         _tell_to_normalize(row)
         for damage in row["damaged"]:
-            notes.print(f"{row['stream']} damaged: {damage}", markup=False, highlight=False, soft_wrap=True)
+            notes.say(f"{row['stream']} damaged: {damage}")
         for red in row["red"]:
             line = f"{row['stream']} {red['partition']} {red['check']} does not hold: {red['says']}"
-            notes.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+            notes.say(line, style="red")
     published = glance_at_published(lake)
     if published:
-        notes.print(published, style="red", markup=False, highlight=False, soft_wrap=True)
+        notes.say(published, style="red")
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
@@ -79,7 +79,7 @@ def _lookalikes(lake: Lake, stream: Stream) -> Mapping[str, int]:
     try:
         return count_lookalikes(lake, stream.key, stream.lookalikes)
     except WarehouseError as error:
-        notes.print(str(error), style="yellow", markup=False, highlight=False, soft_wrap=True)
+        notes.say(str(error), style="yellow")
         return {}
 
 

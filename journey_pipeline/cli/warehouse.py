@@ -41,7 +41,7 @@ def sync(*, remove: bool) -> None:
         with open_instance() as instance:
             well = sync_warehouse(Runner(load_deployment(), instance), remove=remove)
     except HistoryError as error:
-        notes.print(f"{error} The sync goes on without it.", markup=False, highlight=False, soft_wrap=True)
+        notes.say(f"{error} The sync goes on without it.")
         well = _sync_unrecorded(Lake(home()), WarehouseSettings(remove=remove))
     sys.exit(0 if well else 1)
 
@@ -50,11 +50,11 @@ def _sync_unrecorded(lake: Lake, settings: WarehouseSettings) -> bool:
     """Syncs as the run does, without Dagster's history."""
     list_exports(lake, ledger_url())
     report = syncing.sync(lake, settings)
-    notes.print(str(report), markup=False, highlight=False, soft_wrap=True)
+    notes.say(str(report))
     broken = (str(file) for file in report.broken)
     problems = list(dict.fromkeys([*broken, *equality.compare_with_lake(lake).problems]))
     for problem in problems:
-        notes.print(problem, markup=False, highlight=False, soft_wrap=True)
+        notes.say(problem)
     _publish(lake)
     return not problems
 
@@ -71,9 +71,9 @@ def rebuild(*, remove: bool) -> None:
     lake = Lake(home())
     list_exports(lake, ledger_url())
     report = rebuilding.rebuild(lake, WarehouseSettings(remove=remove))
-    results.print(str(report), markup=False, highlight=False, soft_wrap=True)
+    results.say(str(report))
     for broken in report.broken:
-        notes.print(str(broken), markup=False, highlight=False, soft_wrap=True)
+        notes.say(str(broken))
     _publish(lake)
     sys.exit(1 if report.broken else 0)
 
@@ -91,6 +91,6 @@ def publish() -> None:
 def _publish(lake: Lake) -> None:
     report = publishing.publish(lake)
     for mended in report.mended:
-        notes.print(mended, markup=False, highlight=False, soft_wrap=True)
+        notes.say(mended)
     what = "published" if report.published else "already published"
     results.print(f"{published_file(lake)}: {what}, {report.bytes / 1e6:,.1f} MB")

@@ -80,13 +80,6 @@ def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -
     return AttemptFolder(folder / f"{at.astimezone(UTC):{_STAMP}}Z-{uuid.uuid4().hex[:8]}")
 
 
-def begin_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
-    """Makes the empty folder of a new attempt; its arguments are those of `name_attempt`."""
-    folder = name_attempt(lake, stream, window, now)
-    folder.path.mkdir(parents=True)
-    return folder
-
-
 def read_landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest | None:
     """The landing manifest of a partition, or None if it has not landed.
 

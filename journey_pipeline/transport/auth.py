@@ -10,7 +10,7 @@ import copy
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from journey_pipeline.errors import PermanentVendorError, VendorError
 from journey_pipeline.transport import retry
@@ -20,6 +20,7 @@ from journey_pipeline.transport.response import Answer
 _OPEN_FIELDS = frozenset({"grant_type", "scope", "account_id", "audience"})
 # Where a vendor leaves `expires_in` out (RFC 6749 only recommends it); a 401 renews sooner.
 _LIFETIME_S = 600.0
+_RENEW_BEFORE_S = 120.0  # of a short-lived token half its life
 _LONGEST_LIFETIME_S = 90 * 86_400.0  # a longer one, or none that is a number, is a mistake
 
 
@@ -39,7 +40,7 @@ class Credential:
 class TokenRoute(Protocol):
     """Sends a token request without credentials, once: the call that needs the token is tried again as a whole."""
 
-    def __call__(self, url: str, *, json: object = None, form: Mapping[str, str] | None = None) -> Answer:
+    def __call__(self, url: str, payload: Mapping[str, str]) -> Answer:
         """The answer; a refusal is a PermanentVendorError."""
         ...
 
@@ -97,7 +98,6 @@ class ClientCredentials:
 
     Args:
         payload: Fields of the token request; `grant_type` is added.
-        renew_before_s: A token with less than this left is not used any more; of a short-lived one, half its life.
         hint: What to say when the credentials are refused, such as the names of the variables that hold them.
     """
 
@@ -108,14 +108,10 @@ class ClientCredentials:
         token_url: str,
         payload: Mapping[str, str],
         *,
-        encoding: Literal["json", "form"] = "json",
-        renew_before_s: float = 120.0,
         hint: str = "",
     ) -> None:
         self._token_url = token_url
         self._payload = {"grant_type": "client_credentials", **payload}
-        self._encoding = encoding
-        self._renew_before_s = renew_before_s
         self._hint = hint
         self._lock = threading.Lock()
         self._token: str | None = None
@@ -157,7 +153,7 @@ class ClientCredentials:
         self._token, self._failure = None, None
         asked_at_s = retry.monotonic_s()
         try:
-            answer = ask(self._token_url, **{self._encoding: self._payload})
+            answer = ask(self._token_url, self._payload)
             self._token, lifetime_s = _token(answer)
         except VendorError as error:
             if isinstance(error, PermanentVendorError) and self._hint:
@@ -165,7 +161,7 @@ class ClientCredentials:
             self._failure = copy.copy(error)
             self._failures += 1
             raise
-        self._renew_at_s = asked_at_s + max(lifetime_s - self._renew_before_s, lifetime_s / 2)
+        self._renew_at_s = asked_at_s + max(lifetime_s - _RENEW_BEFORE_S, lifetime_s / 2)
 
 
 def _token(answer: Answer) -> tuple[str, float]:

@@ -44,7 +44,7 @@ _CHUNK_BYTES = 256 << 10
 _CONNECTIONS = 4
 _LONGEST_TOLD = 300
 _UNAUTHORIZED = 401
-_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
+_JSON = "application/json"
 _GUARDED_LOGGERS = (
     "journey_pipeline.transport.client",
     "urllib3.connectionpool",
@@ -90,7 +90,6 @@ class HttpClient:
         limits: Limits = _DEFAULT_LIMITS,
         secrets: tuple[str, ...] = (),
         explain: Callable[[int, bytes], str] | None = None,
-        user_agent: str = USER_AGENT,
         chunk_bytes: int = _CHUNK_BYTES,
     ) -> None:
         self._vendor = vendor
@@ -102,7 +101,7 @@ class HttpClient:
         connections = max(limits.concurrency, _CONNECTIONS)
         destinations = Destinations(connection, base_url, settings.download_hosts(connection))
         guard = Guard(settings.spelled_out_origins(connection))
-        self._wire = Wire(timeouts, user_agent, connections, destinations, guard)
+        self._wire = Wire(timeouts, USER_AGENT, connections, destinations, guard)
         self._auth = auth
         self._gate = retry.gate(connection)
         self._limits = limits
@@ -292,17 +291,13 @@ class HttpClient:
                 f"not sent, because the credentials were refused before: {auth.refused}", status=_UNAUTHORIZED
             )
 
-        def ask(url: str, *, json: object = None, form: Mapping[str, str] | None = None) -> Answer:
-            return self._ask_token(asked, this, url, json, form)
-
-        credential = auth.credential(ask)
+        credential = auth.credential(partial(self._ask_token, asked, this))
         self._redactor.add(credential.secret)
         return credential
 
-    def _ask_token(self, asked: Asked, this: Attempt, url: str, json: object, form: Mapping[str, str] | None) -> Answer:
+    def _ask_token(self, asked: Asked, this: Attempt, url: str, payload: Mapping[str, str]) -> Answer:
         # Without a place in the queue and without tries of its own: the call that needs the token has both already.
-        kind, body = (_JSON, jsonlib.dumps(json)) if form is None else (_FORM, urlencode(form))
-        request = Request("POST", url, {"Content-Type": kind}, body.encode())
+        request = Request("POST", url, {"Content-Type": _JSON}, _json_body(payload))
         asked = replace(asked, stream=None, window=None, what=f"POST {url.partition('?')[0]} (token)")
         with self._wire.open(request, asked, credential=None, pace=lambda: None, attempt=this) as response:
             action = self._policy.action(response.status_code)

@@ -83,14 +83,14 @@ class Redactor:
         """The text without secrets, queries of addresses and e-mail addresses."""
         return without_lookalikes(self.known(text))
 
-    def quote(self, body: bytes, limit: int = QUOTE_LIMIT) -> str:
-        """The start of a body on one line, at most `limit` characters, cut after the secrets are out."""
+    def quote(self, body: bytes) -> str:
+        """The start of a body on one line, at most 300 characters, cut after the secrets are out."""
         start = body[:_QUOTED_BYTES].decode("utf-8", "replace")
         if len(body) > _QUOTED_BYTES:
             # The last word may be the first half of a secret, which nothing would recognize.
             start = _LAST_WORD.sub("", start)
         text = " ".join(self.text(start).split())
-        return text if len(text) <= limit else f"{text[: limit - 1]}…"
+        return text if len(text) <= QUOTE_LIMIT else f"{text[: QUOTE_LIMIT - 1]}…"
 
 
 def without_lookalikes(text: str) -> str:

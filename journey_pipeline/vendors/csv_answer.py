@@ -50,11 +50,6 @@ class CsvInspector:
         """Records, the header not counted; final once `finish` has returned."""
         return max(0, self._records.count - 1)
 
-    @property
-    def extra_columns(self) -> tuple[str, ...]:
-        """Unexpected columns of the header."""
-        return tuple(column for column in self.columns if column not in self._expected)
-
     def feed(self, chunk: bytes) -> None:
         """Takes the next piece, cut anywhere.
 

@@ -125,7 +125,7 @@ def is_locked(error: duckdb.Error) -> bool:
 
 
 @contextmanager
-def reading(lake: Lake, file: Path, memory: str, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+def reading(lake: Lake, file: Path, memory: str = "1GB", threads: int = 2) -> Iterator[duckdb.DuckDBPyConnection]:
     """A session that reads a file, as catalog `warehouse`.
 
     The file is attached to a session of its own: DuckDB gives two connections of one process to one path the same

@@ -100,9 +100,7 @@ class Timeline:
         return self.loaded_from is not None and self.loaded_at is not None and self.loaded_from <= at <= self.loaded_at
 
 
-def compare_person(
-    lake: Lake, stream: StreamKey, *, email: str, told: Path, since: datetime, memory: str = "1GB", threads: int = 2
-) -> Timeline:
+def compare_person(lake: Lake, stream: StreamKey, *, email: str, told: Path, since: datetime) -> Timeline:
     """A person's events as a vendor tells them, beside what is published.
 
     Args:
@@ -119,7 +117,7 @@ def compare_person(
     which = {"connection": stream.connection, "stream": stream.stream}
     whom = {**which, "email": email, "since": iso(since)}
     try:
-        with reading(lake, file, memory, threads) as session:
+        with reading(lake, file) as session:
             rows = session.execute(_SQL.format(file=literal(str(told))), whom).fetchall()
             ((loaded_from, loaded_at),) = session.execute(_LOADED_SQL, which).fetchall()
     except duckdb.Error as error:

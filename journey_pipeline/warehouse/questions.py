@@ -44,7 +44,7 @@ class QueryResult:
     batches: Iterator[list[tuple[Any, ...]]]
 
 
-def query(lake: Lake, sql: str, *, memory: str = "1GB", threads: int = 2) -> QueryResult:
+def query(lake: Lake, sql: str) -> QueryResult:
     """Runs SQL on the published warehouse as it is now; a publish meanwhile neither waits nor disturbs.
 
     Args:
@@ -62,7 +62,7 @@ def query(lake: Lake, sql: str, *, memory: str = "1GB", threads: int = 2) -> Que
         )
     with ExitStack() as stack:
         with naming_failures(f"opening {file.name}", "run `journey-pipeline publish` to replace it"):
-            session = stack.enter_context(reading(lake, file, memory, threads))
+            session = stack.enter_context(reading(lake, file))
         try:
             session.execute(sql)
         except duckdb.Error as error:
@@ -259,9 +259,7 @@ with one of another person.
 """
 
 
-def count_lookalikes(
-    lake: Lake, stream: StreamKey, kinds: Sequence[str], *, memory: str = "1GB", threads: int = 2
-) -> dict[str, int]:
+def count_lookalikes(lake: Lake, stream: StreamKey, kinds: Sequence[str]) -> dict[str, int]:
     """Counts events of a stream that may be one thing told twice.
 
     Args:
@@ -277,7 +275,7 @@ def count_lookalikes(
     if not (kinds and file.exists()):
         return {}
     try:
-        with reading(lake, file, memory, threads) as session:
+        with reading(lake, file) as session:
             which = {"connection": stream.connection, "stream": stream.stream}
             counted = {kind: session.execute(LOOKALIKES[kind], which).fetchall() for kind in kinds}
     except duckdb.Error as error:

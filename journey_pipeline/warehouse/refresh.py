@@ -9,13 +9,14 @@ of its own unit. Either way only rows that differ are written. Not here: changin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import duckdb
 
 from journey_pipeline.errors import WarehouseError, text_of
+from journey_pipeline.sql import identifier
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES
 from journey_pipeline.warehouse.table import Table, create_table, forget_table, note_table
 
@@ -73,7 +74,7 @@ class Changes:
         """
         readers = self._readers(name)
         units = sorted({column for table in readers for column in table.unit if self._known[name].has(table.unit)})
-        noted = f"select distinct {', '.join(units) or 'true'} from {rows}"
+        noted = f"select distinct {_named(units) or 'true'} from {rows}"
         into = "insert into {}" if name in self.changed else "create or replace temp table {} as"
         if readers and self.session.execute(f"{into.format(_noted(name))} {noted}").fetchall()[0][0]:
             self.changed.add(name)
@@ -114,7 +115,7 @@ class Changes:
         if not (are_all or changed):
             return
         if not are_all:
-            units = " union ".join(f"select {', '.join(table.unit)} from {_noted(source.name)}" for source in changed)
+            units = " union ".join(f"select {_named(table.unit)} from {_noted(source.name)}" for source in changed)
             self.session.execute(f"create or replace temp table touched as {units}")
         for days in self._spans(table, shared) if _DAY in table.unit else [""]:
             chosen = days if are_all else f"{_of_touched(table)} {days}"
@@ -133,7 +134,7 @@ class Changes:
             return
         self.session.execute(f"create or replace temp table renewed as {select}")
         columns = [column for column, *_ in self.session.execute("from renewed limit 0").description or ()]
-        same = " and ".join(f"held.{column} is not distinct from renewed.{column}" for column in columns)
+        same = _same("held", "renewed", columns)
         held = f"(select own.rowid as place, own.* from {table.name} as own {chosen}) as held"
         self.session.execute(f"create or replace temp table leaving as from {held} anti join renewed on {same}")
         self.session.execute(f"create or replace temp table coming as from renewed anti join {held} on {same}")
@@ -172,5 +173,13 @@ def _noted(name: str) -> str:
 
 
 def _of_touched(table: Table) -> str:
-    same = " and ".join(f"own.{column} is not distinct from touched.{column}" for column in table.unit)
-    return f"semi join touched on {same}"
+    return f"semi join touched on {_same('own', 'touched', table.unit)}"
+
+
+def _named(columns: Iterable[str]) -> str:
+    return ", ".join(map(identifier, columns))
+
+
+def _same(one: str, other: str, columns: Iterable[str]) -> str:
+    names = map(identifier, columns)
+    return " and ".join(f"{one}.{name} is not distinct from {other}.{name}" for name in names)

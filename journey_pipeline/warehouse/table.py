@@ -17,7 +17,7 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.model import Column
-from journey_pipeline.sql import literal
+from journey_pipeline.sql import identifier, literal
 
 SCHEMAS = ("internal", "core", "marts", "ops")
 
@@ -114,7 +114,7 @@ def create_empty(session: duckdb.DuckDBPyConnection, name: str, select: str) -> 
     2.0.0 aggregates nothing of it until the file is opened again.
     """
     described = session.execute(f"describe from ({select})").fetchall()
-    columns = ", ".join(f'"{column}" {kind}' for column, kind, *_ in described)
+    columns = ", ".join(f"{identifier(column)} {kind}" for column, kind, *_ in described)
     session.execute(f"create table {name} ({columns})")
 
 
@@ -125,7 +125,9 @@ def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
     elif table.sql:
         create_empty(session, table.name, table.sql)
     else:
-        columns = ", ".join(f'"{column.name}" {column.type}{_compression(column)}' for column in table.columns)
+        columns = ", ".join(
+            f"{identifier(column.name)} {column.type}{_compression(column)}" for column in table.columns
+        )
         session.execute(f"create table {table.name} ({columns})")
 
 
@@ -141,7 +143,7 @@ def note_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
     kind = "view" if table.is_view else "table"
     session.execute(f"comment on {kind} {table.name} is {literal(table.comment)}")
     for column in table.columns:
-        session.execute(f'comment on column {table.name}."{column.name}" is {literal(column.comment)}')
+        session.execute(f"comment on column {table.name}.{identifier(column.name)} is {literal(column.comment)}")
 
 
 def forget_table(session: duckdb.DuckDBPyConnection, name: str) -> None:

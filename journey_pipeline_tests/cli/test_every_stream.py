@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt
+from journey_pipeline.lake.landing import commit_attempt
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.model import Granularity, StreamKey, partition_window
 from journey_pipeline.sandbox.clock import SandboxClock
@@ -19,6 +19,7 @@ from journey_pipeline.transport.retry import NO_WAITING_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.contract.streams import STREAMS as DECLARED
 from journey_pipeline_tests.crash.commands import CommandServer
+from journey_pipeline_tests.lake.made_landing import begin_attempt
 from journey_pipeline_tests.projects import NOW
 
 pytestmark = pytest.mark.slow(reason="a terminal with all vendors")

@@ -14,10 +14,10 @@ from typing import Any
 
 import duckdb
 
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt
+from journey_pipeline.lake.landing import AttemptFolder, commit_attempt, name_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest
-from journey_pipeline.model import StreamKey, partition_window
+from journey_pipeline.model import StreamKey, Window, partition_window
 from journey_pipeline.normalize.run import NormalizeLimits, normalize
 from journey_pipeline.recipe import Recipe
 
@@ -153,3 +153,10 @@ def read(path: Path, columns: str = "*") -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         return connection.execute(f"select {columns} from read_parquet(?)", [str(path)]).fetchall()
+
+
+def begin_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
+    """The empty folder of a new attempt."""
+    folder = name_attempt(lake, stream, window, now)
+    folder.path.mkdir(parents=True)
+    return folder

@@ -11,7 +11,6 @@ import pytest
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import (
-    begin_attempt,
     commit_attempt,
     lacks_attempts,
     last_answers,
@@ -25,7 +24,7 @@ from journey_pipeline.lake.landing import (
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.model import StreamKey, Window
-from journey_pipeline_tests.lake.made_landing import KEY, NOON, PARTITION, WINDOW, MadeLanding, as_csv
+from journey_pipeline_tests.lake.made_landing import KEY, NOON, PARTITION, WINDOW, MadeLanding, as_csv, begin_attempt
 
 DAY = timedelta(days=1)
 MIDNIGHT = NOON.replace(hour=0)

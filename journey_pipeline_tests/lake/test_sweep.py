@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from journey_pipeline.lake.landing import begin_attempt
 from journey_pipeline.lake.sweep import sweep
 from journey_pipeline.model import partition_window
-from journey_pipeline_tests.lake.made_landing import KEY, NOON, PARTITION, WINDOW, MadeLanding, as_csv
+from journey_pipeline_tests.lake.made_landing import KEY, NOON, PARTITION, WINDOW, MadeLanding, as_csv, begin_attempt
 
 BODY = as_csv([["1", "2026-11-20T09:00:00Z", "C-1", "x"]])
 LONG_AGO = (NOON - timedelta(days=3)).timestamp()

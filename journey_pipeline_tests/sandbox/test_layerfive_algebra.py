@@ -79,7 +79,7 @@ def test_the_worked_example_of_the_contract(
     ben = next(
         touchpoint.individual.id
         for touchpoint in happened
-        if noon.contains(instant(min(touchpoint.known_ms, 10**14)))
+        if noon.start <= instant(min(touchpoint.known_ms, 10**14)) < noon.end
         and instant(touchpoint.occurred_ms) < noon.start - 10 * DAY
     )
     past = {}

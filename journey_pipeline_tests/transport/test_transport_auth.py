@@ -58,9 +58,9 @@ def vendor(server: FlakyServer) -> Vendor:
     return Vendor(server)
 
 
-def credentials(server: FlakyServer, **settings: Any) -> ClientCredentials:
+def credentials(server: FlakyServer) -> ClientCredentials:
     payload = {"client_id": "k3v9t1-client", "client_secret": "hush-hush-secret", "account_id": "510004711"}
-    return ClientCredentials(f"{server.url}/v2/token", payload, hint=HINT, **settings)
+    return ClientCredentials(f"{server.url}/v2/token", payload, hint=HINT)
 
 
 def in_threads(work: Callable[[int], T]) -> list[T]:
@@ -92,13 +92,6 @@ def test_a_token_is_asked_for_as_json(server: FlakyServer, client_of: MakeClient
     )
     assert "authorization" not in token.headers
     assert data.headers["authorization"] == "Bearer token-number-1"
-
-
-@pytest.mark.usefixtures("vendor")
-def test_a_token_is_asked_for_as_a_form(server: FlakyServer, client_of: MakeClient) -> None:
-    client_of(server, auth=credentials(server, encoding="form")).send("GET", "/v1/data")
-    assert server.seen[0].headers["content-type"] == "application/x-www-form-urlencoded"
-    assert server.seen[0].body.startswith(b"grant_type=client_credentials&client_id=k3v9t1-client&client_secret=hush")
 
 
 @pytest.mark.usefixtures("vendor")
@@ -152,7 +145,7 @@ def test_another_status_can_mean_that_the_token_is_old(server: FlakyServer, clie
 
 @pytest.mark.usefixtures("vendor")
 def test_a_token_is_renewed_before_it_ends(server: FlakyServer, client_of: MakeClient, waits: Waits) -> None:
-    client = client_of(server, auth=credentials(server, renew_before_s=120))
+    client = client_of(server, auth=credentials(server))
     client.send("GET", "/v1/data")
     retry.wait(1079 - 120 - 30)
     client.send("GET", "/v1/data")

@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt
+from journey_pipeline.lake.landing import commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile
 from journey_pipeline.model import StreamKey, partition_window
@@ -21,6 +21,7 @@ from journey_pipeline.normalize.run import normalize
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES, ProfileInspector
 from journey_pipeline.vendors.csv_answer import CsvInspector
+from journey_pipeline_tests.lake.made_landing import begin_attempt
 
 PARTITION = "2026-11-19"
 LANDED_AT = datetime(2026, 11, 20, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt
+from journey_pipeline.lake.landing import commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile
 from journey_pipeline.model import StreamKey, partition_window
@@ -19,7 +19,7 @@ from journey_pipeline.normalize.run import normalize
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_recipe
-from journey_pipeline_tests.lake.made_landing import read
+from journey_pipeline_tests.lake.made_landing import begin_attempt, read
 
 KEY = StreamKey("layerfive", "layerfive", "customer_journeys")
 PARTITION = "2026-11-19"

@@ -22,7 +22,7 @@ from journey_pipeline.errors import (
     PermanentVendorError,
     TransientVendorError,
 )
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt, last_answers
+from journey_pipeline.lake.landing import commit_attempt, last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest
 from journey_pipeline.loading.landing import landed_file
@@ -42,6 +42,7 @@ from journey_pipeline.vendors.apsis.lists import ALL
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import Part, Plan, Source, Ticket, Verdict
+from journey_pipeline_tests.lake.made_landing import begin_attempt
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 DAY = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))

@@ -11,7 +11,7 @@ import pytest
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.warehouse import schema
-from journey_pipeline.warehouse.connection import WarehouseSettings, published_file
+from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, warehouse_file
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, MadeLake, dump, rows_of
@@ -79,6 +79,19 @@ def test_a_mart_of_the_recipe_is_published_and_follows_a_late_event(made: MadeLa
     synced = dump(made.lake)
     rebuild(made.lake, SMALL)
     assert dump(made.lake) == synced
+
+
+def test_columns_of_a_mart_may_have_names_that_sql_keeps_for_itself(made: MadeLake, marts: Path) -> None:
+    (marts / "people.sql").write_text(BY_PERSON.replace("-- events:", "-- group:").replace("as events", 'as "group"'))
+    (marts / "sizes.sql").write_text(
+        "-- How many people have so many events.\n-- Key: group.\n-- Made: by group.\n--\n-- group: Events.\n"
+        '-- people: How many.\nselect "group", count(*) as people from marts.people group by all\n'
+    )
+    made.put(FIVE, [entered(1, "C-1"), entered(2, "C-2")])
+    sync(made.lake, SMALL)
+    made.put(SIX, [entered(3, "C-2", at=MIDNIGHT)])
+    sync(made.lake, SMALL)
+    assert rows_of(warehouse_file(made.lake), 'select "group", people from marts.sizes order by 1') == [(1, 1), (2, 1)]
 
 
 @pytest.mark.parametrize(

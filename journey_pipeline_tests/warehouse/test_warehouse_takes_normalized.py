@@ -6,7 +6,7 @@ import gzip
 import hashlib
 from pathlib import Path
 
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt
+from journey_pipeline.lake.landing import commit_attempt
 from journey_pipeline.lake.manifest import Attempt, LandedFile
 from journey_pipeline.model import partition_window
 from journey_pipeline.normalize.run import normalize
@@ -14,6 +14,7 @@ from journey_pipeline.vendors.sfmc.journey_history.stream import JOURNEY_HISTORY
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.lake.made_landing import begin_attempt
 from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, rows_of
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
