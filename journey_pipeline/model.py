@@ -1,7 +1,7 @@
-"""The words that all layers share: windows and partitions, streams, the canonical event, how a landing is typed.
+"""The words that all layers share: windows and partitions, streams, the canonical event.
 
 Not here: anything that is true of one vendor (`vendors/`), where files lie (`lake/layout.py`), or what a table of the
-warehouse holds (`warehouse/`). Imports nothing of the project but `errors` and `formats`, and everything may import it.
+warehouse holds (`warehouse/`). Imports nothing of the project but `errors`, and everything may import it.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def local_path(given: str, setting: str) -> Path:
 
 
 def as_text(given: str, what: str) -> str:
-    """What the environment or a person gave, if all of its bytes are letters of this machine's locale.
+    """The given text, if all of its bytes are letters of this machine's locale.
 
     Raises:
         ConfigError: If some are not, as with letters beyond ASCII where LC_ALL is C and PYTHONUTF8 is 0.

@@ -110,8 +110,7 @@ def load(
 def sync_warehouse(runner: Runner, *connections: str, remove: bool = False) -> bool:
     """Pulls the dimensions of the named connections, syncs and publishes, prints the changes; True if all succeeded.
 
-    Args:
-        remove: Whether the warehouse drops all data that is gone from the lake.
+    `remove`: the warehouse drops all data that is gone from the lake.
     """
     outcomes = [runner.pull_dimensions(connection) for connection in connections]
     outcomes.append(runner.sync_warehouse(remove=remove))
@@ -173,8 +172,7 @@ def look(lake: Lake, assets: LoadAssets, span: Window, now: datetime) -> Survey:
 def tell_outcome(console: Console, lake: Lake, loaded: Loaded, found: Survey | None = None) -> bool:
     """Prints a line for each unloaded partition and each red check; True if all are loaded and no check is an error.
 
-    Args:
-        found: What was there before, whose errors are told as well.
+    `found` is what was there before; its errors are printed too.
     """
     tell_failures(console, loaded)
     is_there = _tell_vanished(console, lake, loaded)
@@ -200,9 +198,7 @@ def _tell_vanished(console: Console, lake: Lake, loaded: Loaded) -> bool:
 def tell_verdicts(console: Console, lake: Lake, loaded: Loaded, found: Survey | None = None) -> bool:
     """Prints a line for each red check; True if none is an error.
 
-    Args:
-        loaded: What was just loaded; of these warnings are told, too.
-        found: What was there before, whose errors are told as well.
+    Warnings are printed of what was just loaded, errors also of what was `found` there before.
     """
     stream = loaded.assets.stream
     judged = verdicts(lake, stream, loaded.windows, loaded.assets.settings, with_overlap=True)

@@ -106,8 +106,7 @@ def take_any_letter() -> None:
 def terminal_kept() -> Iterator[None]:
     """Inside the block notes go to standard error as it was before the block.
 
-    Dagster sends the standard streams of a step into that step's log: without this, a bar that is drawn while a step
-    runs in this process would never be seen.
+    Dagster sends a step's standard streams into its log; without this, a bar would never be seen while a step runs.
     """
     try:
         descriptor = os.dup(sys.stderr.fileno())

@@ -53,10 +53,9 @@ class Alert:
 
 
 def send_alert(alert: Alert, *, within_s: float = SENDING_S) -> bool:
-    """Writes an alert to the log, and sends it if there is somewhere to.
+    """Writes an alert to the log, and sends it if there is somewhere to; gives whether it was sent.
 
-    Returns:
-        Whether it was sent. A failure is logged, not raised.
+    A failure is logged, not raised.
     """
     log.warning("%s: %s", alert.title, alert.text)
     url = os.environ.get(URL_VARIABLE, "").strip()

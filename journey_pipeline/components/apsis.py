@@ -1,6 +1,6 @@
 """The Component of APSIS One.
 
-Not here: the vendor's routes and rules (`vendors/apsis/`), how assets are built (`export_assets.py` and
+Not here: the vendor's routes and rules (`vendors/apsis/`), how assets are built (`load_assets.py`,
 `export_assets.py`).
 """
 

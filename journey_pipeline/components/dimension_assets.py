@@ -23,11 +23,7 @@ FIRST_WAIT_S = 60.0
 
 
 class ListConfig(dg.Config):
-    """How one run pulls a list.
-
-    Attributes:
-        tries_later: How often it is tried again, minutes later, after a failure that may pass.
-    """
+    """How one run pulls a list: how often again, minutes later, after a failure that may pass."""
 
     tries_later: int = 2
 

@@ -40,11 +40,7 @@ DATA_VERSION = "orders"
 
 
 def lives(assets: LoadAssets, tree: Sequence[Export]) -> Iterator[dg.AssetMaterialization]:
-    """How far an order has come, for each partition that it is for.
-
-    Args:
-        tree: The export at the top, and all that stand in for it.
-    """
+    """How far an order has come, for each of its partitions; `tree` is the order and all that stand in for it."""
     life, tags = life_of_order(tree), {"dagster/data_version": DATA_VERSION}
     for window in tree[0].window.partitions(assets.stream.granularity):
         key = key_of(assets.partitions, window)
@@ -97,11 +93,7 @@ def _request(assets: LoadAssets) -> dg.AssetsDefinition:
 
 
 def _order(assets: LoadAssets, windows: Sequence[Window]) -> Iterator[tuple[Window, list[Export]]]:
-    """Orders windows and asks the vendor as far as it lets us; gives each window's export with what stands in for it.
-
-    Raises:
-        dg.Failure: If an order can't be written down or, before anything is ordered, if a window is too old for one.
-    """
+    """Orders windows and asks the vendor as far as it allows; gives each window's export with what stands in for it."""
     try:
         exports = assets.open_exports()
     except JourneyError as error:

@@ -178,10 +178,7 @@ _read_migrations = cache(getattr(ScriptDirectory, _READ_MIGRATIONS))
 
 @contextmanager
 def _migrations_read_once() -> Iterator[None]:
-    """Makes this process read Dagster's migrations once. Dagster reads all 77 files twice for each file that it opens.
-
-    That is most of what opening a file of the history takes.
-    """
+    """Makes this process read Dagster's 77 migrations once; Dagster reads them twice for each file that it opens."""
     read = vars(ScriptDirectory)[_READ_MIGRATIONS]
     setattr(ScriptDirectory, _READ_MIGRATIONS, _read_migrations)
     try:
@@ -291,11 +288,7 @@ def is_packed(file: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """The result of compacting one file.
-
-    Attributes:
-        why_not: Why it is as it was; empty unless something kept it.
-    """
+    """The result of compacting one file. `why_not`: why it is as it was; empty unless something kept it."""
 
     file: Path
     bytes: int

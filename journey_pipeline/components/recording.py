@@ -105,11 +105,7 @@ Life = Mapping[str, Any]
 
 
 def life_of_order(tree: Sequence[Export]) -> dict[str, Any]:
-    """How far an order has come, for the metadata of a request.
-
-    Args:
-        tree: The export at the top, and all that stand in for it.
-    """
+    """How far an order has come, as metadata; `tree` is the order and all that stand in for it."""
     root = tree[0]
     tree = [export for export in tree if export is root or export.state is not State.REPLACED]
     split = {export.parent_id for export in tree}
@@ -196,7 +192,7 @@ def _cell(value: Any) -> str | int:
 
 
 def _only_there(requests: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What tells apart parts that may be for the same time, such as a section, by the last part of its name."""
+    """The texts that tell requests for the same time apart, such as a section, each by the last part of its name."""
     found = [list(dict.fromkeys(_texts(request))) for request in requests]
     everywhere = set(found[0]).intersection(*found) if found else set()
     differing = [[text.rpartition(".")[2] for text in texts if text not in everywhere] for texts in found]

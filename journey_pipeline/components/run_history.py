@@ -61,11 +61,7 @@ _checks = AssetCheckExecutionsTable.c
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Whose runs may go.
-
-    Attributes:
-        assets: Runs of no other assets than these.
-    """
+    """Runs that may go: those of these assets alone, and of the job."""
 
     assets: AbstractSet[dg.AssetKey]
     job: str
@@ -104,10 +100,9 @@ def forget_old_runs(
 
     Args:
         most: No more is begun once so many went.
-        say: Is told how far it has come.
 
     Raises:
-        ConfigError: If Dagster keeps its events somewhere that is not known here.
+        ConfigError: If Dagster keeps its events in another kind of storage.
     """
     storage = _storage(instance)
     old = _old(instance, before)
@@ -212,11 +207,7 @@ def _forget_events_of_no_run(storage: SqlEventLogStorage, whose: Whose, before: 
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """The runs of an instance, as they go.
-
-    Attributes:
-        checked: Those that ran checks, and the assets of those.
-    """
+    """The runs of an instance, as they go. `checked`: the runs that ran checks, and the assets of those."""
 
     instance: dg.DagsterInstance
     storage: SqlEventLogStorage

@@ -1,9 +1,9 @@
-"""Runs that the command line starts, through Dagster and in this process; and runs whose process ended without a word.
+"""Runs that the command line starts in this process, and runs whose process ended without a word.
 
-Dagster sees the end of a run's process as long as the code server lives that started it. After a power cut, or where
-the code server was killed too, a run would stay started: it holds a place among the runs and its slot in a pool, and
-the gap filler leaves its partitions alone. Not here: what a step does (`load_assets.py`, `warehouse.py`), runs that are
-started again (`dagster.yaml`).
+Dagster notices a run's end while the code server lives that started it. After a power cut, or where the code server was
+killed too, a run would stay started: it holds a place among the runs and its slot in a pool, and the gap filler leaves
+its partitions alone. Not here: what a step does (`load_assets.py`, `warehouse.py`), runs that are started again
+(`dagster.yaml`).
 """
 
 import os
@@ -67,7 +67,6 @@ class Runner:
         Args:
             windows: The partitions, as `loading.plan.loads` puts them together.
             pull: Whether to ask the vendor; otherwise events are made again from the landing.
-            only_missing: Whether partitions that have landed are left alone.
         """
         config = LoadConfig(only_missing=only_missing, waits=True, tries_later=0)
         return self._run(
@@ -155,11 +154,7 @@ class Runner:
 
 @contextmanager
 def _streams_given_back() -> Iterator[None]:
-    """After the block the standard streams lead where they led before it.
-
-    Dagster leads those of a step into a file, and leaves them there where that file's disk is full: a command could no
-    longer say why it failed.
-    """
+    """Leads the standard streams back afterwards: Dagster leaves a step's in its file if that file's disk is full."""
     kept = {}
     for descriptor in (1, 2):
         with suppress(OSError):  # it is closed
@@ -248,11 +243,7 @@ def fail_runs_of_killed_commands(instance: dg.DagsterInstance) -> list[str]:
 
 
 def fail_runs_of_killed_workers(instance: dg.DagsterInstance, location: str) -> list[str]:
-    """The same of runs that the daemon had started in a code location whose code server is on this machine.
-
-    Args:
-        location: The code location that this process belongs to.
-    """
+    """The same for runs that the daemon started in this code location, if its code server is on this machine."""
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
         return []  # runs are elsewhere, and Dagster asks there
     if not isinstance(instance.run_coordinator, QueuedRunCoordinator):

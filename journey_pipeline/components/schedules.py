@@ -47,11 +47,7 @@ UNFINISHED_BACKFILLS = [BulkActionStatus.REQUESTED]
 
 
 def busy_windows(instance: dg.DagsterInstance, assets: LoadAssets, graph: Any) -> set[Window]:
-    """The windows that are queued, running, or waiting in a backfill.
-
-    Args:
-        graph: The asset graph of the code location, which backfills are read with.
-    """
+    """The windows that are queued, running, or in a backfill, which is read with the code location's asset `graph`."""
     keys = {*_of_runs(instance, assets), *_of_backfills(instance, assets, graph)}
     return {window_of(assets.partitions, key) for key in keys}
 
@@ -200,20 +196,13 @@ def key_at(run: Sequence[Window], now: datetime) -> str:
 
 
 def request(assets: LoadAssets, windows: Sequence[Window], *, run_key: str, again: bool = False) -> dg.RunRequest:
-    """A load of the range from the first to the last of some partitions.
-
-    Unless `again`, it leaves alone what has landed, meanwhile or between them.
-    """
+    """A load of the range from the first to the last of some partitions; unless `again`, landed ones are left alone."""
     config: dict[str, Any] = {"ops": {assets.op_name: {"config": {"only_missing": not again}}}}
     return run_over(assets, windows, run_key=run_key, job_name=assets.job_name, run_config=config)
 
 
 def run_over(assets: LoadAssets, windows: Sequence[Window], **asked: Any) -> dg.RunRequest:
-    """A run for the range from the first to the last of some partitions.
-
-    Args:
-        asked: The other arguments of `RunRequest`.
-    """
+    """A run for the range from the first to the last of some partitions; `asked`: further arguments of `RunRequest`."""
     first, last = (key_of(assets.partitions, window) for window in (windows[0], windows[-1]))
     if first == last:
         return dg.RunRequest(partition_key=first, **asked)

@@ -188,11 +188,7 @@ def agreement_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
 def agreement_result(
     asset: dg.AssetKey, agreements: Sequence[Agreement], tolerance: AgreementTolerance
 ) -> dg.AssetCheckResult:
-    """The claim, judged: a WARN at most, since marts count what only one of them has as well.
-
-    Args:
-        agreements: How far each pair of streams agrees.
-    """
+    """The claim, judged: a WARN at most, since marts count what only one of the two has as well."""
     apart = [problem for agreement in agreements if (problem := _problem(agreement, tolerance))]
     days = [(agreement, day) for agreement in agreements for day in agreement.days]
     return dg.AssetCheckResult(

@@ -78,11 +78,7 @@ class Translator:
         return self._keys[told]
 
     def spec(self, told: Told, **given: Any) -> dg.AssetSpec:
-        """The whole of an asset's description.
-
-        Args:
-            given: What only the asset itself knows, such as `deps` and `description`; a translation leaves the rest.
-        """
+        """The whole description of an asset; `given` is what only the asset knows, such as `deps` and `description`."""
         plain = self._plain(told, **given)
         shown = self._translated(plain, told)
         return plain.replace_attributes(

@@ -87,11 +87,7 @@ class ExportListing(Document):
 
 
 def put_listing(lake: Lake, listing: ExportListing | None) -> bool:
-    """Puts a listing in place, if it is another than the one there; None takes that away.
-
-    Returns:
-        Whether anything changed.
-    """
+    """Puts a listing in place, if it is another than the one there; None removes it. Gives whether anything changed."""
     path = lake.export_listing
     if listing is None:
         was_there = path.exists()

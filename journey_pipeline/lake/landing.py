@@ -64,11 +64,8 @@ def has_attempt_since(partition: Path, since: datetime) -> bool:
 def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
     """The folder of a new attempt. It is made with its first file, because the answer may be empty.
 
-    Its name sorts behind those of the partition's other attempts, of days behind all of the stream's, whatever the
+    Its name sorts behind those of the partition's other attempts, for days behind all of the stream's, whatever the
     clock says.
-
-    Args:
-        now: The time that the attempt is named after, aware.
     """
     folder = lake.landing_dir(stream, window.partition)
     # Answers for days overlap, and of two that tell of the same event the newest one wins, whichever day it is of.
@@ -113,16 +110,9 @@ def last_answers(lake: Lake, stream: StreamKey) -> Mapping[str, Any]:
 
 
 def commit_attempt(lake: Lake, stream: StreamKey, window: Window, attempt: Attempt) -> LandingManifest:
-    """Adds a complete attempt to its partition's manifest. What is in the manifest already stays in it.
+    """Adds a complete attempt to its partition's manifest and gives the manifest. What is in it already stays in it.
 
-    The manifest is read, added to and written under a lock: without it, of two attempts that end at the same time the
-    second would write a manifest that lacks the first, and an answer that the vendor no longer gives would be lost.
-
-    Args:
-        attempt: What came. Its files must lie in its folder.
-
-    Returns:
-        The manifest as it is now.
+    The manifest is read and written under a lock, so that attempts which end at the same time are both kept.
 
     Raises:
         LakeError: If a file is not there or has another size than stated; the manifest is as it was.
@@ -159,10 +149,7 @@ def mark_covered(lake: Lake, stream: StreamKey, windows: Iterable[Window], *, by
 
 
 def read_holder(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest | None:
-    """The manifest with the answers for a partition: its own, or that of the partition that covers it.
-
-    Returns:
-        It, or None if nothing that can be read has landed for the partition.
+    """The manifest with the answers for a partition: its own, or that of the partition that covers it; None without.
 
     Raises:
         LakeError: If a manifest is there and can't be understood.
@@ -213,11 +200,7 @@ def restore_landing(lake: Lake, stream: StreamKey, window: Window) -> LandingMan
 
 
 def mark_superseded(lake: Lake, stream: StreamKey, partition: str, names: Collection[str]) -> LandingManifest | None:
-    """Marks attempts all of whose events are in a newer one; their files stay.
-
-    Returns:
-        The manifest as it is now, or None if the partition has none.
-    """
+    """Marks attempts all of whose events are in a newer one; their files stay. Gives the manifest, None without any."""
     return _mark(lake, stream, partition, {name: {"superseded": True} for name in names})
 
 
@@ -228,9 +211,6 @@ def set_aside(lake: Lake, stream: StreamKey, partition: str, reasons: Mapping[st
 
     Args:
         reasons: Why, by the attempt's name; an empty reason takes an attempt in again.
-
-    Returns:
-        The manifest as it is now, or None if the partition has none.
     """
     marks = {name: {"unreadable": why} for name, why in reasons.items()}
     return _mark(lake, stream, partition, marks, all_of_them={"superseded": False} if any(reasons.values()) else {})
@@ -259,10 +239,7 @@ def _mark(
 
 
 def _known(lake: Lake, stream: StreamKey, window: Window) -> LandingManifest | None:
-    """The manifest with every attempt that carries its own notes, whether it names them or not.
-
-    A manifest may be damaged, or older than the attempts, as while a backup is copied back.
-    """
+    """The manifest with every attempt that carries its own notes, even if it is damaged or older than they are."""
     partition, folder = window.partition, lake.landing_dir(stream, window.partition)
     damage: LakeError | None = None
     try:

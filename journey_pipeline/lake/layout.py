@@ -93,11 +93,7 @@ class Lake:
 
 
 def selection_at(path: Path) -> str:
-    """The partition that a file of the lake belongs to, as commands take it; where none is to be seen, a placeholder.
-
-    Args:
-        path: Of a file of a partition, or below a partition's folder.
-    """
+    """The partition that a file of the lake belongs to, as commands take it; a placeholder if the path shows none."""
     for place in (path, *path.parents):
         partition = place.name.partition(".")[0]
         if is_partition(partition):

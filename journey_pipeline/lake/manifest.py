@@ -199,7 +199,7 @@ class LandingManifest(Document):
         return tuple(attempt for attempt in self.attempts if attempt.unreadable)
 
     def holds(self, covered: LandingManifest) -> bool:
-        """Whether an attempt that can be read holds what another partition says that this one's landing covers.
+        """Whether an attempt that can be read holds another partition that says this landing covers it.
 
         One that was superseded does: all of its events are in a newer one.
         """

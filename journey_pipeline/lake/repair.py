@@ -25,13 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def damaged_parts(lake: Lake, landing: LandingManifest, *, by_content: bool = False) -> dict[str, str]:
-    """Damaged parts of the attempts from which events are made.
+    """Damaged attempts of those from which events are made, by name: which file, and how.
 
     Args:
-        by_content: Whether to hash each part, too; otherwise sizes are compared, at one `stat` a part.
-
-    Returns:
-        Of each damaged attempt, by its name: which file, and how.
+        by_content: Whether to hash each part; otherwise sizes are compared, at one `stat` a part.
     """
     found = {one.attempt: _damage(lake, landing, one, by_content=by_content) for one in landing.active}
     return {attempt: damage for attempt, damage in found.items() if damage}
@@ -40,11 +37,8 @@ def damaged_parts(lake: Lake, landing: LandingManifest, *, by_content: bool = Fa
 def set_damaged_aside(lake: Lake, stream: StreamKey, partition: str, *, by_content: bool = False) -> dict[str, str]:
     """Sets the damaged attempts of a partition aside, and takes those back whose files are whole again.
 
-    Args:
-        by_content: As of `damaged_parts`.
-
     Returns:
-        Which attempts were set aside now, and why.
+        The attempts that were set aside now, and why.
 
     Raises:
         LakeError: If the landing manifest can't be understood.
@@ -85,11 +79,7 @@ DAMAGED = "damaged: "
 
 
 def damage_of(path: Path, file: LandedFile, *, by_content: bool) -> str:
-    """How a landed file differs from what its manifest says, with its path; empty if it does not.
-
-    Args:
-        by_content: Whether to hash it, too; otherwise its size is compared, at one `stat`.
-    """
+    """How a landed file differs from its manifest's entry, with its path; empty if not. `by_content` hashes it."""
     try:
         size = path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
@@ -109,17 +99,17 @@ Lacking = Mapping[str, list[tuple[str, str]]]
 def lacking_marks(
     lake: Lake, stream: StreamKey, *, most: int | None = None, onward: bool = False, since: datetime | None = None
 ) -> Lacking:
-    """The partitions that readable answers of others hold, that have none of their own, and whose mark is lacking.
+    """Partitions that readable answers of others hold, that have none of their own, and whose mark is lacking.
 
     Args:
         most: How many partitions an answer may hold; no landing is looked at where it is one.
-        onward: Whether every answer holds all later partitions that had ended when it was asked for. It is what counts
-            where neither the notes of an earlier version nor its events say which ones.
-        since: Only partitions with an answer of this time or later are read, so that a look costs what came since. An
-            answer holds no partition that ended after it was asked for. All are read if None.
+        onward: Whether every answer holds all later partitions that had ended when it was asked for. It counts where
+            neither the notes of an earlier version nor its events say which ones.
+        since: Only partitions with an answer of this time or later are read; None reads all. An answer holds no
+            partition that ended after it was asked for.
 
     Returns:
-        Of each one which answers hold it, oldest first: the attempt, and the partition where it lies.
+        The answers that hold each partition, oldest first: the attempt, and the partition where it lies.
     """
     if most == 1:
         return {}  # to look at each landing takes as long as they are many
@@ -135,14 +125,11 @@ def lacking_marks(
 def restore_marks(
     lake: Lake, stream: StreamKey, say: Callable[[str], None] = log.warning, *, lacking: Lacking | None = None
 ) -> list[str]:
-    """Makes the marks of a stream again that are lacking, and says so. One that is there is never changed.
+    """Makes lacking marks of a stream again and gives their partitions. A mark that is there is never changed.
 
     Args:
         say: Is told of each one that could not be made, and why.
         lacking: What `lacking_marks` found; it is looked for if None.
-
-    Returns:
-        The partitions that have their mark again.
     """
     marked = []
     for partition, held_by in (lacking_marks(lake, stream) if lacking is None else lacking).items():
@@ -184,10 +171,10 @@ def _told(lake: Lake, stream: StreamKey, partition: str, *, onward: bool) -> Ite
 def _told_earlier(
     lake: Lake, stream: StreamKey, partition: str, attempts: Iterable[Attempt], *, onward: bool
 ) -> Mapping[str, Iterable[str]]:
-    """What answers hold whose notes are of an earlier version: all of a longer window, or what their events say.
+    """What answers hold whose notes are of an earlier version.
 
-    Where the events are gone too, those of a stream whose answers go onward hold all that had ended when they were
-    asked for.
+    All of a longer window; else what their events say; without events, onward, all that had ended when they were asked
+    for.
     """
     own = partition_window(partition)
     granularity = next(one for one in Granularity if one.duration == own.duration)

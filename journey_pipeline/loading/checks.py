@@ -294,7 +294,7 @@ def _schema_is_known(of: _Partition) -> _Judged:
 
 @_claim("This answer repeats the previous answer's events from this partition's start on.", NAMED_CLAIMS)
 def _earlier_answer_is_repeated(of: _Partition) -> _Judged:
-    """What an answer lacks of the one before was changed, taken back or cut, or the account answers narrowly."""
+    """Events of the earlier answer are lacking: changed, taken back or cut, or the account answers narrowly."""
     overlap = of.overlap()
     if overlap is None:
         return _Judged(holds=True, says="there is no earlier answer of the previous partition", facts={})

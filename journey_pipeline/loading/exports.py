@@ -46,10 +46,10 @@ class Exports:
     """One connection's queue of exports, and the streams whose vendor it is worked off with.
 
     Attributes:
-        most_pieces: An order that is in so many pieces of which none became a file does not fail for its size, and is
-            not cut further. By then a month has gone down to days, and a day to hours.
-        troubles: What went wrong last with an order or its parts since this was opened, by the number at its top. The
-            ledger has the same as text; a load that waits for the order reports it.
+        most_pieces: An order in so many pieces of which none became a file does not fail for its size, and is not cut
+            further. By then a month has gone down to days, and a day to hours.
+        troubles: The last error of an order or its parts since this was opened, by the number at its top. The ledger
+            has it as text; a load that waits for the order reports it.
     """
 
     queue: Queue
@@ -90,15 +90,12 @@ class Exports:
         may_order: Callable[[], bool] = lambda: True,
         arrivals: Arrivals | None = None,
     ) -> int:
-        """Orders and looks at all that is due, as far as the vendor's limits allow; each export on its own.
+        """Orders and looks at all that is due, as far as the vendor's limits allow; gives the number of calls.
 
         Args:
             is_over: Asked before each call to the vendor; if true, the rest is left for the next time.
             may_order: Asked before each order; if false, there is time for looks alone.
             arrivals: Takes files in that come with the answer to a look; without it, looks take nothing along.
-
-        Returns:
-            How many calls were made.
         """
         at = self.queue.now()
         self._take_calls_that_wait()
@@ -149,8 +146,7 @@ class Exports:
         """Asks how far an export is, and writes down what came back.
 
         Args:
-            export: As it was taken up to be looked at.
-            landing: Takes its file in, if that comes with the answer, for one who may take long over a look.
+            landing: Takes the file in if it comes with the answer. None: a look must not take long.
 
         Raises:
             ExportMovedOn: If another process has changed it.
@@ -195,13 +191,13 @@ class Exports:
         )
 
     def land(self, collection: Collection, landing: Landing) -> LandingManifest:
-        """Fetches all files of what was taken up to be fetched, and lands them: all of them, or none.
+        """Fetches all files of an order and lands them: all of them, or none.
 
         Args:
-            landing: Takes them in; it may have the file already, where a look has taken that along.
+            landing: Takes them in; it has the file already where a look took it along.
 
         Raises:
-            VendorError: If a file could not be had; the ledger knows what is to be done about it.
+            VendorError: If a file could not be had; the ledger knows what comes next.
             LakeError: If the disk refuses.
             ExportMovedOn: If another process has taken the export over. What landed stays, and counts once.
         """
@@ -369,12 +365,9 @@ def _wait_s(error: VendorError) -> float | None:
 
 @contextmanager
 def _isolated(export: Export, doing: str) -> Iterator[None]:
-    """Inside the block whatever goes wrong with one export is logged, and stops none of the others.
+    """Inside the block a failure of one export is logged, and stops no other export.
 
-    Args:
-        export: As it was leased. If it is not answered, its lease runs out: an order is then sent again as unanswered,
-            and a pending export is polled again.
-        doing: What is done with it, such as `looking at`.
+    An export without an answer is taken up again once its lease has run out.
     """
     try:
         yield

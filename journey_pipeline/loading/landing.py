@@ -137,8 +137,8 @@ class Landing:
         """Adds the answer to its partition, and marks the partitions that it covers.
 
         Args:
-            files: What came, if it is not the parts.
-            said: What else the attempt's notes say, by the names of `Attempt`.
+            files: The files, if they are not the parts.
+            said: Further notes of the attempt, by the names of `Attempt`.
         """
         landed_at = self._now()
         told = {"started_at": self._at, "estimate_rows": _promised(self.parts), **said}
@@ -296,10 +296,7 @@ class _Download:
         return self.landing.take(part)
 
     def _last(self, error: TransientVendorError) -> VendorError:
-        """The error if the shortest window is cut each time.
-
-        There is evidence if the answer's content says so, not the wire: then asking again will hardly help.
-        """
+        """The error if the shortest window is cut each time. With evidence, asking again will hardly help."""
         if not self.landing.evidence.exists():
             return error
         broken = error.followed_by(

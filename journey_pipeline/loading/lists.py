@@ -37,14 +37,10 @@ def pull_dimensions(
     *,
     now: Callable[[], datetime] = utc_now,
 ) -> dict[str, int]:
-    """Lands a vendor's list as it came, under the UTC day, and folds it into the dimensions.
+    """Lands a vendor's list as it came, under the UTC day, and folds it into the dimensions; gives each one's rows.
 
     Args:
         key: The stream that the list is landed under, such as `sfmc/journeys`.
-        recipes: The dimensions that are made of it.
-
-    Returns:
-        The number of rows of each dimension, by name.
     """
     started_at = now()
     day = floor(started_at, Granularity.DAY)
@@ -77,15 +73,12 @@ log = logging.getLogger(__name__)
 
 
 def list_exports(lake: Lake, url: str) -> bool:
-    """Writes the ledger's exports to the listing in the lake; does nothing without a ledger.
+    """Writes the ledger's exports to the listing in the lake and gives whether it changed; nothing without a ledger.
 
-    A ledger that can't be read keeps nothing from the analysts: the earlier listing stays, and the log says why.
+    If the ledger can't be read, the earlier listing stays, and the log says why.
 
     Args:
-        url: Of the ledger, as `settings.ledger_url()` gives it.
-
-    Returns:
-        Whether the listing changed.
+        url: The ledger's, as `settings.ledger_url()` gives it.
 
     Raises:
         LakeError: If the disk refuses.

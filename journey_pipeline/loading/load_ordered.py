@@ -44,8 +44,8 @@ _UnderWay = dict[int, list[Window]]
 class LoadOrdered(Load[Exports]):
     """Loads partitions whose answers are ordered, one after another as they are ready.
 
-    It waits for as long as anything moves within the time after which an export is overdue. What is not ready then, or
-    at once if it does not wait, is an error that says how far it is.
+    It waits while anything moves within the time after which an export is overdue. Partitions that are not ready then
+    get an error that says how far they are; without `waits`, at once.
     """
 
     nap: Callable[[float], None] = retry.wait
@@ -151,7 +151,7 @@ class LoadOrdered(Load[Exports]):
         return True
 
     def _landed_elsewhere(self, exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:
-        """What another process, such as a run that the sensor started, has landed meanwhile."""
+        """Partitions that another process, such as a run that the sensor started, has landed meanwhile."""
         for root_id in list(under_way):
             if exports.queue.tree(root_id)[0].landed_at is not None:
                 yield from (self._finish(window) for window in under_way.pop(root_id))
@@ -184,7 +184,7 @@ def _moved_at(exports: Exports, root_ids: Iterable[int]) -> Iterator[datetime]:
 
 
 def _to_be_seen(exports: Exports, root_ids: Iterable[int]) -> list[Export]:
-    """What the connection has under way, and what has landed of what we waited for."""
+    """The connection's exports under way, and those that this load waited for and that have landed."""
     landed = [export for root_id in root_ids for export in exports.queue.tree(root_id) if export.state in ENDED]
     return [*exports.queue.under_way(), *landed]
 

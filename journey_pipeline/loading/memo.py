@@ -1,8 +1,8 @@
-"""Which partitions of a stream were found complete, remembered by their files: it holds as long as those stay.
+"""Which partitions of a stream were found complete, remembered as long as their files stay the same.
 
-Only what is well is remembered, and only by what files say: what is missing, expired or damaged is looked at each time.
-A memo is kept by month, so that who looks at the last weeks reads no more. One that is lost, damaged, or of other code
-costs time and nothing else. Not here: the finding (`plan.py`).
+Only complete partitions are remembered; missing, expired and damaged ones are looked at each time. A memo covers a
+month, so that a look at the last weeks reads little. A lost, damaged or outdated memo costs time and nothing else. Not
+here: the finding (`plan.py`).
 """
 
 from __future__ import annotations

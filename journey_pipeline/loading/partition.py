@@ -1,7 +1,6 @@
 """One partition through all that it goes through: kept or asked for again, its events made, its claims judged.
 
-Not here: many partitions at a time (`load.py`), what a run of Dagster records of it
-(`components/`).
+Not here: many partitions at a time (`load.py`), what a run of Dagster records of it (`components/`).
 """
 
 from __future__ import annotations
@@ -81,13 +80,13 @@ class LoadSettings:
 def make_events(
     lake: Lake, stream: Stream, window: Window, settings: LoadSettings, *, always: bool = True
 ) -> tuple[LandingManifest, EventsManifest]:
-    """Makes a landed partition's events, from the landing alone; if another one covers it, those of that one.
+    """Makes a landed partition's events from the landing alone; if another one covers it, those of that one.
 
     Args:
         always: If false, events that are made from exactly this landing, with this recipe, are taken as they are.
 
     Returns:
-        The manifest with the answers as it is afterwards, and the events' manifest.
+        Both manifests, of the landing and of the events, as they are afterwards.
 
     Raises:
         LakeError: If the partition has not landed, or a landed file is not what the manifest says.
@@ -240,10 +239,9 @@ class LandedPartitions:
         return landed_at >= self.kept_since
 
     def finish(self, window: Window, *, pull_s: float, normalize: bool, always: bool) -> PartitionOutcome:
-        """A partition's events, and what is judged of them; an error is part of the outcome.
+        """A partition's events, and the judgement of them; an error is part of the outcome.
 
         Args:
-            pull_s: How long it took to land it.
             always: Whether to make them anew even if they are made of exactly this landing.
         """
         try:

@@ -247,9 +247,9 @@ class Inspected:
 
 
 def inspect_landing(lake: Lake, stream: Stream, now: datetime) -> Inspected:
-    """Hashes the day's share of a stream's landing and what is known as damaged, and says what is damaged of all of it.
+    """Hashes the day's share of a stream's landing and its known damage, and gives all damage of it.
 
-    What is damaged is set aside, and what is whole again counts again.
+    Damaged answers are set aside, and answers that are whole again count again.
 
     Args:
         now: The present; its day chooses the share.

@@ -1,7 +1,7 @@
 """Progress of long work, shown as a bar in a terminal, or not at all.
 
-The watcher is set for the current context; work that goes on in threads is handed the watcher it started with. Not
-here: how it is drawn (`cli/progress.py`).
+The watcher is set for the current context; threads are handed the watcher that they started with. Not here: how it is
+drawn (`cli/progress.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _watcher: ContextVar[Progress] = ContextVar("journey_pipeline_progress", default
 
 
 def current() -> Progress:
-    """Who watches now."""
+    """The watcher now."""
     return _watcher.get()
 
 

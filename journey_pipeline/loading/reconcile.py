@@ -32,7 +32,7 @@ class SweepSettings:
     """The settings of a sweep.
 
     Attributes:
-        settled_after: Only windows that ended so long ago.
+        settled_after: How long ago a window must have ended.
         sample: How many windows whose counts agree are downloaded again.
     """
 
@@ -43,14 +43,7 @@ class SweepSettings:
 def sweep_drift(
     lake: Lake, source: Source, settings: SweepSettings, *, now: Callable[[], datetime] = utc_now
 ) -> DriftReport:
-    """Asks the vendor again about every settled window that has landed and that it still keeps.
-
-    Args:
-        lake: Where they landed, and where the report goes.
-
-    Returns:
-        The report, which is in place already.
-    """
+    """Asks the vendor again about every settled window that has landed and that it still keeps; writes the report."""
     started_at = now()
     sweep = _Sweep(lake, source)
     windows = _settled(lake, source, settings, started_at)

@@ -127,10 +127,7 @@ class HttpClient:
         self._redactor.add(secret)
 
     def look(self, path: str, *, policy: RetryPolicy, stream: str | None = None, window: object = None) -> Answer:
-        """Sends a GET and looks at the answer's head alone: a body, however large, is left unread.
-
-        Args:
-            path: As for `send`, and so are the other arguments.
+        """Sends a GET and looks at the answer's head alone; a body, however large, is left unread. See `send`.
 
         Raises:
             VendorError: As for `send`.
@@ -196,21 +193,13 @@ class HttpClient:
         """Sends a request and puts the answer's body on disk, complete or not at all.
 
         It lies there as gzip: a body that came so is kept byte by byte, another is compressed. A body that is cut off
-        starts over, or goes on where it broke off.
+        starts over, or goes on where it broke off. Arguments that are not named here are those of `send`.
 
         Args:
-            method: As for `send`, and so are the arguments that are not named here.
-            path: As for `send`.
             to: Where the file appears when all is well.
-            query: As for `send`.
-            json: As for `send`.
-            headers: As for `send`.
             inspector: Makes an inspector for each attempt, which sees the inflated bytes in passing.
             on_bytes: Told the size of each piece that came over the wire, of all attempts.
             evidence: Where the start and the end of an inflated answer are kept that is not as documented.
-            stream: As for `send`.
-            window: As for `send`.
-            policy: As for `send`.
             no_content: What lands in place of the empty body of a 204, so that it reads as an answer without records.
             resumes: Whether the vendor gives the rest of a body that was cut off, if an ETag or the time of its last
                 change names it. What came of it is kept until the call ends, and no longer.
@@ -249,10 +238,9 @@ class HttpClient:
         *,
         longest_s: float | None = None,
     ) -> T:
-        """Makes a call: waits for its turn, then tries within the policy.
+        """Waits for the call's turn, then tries within the policy.
 
         Args:
-            policy: Instead of the client's, if not None.
             take: Makes something of an answer that is welcome; its transient errors lead to another attempt too.
         """
         policy = policy or self._policy
@@ -341,11 +329,7 @@ def _json_body(json: object) -> bytes | None:
 
 
 def _read(asked: Asked, response: requests.Response, attempt: Attempt) -> Answer:
-    """Reads a whole body into memory.
-
-    Raises:
-        ContractError: If it is larger than 64 MiB.
-    """
+    """Reads a whole body into memory; a larger one than 64 MiB is a ContractError."""
     body = bytearray()
     for _, raw in Body(response, asked, attempt, _READ_BYTES):
         body += raw

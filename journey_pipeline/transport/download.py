@@ -152,12 +152,7 @@ class Download:
 
 
 class _Arriving:
-    """One body on its way to its file, be it over several answers.
-
-    Attributes:
-        evidence: Its two ends, inflated.
-        validator: What names these very bytes to the vendor, if anything does.
-    """
+    """One body on its way to its file, over one answer or more. Its `validator` names these bytes to the vendor."""
 
     def __init__(self, terms: Terms, body: Body, headers: Mapping[str, str]) -> None:
         self.body = body
@@ -322,10 +317,10 @@ class _Tries:
 
 
 def _told(error: VendorError, asked: Asked, arriving: _Arriving, status: int, *, keep_at: Path | None) -> VendorError:
-    """An inspector's error, told where it happened.
+    """An inspector's error with the request; evidence of the body is kept if there is a place for it.
 
-    The evidence of what it saw is kept if there is a place for it, whatever it says of it: a body that came whole over
-    the wire and looks cut may be all that the vendor ever gives. A landing of the answer after all removes it.
+    A body that came whole and looks cut may be all that the vendor ever gives. A landing after all removes the
+    evidence.
     """
     is_inspectors = error.vendor is None
     if is_inspectors:

@@ -127,9 +127,8 @@ T = TypeVar("T")
 class Inspector(Protocol):
     """Looks at one body while it lands. Its `VendorError`s end the attempt; only the transient ones lead to another.
 
-    It says which of the two it met. A cut, a body that ended early, is a `TransientVendorError`: asked for again, or in
-    smaller pieces, it may come whole. A fault of form is a `ContractError`, or a `DamagedAnswerError` where another try
-    may come without it; asking for less helps neither.
+    A body that ended early is a `TransientVendorError`: asked for again, or in smaller pieces, it may come whole. A
+    fault of form is a `ContractError`, or a `DamagedAnswerError` where another try may come without it.
     """
 
     def feed(self, chunk: bytes) -> None:
@@ -137,11 +136,7 @@ class Inspector(Protocol):
         ...
 
     def finish(self, *, verified: bool) -> None:
-        """Takes the end.
-
-        Args:
-            verified: Whether the wire proved that nothing is missing: a gzip trailer that fits.
-        """
+        """Takes the end. `verified`: the wire proved that nothing is missing, by a gzip trailer that fits."""
         ...
 
 

@@ -32,11 +32,7 @@ _SHORTEST_S = 0.001
 
 
 class Waits(list[float]):
-    """The waits that were not slept, in seconds: those before another attempt.
-
-    Attributes:
-        rate_limited: Those that only kept a connection's rate.
-    """
+    """The waits that were not slept, in seconds; `rate_limited`: those that only kept a connection's rate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,11 +62,9 @@ def utc_now() -> datetime:
 
 
 def wait(seconds: float, *, for_rate: bool = False) -> None:
-    """Sleeps, or records the wait while waiting is switched off.
+    """Sleeps, from a millisecond on, or records the wait while waiting is switched off.
 
-    Args:
-        seconds: How long; nothing happens for less than a millisecond.
-        for_rate: Whether it only keeps a connection's rate.
+    `for_rate`: it only keeps a connection's rate.
     """
     if seconds < _SHORTEST_S:
         return
@@ -108,7 +102,7 @@ _MOST_S = 1e9  # thirty years: a header may hold any number of digits
 
 
 class Action(enum.Enum):
-    """What to do about an answer's status."""
+    """Actions for an answer's status."""
 
     ANSWER = "hand it back"
     RETRY = "try again"
@@ -155,7 +149,7 @@ class RetryPolicy:
         return word is not None and word.lower().encode() in body.lower()
 
     def action(self, status: int) -> Action:
-        """What to do about a status."""
+        """The action for a status."""
         for table in (self.statuses, STATUSES):
             if status in table:
                 return table[status]

@@ -1,8 +1,8 @@
-"""Makes the history of people's values of what the exports say, one export after the other, as they landed.
+"""Makes the history of people's values from the exports, one export after the other, as they landed.
 
-Exports of recent days are asked for again and replaced, older ones hardly ever: the history as the older ones tell it
-is kept (*settled*), so that a sync folds in the recent ones alone. If an older one changes all the same, everything is
-folded again. Not here: loading what the exports say (`side_files.py`).
+Exports of recent days are asked for again and replaced, older ones hardly ever: the history of the older ones is kept
+(*settled*), so that a sync folds in the recent ones alone. If an older one changes, everything is folded again. Not
+here: loading what the exports say (`side_files.py`).
 """
 
 from __future__ import annotations

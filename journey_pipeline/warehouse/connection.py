@@ -206,11 +206,8 @@ class WriterAtWork(WarehouseError):  # noqa: N818 - it names what is so
 def writer_lock(lake: Lake, wait_s: float) -> Iterator[None]:
     """Holds the right to write the warehouse.
 
-    Args:
-        wait_s: How long to wait for another holder.
-
     Raises:
-        WriterAtWork: If another process or thread still holds it then; says which.
+        WriterAtWork: If another process or thread still holds it after `wait_s`; says which.
         WarehouseError: If the home can't be written.
     """
     path = lake.home / "warehouse.lock"

@@ -105,8 +105,7 @@ def compare_person(lake: Lake, stream: StreamKey, *, email: str, told: Path, sin
 
     Args:
         email: The person's address, in any case.
-        told: The events' file of what the vendor told.
-        since: How far back it goes; what the warehouse has from before is left out.
+        since: How far back the vendor's answer goes; earlier events of the warehouse are left out.
 
     Raises:
         WarehouseError: If nothing is published yet, or the files can't be read.

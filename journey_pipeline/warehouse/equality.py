@@ -1,7 +1,7 @@
-"""The claim that the warehouse equals the lake, checked on what lies there rather than on what a sync believed.
+"""The claim that the warehouse equals the lake, checked on the files themselves.
 
-What an earlier comparison has proven is kept beside the warehouse, so that the next one looks only at what is new. Not
-here: making them equal (`sync.py`), how the claim is shown (`components/`).
+The result of a comparison is kept beside the warehouse, so that the next one looks only at what is new. Not here:
+making them equal (`sync.py`), how the claim is shown (`components/`).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Proof:
 
 
 def contents_of(session: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """What the loaded files contain, as proofs have it: half a digest tells files apart as well as a whole one."""
+    """The contents of the loaded files, as proofs have them: half a digest tells files apart as well as a whole one."""
     ((contents,),) = session.execute(f"select string_agg({_CONTENT}, ' ') from internal.files").fetchall()
     return frozenset((contents or "").split())
 

@@ -47,7 +47,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What the rows of one file say; `edges` are least and greatest connection, stream and partition."""
+    """Facts of one file's rows; `edges` are least and greatest connection, stream and partition."""
 
     events: int
     incomplete: int

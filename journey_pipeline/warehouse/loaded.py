@@ -1,7 +1,7 @@
 """Which of the lake's files are loaded: `internal.files`, read and written.
 
-Of all of them only that is read which tells an unchanged file; the rest is looked up for those that differ, so that a
-sync's cost hardly grows with what is there. Not here: comparing with the lake (`inventory.py`).
+Only the columns are read for all files that tell an unchanged one; the rest is looked up for files that differ, so that
+a sync's cost hardly grows with the lake. Not here: comparing with the lake (`inventory.py`).
 """
 
 from __future__ import annotations

@@ -69,12 +69,7 @@ class Merged:
 
 
 def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: WarehouseSettings, changes: Changes) -> Merged:
-    """Makes the change in `core.journey_events` and in `internal.files`.
-
-    Args:
-        settings: How many rows to sort at a time.
-        changes: Takes note of the events that come and go.
-    """
+    """Makes the change in `core.journey_events` and in `internal.files`; `changes` takes note of the events."""
     merged = Merged(changes)
     _take_out(session, change.outgoing, merged)
     _number_files(session, change)

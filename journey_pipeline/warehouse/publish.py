@@ -116,15 +116,9 @@ def _put(lake: Lake, target: Path, content: Content) -> None:
 
 
 def _set_log_aside(target: Path) -> str:
-    """Moves a log that another program left beside a file, because the file can't be opened with it.
+    """Moves a log that another program left beside a file, which can't be opened with it; gives the log's new name.
 
     A log of our own is in the file once that has been settled, and gone.
-
-    Returns:
-        How it is named now; empty if there was none.
-
-    Raises:
-        WarehouseError: If it can't be moved.
     """
     foreign = wal_of(target)
     if not foreign.exists():

@@ -28,11 +28,7 @@ from journey_pipeline.vendors.source import Plan
 
 
 class Account:
-    """An account and what a connection asks of it. Fit for threads.
-
-    Args:
-        names: The vendor's names in bodies and answers.
-    """
+    """An account and what a connection asks of it. Fit for threads."""
 
     def __init__(self, client: ApsisClient, selection: Selection | None = None, names: Names | None = None) -> None:
         self.client = client
@@ -42,11 +38,7 @@ class Account:
         self._definitions: Definitions | None = None
 
     def definitions(self, *, again: bool = False) -> Definitions:
-        """The account's definitions.
-
-        Args:
-            again: Whether to ask even if they are known: after a file came that may name newer versions.
-        """
+        """The account's definitions; `again`: also if known, after a file came that may name newer versions."""
         with self._lock:
             if again or self._definitions is None:
                 self._definitions = Definitions.of_pages(self.client.definition_pages())
@@ -120,15 +112,9 @@ _REFUSED = frozenset({400, 401, 403})
 
 
 def check(account: Account, now: datetime) -> dict[str, str]:
-    """Asks for the definitions, and asks each route of exports for an export that does not exist.
+    """Asks for the definitions, and asks each route of exports for one that does not exist; gives what came, by name.
 
     An order would be made and take one of the few places of exports under way: none is sent.
-
-    Args:
-        now: An hour before it is what an order would be written for.
-
-    Returns:
-        What came back, by name.
 
     Raises:
         VendorError: If the credentials are refused, or the definitions can't be had.

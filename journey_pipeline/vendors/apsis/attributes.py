@@ -38,7 +38,7 @@ _REFUSALS = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 class _Held(msgspec.Struct, gc=False):
-    """What a file has under a version id (documented: D1); whatever else is there stays in the landing."""
+    """The value of a version id in a file (documented: D1); whatever else is there stays in the landing."""
 
     value: msgspec.Raw = msgspec.Raw(b"null")
 

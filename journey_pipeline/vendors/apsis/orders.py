@@ -150,11 +150,8 @@ def email_body(plan: Plan, names: Names) -> dict[str, Any]:
 def read_profile_order(answer: Any, *, status: int, location: str | None, names: Names) -> Ticket:
     """Where a profile export is polled: the second generation's address, else the first one's, else the only one.
 
-    Args:
-        location: Its header `Location`.
-
     Raises:
-        ContractError: If it names no address.
+        ContractError: If body and header `Location` name no address.
     """
     texts = {name: value for name, value in _members(answer).items() if isinstance(value, str)}
     whole = [value for value in texts.values() if value.startswith(_WHOLE_ADDRESS)]
@@ -256,12 +253,7 @@ _PLAIN_REFUSALS = frozenset({408, 425, 429, 500, 503})
 
 
 def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int) -> Stream:
-    """A stream of a connection, known without asking the vendor.
-
-    Args:
-        start: Where its first partition starts, UTC.
-        requests: How many requests an export costs, as a rule.
-    """
+    """A stream of a connection, known without asking the vendor. `requests`: how many an export costs, as a rule."""
     key = StreamKey("apsis", connection, recipe.stream)
     return Stream(
         key=key,

@@ -184,10 +184,6 @@ class LayerFiveClient:
 
 
 def _host(address: SplitResult) -> tuple[str | None, int | None]:
-    """Host and port; None for a port that the scheme implies.
-
-    Raises:
-        ValueError: If the port is no number.
-    """
+    """Host and port; None for a port that the scheme implies. ValueError if the port is no number."""
     implied = {"http": 80, "https": 443}.get(address.scheme)
     return address.hostname, None if address.port == implied else address.port

@@ -35,12 +35,11 @@ LIMITS = Limits()
 
 
 class SfmcClient:
-    """One account (business unit) of Salesforce Marketing Cloud.
+    """One account (business unit) of Salesforce Marketing Cloud. Fit for threads.
 
-    Thread-safe. Tokens are asked for when first needed and renewed 120 s early: they live 1,079 s (observed).
+    Tokens are asked for when first needed and renewed 120 s early: they live 1,079 s (observed).
 
     Args:
-        connection: Name of the connection; prefixes its variables.
         limits: Requests per second and at a time. The variable `<CONNECTION>_REQUESTS_PER_SECOND` wins, since a pace
             goes with a host.
 

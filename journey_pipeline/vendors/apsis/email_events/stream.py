@@ -129,12 +129,8 @@ class _Report(NamedTuple):
 class EmailEvents(Source):
     """E-mail events of one connection, as `vendors.source.Source` asks for it.
 
-    One order has one section. Of several, the whole is never ordered: its first look says, without a request, that it
-    is too large, and its smaller orders are those of the sections.
-
-    Args:
-        account: The account, and what is asked of it.
-        stream: Which stream it is, as `email_events_stream` gives it.
+    One order has one section. With several sections the whole is never ordered: its first look says, without a request,
+    that it is too large, and its smaller orders are those of the sections.
     """
 
     def __init__(self, account: Account, stream: Stream) -> None:

@@ -1,6 +1,6 @@
 """The file of a profile export: one JSON object of any size, read some profiles at a time, checked as it lands.
 
-Not here: its events as columns (`reader.py`, `reader.py`).
+Not here: its events as columns (`reader.py`).
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ _EMPTY = (None, "")
 
 
 class _Properties(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
-    """What `properties` holds. `data` is written as it came, byte for byte; times only if no timestamp shows them."""
+    """The members of `properties`. `data` is written as it came; times only if no timestamp shows them."""
 
     section_id: str
     type_id: Scalar = None
@@ -298,12 +298,11 @@ class ProfileEventReader:
 
 
 class ProfileEventReading:
-    """One pass over one file.
+    """One pass over one file. The vendor documents which field is which, so `mapping` is empty.
 
     Attributes:
-        faults: Events that are no objects, and what stands in place of profiles.
+        faults: Events that are no objects, and things in place of profiles.
         missing: `event_type`, if no event has a type that is defined.
-        mapping: Nothing: the vendor documents which field is which.
     """
 
     def __init__(self, definitions: Definitions, found: Iterable[list[Keyed] | Faulty], *, with_raw: bool) -> None:

@@ -92,8 +92,6 @@ class ProfileEvents(Source):
     """Profile events of one connection, as `vendors.source.Source` asks for it.
 
     Args:
-        account: The account, and what is asked of it.
-        stream: Which stream it is, as `profile_events_stream` gives it.
         longest_profile_bytes: The most bytes that are held of one profile; as the stream was told.
         last_answers: Gives what `answers` gave when a window of the stream landed last.
     """

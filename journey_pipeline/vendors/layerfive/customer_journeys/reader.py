@@ -97,11 +97,7 @@ class JourneyReading:
         return batches
 
     def _mapped(self, batches: Iterator[list[bytes]]) -> Iterator[Records]:
-        """The records, mapped by what the first of them show.
-
-        Raises:
-            ContractError: If they have no time or no person, or a declared field never appears.
-        """
+        """The records, mapped by what the first of them show."""
         head, rest = Head(), list[bytes]()
         while not head.is_full and (batch := next(batches, None)) is not None:
             rest = head.take(batch)

@@ -67,9 +67,8 @@ def customer_journeys_stream(
     """The stream of a connection, known without asking the vendor.
 
     Args:
-        settings: What the connection says of its records.
-        overlap_days: How many days earlier than a window is asked for. The vendor must still keep the first of them; of
-            what it no longer keeps it answers as much as is left (assumed).
+        overlap_days: How many days earlier than a window is asked for. The vendor must still keep the first of them;
+            for days that it no longer keeps it answers what is left (assumed).
     """
     overlap = timedelta(days=overlap_days)
     return Stream(
@@ -92,7 +91,7 @@ def customer_journeys_stream(
 
 
 class _LookedAt(TypedDict):
-    """Who looks at an answer while it lands, and where its start is kept if it is not as documented."""
+    """The inspector of an answer while it lands, and where its start is kept if it is not as documented."""
 
     inspector: Callable[[], JourneyInspector]
     evidence: Path | None
@@ -102,7 +101,6 @@ class CustomerJourneys(Source):
     """Customer journeys of one connection, as `vendors.source` asks for windows and for people.
 
     Args:
-        stream: Which stream it is, as `customer_journeys_stream` gives it.
         answer_lag: How long after its end a day may be loaded.
     """
 
@@ -304,11 +302,7 @@ class _Glance(JourneyInspector):
 
 
 def told_of_sample(client: LayerFiveClient, to: Path, settings: MappingSettings) -> dict[str, str]:
-    """The columns found in the last day's first records.
-
-    Args:
-        to: A file for the answer, which is not needed afterwards.
-        settings: What the connection says of its records.
+    """The columns found in the last day's first records. `to` is a file for the answer, not needed afterwards.
 
     Raises:
         ContractError: If the answer can't be mapped; it names the fields that there are.

@@ -128,8 +128,6 @@ class JourneyHistory(Source):
     """Journey history of one connection, as `vendors.source.Source` asks for it.
 
     Args:
-        stream: Which stream it is, as `journey_history_stream` gives it.
-        filters: What is pushed down to the vendor.
         columns: What is asked for; those that the filters fix are left out.
         most_compressed_bytes: Above this estimate a window is asked for in halves.
     """
