@@ -23,7 +23,7 @@ from rich.text import Text
 
 from journey_pipeline.cli.output import plain_table
 from journey_pipeline.exports.export import ENDED, Export, State
-from journey_pipeline.loading.progress import Progress, watched_by
+from journey_pipeline.loading.landing import Progress, watched_by
 
 MEGABYTE = 1_000_000
 MOST_EXPORTS = 12

@@ -1,14 +1,15 @@
-"""One answer on its way into the lake: all of it under one manifest, or evidence and nothing else.
+"""One answer on its way into the lake, all of it under one manifest, or evidence and nothing else; and who watches it.
 
 Also the download of a window from a vendor who answers at once, in as many parts as needed. Not here: what makes a
 download complete (`transport/`, `vendors/`), how a manifest is written (`lake/landing.py`), answers that come later
-(`exports.py`), many windows at a time (`load.py`).
+(`exports.py`), many windows at a time (`load.py`), how progress is drawn (`cli/progress.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -24,14 +25,52 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
+from journey_pipeline.exports.export import Export
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.landing import AttemptFolder, commit_attempt, mark_covered, name_attempt
 from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
-from journey_pipeline.loading.progress import Progress, current
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import Estimate, Part, Plan, Source
+
+
+class Progress:
+    """A watcher, which shows nothing by itself. Several threads call it."""
+
+    def planned(self, title: str, partitions: int) -> None:
+        """Work on so many partitions begins."""
+
+    def expected(self, rows: int) -> None:
+        """A partition's estimate came."""
+
+    def received(self, count: int) -> None:
+        """Counts received bytes."""
+
+    def waits_for(self, exports: Sequence[Export], now: datetime) -> None:
+        """The exports of the connection that are under way, and those of this load that have landed, each time anew."""
+
+    def done(self, partition: str, rows: int, error: str | None) -> None:
+        """A partition is finished, or has failed."""
+
+
+_watcher: ContextVar[Progress] = ContextVar("journey_pipeline_progress", default=Progress())  # noqa: B039 - it has no state
+
+
+def current_watcher() -> Progress:
+    """The watcher of this context."""
+    return _watcher.get()
+
+
+@contextmanager
+def watched_by(progress: Progress) -> Iterator[None]:
+    """Inside the block, work that starts tells this watcher."""
+    token = _watcher.set(progress)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
 
 _BELIEVED_DIFFERENCE = timedelta(days=1)  # between the vendor's clock and ours; beyond it, a `Date` is no clock's
 
@@ -70,7 +109,7 @@ class Landing:
         stopped: Callable[[], bool] = lambda: False,
         keep: Callable[[], None] = lambda: None,
     ) -> None:
-        self.progress = progress or current()
+        self.progress = progress or current_watcher()
         self.parts: list[Part] = []
         self._lake, self._key, self._window, self._extension = lake, key, window, extension
         self._at, self._covers, self._now = at, covers, now

@@ -19,8 +19,7 @@ from typing import Generic, TypeVar
 
 from journey_pipeline.errors import JourneyError, text_of
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading import progress as watching
-from journey_pipeline.loading.landing import pull
+from journey_pipeline.loading.landing import Progress, current_watcher, pull
 from journey_pipeline.loading.partition import LandedPartitions, LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window, contiguous
 from journey_pipeline.settings import normalizers, utc_now
@@ -59,7 +58,7 @@ class Load(ABC, Generic[Opened]):
         An outcome's `error` tells why a partition failed. If the caller stops listening, what is under way ends at the
         next chunk and leaves nothing half-done.
         """
-        watcher = watching.current()
+        watcher = current_watcher()
         watcher.planned(str(self.stream.key), len(self.windows))
         self._landed.restore_marks()
         for outcome in self._outcomes():
@@ -112,7 +111,7 @@ class LoadAtOnce(Load[Source]):
         # The client's own limit holds downloads back; the threads beyond it make events meanwhile.
         threads = at_a_time + (source.concurrency() if self.pull else 0)
         at_a_time = self.stream.partitions_per_answer if self.pull else 1
-        watcher = watching.current()
+        watcher = current_watcher()
         with ThreadPoolExecutor(threads, thread_name_prefix="load") as pool:
             try:
                 units = contiguous(self.windows, at_a_time, apart=self.stream.reach.onward)
@@ -125,7 +124,7 @@ class LoadAtOnce(Load[Source]):
                 source.close()
 
     def _load(
-        self, source: _Opened, room: threading.Semaphore, windows: Sequence[Window], watcher: watching.Progress
+        self, source: _Opened, room: threading.Semaphore, windows: Sequence[Window], watcher: Progress
     ) -> list[PartitionOutcome]:
         """Lands the windows with one answer, as far as they have not landed, and makes the events of each."""
         started = time.monotonic()
@@ -142,7 +141,7 @@ class LoadAtOnce(Load[Source]):
                 outcomes.append(self._finish(window, pull_s if window in asked[:1] else 0.0))
         return outcomes
 
-    def _ask(self, source: _Opened, wanted: Sequence[Window], watcher: watching.Progress) -> dict[Window, JourneyError]:
+    def _ask(self, source: _Opened, wanted: Sequence[Window], watcher: Progress) -> dict[Window, JourneyError]:
         """Lands windows with one answer; gives those that could not be had, and why."""
         at = self.now()
         errors: dict[Window, JourneyError] = {

@@ -22,8 +22,8 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.exports.export import ENDED, Export, Reason, State
 from journey_pipeline.exports.turns import spent
-from journey_pipeline.loading import progress as watching
 from journey_pipeline.loading.exports import Arrivals, Exports
+from journey_pipeline.loading.landing import current_watcher
 from journey_pipeline.loading.load import Load, failed
 from journey_pipeline.loading.partition import PartitionOutcome
 from journey_pipeline.model import Window, selection
@@ -88,7 +88,7 @@ class LoadOrdered(Load[Exports]):
         moved_at, ours = exports.queue.now(), frozenset(under_way)
         while under_way:
             exports.move_due(arrivals=arrivals)
-            watching.current().waits_for(_to_be_seen(exports, ours | under_way.keys()), exports.queue.now())
+            current_watcher().waits_for(_to_be_seen(exports, ours | under_way.keys()), exports.queue.now())
             _follow_merged(exports, under_way)
             yield from _not_today(exports, under_way)
             for root_id in list(under_way):

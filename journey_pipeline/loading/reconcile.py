@@ -19,8 +19,8 @@ from journey_pipeline.lake.documents import DriftReport, Finding, write_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
+from journey_pipeline.loading.landing import current_watcher
 from journey_pipeline.loading.plan import State, survey
-from journey_pipeline.loading.progress import current
 from journey_pipeline.model import Window, floor
 from journey_pipeline.normalize.landed_file import content_digest
 from journey_pipeline.settings import utc_now
@@ -47,7 +47,7 @@ def sweep_drift(
     started_at = now()
     sweep = _Sweep(lake, source)
     windows = _settled(lake, source, settings, started_at)
-    current().planned(f"{source.stream.key} reconciliation", len(windows))
+    current_watcher().planned(f"{source.stream.key} reconciliation", len(windows))
     for window in windows:
         sweep.ask(window)
     # The day chooses the sample, so that a sweep that is started twice downloads the same windows.
@@ -141,4 +141,4 @@ class _Sweep:
     def _done(self, window: Window, error: Exception | None = None) -> None:
         if error:
             self.failed[window.partition] = str(error)
-        current().done(window.partition, 0, str(error) if error else None)
+        current_watcher().done(window.partition, 0, str(error) if error else None)

@@ -9,9 +9,9 @@ from itertools import chain, repeat
 import pytest
 
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.landing import Progress, watched_by
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
-from journey_pipeline.loading.progress import Progress, watched_by
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve

@@ -24,7 +24,7 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.progress import Progress, watched_by
+from journey_pipeline.loading.landing import Progress, watched_by
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.claims import Severity
+from journey_pipeline.loading.landing import Progress, watched_by
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
-from journey_pipeline.loading.progress import Progress, watched_by
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
