@@ -3,7 +3,7 @@
 Not here: the vendor's routes and rules (`vendors/sfmc/`), how assets are built (`load_assets.py`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar, Literal
 
@@ -27,17 +27,8 @@ from journey_pipeline.vendors.sfmc.lists import ACTIVITIES, JOURNEYS
 from journey_pipeline.vendors.source import Source, Stream
 
 
-class SfmcFilters(dg.Model, dg.Resolvable):
+class SfmcFilters(Filters, dg.Model, dg.Resolvable):
     """Filters that the vendor applies. The column of a filter with one value is not downloaded."""
-
-    contact_keys: Sequence[str] = Field(default_factory=list, description="Contact keys, case-sensitive.")
-    activity_types: Sequence[str] = Field(default_factory=list, description="Types of activities, such as EMAILV2.")
-    definition_ids: Sequence[str] = Field(default_factory=list, description="Ids of journey versions.")
-    statuses: Sequence[str] = Field(default_factory=list, description="Statuses, such as Failed or Complete.")
-    definition_instance_ids: Sequence[str] = Field(
-        default_factory=list, description="Ids of single passages of a contact through a journey."
-    )
-    activity_ids: Sequence[str] = Field(default_factory=list, description="Ids of activities.")
 
 
 class SfmcJourneyHistory(ConnectionComponent):
@@ -101,7 +92,7 @@ class SfmcJourneyHistory(ConnectionComponent):
         return JourneyHistory(
             self._client(),
             *self.offered.values(),
-            filters=Filters.of(self.filters.model_dump()),
+            filters=self.filters,
             columns=DEFAULT_COLUMNS if self.columns == "all" else LEAN_COLUMNS,
             most_compressed_bytes=self.most_bytes_per_request,
             most_rows=self.most_rows_per_request,

@@ -2,7 +2,7 @@
 
 A sync keeps what it may not remove, and says so; a warehouse that is made anew takes the place of another only if it
 lacks no more than may go. How much that is, `WarehouseSettings.may_go` says. Not here: finding what is gone
-(`inventory.py`, `side_files.py`, `side_files.py`, `side_files.py`).
+(`inventory.py`, `side_files.py`).
 """
 
 from __future__ import annotations

@@ -7,14 +7,15 @@ event (`events.sql`), where its files go (`loading/`, `lake/`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from journey_pipeline.errors import ConfigError, TransientVendorError, VendorError
+from pydantic import BaseModel, ConfigDict, Field
+
+from journey_pipeline.errors import TransientVendorError, VendorError
 from journey_pipeline.model import Granularity, StreamKey, Window, floor, iso
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.vendors.csv_answer import CsvInspector
@@ -273,37 +274,19 @@ class _HistoryInspector(CsvInspector):
 _ANSWERED_SPELLING = {"complete": "Complete", "failed": "Failed"}
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Restrictions of the download, all of them joined by AND, the values of one by OR.
+class Filters(BaseModel):
+    """Filters that the vendor applies. The column of a filter with one value is not downloaded."""
 
-    Attributes:
-        contact_keys: Contact keys, case-sensitive.
-        activity_types: Types of steps, any case.
-        definition_ids: Journey versions.
-        statuses: Such as `Failed`, any case.
-        definition_instance_ids: Single passages of a contact.
-        activity_ids: Steps.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    contact_keys: tuple[str, ...] = ()
-    activity_types: tuple[str, ...] = ()
-    definition_ids: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    definition_instance_ids: tuple[str, ...] = ()
-    activity_ids: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, given: Mapping[str, list[str]]) -> Filters:
-        """Filters from a configuration's mapping.
-
-        Raises:
-            ConfigError: If a name is not a filter; says which there are.
-        """
-        known = [field.name for field in fields(cls)]
-        if wrong := sorted(set(given) - set(known)):
-            raise ConfigError(f"{', '.join(wrong)} is no filter of Salesforce; there are {', '.join(known)}")
-        return cls(**{name: tuple(values) for name, values in given.items()})
+    contact_keys: Sequence[str] = Field((), description="Contact keys, case-sensitive.")
+    activity_types: Sequence[str] = Field((), description="Types of activities, such as EMAILV2.")
+    definition_ids: Sequence[str] = Field((), description="Ids of journey versions.")
+    statuses: Sequence[str] = Field((), description="Statuses, such as Failed or Complete.")
+    definition_instance_ids: Sequence[str] = Field(
+        (), description="Ids of single passages of a contact through a journey."
+    )
+    activity_ids: Sequence[str] = Field((), description="Ids of activities.")
 
     def body(self, window: Window) -> dict[str, Any]:
         """The body of an estimate or a download, as the vendor documents it."""
@@ -333,6 +316,5 @@ class Filters:
             fixed["Status"] = _ANSWERED_SPELLING.get(status.lower(), status)
         return fixed
 
-    def _given(self) -> list[tuple[str, tuple[str, ...]]]:
-        pairs = [(field.name, getattr(self, field.name)) for field in fields(self)]
-        return [(name, values) for name, values in pairs if values]
+    def _given(self) -> list[tuple[str, Sequence[str]]]:
+        return [(name, values) for name, values in self if values]
