@@ -10,7 +10,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from journey_pipeline.components.instance import accepted_previews, history_kept_open, open_instance
-from journey_pipeline.components.partitions import RANGE_END, RANGE_START
+from journey_pipeline.components.translator import RANGE_END, RANGE_START
 
 WRITTEN_AT = {"create_timestamp", "migration_completed"}
 DAYS = dg.DailyPartitionsDefinition("2026-11-01", timezone="UTC")

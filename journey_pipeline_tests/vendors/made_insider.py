@@ -17,13 +17,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from journey_pipeline.lake.landing import begin_attempt, commit_attempt
+from journey_pipeline.lake.landing import commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile
 from journey_pipeline.model import StreamKey, partition_window
 from journey_pipeline.normalize.run import normalize
 from journey_pipeline.vendors.insider.user_events.columns import CONTACTS, USER_EVENTS
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
+from journey_pipeline_tests.lake.made_landing import begin_attempt
 
 KEY = StreamKey("insider", "insider", "user_events")
 PARTITION = "2026-03-01"
