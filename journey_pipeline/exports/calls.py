@@ -11,6 +11,7 @@ import enum
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from journey_pipeline.exports.ledger import Transaction
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import callbacks, exports, hooks
 from journey_pipeline.model import Judged
-from journey_pipeline.transport.redaction import Redactor, everywhere
+from journey_pipeline.transport.redaction import MASK, Redactor, everywhere
 
 NONCE_BYTES = 32
 BY_HAND = "by hand"
@@ -34,6 +35,7 @@ BY_HAND = "by hand"
 DEEPEST = 8
 UNREADABLE_BYTES = 4 << 10
 _LONGEST_SAYS = 1000
+_ADDRESS = re.compile(r"https?:[^\s\"]+", re.IGNORECASE)
 _GIVEN_LIFE = timedelta(days=1)
 
 JudgeOf = Callable[[str, str], Callable[[object, datetime], Judged]]
@@ -324,7 +326,7 @@ def _follow(
 def _shown(text: str) -> str:
     """A text of the vendor as people may see it, and as any database takes it."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST_SAYS])
-    return everywhere(printable)
+    return everywhere(_ADDRESS.sub(MASK, printable))
 
 
 def _sha256(content: bytes) -> str:
