@@ -17,6 +17,7 @@ from journey_pipeline.errors import (
     ExportMovedOn,
     JourneyError,
     LakeError,
+    NotSentError,
     TransientVendorError,
     VendorError,
 )
@@ -90,6 +91,7 @@ class LoadOrdered(Load[Exports]):
             exports.move_due(arrivals=arrivals)
             current_watcher().waits_for(_to_be_seen(exports, ours | under_way.keys()), exports.queue.now())
             _follow_merged(exports, under_way)
+            yield from _not_sent(exports, under_way)
             yield from _not_today(exports, under_way)
             for root_id in list(under_way):
                 if error := _what_stopped(exports, root_id):
@@ -197,6 +199,14 @@ def _what_stopped(exports: Exports, root_id: int) -> JourneyError | None:
         return exports.troubles.get(root_id) or _error(ExportFailed, stopped[0], says, _AGAIN)
     is_given_up = root.state is State.REPLACED
     return _error(ExportFailed, root, "was given up meanwhile; ", _AGAIN) if is_given_up else None
+
+
+def _not_sent(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:
+    """What could not even be ordered: who waits for it is told at once; the sensor tries it again."""
+    for root_id in list(under_way):
+        trouble = exports.troubles.get(root_id)
+        if isinstance(trouble, NotSentError) and exports.queue.tree(root_id)[0].state is State.WANTED:
+            yield from failed(under_way.pop(root_id), trouble)
 
 
 def _not_today(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:

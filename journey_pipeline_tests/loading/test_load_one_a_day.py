@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from journey_pipeline.errors import TransientVendorError
+from journey_pipeline.errors import NotSentError, TransientVendorError
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export, Reason, State
 from journey_pipeline.exports.policy import ExportPolicy
@@ -209,6 +209,16 @@ def test_without_a_call_an_export_is_overdue_then_lost_and_asked_for_again(shop:
     shop.sandbox.clock.set(MORNING + timedelta(days=1, minutes=5))
     arrived(shop.load(*days(TODAY, 1)))
     assert [moment[:2] for moment, _ in shop.orders()] == ["08", "09"]
+
+
+def test_what_could_not_even_be_ordered_is_told_at_once_and_stays_in_the_ledger(shop: Shop) -> None:
+    shop.sandbox.faults.add("insider/columns:503@1-2")
+    (outcome,) = shop.load(*days(TODAY, 1))
+    assert isinstance(outcome.error, NotSentError)
+    (export,) = shop.exports()
+    assert (export.state, export.reason) == (State.WANTED, Reason.REFUSED)
+    shop.sandbox.clock.move(timedelta(minutes=10))
+    arrived(shop.load(*days(TODAY, 1)))
 
 
 def test_nothing_is_asked_around_midnight(shop: Shop) -> None:
