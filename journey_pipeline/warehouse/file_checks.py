@@ -47,7 +47,13 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Facts of one file's rows; `edges` are least and greatest connection, stream and partition."""
+    """The rows of one file, as its footer has them.
+
+    Attributes:
+        incomplete: How many values are missing that each event has.
+        edges: Least and greatest connection, stream and partition.
+        extent: Least and greatest time.
+    """
 
     events: int
     incomplete: int
@@ -57,8 +63,11 @@ class _Rows:
 
 def parquet(files: Iterable[Path], options: str = "") -> str:
     """The SQL that reads some Parquet files as one relation."""
-    paths = ", ".join(literal(re.sub(r"([*?\[])", r"[\1]", str(file))) for file in files)
-    return f"read_parquet([{paths}], hive_partitioning = false{options})"
+    return f"read_parquet([{_paths(files)}], hive_partitioning = false{options})"
+
+
+def _paths(files: Iterable[Path]) -> str:
+    return ", ".join(literal(re.sub(r"([*?\[])", r"[\1]", str(file))) for file in files)
 
 
 def events(files: Iterable[Path], options: str = "") -> str:
@@ -103,37 +112,45 @@ def _has_its_columns(found: FoundFile, columns: dict[Path, list[tuple[str, str]]
 
 
 def _columns(session: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, list[tuple[str, str]]]:
-    paths = ", ".join(literal(str(file)) for file in files)
     columns: dict[Path, list[tuple[str, str]]] = {}
     for path, name, kind in session.execute(
-        f"select file_name, name, duckdb_type from parquet_schema([{paths}]) where duckdb_type is not null"
+        f"select file_name, name, duckdb_type from parquet_schema([{_paths(files)}]) where duckdb_type is not null"
     ).fetchall():
         columns.setdefault(Path(path), []).append((name, _FILE_TYPES.get(kind, kind)))
     return columns
 
 
 def _rows(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> dict[Path, _Rows]:
-    missing = " or ".join(f"{name} is null" for name in _REQUIRED)
-    edges = ", ".join(f"[min({name}), max({name})]" for name in ("connection", "stream", "partition_key"))
+    """What the files' footers say: their bytes are those that the normalizer wrote, as the manifest's sha256 shows."""
+    edges = ", ".join(f"[{_least(name)}, {_most(name)}]" for name in ("connection", "stream", "partition_key"))
     rows = session.execute(f"""
         select
-            filename,
-            count(*),
-            count(*) filter ({missing}),
+            file_name,
+            sum(row_group_num_rows) filter (path_in_schema = 'event_key'),
+            sum(stats_null_count),
             {edges},
-            min(occurred_at),
-            max(occurred_at)
-        from {events((found.path for found in files), ", filename = true")}
-        group by filename
+            {_least("occurred_at")}::timestamptz,
+            {_most("occurred_at")}::timestamptz
+        from parquet_metadata([{_paths(found.path for found in files)}])
+        where path_in_schema in ({", ".join(map(literal, _REQUIRED))})
+        group by file_name
     """).fetchall()
     return {Path(row[0]): _Rows(row[1], row[2], row[3:6], Extent(*row[6:])) for row in rows}
+
+
+def _least(column: str) -> str:
+    return f"min(stats_min_value) filter (path_in_schema = {literal(column)})"
+
+
+def _most(column: str) -> str:
+    return f"max(stats_max_value) filter (path_in_schema = {literal(column)})"
 
 
 def _judge(found: FoundFile, rows: _Rows) -> Extent | str:
     if rows.events != found.manifest.events.rows:
         return f"it has {rows.events} events, its manifest says {found.manifest.events.rows}"
     if rows.incomplete:
-        return f"{rows.incomplete} of its events lack one of {', '.join(_REQUIRED)}"
+        return f"its events lack {rows.incomplete} values of {', '.join(_REQUIRED)}"
     key = found.key
     if rows.events and [set(edge) for edge in rows.edges] != [{key.connection}, {key.stream}, {key.partition}]:
         return "some of its events belong to another partition"

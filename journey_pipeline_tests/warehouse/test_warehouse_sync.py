@@ -245,7 +245,7 @@ def test_a_manifest_in_another_partitions_place_is_not_believed(made: MadeLake) 
     assert_is_as_in_the_model(made)
 
 
-def test_events_of_another_layout_or_partition_or_number_are_not_loaded(made: MadeLake) -> None:
+def test_events_of_another_layout_or_partition_or_number_or_without_a_key_are_not_loaded(made: MadeLake) -> None:
     made.put(FIVE, events([1]))
     for partition, columns, said in ((SIX, EVENT_COLUMNS[:-1], 1), ("2026-11-01T07", EVENT_COLUMNS, 2)):
         manifest = made.put(partition, events([2]))
@@ -254,17 +254,21 @@ def test_events_of_another_layout_or_partition_or_number_are_not_loaded(made: Ma
         content = file.read_bytes()
         stated = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": said}
         restate(made, manifest, stated)
-    stranger = made.put("2026-11-01T08", events([3]))
-    file = made.lake.events_file(SFMC, "2026-11-01T08")
-    write_parquet(file, EVENT_COLUMNS, [Event(3).columns(SFMC, SIX)])
-    content = file.read_bytes()
-    restate(made, stranger, {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": 1})
+    stranger = Event(3).columns(SFMC, SIX)
+    nameless = Event(4).columns(SFMC, "2026-11-01T09") | {"event_key": None}
+    for partition, row in (("2026-11-01T08", stranger), ("2026-11-01T09", nameless)):
+        manifest = made.put(partition, events([3]))
+        file = made.lake.events_file(SFMC, partition)
+        write_parquet(file, EVENT_COLUMNS, [row])
+        content = file.read_bytes()
+        restate(made, manifest, {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "rows": 1})
     report = sync(made.lake, SMALL)
     assert report.added == 1
     assert sorted(broken.path[-21:] for broken in report.broken) == [
         "2026-11-01T06.parquet",
         "2026-11-01T07.parquet",
         "2026-11-01T08.parquet",
+        "2026-11-01T09.parquet",
     ]
     assert len(held_events(made.lake)) == 1
 
