@@ -134,7 +134,8 @@ class Stream:
         order_claims: Additional checks of its orders, by name (`loading/order_checks.py`).
         lookalikes: What kinds of events are counted that may be one thing told twice (`warehouse/questions.py`).
         answers: How its answers come: `at once`, or `ordered` and later.
-        lacks: What the vendor can't be asked for, such as an `estimate`: why, and what is done instead.
+        lacks: What the vendor can't be asked for, such as an `estimate`, or may not answer with, such as `all people`:
+            why, and what is done instead.
         upkeep: Additional upkeep, by name (`components/connection.py`).
         asked_again: How many partitions before the newest one are asked for again with it, since events come late.
         asked_again_on_sundays: The same on Sundays, if it is more.

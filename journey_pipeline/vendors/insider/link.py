@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from journey_pipeline.model import Judged
-from journey_pipeline.settings import connection_variables, download_origins
+from journey_pipeline.settings import connection_variables, download_origins, variable_name
 
 ORIGINS = frozenset({"https://insider-data-export.useinsider.com"})
 LINK_LIFE, CLOCK_AHEAD = timedelta(hours=24), timedelta(minutes=15)
@@ -35,10 +35,12 @@ class Rules:
     Attributes:
         partner: The account's name, the first segment of the path.
         origins: Scheme, host and port that a file may lie at, such as `https://files.example.com`.
+        variable: Which environment variable names them.
     """
 
     partner: str
     origins: frozenset[str] = ORIGINS
+    variable: str = "INSIDER_DOWNLOAD_HOSTS"
 
 
 def judge_of(connection: str) -> Callable[[object, datetime], Judged]:
@@ -48,7 +50,7 @@ def judge_of(connection: str) -> Callable[[object, datetime], Judged]:
         ConfigError: If a variable is missing or wrong.
     """
     partner = connection_variables(connection, ("partner_name",))["partner_name"]
-    rules = Rules(partner, download_origins(connection) or ORIGINS)
+    rules = Rules(partner, download_origins(connection) or ORIGINS, variable_name(connection, "download_hosts"))
 
     def judge(said: object, at: datetime) -> Judged:
         return judge_call(said, rules, at=at)
@@ -127,7 +129,7 @@ def _misplaced(parts: SplitResult, origin: str, rules: Rules) -> str:
         return f"its scheme is {parts.scheme[:20] or 'missing'}, not https"
     if parts.port not in {None, 443}:
         return f"its port is {parts.port}, not 443"
-    return f"its host is none of {', '.join(sorted(rules.origins))}; INSIDER_DOWNLOAD_HOSTS names those that may be"
+    return f"its host is none of {', '.join(sorted(rules.origins))}; {rules.variable} names those that may be"
 
 
 def _misrouted(path: str, rules: Rules) -> str:

@@ -83,7 +83,10 @@ def customer_journeys_stream(
         lookalikes=("lookalikes", "of_several_people"),
         lacks={
             "estimate": "its answers overlap, so each answer is compared with the previous one when it lands. There is "
-            "no estimate to ask for"
+            "no estimate to ask for",
+            "all people": "The account is narrow: it answers only for people who became known since the day asked for; "
+            "or the answer was cut. Pull this one again. If people are missing again, set `overlap_days: 89` in "
+            "defs.yaml, so that each answer has them all",
         },
         upkeep=("reach",),
         first_look=timedelta(days=3),
