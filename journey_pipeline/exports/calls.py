@@ -13,7 +13,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import RowMapping, insert, select, update
 
 from journey_pipeline.errors import JourneyError
-from journey_pipeline.exports import orders
+from journey_pipeline.exports import orders, turns
 from journey_pipeline.exports.export import AT_VENDOR, ENDED, Export, Reason, State
 from journey_pipeline.exports.ledger import Transaction
 from journey_pipeline.exports.policy import ExportPolicy
@@ -35,6 +35,7 @@ BY_HAND = "by hand"
 DEEPEST = 8
 UNREADABLE_BYTES = 4 << 10
 _LONGEST_SAYS = 1000
+_DAY, _HALVED_FOR = timedelta(days=1), timedelta(days=7)
 _ADDRESS = re.compile(r"https?:[^\s\"]+", re.IGNORECASE)
 _GIVEN_LIFE = timedelta(days=1)
 
@@ -259,6 +260,28 @@ def give(tx: Transaction, export: Export, link: str, judged: Judged, *, at: date
     body = json.dumps(link).encode()
     call = Call(export.id, export.attempt, at, BY_HAND, body, at + _GIVEN_LIFE)
     return take(tx, call, judged, at=at, policy=policy)
+
+
+def arrange_waiting(tx: Transaction, connection: str, longest: Mapping[str, timedelta], *, at: datetime) -> None:
+    """Merges the orders that wait, and for a week after the vendor called without a file cuts them to half of its size.
+
+    Then the newest and the oldest of what is missing are asked for in turn, so that neither waits for good.
+
+    Args:
+        longest: The longest window of one order, by stream.
+    """
+    orders.merge_waiting(tx, connection, longest, at=at)
+    for stream in longest:
+        mine = (exports.c.connection == connection) & (exports.c.stream == stream)
+        noticed = mine & (callbacks.c.verdict == Verdict.NOTICE) & (callbacks.c.at > at - _HALVED_FOR)
+        columns = (callbacks.c.at, exports.c.window_start, exports.c.window_end)
+        rows = tx.rows(select(*columns).join(exports, exports.c.id == callbacks.c.export_id).where(noticed))
+        if rows:
+            half_days = min((row["window_end"] - row["window_start"]) / 2 // _DAY for row in rows)
+            since = max(row["at"] for row in rows)
+            is_newest_first = turns.asks_since(tx, connection, since) % 2 == 0
+            most = max(int(half_days), 1) * _DAY
+            orders.cut_waiting(tx, connection, stream, most, is_newest_first=is_newest_first, at=at)
 
 
 def forget_ended(tx: Transaction, *, at: datetime) -> None:

@@ -55,6 +55,7 @@ class Reason(enum.StrEnum):
     CHANGED = "changed"  # replaced by an order of the same window that asks for something else
     GIVEN_UP = "given_up"  # replaced by nothing, as a person said
     MERGED = "merged"  # replaced by an order that holds its window and others'
+    HALVED = "halved"  # replaced by smaller orders, each for a day of its own
     SUPERSEDED = "superseded"  # a part whose whole came after all
 
 

@@ -17,6 +17,7 @@ from journey_pipeline.exports import turns
 from journey_pipeline.exports.export import ENDED, Edge, Export, Order, Reason, SmallerOrder, State, check_parts
 from journey_pipeline.exports.ledger import Ledger, Transaction
 from journey_pipeline.exports.tables import exports
+from journey_pipeline.model import Window, partition_window
 from journey_pipeline.processes import is_dead
 
 _CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a ledger, at most
@@ -87,6 +88,40 @@ def _merge(tx: Transaction, newest: Export, others: Sequence[Export], at: dateti
         )
     replace(tx, others, Reason.MERGED, at=at)
     tx.change(newest, at=at, window_start=oldest.window.start, partition_key=oldest.partition, **most, **least)
+
+
+def cut_waiting(
+    tx: Transaction, connection: str, stream: str, most: timedelta, *, is_newest_first: bool, at: datetime
+) -> None:
+    """Cuts the orders of a stream that are not with the vendor and are longer than the vendor makes now.
+
+    Args:
+        most: The longest window that may be asked for.
+        is_newest_first: Whether the newest piece comes before the others, and not after them.
+    """
+    for whole in tx.find(turns.waiting(connection, stream)):
+        pieces = _cut(whole.window, most)
+        if len(pieces) == 1:
+            continue
+        partition = partition_window(whole.partition).duration
+        replace(tx, [whole], Reason.HALVED, at=at)
+        for piece in (pieces[-1], *pieces[:-1]) if is_newest_first else pieces:
+            others = tx.find(turns.under_way(whole.key, piece).where(exports.c.state.not_in(ENDED)))
+            if any(other.request == whole.request for other in others):
+                continue
+            name = Window(piece.start, piece.start + partition).partition
+            order = Order(whole.key, name, piece, whole.request)
+            times = {"due_at": whole.due_at, "wanted_at": whole.wanted_at}
+            tx.add(_new(order, position=whole.position, at=at) | times)
+
+
+def _cut(window: Window, most: timedelta) -> list[Window]:
+    """A window in pieces, oldest first, of which all but the oldest are as long as may be."""
+    pieces, end = [], window.end
+    while end > window.start:
+        pieces.append(Window(max(window.start, end - most), end))
+        end -= most
+    return pieces[::-1]
 
 
 def give_up(ledger: Ledger, export_id: int, *, at: datetime) -> Export:

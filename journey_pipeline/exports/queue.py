@@ -90,7 +90,7 @@ class Queue:
             if not turns.may_ask(tx, self.connection, self.policy, at):
                 return None
             if self.policy.asks_per_day is not None:
-                orders.merge_waiting(tx, self.connection, self.streams, at=at)
+                calls.arrange_waiting(tx, self.connection, self.streams, at=at)
             for export in tx.find(turns.to_ask(self.connection, self.streams, at)):
                 # What is known of an earlier attempt must not be taken for this one's.
                 fresh = {"attempt": export.attempt + 1, "polls": 0, "asked_at": at, **orders.NOTHING_KNOWN}

@@ -74,6 +74,12 @@ def unanswered(connection: str, at: datetime) -> Select[Any]:
     return select(exports).where(asked).order_by(exports.c.id).with_for_update()
 
 
+def asks_since(tx: Transaction, connection: str, at: datetime) -> int:
+    """How many requests a connection has made after a time."""
+    asked = and_(transitions.c.connection == connection, transitions.c.edge == Edge.ASK, transitions.c.at > at)
+    return tx.count(select(func.count()).where(asked))
+
+
 def may_ask(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> bool:
     """Whether the vendor takes an order now.
 

@@ -160,10 +160,13 @@ class Worker:
                 self.queue(at).split(export, halves)
 
     def hear(self, made_id: str, at: datetime) -> None:
-        """The vendor calls and says that a file is ready; that counts unless its export has ended."""
+        """The vendor calls: a file is ready, or it made none. That counts unless its export has ended."""
         export_id, attempt = self.vendor.exports[made_id].name
         with self.ledger.reading() as tx:
             before = tx.get(export_id)
+        if self.vendor.exports[made_id].status == "failed":
+            self._called(export_id, attempt, "", at)
+            return
         link = f"https://files.example/{made_id}"
         try:
             found = self._called(export_id, attempt, link, at)
@@ -185,7 +188,7 @@ class Worker:
                 return None
             assert (hook.export_id, hook.attempt) == (export_id, attempt)
             call = calls.Call(export_id, attempt, at, "192.0.2.1", link.encode(), hook.ends_at)
-            said = Judged(link=link, path=link, ends_at=at + timedelta(days=1))
+            said = Judged(link=link, path=link, ends_at=at + timedelta(days=1), notice="" if link else "too large")
             verdict = calls.take(tx, call, said, at=at, policy=self.policy)
             if verdict is calls.Verdict.LATE:
                 raise ExportMovedOn("late")

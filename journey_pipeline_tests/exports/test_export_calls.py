@@ -19,7 +19,7 @@ from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.tables import callbacks
 from journey_pipeline.model import Judged
 from journey_pipeline.transport.redaction import everywhere
-from journey_pipeline_tests.exports.made_orders import DAY, HOUR, MINUTE, NOW, STEADY, export_of, queue, wanted
+from journey_pipeline_tests.exports.made_orders import DAY, HOUR, MINUTE, NOW, STEADY, export_of, order, queue, wanted
 
 CALLED = replace(STEADY, hook_life=2 * DAY, asks_per_day=1)
 LINK = "https://files.example/acme/p/1.parquet?X-Amz-Signature=s1gn4ture"
@@ -283,3 +283,37 @@ def test_a_link_that_ended_before_its_file_had_landed_is_told_as_expired(ledger:
     found = queue(ledger, NOW + DAY, policy=CALLED).lost(collection.root, status=403, error="the link has ended")
     assert (found.standing, found.poll_address) == ("wanted: expired", None)
     assert found.needs_a_person
+
+
+WEEK = {"profile_events": 31 * DAY}
+
+
+def test_for_a_week_after_a_notice_orders_are_halved_and_the_newest_and_the_oldest_are_asked_in_turn(
+    ledger: Ledger,
+) -> None:
+    """A rolling window of seven days is wanted daily, the vendor can make four days at most."""
+    policy = replace(LOOKS_AT_CLOCK, failure_ceiling=5)
+    asked_for, days_missing = [], set(range(-6, 1))
+    for today in range(8):
+        at = NOW + today * DAY
+        now = queue(ledger, at, policy=policy, streams=WEEK)
+        now.want(order(today - 6, days=7))
+        days_missing.add(today)
+        export = now.next_to_ask()
+        assert export is not None
+        assert export.partition == f"{export.window.start:%Y-%m-%d}"
+        first = (export.window.start - order(0).window.start).days
+        asked_for.append((first, export.window.duration.days))
+        now.asked(export)
+        if export.window.duration > 4 * DAY:
+            assert called(ledger, export, Judged(notice="too large"), at=at) is Verdict.NOTICE
+            continue
+        called(ledger, export, judged(f"{LINK}{today}", ends_at=at + DAY), at=at)
+        collection = now.lease_to_fetch(export.id)
+        assert collection is not None
+        now.landed(collection)
+        days_missing -= set(range(first, first + export.window.duration.days))
+    assert asked_for[:5] == [(-6, 7), (-1, 3), (-6, 3), (1, 3), (-3, 2)]
+    assert {days for _, days in asked_for[1:7]} <= {1, 2, 3}
+    assert asked_for[7][1] >= 7  # a week has passed, and it is tried again
+    assert days_missing <= set(range(asked_for[7][0], 8))

@@ -111,3 +111,14 @@ def test_looking_whether_there_is_a_ledger_makes_none(ledger_url: str) -> None:
     with open_ledger(ledger_url):
         assert is_there(ledger_url)
     assert is_there(ledger_url)
+
+
+def test_a_ledger_waits_for_others_no_longer_than_it_is_told(ledger_url: str) -> None:
+    with open_ledger(ledger_url) as holder, open_ledger(ledger_url, waits_s=0.1) as hasty:
+        wanted(holder)
+        with holder.writing() as tx:
+            assert tx.get(1).id == 1
+            with pytest.raises(LedgerError, match="writing to the ledger of exports failed"), hasty.writing() as other:
+                other.get(1)
+        with hasty.writing() as other:
+            assert other.get(1).id == 1

@@ -140,8 +140,10 @@ class Exports(RuleBasedStateMachine):
         assert found.request == wish.request
 
     def the_vendor_gets_on(self, what: str, which: int, outcome: str = "gone") -> None:
-        status = "pending" if what == "settle" else "ready"
-        found = [made_id for made_id, made in self.worker.vendor.exports.items() if made.status == status]
+        statuses = {"settle": {"pending"}, "delete": {"ready"}}.get(what, {"ready", "failed"})
+        if self.worker.policy.is_polled and what == "call":
+            statuses = {"ready"}
+        found = [made_id for made_id, made in self.worker.vendor.exports.items() if made.status in statuses]
         if found and what == "call":
             self.worker.hear(found[which % len(found)], self.now)
         elif found:
