@@ -99,7 +99,7 @@ def test_dev_names_a_port_that_is_taken_and_claims_no_address(terminal: Terminal
 def test_a_connection_that_nobody_configured_is_named_by_each_command(terminal: Terminal, arguments: str) -> None:
     answer = terminal(*arguments.format("nope").split())
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == "Error: there is no connection 'nope'; configured are: apsis, layerfive, sfmc\n"
+    assert answer.err == "Error: there is no connection 'nope'; configured are: apsis, insider, layerfive, sfmc\n"
 
 
 @pytest.fixture(scope="module")
