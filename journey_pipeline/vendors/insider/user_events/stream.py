@@ -67,6 +67,8 @@ def user_events_stream(connection: str, start: datetime) -> Stream:
         claims=("earlier_answer_is_repeated", "rows_match_previous_export"),
         order_claims=("call_came", "link_was_fetched_in_time", "days_request_was_used"),
         lacks={
+            "all people": "The segment's users have changed, or its window is shorter than the order's. All are kept. "
+            "Check the segment",
             "estimate": "the vendor gives no estimate of an export. The newest days are ordered again daily; order "
             f"others with `journey-pipeline backfill {key} --from ... --to ... --again`"
         },
