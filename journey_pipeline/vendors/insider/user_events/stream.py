@@ -70,7 +70,7 @@ def user_events_stream(connection: str, start: datetime) -> Stream:
             "all people": "The segment's users have changed, or its window is shorter than the order's. All are kept. "
             "Check the segment",
             "estimate": "the vendor gives no estimate of an export. The newest days are ordered again daily; order "
-            f"others with `journey-pipeline backfill {key} --from ... --to ... --again`"
+            f"others with `journey-pipeline backfill {key} --from ... --to ... --again`",
         },
     )
 
