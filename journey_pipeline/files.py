@@ -185,7 +185,7 @@ _SETTLED_AFTER_NS = 2_000_000_000
 
 
 def signature(file: Path) -> Signature | None:
-    """Which file lies at a path now, or None if there is none."""
+    """The signature of the file at a path, or None if there is none."""
     try:
         return signature_of(file.stat())
     except (FileNotFoundError, NotADirectoryError):
@@ -193,7 +193,7 @@ def signature(file: Path) -> Signature | None:
 
 
 def signature_of(stat: os.stat_result) -> Signature:
-    """Which file it is."""
+    """The signature of a file: its number, time and size."""
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 

@@ -79,7 +79,7 @@ class Lake:
         return self.home / "exports" / "ledger.json"
 
     def survey_memo(self, stream: StreamKey, month: str) -> Path:
-        """Which partitions of a stream's month were found complete; may be removed at any time."""
+        """Complete partitions of a stream's month; may be removed at any time."""
         return self.home / "cache" / "survey" / stream.connection / stream.stream / f"{month}.json"
 
     @property

@@ -101,7 +101,7 @@ class LandedFile(Document):
 
     @property
     def format(self) -> str:
-        """Of its content, as its name says: `csv`, `tsv`, `json` or `parquet`."""
+        """The format of its content, as its name says: `csv`, `tsv`, `json` or `parquet`."""
         return self.name.removesuffix(".gz").rpartition(".")[2]
 
 

@@ -171,7 +171,7 @@ def _told(lake: Lake, stream: StreamKey, partition: str, *, onward: bool) -> Ite
 def _told_earlier(
     lake: Lake, stream: StreamKey, partition: str, attempts: Iterable[Attempt], *, onward: bool
 ) -> Mapping[str, Iterable[str]]:
-    """What answers hold whose notes are of an earlier version.
+    """The partitions held by answers whose notes are of an earlier version.
 
     All of a longer window; else what their events say; without events, onward, all that had ended when they were asked
     for.

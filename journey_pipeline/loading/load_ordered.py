@@ -1,8 +1,7 @@
 """Many partitions of a stream whose answers are ordered: wanted, ready, landed, and made events of as they come.
 
-It does the whole life cycle by itself, by the same code as the sensor; broken off and started again it goes on with the
-exports that it made. Not here: single steps (`exports.py`), what is the same of streams that answer at once
-(`load.py`).
+It moves exports by the same code as the sensor. A load that was broken off goes on with the exports that it made. Not
+here: single steps (`exports.py`), what is the same of streams that answer at once (`load.py`).
 """
 
 from __future__ import annotations

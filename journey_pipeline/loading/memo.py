@@ -1,8 +1,7 @@
-"""Which partitions of a stream were found complete, remembered as long as their files stay the same.
+"""Complete partitions of a stream, remembered as long as their files stay the same.
 
-Only complete partitions are remembered; missing, expired and damaged ones are looked at each time. A memo covers a
-month, so that a look at the last weeks reads little. A lost, damaged or outdated memo costs time and nothing else. Not
-here: the finding (`plan.py`).
+Missing, expired and damaged partitions are looked at each time. A memo covers a month, so that a look at the last weeks
+reads little. A lost, damaged or outdated memo costs time and nothing else. Not here: the finding (`plan.py`).
 """
 
 from __future__ import annotations
@@ -167,7 +166,7 @@ class _Places:
         )
 
     def sign(self, partition: str, holder: str, parts: Iterable[str]) -> list[Signature | None]:
-        """Which files a partition has now."""
+        """The signatures of a partition's files now."""
         signed = [_sign(holder.join(around)) for around in self.always]
         signed += [_sign(holder.join(around)) if holder in there else None for around, there in self.beside]
         if partition != holder:

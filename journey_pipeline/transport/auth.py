@@ -49,9 +49,8 @@ class Auth(Protocol):
     """The interface of an authentication method.
 
     Attributes:
-        secrets: What must never be seen, as known from the start.
         renewable: Whether a refused credential can be exchanged for another.
-        refused: Why no credential is sent any more: the vendor's answer to the last one there was, None as a rule.
+        refused: Why no credential is sent any more: the vendor's answer to the last one; None as a rule.
     """
 
     refused: VendorError | None

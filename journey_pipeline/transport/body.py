@@ -1,10 +1,9 @@
 """Reads an answer from its connection: pieces that come in time, a cut that is always noticed, gzip inflated.
 
-The wire's own ends are checked (last chunk, Content-Length), and of gzip the trailer. After it another member may
-follow, and zeros, which pad a file; anything else is an error. Source: RFC 1952, 2.2, and gzip(1). What ends early is
-cut; what comes to its end and is no gzip is damaged, and read to that end all the same, so that its bytes can be
-compared with those of another try.
-Not here: where the bytes go (`download.py`), what they mean (inspectors in `vendors/`).
+The wire's own ends are checked (last chunk, Content-Length), and the trailer of gzip. Another member may follow it, and
+zeros, which pad a file; anything else is an error. Source: RFC 1952, 2.2, and gzip(1). A body that ends early is cut. A
+body that comes to its end and is no gzip is damaged; it is read to that end, so that its bytes can be compared with
+those of another try. Not here: where the bytes go (`download.py`), what they mean (inspectors in `vendors/`).
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ class _HeadersWithoutEndError(http.client.HTTPException):
 
 
 class _Lines:
-    """What a connection sends, with a bound on the lines between two pieces of a body: status, headers, trailers."""
+    """The bytes of a connection, with a bound on the lines between two pieces of a body: status, headers, trailers."""
 
     def __init__(self, sent: Any) -> None:
         self._sent = sent
@@ -316,7 +315,7 @@ class Body:
             yield wire, b""
 
     def _next_member(self, rest: bytes) -> bytes:
-        """What follows a trailer, ready to be inflated; empty if that is nothing yet."""
+        """The bytes after a trailer, ready to be inflated; empty if that is nothing yet."""
         if not self._after_trailer:
             rest = rest.lstrip(b"\0")
         start = self._after_trailer + rest

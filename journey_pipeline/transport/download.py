@@ -44,17 +44,9 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How one body is to land.
+    """How one body is to land; the rest as in `HttpClient.download`.
 
     Attributes:
-        to: Where the file appears when all is well.
-        inspector: Makes an inspector for each body, which sees the inflated bytes in passing.
-        on_bytes: Told the size of each piece that came over the wire, of all tries.
-        evidence: Where the start and the end of an inflated body are kept that is not as documented.
-        no_content: What lands in place of the empty body of a 204.
-        resumes: Whether a body that was cut off may be gone on with.
-        packed: Whether the file is to lie as gzip, or inflated, for a reader that seeks in it; or says so of a body's
-            first bytes, inflated.
         largest_bytes: The most bytes of a body, inflated or as it came.
         chunk_bytes: How much of a body is read at once.
         spare_bytes: How much of the disk is to stay free.
@@ -292,9 +284,8 @@ class _Evidence:
 class _Tries:
     """The results of one download's tries. The same bytes with the same fault are no fault of the transfer.
 
-    By the kind of the fault it is told what helps. Broken in its middle, the answer itself is: nothing helps. Ended
-    early, as where a gateway cuts off all that is too large for it at the same byte, it may be whole if less is asked
-    for. What the wire itself cut off is left alone: the next try may come further.
+    Broken in its middle, the answer itself is at fault: nothing helps. Ended early at the same byte, as where a gateway
+    cuts off large answers, it may be whole if less is asked for. After a cut of the wire the next try may come further.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Which of the lake's files are loaded: `internal.files`, read and written.
+"""The lake's files that are loaded: `internal.files`, read and written.
 
 Only the columns are read for all files that tell an unchanged one; the rest is looked up for files that differ, so that
 a sync's cost hardly grows with the lake. Not here: comparing with the lake (`inventory.py`).
@@ -41,7 +41,7 @@ class LoadedFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LoadedStream:
-    """What tells the loaded files of a stream.
+    """The signatures of a stream's loaded files.
 
     Attributes:
         manifests: Their manifests' signatures, by name; empty of those that must be read.
@@ -53,7 +53,7 @@ class LoadedStream:
 
     @classmethod
     def parse(cls, lines: str) -> LoadedStream:
-        """Of lines that have the size, the signature and the partition."""
+        """From lines with size, signature and partition."""
         manifests, events = {}, {}
         for line in lines.split("\n"):
             size, manifest_signature, partition = line.split(" ", 2)
@@ -74,7 +74,7 @@ class Loaded:
 
     @classmethod
     def read(cls, session: duckdb.DuckDBPyConnection) -> Loaded:
-        """What a warehouse says. One text of all rows takes a tenth of the time that rows take."""
+        """From a warehouse. One text of all rows takes a tenth of the time that rows take."""
         rows = session.execute("""
             select
                 connection,

@@ -1,4 +1,4 @@
-"""Which row of a key wins if several files hold it, and which files lost rows that may have to be restored.
+"""Decides which row of a key wins if several files hold it, and finds files whose lost rows may have to be restored.
 
 Not here: the merge that asks (`merge.py`).
 """

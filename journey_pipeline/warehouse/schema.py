@@ -312,7 +312,7 @@ def prepare(session: duckdb.DuckDBPyConnection) -> bool:
 
 
 def read_revision(session: duckdb.DuckDBPyConnection) -> str:
-    """Which state a file is in: other after every change; empty if it has never been synced."""
+    """The state of a file: another one after every change; empty if it has never been synced."""
     if not has_table(session, STATE.name):
         return ""
     return str(session.execute("select revision from internal.state").fetchall()[0][0])

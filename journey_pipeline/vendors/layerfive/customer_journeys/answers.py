@@ -148,7 +148,7 @@ class Head:
         return any(is_folded(value, name) for value in self.values())
 
     def detection(self, settings: MappingSettings) -> Detection:
-        """Which of the events' fields is which."""
+        """The fields of the events, by column."""
         nested = self.nested_name(settings)
         events = (event for value in self.values() for event in unfolded(value, nested))
         return Detection(settings, (event for event in events if isinstance(event, dict)))

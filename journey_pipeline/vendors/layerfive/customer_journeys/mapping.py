@@ -1,4 +1,4 @@
-"""Which field of a record is which canonical column: declared by the connection, or found by the common names.
+"""Maps a record's fields to canonical columns: as the connection declares, or by common names.
 
 The vendor publishes no schema of its answers, so names are looked for, and where none fits nothing is guessed. Not
 here: what stands in the fields (`columns.py`, `events.sql`), records inside records (`answers.py`).
@@ -168,7 +168,7 @@ class Field:
     is_declared: bool
 
     def key_in(self, keys: Iterable[str]) -> str | None:
-        """Which of a record's own names leads to it: spelled alike first, else as names are compared."""
+        """The record's own name that leads to the field: spelled alike first, else as names are compared."""
         keys = tuple(keys)
         if self.name in keys:
             return self.name
