@@ -18,9 +18,9 @@ from journey_pipeline.cli.output import plain_table, results
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports import calls
-from journey_pipeline.exports.calls import Told, Verdict
+from journey_pipeline.exports.calls import Told
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import ENDED, Export, needs_a_person
+from journey_pipeline.exports.export import ENDED, Export, Verdict, needs_a_person
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy

@@ -7,7 +7,6 @@ Not here: HTTP (`receiver/`), what a link must be (`vendors/`), calls that wait 
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import hmac
 import json
@@ -22,7 +21,7 @@ from sqlalchemy import RowMapping, insert, select, update
 
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports import orders, turns
-from journey_pipeline.exports.export import AT_VENDOR, ENDED, Export, Reason, State
+from journey_pipeline.exports.export import AT_VENDOR, ENDED, Export, Reason, State, Verdict
 from journey_pipeline.exports.ledger import Transaction
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import callbacks, exports, hooks
@@ -43,19 +42,6 @@ JudgeOf = Callable[[str, str], Callable[[object, datetime], Judged]]
 """Finds the judge of a vendor's connection: of what a call says, decoded from JSON, or of a link as text."""
 
 _nonces = Redactor()
-
-
-class Verdict(enum.StrEnum):
-    """What a call is good for."""
-
-    DELIVERED = "delivered"  # its link is fetched
-    REPLAYED = "replayed"  # it came before: there is nothing to do
-    QUARANTINED = "quarantined"  # its link breaks a rule: it is fetched only if a person releases it
-    ANOTHER = "another link"  # of another file, after a link had come
-    NOTICE = "notice"  # the vendor made no file
-    EXPIRED = "expired"  # its link had ended when it came
-    LATE = "late"  # its export has landed or was replaced
-    UNREADABLE = "unreadable"  # it is no JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +322,9 @@ def _follow(
     is_unanswered = export.state is State.WANTED and export.reason is Reason.UNANSWERED
     is_awaited = export.attempt == call.attempt and (export.state in AT_VENDOR or is_unanswered)
     said: dict[str, Any] = {"at": at, "last_status": None}
-    if verdict is Verdict.DELIVERED:
+    if verdict is Verdict.QUARANTINED and is_awaited:
+        tx.change(export, at=at, error="the vendor called, and its link waits in quarantine")
+    elif verdict is Verdict.DELIVERED:
         orders.deliver_link(tx, export, call.attempt, judged.link, at=at)
     elif verdict is Verdict.NOTICE and is_awaited:
         said |= {"error": f"the vendor called and made no file: {judged.notice}", "failures": export.failures + 1}

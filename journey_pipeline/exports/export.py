@@ -59,6 +59,19 @@ class Reason(enum.StrEnum):
     SUPERSEDED = "superseded"  # a part whose whole came after all
 
 
+class Verdict(enum.StrEnum):
+    """What a call is good for."""
+
+    DELIVERED = "delivered"  # its link is fetched
+    REPLAYED = "replayed"  # it came before: there is nothing to do
+    QUARANTINED = "quarantined"  # its link breaks a rule: it is fetched only if a person releases it
+    ANOTHER = "another link"  # of another file, after a link had come
+    NOTICE = "notice"  # the vendor made no file
+    EXPIRED = "expired"  # its link had ended when it came
+    LATE = "late"  # its export has landed or was replaced
+    UNREADABLE = "unreadable"  # it is no JSON
+
+
 class Edge(enum.StrEnum):
     """A change of an export's state."""
 

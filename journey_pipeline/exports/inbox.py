@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from journey_pipeline.errors import LedgerError
-from journey_pipeline.exports.calls import UNREADABLE_BYTES, Call, JudgeOf, Verdict, find_hook, judge, take
+from journey_pipeline.exports.calls import UNREADABLE_BYTES, Call, JudgeOf, find_hook, judge, take
+from journey_pipeline.exports.export import Verdict
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.vault import Vault

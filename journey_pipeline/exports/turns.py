@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
-from journey_pipeline.exports.export import AT_VENDOR, ENDED, Collection, Edge, Export, Reason, State
+from journey_pipeline.exports.export import AT_VENDOR, ENDED, Collection, Edge, Export, Reason, State, Verdict
 from journey_pipeline.exports.ledger import Ledger, Transaction
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import callbacks, exports, transitions
@@ -166,7 +166,18 @@ def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:
     )
     since = at - policy.overdue_after
     waiting = and_(exports.c.state == State.WANTED, exports.c.tries > 0, exports.c.wanted_at <= since)
-    late = or_(exports.c.state == State.STOPPED, exports.c.reason.in_([Reason.OVERDUE, Reason.EXPIRED]), waiting)
+    kept_back = select(callbacks.c.id).where(
+        callbacks.c.export_id == exports.c.id,
+        callbacks.c.verdict == Verdict.QUARANTINED,
+        callbacks.c.body.is_not(None),
+        exports.c.state.not_in([State.READY, *ENDED]),
+    )
+    late = or_(
+        kept_back.exists(),
+        exports.c.state == State.STOPPED,
+        exports.c.reason.in_([Reason.OVERDUE, Reason.EXPIRED]),
+        waiting,
+    )
     found = select(exports).where(mine(connection), late, ~made_up_for.exists())
     return found.order_by(exports.c.position, exports.c.id)
 

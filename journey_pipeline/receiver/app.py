@@ -23,7 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from journey_pipeline import __version__
-from journey_pipeline.exports.calls import Hook, JudgeOf, Verdict, find_hook, keep_nonce_secret
+from journey_pipeline.exports.calls import Hook, JudgeOf, find_hook, keep_nonce_secret
+from journey_pipeline.exports.export import Verdict
 from journey_pipeline.exports.inbox import FullError, Inbox, Waiting, taken
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy

@@ -15,7 +15,7 @@ from journey_pipeline.cli.exports import exports
 from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports import calls
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import Export
+from journey_pipeline.exports.export import Export, Verdict
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.settings import LEDGER_VARIABLE, utc_now
 from journey_pipeline.vendors.judges import judge_of
@@ -44,7 +44,7 @@ def asked(ledger: Ledger, at: datetime | None = None) -> Export:
     return now.asked(export)
 
 
-def called(ledger: Ledger, export: Export, said: object) -> calls.Verdict:
+def called(ledger: Ledger, export: Export, said: object) -> Verdict:
     at, body = utc_now(), json.dumps(said).encode()
     judged = calls.judge("insider", "insider", body, judge_of, at=at)
     with ledger.writing() as tx:
@@ -89,7 +89,7 @@ def test_a_link_in_quarantine_is_shown_and_released_once_it_is_allowed(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export, url = asked(ledger), link(host=ELSEWHERE)
-    assert called(ledger, export, {"url": url}) is calls.Verdict.QUARANTINED
+    assert called(ledger, export, {"url": url}) is Verdict.QUARANTINED
     shown = run()
     assert shown.exit_code == 1
     assert "the vendor called: quarantined (its host is none of" in shown.output
@@ -120,7 +120,7 @@ def test_a_link_over_which_an_export_has_stopped_is_taken_again_when_a_person_sa
 def test_an_export_whose_link_ended_needs_a_person_until_it_is_asked_for_again(ledger: Ledger) -> None:
     export = asked(ledger)
     ended = link(signed=utc_now() - timedelta(hours=25))
-    assert called(ledger, export, {"url": ended}) is calls.Verdict.EXPIRED
+    assert called(ledger, export, {"url": ended}) is Verdict.EXPIRED
     shown = run("--json")
     (told,) = json.loads(shown.output)
     assert (shown.exit_code, told["reason"], told["call"], told["link_ends_at"]) == (1, "expired", "expired", None)

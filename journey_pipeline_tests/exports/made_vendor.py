@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import calls
-from journey_pipeline.exports.export import ENDED, Collection, Export, SmallerOrder, State
+from journey_pipeline.exports.export import ENDED, Collection, Export, SmallerOrder, State, Verdict
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
@@ -190,9 +190,9 @@ class Worker:
             call = calls.Call(export_id, attempt, at, "192.0.2.1", link.encode(), hook.ends_at)
             said = Judged(link=link, path=link, ends_at=at + timedelta(days=1), notice="" if link else "too large")
             verdict = calls.take(tx, call, said, at=at, policy=self.policy)
-            if verdict is calls.Verdict.LATE:
+            if verdict is Verdict.LATE:
                 raise ExportMovedOn("late")
-            return tx.get(export_id) if verdict is calls.Verdict.DELIVERED else None
+            return tx.get(export_id) if verdict is Verdict.DELIVERED else None
 
     def collect(self, root_id: int, at: datetime, dies: Moment, outcome: str) -> bool:
         """Fetches an order's files and lands them; the outcome: whole, broken off, or slow."""

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import select
 
 from journey_pipeline.exports import calls
-from journey_pipeline.exports.calls import Call, Verdict
+from journey_pipeline.exports.calls import Call
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import Export, Reason, State
+from journey_pipeline.exports.export import Export, Reason, State, Verdict
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.tables import callbacks
 from journey_pipeline.model import Judged
@@ -134,6 +134,9 @@ def test_a_link_that_breaks_a_rule_waits_in_quarantine_and_its_export_goes_on(le
     assert called(ledger, export, judged(breaks="its host is none of the list")) is Verdict.QUARANTINED
     assert called(ledger, export, judged(breaks="its host is none of the list")) is Verdict.REPLAYED
     assert export_of(ledger, export.id).state is State.PENDING
+    assert [one.error for one in queue(ledger, NOW + HOUR, policy=CALLED).needing_a_person()] == [
+        "the vendor called, and its link waits in quarantine"
+    ]
     with ledger.writing() as tx:
         kept = calls.kept_back(tx, export)
         assert kept is not None
@@ -142,6 +145,7 @@ def test_a_link_that_breaks_a_rule_waits_in_quarantine_and_its_export_goes_on(le
         assert calls.release(tx, kept, judged(), at=NOW + 2 * HOUR, policy=CALLED) is Verdict.DELIVERED
         assert not calls.newest(tx, [export.id])[export.id].needs_a_person
         assert calls.kept_back(tx, export) is None
+    assert queue(ledger, NOW + HOUR, policy=CALLED).needing_a_person() == []
     assert export_of(ledger, export.id).poll_address == LINK
 
 

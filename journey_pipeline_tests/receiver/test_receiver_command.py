@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -83,6 +83,27 @@ def test_it_answers_what_it_has_when_it_is_stopped_and_leaves_no_secret_anywhere
     nonces = [str(export.hook) for export in exports]
     for secret in (*nonces, "n4me", "4nother", "f1les", "Signature", "useinsider.com/acme", mail, "5e5e5e5e"):
         assert [name for name, content in held.items() if secret.encode() in content] == [], secret
+
+
+def test_no_call_that_was_answered_is_lost_when_it_is_killed(tmp_path: Path) -> None:
+    with open_ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
+        with command(tmp_path, ledger) as (running, process):
+            kept, waits, cut = (running.ask(day) for day in range(3))
+            assert running.call(kept, {"url": link("1")}) == 200
+            locking = sqlite3.connect(tmp_path / "exports.db", isolation_level=None)
+            locking.execute("begin immediate")
+            assert running.call(waits, {"url": link("2")}) == 200
+            with running.connect() as half, suppress(ConnectionResetError):
+                half.sendall(f"POST /{cut.hook} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{".encode())
+                process.kill()
+                assert half.recv(1) == b""
+            locking.close()
+        assert [export_of(ledger, one.id).standing for one in (kept, waits, cut)] == ["ready", "asking", "asking"]
+        with command(tmp_path, ledger) as (again, _):
+            assert again.call(cut, {"url": link("3")}) == 200
+            running.receiver.drain()  # unless the new one has done so already
+        assert [export_of(ledger, one.id).standing for one in (kept, waits, cut)] == ["ready"] * 3
+        assert not list(tmp_path.glob("inbox/*/calls/*"))
 
 
 def test_it_says_what_is_wrong_with_its_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from journey_pipeline.cli.exports import exports
 from journey_pipeline.cli.receiver import DEFAULT_HOST, DEFAULT_PORT, receiver
-from journey_pipeline.exports.calls import Verdict
+from journey_pipeline.exports.export import Verdict
 from journey_pipeline_tests.exports.made_orders import export_of
 from journey_pipeline_tests.receiver.conftest import Running, link
 
