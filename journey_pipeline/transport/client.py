@@ -221,7 +221,9 @@ class HttpClient:
         if guarded:
             largest, longest_s = settings.largest_linked_bytes(), settings.longest_linked_s()
             spare = settings.spare_disk_bytes()
-        terms = Terms(to, inspector, on_bytes, evidence, no_content, resumes, packed, largest, self._chunk_bytes, spare)
+        terms = Terms(
+            to, inspector, on_bytes, evidence, no_content, resumes, packed, largest, self._chunk_bytes, spare, guarded
+        )
         policy = policy or self._policy
         if resumes:  # a refusal of the rest is no refusal of the whole
             policy = replace(policy, statuses={**dict.fromkeys(NO_REST, Action.ANSWER), **policy.statuses})

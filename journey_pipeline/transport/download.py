@@ -8,6 +8,7 @@ the wire can't prove).
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -39,6 +40,9 @@ NO_REST = frozenset({_CHANGED, _NO_SUCH_RANGE})
 _KEPT_OF_EACH_END_BYTES = 64 << 10
 _SEES_ROOM_EACH_BYTES = 64 << 20
 _TWICE = "The same bytes came twice"
+_MD5 = re.compile(r'"([0-9a-f]{32})"')
+_ENCRYPTION = "x-amz-server-side-encryption"
+_KEY = f"{_ENCRYPTION}-customer-algorithm"
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -50,6 +54,7 @@ class Terms:
         largest_bytes: The most bytes of a body, inflated or as it came.
         chunk_bytes: How much of a body is read at once.
         spare_bytes: How much of the disk is to stay free.
+        is_stored: Whether it lies in a storage whose ETag is the MD5 of a body, if it looks like one.
     """
 
     to: Path
@@ -62,6 +67,7 @@ class Terms:
     largest_bytes: int
     chunk_bytes: int
     spare_bytes: int = 0
+    is_stored: bool = False
 
 
 class Download:
@@ -153,6 +159,8 @@ class _Arriving:
         self._headers = headers
         self._terms = terms
         self._raw_bytes = self._seen_room_at = 0
+        self._told_md5 = _md5_in(headers) if terms.is_stored else ""
+        self._md5 = hashlib.md5(usedforsecurity=False)
         self._deflater = Deflater()
         self._is_packed = None if callable(terms.packed) else terms.packed
         self._held = b""
@@ -167,25 +175,40 @@ class _Arriving:
         told = self._headers.get("Content-Length", "")
         self._leave_room(int(told) if re.fullmatch(r"[0-9]{1,18}", told) else 0)
         for wire, raw in body:
-            if file.bytes - self._seen_room_at >= _SEES_ROOM_EACH_BYTES:
-                self._leave_room(0)
-            file.write(self._lying(wire, raw))
-            self._raw_bytes += len(raw)
-            self.evidence.add(raw)
-            if max(self._raw_bytes, file.bytes) > self._terms.largest_bytes:  # zeros without end inflate to nothing
-                raise body.too_large(self._terms.largest_bytes)
-            self._show(raw)
+            self._take(wire, raw)
             if self._terms.on_bytes:
                 self._terms.on_bytes(len(wire))
-        if self._damage:
-            raise self._damage
-        if self._inspector:
-            self._inspector.finish(verified=body.is_gzip)
+        self._judge()
         if self._is_packed is not False:
             file.write(self._held if body.is_gzip else self._deflater.finish())
         if isinstance(self._inspector, FileInspector):
             self._inspector.look(file.flushed())
         self._open.close()
+
+    def _take(self, wire: bytes, raw: bytes) -> None:
+        if self._file.bytes - self._seen_room_at >= _SEES_ROOM_EACH_BYTES:
+            self._leave_room(0)
+        self._file.write(self._lying(wire, raw))
+        self._raw_bytes += len(raw)
+        self.evidence.add(raw)
+        if self._told_md5:
+            self._md5.update(wire)
+        if max(self._raw_bytes, self._file.bytes) > self._terms.largest_bytes:  # zeros without end inflate to nothing
+            raise self.body.too_large(self._terms.largest_bytes)
+        self._show(raw)
+
+    def _judge(self) -> None:
+        """Judges the whole of what came.
+
+        Raises:
+            VendorError: If it is not whole, or not what it should be.
+        """
+        if self._damage:
+            raise self._damage
+        if self._told_md5 and self._md5.hexdigest() != self._told_md5:
+            raise DamagedAnswerError("the file's MD5 is not the one that its ETag tells: bytes changed on the way.")
+        if self._inspector:
+            self._inspector.finish(verified=self.body.is_gzip)
 
     def _leave_room(self, coming: int) -> None:
         """Stops before the disk is full: others write there too.
@@ -244,6 +267,13 @@ class _Arriving:
             self._inspector.feed(raw)
         except DamagedAnswerError as error:
             self._damage = error
+
+
+def _md5_in(headers: Mapping[str, str]) -> str:
+    """The MD5 of a stored body by its ETag; empty if that is none, as of a body in parts, under a key, or packed."""
+    found = _MD5.fullmatch(headers.get("ETag", "").strip())
+    is_changed = any(name in headers for name in (_KEY, "Content-Encoding"))
+    return found[1] if found and headers.get(_ENCRYPTION, "AES256") == "AES256" and not is_changed else ""
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:

@@ -18,10 +18,11 @@ from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.inbox import Waiting
 from journey_pipeline.exports.tables import callbacks
 from journey_pipeline.loading.exports import Exports
+from journey_pipeline.model import StreamKey
 from journey_pipeline.receiver import app
 from journey_pipeline.settings import utc_now
-from journey_pipeline_tests.exports.made_orders import export_of, queue
-from journey_pipeline_tests.receiver.conftest import POLICY, Running, ago, link
+from journey_pipeline_tests.exports.made_orders import export_of, order, queue
+from journey_pipeline_tests.receiver.conftest import PARTNER, POLICY, Running, ago, link
 
 HOUR = timedelta(hours=1)
 
@@ -282,3 +283,18 @@ def test_no_more_calls_of_unknown_hooks_wait_than_a_disk_can_hold(
     with pytest.raises(inbox.FullError):
         running.receiver.inbox.keep(call, None)
     running.receiver.inbox.keep(call, "insider")
+
+
+def test_two_connections_share_a_receiver_and_each_link_is_judged_by_the_rules_of_its_own(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSIDER_TWO_PARTNER_NAME", "other")
+    now = queue(running.ledger, utc_now(), policy=POLICY, connection="insider_two")
+    now.want(order(key=StreamKey("insider", "insider_two", "user_events")))
+    first, second = running.ask(), now.next_to_ask()
+    assert second is not None
+    theirs = link().replace(f"/{PARTNER}/", "/other/")
+    assert running.call(first, {"url": theirs}) == running.call(second, {"url": link()}) == 200
+    assert verdicts(running) == ["quarantined"] * 2
+    assert running.call(first, {"url": link()}) == running.call(second, {"url": theirs}) == 200
+    assert [standing(running, export) for export in (first, second)] == ["ready", "ready"]

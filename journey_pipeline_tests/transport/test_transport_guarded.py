@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 from pathlib import Path
@@ -14,7 +15,7 @@ from journey_pipeline.errors import ContractError, LakeError, PermanentVendorErr
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.settings import LINKED_SIZE_VARIABLE, SPARE_DISK_VARIABLE
 from journey_pipeline.transport.addresses import ForbiddenAddressError, Guard, is_of_this_network
-from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient, answer
+from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient, answer, close, head
 
 PUBLIC = "93.184.216.34"
 BODY = b"x" * 1_000
@@ -161,3 +162,35 @@ def test_a_file_behind_a_link_has_bounds_of_its_own(
         client.download("GET", "/p", to=tmp_path / "file", guarded=True)
     assert list(tmp_path.iterdir()) == []
     client.download("GET", "/p", to=tmp_path / "file")
+
+
+MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_file_of_other_bytes_than_its_etag_tells_does_not_land(
+    server: FlakyServer, client_of: MakeClient, tmp_path: Path
+) -> None:
+    client, place, evidence = client_of(server, download_hosts=server.url), tmp_path / "file", tmp_path / "evidence"
+    server.on("/p", answer(200, BODY[:-1] + b"y", ETag=f'"{MD5}"'), answer(200, BODY, ETag=f'"{MD5}"'))
+    assert client.download("GET", "/p", to=place, packed=False, evidence=evidence, guarded=True).attempts == 2
+    assert place.read_bytes() == BODY
+    for headers in (
+        {"ETag": f'"{MD5[:-1]}0-2"'},
+        {"ETag": f'"{MD5[::-1]}"', "X-Amz-Server-Side-Encryption": "aws:kms"},
+    ):
+        server.on("/k", answer(200, BODY, **headers))
+        assert client.download("GET", "/k", to=place, guarded=True).attempts == 1
+    server.on("/q", *[answer(200, BODY, ETag=f'"{MD5[::-1]}"')] * 2)
+    with pytest.raises(ContractError, match=r"the one that its ETag tells.* The same bytes came twice"):
+        client.download("GET", "/q", to=place, evidence=evidence, guarded=True)
+    assert evidence.read_bytes() == BODY
+
+
+@pytest.mark.usefixtures("waits")
+def test_the_rest_of_a_file_counts_for_its_md5(server: FlakyServer, client_of: MakeClient, tmp_path: Path) -> None:
+    client, tag = client_of(server, download_hosts=server.url), {"ETag": f'"{MD5}"', "Accept_Ranges": "bytes"}
+    came = f"bytes 400-{len(BODY) - 1}/{len(BODY)}"
+    whole = [head(200, Content_Length=str(len(BODY)), **tag) + BODY[:400], close]
+    server.on("/p", whole, answer(206, BODY[400:], Content_Range=came, **tag))
+    assert client.download("GET", "/p", to=tmp_path / "file", resumes=True, guarded=True).attempts == 2
