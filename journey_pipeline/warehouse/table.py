@@ -138,19 +138,27 @@ def _compression(column: Column) -> str:
 
 def note_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Puts a table's comments on it and its columns, and notes from which text it was made."""
-    session.execute("delete from internal.tables where table_name = ?", [table.name])
-    session.execute("insert into internal.tables values (?, ?)", [table.name, table.digest])
     kind = "view" if table.is_view else "table"
-    session.execute(f"comment on {kind} {table.name} is {literal(table.comment)}")
-    for column in table.columns:
-        session.execute(f"comment on column {table.name}.{identifier(column.name)} is {literal(column.comment)}")
+    noted = f"{literal(table.name)}, {literal(table.digest)}"
+    statements = [
+        f"delete from internal.tables where table_name = {literal(table.name)}",
+        f"insert into internal.tables values ({noted})",
+        f"comment on {kind} {table.name} is {literal(table.comment)}",
+        *(
+            f"comment on column {table.name}.{identifier(each.name)} is {literal(each.comment)}"
+            for each in table.columns
+        ),
+    ]
+    session.execute(";".join(statements))
 
 
 def forget_table(session: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Drops a table or a view, if it is there."""
+    """Drops a table or a view, if it has been made."""
+    ((noted,),) = session.execute("delete from internal.tables where table_name = ?", [name]).fetchall()
+    if not noted:
+        return
     schema, base = name.split(".")
     (is_view,) = session.execute(
         "select count(*) > 0 from duckdb_views() where schema_name = ? and view_name = ?", [schema, base]
     ).fetchall()[0]
     session.execute(f"drop {'view' if is_view else 'table'} if exists {name}")
-    session.execute("delete from internal.tables where table_name = ?", [name])
