@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import duckdb
-
 from journey_pipeline.errors import VendorError
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import ExportPolicy
@@ -32,6 +30,7 @@ from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.bad_input.bad_vendor import SMALL
 from journey_pipeline_tests.lake.made_landing import as_csv
+from journey_pipeline_tests.reading import opened
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, Piece, Reply, answer, json
 from journey_pipeline_tests.vendors.made_apsis import event, export, profile
 
@@ -174,8 +173,7 @@ class BadApsis:
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the warehouse."""
-        with duckdb.connect(warehouse_file(self.lake), read_only=True) as session:
-            session.execute("set timezone = 'UTC'")
+        with opened(warehouse_file(self.lake)) as session:
             return session.execute(sql).fetchall()
 
     @property

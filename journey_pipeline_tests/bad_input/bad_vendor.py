@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from journey_pipeline.errors import VendorError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
@@ -29,6 +27,7 @@ from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import SyncReport, sync
+from journey_pipeline_tests.reading import opened
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, Reply, answer, json
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
@@ -162,8 +161,7 @@ class Line:
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the warehouse."""
-        with duckdb.connect(warehouse_file(self.lake), read_only=True) as session:
-            session.execute("set timezone = 'UTC'")
+        with opened(warehouse_file(self.lake)) as session:
             return session.execute(sql).fetchall()
 
     def ids(self) -> list[str]:

@@ -25,6 +25,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_f
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.contract.declaration import ContractStream, Rows
 from journey_pipeline_tests.contract.loads import Order
+from journey_pipeline_tests.reading import SESSION, opened
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=5)
 
@@ -108,18 +109,16 @@ class Pipeline:
         """The events of all files of the lake, each key once, as no file may hold one twice."""
         files = f"read_parquet('{self.lake.events_root}/**/*.parquet', filename = true)"
         twice = f"select event_key from {files} group by filename, event_key having count(*) > 1"
-        assert _rows(duckdb.connect(), twice).total() == 0
+        assert _rows(SESSION, twice).total() == 0
         once = f"(select distinct on (event_key) * from {files})"
-        return _rows(duckdb.connect(), f"select {columns or self.stream.columns} from {once}")
+        return _rows(SESSION, f"select {columns or self.stream.columns} from {once}")
 
     def warehouse(self, columns: str = "") -> Rows:
         """The events of the warehouse, brought level."""
         assert sync(self.lake, SMALL).broken == ()
-        session = duckdb.connect(warehouse_file(self.lake), read_only=True)
-        return _rows(session, f"select {columns or self.stream.columns} from core.journey_events")
+        with opened(warehouse_file(self.lake)) as session:
+            return _rows(session, f"select {columns or self.stream.columns} from core.journey_events")
 
 
 def _rows(session: duckdb.DuckDBPyConnection, sql: str) -> Rows:
-    with session:
-        session.execute("set timezone = 'UTC'")
-        return Counter(session.execute(sql).fetchall())
+    return Counter(session.execute(sql).fetchall())

@@ -6,11 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.projects import NOW
+from journey_pipeline_tests.reading import opened
 
 TODAY = floor(NOW, Granularity.DAY)
 
@@ -56,6 +55,5 @@ def warehouse_rows(home: Path) -> set[tuple[str, ...]]:
 
 
 def ask(home: Path, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(home / "journeys.duckdb"), read_only=True) as session:
-        session.execute("set timezone = 'UTC'")
+    with opened(home / "journeys.duckdb") as session:
         return session.execute(sql).fetchall()

@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from journey_pipeline.lake.landing import AttemptFolder, commit_attempt, name_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest
 from journey_pipeline.model import StreamKey, Window, partition_window
 from journey_pipeline.normalize.run import NormalizeLimits, normalize
 from journey_pipeline.recipe import Recipe
+from journey_pipeline_tests.reading import read_parquet
 
 KEY = StreamKey("sfmc", "brand_b", "journey_history")
 PARTITION = "2026-11-20T09"
@@ -130,11 +129,11 @@ class MadeLanding:
         return self.lake.landing_dir(KEY, PARTITION) / attempt.attempt / attempt.files[number].name
 
     def events(self, columns: str = "*") -> list[tuple[Any, ...]]:
-        return read(self.lake.events_file(KEY, PARTITION), columns)
+        return read_parquet(self.lake.events_file(KEY, PARTITION), columns)
 
     def rejects(self, columns: str = "*") -> list[tuple[Any, ...]]:
         path = self.lake.rejects_file(KEY, PARTITION)
-        return read(path, columns) if path.exists() else []
+        return read_parquet(path, columns) if path.exists() else []
 
     def files(self) -> dict[str, bytes]:
         """Everything that normalizing writes, by name."""
@@ -147,12 +146,6 @@ def count_records(body: bytes) -> int:
     """Records by the csv module, which counts them its own way."""
     rows = csv.reader(io.StringIO(body.decode("utf-8-sig", errors="replace"), newline=""))
     return max(0, sum(1 for row in rows if row) - 1)
-
-
-def read(path: Path, columns: str = "*") -> list[tuple[Any, ...]]:
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        return connection.execute(f"select {columns} from read_parquet(?)", [str(path)]).fetchall()
 
 
 def begin_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:

@@ -13,7 +13,8 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.formats.json_scan import CutError
 from journey_pipeline.lake.events import find_damage, is_normalized, verify_events
 from journey_pipeline.model import ATTRIBUTE_COLUMNS
-from journey_pipeline_tests.lake.made_landing import KEY, NOTES, PARTITION, MadeLanding, as_csv, read
+from journey_pipeline_tests.lake.made_landing import KEY, NOTES, PARTITION, MadeLanding, as_csv
+from journey_pipeline_tests.reading import read_parquet
 
 SCHEMA = pa.schema(
     [(column.name, pa.bool_() if column.type == "BOOLEAN" else pa.string()) for column in ATTRIBUTE_COLUMNS]
@@ -53,7 +54,7 @@ def attributes_file(made: MadeLanding) -> Path:
 
 
 def attributes(made: MadeLanding) -> list[tuple[Any, ...]]:
-    return read(attributes_file(made), "profile_key, value")
+    return read_parquet(attributes_file(made), "profile_key, value")
 
 
 def test_attributes_lie_beside_the_events_and_the_manifest_vouches_for_them(made: MadeLanding) -> None:
@@ -63,7 +64,7 @@ def test_attributes_lie_beside_the_events_and_the_manifest_vouches_for_them(made
     assert manifest.attributes is not None
     assert manifest.attributes.rows == 2
     assert verify_events(made.lake, manifest)
-    assert read(attributes_file(made)) == [
+    assert read_parquet(attributes_file(made)) == [
         (None, "a", "7", None, "text", "x", False),
         (None, "b", "7", None, "text", "later", False),
     ]

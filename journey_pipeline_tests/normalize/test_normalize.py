@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from journey_pipeline.errors import LakeError
@@ -16,6 +15,7 @@ from journey_pipeline.lake.landing import mark_superseded
 from journey_pipeline.model import EVENT_COLUMNS
 from journey_pipeline.normalize.run import NormalizeLimits
 from journey_pipeline_tests.lake.made_landing import KEY, NOTES, PARTITION, MadeLanding, as_csv
+from journey_pipeline_tests.reading import SESSION
 
 AT = "2026-11-20T09:58:11Z"
 
@@ -43,8 +43,7 @@ def test_the_events_file_has_exactly_the_canonical_columns(made: MadeLanding) ->
 
 
 def described(path: Path) -> list[tuple[str, str]]:
-    with duckdb.connect() as connection:
-        return [row[:2] for row in connection.execute("describe from read_parquet(?)", [str(path)]).fetchall()]
+    return [row[:2] for row in SESSION.execute("describe from read_parquet(?)", [str(path)]).fetchall()]
 
 
 def test_every_event_leads_back_to_its_record(made: MadeLanding) -> None:

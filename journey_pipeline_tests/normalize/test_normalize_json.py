@@ -18,8 +18,9 @@ from journey_pipeline.lake.events import is_normalized, verify_events
 from journey_pipeline.model import Window
 from journey_pipeline.normalize.landed_file import content_digest
 from journey_pipeline.normalize.run import normalize
-from journey_pipeline_tests.lake.made_landing import KEY, PARTITION, WINDOW, MadeLanding, read
+from journey_pipeline_tests.lake.made_landing import KEY, PARTITION, WINDOW, MadeLanding
 from journey_pipeline_tests.normalize.notes_reader import JSON_NOTES, NotesReader
+from journey_pipeline_tests.reading import read_parquet
 
 AT = "2026-11-20T09:58:11Z"
 
@@ -96,7 +97,7 @@ def test_faults_of_form_and_refusals_of_the_recipe_are_both_kept(made: MadeLandi
     made.land(b'[{"Id":"1","At":"never"},7,{"Id":"2","At":"%s"},"\xff"]' % AT.encode(), rows=4)
     manifest = made.normalize()
     assert made.rejects("reason, landing_row") == [("unreadable time", 1), ("no JSON object", 2), ("no JSON object", 4)]
-    ((raw, encoded),) = read(made.lake.rejects_file(KEY, PARTITION), "raw, raw_base64")[2:]
+    ((raw, encoded),) = read_parquet(made.lake.rejects_file(KEY, PARTITION), "raw, raw_base64")[2:]
     assert (raw, base64.b64decode(encoded)) == ('"\ufffd"', b'"\xff"')
     assert manifest.unaccounted == 0
 

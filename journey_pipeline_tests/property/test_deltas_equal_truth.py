@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
@@ -32,6 +31,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_f
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.examples import examples
+from journey_pipeline_tests.reading import opened
 
 pytestmark = pytest.mark.slow(reason="a warehouse is made of each example")
 
@@ -142,8 +142,7 @@ def _text(value: Any) -> str:
 def in_warehouse(lake: Lake) -> Records:
     properties = {"event_type": "vendor_action", "campaign": "journey_name"}
     columns = [properties.get(name, f"properties ->> '{name}'") for name in IDENTITY]
-    with duckdb.connect(warehouse_file(lake), read_only=True) as session:
-        session.execute("set timezone = 'UTC'")
+    with opened(warehouse_file(lake)) as session:
         rows = session.execute(
             f"select contact_id, occurred_at, {', '.join(columns)} from core.journey_events"
         ).fetchall()

@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from journey_pipeline.lake.landing import commit_attempt
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile
@@ -22,6 +20,7 @@ from journey_pipeline.recipe import Recipe
 from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES, ProfileInspector
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline_tests.lake.made_landing import begin_attempt
+from journey_pipeline_tests.reading import read_parquet
 
 PARTITION = "2026-11-19"
 LANDED_AT = datetime(2026, 11, 20, 1, tzinfo=UTC)
@@ -109,9 +108,7 @@ def without(*version_ids: str) -> dict[str, Any]:
 
 
 def read(path: Path, columns: str = "*", order: str = "landing_row") -> list[tuple[Any, ...]]:
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        return connection.execute(f"select {columns} from read_parquet(?) order by {order}", [str(path)]).fetchall()
+    return read_parquet(path, columns, order)
 
 
 def event(**members: Any) -> dict[str, Any]:

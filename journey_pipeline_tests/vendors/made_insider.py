@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,6 +24,7 @@ from journey_pipeline.normalize.run import normalize
 from journey_pipeline.vendors.insider.user_events.columns import CONTACTS, USER_EVENTS
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
 from journey_pipeline_tests.lake.made_landing import begin_attempt
+from journey_pipeline_tests.reading import read_parquet
 
 KEY = StreamKey("insider", "insider", "user_events")
 PARTITION = "2026-03-01"
@@ -69,15 +69,15 @@ class Normalized:
     manifest: EventsManifest
 
     def events(self, columns: str = "*") -> list[tuple[Any, ...]]:
-        return read(self.lake.events_file(KEY, PARTITION), columns)
+        return read_parquet(self.lake.events_file(KEY, PARTITION), columns)
 
     def rejects(self, columns: str = "*") -> list[tuple[Any, ...]]:
         path = self.lake.rejects_file(KEY, PARTITION)
-        return read(path, columns) if path.exists() else []
+        return read_parquet(path, columns) if path.exists() else []
 
     def attributes(self, columns: str = "*") -> list[tuple[Any, ...]]:
         path = self.lake.attributes_file(KEY, PARTITION)
-        return read(path, columns) if path.exists() else []
+        return read_parquet(path, columns) if path.exists() else []
 
 
 def landed(home: Path, body: bytes, *, answers: Mapping[str, Any] = ANSWERS) -> Normalized:
@@ -112,9 +112,3 @@ def landed(home: Path, body: bytes, *, answers: Mapping[str, Any] = ANSWERS) -> 
     )
     commit_attempt(lake, KEY, window, attempt)
     return Normalized(lake, normalize(lake, KEY, PARTITION, USER_EVENTS))
-
-
-def read(path: Path, columns: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect() as session:
-        session.execute("set timezone = 'UTC'")
-        return session.execute(f"select {columns} from read_parquet('{path}')").fetchall()

@@ -19,7 +19,8 @@ from journey_pipeline.normalize.run import normalize
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_recipe
-from journey_pipeline_tests.lake.made_landing import begin_attempt, read
+from journey_pipeline_tests.lake.made_landing import begin_attempt
+from journey_pipeline_tests.reading import read_parquet
 
 KEY = StreamKey("layerfive", "layerfive", "customer_journeys")
 PARTITION = "2026-11-19"
@@ -92,11 +93,11 @@ class MadeJourneys:
         return normalize(self.lake, KEY, PARTITION, customer_journeys_recipe(self.settings))
 
     def events(self, columns: str = "*") -> list[tuple[Any, ...]]:
-        return read(self.lake.events_file(KEY, PARTITION), columns)
+        return read_parquet(self.lake.events_file(KEY, PARTITION), columns)
 
     def rejects(self, columns: str = "*") -> list[tuple[Any, ...]]:
         path = self.lake.rejects_file(KEY, PARTITION)
-        return read(path, columns) if path.exists() else []
+        return read_parquet(path, columns) if path.exists() else []
 
 
 def typed(home: Path, *records: Any, **settings: Any) -> MadeJourneys:

@@ -322,6 +322,7 @@ def test_however_a_file_is_cut_on_the_way_its_events_are_counted_the_same() -> N
     )
 
 
+@pytest.mark.slow(reason="a big profile is read")
 def test_a_profile_larger_than_any_buffer_comes_in_parts_that_know_whose_they_are(tmp_path: Path) -> None:
     filler = "x" * 1000
     events = [event(correlationId=f"c-{number}", data={"filler": filler}) for number in range(20_000)]
@@ -332,6 +333,7 @@ def test_a_profile_larger_than_any_buffer_comes_in_parts_that_know_whose_they_ar
     assert found == [("xk-1", "a@example.org")] * 20_000 + [("xk-2", None)]
 
 
+@pytest.mark.slow(reason="a big profile is read")
 def test_a_profile_that_can_not_be_cut_is_taken_if_the_configuration_allows_its_length(tmp_path: Path) -> None:
     long = event(data={"text": "x" * (17 << 20)})
     one_string = export({"xk-1": profile([long]), "xk-2": profile([event(typeId="1")])})

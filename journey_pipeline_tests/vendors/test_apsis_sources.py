@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from journey_pipeline.components.apsis import ApsisExports
@@ -43,6 +42,7 @@ from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Names, Select
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import Part, Plan, Source, Ticket, Verdict
 from journey_pipeline_tests.lake.made_landing import begin_attempt
+from journey_pipeline_tests.reading import SESSION, read_parquet
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 DAY = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))
@@ -101,9 +101,7 @@ class Vendor:
 
     def events(self, stream: str, columns: str) -> list[tuple[Any, ...]]:
         path = Lake(self.home).events_file(StreamKey("apsis", "apsis", stream), DAY.partition)
-        with duckdb.connect() as connection:
-            connection.execute("set timezone = 'UTC'")
-            return connection.execute(f"select {columns} from read_parquet(?)", [str(path)]).fetchall()
+        return read_parquet(path, columns)
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +213,7 @@ def test_email_events_are_those_of_the_vendor(vendor: Vendor) -> None:
     assert vendor.sandbox.calls.to("email_file")[0].headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.slow(reason="many exports")
 def test_what_is_too_large_comes_in_parts_that_are_the_same_together(vendor: Vendor) -> None:
     source = vendor.profiles()
     vendor.whole(source)
@@ -525,8 +524,7 @@ def test_everything_that_the_account_lists_becomes_dimensions_which_forget_nothi
     vendor.sandbox.clock.freeze(later)
     again = pull_dimensions(lake, key, vendor.account().client.dimension_pages(), ALL, now=lambda: later)
     assert again["event_types"] > first["event_types"]
-    with duckdb.connect() as connection:
-        path = str(lake.dimension_file("apsis", "event_types"))
-        query = "select event_type, event_name from read_parquet(?) where type_id = '5000' and section like '%main%'"
-        unlisted = connection.execute(query.replace("5000", "5036"), [path]).fetchall()
+    path = str(lake.dimension_file("apsis", "event_types"))
+    query = "select event_type, event_name from read_parquet(?) where type_id = '5036' and section like '%main%'"
+    unlisted = SESSION.execute(query, [path]).fetchall()
     assert unlisted == [("com.apsis1.events.email-sent", "Email sent")]

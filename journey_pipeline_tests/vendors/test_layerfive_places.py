@@ -20,7 +20,7 @@ from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.layerfive.client import ROUTE, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
-from journey_pipeline_tests.lake.made_landing import read
+from journey_pipeline_tests.reading import read_parquet
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, json
 from journey_pipeline_tests.vendors.made_journeys import AT, KEY, PARTITION, MadeJourneys
 
@@ -77,7 +77,7 @@ def normalized(home: Path, settings: MappingSettings) -> list[str]:
 
 def events(home: Path) -> list[tuple[Any, ...]]:
     path = Lake(home).events_file(KEY, PARTITION)
-    return sorted(read(path, "contact_id, properties->>'n'")) if path.exists() else []
+    return sorted(read_parquet(path, "contact_id, properties->>'n'")) if path.exists() else []
 
 
 ALL = [("p-1", "1"), ("p-1", "2"), ("p-2", "3")]

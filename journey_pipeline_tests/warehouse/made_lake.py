@@ -8,14 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import duckdb
 
 from journey_pipeline.files import replacing
 from journey_pipeline.lake.layout import Lake
@@ -24,13 +21,12 @@ from journey_pipeline.model import EVENT_COLUMNS, Column, StreamKey, partition_w
 from journey_pipeline.sql import literal
 from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline.warehouse.schema import REJECTS
+from journey_pipeline_tests.reading import SESSION, opened
 
 SFMC = StreamKey("sfmc", "sfmc", "journey_history")
 INSIDER = StreamKey("insider", "insider", "user_events")
 MIDNIGHT = datetime(2026, 11, 1, tzinfo=UTC)
 COLUMNS = [column.name for column in EVENT_COLUMNS]
-_SESSION = duckdb.connect(":memory:", config={"threads": 1})
-_SESSION.execute("set timezone = 'UTC'")
 
 
 @dataclass(frozen=True)
@@ -204,27 +200,18 @@ def write_parquet(file: Path, columns: Iterable[Column], rows: list[dict[str, An
     """Writes rows as a Parquet file of exactly these columns."""
     columns = list(columns)
     typed = ", ".join(f"{column.name} {column.type}" for column in columns)
-    _SESSION.execute(f"create or replace table made ({typed})")
+    SESSION.execute(f"create or replace table made ({typed})")
     if rows:
         marks = ", ".join(["(" + ", ".join("?" * len(columns)) + ")"] * len(rows))
-        _SESSION.execute(f"insert into made values {marks}", [row[c.name] for row in rows for c in columns])
+        SESSION.execute(f"insert into made values {marks}", [row[c.name] for row in rows for c in columns])
     with replacing(file) as temporary:
-        _SESSION.execute(f"copy made to {literal(str(temporary))} (format parquet, compression zstd)")
+        SESSION.execute(f"copy made to {literal(str(temporary))} (format parquet, compression zstd)")
 
 
 def vouch(file: Path, rows: int) -> ParquetFile:
     """What a manifest says of a file."""
     content = file.read_bytes()
     return ParquetFile(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), rows=rows)
-
-
-@contextmanager
-def opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A session of its own that reads a warehouse's file."""
-    with duckdb.connect(":memory:", config={"threads": 1}) as session:
-        session.execute(f"attach {literal(str(file))} as warehouse (read_only)")
-        session.execute("set timezone = 'UTC'; use warehouse")
-        yield session
 
 
 def rows_of(file: Path, sql: str) -> list[tuple[Any, ...]]:
