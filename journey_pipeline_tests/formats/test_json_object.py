@@ -62,6 +62,7 @@ def parts(giant: Pairs, way: dict[str, Any], before: Any = 1, after: Any = None)
 
 @BOUNDED
 @given(GIANTS, WAYS, SIZES, BUFFERS, HINTS)
+@pytest.mark.slow(reason="many examples")
 def test_members_are_those_that_the_standard_library_reads(
     giant: Pairs, way: dict[str, Any], size: int, buffer_bytes: int, hint: str | None
 ) -> None:
@@ -218,6 +219,7 @@ def test_an_object_may_be_empty(text: bytes, size: int) -> None:
     assert list(split(text, size)) == []
 
 
+@pytest.mark.slow(reason="a big document is read")
 def test_memory_does_not_grow_with_the_document() -> None:
     profile = compact({"sections": {"7": {"events": [{"data": "x" * 500}] * 20}}})
 

@@ -7,12 +7,15 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journey_pipeline.normalize.run import NormalizeLimits
 from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.lake.made_landing import MadeLanding, as_csv
+
+pytestmark = pytest.mark.slow(reason="a landing is normalized for each example")
 
 BOUNDED = settings(max_examples=examples(12))
 AT = "2026-11-20T09:00:00Z"

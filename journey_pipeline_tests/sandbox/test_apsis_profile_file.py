@@ -209,6 +209,7 @@ def test_hostile_profiles_and_events_are_whole_json_and_stand_as_the_truth_says(
     assert "" in ids
 
 
+@pytest.mark.slow(reason="a big file is made")
 def test_one_profile_can_have_two_hundred_thousand_events(apsis: ApsisCaller) -> None:
     apsis.options.bulk_profiles, apsis.options.bulk_events = 1, 200_000
     asked = apsis.section_order(MAIN, [EMAIL], event_discriminators=["com.apsis1.events.page-viewed"])

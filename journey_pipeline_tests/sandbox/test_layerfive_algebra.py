@@ -43,6 +43,7 @@ def told(records: list[dict[str, Any]]) -> Counter[Any]:
     return Counter((record["individual_id"], record["event_time"], record["event_type"]) for record in records)
 
 
+@pytest.mark.slow(reason="many requests")
 def test_an_answer_holds_what_the_formula_says(
     sandbox: Sandbox, layerfive: LayerFiveCaller, happened: list[Touchpoint], case: Case
 ) -> None:

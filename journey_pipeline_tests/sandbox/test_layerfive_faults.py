@@ -156,6 +156,7 @@ def test_two_accounts_have_each_their_own_people(world: World) -> None:
     assert not {record["session_id"] for record in times[0]} & {record["session_id"] for record in times[1]}
 
 
+@pytest.mark.slow(reason="big answers are served")
 def test_memory_does_not_grow_with_the_answer(tmp_path: Path) -> None:
     world = World(touchpoints_per_day=3_000, steady=True)
     with serve(world, clock=SandboxClock.frozen(datetime(2026, 11, 20, tzinfo=UTC)), cache_dir=tmp_path) as sandbox:

@@ -171,6 +171,7 @@ def test_an_address_that_is_not_of_this_world_leads_to_nobody(case: Case) -> Non
             assert number_of(email) is None
 
 
+@pytest.mark.slow(reason="many days are made")
 def test_memory_grows_neither_with_the_days_of_a_span_nor_with_those_that_were_asked() -> None:
     world = World(touchpoints_per_day=20_000, steady=True)
     world.visits.known_ms(0)

@@ -155,6 +155,7 @@ def test_prepared_answers_stay_below_their_bound(world: World, hour: Window, tmp
     assert 1 < len(kept) < 8
 
 
+@pytest.mark.slow(reason="a big hour is served")
 def test_memory_stays_flat_while_a_big_hour_is_made_and_served(hour: Window) -> None:
     big = World(rows_per_hour=60_000, steady=True)
     with serve(big, clock=SandboxClock.frozen(hour.end + timedelta(days=2))) as sandbox:

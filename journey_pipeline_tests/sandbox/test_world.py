@@ -162,6 +162,7 @@ def test_people_have_several_identities_and_odd_ones_among_them() -> None:
     assert not any(mark in person.contact_key for person in people for mark in ',"\r\n\t')
 
 
+@pytest.mark.slow(reason="a big hour is made")
 def test_memory_does_not_grow_with_the_rows_of_an_hour() -> None:
     big = World(rows_per_hour=60_000, steady=True)
     tracemalloc.start()

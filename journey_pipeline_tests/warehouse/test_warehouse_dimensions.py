@@ -19,6 +19,8 @@ from journey_pipeline.warehouse.schema import LISTED
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MadeLake, dump, rows_of, write_parquet
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 DEFINITIONS = StreamKey("apsis", "brand_b", "definitions")

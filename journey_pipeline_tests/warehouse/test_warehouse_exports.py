@@ -17,6 +17,8 @@ from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.exports.made_orders import ADDRESS, MINUTE, NOW, made_ready, queue, requested, wanted
 from journey_pipeline_tests.warehouse.made_lake import MadeLake, dump, events, rows_of
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 
 

@@ -11,6 +11,8 @@ from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, MadeLake, assert_is_as_in_the_model, dump
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 FIVE, SIX, SEVEN = "2026-11-01T05", "2026-11-01T06", "2026-11-01T07"
 OLD, NEW = "20261101T060000Z-aa", "20261103T060000Z-bb"

@@ -28,6 +28,8 @@ from journey_pipeline_tests.warehouse.made_lake import (
     rows_of,
 )
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 ASKED = replace(SMALL, remove=True)
 HOURS = [f"2026-11-01T{hour:02}" for hour in range(8)]
