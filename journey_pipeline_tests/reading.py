@@ -12,11 +12,14 @@ import duckdb
 
 from journey_pipeline.sql import literal
 
-SETTINGS = "set timezone = 'UTC'"
-_NUMBERS = count()
 # A test reads a file, has it replaced, and reads it again.
-SESSION = duckdb.connect(config={"threads": 1, "enable_external_file_cache": False})
-SESSION.execute(SETTINGS)
+_CONFIG = {"threads": 1, "enable_external_file_cache": False}
+_UTC = "set timezone = 'UTC'"
+SESSION = duckdb.connect(config=_CONFIG)
+SESSION.execute(_UTC)
+# Of its own: DuckDB's lists of tables and columns are of all that a session has open.
+_FILES = duckdb.connect(config=_CONFIG)
+_NUMBERS = count()
 
 
 def read_parquet(path: Path, columns: str = "*", order: str = "") -> list[tuple[Any, ...]]:
@@ -29,11 +32,11 @@ def read_parquet(path: Path, columns: str = "*", order: str = "") -> list[tuple[
 def opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that reads a database's file, as catalog in use."""
     name = f"opened_{next(_NUMBERS)}"
-    SESSION.execute(f"attach {literal(str(file))} as {name} (read_only)")
+    _FILES.execute(f"attach {literal(str(file))} as {name} (read_only)")
     try:
-        with SESSION.cursor() as session:
-            session.execute(SETTINGS)
+        with _FILES.cursor() as session:
+            session.execute(_UTC)
             session.execute(f"use {name}")
             yield session
     finally:
-        SESSION.execute(f"detach {name}")
+        _FILES.execute(f"detach {name}")
