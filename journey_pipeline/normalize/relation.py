@@ -107,9 +107,6 @@ def _escaped(column: pa.Array[Any]) -> pa.Array[Any]:
     return column
 
 
-_NOTHING = pa.scalar("{}")
-
-
 def groups_of(name: str, groups: Mapping[str, str]) -> list[tuple[str, str]]:
     """The objects that a column goes into, and its name in each.
 
@@ -130,9 +127,10 @@ def with_group(properties: pa.Array[Any], name: str, members: Mapping[str, pa.Ar
     plain, inner = _text(properties), _text(json_objects(members, rows))
     joined = cast("Callable[..., pa.Array[Any]]", pc.binary_join_element_wise)
     opened = pc.utf8_slice_codeunits(plain, 0, -1)
-    comma = pc.if_else(pc.equal(plain, _NOTHING), "", ",")
+    nothing = pa.scalar("{}")  # not made on import: pyarrow imports pandas for it, where that is installed
+    comma = pc.if_else(pc.equal(plain, nothing), "", ",")
     text = joined(opened, comma, f'"{name}":', inner, "}", "")
-    return pa.ExtensionArray.from_storage(pa.json_(), pc.if_else(pc.equal(inner, _NOTHING), plain, text))
+    return pa.ExtensionArray.from_storage(pa.json_(), pc.if_else(pc.equal(inner, nothing), plain, text))
 
 
 def _text(objects: pa.Array[Any]) -> pa.StringArray:
