@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -97,6 +98,19 @@ def command_server() -> Iterator[CommandServer]:
     """One server of commands for all tests of a process."""
     with CommandServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def new_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dagster's folder before its first run: to make its tables takes longer than to copy them."""
+    from journey_pipeline.components.instance import open_instance  # noqa: PLC0415 - few modules need Dagster
+
+    home = tmp_path_factory.mktemp("new_history")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", "")
+        patch.setenv("JOURNEY_PIPELINE_HOME", str(home))
+        with open_instance():
+            return home / "dagster"
 
 
 @pytest.fixture(scope="module", autouse=True)

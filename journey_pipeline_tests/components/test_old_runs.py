@@ -110,8 +110,9 @@ def opened(home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(tmp_path: Path, new_history: Path) -> Iterator[dg.DagsterInstance]:
     """An empty history."""
+    shutil.copytree(new_history, tmp_path / "dagster")
     with opened(tmp_path) as instance:
         yield instance
 

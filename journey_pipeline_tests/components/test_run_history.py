@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,7 +27,8 @@ def deployment() -> Deployment:
 
 
 @pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def instance(tmp_path: Path, new_history: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    shutil.copytree(new_history, tmp_path / "dagster")
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path))
     with open_instance() as opened:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +34,10 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 @pytest.fixture
-def runner(pipeline: Pipeline, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+def runner(
+    pipeline: Pipeline, deployment: Deployment, new_history: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Runner]:
+    shutil.copytree(new_history, pipeline.lake.home / "dagster")
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     for name, value in variables(pipeline).items():
         monkeypatch.setenv(name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -35,8 +36,9 @@ HERE = "our_location"
 
 
 @pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def instance(tmp_path: Path, new_history: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     """As a deployment has it: with a queue, and workers beside the code server."""
+    shutil.copytree(new_history, tmp_path / "dagster")
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path))
     with open_instance() as opened:

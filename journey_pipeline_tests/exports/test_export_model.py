@@ -257,7 +257,7 @@ def covers(windows: tuple[Window, ...], whole: Window) -> bool:
 TestExports: Any = Exports.TestCase
 # Shrinking would take longer than reading a failure's steps.
 TestExports.settings = settings(
-    max_examples=examples(15),
+    max_examples=examples(10),
     stateful_step_count=50,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

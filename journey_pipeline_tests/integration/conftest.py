@@ -56,17 +56,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         yield load_deployment(folder)
 
 
-@pytest.fixture(scope="session")
-def new_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dagster's folder before its first run: to make its tables takes longer than to copy them."""
-    home = tmp_path_factory.mktemp("new_history")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", "")
-        patch.setenv("JOURNEY_PIPELINE_HOME", str(home))
-        with open_instance():
-            return home / "dagster"
-
-
 @pytest.fixture
 def runner(home: Path, new_history: Path, deployment: Deployment) -> Iterator[Runner]:
     shutil.copytree(new_history, home / "dagster", dirs_exist_ok=True)

@@ -163,7 +163,7 @@ def test_the_gap_filler_asks_once_from_the_oldest_missing_day(
     assert asked.tags[RANGE_START] == f"{retrievable:%Y-%m-%d}"
     assert asked.tags[RANGE_END] == f"{TODAY - timedelta(days=1):%Y-%m-%d}"
     sandbox.calls.clear()
-    load(runner, assets, Window(retrievable, TODAY).partitions(Granularity.DAY))
+    load(runner, assets, days_ago(12, 12))  # the end of that range, with what has landed in its middle
     assert sandbox.calls.count(ROUTE) == 1
 
 
