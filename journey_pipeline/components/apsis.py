@@ -5,7 +5,7 @@ Not here: the vendor's routes and rules (`vendors/apsis/`), how assets are built
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
@@ -135,10 +135,8 @@ class ApsisExports(ConnectionComponent):
     def check(self) -> Mapping[str, str]:
         """Asks for the definitions and orders one hour of each export; says how the answers' fields are called."""
         account = self._account()
-        try:
+        with closing(account.client):
             return check(account, utc_now())
-        finally:
-            account.client.close()
 
     def open_sources(self) -> Mapping[str, Source]:
         """Both streams, with credentials from the environment."""
@@ -169,10 +167,8 @@ class ApsisExports(ConnectionComponent):
     def open_dimension_pages(self) -> Iterator[Iterator[bytes]]:
         """The pages of the account's definitions."""
         account = self._account()
-        try:
+        with closing(account.client):
             yield account.client.dimension_pages()
-        finally:
-            account.client.close()
 
     def _account(self) -> Account:
         limits = Limits(requests_per_s=self.requests_per_second, concurrency=self.downloads_at_a_time)

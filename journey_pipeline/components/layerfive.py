@@ -4,6 +4,7 @@ Not here: the vendor's routes and rules (`vendors/layerfive/`), how assets are b
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from typing import ClassVar
 
@@ -92,11 +93,8 @@ class LayerFiveCustomerJourneys(ConnectionComponent):
 
     def check(self) -> Mapping[str, str]:
         """Asks for the last day, and tells which column is read from which field."""
-        source = self._open()
-        try:
+        with closing(self._open()) as source:
             return source.check()
-        finally:
-            source.close()
 
     @property
     def answers_for_people(self) -> bool:

@@ -5,6 +5,7 @@ A step takes each partition through both, so that an hour is events as soon as i
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,11 +75,8 @@ class LoadAssets:
         """The vendor's estimates of windows; empty for a vendor without estimates."""
         if self.stream.why_not("estimate"):
             return []
-        source = self.open_source()
-        try:
+        with closing(self.open_source()) as source:
             return [estimate for window in windows if (estimate := source.estimate(window))]
-        finally:
-            source.close()
 
     def key(self, role: str) -> dg.AssetKey:
         """Key of the asset with one of the roles of `translator.py`."""

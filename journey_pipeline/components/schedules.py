@@ -4,6 +4,7 @@ Not here: what a load does (`load_assets.py`), which partitions are missing (`lo
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -211,8 +212,5 @@ def run_over(assets: LoadAssets, windows: Sequence[Window], **asked: Any) -> dg.
 
 def freshness(assets: LoadAssets, now: datetime) -> Freshness:
     """Asks the vendor up to where its history is complete."""
-    source = assets.open_source()
-    try:
+    with closing(assets.open_source()) as source:
         return source.freshness(now)
-    finally:
-        source.close()

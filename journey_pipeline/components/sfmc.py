@@ -4,7 +4,7 @@ Not here: the vendor's routes and rules (`vendors/sfmc/`), how assets are built 
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import ClassVar, Literal
 
 import dagster as dg
@@ -77,11 +77,8 @@ class SfmcJourneyHistory(ConnectionComponent):
 
     def check(self) -> Mapping[str, str]:
         """Asks freshness, the first page of the journey list, and the estimates of a settled hour and its parts."""
-        source = self._open()
-        try:
+        with closing(self._open()) as source:
             return source.check(utc_now())
-        finally:
-            source.close()
 
     def open_sources(self) -> Mapping[str, Source]:
         """The journey history, with credentials from the environment."""
@@ -101,11 +98,8 @@ class SfmcJourneyHistory(ConnectionComponent):
     @contextmanager
     def open_journey_pages(self) -> Iterator[Iterator[bytes]]:
         """The pages of the journey list."""
-        client = self._client()
-        try:
+        with closing(self._client()) as client:
             yield client.journey_pages()
-        finally:
-            client.close()
 
     def _client(self) -> SfmcClient:
         limits = Limits(requests_per_s=self.requests_per_second, concurrency=self.downloads_at_a_time)

@@ -4,6 +4,7 @@ Not here: what a sweep does (`loading/reconcile.py`, `lake/sweep.py`).
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import dagster as dg
@@ -123,11 +124,8 @@ def reconciliation_definitions(
     def reconciliation(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         lake = Lake(make_home())
         try:
-            source = assets.open_source()
-            try:
+            with closing(assets.open_source()) as source:
                 report = sweep_drift(lake, source, settings)
-            finally:
-                source.close()
         except JourneyError as error:
             raise dg.Failure(str(error), allow_retries=isinstance(error, TransientVendorError)) from error
         for partition, why in report.failed.items():

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -92,13 +92,10 @@ def writing(file: Path, settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPy
     """
     spill = file.with_name(file.name + ".tmp")
     shutil.rmtree(spill, ignore_errors=True)  # what a killed writer spilled
-    with naming_failures(f"writing {file.name}", "run `journey-pipeline rebuild` if it happens again", file.parent):
-        session = _open(file, _config(settings.memory, settings.threads, spill))
-        try:
-            session.execute("set timezone = 'UTC'")
-            yield session
-        finally:
-            session.close()
+    failing = naming_failures(f"writing {file.name}", "run `journey-pipeline rebuild` if it happens again", file.parent)
+    with failing, closing(_open(file, _config(settings.memory, settings.threads, spill))) as session:
+        session.execute("set timezone = 'UTC'")
+        yield session
 
 
 def _open(file: Path, config: _Config) -> duckdb.DuckDBPyConnection:
@@ -132,14 +129,11 @@ def reading(lake: Lake, file: Path, memory: str = "1GB", threads: int = 2) -> It
     database, which would be the file as it was before the last publish.
     """
     spill = lake.work_dir / f"reader-{file.stem}"
-    session = duckdb.connect(":memory:", config=_config(memory, threads, spill))
-    try:
+    with closing(duckdb.connect(":memory:", config=_config(memory, threads, spill))) as session:
         session.execute("set timezone = 'UTC'")
         session.execute(f"attach {literal(str(file))} as warehouse (read_only)")
         session.execute("use warehouse")
         yield session
-    finally:
-        session.close()
 
 
 @contextmanager
