@@ -20,7 +20,7 @@ from journey_pipeline_tests.exports.made_orders import DAY, NOW
 pytestmark = pytest.mark.slow(reason="two processes poll")
 
 ROOT = Path(__file__).parents[2]
-ORDERS = 25
+ORDERS = 12
 
 
 class Poller:

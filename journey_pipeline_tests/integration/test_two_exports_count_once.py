@@ -55,7 +55,7 @@ Told: TypeAlias = dict[tuple[str, str], str]
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    world = World(rows_per_hour=60, contacts=300, late_share=0.05, steady=True)
+    world = World(rows_per_hour=20, contacts=300, late_share=0.05, steady=True)
     with serve(world, clock=SandboxClock.frozen(NOW)) as running:
         yield running
 
