@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -135,6 +136,10 @@ def run(
 
 class _Protocol(HttpToolsProtocol):
     """Hands the connection to the application: a fault must be able to break it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False  # queries hold links' signatures, however another library sets up logging
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -214,6 +214,7 @@ attributes:
     routes=("file",),  # those before it: test_insider_orders.py
     answer="file",
     secret_variable="INSIDER_REQUEST_TOKEN",
+    token_pattern=r"X-Amz-Signature=[0-9a-f]|/hooks/[\w-]{20,}",  # a link, and the address of a hook
     cuts=("cut_record=close", "cut_line=reset"),
     promised_length={"insider": {"transfer": "content_length"}},
     odd_text={"insider": {"odd_reasons": ODD_TEXTS}},

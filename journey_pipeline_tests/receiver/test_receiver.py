@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 from contextlib import closing
@@ -49,6 +50,18 @@ def test_a_call_is_kept_and_its_export_is_ready_when_it_is_answered(running: Run
     with running.ledger.reading() as tx:
         (row,) = tx.rows(select(callbacks))
     assert (row["attempt"], row["peer"], row["verdict"]) == (1, "127.0.0.1", "delivered")
+
+
+def test_no_log_holds_the_path_of_a_call_however_logging_is_set_up(
+    running: Running, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
+    caplog.set_level(logging.DEBUG)
+    export = running.ask()
+    assert running.call(export, {"url": link()}) == 200
+    assert running.send("GET", "/some/path")[0] == 404
+    assert "a call came: delivered" in caplog.text
+    assert not any(text in caplog.text for text in (str(export.hook), "/some/path", "Signature"))
 
 
 def test_the_last_segment_of_the_path_counts_alone(running: Running) -> None:
