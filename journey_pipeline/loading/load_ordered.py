@@ -203,9 +203,10 @@ def _what_stopped(exports: Exports, root_id: int) -> JourneyError | None:
 def _not_sent(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:
     """What could not even be ordered: who waits for it is told at once; the sensor tries it again."""
     for root_id in list(under_way):
-        trouble = exports.troubles.get(root_id)
-        if isinstance(trouble, NotSentError) and exports.queue.tree(root_id)[0].state is State.WANTED:
-            yield from failed(under_way.pop(root_id), trouble)
+        trouble, root = exports.troubles.get(root_id), exports.queue.tree(root_id)[0]
+        is_unsent = isinstance(trouble, NotSentError) or (root.tries and root.last_status is None)
+        if is_unsent and (root.state, root.reason) == (State.WANTED, Reason.REFUSED):
+            yield from _not_ready(exports, {root_id: under_way.pop(root_id)})
 
 
 def _not_today(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:

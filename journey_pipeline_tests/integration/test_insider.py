@@ -1,0 +1,125 @@
+"""A vendor who calls back, as it runs: commands in a terminal, Dagster behind them, and the receiver beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from journey_pipeline.cli.receiver import receiving
+from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.translator import RANGE_END, RANGE_START
+from journey_pipeline.model import Window
+from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.options import SandboxOptions
+from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
+from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.crash.commands import CommandServer
+from journey_pipeline_tests.projects import NOW, make_project
+
+pytestmark = pytest.mark.slow(reason="commands go through Dagster, with a receiver beside them")
+
+DAYS = Window(datetime(2026, 11, 17, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))
+SPAN = ("--from", f"{DAYS.start:%Y-%m-%d}", "--to", f"{DAYS.end:%Y-%m-%d}")
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    options = SandboxOptions(insider={"call_after_s": 0.5})
+    world = World(rows_per_hour=10, contacts=100, steady=True)
+    with serve(world, clock=SandboxClock(NOW), options=options) as running:
+        yield running
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, command_server: CommandServer, sandbox: Sandbox) -> Terminal:
+    sandbox.insider.forget()
+    sandbox.calls.clear()
+    terminal = Terminal.at(tmp_path, command_server, sandbox, "insider")
+    (definition,) = terminal.folder.rglob("defs/insider/defs.yaml")
+    definition.write_text(definition.read_text().replace("check_receiver: false", "check_receiver: true"))
+    return terminal
+
+
+@pytest.fixture
+def receiver(terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A receiver of the terminal's ledger."""
+    monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(terminal.home))
+    monkeypatch.setenv(CLOCK_OFFSET_VARIABLE, str((sandbox.clock.now() - datetime.now(UTC)).total_seconds()))
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    with receiving() as hooks:
+        terminal.changes["INSIDER_WEBHOOK_URL"] = f"{hooks}/a/prefix"
+        yield hooks
+
+
+@pytest.mark.usefixtures("receiver")
+def test_a_range_is_ordered_called_for_fetched_and_published(terminal: Terminal, sandbox: Sandbox) -> None:
+    done = terminal("backfill", "insider", *SPAN)
+    assert done.code == 0, done.err
+    with duckdb.connect(str(terminal.home / "journeys.duckdb"), read_only=True) as session:
+        found = session.execute("select contact_id, epoch(occurred_at)::bigint from core.journey_events").fetchall()
+        attributes = session.execute("select distinct attribute_name from core.profile_attributes").fetchall()
+    whole = Window(DAYS.start, DAYS.end + timedelta(seconds=1))
+    asked_at = sandbox.calls.to("order")[0].at
+    assert sorted(found) == sorted((one["iid"], one["at_s"]) for one in sandbox.insider.truth(whole, asked_at))
+    assert attributes == [("Email",)]
+    assert sandbox.insider.caller.answers[-1] == 200
+    checked = terminal("doctor", "insider")
+    assert checked.code == 0, checked.out
+    for words in ("answers through http://127.0.0.1:", "used by export 1 for", "journey_enter"):
+        assert words in checked.out
+    spent = terminal("backfill", "insider", "--from", "2026-11-15", "--to", "2026-11-16")
+    assert spent.code == 1
+    assert "today's request was used by export 1" in spent.err
+    assert re.search(r"may be sent at 2026-11-\d\d 00:05 UTC", spent.err)
+    assert sandbox.calls.count("order") == 1
+    secrets = (sandbox.calls.to("order")[0].body["hook"].rpartition("/")[2], "X-Amz-Signature=", "sandbox-ucd-key")
+    for said in (done.out + done.err, checked.out, spent.err, *_texts(terminal.home)):
+        assert [secret for secret in secrets if secret in said] == []
+
+
+def _texts(home: Path) -> Iterator[str]:
+    """All that lies in a home as text: the ledger, manifests, logs, Dagster's storage."""
+    for path in home.rglob("*"):
+        if path.is_file() and path.suffix not in {".parquet", ".duckdb"}:
+            yield path.read_bytes().decode("latin-1")
+
+
+def test_without_a_receiver_nothing_is_ordered_and_the_message_says_what_to_start(
+    terminal: Terminal, sandbox: Sandbox
+) -> None:
+    refused = terminal("backfill", "insider", *SPAN, INSIDER_WEBHOOK_URL="http://127.0.0.1:9")
+    assert refused.code == 1
+    assert "journey-pipeline receiver" in " ".join(refused.err.split())
+    assert sandbox.calls.count("order") == 0
+    checked = terminal("doctor", "insider", INSIDER_WEBHOOK_URL="http://127.0.0.1:9")
+    assert checked.code == 1
+    assert "journey-pipeline receiver" in " ".join(checked.out.split())
+
+
+def test_the_newest_days_are_ordered_at_ten_past_midnight_and_more_of_them_on_sundays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_project(tmp_path, "insider", package="calling_shop")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(folder)
+        definitions = load_deployment(folder).definitions
+    schedule = definitions.resolve_schedule_def("insider__user_events_newest")
+    assert schedule.cron_schedule == "10 0 * * *"
+    ranges = []
+    for day in (16, 22):  # a Monday, and a Sunday
+        context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, day, 0, 10, tzinfo=UTC))
+        (request,) = schedule.evaluate_tick(context).run_requests or ()
+        ranges.append((request.tags[RANGE_START], request.tags[RANGE_END]))
+    assert ranges == [("2026-11-09", "2026-11-15"), ("2026-10-23", "2026-11-21")]
+    names = {key.name for check in definitions.asset_checks or () for key in check.check_keys}
+    assert {"no_export_needs_a_person", "call_came", "link_was_fetched_in_time", "days_request_was_used"} <= names
