@@ -93,7 +93,7 @@ def _found(ledger: Ledger, connection: str | None, *, with_ended: bool) -> list[
         dict(zip(names, row, strict=True)) for row in rows(listed(ledger, connection=connection, with_ended=with_ended))
     ]
     with ledger.reading() as tx:
-        called = calls.newest(tx, [export["export_id"] for export in found])
+        called = calls.newest(tx)
     return [export | _told(export, called.get(export["export_id"])) for export in found]
 
 

@@ -208,14 +208,13 @@ def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime, po
     return verdict
 
 
-def newest(tx: Transaction, export_ids: Collection[int]) -> dict[int, Told]:
-    """The newest call of each export that had one."""
-    query = select(callbacks).where(callbacks.c.export_id.in_(export_ids)).order_by(callbacks.c.id)
+def newest(tx: Transaction) -> dict[int, Told]:
+    """The newest call of each export that had one, by the export's number."""
+    is_kept = callbacks.c.body.is_not(None).label("is_kept")
+    columns = (callbacks.c.export_id, callbacks.c.at, callbacks.c.verdict, callbacks.c.says, callbacks.c.ends_at)
     return {
-        row["export_id"]: Told(
-            row["at"], Verdict(row["verdict"]), row["says"], row["ends_at"], is_kept=row["body"] is not None
-        )
-        for row in tx.rows(query)
+        row["export_id"]: Told(row["at"], Verdict(row["verdict"]), row["says"], row["ends_at"], bool(row["is_kept"]))
+        for row in tx.rows(select(*columns, is_kept).order_by(callbacks.c.id))
     }
 
 

@@ -141,9 +141,9 @@ def test_a_link_that_breaks_a_rule_waits_in_quarantine_and_its_export_goes_on(le
         kept = calls.kept_back(tx, export)
         assert kept is not None
         assert kept.body == LINK.encode()
-        assert calls.newest(tx, [export.id])[export.id].needs_a_person
+        assert calls.newest(tx)[export.id].needs_a_person
         assert calls.release(tx, kept, judged(), at=NOW + 2 * HOUR, policy=CALLED) is Verdict.DELIVERED
-        assert not calls.newest(tx, [export.id])[export.id].needs_a_person
+        assert not calls.newest(tx)[export.id].needs_a_person
         assert calls.kept_back(tx, export) is None
     assert queue(ledger, NOW + HOUR, policy=CALLED).needing_a_person() == []
     assert export_of(ledger, export.id).poll_address == LINK
