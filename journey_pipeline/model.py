@@ -225,6 +225,15 @@ ATTRIBUTE_COLUMNS: tuple[Column, ...] = (
     Column("value", "VARCHAR", "Text as it is, other types as JSON; true or false for a tag; NULL if not set."),
     Column("is_tag", "BOOLEAN", "Whether it is a tag; NULL if unknown."),
 )
+POPULATION_COLUMNS: tuple[Column, ...] = (
+    Column("journey_id", "VARCHAR", "The journey; NULL if the file's filter names none."),
+    Column("population", "VARCHAR", "By what the people were filtered: enter, exit or channel_interaction."),
+    Column("window_start", "TIMESTAMPTZ", "Start of the filter's time, UTC; NULL if unknown."),
+    Column("window_end", "TIMESTAMPTZ", "End of it, excluded, UTC; NULL if unknown."),
+    Column("exported_at", "TIMESTAMPTZ", "When the file was exported, UTC."),
+    Column("profile_key", "VARCHAR", "The vendor's key of the person, as in contact_id of the events."),
+    Column("landing_file", "VARCHAR", "The landed file: partition/attempt/file."),
+)
 EXPORT_COLUMNS: tuple[Column, ...] = (
     Column("export_id", "BIGINT", "The export's number in the ledger."),
     Column("part_of", "BIGINT", "The split export that this one is a part of; NULL if it is none."),

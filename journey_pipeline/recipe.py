@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:  # it brings Arrow along, which the command line does not need in order to say what it can do
     from journey_pipeline.formats.records import AttributeReader, RecordReader
@@ -48,6 +49,41 @@ class AttributeColumns:
     person: str
     pattern: str
     names: Callable[[Sequence[Mapping[str, Any]]], Mapping[str, str]]
+    masked: tuple[str, ...] = ()
+
+
+class Population(NamedTuple):
+    """What all people in a file have in common, as far as it is known.
+
+    Attributes:
+        exported_at: When the file was exported.
+        population: By what they were filtered, such as `enter`.
+    """
+
+    exported_at: datetime
+    journey_id: str | None = None
+    population: str | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Records that each tell of a person, and of no event. The SQL gives the person as `contact_id`.
+
+    `properties` are the person's attributes by their ids; a value that is null says that there is none. Of an
+    attribute that several files tell, the file counts that was exported last.
+
+    Attributes:
+        version: Says how they are read; those that another one read are read anew.
+        names: Gives the attributes' names for people, by id, out of what else the vendor answered; the newest first.
+        population: Gives what an answer's people have in common, out of what was said with it.
+        masked: Attributes of which a value with `*` in it is hidden, and counts as none.
+    """
+
+    version: str
+    names: Callable[[Sequence[Mapping[str, Any]]], Mapping[str, str]]
+    population: Callable[[Mapping[str, Any]], Population]
     masked: tuple[str, ...] = ()
 
 
@@ -111,7 +147,7 @@ class Recipe:
     windows_of_arrival: bool = False
     repeats_are_usual: bool = False
     twin: Twin | None = None
-    attributes: AttributeReader | AttributeColumns | None = None
+    attributes: AttributeReader | AttributeColumns | People | None = None
     filled: Mapping[str, str] = field(default_factory=dict)
 
     def format_of(self, name: str) -> str:

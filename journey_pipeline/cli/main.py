@@ -27,6 +27,7 @@ COMMANDS = {
     "receiver": ("journey_pipeline.cli.receiver", "Take the calls of vendors that answer by webhook."),
     "doctor": ("journey_pipeline.cli.doctor", "Check configuration, credentials, connections and files."),
     "backfill": ("journey_pipeline.cli.backfill", "Load the missing partitions of a time range."),
+    "intake": ("journey_pipeline.cli.intake", "Take in files that people dropped in a connection's folder."),
     "reconcile": ("journey_pipeline.cli.reconcile", "Compare landed partitions with the vendor; reload changed ones."),
     "normalize": ("journey_pipeline.cli.normalize", "Make events again from landed files, without the vendor."),
     "sync": ("journey_pipeline.cli.warehouse", "Load changed events into the warehouse and publish it."),

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 
 from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.export_assets import export_sensor, ordered_definitions
+from journey_pipeline.components.intake import dropped_definitions, intake_definitions
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.schedules import pulled_definitions, reach_schedule
 from journey_pipeline.components.standing_checks import (
@@ -343,6 +344,12 @@ WAYS: Mapping[str, Way] = {
         before=("requests",),
         keeps=ordered_definitions,
         moves=_sensor,
+    ),
+    "dropped": Way(
+        load=lambda assets: partial(LoadAtOnce, open=assets.open_source),
+        before=(),
+        keeps=dropped_definitions,
+        moves=lambda connection, streams: intake_definitions(streams, status=connection.sensor_status),
     ),
 }
 """By what streams say of their answers."""

@@ -8,14 +8,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from journey_pipeline.components.connection import ConnectionComponent, connection_name
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.turns import spent
+from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exports
-from journey_pipeline.settings import ledger_url, utc_now
+from journey_pipeline.settings import connection_variables, home, ledger_url, local_path, utc_now
 from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient, requests_per_day
 from journey_pipeline.vendors.insider.doctor import check
@@ -26,6 +27,7 @@ from journey_pipeline.vendors.insider.user_events.stream import (
     UserEvents,
     user_events_stream,
 )
+from journey_pipeline.vendors.insider.user_profiles.source import ListSettings, UserProfiles, user_profiles_stream
 from journey_pipeline.vendors.source import Source, Stream
 
 HOOK_LIFE = timedelta(hours=48)
@@ -86,18 +88,46 @@ class InsiderExports(ConnectionComponent):
         5, ge=0, le=60, description="Minutes before and after midnight UTC in which nothing is ordered: clocks differ."
     )
 
+    profile_encoding: str = Field(
+        "utf-8", description="Encoding of profile CSVs that have no byte order mark, such as windows-1254."
+    )
+    profile_aliases: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Attributes by names of columns of profile CSVs, where the account does not list the name. The "
+        "attribute iid is the user's own key.",
+    )
+    profiles_folder: str = Field(
+        "",
+        description="Folder of profile CSVs, with incoming/, processing/, done/ and quarantine/. Default: "
+        "inbox/<connection>/profiles/ in the home.",
+    )
+
+    @field_validator("profile_encoding")
+    @classmethod
+    def _is_an_encoding(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except (LookupError, ValueError):
+            raise ValueError(f"profile_encoding is {value!r}; write it as utf-8 or windows-1254") from None
+        return value
+
     @property
     def offered(self) -> Mapping[str, Stream]:
-        """User events."""
-        stream = user_events_stream(self.connection, self.start_at)
-        return {
-            "User events of Insider": replace(
-                stream,
-                asked_again=self.lookback_days - 1,
-                asked_again_on_sundays=self.weekly_lookback_days - 1,
-                retention=timedelta(days=self.retention_days),
-            )
-        }
+        """User events, and lists of people."""
+        return {"User events of Insider": self._events, "Profiles of Insider": self._profiles}
+
+    @property
+    def _events(self) -> Stream:
+        return replace(
+            user_events_stream(self.connection, self.start_at),
+            asked_again=self.lookback_days - 1,
+            asked_again_on_sundays=self.weekly_lookback_days - 1,
+            retention=timedelta(days=self.retention_days),
+        )
+
+    @property
+    def _profiles(self) -> Stream:
+        return user_profiles_stream(self.connection, self.start_at, self.profile_aliases)
 
     def check(self) -> Mapping[str, str]:
         """Asks what the account has, and whether the receiver is there; never uses the day's request."""
@@ -109,10 +139,21 @@ class InsiderExports(ConnectionComponent):
             client.close()
 
     def open_sources(self) -> Mapping[str, Source]:
-        """The stream, with credentials from the environment."""
-        (stream,) = self.offered.values()
+        """What is ordered, with credentials from the environment."""
+        stream = self._events
         choice = Choice(self.events, self.parameters, self.filters, self.check_receiver)
         return {stream.key.stream: UserEvents(self._client(), stream, choice, fingerprint=_fingerprint)}
+
+    def _open_source(self, stream: str) -> Source:
+        profiles = self._profiles
+        if stream != profiles.key.stream:
+            return super()._open_source(stream)
+        folder = Lake(home()).inbox(self.connection, "profiles")
+        if self.profiles_folder:
+            folder = local_path(self.profiles_folder, "profiles_folder")
+        settings = ListSettings(self.profile_encoding, self.profile_aliases)
+        partner = connection_variables(self.connection, (), ("partner_name",)).get("partner_name", "")
+        return UserProfiles(profiles, settings, self._client, folder, partner=partner)
 
     @property
     def export_policy(self) -> ExportPolicy:

@@ -47,7 +47,13 @@ def describe_parquet(path: Path, rows: int) -> ParquetFile:
 
 
 def put_events(
-    lake: Lake, manifest: EventsManifest, events: Path, *, rejects: Path | None = None, attributes: Path | None = None
+    lake: Lake,
+    manifest: EventsManifest,
+    events: Path,
+    *,
+    rejects: Path | None = None,
+    attributes: Path | None = None,
+    populations: Path | None = None,
 ) -> None:
     """Puts a partition's events in place, their manifest last.
 
@@ -59,7 +65,11 @@ def put_events(
         rejects: The rejects file, or None if there are no rejects.
     """
     stream, partition = manifest.key, manifest.partition
-    beside = {lake.rejects_file(stream, partition): rejects, lake.attributes_file(stream, partition): attributes}
+    beside = {
+        lake.rejects_file(stream, partition): rejects,
+        lake.attributes_file(stream, partition): attributes,
+        lake.populations_file(stream, partition): populations,
+    }
     for place, file in beside.items():
         if file:
             _move(file, place)
@@ -133,6 +143,8 @@ def _files(lake: Lake, manifest: EventsManifest) -> dict[Path, ParquetFile]:
         files[lake.rejects_file(manifest.key, manifest.partition)] = manifest.rejects
     if manifest.attributes:
         files[lake.attributes_file(manifest.key, manifest.partition)] = manifest.attributes
+    if manifest.populations:
+        files[lake.populations_file(manifest.key, manifest.partition)] = manifest.populations
     return files
 
 

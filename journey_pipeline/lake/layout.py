@@ -46,6 +46,14 @@ class Lake:
         """The attributes of people in one partition's newest answer; absent if there are none."""
         return self.home / "attributes" / stream.connection / stream.stream / f"{partition}.parquet"
 
+    def populations_file(self, stream: StreamKey, partition: str) -> Path:
+        """The people whom one partition's files name as those of a journey; absent if there are none."""
+        return self.home / "populations" / stream.connection / stream.stream / f"{partition}.parquet"
+
+    def inbox(self, connection: str, what: str) -> Path:
+        """Where people or other processes put something for a connection."""
+        return self.home / "inbox" / connection / what
+
     def evidence_dir(self, stream: StreamKey, partition: str) -> Path:
         """Answers that broke the vendor's contract, kept for a person to look at."""
         return self.home / "evidence" / stream.connection / stream.stream / partition

@@ -236,8 +236,12 @@ class EventsManifest(Document):
         recipe: Digest of the SQL and the code tables it was made with.
         landed_at: When the newest of the attempts landed.
         attributes: What that one says of people themselves; None if it says nothing, or the stream never does.
+        populations: Whom files of the partition name as people of a journey; None if none does.
         landed: Records in the files of those attempts.
-        duplicates: Records whose key another record of the partition has; `landed = events + rejects + duplicates`.
+        people: Records that tell of a person, and of no event.
+        masked: Values of people that are hidden with `*`, and count as none.
+        duplicates: Records whose key another record of the partition has;
+            `landed = events + people + rejects + duplicates`.
         unaccounted: Records that were counted while landing and are in none of the three, or the other way round when
             negative; 0 unless something is wrong.
         kept_events: Events of attempts that can no longer be read, which were made of them earlier and are kept; they
@@ -280,7 +284,10 @@ class EventsManifest(Document):
     events: ParquetFile
     rejects: ParquetFile | None = None
     attributes: ParquetFile | None = None
+    populations: ParquetFile | None = None
     landed: int
+    people: int = 0
+    masked: int = 0
     duplicates: int = 0
     unaccounted: int = 0
     kept_events: int = 0

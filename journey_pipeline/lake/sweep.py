@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 LEFTOVER_AGE = timedelta(days=1)  # far longer than any download takes
 
-_ROOTS = ("raw", "events", "rejects", "attributes", "evidence", "dimensions", "drift", "cache/survey")
+_ROOTS = ("raw", "events", "rejects", "attributes", "populations", "evidence", "dimensions", "drift", "cache/survey")
 
 
 @dataclass(frozen=True, slots=True)

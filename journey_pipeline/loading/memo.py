@@ -158,7 +158,7 @@ class _Places:
         """Those of a stream, now."""
         key = stream.key
         always = (lake.landing_manifest(key, _ANY), lake.events_manifest(key, _ANY), lake.events_file(key, _ANY))
-        beside = (lake.rejects_file(key, _ANY), lake.attributes_file(key, _ANY))
+        beside = (lake.rejects_file(key, _ANY), lake.attributes_file(key, _ANY), lake.populations_file(key, _ANY))
         return cls(
             _around(lake.landing_dir(key, _ANY)),
             tuple(map(_around, always)),

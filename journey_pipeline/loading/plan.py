@@ -33,6 +33,7 @@ class State(enum.Enum):
     MISSING = "missing"
     EXPIRED = "expired"  # missing, and the vendor no longer keeps it
     FUTURE = "future"  # its window has not ended
+    EMPTY = "empty"  # no file was dropped for it, and none need be
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
         return State.LANDED
     if window.end > now:
         return State.FUTURE
+    if stream.intake:
+        return State.EMPTY
     return State.EXPIRED if stream.is_expired(window, now) else State.MISSING
 
 

@@ -75,22 +75,35 @@ def _last_of_each(sources: Sequence[Source], limits: NormalizeLimits) -> Iterato
             yield batch.take(np.sort(len(codes) - 1 - from_end))
 
 
-def _rows_of(attributes: AttributeColumns, answers: Sequence[Mapping[str, Any]], staged: Path) -> str:
-    names = attributes.names(answers)
+def attribute_columns(names: Mapping[str, str], masked: Sequence[str]) -> str:
+    """The columns of attributes, out of a relation of `person` and `entry`, a key with its value.
+
+    Args:
+        names: The attributes' names for people, by id.
+        masked: Attributes of which a value with `*` in it counts as none.
+    """
     entries = ", ".join(f"{literal(key)}: {literal(name)}" for key, name in names.items())
-    hidden = ", ".join(map(literal, attributes.masked)) or "null"
     given = {
         "section_id": "null",
         "profile_key": "person",
         "attribute_id": "entry.key",
         "attribute": "entry.key",
         "attribute_name": f"map {{{entries}}}[entry.key]" if entries else "null",
-        "value": f"case when entry.key in ({hidden}) and contains(entry.value, '*') then null else entry.value end",
+        "value": f"case when not ({is_masked(masked)}) then entry.value end",
         "is_tag": "false",
     }
-    columns = ",\n".join(f"({given[column.name]})::{column.type} as {column.name}" for column in ATTRIBUTE_COLUMNS)
+    return ",\n".join(f"({given[column.name]})::{column.type} as {column.name}" for column in ATTRIBUTE_COLUMNS)
+
+
+def is_masked(masked: Sequence[str]) -> str:
+    """The condition that the value of `entry` is hidden."""
+    hidden = ", ".join(map(literal, masked)) or "''"
+    return f"entry.key in ({hidden}) and contains(coalesce(entry.value, ''), '*')"
+
+
+def _rows_of(attributes: AttributeColumns, answers: Sequence[Mapping[str, Any]], staged: Path) -> str:
     return f"""
-        select {columns}
+        select {attribute_columns(attributes.names(answers), attributes.masked)}
         from (
             select person, unnest(map_entries(properties::json::map(varchar, varchar))) as entry
             from (

@@ -37,11 +37,12 @@ from journey_pipeline.normalize.inspection import Inspection, inspect_events, re
 from journey_pipeline.normalize.json_source import JsonSource
 from journey_pipeline.normalize.landed_file import DamagedFileError
 from journey_pipeline.normalize.parquet_source import ParquetSource
+from journey_pipeline.normalize.people import NO_PEOPLE, Told, write_people
 from journey_pipeline.normalize.recipe_sql import BELIEVABLE, read_codes, select_events, select_rejects
 from journey_pipeline.normalize.record_reader import ReaderSource, write_attributes
 from journey_pipeline.normalize.session import NormalizeLimits, Session, session
 from journey_pipeline.normalize.staging import Source, UnreadableAttemptError, stage_events, stage_rejects
-from journey_pipeline.recipe import AttributeColumns, Recipe
+from journey_pipeline.recipe import AttributeColumns, People, Recipe
 
 __all__ = ["NormalizeLimits", "is_normalized", "normalize"]
 
@@ -94,7 +95,7 @@ def normalize(
                 _mark_unreadable(lake, landing, unreadable)
                 raise next(reversed(unreadable.values()))
             kept = keep_earlier(opened, lake, landing, unreadable, events=made.events, rejects=made.rejects)
-            attributes = steps.attributes(made.attempts[-1])
+            attributes = steps.attributes(made)
             found = inspect_events(
                 opened,
                 kept.events,
@@ -104,7 +105,11 @@ def normalize(
                 filled=_filled(recipe, made),
             )
             manifest = _manifest(landing, recipe, made, found, attributes, kept=kept, covers=covers)
-            beside = {"rejects": kept.rejects, "attributes": attributes.path if attributes else None}
+            beside = {
+                "rejects": kept.rejects,
+                "attributes": attributes.path if attributes else None,
+                "populations": made.people.populations,
+            }
             put_events(lake, manifest, kept.events, **beside)
         _mark(lake, landing, manifest, unreadable)
     return manifest
@@ -154,6 +159,7 @@ class _Made:
     reject_rows: int
     counts: Deduplicated
     rejects_of_newest: int
+    people: Told = NO_PEOPLE
 
 
 def _landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest:
@@ -191,9 +197,11 @@ class _Work:
 
     def make(self, attempts: Sequence[Attempt]) -> _Made:
         """The fast way writes once and proves that no key repeats; the slow way is for where one does or is said to."""
+        events = self.opened.folder / "events.parquet"
+        if isinstance(self.recipe.attributes, People):
+            return self._people(self.recipe.attributes, attempts, events)
         attempts = _last_of_equals(attempts)
         sources = [source for attempt in attempts for source in self._opened(attempt)]
-        events = self.opened.folder / "events.parquet"
         if len(attempts) == 1 and not self.recipe.repeats_are_usual:
             typed = self._stage(sources, events, for_deduplication=False)
             if not repeated_keys(self.opened, events, typed):
@@ -211,10 +219,26 @@ class _Work:
         newest = rejects_of(self.opened, rejects, attempts[-1].attempt) if rejects else 0
         return _Made(attempts, sources, events, rejects, reject_rows, counts, newest)
 
-    def attributes(self, newest: Attempt) -> _Attributes | None:
+    def _people(self, people: People, attempts: Sequence[Attempt], events: Path) -> _Made:
+        """What files say of people; each stands for itself, and none of them for an older one."""
+        sources = [source for attempt in attempts for source in self._opened(attempt)]
+        staged = self.opened.folder / "people.parquet"
+        typed = self._stage(sources, staged, for_deduplication=False)
+        rejects, rows = self._rejects(sources, typed)
+        told = write_people(
+            self.opened, people, staged, attempts, events, answers=self.landing.answers_until(attempts[-1]), rows=typed
+        )
+        counts = Deduplicated(typed, events=0, withdrawn=0, conflicts=0)
+        newest = rejects_of(self.opened, rejects, attempts[-1].attempt) if rejects else 0
+        return _Made(attempts, sources, events, rejects, rows, counts, newest, told)
+
+    def attributes(self, made: _Made) -> _Attributes | None:
         """The attributes of people in the newest attempt; None if there are none."""
+        newest = made.attempts[-1]
         if self.recipe.attributes is None:
             return None
+        if isinstance(self.recipe.attributes, People):
+            return _Attributes(made.people.attributes, made.people.rows) if made.people.attributes else None
         to = self.opened.folder / "attributes.parquet"
         answers = self.landing.answers_until(newest)
         if isinstance(self.recipe.attributes, AttributeColumns):
@@ -305,15 +329,20 @@ def _manifest(
         attempts=tuple(attempt.attempt for attempt in made.attempts),
         recipe=recipe_digest(recipe),
         package_version=__version__,
-        landed_at=newest.landed_at,
+        landed_at=made.people.exported_at or newest.landed_at,
         events=describe_parquet(kept.events, counts.events + kept.event_rows),
         kept_events=kept.event_rows,
         kept_rejects=kept.reject_rows,
         unreadable_attempts=kept.unreadable,
         rejects=rejects,
         attributes=describe_parquet(attributes.path, attributes.rows) if attributes else None,
+        populations=(
+            describe_parquet(made.people.populations, made.people.members) if made.people.populations else None
+        ),
+        people=made.people.people,
+        masked=made.people.masked,
         landed=landed,
-        duplicates=counts.typed - counts.events,
+        duplicates=counts.typed - counts.events - made.people.people,
         unaccounted=landed - counts.typed - made.reject_rows,
         withdrawn=counts.withdrawn,
         conflicts=counts.conflicts,

@@ -133,7 +133,7 @@ class Stream:
         claims: Additional checks of its partitions, by name (`loading/checks.py`).
         order_claims: Additional checks of its orders, by name (`loading/order_checks.py`).
         lookalikes: What kinds of events are counted that may be one thing told twice (`warehouse/questions.py`).
-        answers: How its answers come: `at once`, or `ordered` and later.
+        answers: How its answers come: `at once`, `ordered` and later, or `dropped` by people.
         lacks: What the vendor can't be asked for, such as an `estimate`, or may not answer with, such as `all people`:
             why, and what is done instead.
         upkeep: Additional upkeep, by name (`components/connection.py`).
@@ -143,6 +143,8 @@ class Stream:
         first_look: How much of its history shows what it is like.
         links_live: Whether a file that came broken is fetched again for as long as its link lives, since another order
             costs more than that.
+        intake: The command that takes in what people drop, if that is how its files come: none of it is missing, and
+            no vendor can be asked for it.
     """
 
     key: StreamKey
@@ -155,7 +157,7 @@ class Stream:
     claims: tuple[str, ...] = ()
     order_claims: tuple[str, ...] = ()
     lookalikes: tuple[str, ...] = ()
-    answers: Literal["at once", "ordered"] = "at once"
+    answers: Literal["at once", "ordered", "dropped"] = "at once"
     lacks: Mapping[str, str] = field(default_factory=dict)
     upkeep: tuple[str, ...] = ()
     asked_again: int = 0
@@ -163,6 +165,7 @@ class Stream:
     ordered_at: str = "30 1 * * *"
     first_look: timedelta = timedelta(days=1)
     links_live: bool = False
+    intake: str = ""
 
     @property
     def partitions_per_answer(self) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.model import ATTRIBUTE_COLUMNS, EVENT_COLUMNS
+from journey_pipeline.model import ATTRIBUTE_COLUMNS, EVENT_COLUMNS, POPULATION_COLUMNS
 from journey_pipeline.sql import literal
 from journey_pipeline.warehouse.connection import describe
 from journey_pipeline.warehouse.inventory import FoundFile
@@ -25,6 +25,7 @@ _FILE_TYPES = {column.type: column.file_type for column in EVENT_COLUMNS}
 _EXPECTED = [(column.name, _TYPE_NAMES.get(column.file_type, column.file_type)) for column in EVENT_COLUMNS]
 _REJECT_EXPECTED = {(column.name, _TYPE_NAMES.get(column.file_type, column.file_type)) for column in REJECTS.columns}
 _ATTRIBUTE_EXPECTED = {(column.name, column.type) for column in ATTRIBUTE_COLUMNS}
+_POPULATION_EXPECTED = {(column.name, _TYPE_NAMES.get(column.type, column.type)) for column in POPULATION_COLUMNS}
 _REQUIRED = (
     "event_key",
     "occurred_at",
@@ -105,7 +106,11 @@ def _measure(session: duckdb.DuckDBPyConnection, files: Sequence[FoundFile]) -> 
 
 
 def _has_its_columns(found: FoundFile, columns: dict[Path, list[tuple[str, str]]]) -> bool:
-    beside = {found.rejects_path: _REJECT_EXPECTED, found.attributes_path: _ATTRIBUTE_EXPECTED}
+    beside = {
+        found.rejects_path: _REJECT_EXPECTED,
+        found.attributes_path: _ATTRIBUTE_EXPECTED,
+        found.populations_path: _POPULATION_EXPECTED,
+    }
     return columns.get(found.path) == _EXPECTED and all(
         expected.issubset(columns.get(path, [])) for path, expected in beside.items() if path in found.files
     )

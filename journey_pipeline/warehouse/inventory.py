@@ -56,6 +56,7 @@ class FoundFile:
     Attributes:
         rejects_path: Its rejects file, if the manifest names one.
         attributes_path: Its attributes file, if the manifest names one.
+        populations_path: Its populations file, if the manifest names one.
         manifest_text: The same as it lies in the lake, so that what is stored depends on no version of the package.
         manifest_signature: Of its file; empty if that was written so lately that it tells nothing.
     """
@@ -64,6 +65,7 @@ class FoundFile:
     path: Path
     rejects_path: Path
     attributes_path: Path
+    populations_path: Path
     manifest: EventsManifest
     manifest_text: str
     manifest_sha256: str
@@ -76,6 +78,7 @@ class FoundFile:
             self.path: self.manifest.events,
             self.rejects_path: self.manifest.rejects,
             self.attributes_path: self.manifest.attributes,
+            self.populations_path: self.manifest.populations,
         }
         return {path: file for path, file in stated.items() if file}
 
@@ -304,6 +307,7 @@ def _compare(lake: Lake, place: _Place, loaded: LoadedFile | None, inventory: In
         path.with_suffix(".parquet"),
         lake.rejects_file(manifest.key, manifest.partition),
         lake.attributes_file(manifest.key, manifest.partition),
+        lake.populations_file(manifest.key, manifest.partition),
         manifest,
         text.decode(),
         digest,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.model import EVENT_COLUMNS, EXPORT_COLUMNS, Column
+from journey_pipeline.model import EVENT_COLUMNS, EXPORT_COLUMNS, POPULATION_COLUMNS, Column
 from journey_pipeline.settings import storage_version
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES
 from journey_pipeline.warehouse.table import SCHEMAS, Table, create_table, note_table, read_tables
@@ -169,6 +169,12 @@ REJECTS = Table(
     "Key: connection, stream, partition_key, landing_file, landing_row.",
     (*(column for column in EVENT_COLUMNS if column.name != "reason"), *_REJECT_ONLY),
 )
+POPULATIONS = Table(
+    "core.journey_populations",
+    "People whom a file names as those of a journey, such as a list that was exported by hand. A list holds no events. "
+    "Grain: one row per person and file. Key: landing_file, profile_key.",
+    (*_KEY, *POPULATION_COLUMNS),
+)
 EXPORTS = Table(
     "ops.exports",
     "Exports ordered from vendors, with their states before the last sync. Grain: one row per export. Key: export_id.",
@@ -267,6 +273,7 @@ LOADED_TABLES = (
     EVENTS,
     REJECTS,
     *ATTRIBUTE_TABLES,
+    POPULATIONS,
     EXPORTS,
     FILES,
     *LISTED.values(),

@@ -40,7 +40,7 @@ from journey_pipeline.warehouse.publish import Publication
 from journey_pipeline.warehouse.ranking import Losers, find_losers
 from journey_pipeline.warehouse.refresh import Changes, stale_tables
 from journey_pipeline.warehouse.removal import forbid_loss, take_census, withhold
-from journey_pipeline.warehouse.schema import REJECTS, made_tables, prepare
+from journey_pipeline.warehouse.schema import POPULATIONS, REJECTS, made_tables, prepare
 from journey_pipeline.warehouse.side_files import (
     ListedChange,
     ReportsChange,
@@ -357,13 +357,15 @@ def _carry_out(
 
 
 def _load_beside(session: duckdb.DuckDBPyConnection, plan: _Plan) -> bool:
-    """Brings rejects and attributes level; says whether any attributes changed."""
+    """Brings rejects, populations and attributes level; says whether any attributes changed."""
     inventory = plan.inventory
     coming = inventory.fresh + inventory.restated
     outgoing = plan.outgoing + [found.key for found in inventory.restated]
     rejects = {found.rejects_path: found.key for found in coming if found.manifest.rejects}
     attributes = {found.attributes_path: found.key for found in coming if found.manifest.attributes}
+    populations = {found.populations_path: found.key for found in coming if found.manifest.populations}
     load_beside(session, REJECTS, outgoing, rejects)
+    load_beside(session, POPULATIONS, outgoing, populations)
     return load_beside(session, EXPORTED_ATTRIBUTES, outgoing, attributes)
 
 

@@ -1,0 +1,104 @@
+"""Streams whose files people drop in a folder: the sensor that takes them in, and what is recorded of it.
+
+Not here: what is done with a file (`loading/intake.py`).
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import dagster as dg
+
+from journey_pipeline.components.load_assets import LoadAssets
+from journey_pipeline.components.translator import key_of
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.inbox import TOLD_AFTER, Fate, Inbox, Taken
+from journey_pipeline.loading.intake import Intake
+from journey_pipeline.settings import make_home, utc_now
+from journey_pipeline.vendors.dropped import DropSource
+
+UNDONE = frozenset({Fate.REFUSED, Fate.FAILED})
+"""What makes a command or a run fail."""
+INTERVAL_S = 30
+
+
+def open_intake(assets: LoadAssets) -> Intake:
+    """The intake of a stream.
+
+    Raises:
+        ConfigError: If its files are not dropped in a folder.
+    """
+    source = assets.open_source()
+    if not isinstance(source, DropSource):
+        raise ConfigError(f"{assets.stream.key} takes no files in")
+    return Intake(Lake(make_home()), source, Inbox(source.folder), assets.settings)
+
+
+def recorded(assets: LoadAssets, taken: Iterable[Taken]) -> Iterator[dg.AssetMaterialization]:
+    """What landed, for the partitions of both assets."""
+    rows: dict[str, int] = {}
+    for one in taken:
+        if one.window and one.fate is Fate.LANDED:
+            key = key_of(assets.partitions, one.window)
+            rows[key] = rows.get(key, 0) + one.rows
+    for key, count in rows.items():
+        for asset in (assets.raw, assets.events):
+            yield dg.AssetMaterialization(asset, partition=key, metadata={"landed": count})
+
+
+def dropped_definitions(assets: LoadAssets, _most: int, _status: dg.DefaultScheduleStatus) -> dg.Definitions:
+    """The job that loads partitions again from the landing. Nothing is asked for on a schedule."""
+    return dg.Definitions(jobs=[assets.load_job])
+
+
+def intake_definitions(streams: Sequence[LoadAssets], *, status: dg.DefaultSensorStatus) -> dg.Definitions:
+    """For each stream the sensor, and the job that it starts."""
+    jobs = {assets.stream.key: _job(assets) for assets in streams}
+    sensors = [_sensor(assets, jobs[assets.stream.key], status) for assets in streams]
+    return dg.Definitions(jobs=list(jobs.values()), sensors=sensors)
+
+
+def _name(assets: LoadAssets) -> str:
+    key = assets.stream.key
+    return f"{key.connection}_{key.stream.removeprefix('user_')}"
+
+
+def _job(assets: LoadAssets) -> dg.JobDefinition:
+    @dg.op(name=f"{assets.op_name}_intake", pool=assets.stream.key.connection)
+    def take(context: dg.OpExecutionContext) -> None:
+        taken = open_intake(assets).run()
+        for one in recorded(assets, taken):
+            context.log_event(one)
+        lines = [f"{one.name}: {one.fate.value}. {one.says}" for one in taken]
+        undone = [line for line, one in zip(lines, taken, strict=True) if one.fate in UNDONE]
+        for line in lines:
+            context.log.info("%s", line)
+        if undone:
+            raise dg.Failure("\n".join(undone), allow_retries=False)
+
+    @dg.job(name=f"{_name(assets)}_intake", description=f"Takes in dropped files of {assets.stream.key}.")
+    def intake() -> None:
+        take()
+
+    return intake
+
+
+def _sensor(assets: LoadAssets, job: dg.JobDefinition, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=_name(assets),
+        job=job,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=status,
+        description=f"Takes in files that are dropped for {assets.stream.key}, once they are whole.",
+    )
+    def dropped(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        found = open_intake(assets)
+        for waiting in found.waiting():
+            if waiting.since and waiting.since < utc_now() - TOLD_AFTER:
+                context.log.warning("%s: %s", waiting.name, waiting.says)
+        if due := found.due():
+            run_key = hashlib.sha256(f"{due} {utc_now():%Y%m%d%H}".encode()).hexdigest()[:32]
+            return dg.RunRequest(run_key=run_key)
+        return dg.SkipReason("no whole file lies in incoming/")
+
+    return dropped
