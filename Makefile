@@ -44,8 +44,7 @@ test-fast: $(STAMP)  ## Run what is not slow: no crashes, terminals or other pro
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 crash: $(STAMP)  ## Kill backfills at random instants: as often as make crash N=500 says, or again as SEED=123 did
-	@CRASH_SEEDS=$(N) CRASH_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal \
-		-o tmp_path_retention_policy=failed journey_pipeline_tests/crash $(PYTEST_ARGS)
+	@CRASH_SEEDS=$(N) CRASH_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal journey_pipeline_tests/crash $(PYTEST_ARGS)
 
 properties: $(STAMP)  ## Try the warehouse's and the exports' properties on N times as many examples: make properties N=20
 	@EXAMPLES=$(N) $(BIN)/python -m pytest -n 2 --timeout 0 \

@@ -9,17 +9,21 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
 from journey_pipeline_tests.crash.commands import CommandServer
 
 TEARDOWN_LIMIT_S = 120
+MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes folders of its own there
+ROOM = 8 << 30
 _stderr = os.dup(2)  # before pytest captures it
 
 
@@ -32,6 +36,9 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Tests wait for the disk tens of thousands of times, and lose nothing by a power cut.
+    if MEMORY.is_dir() and min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     # How long an example takes says how busy the machine is, and nothing of the property.
     settings.register_profile("suite", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("suite")
