@@ -60,7 +60,7 @@ def receiver(host: str, port: int, trusted_proxies: str) -> None:
     _log_to_standard_error()
     ends_by_itself()
     # Somewhat less than a call may wait, so that its thread is free again when it is given up.
-    with open_ledger(ledger_url(), waits_s=LEDGER_S * 0.9) as ledger:
+    with open_ledger(ledger_url(), waits_s=LEDGER_S * 0.9, is_needed=False) as ledger:
         taking = Receiver(ledger, Inbox(make_home(), ledger.vault), judge_of, utc_now)
         listener = _listening(host, port)
         where = "{}:{}".format(*listener.getsockname()[:2])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from journey_pipeline.errors import ConfigError, LedgerError, text_of
 from journey_pipeline.exports.ledger import Ledger, explained
@@ -32,12 +32,14 @@ _SCHEMA_LOCK = 0x6A6F7572  # any figure that is always the same: PostgreSQL's ad
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 
-def open_ledger(url: str, *, waits_s: float = _WAITS_S) -> Ledger:
+def open_ledger(url: str, *, waits_s: float = _WAITS_S, is_needed: bool = True) -> Ledger:
     """The ledger at a URL, its tables made or brought to this version.
 
     Args:
         url: `sqlite:///<path>` or `postgresql://<user>:<password>@<host>/<database>`.
         waits_s: How long it waits for others who write, once it is open.
+        is_needed: Whether it must be there now. If not, it is given though it can't be reached, and each use of it
+            fails until it can.
 
     Raises:
         ConfigError: If the URL is none of these, PostgreSQL's driver isn't installed, or a key is missing or none.
@@ -47,10 +49,12 @@ def open_ledger(url: str, *, waits_s: float = _WAITS_S) -> Ledger:
     engine = _engine(parsed, _WAITS_S)
     try:
         vault = open_vault(parsed)
-        with explained(f"opening the ledger of exports at {shown(parsed)}"):
-            with engine.begin() as connection:
-                _prepare(connection, vault)
-            _wipe(engine)
+        try:
+            _make_ready(engine, vault, shown(parsed))
+        except LedgerError as error:
+            if is_needed or not isinstance(error.__cause__, SQLAlchemyError):
+                raise
+            log.warning("%s", error)
     except BaseException:
         engine.dispose()
         raise
@@ -58,6 +62,13 @@ def open_ledger(url: str, *, waits_s: float = _WAITS_S) -> Ledger:
         engine.dispose()
         engine = _engine(parsed, waits_s)
     return Ledger(engine, vault)
+
+
+def _make_ready(engine: Engine, vault: Vault, place: str) -> None:
+    with explained(f"opening the ledger of exports at {place}"):
+        with engine.begin() as connection:
+            _prepare(connection, vault)
+        _wipe(engine)
 
 
 def _engine(url: URL, waits_s: float) -> Engine:

@@ -43,8 +43,8 @@ def command(home: Path, ledger: Ledger, *options: str) -> Iterator[tuple[Running
     ) as process:
         try:
             assert process.stdout is not None
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())
-            assert found
+            lines = iter(process.stdout.readline, "")
+            found = next(filter(None, (re.search(r"http://127\.0\.0\.1:(\d+)", line) for line in lines)))
             taking = Receiver(ledger, Inbox(home, ledger.vault), judge_of, utc_now)
             yield Running(int(found[1]), ledger, home, taking), process
         finally:
@@ -85,7 +85,8 @@ def test_it_answers_what_it_has_when_it_is_stopped_and_leaves_no_secret_anywhere
         assert [name for name, content in held.items() if secret.encode() in content] == [], secret
 
 
-def test_no_call_that_was_answered_is_lost_when_it_is_killed(tmp_path: Path) -> None:
+def test_no_call_that_was_answered_is_lost_when_it_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INSIDER_PARTNER_NAME", PARTNER)
     with open_ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
         with command(tmp_path, ledger) as (running, process):
             kept, waits, cut = (running.ask(day) for day in range(3))
@@ -104,6 +105,22 @@ def test_no_call_that_was_answered_is_lost_when_it_is_killed(tmp_path: Path) -> 
             running.receiver.drain()  # unless the new one has done so already
         assert [export_of(ledger, one.id).standing for one in (kept, waits, cut)] == ["ready"] * 3
         assert not list(tmp_path.glob("inbox/*/calls/*"))
+
+
+def test_it_takes_calls_though_the_ledger_is_not_there_when_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSIDER_PARTNER_NAME", PARTNER)
+    with open_ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger:
+        with monkeypatch.context() as patched:
+            patched.setenv("JOURNEY_PIPELINE_LEDGER_URL", "postgresql://ledger@127.0.0.1:1/exports")
+            patched.setenv("JOURNEY_PIPELINE_LINK_KEY", (tmp_path / "exports.key").read_text().strip())
+            with command(tmp_path, ledger) as (running, _):
+                export = running.ask()
+                assert running.call(export, {"url": link()}) == 200
+                assert running.send("GET", "/health")[0] == 503
+        running.receiver.drain()
+        assert export_of(ledger, export.id).standing == "ready"
 
 
 def test_it_says_what_is_wrong_with_its_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
