@@ -8,9 +8,9 @@ taken up (`inbox.py`), what a file must be (`vendors/`), the way of its records 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import stat
+import traceback
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -46,8 +46,6 @@ from journey_pipeline.vendors.dropped import DroppedFile, DropSource
 from journey_pipeline.vendors.source import Part
 
 _CHUNK = 1 << 20
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -147,9 +145,10 @@ class Intake:
             return self._land(path, found)
         except JourneyError as error:
             return _failed(path, str(error))
-        except Exception as error:
-            log.exception("%s can't be taken in", path.name)
-            return _failed(path, f"an unexpected {type(error).__name__}: please report it.")
+        except Exception as error:  # noqa: BLE001 - one odd file must not hold up the others
+            where = traceback.extract_tb(error.__traceback__)[-1]  # its text may hold anything
+            unforeseen = f"an unexpected {type(error).__name__} in line {where.lineno} of {Path(where.filename).name}"
+            return _failed(path, f"{unforeseen}: please report it.")
 
     def _judge(self, path: Path) -> DroppedFile:
         if not stat.S_ISREG(path.lstat().st_mode):

@@ -21,7 +21,8 @@ from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.inbox import Fate, Inbox, Taken
 from journey_pipeline.loading.intake import Intake
-from journey_pipeline.loading.partition import LoadSettings
+from journey_pipeline.loading.partition import LoadSettings, make_events
+from journey_pipeline.model import partition_window
 from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.insider.user_profiles.source import (
     ListLimits,
@@ -341,6 +342,43 @@ def test_only_their_owner_may_look_into_the_folders(folder: Folder) -> None:
     folder.inbox.make()
     modes = {name: (folder.inbox[name].stat().st_mode & 0o777) for name in ("incoming", "processing", "done")}
     assert set(modes.values()) == {0o700}
+
+
+def test_what_landed_gives_the_same_again_without_the_dropped_file(folder: Folder) -> None:
+    folder.drop()
+    folder.drop(f"Profile ID,Phone Number\n{ADA},+44\n", name="b.csv")
+    folder.take()
+    lake, stream = Lake(folder.home), user_profiles_stream("insider", START)
+    files = [place(stream.key, "2026-03-08") for place in (lake.attributes_file, lake.populations_file)]
+    before = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    for path in folder.inbox["done"].iterdir():
+        path.unlink()
+    _, events = make_events(lake, stream, partition_window("2026-03-08"), LoadSettings())
+    assert [file.read_bytes() for file in files] == before
+    assert (events.landed, events.people, events.unaccounted, events.duplicates) == (3, 3, 0, 0)
+
+
+def test_an_unforeseen_error_leaves_the_others_alone_and_names_no_person(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.drop(name="a.csv")
+    folder.drop(name="b.csv")
+    real = Lists.judge
+
+    def judge(self: Lists, file: Path, name: str, *given: Any, **more: Any) -> Any:
+        if name == "a.csv":
+            raise ValueError(ADA)
+        return real(self, file, name, *given, **more)
+
+    monkeypatch.setattr(Lists, "judge", judge)
+    failed, landed = folder.take()
+    assert (failed.fate, landed.fate) == (Fate.FAILED, Fate.LANDED)
+    assert "an unexpected ValueError in line" in failed.says
+    assert ADA not in failed.says
+    monkeypatch.undo()
+    assert folder.fates() == [Fate.KNOWN]
 
 
 class _Killed(BaseException):
