@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -141,3 +144,26 @@ def test_no_link_is_taken_for_an_export_that_has_ended(ledger: Ledger) -> None:
     assert run("--give-up", str(export.id)).exit_code == 0
     assert isinstance(run("--link", str(export.id), given=link()).exception, LedgerError)
     assert run("--quarantined").exit_code == 2
+
+
+IN_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+def test_a_link_that_is_typed_into_a_terminal_is_not_shown(ledger: Ledger) -> None:
+    export, url = asked(ledger), link()
+    command = [sys.executable, "-m", "journey_pipeline.cli.main", "exports", "--link", str(export.id)]
+    with subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as terminal:
+        assert terminal.stdin is not None
+        assert terminal.stdout is not None
+        shown = b""
+        while b"Link: " not in shown:
+            shown += os.read(terminal.stdout.fileno(), 1_000)
+        terminal.stdin.write(f"{url}\n".encode())
+        terminal.stdin.flush()
+        shown += terminal.stdout.read()
+    assert terminal.returncode == 0
+    assert b"its link is taken" in shown
+    assert b"Signature" not in shown
+    assert export_of(ledger, export.id).poll_address == url
