@@ -93,8 +93,10 @@ class JsonSource(Source):
     ) -> tuple[Any, pa.RecordBatch]:
         header = tuple(dict.fromkeys(name for members in values for name in members))
         columns = map_columns(header, self.recipe, self.constants, self.path)
+        used, nothing = columns.used, pa.nulls(len(values), pa.string())
         arrays: list[pa.Array[Any]] = [
-            pa.array([_text(members.get(name)) for members in values], pa.string()) for name in header
+            pa.array([_text(members.get(name)) for members in values], pa.string()) if at in used else nothing
+            for at, name in enumerate(header)
         ]
         numbers = pa.array([record.number for record in records], pa.int64())
         batch = CsvBatch(arrays, numbers, tuple(records) if raw else ())
