@@ -84,17 +84,17 @@ def test_a_writer_killed_in_the_middle_of_anything_leaves_the_old_state_or_the_n
 
 
 def test_a_first_sync_killed_while_the_file_is_young_is_made_again_by_the_next_one(
-    made: MadeLake, crash_server: CrashServer
+    never_synced: MadeLake, crash_server: CrashServer
 ) -> None:
-    put_generation(made, 0)
+    put_generation(never_synced, 0)
     killed = 0
     for attempt in range(15):
-        for left in made.lake.home.glob("warehouse*"):
+        for left in never_synced.lake.home.glob("warehouse*"):
             left.unlink()
-        killed += crash_server.run(made.lake, "sync", kill_after_s=0.005 + 0.004 * attempt)
+        killed += crash_server.run(never_synced.lake, "sync", kill_after_s=0.005 + 0.004 * attempt)
         if attempt % 5 == 4:
-            sync(made.lake, SMALL)
-            assert_is_as_in_the_model(made)
-        elif warehouse_file(made.lake).exists():
-            assert look_at_files(made.lake)
+            sync(never_synced.lake, SMALL)
+            assert_is_as_in_the_model(never_synced)
+        elif warehouse_file(never_synced.lake).exists():
+            assert look_at_files(never_synced.lake)
     assert killed

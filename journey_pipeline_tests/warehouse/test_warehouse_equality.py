@@ -166,6 +166,6 @@ def test_a_damaged_warehouse_is_noticed(synced: MadeLake, damage: str, noticed: 
     assert report.problems
 
 
-def test_comparing_before_the_first_sync_says_what_to_do(made: MadeLake) -> None:
+def test_comparing_before_the_first_sync_says_what_to_do(never_synced: MadeLake) -> None:
     with pytest.raises(WarehouseError, match="journey-pipeline sync"):
-        compare_with_lake(made.lake, SMALL)
+        compare_with_lake(never_synced.lake, SMALL)

@@ -81,10 +81,10 @@ def test_a_published_file_that_was_damaged_is_replaced(made: MadeLake) -> None:
     assert published_rows(made, COUNT) == [(3,)]
 
 
-def test_publishing_before_the_first_sync_says_what_to_do(made: MadeLake) -> None:
+def test_publishing_before_the_first_sync_says_what_to_do(never_synced: MadeLake) -> None:
     with pytest.raises(WarehouseError, match="journey-pipeline sync"):
-        publish(made.lake, SMALL)
-    assert not published_file(made.lake).exists()
+        publish(never_synced.lake, SMALL)
+    assert not published_file(never_synced.lake).exists()
 
 
 def test_a_reader_of_another_process_keeps_its_file_and_a_new_opening_sees_the_new_one(made: MadeLake) -> None:
@@ -135,9 +135,9 @@ def test_times_of_a_query_are_utc(made: MadeLake) -> None:
     assert published_rows(made, "select occurred_at::varchar from core.journey_events") == [("2026-11-01 05:00:00+00",)]
 
 
-def test_a_query_before_the_first_publish_says_what_to_do(made: MadeLake) -> None:
+def test_a_query_before_the_first_publish_says_what_to_do(never_synced: MadeLake) -> None:
     with pytest.raises(WarehouseError, match="nothing is published yet"):
-        query(made.lake, COUNT)
+        query(never_synced.lake, COUNT)
 
 
 @pytest.mark.parametrize(
@@ -171,11 +171,11 @@ def test_a_copy_is_the_same_bytes(tmp_path: Path) -> None:
     assert not warehouse_file(MadeLake(tmp_path).lake).exists()
 
 
-def test_a_warehouse_whose_first_sync_was_killed_is_not_published(made: MadeLake) -> None:
-    made.lake.home.mkdir()
-    duckdb.connect(warehouse_file(made.lake)).close()
+def test_a_warehouse_whose_first_sync_was_killed_is_not_published(never_synced: MadeLake) -> None:
+    never_synced.lake.home.mkdir()
+    duckdb.connect(warehouse_file(never_synced.lake)).close()
     with pytest.raises(WarehouseError, match="no warehouse to publish yet"):
-        publish(made.lake, SMALL)
+        publish(never_synced.lake, SMALL)
 
 
 def test_the_published_file_states_the_oldest_client_that_can_read_it(made: MadeLake) -> None:

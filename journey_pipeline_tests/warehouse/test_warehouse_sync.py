@@ -45,13 +45,13 @@ def counts(made: MadeLake) -> dict[str, tuple[int, int]]:
     return {partition: (held, loaded) for partition, held, loaded in rows}
 
 
-def test_a_first_sync_loads_everything_and_a_second_one_finds_nothing_to_do(made: MadeLake) -> None:
-    made.put(FIVE, events(range(3)))
-    made.put("2026-11-01", events(range(10, 14)), INSIDER)
-    first = sync(made.lake, SMALL)
+def test_a_first_sync_loads_everything_and_a_second_one_finds_nothing_to_do(never_synced: MadeLake) -> None:
+    never_synced.put(FIVE, events(range(3)))
+    never_synced.put("2026-11-01", events(range(10, 14)), INSIDER)
+    first = sync(never_synced.lake, SMALL)
     assert (first.added, first.rows_inserted, first.rows_deleted, first.days_touched) == (2, 7, 0, 1)
-    assert_is_as_in_the_model(made)
-    second = sync(made.lake, SMALL)
+    assert_is_as_in_the_model(never_synced)
+    second = sync(never_synced.lake, SMALL)
     assert (second.added, second.unchanged, second.rows_inserted, second.days_touched) == (0, 2, 0, 0)
 
 
