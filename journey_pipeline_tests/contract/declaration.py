@@ -61,6 +61,7 @@ class ContractStream:
         personal: Which values of a row tell who the person is.
         options: Options of the sandbox under which the stream goes through the suite.
         forget: Makes the vendor forget what it was asked in other tests.
+        if_empty: The claims that warn of an answer without records.
         calls: How often a load of one window calls a route when nothing goes wrong; once where it isn't named.
         tries: How often a call is tried in a row; four times where it isn't named.
         patient: Routes at which trouble is kept in mind and the call made again later, instead of being handed up.
@@ -92,6 +93,7 @@ class ContractStream:
     personal: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     forget: Callable[[Sandbox], None] = lambda _: None
+    if_empty: tuple[str, ...] = ()
     calls: Mapping[str, int] = field(default_factory=dict)
     tries: Mapping[str, int] = field(default_factory=dict)
     patient: frozenset[str] = frozenset()

@@ -213,6 +213,7 @@ attributes:
 """,
     routes=("file",),  # those before it: test_insider_orders.py
     answer="file",
+    if_empty=("rows_match_previous_export",),
     secret_variable="INSIDER_REQUEST_TOKEN",
     token_pattern=r"X-Amz-Signature=[0-9a-f]|/hooks/[\w-]{20,}",  # a link, and the address of a hook
     cuts=("cut_record=close", "cut_line=reset"),
