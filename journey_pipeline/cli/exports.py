@@ -25,11 +25,11 @@ from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.turns import OPS_COLUMNS, listed, rows
+from journey_pipeline.model import selection
 from journey_pipeline.settings import ledger_url, utc_now
 from journey_pipeline.vendors.judges import judge_of
 
 _POLICY = ExportPolicy()  # waits and ceilings, for a link that had ended
-_TAKEN = "The sensor or `journey-pipeline backfill` fetches it."
 
 
 @click.command(
@@ -182,7 +182,8 @@ def _take_link(ledger: Ledger, export_id: int, *, quarantined: bool) -> int:
     with ledger.writing() as tx:
         export, at = tx.get(export_id), utc_now()
         if export.state in ENDED:
-            raise LedgerError(f"{export} has ended; order its window again with `journey-pipeline backfill`")
+            again = f"journey-pipeline backfill {selection(export.key, export.window)} --again"
+            raise LedgerError(f"{export} has ended; order its window again with `{again}`")
         kept = calls.kept_back(tx, export) if quarantined else None
         if quarantined and kept is None:
             raise LedgerError(f"{export} has no link in quarantine, or its link has ended")
@@ -207,7 +208,8 @@ def _given_link() -> str:
 
 def _tell(export: Export, verdict: Verdict) -> int:
     if verdict is Verdict.DELIVERED:
-        results.print(f"export {export.id}: its link is taken. {_TAKEN}", highlight=False)
+        fetch = f"journey-pipeline backfill {selection(export.key, export.window)}"
+        results.print(f"export {export.id}: its link is taken. The sensor fetches it, or `{fetch}`.", highlight=False)
         return 0
     results.print(f"export {export.id}: the link was not taken: {verdict}", highlight=False)
     return 1

@@ -51,10 +51,11 @@ Examples:
     help="Proxies whose X-Forwarded-For is believed: addresses or networks, with commas between.",
 )
 def receiver(host: str, port: int, trusted_proxies: str) -> None:
-    """Take the calls of vendors until stopped.
+    """Take the calls of vendors that answer by webhook.
 
-    It needs the ledger, and the variables that say which links a connection takes, such as INSIDER_PARTNER_NAME and
-    INSIDER_DOWNLOAD_HOSTS. It has no vendor's token and asks nothing of anybody. Put a proxy with TLS before it.
+    It runs until it is stopped. It needs the ledger, and the variables that say which links a connection takes, such as
+    INSIDER_PARTNER_NAME and INSIDER_DOWNLOAD_HOSTS. It has no vendor's token and asks nothing of anybody. Put a proxy
+    with TLS before it.
     """
     proxies = [_network(given.strip()) for given in trusted_proxies.split(",") if given.strip()]
     _log_to_standard_error()
