@@ -19,7 +19,7 @@ from journey_pipeline.components.intake import UNDONE, open_intake, recorded
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.loading.inbox import SETTLED_AFTER, Fate, Taken
+from journey_pipeline.loading.drop_folder import SETTLED_AFTER, Fate, Taken
 
 
 @click.command(
@@ -66,7 +66,7 @@ def _take(assets: LoadAssets) -> list[Taken]:
 
 def _tell(assets: LoadAssets, taken: list[Taken]) -> None:
     if not taken:
-        results.print(f"{assets.stream.key}: nothing lies in {open_intake(assets).inbox['incoming']}", markup=False)
+        results.print(f"{assets.stream.key}: nothing lies in {open_intake(assets).folder['incoming']}", markup=False)
         return
     table = plain_table("file", "fate", "partition", "rows", right=("rows",), title=f"{assets.stream.key}")
     for one in taken:

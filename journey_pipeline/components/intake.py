@@ -12,7 +12,7 @@ from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.translator import key_of
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.inbox import TOLD_AFTER, Fate, Inbox, Taken
+from journey_pipeline.loading.drop_folder import TOLD_AFTER, DropFolder, Fate, Taken
 from journey_pipeline.loading.intake import Intake
 from journey_pipeline.settings import make_home, utc_now
 from journey_pipeline.vendors.dropped import DropSource
@@ -31,7 +31,7 @@ def open_intake(assets: LoadAssets) -> Intake:
     source = assets.open_source()
     if not isinstance(source, DropSource):
         raise ConfigError(f"{assets.stream.key} takes no files in")
-    return Intake(Lake(make_home()), source, Inbox(source.folder), assets.settings)
+    return Intake(Lake(make_home()), source, DropFolder(source.folder), assets.settings)
 
 
 def recorded(assets: LoadAssets, taken: Iterable[Taken]) -> Iterator[dg.AssetMaterialization]:

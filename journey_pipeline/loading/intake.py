@@ -2,7 +2,7 @@
 
 A file goes from the folder incoming to processing, and on to done or quarantine, each time by a rename. What lies in
 processing was claimed by an intake that ended early, and the next one goes on with it. Not here: which files may be
-taken up (`inbox.py`), what a file must be (`vendors/`), the way of its records into attributes (`partition.py`).
+taken up (`drop_folder.py`), what a file must be (`vendors/`), the way of its records into attributes (`partition.py`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from journey_pipeline.files import LandingFile, exclusive, flush_dir, naming_dis
 from journey_pipeline.lake.landing import lacks_attempts, last_answers, read_landing, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
-from journey_pipeline.loading.inbox import (
+from journey_pipeline.loading.drop_folder import (
     BESIDE,
+    DropFolder,
     Fate,
-    Inbox,
     Seen,
     Taken,
     beside_it,
@@ -58,7 +58,7 @@ class Intake:
 
     lake: Lake
     source: DropSource
-    inbox: Inbox
+    folder: DropFolder
     settings: LoadSettings
     now: Callable[[], datetime] = utc_now
 
@@ -68,34 +68,34 @@ class Intake:
         Raises:
             LakeError: If the disk refuses the folders.
         """
-        with naming_disk_troubles(f"taking in files of {self.source.stream.key}", self.inbox.root):
-            self.inbox.make()
-            with exclusive(self.inbox[".lock"]):
+        with naming_disk_troubles(f"taking in files of {self.source.stream.key}", self.folder.root):
+            self.folder.make()
+            with exclusive(self.folder[".lock"]):
                 self._finish_moves()
                 not_taken = list(self._claim_all())
-                return [*not_taken, *map(self._take, self.inbox.claimed)]
+                return [*not_taken, *map(self._take, self.folder.claimed)]
 
     def due(self) -> list[str]:
         """What an intake would take up now; nothing is changed by asking."""
-        if not self.inbox["processing"].is_dir():
-            self.inbox.make()
-        there = self.inbox.waiting
+        if not self.folder["processing"].is_dir():
+            self.folder.make()
+        there = self.folder.waiting
         held = {path.name for path in there}
         whole = [path for path in there if why_not_claimed(path, held) is None and self._is_whole(path)]
-        return [f"{path.name} {path.stat().st_ctime_ns}" for path in [*whole, *self.inbox.claimed]]
+        return [f"{path.name} {path.stat().st_ctime_ns}" for path in [*whole, *self.folder.claimed]]
 
     def waiting(self) -> list[Taken]:
         """What an earlier intake saw and did not claim."""
-        seen = Seen.read(self.inbox[".seen.json"])
+        seen = Seen.read(self.folder[".seen.json"])
         return [
             Taken(name, Fate.WAITS, "it is not taken in yet", since=datetime.fromisoformat(since))
             for name, since in seen.known.items()
-            if os.path.lexists(self.inbox["incoming"] / name)
+            if os.path.lexists(self.folder["incoming"] / name)
         ]
 
     def _claim_all(self) -> Iterator[Taken]:
-        seen = Seen.read(self.inbox[".seen.json"])
-        there = self.inbox.waiting
+        seen = Seen.read(self.folder[".seen.json"])
+        there = self.folder.waiting
         held = {path.name for path in there}
         for path in there:
             if not os.path.lexists(path):  # claimed with its list, or taken away by a person
@@ -103,7 +103,7 @@ class Intake:
             found = why_not_claimed(path, held)
             if found is None and not self._is_whole(path):
                 found = Taken(path.name, Fate.WAITS, "it is still being written", is_young=True)
-            if found is None and (self.inbox["processing"] / path.name).exists():
+            if found is None and (self.folder["processing"] / path.name).exists():
                 found = Taken(path.name, Fate.WAITS, "an earlier file of its name is not finished")
             if found is None:
                 self._claim(path)
@@ -112,14 +112,14 @@ class Intake:
             since = datetime.fromisoformat(seen.known.setdefault(found.name, iso(self.now())))
             if found.says and (is_new or found.fate is Fate.WAITS):  # what is ignored is told once
                 yield replace(found, since=since)
-        seen.keep({path.name for path in self.inbox.waiting})
+        seen.keep({path.name for path in self.folder.waiting})
 
     def _finish_moves(self) -> None:
         """Moves documents after the lists that an intake moved before it ended early."""
-        for document in self.inbox["processing"].glob(f"*{BESIDE}"):
+        for document in self.folder["processing"].glob(f"*{BESIDE}"):
             of = document.name.removesuffix(BESIDE)
-            if not any((self.inbox[folder] / of).exists() for folder in ("incoming", "processing")):
-                document.rename(free_place(self.inbox["done"], document.name))
+            if not any((self.folder[folder] / of).exists() for folder in ("incoming", "processing")):
+                document.rename(free_place(self.folder["done"], document.name))
 
     def _is_whole(self, path: Path) -> bool:
         """Whether nothing changed it for a while, or the document beside it says so."""
@@ -133,8 +133,8 @@ class Intake:
         """The document first: in `processing/` no list lies without its own."""
         for one in (beside_it(path), path):
             if one is not None:
-                one.rename(self.inbox["processing"] / one.name)
-        flush_dir(self.inbox["processing"])
+                one.rename(self.folder["processing"] / one.name)
+        flush_dir(self.folder["processing"])
 
     def _take(self, path: Path) -> Taken:
         try:
@@ -235,7 +235,7 @@ class Intake:
         return window
 
     def _refuse(self, path: Path, why: str) -> Taken:
-        to = free_place(self.inbox["quarantine"], path.name)
+        to = free_place(self.folder["quarantine"], path.name)
         says = f"{why}. Drop it again once that is mended."
         write_bytes(to.with_name(f"{to.name}.reason.txt"), f"{iso(self.now())} {says}\n".encode())
         self._move(path, "quarantine", to.name)
@@ -243,12 +243,12 @@ class Intake:
 
     def _move(self, path: Path, folder: str, name: str = "") -> None:
         """The document beside it last: a file without its own would mean something else."""
-        to = self.inbox[folder] / name if name else free_place(self.inbox[folder], path.name)
+        to = self.folder[folder] / name if name else free_place(self.folder[folder], path.name)
         beside = beside_it(path)
         path.rename(to)
         if beside is not None:
             beside.rename(to.with_name(f"{to.name}{BESIDE}"))
-        flush_dir(self.inbox[folder])
+        flush_dir(self.folder[folder])
         flush_dir(path.parent)
 
 

@@ -19,7 +19,7 @@ import pytest
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.inbox import Fate, Inbox, Taken
+from journey_pipeline.loading.drop_folder import DropFolder, Fate, Taken
 from journey_pipeline.loading.intake import Intake
 from journey_pipeline.loading.partition import LoadSettings, make_events
 from journey_pipeline.model import partition_window
@@ -64,8 +64,8 @@ class Folder:
     later: timedelta = timedelta(minutes=1)
 
     @property
-    def inbox(self) -> Inbox:
-        return Inbox(Lake(self.home).inbox("insider", "profiles"))
+    def inbox(self) -> DropFolder:
+        return DropFolder(Lake(self.home).inbox("insider", "profiles"))
 
     def drop(self, content: str | bytes = LIST, name: str = NAME, beside: Any = EXPORTED) -> Path:
         self.inbox.make()

@@ -60,7 +60,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class DropFolder:
     """The folders that files go through."""
 
     root: Path
