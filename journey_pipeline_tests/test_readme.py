@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from journey_pipeline.cli.main import COMMANDS
+from journey_pipeline.cli.commands import cli
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.loading.checks import CLAIMS, NAMED_CLAIMS
 from journey_pipeline.model import Granularity, floor
@@ -241,7 +241,7 @@ def test_every_vendor_has_what_the_steps_to_add_one_ask_for(vendor: str) -> None
 
 
 def test_every_command_has_its_line_on_a_page() -> None:
-    assert [name for name in COMMANDS if f"`{name}" not in TEXT] == []
+    assert [name for name in cli.commands if f"`{name}" not in TEXT] == []
 
 
 def test_every_link_of_a_page_leads_to_a_file() -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from datetime import datetime, timedelta
 
-import click
-
 from journey_pipeline.cli.load import (
     Loaded,
     Planned,
@@ -21,7 +19,7 @@ from journey_pipeline.cli.load import (
     tell_outcome,
     to_load,
 )
-from journey_pipeline.cli.output import notes, plain_table, results, route_logs, time
+from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.load_assets import LoadAssets
@@ -33,31 +31,8 @@ from journey_pipeline.model import Window, contiguous, floor
 from journey_pipeline.settings import home, utc_now
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline backfill sfmc --from 2026-11-01 --to 2026-11-02
-  journey-pipeline backfill sfmc
-  journey-pipeline backfill sfmc/journey_history --from 2026-11-01T05 --plan
-"""
-)
-@click.argument("selector", metavar="CONNECTION[/STREAM]")
-@click.option(
-    "--from",
-    "start",
-    type=time,
-    help="Start, UTC [default: the oldest that the vendor keeps, at the earliest `start` in defs.yaml].",
-)
-@click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
-@click.option("--again", is_flag=True, help="Also load landed partitions again. Earlier events are kept.")
-@click.option("--plan", is_flag=True, help="Only show what would be loaded. Asks the vendor for estimates.")
 def backfill(selector: str, start: datetime | None, end: datetime | None, *, again: bool, plan: bool) -> None:
-    """Load the missing partitions of a time range.
-
-    Loads the missing partitions of [--from, --to), makes their events, then syncs and publishes the warehouse.
-
-    Exits with 0 if all partitions are loaded, with 1 if some are not (it names them), with 2 on wrong usage.
-    """
+    """Load the missing partitions of a time range."""
     route_logs(notes)
     now = utc_now()
     lake = Lake(home())

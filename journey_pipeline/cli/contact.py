@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-import click
 from rich.markup import escape
 
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
@@ -24,23 +23,8 @@ from journey_pipeline.warehouse.contact import TimelineEvent, compare_person
 BOTH, ONLY_TOLD, ONLY_KNOWN, NOT_LOADED = "both", "vendor only", "warehouse only", "not loaded"
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline contact ana@example.org
-  journey-pipeline contact ana@example.org --connection layerfive
-"""
-)
-@click.argument("email")
-@click.option("--connection", help="The connection to ask [default: all whose vendor supports it].")
 def contact(email: str, connection: str | None) -> None:
-    """Compare one person's events at the vendor and in the warehouse.
-
-    Shows a timeline and marks events that only one side has. Events before the first loaded partition or after the
-    last answer are not compared. Stores nothing.
-
-    Exits with 1 if the two differ.
-    """
+    """Compare one person's events at the vendor and in the warehouse."""
     route_logs(notes)
     agree = True
     for component in _answering(load_deployment(), connection):

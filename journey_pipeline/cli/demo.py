@@ -13,8 +13,6 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import click
-
 from journey_pipeline.cli.load import (
     Loaded,
     Planned,
@@ -56,7 +54,6 @@ from journey_pipeline.settings import (
 )
 from journey_pipeline.warehouse import questions as asking
 
-SANDBOX_HOME = "data/sandbox"
 SANDBOX_PACE = "200"  # requests per second, orders per day: a vendor on this machine needs no sparing
 OF_ALL_VENDORS = Showcase(
     "Why people were not reached",
@@ -71,20 +68,8 @@ OF_ALL_VENDORS = Showcase(
 )
 
 
-@click.command()
-@click.option(
-    "--hours",
-    default=24,
-    show_default=True,
-    help="Hours to load; daily streams load their last days.",
-)
-@click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Folder of the demo's files.")
 def demo(hours: int, folder: str) -> None:
-    """Load a day of simulated history and show the results.
-
-    Starts the simulated vendors, loads the last hours or days of each stream over HTTP, then syncs and publishes the
-    warehouse. A second run loads only what is missing.
-    """
+    """Load a day of simulated history and show the results."""
     route_logs(notes)
     use_home_of_sandbox(folder)
     with serve(World()) as sandbox, receiving() as hooks:

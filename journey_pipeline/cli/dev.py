@@ -14,9 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import click
-
-from journey_pipeline.cli.demo import SANDBOX_HOME, forget_the_last_sandbox, sandbox_environment, use_home_of_sandbox
+from journey_pipeline.cli.demo import forget_the_last_sandbox, sandbox_environment, use_home_of_sandbox
 from journey_pipeline.cli.output import notes
 from journey_pipeline.cli.receiver import receiving
 from journey_pipeline.cli.stopping import ends_by_itself
@@ -29,15 +27,8 @@ from journey_pipeline.sandbox.world import World
 PATIENCE_S = 15.0
 
 
-@click.command()
-@click.option("--port", default=3000, show_default=True, help="Port of the webserver on 127.0.0.1.")
-@click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Folder of the sandbox's files.")
 def dev(port: int, folder: str) -> None:
-    """Run the sandbox, Dagster's webserver and its daemon.
-
-    Run it in the folder of a Dagster project, such as a checkout of journey_pipeline. The UI shows the history that
-    `demo` loaded. Ctrl-C stops all three.
-    """
+    """Run the sandbox, Dagster's webserver and its daemon."""
     if not is_in_project(Path.cwd()):
         raise ConfigError(
             "this folder is no Dagster project. Run it in a checkout of journey_pipeline, or in your own project."

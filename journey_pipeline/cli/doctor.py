@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import click
-
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.errors import ConfigError, JourneyError, LakeError, text_of
@@ -45,20 +43,8 @@ class Warns:
     says: str
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline doctor
-  journey-pipeline doctor sfmc
-"""
-)
-@click.argument("connection", required=False)
 def doctor(connection: str | None) -> None:
-    """Check configuration, credentials, connections and files.
-
-    Makes one harmless call to each route of the vendor. Opens the ledger of exports, the warehouse, the published file
-    and the newest manifests of each stream. Changes nothing, and says what to do.
-    """
+    """Check configuration, credentials, connections and files."""
     route_logs(notes)
     deployment = load_deployment()
     chosen = [deployment.connection(connection)] if connection else deployment.connections

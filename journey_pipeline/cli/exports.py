@@ -32,27 +32,6 @@ from journey_pipeline.vendors.judges import judge_of
 _POLICY = ExportPolicy()  # waits and ceilings, for a link that had ended
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline exports
-  journey-pipeline exports apsis --all
-  journey-pipeline exports --json
-  journey-pipeline exports --give-up 17
-  journey-pipeline exports --link 17 < link.txt
-  journey-pipeline exports --link 17 --quarantined
-"""
-)
-@click.argument("connection", required=False)
-@click.option("--all", "with_ended", is_flag=True, help="Include landed and replaced exports.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option(
-    "--give-up", "hopeless", type=int, multiple=True, metavar="EXPORT", help="Give up this export; repeatable."
-)
-@click.option("--link", "linked", type=int, metavar="EXPORT", help="Read this export's link from standard input.")
-@click.option(
-    "--quarantined", is_flag=True, help="With --link: take the link that its vendor called with, once allowed."
-)
 def exports(
     connection: str | None,
     *,
@@ -62,12 +41,7 @@ def exports(
     linked: int | None,
     quarantined: bool,
 ) -> None:
-    """Show the exports ordered from vendors, and their state.
-
-    To order a stopped or given-up export again, run `journey-pipeline backfill CONNECTION/STREAM --from DAY --to DAY`.
-
-    Exits with 1 if an export has stopped, is overdue, has expired, or its link is in quarantine.
-    """
+    """Show the exports ordered from vendors, and their state."""
     if quarantined and linked is None:
         raise click.UsageError("--quarantined goes with --link EXPORT")
     with open_ledger(ledger_url()) as ledger:

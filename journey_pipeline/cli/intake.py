@@ -9,8 +9,6 @@ import sys
 import time
 from datetime import timedelta
 
-import click
-
 from journey_pipeline.cli.load import sync_warehouse
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
@@ -22,21 +20,8 @@ from journey_pipeline.errors import ConfigError
 from journey_pipeline.loading.drop_folder import SETTLED_AFTER, Fate, Taken
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline intake insider
-"""
-)
-@click.argument("selector", metavar="CONNECTION[/STREAM]")
 def intake(selector: str) -> None:
-    """Take in files that people dropped in a connection's folder.
-
-    Whole files of `incoming/` land, and go to `done/`. A file that can't be read goes to `quarantine/`, with the reason
-    beside it. Then syncs and publishes the warehouse.
-
-    Exits with 1 if a file was refused or could not be finished, with 2 on wrong usage.
-    """
+    """Take in files that people dropped in a connection's folder."""
     route_logs(notes)
     well = True
     with open_instance() as instance:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
-import click
-
 from journey_pipeline.cli.load import load, look, partition_table, sync_warehouse, tell_outcome
-from journey_pipeline.cli.output import notes, results, route_logs, time
+from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
@@ -21,22 +19,8 @@ from journey_pipeline.model import Window
 from journey_pipeline.settings import home, utc_now
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline normalize sfmc
-  journey-pipeline normalize sfmc --from 2026-11-01 --to 2026-11-02
-"""
-)
-@click.argument("selector", metavar="CONNECTION[/STREAM]")
-@click.option("--from", "start", type=time, help="Start, UTC [default: the first partition].")
-@click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
 def normalize(selector: str, start: datetime | None, end: datetime | None) -> None:
-    """Make events again from landed files, without the vendor.
-
-    Use it after an upgrade that reads a field better, or when an events file is damaged. The same landed files and the
-    same version give the same bytes.
-    """
+    """Make events again from landed files, without the vendor."""
     route_logs(notes)
     now = utc_now()
     lake = Lake(home())

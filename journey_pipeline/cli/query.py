@@ -24,27 +24,8 @@ from journey_pipeline.warehouse import questions as asking
 from journey_pipeline.warehouse.publish import glance_at_published
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline query "from marts.journey_daily limit 5"
-  journey-pipeline query "from core.journey_events limit 5" --format json
-"""
-)
-@click.argument("sql")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="Output format.",
-)
 def query(sql: str, form: str) -> None:
-    """Run SQL on the published warehouse.
-
-    The file is opened read-only. A load that runs at the same time is neither visible nor blocked.
-    """
+    """Run SQL on the published warehouse."""
     lake = Lake(home())
     answer = asking.query(lake, sql)
     if says := glance_at_published(lake):

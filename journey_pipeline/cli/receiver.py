@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from ipaddress import ip_network
 
-import click
-
+from journey_pipeline.cli.commands import RECEIVER_HOST
 from journey_pipeline.cli.output import notes
 from journey_pipeline.cli.stopping import ends_by_itself
 from journey_pipeline.errors import ConfigError, text_of
@@ -25,38 +24,9 @@ from journey_pipeline.settings import ledger_url, make_home, utc_now
 from journey_pipeline.transport.redaction import RedactingFilter
 from journey_pipeline.vendors.judges import judge_of
 
-DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8770
 
-
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline receiver
-  journey-pipeline receiver --trusted-proxies 127.0.0.1
-  journey-pipeline receiver --host 0.0.0.0 --trusted-proxies 10.0.0.0/8
-"""
-)
-@click.option("--host", default=DEFAULT_HOST, show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    default=DEFAULT_PORT,
-    type=click.IntRange(0, 65_535),
-    show_default=True,
-    help="Port to listen on; 0 picks a free one.",
-)
-@click.option(
-    "--trusted-proxies",
-    default="",
-    metavar="ADDRESSES",
-    help="Proxies whose X-Forwarded-For is believed: addresses or networks, with commas between.",
-)
 def receiver(host: str, port: int, trusted_proxies: str) -> None:
-    """Take the calls of vendors that answer by webhook.
-
-    It runs until it is stopped. It needs the ledger, and the variables that say which links a connection takes, such as
-    INSIDER_PARTNER_NAME and INSIDER_DOWNLOAD_HOSTS. It has no vendor's token and asks nothing of anybody. Put a proxy
-    with TLS before it.
-    """
+    """Take the calls of vendors that answer by webhook."""
     proxies = [_network(given.strip()) for given in trusted_proxies.split(",") if given.strip()]
     _log_to_standard_error()
     ends_by_itself()
@@ -78,7 +48,7 @@ def receiving() -> Iterator[str]:
     """Takes calls in a thread, on a free port of this machine, for as long as the block runs; gives the address."""
     with open_ledger(ledger_url(), waits_s=LEDGER_S * 0.9) as ledger:
         taking = Receiver(ledger, Inbox(make_home(), ledger.vault), judge_of, utc_now)
-        with _listening(DEFAULT_HOST, 0) as listener, closing(taking):
+        with _listening(RECEIVER_HOST, 0) as listener, closing(taking):
             serving = server(taking)
             thread = threading.Thread(target=serving.run, args=([listener],), name="receiver", daemon=True)
             thread.start()

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from journey_pipeline.cli.load import load, partition_table, sync_warehouse, tell, tell_outcome
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
@@ -22,22 +20,8 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home, utc_now
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline reconcile sfmc
-"""
-)
-@click.argument("selector", metavar="CONNECTION[/STREAM]")
 def reconcile(selector: str) -> None:
-    """Compare landed partitions with the vendor; reload changed ones.
-
-    First removes day-old leftovers of crashes, and repairs manifests that lack a whole answer. Then asks the vendor
-    for one estimate per settled partition. A few partitions whose counts agree are downloaded again and compared by
-    content. Changed partitions are loaded again.
-
-    Exits with 1 if a partition could not be asked about, or could not be loaded again.
-    """
+    """Compare landed partitions with the vendor; reload changed ones."""
     route_logs(notes)
     lake = Lake(home())
     well = True

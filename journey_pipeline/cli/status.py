@@ -26,24 +26,8 @@ from journey_pipeline.warehouse.publish import glance_at_published
 from journey_pipeline.warehouse.questions import LOOKALIKES, count_lookalikes
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  journey-pipeline status
-  journey-pipeline status sfmc
-  journey-pipeline status --json
-"""
-)
-@click.argument("selector", metavar="[CONNECTION[/STREAM]]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for monitors.")
 def status(selector: str | None, *, as_json: bool) -> None:
-    """Show what is complete, missing or red.
-
-    A partition is missing if the vendor keeps it and it has not landed. It is red if one of its checks found a loss.
-
-    Exits with 1 if a partition is missing or red, if a landed partition has no events yet, if a file is damaged, or if
-    another program changed the published file.
-    """
+    """Show what is complete, missing or red."""
     lake = Lake(home())
     rows = [_row(lake, assets) for assets in load_deployment().streams(selector)]
     for row in rows:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import sys
 
-import click
-
 from journey_pipeline.cli.load import sync_warehouse
 from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
@@ -24,18 +22,9 @@ from journey_pipeline.warehouse import sync as rebuilding
 from journey_pipeline.warehouse import sync as syncing
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file
 
-REMOVE = click.option("--remove", is_flag=True, help="Remove all data that is gone from the lake.")
 
-
-@click.command()
-@REMOVE
 def sync(*, remove: bool) -> None:
-    """Load changed events into the warehouse and publish it.
-
-    Adds, replaces and removes what changed in the lake, in one transaction. Dagster's UI shows the run. If more than a
-    small share of the lake is gone, or all of a stream, its data stays in the warehouse unless you give --remove. A
-    disk may be unmounted.
-    """
+    """Load changed events into the warehouse and publish it."""
     route_logs(notes)
     try:
         with open_instance() as instance:
@@ -59,14 +48,8 @@ def _sync_unrecorded(lake: Lake, settings: WarehouseSettings) -> bool:
     return not problems
 
 
-@click.command()
-@REMOVE
 def rebuild(*, remove: bool) -> None:
-    """Make the whole warehouse again and publish it.
-
-    Use it when the warehouse file is damaged or deleted. The result is the same as `sync` makes. If more than a small
-    share of the lake is gone, nothing changes unless you give --remove.
-    """
+    """Make the whole warehouse again and publish it."""
     route_logs(notes)
     lake = Lake(home())
     list_exports(lake, ledger_url())
@@ -78,12 +61,8 @@ def rebuild(*, remove: bool) -> None:
     sys.exit(1 if report.broken else 0)
 
 
-@click.command()
 def publish() -> None:
-    """Copy the warehouse to journeys.duckdb for analysts.
-
-    The file is in JOURNEY_PIPELINE_HOME, or at JOURNEY_PIPELINE_PUBLISHED_FILE.
-    """
+    """Copy the warehouse to journeys.duckdb for analysts."""
     route_logs(notes)
     _publish(Lake(home()))
 

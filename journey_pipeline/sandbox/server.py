@@ -32,7 +32,6 @@ from journey_pipeline.sandbox.wire import EXTENSION
 from journey_pipeline.sandbox.world import World
 
 DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8765
 _TICK_S = 0.1  # what uvicorn's ticks count in
 _GRACE_S = 1.0  # for answers under way to notice that their connection is gone
 
@@ -103,7 +102,7 @@ def serve(
 
 def run(
     host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
+    port: int = 0,
     *,
     world: World | None = None,
     clock: SandboxClock | None = None,

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import journey_pipeline
-from journey_pipeline.cli.main import COMMANDS, cli
+from journey_pipeline.cli.commands import cli
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.projects import NOW
@@ -233,7 +233,8 @@ def test_debug_shows_the_traceback(terminal: Terminal) -> None:
 def test_every_command_is_in_the_help_with_the_first_line_of_its_own_help_in_80_columns() -> None:
     runner = CliRunner(env={"COLUMNS": "80"})
     listed = " ".join(runner.invoke(cli, ["--help"]).output.split())
-    for name, (_, line) in COMMANDS.items():
+    for name, command in cli.commands.items():
+        line = (command.help or "").splitlines()[0]
         assert f" {name} {line} " in f"{listed} "
         told = runner.invoke(cli, [name, "--help"]).output
         assert f"\n  {line}\n" in told

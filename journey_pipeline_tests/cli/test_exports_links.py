@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from journey_pipeline.cli.exports import exports
+from journey_pipeline.cli.commands import exports
 from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports import calls
 from journey_pipeline.exports.database import open_ledger

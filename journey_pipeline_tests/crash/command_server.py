@@ -20,7 +20,8 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
-from journey_pipeline.cli.main import COMMANDS, main
+import journey_pipeline.cli
+from journey_pipeline.cli.main import main
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.settings import HOME_VARIABLE
@@ -38,8 +39,8 @@ LATE = (
 
 def warm_up() -> None:
     """Imports what commands import, and what Dagster imports late, such as its storages."""
-    for module, _ in COMMANDS.values():
-        importlib.import_module(module)
+    for module in Path(journey_pipeline.cli.__file__).parent.glob("*.py"):
+        importlib.import_module(f"journey_pipeline.cli.{module.stem}")
     for module in LATE:
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as home:

@@ -13,8 +13,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
-from journey_pipeline.cli.backfill import backfill
-from journey_pipeline.cli.intake import intake
+from journey_pipeline.cli.commands import backfill, intake
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import ConfigError

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from journey_pipeline.cli.exports import exports
+from journey_pipeline.cli.commands import exports
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.export_assets import DATA_VERSION
 from journey_pipeline.components.load_assets import LoadAssets

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from journey_pipeline.cli.receiver import receiver
+from journey_pipeline.cli.commands import receiver
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.inbox import Inbox

@@ -12,8 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from journey_pipeline.cli.exports import exports
-from journey_pipeline.cli.receiver import DEFAULT_HOST, DEFAULT_PORT, receiver
+from journey_pipeline.cli.commands import RECEIVER_HOST, RECEIVER_PORT, exports, receiver
 from journey_pipeline.exports.export import Verdict
 from journey_pipeline_tests.exports.made_orders import export_of
 from journey_pipeline_tests.receiver.conftest import Running, link
@@ -39,7 +38,7 @@ def test_every_command_of_the_page_is_one_with_these_options() -> None:
 
 def test_the_page_names_each_verdict_and_the_place_where_the_receiver_listens() -> None:
     assert [verdict for verdict in Verdict if f"`{verdict}`" not in PAGE] == ["replayed", "unreadable"]
-    assert PAGE.count(f"{DEFAULT_HOST}:{DEFAULT_PORT}") >= 3
+    assert PAGE.count(f"{RECEIVER_HOST}:{RECEIVER_PORT}") >= 3
 
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
@@ -49,7 +48,7 @@ def test_a_call_through_nginx_as_the_page_sets_it_up_is_taken_and_its_path_is_lo
     port = free_port()
     (site,) = blocks("nginx")
     site = re.sub(r"\n *ssl_certificate.*;", "", site).replace("443 ssl", f"127.0.0.2:{port}")
-    site = site.replace(f":{DEFAULT_PORT};", f":{running.port};\nproxy_bind 127.0.0.2;")
+    site = site.replace(f":{RECEIVER_PORT};", f":{running.port};\nproxy_bind 127.0.0.2;")
     site = site.replace("/var/log/nginx/", f"{tmp_path}/")
     config = tmp_path / "nginx.conf"
     kept = "".join(
