@@ -40,16 +40,21 @@ _MADE = {
     "contact_id": f"concat('003', hash(row, start_at) % {CONTACTS})",
     "journey_id": f"md5(concat('journey', hash(row) % {JOURNEYS}))",
     "journey_name": f"concat('Welcome, part ', hash(row) % {JOURNEYS})",
+    "enrolment_id": "md5(concat(start_at, row // 3))",
     "activity_id": f"md5(concat('activity', hash(row) % {ACTIVITIES}))",
     "activity_name": f"concat('Step ', hash(row) % {ACTIVITIES})",
     "activity_type": "['emailv2', 'waitbyduration', 'multicriteriadecision'][(1 + hash(row) % 3)::bigint]",
+    "next_activity_id": (
+        f"case when hash(row) % {ACTIVITIES} < {ACTIVITIES - JOURNEYS} "
+        f"then md5(concat('activity', hash(row) % {ACTIVITIES} + {JOURNEYS})) end"
+    ),
     "channel": "['email', 'journey', 'journey'][(1 + hash(row) % 3)::bigint]",
     "action": "['send', 'wait', 'decide'][(1 + hash(row) % 3)::bigint]",
     "vendor_action": "'Complete'",
     "outcome": "'Passed'",
     "reason": "case when hash(row, 1) % 11 = 0 then 'The address was held back.' end",
     "is_test": "false",
-    "properties": "json_object('id', md5(concat(start_at, row)), 'definition_instance_id', md5(row::varchar))",
+    "properties": "json_object('id', md5(concat(start_at, row)), 'event_id', md5(row::varchar))",
     "partition_key": "partition",
     "landing_file": "concat(partition, '/', attempt, '/part-0.csv.gz')",
     "landing_row": "row + 1",

@@ -201,20 +201,43 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("journey_id", "VARCHAR", "The journey, flow or definition; for Salesforce one version of a journey."),
     Column("journey_name", "VARCHAR", "The journey's name in the event."),
     Column("journey_version", "VARCHAR", "The journey's version in the event; NULL if it has none."),
+    Column(
+        "enrolment_id",
+        "VARCHAR",
+        "The passage of one person through one version of a journey, as the vendor numbers it, lower case; NULL where "
+        "it does not.",
+    ),
     Column("activity_id", "VARCHAR", "The step of the journey."),
     Column("activity_name", "VARCHAR", "The step's name in the event."),
     Column("activity_type", "VARCHAR", "The vendor's type of the step, lower case."),
+    Column(
+        "next_activity_id",
+        "VARCHAR",
+        "The step that the vendor says comes next, lower case; NULL where it says nothing.",
+    ),
     Column("channel", "VARCHAR", "The channel, one of a fixed list; other if the vendor's type is unknown."),
     Column("action", "VARCHAR", "What happened, one of a fixed list; other if the vendor's code is unknown."),
     Column("vendor_action", "VARCHAR", "The vendor's own code or status."),
     Column("outcome", "VARCHAR", "The step's outcome, in the vendor's words."),
-    Column("reason", "VARCHAR", "The reason as text; NULL if the vendor gives none."),
+    Column(
+        "reason",
+        "VARCHAR",
+        "The reason as text, with * in place of the person's key; NULL if the vendor gives none.",
+    ),
+    Column(
+        "reason_code",
+        "VARCHAR",
+        "The vendor's code of the reason, of the entry that reason is from; NULL if it gives none.",
+    ),
     Column("is_test", "BOOLEAN", "Whether it is a dry run or a test send; marts exclude those."),
     Column("properties", "JSON", "Every other field of the record under its own name."),
     Column("partition_key", "VARCHAR", "The partition of the lake that holds the event."),
     Column("landing_file", "VARCHAR", "The landed file it came from: partition/attempt/file."),
     Column("landing_row", "BIGINT", "The record's number in that file, from 1, the header not counted."),
 )
+
+EVENTS_ONLY = frozenset({"enrolment_id", "next_activity_id", "reason", "reason_code"})
+"""The columns of an event that a reject lacks: of that it is asked why it is one."""
 
 ATTRIBUTE_COLUMNS: tuple[Column, ...] = (
     Column("section_id", "VARCHAR", "The section of the account; NULL if the export names none."),

@@ -34,9 +34,11 @@ select
   ContactKey as contact_id,
   lower(DefinitionId) as journey_id,
   nullif(DefinitionName, '') as journey_name,
+  lower(DefinitionInstanceId) as enrolment_id,
   lower(ActivityId) as activity_id,
   nullif(ActivityName, '') as activity_name,
   lower(ActivityType) as activity_type,
+  lower(nullif(OutcomeActivityId, '')) as next_activity_id,
   case lower(ActivityType) when 'emailv2' then 'email' when 'smssync' then 'sms' else 'journey' end as channel,
   case
     when Status = 'Failed' then 'fail'
@@ -51,8 +53,6 @@ select
     start_date := nullif(StartDate, ''),
     end_date := nullif(EndDate, ''),
     client_status := ClientStatus,
-    definition_instance_id := DefinitionInstanceId,
-    outcome_activity_id := nullif(OutcomeActivityId, ''),
     event_id := EventId,
     event_name := EventName,
     entry_source := EntrySource,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.model import EARLIEST_TIME, END_OF_TIMES, EVENT_COLUMNS, StreamKey
+from journey_pipeline.model import EARLIEST_TIME, END_OF_TIMES, EVENT_COLUMNS, EVENTS_ONLY, StreamKey
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.sql import literal
 
@@ -25,6 +25,18 @@ create macro believable(instant) as
   end
 """
 """Makes the function by which every recipe, and the lake after it, takes a vendor's time: NULL if it can't be true."""
+_EDGE = "case when regexp_matches(key, '{}') then '\\b' else '' end"
+MASKED = f"""
+create macro masked(said, key) as
+  case
+    when key <> '' and contains(lower(said), lower(key))
+      then regexp_replace(
+        said, concat('(?i)', {_EDGE.format("^[0-9A-Za-z_]")}, regexp_escape(key), {_EDGE.format("[0-9A-Za-z_]$")}), '*', 'g'
+      )
+    else said
+  end
+"""
+"""Makes the function that puts `*` in place of a key in a text, where the key stands by itself; for what people read."""
 
 
 def select_events(stream: StreamKey, partition: str, recipe: Recipe, *, for_deduplication: bool = False) -> str:
@@ -43,7 +55,8 @@ def select_events(stream: StreamKey, partition: str, recipe: Recipe, *, for_dedu
 def select_rejects(stream: StreamKey, partition: str, recipe: Recipe) -> str:
     """The records of `landing` that are no events: the event columns as far as they could be read, raw text, reason."""
     columns = _event_columns(stream, partition)
-    del columns["reason"]  # an event's own; of a reject it is asked why it is one
+    for name in EVENTS_ONLY:
+        del columns[name]
     columns["event_key"] = f"(case when lineage.fault is null then {columns['event_key']} end)"
     columns["raw"] = "lineage.raw"
     columns["raw_base64"] = "lineage.raw_base64"
@@ -68,6 +81,7 @@ def _event_columns(stream: StreamKey, partition: str) -> dict[str, str]:
         # By way of microseconds: a cast of a TIMESTAMPTZ asks the calendar of a time zone, at twice the cost.
         "occurred_on": "make_timestamp(epoch_us(believable(occurred_at)))",
         "received_at": "believable(received_at)",
+        "reason": "masked(masked(reason, contact_id), email)",
         "properties": (
             "case when received_at is null or believable(received_at) is not null then properties "
             "else json_merge_patch(properties, json_object('received_at', received_at::varchar)) end"

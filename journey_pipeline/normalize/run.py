@@ -38,7 +38,7 @@ from journey_pipeline.normalize.json_source import JsonSource
 from journey_pipeline.normalize.landed_file import DamagedFileError
 from journey_pipeline.normalize.parquet_source import ParquetSource
 from journey_pipeline.normalize.people import NO_PEOPLE, Told, write_people
-from journey_pipeline.normalize.recipe_sql import BELIEVABLE, read_codes, select_events, select_rejects
+from journey_pipeline.normalize.recipe_sql import BELIEVABLE, MASKED, read_codes, select_events, select_rejects
 from journey_pipeline.normalize.record_reader import ReaderSource, write_attributes
 from journey_pipeline.normalize.session import NormalizeLimits, Session, session
 from journey_pipeline.normalize.staging import Source, UnreadableAttemptError, stage_events, stage_rejects
@@ -87,7 +87,7 @@ def normalize(
     with naming_disk_troubles(work, lake.home), exclusive(lake.landing_dir(stream, partition) / EVENTS_LOCK):
         landing = _landing(lake, stream, partition)
         codes = read_codes(recipe.codes, recipe.decoded)
-        macros = (BELIEVABLE, *(table.macro for table in codes))
+        macros = (BELIEVABLE, MASKED, *(table.macro for table in codes))
         with session(lake, limits, work, macros=macros) as opened:
             steps = _Work(opened, lake, landing, recipe, repeated_from)
             made, unreadable = steps.make_of_readable()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.model import EVENT_COLUMNS, EXPORT_COLUMNS, POPULATION_COLUMNS, Column
+from journey_pipeline.model import EVENT_COLUMNS, EVENTS_ONLY, EXPORT_COLUMNS, POPULATION_COLUMNS, Column
 from journey_pipeline.settings import storage_version
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES
 from journey_pipeline.warehouse.table import SCHEMAS, Table, create_table, note_table, read_tables
@@ -144,7 +144,7 @@ KEYS = {
 
 
 # Raise it when loading the same files gives other rows than before; a warehouse of another layout is made anew.
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 SQL = Path(__file__).parent / "sql"
 
 _KEY = (
@@ -167,7 +167,7 @@ REJECTS = Table(
     "ops.rejects",
     "Records that could not be read as events. Grain: one row per record of a landed file. "
     "Key: connection, stream, partition_key, landing_file, landing_row.",
-    (*(column for column in EVENT_COLUMNS if column.name != "reason"), *_REJECT_ONLY),
+    (*(column for column in EVENT_COLUMNS if column.name not in EVENTS_ONLY), *_REJECT_ONLY),
 )
 POPULATIONS = Table(
     "core.journey_populations",

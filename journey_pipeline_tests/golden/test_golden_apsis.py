@@ -17,7 +17,7 @@ EVENTS = """
   concat_ws(' ', landing_row, occurred_at::varchar, '(' || occurred_at_source || ')', 'received ' || received_at),
   concat_ws(' ', '  ' || event_key, contact_id, email, 'journey', journey_id, journey_name),
   concat_ws(' ', '   activity', activity_id, activity_type, activity_name),
-  concat_ws(' ', '  ', channel, action, vendor_action, 'outcome ' || outcome, 'reason ' || reason),
+  concat_ws(' ', '  ', channel, action, vendor_action, 'outcome ' || outcome, 'reason ' || reason, reason_code),
   '   ' || properties
 """
 REJECTS = "concat_ws(' ', landing_row, 'rejected:', reason), '   ' || raw, '   ' || properties"

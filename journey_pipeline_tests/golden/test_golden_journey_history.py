@@ -14,9 +14,9 @@ FOLDER = Path(__file__).parent
 EVENTS = """
     select
       concat_ws(' ', landing_row, occurred_at, '(' || occurred_at_source || ')', 'received ' || received_at),
-      concat_ws(' ', '  ' || event_key, contact_id, 'journey', journey_id, journey_name),
-      concat_ws(' ', '   activity', activity_id, activity_type, activity_name),
-      concat_ws(' ', '  ', channel, action, vendor_action, 'outcome ' || outcome, 'reason ' || reason),
+      concat_ws(' ', '  ' || event_key, contact_id, 'journey', journey_id, journey_name, 'passage ' || enrolment_id),
+      concat_ws(' ', '   activity', activity_id, activity_type, activity_name, 'then ' || next_activity_id),
+      concat_ws(' ', '  ', channel, action, vendor_action, 'outcome ' || outcome, 'reason ' || reason, reason_code),
       '   ' || properties
     from read_parquet(?)
 """

@@ -137,6 +137,42 @@ def test_the_reason_is_the_message_of_the_last_error_else_of_the_last_entry(
 
 
 @pytest.mark.parametrize(
+    ("contact", "message", "reason"),
+    [
+        ("C-1", "Contact C-1 stays out, as does C-12; c-1.", "Contact * stays out, as does C-12; *."),
+        ("+46(70)1.2", "no answer from +46(70)1.2, +46(70)1.23", "no answer from *, +46(70)1.23"),
+        ("1", "answered 11 times with 1.1 or 500", "answered 11 times with *.* or 500"),
+        (r"a\b$1", r"a\b$1 and a\b$1", "* and *"),
+        ("Åke", "told åke and Åke", "told * and *"),
+        ("", "nothing to hide", "nothing to hide"),
+    ],
+)
+def test_the_persons_key_in_a_reason_becomes_a_star_and_stays_in_the_landing(
+    tmp_path: Path, contact: str, message: str, reason: str
+) -> None:
+    made = typed(tmp_path, {"ContactKey": contact, "Result.Messages": "", "Message": message})
+    assert made.events("reason, properties->>'message'") == [(reason, message)]
+
+
+@pytest.mark.parametrize(
+    ("messages", "code"),
+    [
+        ("Type:User;Level:Error;ErrorCode:X_1;Message:first;Parameters:[]|Type:User;Level:Info;ErrorCode:X_2", "X_1"),
+        ("Type:User;Level:Info;Message:it said ErrorCode:X_3;Parameters:[]", None),
+        ("Type:User;Level:Error;ErrorCode:;Message:none;Parameters:[]", None),
+        ("free text", None),
+    ],
+)
+def test_the_code_of_a_reason_is_that_of_its_entry(tmp_path: Path, messages: str, code: str | None) -> None:
+    assert typed(tmp_path, {"Result.Messages": messages}).events("reason_code") == [(code,)]
+
+
+def test_the_passage_and_the_next_step_are_columns_of_their_own_in_lower_case(tmp_path: Path) -> None:
+    made = typed(tmp_path, {"DefinitionInstanceId": "7E0A-01", "OutcomeActivityId": "A2"}, {"Id": "other"})
+    assert made.events("enrolment_id, next_activity_id")[0] == ("7e0a-01", "a2")
+
+
+@pytest.mark.parametrize(
     ("time", "expected", "kept"),
     [
         ("2026-11-20T09:58:11", "2026-11-20 09:58:11+00", False),
@@ -209,11 +245,12 @@ def test_ids_are_lower_case_and_the_contact_key_is_as_it_is(tmp_path: Path) -> N
     ["NULL", "007", " x ", "=1+1", 'a "b", c', "line\nbreak", "\ttab", "\N{GRINNING FACE}", "\u200f\u05e2", "\\n"],
 )
 def test_odd_text_comes_through_unchanged(tmp_path: Path, odd: str) -> None:
-    fields = ["ContactKey", "DefinitionName", "ActivityName", "Message", "EventName", "Result.Tags", "Result.Outcome"]
+    fields = ["DefinitionName", "ActivityName", "Message", "EventName", "Result.Tags", "Result.Outcome"]
     made = typed(tmp_path, dict.fromkeys(fields, odd))
-    columns = "contact_id, journey_name, activity_name, reason, outcome"
+    assert typed(tmp_path / "key", {"ContactKey": odd}).events("contact_id") == [(odd,)]
+    columns = "journey_name, activity_name, reason, outcome"
     names = ", ".join(f"properties->>'{name}'" for name in ("message", "event_name", "result_tags"))
-    assert made.events(f"{columns}, {names}") == [(odd,) * 8]
+    assert made.events(f"{columns}, {names}") == [(odd,) * 7]
 
 
 def test_every_column_of_the_file_is_in_an_event_column_or_in_the_properties(tmp_path: Path) -> None:

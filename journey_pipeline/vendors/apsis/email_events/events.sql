@@ -12,14 +12,17 @@ select
   activity_id as journey_id,
   activity_name as journey_name,
   null as journey_version,
+  null as enrolment_id,
   coalesce(split_id, activity_id) as activity_id,
   coalesce(split_activity_name, activity_name) as activity_name,
   'email' as activity_type,
+  null as next_activity_id,
   'email' as channel,
   coalesce(email_types(lower(type)).action, 'other') as action,
   type as vendor_action,
   bounce.outcome as outcome,
   case when bounce_code is not null then coalesce(bounce.reason, 'unknown bounce code') end as reason,
+  bounce_code as reason_code,
   false as is_test,
   -- A time that occurred_at and received_at don't show stays as text.
   case

@@ -13,9 +13,11 @@ select
   case when kind in ('enter', 'exit') then coalesce(e_journey_campaign_name, e_name) else e_journey_campaign_name end
     as journey_name,
   null as journey_version,
+  null as enrolment_id,
   case when kind = 'exit' then nullif(split_part(e_event_code, ':', 2), '') else campaign_code end as activity_id,
   null as activity_name,
   coalesce(known_channel.activity_type, lower(channel_code)) as activity_type,
+  null as next_activity_id,
   case
     when kind in ('enter', 'exit') then 'journey'
     when channel_code is null and kind is null then null
@@ -29,6 +31,7 @@ select
   end as vendor_action,
   null as outcome,
   e_reason as reason,
+  null as reason_code,
   coalesce(lower(e_is_dry_run) in ('1', '1.0', 'true'), false) as is_test,
   case
     when action_code is null and (e_name is null or kind in ('enter', 'exit')) then properties

@@ -13,9 +13,11 @@ select
   coalesce(journey_id, journey_name) as journey_id,
   journey_name,
   null as journey_version,
+  null as enrolment_id,
   activity_id,
   activity_name,
   null as activity_type,
+  null as next_activity_id,
   channel,
   -- A bounced e-mail came back; whoever bounced from a page had visited it.
   case
@@ -25,6 +27,7 @@ select
   vendor_action,
   null as outcome,
   null as reason,
+  null as reason_code,
   false as is_test,
   properties,
   lineage,

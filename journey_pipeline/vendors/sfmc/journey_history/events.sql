@@ -11,9 +11,11 @@ select
   lower(DefinitionId) as journey_id,
   DefinitionName as journey_name,
   null as journey_version,
+  lower(DefinitionInstanceId) as enrolment_id,
   lower(ActivityId) as activity_id,
   ActivityName as activity_name,
   lower(ActivityType) as activity_type,
+  lower(OutcomeActivityId) as next_activity_id,
   coalesce(step.channel, 'other') as channel,
   case lower(Status)
     when 'complete' then coalesce(step.complete, 'other')
@@ -28,6 +30,7 @@ select
   Status as vendor_action,
   coalesce("Result.Outcome", "Result.Status") as outcome,
   coalesce(nullif(regexp_extract(entry, ';Message:(.*?)(?:;Parameters:\[|$)', 1, 's'), ''), Message) as reason,
+  nullif(regexp_extract(string_split(entry, ';Message:')[1], 'ErrorCode:([^;]*)', 1), '') as reason_code,
   false as is_test,
   -- What could not be read as a time, or holds more than a timestamp keeps, stays as text.
   case

@@ -80,8 +80,6 @@ JOURNEY_HISTORY = Recipe(
         "start_date": "StartDate",
         "end_date": "EndDate",
         "client_status": "ClientStatus",
-        "definition_instance_id": "DefinitionInstanceId",
-        "outcome_activity_id": "OutcomeActivityId",
         "event_id": "EventId",
         "event_name": "EventName",
         "entry_source": "EntrySource",
