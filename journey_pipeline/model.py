@@ -215,6 +215,11 @@ EVENT_COLUMNS: tuple[Column, ...] = (
         "VARCHAR",
         "The step that the vendor says comes next, lower case; NULL where it says nothing.",
     ),
+    Column(
+        "message_id",
+        "VARCHAR",
+        "The message, such as an e-mail, as the vendor numbers it; if that is in no journey, journey_id may be the same.",
+    ),
     Column("channel", "VARCHAR", "The channel, one of a fixed list; other if the vendor's type is unknown."),
     Column("action", "VARCHAR", "What happened, one of a fixed list; other if the vendor's code is unknown."),
     Column("vendor_action", "VARCHAR", "The vendor's own code or status."),
@@ -236,7 +241,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("landing_row", "BIGINT", "The record's number in that file, from 1, the header not counted."),
 )
 
-EVENTS_ONLY = frozenset({"enrolment_id", "next_activity_id", "reason", "reason_code"})
+EVENTS_ONLY = frozenset({"enrolment_id", "next_activity_id", "message_id", "reason", "reason_code"})
 """The columns of an event that a reject lacks: of that it is asked why it is one."""
 
 ATTRIBUTE_COLUMNS: tuple[Column, ...] = (

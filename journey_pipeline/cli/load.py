@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from journey_pipeline.cli.output import notes, plain_table
-from journey_pipeline.cli.progress import ProgressBar
+from journey_pipeline.cli.progress import ProgressBar, SyncProgress
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner, RunOutcome
 from journey_pipeline.components.schedules import MOST_PARTITIONS
@@ -113,7 +113,8 @@ def sync_warehouse(runner: Runner, *connections: str, remove: bool = False) -> b
     `remove`: the warehouse drops all data that is gone from the lake.
     """
     outcomes = [runner.pull_dimensions(connection) for connection in connections]
-    outcomes.append(runner.sync_warehouse(remove=remove))
+    with SyncProgress(notes):
+        outcomes.append(runner.sync_warehouse(remove=remove))
     return tell(*outcomes)
 
 

@@ -107,6 +107,27 @@ class ProgressBar(Progress):
         return Group(bar, export_table(exports, now), counted(exports))
 
 
+class SyncProgress(ProgressBar):
+    """The same for a sync, which works on partitions only after an upgrade: nothing is drawn until it does."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console, 0, "")
+        self._total = 0
+
+    def __enter__(self) -> Self:
+        self._watched.__enter__()
+        return self
+
+    def planned(self, title: str, partitions: int) -> None:
+        """An earlier version made the events of so many partitions of a stream."""
+        self._total += partitions
+        self._bar.update(self._task, description=title, total=self._total)
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print(f"{title}: makes the events of {partitions:,} partitions again", highlight=False)
+
+
 def export_table(exports: Sequence[Export], now: datetime) -> Table:
     """A table of exports under way: their states, and the time of the next call."""
     table = plain_table(*COLUMNS, right=("attempt", "polls", "ordered", "next call"))

@@ -6,14 +6,18 @@ Not here: how they work (`warehouse/`).
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from journey_pipeline.cli.load import sync_warehouse
 from journey_pipeline.cli.output import notes, results, route_logs
+from journey_pipeline.cli.progress import SyncProgress
+from journey_pipeline.components.connection import streams_of
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import HistoryError
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.bring_over import bring_over
 from journey_pipeline.loading.lists import list_exports
 from journey_pipeline.settings import home, ledger_url
 from journey_pipeline.warehouse import equality
@@ -38,7 +42,8 @@ def sync(*, remove: bool) -> None:
 def _sync_unrecorded(lake: Lake, settings: WarehouseSettings) -> bool:
     """Syncs as the run does, without Dagster's history."""
     list_exports(lake, ledger_url())
-    report = syncing.sync(lake, settings)
+    with SyncProgress(notes):
+        report = syncing.sync(lake, settings, partial(_bring_over, lake))
     notes.say(str(report))
     broken = (str(file) for file in report.broken)
     problems = list(dict.fromkeys([*broken, *equality.compare_with_lake(lake).problems]))
@@ -53,12 +58,18 @@ def rebuild(*, remove: bool) -> None:
     route_logs(notes)
     lake = Lake(home())
     list_exports(lake, ledger_url())
-    report = rebuilding.rebuild(lake, WarehouseSettings(remove=remove))
+    with SyncProgress(notes):
+        report = rebuilding.rebuild(lake, WarehouseSettings(remove=remove), partial(_bring_over, lake))
     results.say(str(report))
     for broken in report.broken:
         notes.say(str(broken))
     _publish(lake)
     sys.exit(1 if report.broken else 0)
+
+
+def _bring_over(lake: Lake) -> None:
+    for said in bring_over(lake, lambda: streams_of(load_deployment().connections)).says:
+        notes.say(said)
 
 
 def publish() -> None:

@@ -5,7 +5,7 @@ A vendor's Component says which streams it has, how their answers come, and open
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -359,6 +359,15 @@ UPKEEP: Mapping[str, Callable[[ConnectionComponent, LoadAssets], dg.Definitions]
     "reconciliation": ConnectionComponent._reconciliation,  # noqa: SLF001 - likewise
 }
 """Additional upkeep of the streams that name it."""
+
+
+def streams_of(connections: Iterable[ConnectionComponent]) -> dict[StreamKey, tuple[Stream, LoadSettings]]:
+    """The streams of some connections, and how each is loaded."""
+    return {
+        assets.stream.key: (assets.stream, assets.settings)
+        for connection in connections
+        for assets in connection.streams
+    }
 
 
 def connections_in(tree: dg.ComponentTree) -> list[ConnectionComponent]:

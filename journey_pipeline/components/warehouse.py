@@ -6,24 +6,25 @@ Not here: how a sync works (`warehouse/`), what events are (`load_assets.py`).
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.components.connection import connections_in, memory_setting
+from journey_pipeline.components.connection import connections_in, memory_setting, streams_of
 from journey_pipeline.components.recording import SAYS
 from journey_pipeline.components.standing_checks import agreement_result, agreement_spec
 from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.layout import Lake
+from journey_pipeline.loading.bring_over import Configured, bring_over
 from journey_pipeline.loading.lists import list_exports
 from journey_pipeline.settings import ledger_url, make_home
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.equality import EqualityReport, compare_with_lake
-from journey_pipeline.warehouse.publish import PublishReport, publish
+from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.questions import AgreementTolerance, read_agreements
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES, made_tables
 from journey_pipeline.warehouse.sync import SyncReport, sync
@@ -102,9 +103,12 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
             minimum_interval_seconds=30,
             description="Syncs and publishes the warehouse when any events are new.",
         )
-        return dg.Definitions(assets=[self._definition(upstream)], sensors=[sensor] if self.sync_automatically else [])
+        configured = partial(streams_of, connections)
+        return dg.Definitions(
+            assets=[self._definition(upstream, configured)], sensors=[sensor] if self.sync_automatically else []
+        )
 
-    def _definition(self, upstream: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    def _definition(self, upstream: Sequence[dg.AssetKey], configured: Configured) -> dg.AssetsDefinition:
         settings = WarehouseSettings(memory=self.memory, threads=self.threads, removable=self.removable)
         tolerance = AgreementTolerance(share=self.exports_may_differ_by)
         events = self.translator.key(told(EVENTS))
@@ -123,7 +127,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
             pool=WAREHOUSE_POOL,
         )
         def warehouse(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.MaterializeResult[Any]]:
-            yield from _sync(context, replace(settings, remove=config.remove), tolerance, self.keys)
+            yield from _sync(context, replace(settings, remove=config.remove), tolerance, self.keys, configured)
 
         return warehouse
 
@@ -153,12 +157,14 @@ def _sync(
     settings: WarehouseSettings,
     tolerance: AgreementTolerance,
     keys: Sequence[dg.AssetKey],
+    configured: Configured,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     lake = Lake(make_home())
+    brought: list[str] = []
     try:
         with naming_disk_troubles("syncing the warehouse", lake.home):
             list_exports(lake, ledger_url())
-            report = sync(lake, settings)
+            report = sync(lake, settings, before_anew=lambda: brought.extend(bring_over(lake, configured).says))
             equality = compare_with_lake(lake, settings, report.listing)
             published = publish(lake, settings)
             agreements = read_agreements(lake, tolerance, settings)
@@ -169,22 +175,22 @@ def _sync(
     if report.rebuilt:
         log.warning("the warehouse was made anew from the lake: %s", report.rebuilt)
     context.log.info("%s; %s", report, "published" if published.published else "nothing new to publish")
-    for mended in published.mended:
-        context.log.warning("%s", mended)
+    for said in [*brought, *published.mended]:
+        context.log.warning("%s", said)
     for key in keys:
         is_events = key == keys[0]
         yield dg.MaterializeResult(
             asset_key=key,
-            metadata=_metadata(report, equality, published) if is_events else {},
+            metadata=_metadata(report, equality, [*brought, *published.mended]) if is_events else {},
             check_results=(
                 [_equals_lake(key, report, equality), agreement_result(key, agreements, tolerance)] if is_events else []
             ),
         )
 
 
-def _metadata(report: SyncReport, equality: EqualityReport, published: PublishReport) -> dict[str, Any]:
+def _metadata(report: SyncReport, equality: EqualityReport, more: Sequence[str]) -> dict[str, Any]:
     return {
-        SAYS: "\n".join([str(report), *published.mended]),
+        SAYS: "\n".join([str(report), *more]),
         "dagster/row_count": equality.events,
         "files_added": report.added,
         "files_replaced": report.replaced,

@@ -80,6 +80,12 @@ def put_events(
             place.unlink(missing_ok=True)
 
 
+def put_widened(lake: Lake, manifest: EventsManifest, events: Path) -> None:
+    """Puts an events file with further columns in the place of the same without them; the files beside it stay."""
+    _move(events, lake.events_file(manifest.key, manifest.partition))
+    manifest.write(lake.events_manifest(manifest.key, manifest.partition))
+
+
 def is_normalized(lake: Lake, stream: StreamKey, partition: str, recipe: Recipe) -> bool:
     """Whether the partition's events are made of exactly the attempts that count now, with this recipe.
 

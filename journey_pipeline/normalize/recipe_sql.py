@@ -31,12 +31,15 @@ create macro masked(said, key) as
   case
     when key <> '' and contains(lower(said), lower(key))
       then regexp_replace(
-        said, concat('(?i)', {_EDGE.format("^[0-9A-Za-z_]")}, regexp_escape(key), {_EDGE.format("[0-9A-Za-z_]$")}), '*', 'g'
+        said,
+        concat('(?i)', {_EDGE.format("^[0-9A-Za-z_]")}, regexp_escape(key), {_EDGE.format("[0-9A-Za-z_]$")}),
+        '*',
+        'g'
       )
     else said
   end
 """
-"""Makes the function that puts `*` in place of a key in a text, where the key stands by itself; for what people read."""
+"""Makes the function that puts `*` in place of a key in a text that people read, where the key stands by itself."""
 
 
 def select_events(stream: StreamKey, partition: str, recipe: Recipe, *, for_deduplication: bool = False) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -98,9 +98,11 @@ log = logging.getLogger(__name__)
 
 _PASSES = 5
 _DEFAULTS = WarehouseSettings()
+BeforeAnew = Callable[[], object]
+"""Called before a warehouse is made anew: brings events files of an earlier version over. Or nothing."""
 
 
-def sync(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
+def sync(lake: Lake, settings: WarehouseSettings = _DEFAULTS, before_anew: BeforeAnew = list) -> SyncReport:
     """Makes the warehouse the deduplicated union of the lake's events files, each `event_key` once.
 
     Everything happens in one transaction: after a crash at any point the warehouse is as it was before, and the next
@@ -113,14 +115,14 @@ def sync(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
     """
     with writer_lock(lake, settings.lock_wait_s):
         begun = time.perf_counter()
-        report = _sync(lake, settings)
+        report = _sync(lake, settings, before_anew)
         return replace(report, seconds=time.perf_counter() - begun)
 
 
-def _sync(lake: Lake, settings: WarehouseSettings) -> SyncReport:
+def _sync(lake: Lake, settings: WarehouseSettings, before_anew: BeforeAnew) -> SyncReport:
     file = warehouse_file(lake)
     if not file.exists():
-        return _make_anew(lake, settings, "")
+        return _make_anew(lake, settings, "", before_anew)
     why = "another version of journey_pipeline made it"
     try:
         with writing(file, settings) as session:
@@ -132,10 +134,10 @@ def _sync(lake: Lake, settings: WarehouseSettings) -> SyncReport:
                 return report
     except UnopenableWarehouse as error:
         why = f"it could not be opened ({error.why})"
-    return _make_anew(lake, settings, why)
+    return _make_anew(lake, settings, why, before_anew)
 
 
-def rebuild(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
+def rebuild(lake: Lake, settings: WarehouseSettings = _DEFAULTS, before_anew: BeforeAnew = list) -> SyncReport:
     """Makes the warehouse from the lake alone. A file that is broken now has no events in it, until it is healed.
 
     Raises:
@@ -144,15 +146,16 @@ def rebuild(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> SyncReport:
     """
     with writer_lock(lake, settings.lock_wait_s):
         begun = time.perf_counter()
-        report = _make_anew(lake, settings, "asked for")
+        report = _make_anew(lake, settings, "asked for", before_anew)
         return replace(report, seconds=time.perf_counter() - begun)
 
 
-def _make_anew(lake: Lake, settings: WarehouseSettings, why: str) -> SyncReport:
+def _make_anew(lake: Lake, settings: WarehouseSettings, why: str, before_anew: BeforeAnew) -> SyncReport:
     """Rebuilds the warehouse, for a caller that holds the writer's lock.
 
     A crash at any instant leaves no half file under the warehouse's name, the first time too.
     """
+    before_anew()
     target = warehouse_file(lake)
     fresh = target.with_name("warehouse.rebuilding.duckdb")
     before = _loaded_before(lake)

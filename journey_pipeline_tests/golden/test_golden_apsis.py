@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 EVENTS = """
   concat_ws(' ', landing_row, occurred_at::varchar, '(' || occurred_at_source || ')', 'received ' || received_at),
   concat_ws(' ', '  ' || event_key, contact_id, email, 'journey', journey_id, journey_name),
-  concat_ws(' ', '   activity', activity_id, activity_type, activity_name),
+  concat_ws(' ', '   activity', activity_id, activity_type, activity_name, 'message ' || message_id),
   concat_ws(' ', '  ', channel, action, vendor_action, 'outcome ' || outcome, 'reason ' || reason, reason_code),
   '   ' || properties
 """

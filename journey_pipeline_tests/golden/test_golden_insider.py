@@ -15,7 +15,7 @@ FILE = FOLDER / "insider_user_events.csv"
 EVENTS = """
   concat_ws(' ', landing_row, occurred_at::varchar, '(' || occurred_at_source || ')', if(is_test, 'dry run', null)),
   concat_ws(' ', '  ' || event_key, contact_id, email, 'journey', journey_id, journey_name),
-  concat_ws(' ', '   activity', activity_id, activity_type),
+  concat_ws(' ', '   activity', activity_id, activity_type, 'message ' || message_id),
   concat_ws(' ', '  ', channel, action, vendor_action, 'reason ' || reason, reason_code),
   '   ' || properties
 """

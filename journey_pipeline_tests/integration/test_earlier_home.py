@@ -17,7 +17,6 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from journey_pipeline.sandbox.clock import SandboxClock
@@ -27,6 +26,7 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW, make_project
+from journey_pipeline_tests.reading import SESSION, opened
 from journey_pipeline_tests.sandbox.apsis_caller import DAY, LOYALTY, MAIN, ApsisCaller
 
 pytestmark = pytest.mark.slow(reason="commands that load")
@@ -74,6 +74,17 @@ def have_the_orders(sandbox: Sandbox, ledger: Path) -> None:
             database.execute("update journey_exports set vendor_export_id = ? where id = ?", (report, number))
 
 
+def keys_of_the_lake(home: Path) -> Counter[tuple[str, str]]:
+    return Counter(
+        SESSION.execute(f"{KEYS} read_parquet('{home}/events/**/*.parquet', union_by_name = true)").fetchall()
+    )
+
+
+def keys_of_the_file(home: Path) -> Counter[tuple[str, str]]:
+    with opened(home / "journeys.duckdb") as session:
+        return Counter(session.execute(f"{KEYS} core.journey_events").fetchall())
+
+
 def test_an_earlier_home_is_read_as_it_lies(terminal: Terminal) -> None:
     query = terminal("query", "select count(*) from core.journey_events", "--format", "csv")
     assert query.code == 0, query.err
@@ -89,10 +100,36 @@ def test_an_earlier_home_is_read_as_it_lies(terminal: Terminal) -> None:
     assert {row["stream"]: row["complete"] + row["to_normalize"] for row in rows} == LANDED
 
 
+def test_a_sync_brings_an_earlier_home_over_by_itself(terminal: Terminal) -> None:
+    lost = min((terminal.home / "raw/sfmc/journey_history").glob("2026-*"))
+    shutil.rmtree(lost)
+    before = keys_of_the_lake(terminal.home)
+    ended = terminal("sync")
+    assert "sfmc/journey_history: makes the events of 3 partitions again" in ended.err
+    assert "an earlier version made the events of 5 partitions: they were made again" in ended.err
+    assert "of 1 partitions that can't be made again. They stay, without values in new columns. " in ended.err
+    assert (
+        f"The first is sfmc/journey_history {lost.name}: sfmc/journey_history {lost.name} has not landed" in ended.err
+    )
+    assert keys_of_the_lake(terminal.home) == before == keys_of_the_file(terminal.home)
+    passages = "select partition_key, count(enrolment_id) = count(*) from core.journey_events where vendor = 'sfmc' "
+    with opened(terminal.home / "journeys.duckdb") as session:
+        told = dict(session.execute(f"{passages} group by all").fetchall())
+    assert told == {partition: partition != lost.name for partition in told}
+    again = terminal("sync")
+    assert "makes the events" not in again.err
+
+
+@pytest.mark.parametrize("command", ["rebuild", "backfill layerfive --from 2026-11-19 --to 2026-11-20"])
+def test_other_commands_bring_an_earlier_home_over_too(terminal: Terminal, command: str) -> None:
+    before = keys_of_the_lake(terminal.home)
+    ended = terminal(*command.split())
+    assert "makes the events of 3 partitions again" in ended.err
+    assert keys_of_the_file(terminal.home) == before
+
+
 def test_an_earlier_home_is_carried_on_and_keeps_every_event(terminal: Terminal) -> None:
-    with duckdb.connect() as session:
-        files = f"read_parquet('{terminal.home}/events/**/*.parquet')"
-        before = Counter(session.execute(f"{KEYS} {files}").fetchall())
+    before = keys_of_the_lake(terminal.home)
     assert set(before.values()) == {1}
     for command in ("normalize sfmc", "normalize layerfive", "normalize apsis", "sync"):
         ended = terminal(*command.split())
@@ -100,8 +137,8 @@ def test_an_earlier_home_is_carried_on_and_keeps_every_event(terminal: Terminal)
     span = ("--from", f"{DAY.start:%Y-%m-%d}", "--to", f"{DAY.end:%Y-%m-%d}")
     carried = terminal("backfill", "apsis", *span)
     assert carried.code == 0, carried.err
-    with duckdb.connect(str(terminal.home / "journeys.duckdb"), read_only=True) as session:
-        after = Counter(session.execute(f"{KEYS} core.journey_events").fetchall())
+    after = keys_of_the_file(terminal.home)
+    with opened(terminal.home / "journeys.duckdb") as session:
         landed = session.execute("select state, attempt, count(*) from ops.exports group by all").fetchall()
     assert before - after == Counter()
     assert landed == [("landed", 1, 8)]  # none was ordered anew

@@ -43,6 +43,7 @@ NOTES = Recipe(
           null as activity_name,
           null as activity_type,
           null as next_activity_id,
+          null as message_id,
           'other' as channel,
           'other' as action,
           "Kind" as vendor_action,

@@ -17,6 +17,7 @@ select
   coalesce(split_activity_name, activity_name) as activity_name,
   'email' as activity_type,
   null as next_activity_id,
+  activity_id as message_id,
   'email' as channel,
   coalesce(email_types(lower(type)).action, 'other') as action,
   type as vendor_action,

@@ -17,6 +17,7 @@ select
   activity_name,
   activity_type,
   null as next_activity_id,
+  case when kind.channel in ('email', 'sms') then activity_id end as message_id,
   coalesce(kind.channel, 'other') as channel,
   coalesce(kind.action, 'other') as action,
   case when event_type is not null then split_part(event_type, '.', -1) end as vendor_action,

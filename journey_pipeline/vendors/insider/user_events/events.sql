@@ -18,6 +18,7 @@ select
   null as activity_name,
   coalesce(known_channel.activity_type, lower(channel_code)) as activity_type,
   null as next_activity_id,
+  case when kind not in ('enter', 'exit') then campaign_code end as message_id,
   case
     when kind in ('enter', 'exit') then 'journey'
     when channel_code is null and kind is null then null

@@ -12,6 +12,7 @@ select
   null as activity_name,
   null as activity_type,
   null as next_activity_id,
+  null as message_id,
   'other' as channel,
   'other' as action,
   null as vendor_action,

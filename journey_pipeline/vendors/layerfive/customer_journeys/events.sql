@@ -18,6 +18,7 @@ select
   activity_name,
   null as activity_type,
   null as next_activity_id,
+  null as message_id,
   channel,
   -- A bounced e-mail came back; whoever bounced from a page had visited it.
   case

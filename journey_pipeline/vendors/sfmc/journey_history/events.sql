@@ -16,6 +16,7 @@ select
   ActivityName as activity_name,
   lower(ActivityType) as activity_type,
   lower(OutcomeActivityId) as next_activity_id,
+  case when step.complete = 'send' then lower(ActivityId) end as message_id,
   coalesce(step.channel, 'other') as channel,
   case lower(Status)
     when 'complete' then coalesce(step.complete, 'other')
