@@ -218,7 +218,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column(
         "message_id",
         "VARCHAR",
-        "The message, such as an e-mail, as the vendor numbers it; if that is in no journey, journey_id may be the same.",
+        "The message, such as an e-mail, as the vendor numbers it; where that is in no journey, also in journey_id.",
     ),
     Column("channel", "VARCHAR", "The channel, one of a fixed list; other if the vendor's type is unknown."),
     Column("action", "VARCHAR", "What happened, one of a fixed list; other if the vendor's code is unknown."),

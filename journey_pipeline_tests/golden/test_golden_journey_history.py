@@ -16,7 +16,8 @@ EVENTS = """
       concat_ws(' ', landing_row, occurred_at, '(' || occurred_at_source || ')', 'received ' || received_at),
       concat_ws(' ', '  ' || event_key, contact_id, 'journey', journey_id, journey_name, 'passage ' || enrolment_id),
       concat_ws(' ', '   activity', activity_id, activity_type, activity_name, 'then ' || next_activity_id),
-      concat_ws(' ', '  ', channel, action, vendor_action, 'outcome ' || outcome, 'reason ' || reason, reason_code),
+      concat_ws(' ', '  ', channel, action, vendor_action, 'message ' || message_id,
+        'outcome ' || outcome, 'reason ' || reason, reason_code),
       '   ' || properties
     from read_parquet(?)
 """
