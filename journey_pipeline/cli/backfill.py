@@ -6,6 +6,7 @@ Not here: how partitions are run and shown (`load.py`).
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from journey_pipeline.cli.load import (
@@ -13,6 +14,7 @@ from journey_pipeline.cli.load import (
     Planned,
     load,
     look,
+    named,
     order,
     partition_table,
     sync_warehouse,
@@ -31,7 +33,9 @@ from journey_pipeline.model import Window, contiguous, floor
 from journey_pipeline.settings import home, utc_now
 
 
-def backfill(selector: str, start: datetime | None, end: datetime | None, *, again: bool, plan: bool) -> None:
+def backfill(
+    selector: str, start: datetime | None, end: datetime | None, *, again: bool, plan: bool, no_wait: bool
+) -> None:
     """Load the missing partitions of a time range."""
     route_logs(notes)
     now = utc_now()
@@ -48,7 +52,9 @@ def backfill(selector: str, start: datetime | None, end: datetime | None, *, aga
         else:
             order(runner, plans, again=again)
             for assets, found, windows in plans:
-                complete = _show(lake, found, load(runner, assets, windows, again=again)) and complete
+                complete = (
+                    _show(lake, found, load(runner, assets, windows, again=again, waits=not no_wait)) and complete
+                )
             complete = sync_warehouse(runner, selector.partition("/")[0]) and complete
     sys.exit(0 if complete else 1)
 
@@ -93,16 +99,14 @@ def _span(assets: LoadAssets, start: datetime | None, end: datetime | None, now:
 
 def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:
     key = loaded.assets.stream.key
-    if loaded.windows:
-        results.print(partition_table(lake, loaded.assets, loaded.windows))
-    else:
+    if came := [window for window in loaded.windows if window.partition not in loaded.failed]:
+        results.print(partition_table(lake, loaded.assets, came))
+    elif not loaded.windows:
         results.print(f"{key}: nothing to do, all {len(found.windows(State.COMPLETE))} partitions have landed")
     well = tell_outcome(notes, lake, loaded, found)
     expired = found.windows(State.EXPIRED)
     if expired:
-        notes.print(
-            f"{key}: {len(expired)} partitions never landed, and the vendor has deleted them: {_named(expired)}"
-        )
+        notes.print(f"{key}: {len(expired)} partitions never landed, and the vendor has deleted them: {named(expired)}")
     return well and not expired
 
 
@@ -117,21 +121,26 @@ def _show_plan(planned: Planned, *, again: bool) -> None:
         "to ask the vendor for": [w for w in windows if again or found.states[w] is State.MISSING],
     }
     for what, which in rows.items():
-        table.add_row(what, f"{len(which):,}", _named(which))
+        table.add_row(what, f"{len(which):,}", named(which))
     results.print(table)
     asked = rows["to ask the vendor for"]
-    if not asked:
-        return
-    requests = requests_for(assets.stream, len(asked))
-    seconds = requests / assets.requests_per_s
-    spans = [Window(run[0].start, run[-1].end) for run in contiguous(asked, len(asked))]
-    estimates = assets.estimates(spans)
-    expected = f"{sum(estimate.rows for estimate in estimates):,} rows expected" if estimates else "no estimate"
-    results.print(f"{requests:,} requests, {expected}, at least {timedelta(seconds=round(seconds))}")
+    if orders := assets.orders(asked):
+        _show_orders(orders)
+    elif asked:
+        requests = requests_for(assets.stream, len(asked))
+        seconds = requests / assets.requests_per_s
+        spans = [Window(run[0].start, run[-1].end) for run in contiguous(asked, len(asked))]
+        estimates = assets.estimates(spans)
+        expected = f"{sum(estimate.rows for estimate in estimates):,} rows expected" if estimates else "no estimate"
+        results.print(f"{requests:,} requests, {expected}, at least {timedelta(seconds=round(seconds))}")
 
 
-def _named(windows: list[Window]) -> str:
-    runs = contiguous(windows, max(1, len(windows)))
-    names = [run[0].partition if len(run) == 1 else f"{run[0].partition} to {run[-1].partition}" for run in runs]
-    shown = ", ".join(names[:6])
-    return f"{shown} and {len(names) - 6} more spans" if len(names) > 6 else shown  # noqa: PLR2004 - as many as fit a line
+def _show_orders(orders: Sequence[tuple[Window, datetime]]) -> None:
+    """Which day's request each order would cost, where the vendor takes so many a day."""
+    table = plain_table("order", "days", "costs the request of", right=("days",))
+    now = utc_now()
+    for window, at in orders:
+        days = f"{window.start:%Y-%m-%d} to {window.end - timedelta(microseconds=1):%Y-%m-%d}"
+        when = f"{at:%Y-%m-%d}, from {at:%H:%M} UTC on" if at > now else f"{at:%Y-%m-%d}, today"
+        table.add_row(days, f"{window.duration / timedelta(days=1):g}", when)
+    results.print(table)

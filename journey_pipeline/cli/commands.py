@@ -172,6 +172,9 @@ def doctor() -> None:
 @click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
 @click.option("--again", is_flag=True, help="Also load landed partitions again. Earlier events are kept.")
 @click.option("--plan", is_flag=True, help="Only show what would be loaded. Asks the vendor for estimates.")
+@click.option(
+    "--no-wait", "no_wait", is_flag=True, help="Order, and load what is ready. Don't wait for exports; for schedulers."
+)
 def backfill() -> None:
     """Load the missing partitions of a time range.
 

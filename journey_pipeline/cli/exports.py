@@ -23,13 +23,10 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import ENDED, Export, Verdict, needs_a_person
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
-from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.turns import OPS_COLUMNS, listed, rows
 from journey_pipeline.model import selection
 from journey_pipeline.settings import ledger_url, utc_now
 from journey_pipeline.vendors.judges import judge_of
-
-_POLICY = ExportPolicy()  # waits and ceilings, for a link that had ended
 
 
 def exports(
@@ -63,23 +60,27 @@ def exports(
 
 def _found(ledger: Ledger, connection: str | None, *, with_ended: bool) -> list[dict[str, Any]]:
     names = [column.name for column in OPS_COLUMNS]
-    found = [
-        dict(zip(names, row, strict=True)) for row in rows(listed(ledger, connection=connection, with_ended=with_ended))
-    ]
     with ledger.reading() as tx:
         called = calls.newest(tx)
-    return [export | _told(export, called.get(export["export_id"])) for export in found]
+        successors = calls.called_late(tx)
+    found = listed(ledger, connection=connection, with_ended=True)
+    shown = [export for export in found if with_ended or export.state not in ENDED or export.id in successors]
+    return [
+        dict(zip(names, row, strict=True)) | _told(export, called.get(export.id), successors.get(export.id))
+        for export, row in zip(shown, rows(shown), strict=True)
+    ]
 
 
-def _told(export: dict[str, Any], call: Told | None) -> dict[str, Any]:
+def _told(export: Export, call: Told | None, successor: int | None) -> dict[str, Any]:
     """What is known of the vendor's newest call."""
     if call is None:
         return dict.fromkeys(("called_at", "call", "call_says", "link_ends_at"))
-    has_link = export["state"] not in ENDED and (call.verdict is Verdict.DELIVERED or call.needs_a_person)
+    has_link = export.state not in ENDED and (call.verdict is Verdict.DELIVERED or call.needs_a_person)
+    newer = successor and f"its window is in export {successor}, which brings the same events"
     return {
         "called_at": call.at,
         "call": str(call.verdict),
-        "call_says": call.says,
+        "call_says": newer or call.says,
         "link_ends_at": call.ends_at if has_link else None,
     }
 
@@ -139,7 +140,9 @@ def _left(end: datetime | None, now: datetime) -> str:
 
 
 def _says_of_call(export: dict[str, Any]) -> str:
-    if not export["call"] or export["call"] == Verdict.DELIVERED or export["state"] in ENDED:
+    if not export["call"] or export["call"] == Verdict.DELIVERED:
+        return ""
+    if export["state"] in ENDED and export["call"] != Verdict.LATE:
         return ""
     says = f"the vendor called: {export['call']}" + (f" ({export['call_says']})" if export["call_says"] else "")
     if export["call"] != Verdict.QUARANTINED or not export["link_ends_at"]:
@@ -167,8 +170,8 @@ def _take_link(ledger: Ledger, export_id: int, *, quarantined: bool) -> int:
             judged = judge_of(export.key.vendor, export.key.connection)(link, at)
         if judged is None or judged.breaks:
             raise ConfigError(f"the link was not taken: {judged.breaks if judged else 'it is none'}.")
-        taking = calls.release(tx, kept, judged, at=at, policy=_POLICY) if kept else None
-        verdict = taking or calls.give(tx, export, link, judged, at=at, policy=_POLICY)
+        taking = calls.release(tx, kept, judged, at=at) if kept else None
+        verdict = taking or calls.give(tx, export, link, judged, at=at)
     return _tell(export, verdict)
 
 

@@ -26,12 +26,13 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.plan import State, Survey, Verdicts, loads, of_severity, survey, verdicts
-from journey_pipeline.model import Window
+from journey_pipeline.model import Window, contiguous
 from journey_pipeline.settings import utc_now
 
 MEGABYTE = 1_000_000
 LONGEST_TABLE = 48
 MOST_WARNINGS = 20
+MOST_SPANS = 6  # as many as fit a line
 
 
 @dataclass(slots=True)
@@ -90,7 +91,13 @@ def order(runner: Runner, plans: Sequence[Planned], *, again: bool = False) -> N
 
 
 def load(
-    runner: Runner, assets: LoadAssets, windows: Sequence[Window], *, pull: bool = True, again: bool = False
+    runner: Runner,
+    assets: LoadAssets,
+    windows: Sequence[Window],
+    *,
+    pull: bool = True,
+    again: bool = False,
+    waits: bool = True,
 ) -> Loaded:
     """Runs partitions through Dagster, with a progress bar on standard error."""
     loaded = Loaded(assets, list(windows))
@@ -99,7 +106,7 @@ def load(
     title = f"{assets.stream.key}"
     with ProgressBar(notes, len(windows), title) as bar:
         for part in loads(assets.stream, windows, MOST_PARTITIONS):
-            outcome = runner.load(assets, part, pull=pull, only_missing=not again)
+            outcome = runner.load(assets, part, pull=pull, only_missing=not again, waits=waits)
             if not outcome.succeeded and not bar.failed:
                 loaded.run_failures.append(outcome.says)
     loaded.failed = dict(bar.failed)
@@ -226,8 +233,20 @@ def verdict_lines(found: Verdicts) -> list[str]:
 
 
 def tell_failures(console: Console, loaded: Loaded) -> None:
-    """Prints partitions that are not loaded, and why."""
-    for partition, error in sorted(loaded.failed.items()):
-        console.print(f"[red]{partition}[/red] failed: {escape(error)}", highlight=False)
+    """Prints partitions that are not loaded, and why; those that one order or answer was for together."""
+    by_error: dict[str, list[Window]] = {}
+    for window in sorted(loaded.windows):
+        if error := loaded.failed.get(window.partition):
+            by_error.setdefault(error, []).append(window)
+    for error, windows in by_error.items():
+        console.print(f"[red]{named(windows)}[/red] failed: {escape(error)}", highlight=False, soft_wrap=True)
     for says in loaded.run_failures:
         console.print(says, highlight=False, markup=False)
+
+
+def named(windows: Sequence[Window], most: int = MOST_SPANS) -> str:
+    """Names partitions, those in a row by their first and last; the first spans alone if there are many."""
+    runs = contiguous(windows, max(1, len(windows)))
+    names = [run[0].partition if len(run) == 1 else f"{run[0].partition} to {run[-1].partition}" for run in runs]
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more spans" if len(names) > most else shown

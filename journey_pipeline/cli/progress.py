@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -24,10 +24,10 @@ from rich.text import Text
 from journey_pipeline.cli.output import plain_table
 from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.loading.landing import Progress, watched_by
+from journey_pipeline.model import Granularity, Window, floor
 
 MEGABYTE = 1_000_000
 MOST_EXPORTS = 12
-COLUMNS = ("export", "window", "state", "attempt", "polls", "ordered", "next call")
 HOUR_S, MINUTE_S = 3600, 60
 _KINDS = {State.READY: "ready", State.LANDED: "landed", State.STOPPED: "stopped"}
 
@@ -93,6 +93,8 @@ class ProgressBar(Progress):
     def done(self, partition: str, rows: int, error: str | None) -> None:
         """A partition is finished or has failed."""
         with self._lock:
+            if error and self._exports and error not in self.failed.values():  # others may be waited for, for hours
+                self._console.print(f"{partition} failed: {error}", markup=False, highlight=False, soft_wrap=True)
             self.rows += rows
             if error:
                 self.failed[partition] = error
@@ -129,23 +131,50 @@ class SyncProgress(ProgressBar):
 
 
 def export_table(exports: Sequence[Export], now: datetime) -> Table:
-    """A table of exports under way: their states, and the time of the next call."""
-    table = plain_table(*COLUMNS, right=("attempt", "polls", "ordered", "next call"))
+    """A table of exports under way: their states, how long ago each was asked for and ready, and the next step's time.
+
+    A column that would say nothing is left out: it is to fit a terminal of 80 letters.
+    """
     under_way = [export for export in exports if export.state not in ENDED | {State.SPLIT}]
+    columns: dict[str, Callable[[Export], str]] = {
+        "export": lambda export: str(export.id),
+        "stream": lambda export: str(export.key),
+        "window": lambda export: _days(export.window),
+        "state": lambda export: export.standing,
+        "attempt": lambda export: str(export.attempt),
+        "polls": lambda export: str(export.polls),
+        "asked": lambda export: _ago(export.asked_at, now),
+        "ready": lambda export: _ago(export.ready_at, now),
+        "next": lambda export: _next(export, now),
+    }
+    if len({export.key for export in exports}) == 1:
+        del columns["stream"]
+    for name in ("attempt", "polls"):
+        if all(getattr(export, name) <= (name == "attempt") for export in under_way):
+            del columns[name]
+    table = plain_table(*columns, right=tuple(set(columns) - {"stream", "window", "state"}))
     for export in under_way[:MOST_EXPORTS]:
-        waits = export.state not in {State.READY, State.STOPPED}
-        table.add_row(
-            str(export.key),
-            f"{export.window.start:%Y-%m-%d %H:%M} to {export.window.end:%m-%d %H:%M}",
-            export.standing,
-            str(export.attempt),
-            str(export.polls),
-            f"{span(now - export.wanted_at)} ago",
-            f"in {span(export.due_at - now)}" if waits and export.due_at > now else "now" if waits else "",
-        )
+        table.add_row(*(tell(export) for tell in columns.values()))
     if len(under_way) > MOST_EXPORTS:
-        table.add_row(f"and {len(under_way) - MOST_EXPORTS} more")
+        table.add_row("", f"and {len(under_way) - MOST_EXPORTS} more")
     return table
+
+
+def _days(window: Window) -> str:
+    """A window's ends; without hours where it holds whole days."""
+    is_whole = window.start == floor(window.start, Granularity.DAY) and window.end == floor(window.end, Granularity.DAY)
+    form = "%m-%d" if is_whole else "%m-%d %H:%M"
+    return f"{window.start:{form}} to {window.end:{form}}"
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    return "-" if at is None else span(now - at)
+
+
+def _next(export: Export, now: datetime) -> str:
+    if export.state in {State.READY, State.STOPPED}:
+        return ""
+    return f"in {span(export.due_at - now)}" if export.due_at > now else "now"
 
 
 def counted(exports: Sequence[Export]) -> Text:

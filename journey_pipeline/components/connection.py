@@ -178,6 +178,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
                 before=WAYS[stream.answers].before,
                 fresh_for=stream.granularity.duration + timedelta(hours=self.missing_after_hours),
                 requests_per_s=self.requests_per_second,
+                asks_per_day=self.export_policy.asks_per_day,
             )
             for title, stream in self.offered.items()
         ]

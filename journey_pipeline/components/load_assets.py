@@ -20,6 +20,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.checks import claims_of
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.load import Load
+from journey_pipeline.loading.load_ordered import next_orders
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
 from journey_pipeline.settings import make_home
@@ -58,6 +59,7 @@ class LoadAssets:
         load: Begins what takes partitions through, by how the stream's answers come (`connection.py`).
         before: What is materialized before the landing, by its role.
         fresh_for: So long after one partition was loaded the next one should have been.
+        asks_per_day: How many orders the vendor takes in a UTC day; None: any number.
     """
 
     stream: Stream
@@ -70,6 +72,7 @@ class LoadAssets:
     before: tuple[str, ...]
     fresh_for: timedelta
     requests_per_s: float
+    asks_per_day: int | None = None
 
     def estimates(self, windows: Sequence[Window]) -> list[Estimate]:
         """The vendor's estimates of windows; empty for a vendor without estimates."""
@@ -77,6 +80,13 @@ class LoadAssets:
             return []
         with closing(self.open_source()) as source:
             return [estimate for window in windows if (estimate := source.estimate(window))]
+
+    def orders(self, windows: Sequence[Window]) -> list[tuple[Window, datetime]]:
+        """What the next orders would hold, and when each may be sent; empty unless the vendor takes so many a day."""
+        if self.asks_per_day is None:
+            return []
+        with self.open_exports() as opened:
+            return list(next_orders(opened, self.stream, windows))
 
     def key(self, role: str) -> dg.AssetKey:
         """Key of the asset with one of the roles of `translator.py`."""

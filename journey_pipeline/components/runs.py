@@ -61,14 +61,17 @@ class Runner:
     deployment: Deployment
     instance: dg.DagsterInstance
 
-    def load(self, assets: LoadAssets, windows: Sequence[Window], *, pull: bool, only_missing: bool) -> RunOutcome:
+    def load(
+        self, assets: LoadAssets, windows: Sequence[Window], *, pull: bool, only_missing: bool, waits: bool = True
+    ) -> RunOutcome:
         """Loads the range from the first to the last of some partitions in one run.
 
         Args:
             windows: The partitions, as `loading.plan.loads` puts them together.
             pull: Whether to ask the vendor; otherwise events are made again from the landing.
+            waits: Whether to wait for exports that the vendor has not made yet.
         """
-        config = LoadConfig(only_missing=only_missing, waits=True, tries_later=0)
+        config = LoadConfig(only_missing=only_missing, waits=waits, tries_later=0)
         return self._run(
             [assets.raw, assets.events] if pull else [assets.events],
             pool=assets.stream.key.connection,

@@ -21,7 +21,7 @@ from sqlalchemy import RowMapping, insert, select, update
 
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports import orders, turns
-from journey_pipeline.exports.export import AT_VENDOR, ENDED, Export, Reason, State, Verdict
+from journey_pipeline.exports.export import ENDED, Export, Reason, State, Verdict
 from journey_pipeline.exports.ledger import Transaction
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import callbacks, exports, hooks
@@ -42,6 +42,7 @@ JudgeOf = Callable[[str, str], Callable[[object, datetime], Judged]]
 """Finds the judge of a vendor's connection: of what a call says, decoded from JSON, or of a link as text."""
 
 _nonces = Redactor()
+_IS_LATE = callbacks.c.verdict == Verdict.LATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +174,14 @@ def _members(value: object) -> Collection[object]:
     return value if isinstance(value, list) else ()
 
 
-def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime, policy: ExportPolicy) -> Verdict:
-    """Keeps a call, and moves its export.
+def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime) -> Verdict:
+    """Keeps a call. A good link makes its export ready; that there is no file is heeded by who asks (`heed`).
 
     Args:
         tx: Writes.
         call: As it came.
         judged: What it says; None if it is no JSON.
         at: Now.
-        policy: Waits and ceilings, for a notice of the vendor and a link that had ended.
     """
     if judged:
         judged = replace(judged, breaks=_shown(judged.breaks), notice=_shown(judged.notice))
@@ -204,8 +204,37 @@ def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime, po
             body=None if is_over else tx.vault.seal(call.body.decode("latin-1")),
         )
     )
-    _follow(tx, export, call, judged or Judged(), verdict, at=at, policy=policy)
+    if verdict is Verdict.DELIVERED and judged:
+        orders.deliver_link(tx, export, call.attempt, judged.link, at=at)
+    elif verdict is Verdict.QUARANTINED and export.attempt == call.attempt and export.is_awaited:
+        tx.change(export, at=at, error="the vendor called, and its link waits in quarantine")
     return verdict
+
+
+def heed(tx: Transaction, connection: str, policy: ExportPolicy, *, at: datetime) -> None:
+    """Asks again for what the vendor has called without a file: it made none, or its link had ended.
+
+    The process that asks does so, since its waits and ceilings are those of the connection. A receiver knows none.
+    """
+    if policy.hook_life is None:
+        return
+    forget_ended(tx, at=at)
+    present = (callbacks.c.export_id == exports.c.id) & (callbacks.c.attempt == exports.c.attempt)
+    none_came = callbacks.c.verdict.in_([Verdict.NOTICE, Verdict.EXPIRED])
+    columns = (exports.c.id, callbacks.c.at.label("called_at"), callbacks.c.verdict, callbacks.c.says)
+    query = select(*columns).join(callbacks, present)
+    for row in tx.rows(query.where(turns.mine(connection), turns.is_awaited(), none_came).order_by(callbacks.c.id)):
+        export = tx.get(row["id"])
+        said: dict[str, Any] = {"at": at, "last_status": None}
+        if not export.is_awaited:  # of an earlier call
+            continue
+        if row["verdict"] == Verdict.NOTICE:
+            says = f"the vendor called and made no file: {row['says'] or 'it says no more'}"
+            said |= {"error": says, "failures": export.failures + 1}
+            orders.ask_again(tx, export, Reason.FAILED, due_at=policy.ask_failed_at(export, row["called_at"]), **said)
+        else:
+            said |= {"error": "the link had ended when the vendor called with it", "losses": export.losses + 1}
+            orders.ask_again(tx, export, Reason.EXPIRED, due_at=policy.ask_lost_at(export, row["called_at"]), **said)
 
 
 def newest(tx: Transaction) -> dict[int, Told]:
@@ -216,6 +245,20 @@ def newest(tx: Transaction) -> dict[int, Told]:
         row["export_id"]: Told(row["at"], Verdict(row["verdict"]), row["says"], row["ends_at"], bool(row["is_kept"]))
         for row in tx.rows(select(*columns, is_kept).order_by(callbacks.c.id))
     }
+
+
+def called_late(tx: Transaction) -> dict[int, int]:
+    """The replaced orders that were called for: each with the order under way that holds its window, by number.
+
+    Their files are not fetched. Nothing is lost by it: the newer order asks for the same events and more.
+    """
+    late = select(exports).where(exports.c.id.in_(select(callbacks.c.export_id).where(_IS_LATE)))
+    found: dict[int, int] = {}
+    for export in tx.find(late.where(exports.c.state == State.REPLACED)):
+        newer = turns.under_way(export.key, export.window).where(exports.c.state.not_in(ENDED)).limit(1)
+        for successor in tx.find(newer):
+            found[export.id] = successor.id
+    return found
 
 
 def kept_back(tx: Transaction, export: Export) -> Call | None:
@@ -232,19 +275,21 @@ def kept_back(tx: Transaction, export: Export) -> Call | None:
     return None
 
 
-def release(tx: Transaction, kept: Call, judged: Judged, *, at: datetime, policy: ExportPolicy) -> Verdict:
+def release(tx: Transaction, kept: Call, judged: Judged, *, at: datetime) -> Verdict:
     """Takes a call from quarantine, whose link is judged anew and breaks no rule any more."""
     waits = (callbacks.c.export_id == kept.export_id) & (callbacks.c.verdict == Verdict.QUARANTINED)
-    verdict = take(tx, replace(kept, at=at, peer=BY_HAND), judged, at=at, policy=policy)
+    verdict = take(tx, replace(kept, at=at, peer=BY_HAND), judged, at=at)
     tx.write(update(callbacks).where(waits).values(body=None))
     return verdict
 
 
-def give(tx: Transaction, export: Export, link: str, judged: Judged, *, at: datetime, policy: ExportPolicy) -> Verdict:
-    """Takes a link that a person has for an export, judged like a call."""
+def give(tx: Transaction, export: Export, link: str, judged: Judged, *, at: datetime) -> Verdict:
+    """Takes a link that a person has for an export, judged like a call. One that has ended says nothing of it."""
+    if judged.ends_at and judged.ends_at <= at:
+        return Verdict.EXPIRED
     body = json.dumps(link).encode()
     call = Call(export.id, export.attempt, at, BY_HAND, body, at + _GIVEN_LIFE)
-    return take(tx, call, judged, at=at, policy=policy)
+    return take(tx, call, judged, at=at)
 
 
 def arrange_waiting(tx: Transaction, connection: str, longest: Mapping[str, timedelta], *, at: datetime) -> None:
@@ -305,32 +350,6 @@ def _alone(export: Export, call: Call, judged: Judged | None, *, is_used: bool) 
     if export.state in ENDED:
         return Verdict.LATE
     return Verdict.EXPIRED if judged.ends_at and judged.ends_at <= call.at else Verdict.DELIVERED
-
-
-def _follow(
-    tx: Transaction,
-    export: Export,
-    call: Call,
-    judged: Judged,
-    verdict: Verdict,
-    *,
-    at: datetime,
-    policy: ExportPolicy,
-) -> None:
-    """Moves an export as a call says. One that says that there is no file counts for the present attempt alone."""
-    is_unanswered = export.state is State.WANTED and export.reason is Reason.UNANSWERED
-    is_awaited = export.attempt == call.attempt and (export.state in AT_VENDOR or is_unanswered)
-    said: dict[str, Any] = {"at": at, "last_status": None}
-    if verdict is Verdict.QUARANTINED and is_awaited:
-        tx.change(export, at=at, error="the vendor called, and its link waits in quarantine")
-    elif verdict is Verdict.DELIVERED:
-        orders.deliver_link(tx, export, call.attempt, judged.link, at=at)
-    elif verdict is Verdict.NOTICE and is_awaited:
-        said |= {"error": f"the vendor called and made no file: {judged.notice}", "failures": export.failures + 1}
-        orders.ask_again(tx, export, Reason.FAILED, due_at=policy.ask_failed_at(export, at), **said)
-    elif verdict is Verdict.EXPIRED and is_awaited:
-        said |= {"error": "the link had ended when the vendor called with it", "losses": export.losses + 1}
-        orders.ask_again(tx, export, Reason.EXPIRED, due_at=policy.ask_lost_at(export, at), **said)
 
 
 def _shown(text: str) -> str:

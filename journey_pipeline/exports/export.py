@@ -250,6 +250,11 @@ class Export:
         return needs_a_person(self.state, self.reason)
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether the vendor may be at work on its present attempt."""
+        return self.state in AT_VENDOR or (self.state, self.reason) == (State.WANTED, Reason.UNANSWERED)
+
+    @property
     def is_part(self) -> bool:
         """Whether it stands in for a share of a larger export."""
         return self.parent_id is not None

@@ -18,7 +18,6 @@ from journey_pipeline.errors import LedgerError
 from journey_pipeline.exports.calls import UNREADABLE_BYTES, Call, JudgeOf, find_hook, judge, take
 from journey_pipeline.exports.export import Verdict
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.vault import Vault
 from journey_pipeline.files import flush_dir, replacing
 
@@ -87,7 +86,7 @@ class Inbox:
         """The files of the calls that wait, oldest first."""
         return sorted(self.home.glob(f"inbox/*/calls/*{_SUFFIX}"), key=lambda path: path.name)
 
-    def drain(self, ledger: Ledger, judge_of: JudgeOf, *, at: datetime, policy: ExportPolicy) -> Iterator[Verdict]:
+    def drain(self, ledger: Ledger, judge_of: JudgeOf, *, at: datetime) -> Iterator[Verdict]:
         """Takes the calls that wait, in order, and removes their files.
 
         It stops at the first that the ledger does not take; those of another key stay.
@@ -100,7 +99,7 @@ class Inbox:
             if call is None:
                 continue
             try:
-                verdict = taken(ledger, call, judge_of, at=at, policy=policy)
+                verdict = taken(ledger, call, judge_of, at=at)
             except LedgerError as error:
                 log.warning("calls of vendors go on waiting in %s: %s", path.parent, error)
                 return
@@ -124,7 +123,7 @@ class Inbox:
         return Waiting(said["nonce"], datetime.fromisoformat(said["at"]), said["peer"], said["body"].encode("latin-1"))
 
 
-def taken(ledger: Ledger, call: Waiting, judge_of: JudgeOf, *, at: datetime, policy: ExportPolicy) -> Verdict | None:
+def taken(ledger: Ledger, call: Waiting, judge_of: JudgeOf, *, at: datetime) -> Verdict | None:
     """Takes a call; None if its nonce names no hook that was open when it came.
 
     Raises:
@@ -138,4 +137,4 @@ def taken(ledger: Ledger, call: Waiting, judge_of: JudgeOf, *, at: datetime, pol
     body = call.body if judged else call.body[:UNREADABLE_BYTES]
     came = Call(hook.export_id, hook.attempt, call.at, call.peer, body, hook.ends_at)
     with ledger.writing() as tx:
-        return take(tx, came, judged, at=at, policy=policy)
+        return take(tx, came, judged, at=at)

@@ -6,9 +6,9 @@ export is due (`queue.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import and_, select
 
@@ -19,6 +19,8 @@ from journey_pipeline.exports.ledger import Ledger, Transaction
 from journey_pipeline.exports.tables import exports
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.processes import is_dead
+
+Asked = TypeVar("Asked", bound=Export | Order)
 
 _CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a ledger, at most
 NOTHING_KNOWN: dict[str, Any] = dict.fromkeys(("vendor_export_id", "poll_address", "generation"))
@@ -60,16 +62,23 @@ def merge_waiting(tx: Transaction, connection: str, longest: Mapping[str, timede
         at: Now.
     """
     for stream, most in longest.items():
-        waiting = tx.find(turns.waiting(connection, stream))
-        while waiting:
-            newest = waiting[0]
-            reached = [
-                export
-                for export in waiting
-                if export.request == newest.request and export.window.start >= newest.window.end - most
-            ]
-            waiting = [export for export in waiting if export not in (newest, *reached)]
-            _merge(tx, newest, [export for export in reached if export is not newest], at)
+        for newest, *others in merging(tx.find(turns.waiting(connection, stream)), most):
+            _merge(tx, newest, others, at)
+
+
+def merging(waiting: Sequence[Asked], most: timedelta) -> Iterator[list[Asked]]:
+    """What becomes one order each: the newest, with those that ask for the same and that its longest window reaches.
+
+    Args:
+        waiting: Exports or orders, the newest window first.
+    """
+    left = list(waiting)
+    while left:
+        newest, *older = left
+        since = newest.window.end - most
+        reached = [one for one in older if one.request == newest.request and one.window.start >= since]
+        yield [newest, *reached]
+        left = [one for one in older if one not in reached]
 
 
 def _merge(tx: Transaction, newest: Export, others: Sequence[Export], at: datetime) -> None:

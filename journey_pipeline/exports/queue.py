@@ -83,8 +83,7 @@ class Queue:
         at = self.now()
         with self.ledger.writing() as tx:
             tx.lock_queue(self.connection)
-            if self.policy.hook_life:
-                calls.forget_ended(tx, at=at)
+            calls.heed(tx, self.connection, self.policy, at=at)
             for export in tx.find(turns.unanswered(self.connection, at)):
                 self._note_unanswered(tx, export, at)
             if not turns.may_ask(tx, self.connection, self.policy, at):
@@ -166,6 +165,7 @@ class Queue:
         """
         at = self.now()
         with self.ledger.writing() as tx:
+            calls.heed(tx, self.connection, self.policy, at=at)
             while found := tx.find(turns.to_look(self.connection, self.streams, at)):
                 if not self.policy.is_polled:
                     self._look_at_clock(tx, found[0], at)

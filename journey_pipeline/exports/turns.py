@@ -68,6 +68,12 @@ def collection_of(tree: list[Export]) -> Collection | None:
     return Collection(next(export for export in tree if not export.is_part), parts) if whole else None
 
 
+def is_awaited() -> ColumnElement[bool]:
+    """The exports on whose present attempt the vendor may be at work."""
+    is_unanswered = and_(exports.c.state == State.WANTED, exports.c.reason == Reason.UNANSWERED)
+    return or_(exports.c.state.in_(AT_VENDOR), is_unanswered)
+
+
 def unanswered(connection: str, at: datetime) -> Select[Any]:
     """Exports whose asking process is dead or has given up. The vendor may have made them."""
     asked = and_(mine(connection), exports.c.state == State.ASKING, exports.c.leased_until <= at)
@@ -141,6 +147,17 @@ def spent(ledger: Ledger, connection: str, policy: ExportPolicy, at: datetime) -
         return opens_at, tx.get(tx.count(last)) if _is_day_full(tx, connection, policy, at) else None
 
 
+def next_asks(ledger: Ledger, connection: str, policy: ExportPolicy, at: datetime, count: int) -> list[datetime]:
+    """From when each of the next orders may be sent, where the vendor takes so many a day."""
+    opens_at, _ = spent(ledger, connection, policy, at)
+    with ledger.reading() as tx:
+        used = _asked_today(tx, connection, at) if opens_at < _next_day(at) else 0
+    per_day = policy.asks_per_day or count
+    days = [(used + number) // per_day for number in range(count)]
+    first = floor(opens_at, Granularity.DAY)
+    return [policy.asks_from(max(opens_at, first + day * Granularity.DAY.duration)) for day in days]
+
+
 def accepted(ledger: Ledger, connection: str, day: Window) -> tuple[int, bool]:
     """How many orders of a connection were taken on within a day, and whether one had been wanted before its end."""
     taken = and_(transitions.c.edge.in_([Edge.ANSWER, Edge.DELIVER]), transitions.c.at >= day.start)
@@ -191,8 +208,11 @@ def _is_free(at: datetime) -> ColumnElement[bool]:
 
 
 def _is_day_full(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> bool:
-    if policy.asks_per_day is None:
-        return False
+    return policy.asks_per_day is not None and _asked_today(tx, connection, at) >= policy.asks_per_day
+
+
+def _asked_today(tx: Transaction, connection: str, at: datetime) -> int:
+    """The requests of a UTC day that the vendor may count."""
     refusal = transitions.alias()
     plainly_made_none = select(refusal.c.id).where(
         refusal.c.export_id == transitions.c.export_id,
@@ -206,10 +226,7 @@ def _is_day_full(tx: Transaction, connection: str, policy: ExportPolicy, at: dat
     )
     today = transitions.c.at.between(floor(at, Granularity.DAY), _next_day(at) - _INSTANT)
     asked = and_(transitions.c.connection == connection, transitions.c.edge == Edge.ASK, today)
-    return (
-        tx.count(select(func.count()).where(asked, or_(~plainly_made_none.exists(), called.exists())))
-        >= policy.asks_per_day
-    )
+    return tx.count(select(func.count()).where(asked, or_(~plainly_made_none.exists(), called.exists())))
 
 
 def _next_day(at: datetime) -> datetime:

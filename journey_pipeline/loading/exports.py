@@ -112,9 +112,9 @@ class Exports:
 
     def _take_calls_that_wait(self) -> None:
         """Takes the calls that the receiver could not write to the ledger."""
-        ledger, policy = self.queue.ledger, self.queue.policy
-        if policy.hook_life:
-            for verdict in Inbox(home(), ledger.vault).drain(ledger, judge_of, at=self.queue.now(), policy=policy):
+        ledger = self.queue.ledger
+        if self.queue.policy.hook_life:
+            for verdict in Inbox(home(), ledger.vault).drain(ledger, judge_of, at=self.queue.now()):
                 log.info("a call of the vendor that had waited for the ledger was taken: %s", verdict)
 
     def order_next(self) -> bool:

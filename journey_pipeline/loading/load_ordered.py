@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import (
@@ -20,8 +20,9 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
-from journey_pipeline.exports.export import ENDED, Export, Reason, State
-from journey_pipeline.exports.turns import spent
+from journey_pipeline.exports.export import ENDED, Export, Order, Reason, State
+from journey_pipeline.exports.orders import merging
+from journey_pipeline.exports.turns import next_asks, spent
 from journey_pipeline.loading.exports import Arrivals, Exports
 from journey_pipeline.loading.landing import current_watcher
 from journey_pipeline.loading.load import Load, failed
@@ -185,9 +186,18 @@ def _moved_at(exports: Exports, root_ids: Iterable[int]) -> Iterator[datetime]:
 
 
 def _to_be_seen(exports: Exports, root_ids: Iterable[int]) -> list[Export]:
-    """The connection's exports under way, and those that this load waited for and that have landed."""
+    """The connection's exports under way, and those that this load waited for and that have landed.
+
+    What is wanted is due when the vendor takes orders again.
+    """
     landed = [export for root_id in root_ids for export in exports.queue.tree(root_id) if export.state in ENDED]
-    return [*exports.queue.under_way(), *landed]
+    queue = exports.queue
+    opens_at, _ = spent(queue.ledger, queue.connection, queue.policy, queue.now())
+    under_way = [
+        replace(export, due_at=max(export.due_at, opens_at)) if export.state is State.WANTED else export
+        for export in exports.queue.under_way()
+    ]
+    return [*under_way, *landed]
 
 
 def _what_stopped(exports: Exports, root_id: int) -> JourneyError | None:
@@ -220,16 +230,45 @@ def _not_today(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutc
     for root_id in list(under_way):
         root = queue.tree(root_id)[0]
         if root.state is State.WANTED and root.reason is not Reason.UNANSWERED:
-            yield from failed(under_way.pop(root_id), _spent(root, by, opens_at, exports.troubles.get(root_id)))
+            used = f"today's request was used by export {by.id} for {by.window}" if by else "the queue is held"
+            trouble = None if by else exports.troubles.get(root_id)
+            yield from failed(under_way.pop(root_id), _spent(exports, root, str(trouble or used)))
 
 
-def _spent(export: Export, by: Export | None, opens_at: datetime, trouble: JourneyError | None) -> VendorError:
-    used = f"today's request was used by export {by.id} for {by.window}" if by else f"{trouble or 'the queue is held'}"
+def _spent(exports: Exports, export: Export, used: str) -> VendorError:
+    """The message for an order that another day's request must be used for."""
+    orders = next_orders(exports, exports.sources[export.key.stream].stream)
+    held, at = next((held, at) for held, at in orders if held.start <= export.window.start < held.end)
     says = (
-        f"waits: {used.rstrip('.')}. The next order may be sent at {opens_at:%Y-%m-%d %H:%M} UTC. It will hold "
-        f"{export.window}, with all that waits and fits. It stays in the ledger: the sensor sends it, and so does "
+        f"waits: {used.rstrip('.')}. It may be sent at {at:%Y-%m-%d %H:%M} UTC, and will then hold {held}. It stays in "
+        "the ledger: the sensor sends it, and so does "
     )
     return _error(TransientVendorError, export, says, " after that.")
+
+
+def next_orders(exports: Exports, stream: Stream, windows: Sequence[Window] = ()) -> Iterator[tuple[Window, datetime]]:
+    """What the next orders would hold if windows were wanted, and from when each may be sent. Changes nothing.
+
+    As a rule: where the vendor has called without a file of late, orders are smaller.
+    """
+    queue, key = exports.queue, stream.key
+    under_way = [export for export in queue.under_way() if export.key == key and not export.is_part]
+    waiting: list[Export | Order] = [export for export in under_way if export.state is State.WANTED]
+    for plan in exports.sources[key.stream].plans(windows):
+        order = Order(key, plan.partitions[0].partition, plan.window, plan.request)
+        if not any(_holds(export, order) for export in under_way):
+            waiting.append(order)
+    newest_first = sorted(waiting, key=lambda one: one.window.end, reverse=True)
+    merged = list(merging(newest_first, queue.streams[key.stream]))
+    merged.sort(key=lambda ones: min(waiting.index(one) for one in ones))
+    times = next_asks(queue.ledger, queue.connection, queue.policy, queue.now(), len(merged))
+    for ones, at in zip(merged, times, strict=True):
+        yield Window(min(one.window.start for one in ones), ones[0].window.end), at
+
+
+def _holds(export: Export, order: Order) -> bool:
+    is_inside = export.window.start <= order.window.start and order.window.end <= export.window.end
+    return is_inside and export.request == order.request
 
 
 def _not_ready(exports: Exports, under_way: _UnderWay) -> Iterator[PartitionOutcome]:

@@ -27,7 +27,6 @@ from journey_pipeline.exports.calls import Hook, JudgeOf, find_hook, keep_nonce_
 from journey_pipeline.exports.export import Verdict
 from journey_pipeline.exports.inbox import FullError, Inbox, Waiting, taken
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.policy import ExportPolicy
 
 T = TypeVar("T")
 
@@ -38,7 +37,6 @@ LEDGER_S = 1.0
 UNKNOWN_A_MINUTE = 20
 _MOST_PEERS = 10_000
 _NONCE = re.compile(r"[A-Za-z0-9_-]{43}")
-_POLICY = ExportPolicy()  # waits and ceilings after a notice; the day's budget binds before them
 _ALERTS = {Verdict.QUARANTINED, Verdict.ANOTHER, Verdict.EXPIRED, Verdict.NOTICE, Verdict.UNREADABLE}
 
 log = logging.getLogger(__name__)
@@ -110,7 +108,7 @@ class Receiver:
 
     def drain(self) -> None:
         """Takes the calls that wait in files."""
-        for verdict in self.inbox.drain(self.ledger, self.judge_of, at=self.now(), policy=_POLICY):
+        for verdict in self.inbox.drain(self.ledger, self.judge_of, at=self.now()):
             log.info("a call that had waited for the ledger was taken: %s", verdict)
 
     async def _answer(self, request: Request) -> Response:
@@ -159,9 +157,7 @@ class Receiver:
         try:
             if hook is None:
                 raise _UnlookedError  # noqa: TRY301 - it waits like those that can't be kept
-            verdict = await self._asked(
-                self._writing, lambda: taken(self.ledger, call, self.judge_of, at=call.at, policy=_POLICY)
-            )
+            verdict = await self._asked(self._writing, lambda: taken(self.ledger, call, self.judge_of, at=call.at))
         except _UnlookedError:
             return await self._wait(call, hook)
         _tell(hook, verdict)

@@ -52,7 +52,7 @@ def called(ledger: Ledger, export: Export, said: object) -> Verdict:
     judged = calls.judge("insider", "insider", body, judge_of, at=at)
     with ledger.writing() as tx:
         call = calls.Call(export.id, export.attempt, at, "192.0.2.1", body, at + DAY)
-        return calls.take(tx, call, judged, at=at, policy=POLICY)
+        return calls.take(tx, call, judged, at=at)
 
 
 def run(*arguments: str, given: str = "") -> Result:
@@ -79,6 +79,37 @@ def test_a_link_that_breaks_a_rule_is_not_taken_and_the_rule_is_said(ledger: Led
     assert "the link was not taken: it" in str(done.exception)
     assert "files.example" not in str(done.exception)
     assert export_of(ledger, export.id).standing == "pending"
+
+
+def test_an_ended_link_of_a_person_is_not_taken_and_says_nothing_of_the_export(ledger: Ledger) -> None:
+    export = asked(ledger)
+    done = run("--link", str(export.id), given=link(signed=utc_now() - timedelta(hours=25)))
+    assert done.exit_code == 1
+    assert "the link was not taken: expired" in done.output
+    queue(ledger, utc_now(), policy=POLICY, connection="insider").next_to_look()
+    assert export_of(ledger, export.id).standing == "pending"
+
+
+def test_a_late_call_for_an_order_that_was_merged_away_is_told_until_the_newer_one_lands(ledger: Ledger) -> None:
+    policy = replace(POLICY, asks_per_day=1)
+    now = queue(ledger, utc_now(), policy=policy, connection="insider", streams={EVENTS.stream: 31 * DAY})
+    now.want(order(key=EVENTS))
+    first = now.next_to_ask()
+    assert first is not None
+    now.unanswered(first, error="no answer")
+    tomorrow = replace(now, now=lambda: utc_now() + DAY)
+    tomorrow.want(order(1, key=EVENTS))
+    newer = tomorrow.next_to_ask()
+    assert newer is not None
+    assert newer.window.start == first.window.start
+    assert called(ledger, first, {"url": link("1")}) is Verdict.LATE
+    shown = run()
+    assert f"{first.id}: the vendor called: late (its window is in export {newer.id}" in shown.output
+    assert called(ledger, newer, {"url": link("2")}) is Verdict.DELIVERED
+    collection = tomorrow.lease_to_fetch(newer.id)
+    assert collection is not None
+    tomorrow.landed(collection)
+    assert run().output.strip() == "no export is under way"
 
 
 def test_another_link_than_the_vendors_is_taken_from_a_person(ledger: Ledger) -> None:
@@ -124,6 +155,7 @@ def test_an_export_whose_link_ended_needs_a_person_until_it_is_asked_for_again(l
     export = asked(ledger)
     ended = link(signed=utc_now() - timedelta(hours=25))
     assert called(ledger, export, {"url": ended}) is Verdict.EXPIRED
+    queue(ledger, utc_now(), policy=POLICY, connection="insider").next_to_look()
     shown = run("--json")
     (told,) = json.loads(shown.output)
     assert (shown.exit_code, told["reason"], told["call"], told["link_ends_at"]) == (1, "expired", "expired", None)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from journey_pipeline.exports.calls import Call, find_hook, take
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.vendors.judges import judge_of
 
@@ -59,7 +58,7 @@ class Hooks:
             if hook:
                 judged = judge_of(hook.vendor, hook.connection)(json.loads(body), at)
                 call = Call(hook.export_id, hook.attempt, at, "127.0.0.1", body, hook.ends_at)
-                take(tx, call, judged, at=at, policy=ExportPolicy())
+                take(tx, call, judged, at=at)
         return hook is not None
 
 

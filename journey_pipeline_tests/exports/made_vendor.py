@@ -189,7 +189,7 @@ class Worker:
             assert (hook.export_id, hook.attempt) == (export_id, attempt)
             call = calls.Call(export_id, attempt, at, "192.0.2.1", link.encode(), hook.ends_at)
             said = Judged(link=link, path=link, ends_at=at + timedelta(days=1), notice="" if link else "too large")
-            verdict = calls.take(tx, call, said, at=at, policy=self.policy)
+            verdict = calls.take(tx, call, said, at=at)
             if verdict is Verdict.LATE:
                 raise ExportMovedOn("late")
             return tx.get(export_id) if verdict is Verdict.DELIVERED else None

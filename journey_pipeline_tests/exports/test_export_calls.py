@@ -16,6 +16,7 @@ from journey_pipeline.exports.calls import Call
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export, Reason, State, Verdict
 from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import callbacks
 from journey_pipeline.model import Judged
 from journey_pipeline.transport.redaction import everywhere
@@ -40,7 +41,13 @@ def called(ledger: Ledger, export: Export, said: Judged | None, *, at: datetime 
     body = (said.link or said.notice).encode() if said else b"\xff{"
     call = Call(export.id, export.attempt, at, "192.0.2.1", body, NOW + 2 * DAY)
     with ledger.writing() as tx:
-        return calls.take(tx, call, said, at=at, policy=CALLED)
+        return calls.take(tx, call, said, at=at)
+
+
+def heeded(ledger: Ledger, export: Export, *, at: datetime = NOW + HOUR, policy: ExportPolicy = CALLED) -> Export:
+    """An export after the process has looked that asks its vendor."""
+    queue(ledger, at, policy=policy).next_to_look()
+    return export_of(ledger, export.id)
 
 
 def bodies(ledger: Ledger) -> list[str | None]:
@@ -142,7 +149,7 @@ def test_a_link_that_breaks_a_rule_waits_in_quarantine_and_its_export_goes_on(le
         assert kept is not None
         assert kept.body == LINK.encode()
         assert calls.newest(tx)[export.id].needs_a_person
-        assert calls.release(tx, kept, judged(), at=NOW + 2 * HOUR, policy=CALLED) is Verdict.DELIVERED
+        assert calls.release(tx, kept, judged(), at=NOW + 2 * HOUR) is Verdict.DELIVERED
         assert not calls.newest(tx)[export.id].needs_a_person
         assert calls.kept_back(tx, export) is None
     assert queue(ledger, NOW + HOUR, policy=CALLED).needing_a_person() == []
@@ -153,18 +160,38 @@ def test_a_notice_of_the_vendor_fails_the_attempt_that_it_was_for(ledger: Ledger
     wanted(ledger)
     export = queue(ledger, NOW, policy=CALLED).asked(asked(ledger))
     assert called(ledger, export, Judged(notice="too large")) is Verdict.NOTICE
-    failed = export_of(ledger, export.id)
+    assert export_of(ledger, export.id).state is State.PENDING
+    failed = heeded(ledger, export)
     assert (failed.state, failed.reason, failed.failures) == (State.WANTED, Reason.FAILED, 1)
     assert failed.error == "the vendor called and made no file: too large"
     assert called(ledger, export, Judged(notice="too large")) is Verdict.REPLAYED
+    assert heeded(ledger, export) == failed
     assert called(ledger, export, judged()) is Verdict.DELIVERED
+    assert heeded(ledger, export).state is State.READY
+
+
+def test_how_often_a_vendor_may_make_no_file_is_for_the_connection_to_say_and_not_for_the_receiver(
+    ledger: Ledger,
+) -> None:
+    wanted(ledger)
+    export = queue(ledger, NOW, policy=CALLED).asked(asked(ledger))
+    called(ledger, export, Judged(notice="too large"))
+    assert heeded(ledger, export, policy=replace(CALLED, failure_ceiling=1)).state is State.STOPPED
+
+
+def test_a_notice_before_the_answer_to_the_order_counts(ledger: Ledger) -> None:
+    wanted(ledger)
+    export = asked(ledger)
+    called(ledger, export, Judged(notice="too large"))
+    queue(ledger, NOW, policy=CALLED).asked(export)
+    assert heeded(ledger, export).standing == "wanted: failed"
 
 
 def test_a_link_that_had_ended_when_it_came_is_expired_and_asked_for_again(ledger: Ledger) -> None:
     wanted(ledger)
     export = queue(ledger, NOW, policy=CALLED).asked(asked(ledger))
     assert called(ledger, export, judged(ends_at=NOW)) is Verdict.EXPIRED
-    found = export_of(ledger, export.id)
+    found = heeded(ledger, export)
     assert (found.state, found.reason) == (State.WANTED, Reason.EXPIRED)
     assert bodies(ledger) == [None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,12 +11,14 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+import requests
 
 from journey_pipeline.cli.receiver import receiving
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.translator import RANGE_END, RANGE_START
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.insider.orders import read_order
 from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
@@ -61,6 +64,24 @@ def receiver(terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPat
         yield hooks
 
 
+def test_a_scheduler_orders_without_waiting_and_loads_once_the_vendor_has_called(
+    terminal: Terminal, sandbox: Sandbox, receiver: str
+) -> None:
+    options = sandbox.options.insider
+    options.call = "no_call"
+    ordered = terminal("backfill", "insider", *SPAN, "--no-wait", INSIDER_WEBHOOK_URL=receiver)
+    options.call = "none"
+    assert ordered.code == 1
+    assert "2026-11-17 to 2026-11-18 failed: export 1" in ordered.err
+    assert "is not ready" in ordered.err
+    (asked,) = sandbox.calls.to("order")
+    made = read_order(json.dumps(asked.body).encode(), options, now=sandbox.clock.now())  # type: ignore[arg-type]
+    link = sandbox.insider.link(made, sandbox.url)
+    assert requests.post(asked.body["hook"], json={"url": link}, timeout=20).status_code == 200
+    assert terminal("backfill", "insider", *SPAN, "--no-wait", INSIDER_WEBHOOK_URL=receiver).code == 0
+    assert sandbox.calls.count("order") == 1
+
+
 @pytest.mark.usefixtures("receiver")
 def test_a_range_is_ordered_called_for_fetched_and_published(terminal: Terminal, sandbox: Sandbox) -> None:
     done = terminal("backfill", "insider", *SPAN)
@@ -79,8 +100,11 @@ def test_a_range_is_ordered_called_for_fetched_and_published(terminal: Terminal,
         assert words in checked.out
     spent = terminal("backfill", "insider", "--from", "2026-11-15", "--to", "2026-11-16")
     assert spent.code == 1
+    assert "2026-11-15 failed: export 2 of insider/user_events" in spent.err
     assert "today's request was used by export 1" in spent.err
-    assert re.search(r"may be sent at 2026-11-\d\d 00:05 UTC", spent.err)
+    at = re.findall(r"may be sent at (2026-11-\d\d) 00:05 UTC, and will then hold", spent.err)
+    planned = terminal("backfill", "insider", "--from", "2026-11-10", "--to", "2026-11-16", "--plan", COLUMNS="80")
+    assert re.search(rf"2026-11-10 to 2026-11-15 +6 +{at[0]}, from 00:05 UTC on", planned.out), planned.out
     assert sandbox.calls.count("order") == 1
     secrets = (sandbox.calls.to("order")[0].body["hook"].rpartition("/")[2], "X-Amz-Signature=", "sandbox-ucd-key")
     for said in (done.out + done.err, checked.out, spent.err, *_texts(terminal.home)):

@@ -22,7 +22,7 @@ from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.claims import Claim, Severity
 from journey_pipeline.loading.exports import Exports
-from journey_pipeline.loading.load_ordered import LoadOrdered
+from journey_pipeline.loading.load_ordered import LoadOrdered, next_orders
 from journey_pipeline.loading.order_checks import order_claims
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Granularity, Window
@@ -177,6 +177,21 @@ def test_a_second_order_of_the_day_says_at_once_by_what_it_is_used_and_waits_for
     assert landed.state is State.LANDED
     assert landed.window == Window(TODAY - timedelta(days=3), TODAY + timedelta(days=1))
     assert shop.orders() == [("08 00:10", 200), ("09 00:10", 200)]
+
+
+def test_it_is_told_in_advance_which_days_request_each_order_would_cost(shop: Shop) -> None:
+    queue = shop.queue()
+    source = UserEvents(InsiderClient("insider"), STREAM, Choice(check_receiver=False), now=queue.now)
+    wanted = days(TODAY, 40)
+    with Exports(queue, {STREAM.key.stream: source}) as exports:
+        first, second = next_orders(exports, STREAM, wanted)
+        assert [f"{at:%d %H:%M}" for _, at in (first, second)] == ["08 00:10", "09 00:05"]
+        assert first[0].duration + second[0].duration == timedelta(days=40)
+        list(exports.want(STREAM, wanted))
+        assert exports.order_next()
+        (asked,) = (one for one in queue.under_way() if one.state is not State.WANTED)
+        assert asked.window == first[0]
+        assert list(next_orders(exports, STREAM, wanted)) == [second]
 
 
 @pytest.mark.parametrize("status", ["503", "429_blocked"])

@@ -203,12 +203,15 @@ def test_a_link_that_breaks_a_rule_is_answered_and_kept_in_quarantine(running: R
 def test_a_notice_a_replay_another_link_and_an_ended_one(running: Running) -> None:
     first, second, third = running.ask(0), running.ask(1), running.ask(2)
     assert running.call(first, {"error": "too large, ask ada@example.com\x00\ud800"}) == 200
+    asking = queue(running.ledger, utc_now(), policy=POLICY, connection="insider")
+    asking.next_to_look()
     assert standing(running, first) == "wanted: failed"
     url = link()
     assert [running.call(second, {"url": url}) for _ in range(3)] == [200] * 3
     assert running.call(second, {"url": link("2")}) == 200
     assert export_of(running.ledger, second.id).poll_address == url
     assert running.call(third, {"url": link(signed=ago(25 * HOUR))}) == 200
+    asking.next_to_look()
     assert standing(running, third) == "wanted: expired"
     assert verdicts(running) == ["notice", "delivered", "another link", "expired"]
     assert "ada@" not in str(export_of(running.ledger, first.id).error)
