@@ -22,7 +22,7 @@ from journey_pipeline.cli.load import (
     to_load,
 )
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
-from journey_pipeline.components.deployment import Deployment, load_deployment
+from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
@@ -43,7 +43,7 @@ def backfill(
     complete = True
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance)
-        chosen = asked_for(runner.deployment, selector)
+        chosen = runner.deployment.loaded_by("backfill", selector)
         surveys = [(assets, look(lake, assets, _span(assets, start, end, now), now)) for assets in chosen]
         plans = [Planned(assets, found, to_load(runner, assets, found, again=again)) for assets, found in surveys]
         if plan:
@@ -57,19 +57,6 @@ def backfill(
                 )
             complete = sync_warehouse(runner, selector.partition("/")[0]) and complete
     sys.exit(0 if complete else 1)
-
-
-def asked_for(deployment: Deployment, selector: str) -> list[LoadAssets]:
-    """The chosen streams that a vendor can be asked for.
-
-    Raises:
-        ConfigError: If the selector names one whose files people drop.
-    """
-    chosen = deployment.streams(selector)
-    for assets in chosen:
-        if assets.stream.intake and selector == str(assets.stream.key):
-            raise ConfigError(f"{selector} can't be asked for: its files are dropped. Use `{assets.stream.intake}`.")
-    return [assets for assets in chosen if not assets.stream.intake]
 
 
 def _span(assets: LoadAssets, start: datetime | None, end: datetime | None, now: datetime) -> Window:

@@ -117,7 +117,7 @@ def _load(hours: int) -> bool:
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance)
         now = utc_now()
-        asked = [assets for assets in runner.deployment.streams() if not assets.stream.intake]
+        asked = runner.deployment.loaded_by("backfill")
         found = [(assets, look(lake, assets, _span(assets, hours, now), now)) for assets in asked]
         plans = [Planned(assets, survey, to_load(runner, assets, survey, again=False)) for assets, survey in found]
         forget_the_last_sandbox()

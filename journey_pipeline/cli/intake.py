@@ -16,7 +16,6 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.intake import UNDONE, open_intake, recorded
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
-from journey_pipeline.errors import ConfigError
 from journey_pipeline.loading.drop_folder import SETTLED_AFTER, Fate, Taken
 
 
@@ -26,9 +25,7 @@ def intake(selector: str) -> None:
     well = True
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance)
-        chosen = [assets for assets in runner.deployment.streams(selector) if assets.stream.intake]
-        if not chosen:
-            raise ConfigError(f"{selector} takes no files in: load it with `journey-pipeline backfill {selector}`.")
+        chosen = runner.deployment.loaded_by("intake", selector)
         for assets in chosen:
             taken = _take(assets)
             for event in recorded(assets, taken):

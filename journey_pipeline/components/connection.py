@@ -44,6 +44,7 @@ from journey_pipeline.normalize.run import NormalizeLimits
 from journey_pipeline.recipe import DimensionRecipe
 from journey_pipeline.settings import ledger_url, utc_now
 from journey_pipeline.transport.retry import Limits
+from journey_pipeline.vendors.dropped import DropSource
 from journey_pipeline.vendors.source import Source, Stream
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
@@ -173,6 +174,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
                 translator=self.translator,
                 settings=self.load_settings,
                 open_source=partial(self._open_source, stream.key.stream),
+                open_dropped=partial(self.open_dropped, stream.key),
                 open_exports=self.open_exports,
                 load=WAYS[stream.answers].load,
                 before=WAYS[stream.answers].before,
@@ -223,6 +225,14 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
 
     def _open_source(self, stream: str) -> Source:
         return self.open_sources()[stream]
+
+    def open_dropped(self, key: StreamKey) -> DropSource:
+        """A stream whose files people drop in a folder.
+
+        Raises:
+            ConfigError: If none are dropped for it.
+        """
+        raise ConfigError(f"{key} takes no files in")
 
     def open_exports(self) -> Exports:
         """The streams of the connection with the queue of what they order.
@@ -347,7 +357,7 @@ WAYS: Mapping[str, Way] = {
         moves=_sensor,
     ),
     "dropped": Way(
-        load=lambda assets: partial(LoadAtOnce, open=assets.open_source),
+        load=lambda assets: partial(LoadAtOnce, open=assets.open_dropped),
         before=(),
         keeps=dropped_definitions,
         moves=lambda connection, streams: intake_definitions(streams, status=connection.sensor_status),

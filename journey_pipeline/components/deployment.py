@@ -78,6 +78,19 @@ class Deployment:
             raise ConfigError(f"there is no stream {selector!r}; {name} has: {known}")
         return found
 
+    def loaded_by(self, command: str, selector: str | None = None) -> list[LoadAssets]:
+        """The streams, as `streams` gives them, that a command loads.
+
+        Raises:
+            ConfigError: If it loads none of them; names the command that does.
+        """
+        chosen = self.streams(selector)
+        found = [assets for assets in chosen if assets.stream.loaded_by == command]
+        if not found and chosen:
+            other = f"journey-pipeline {chosen[0].stream.loaded_by} {chosen[0].stream.key.connection}"
+            raise ConfigError(f"{selector} can't be loaded by `{command}`; load it with `{other}`")
+        return found
+
 
 def is_in_project(folder: Path) -> bool:
     """Whether a folder lies in a Dagster project."""

@@ -16,8 +16,10 @@ from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.turns import spent
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exports
+from journey_pipeline.model import StreamKey
 from journey_pipeline.settings import connection_variables, home, ledger_url, local_path, utc_now
 from journey_pipeline.transport.retry import Limits
+from journey_pipeline.vendors.dropped import DropSource
 from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient, requests_per_day
 from journey_pipeline.vendors.insider.doctor import check
 from journey_pipeline.vendors.insider.user_events.stream import (
@@ -144,10 +146,11 @@ class InsiderExports(ConnectionComponent):
         choice = Choice(self.events, self.parameters, self.filters, self.check_receiver)
         return {stream.key.stream: UserEvents(self._client(), stream, choice, fingerprint=_fingerprint)}
 
-    def _open_source(self, stream: str) -> Source:
+    def open_dropped(self, key: StreamKey) -> DropSource:
+        """The lists of people."""
         profiles = self._profiles
-        if stream != profiles.key.stream:
-            return super()._open_source(stream)
+        if key != profiles.key:
+            return super().open_dropped(key)
         folder = Lake(home()).inbox(self.connection, "profiles")
         if self.profiles_folder:
             folder = local_path(self.profiles_folder, "profiles_folder")

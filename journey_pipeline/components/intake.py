@@ -10,12 +10,10 @@ import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.translator import key_of
-from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.drop_folder import TOLD_AFTER, DropFolder, Fate, Taken
 from journey_pipeline.loading.intake import Intake
 from journey_pipeline.settings import make_home, utc_now
-from journey_pipeline.vendors.dropped import DropSource
 
 UNDONE = frozenset({Fate.REFUSED, Fate.FAILED})
 """What makes a command or a run fail."""
@@ -23,14 +21,8 @@ INTERVAL_S = 30
 
 
 def open_intake(assets: LoadAssets) -> Intake:
-    """The intake of a stream.
-
-    Raises:
-        ConfigError: If its files are not dropped in a folder.
-    """
-    source = assets.open_source()
-    if not isinstance(source, DropSource):
-        raise ConfigError(f"{assets.stream.key} takes no files in")
+    """The intake of a stream whose files people drop."""
+    source = assets.open_dropped()
     return Intake(Lake(make_home()), source, DropFolder(source.folder), assets.settings)
 
 

@@ -24,6 +24,7 @@ from journey_pipeline.loading.load_ordered import next_orders
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
 from journey_pipeline.settings import make_home
+from journey_pipeline.vendors.dropped import DropSource
 from journey_pipeline.vendors.source import Estimate, Source, Stream
 
 MOST_PATIENCE_S = 86_400  # a run that waits longer for a vendor holds a place for nothing: the gap filler comes again
@@ -55,6 +56,7 @@ class LoadAssets:
         title: What the stream is, for the UI.
         translator: Decides keys, groups, kinds, owners and tags.
         open_source: Opens the vendor's stream, when a run needs it.
+        open_dropped: Opens it where people drop its files.
         open_exports: Opens the queue of the connection's exports with its streams, when a run needs it.
         load: Begins what takes partitions through, by how the stream's answers come (`connection.py`).
         before: What is materialized before the landing, by its role.
@@ -67,6 +69,7 @@ class LoadAssets:
     translator: Translator
     settings: LoadSettings
     open_source: Callable[[], Source]
+    open_dropped: Callable[[], DropSource]
     open_exports: Callable[[], Exports]
     load: Callable[["LoadAssets"], Callable[..., Load[Any]]]
     before: tuple[str, ...]

@@ -113,7 +113,7 @@ def partitions_definition(stream: Stream) -> dg.TimeWindowPartitionsDefinition:
     """Hours or days in UTC from the stream's fixed start, whole ones only; today's too where files are dropped."""
     if stream.granularity is Granularity.HOUR:
         return dg.HourlyPartitionsDefinition(start_date=stream.start, timezone="UTC")
-    return dg.DailyPartitionsDefinition(start_date=stream.start, timezone="UTC", end_offset=1 if stream.intake else 0)
+    return dg.DailyPartitionsDefinition(start_date=stream.start, timezone="UTC", end_offset=stream.partitions_ahead)
 
 
 def window_of(definition: dg.TimeWindowPartitionsDefinition, key: str) -> Window:

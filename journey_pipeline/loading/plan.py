@@ -102,9 +102,7 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
         return State.LANDED
     if window.end > now:
         return State.FUTURE
-    if stream.intake:
-        return State.EMPTY
-    return State.EXPIRED if stream.is_expired(window, now) else State.MISSING
+    return State(stream.absence(window, now))
 
 
 def _held_unmarked(lake: Lake, stream: Stream, states: Mapping[Window, State]) -> list[Window]:

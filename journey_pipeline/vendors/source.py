@@ -143,8 +143,6 @@ class Stream:
         first_look: How much of its history shows what it is like.
         links_live: Whether a file that came broken is fetched again for as long as its link lives, since another order
             costs more than that.
-        intake: The command that takes in what people drop, if that is how its files come: none of it is missing, and
-            no vendor can be asked for it.
     """
 
     key: StreamKey
@@ -165,13 +163,28 @@ class Stream:
     ordered_at: str = "30 1 * * *"
     first_look: timedelta = timedelta(days=1)
     links_live: bool = False
-    intake: str = ""
 
     @property
     def partitions_per_answer(self) -> int:
         """How many partitions one answer may hold."""
         held = max(self.granularity.duration, self.reach.longest, self.reach.onward)
         return held // self.granularity.duration
+
+    @property
+    def loaded_by(self) -> str:
+        """The command that loads it."""
+        return "intake" if self.answers == "dropped" else "backfill"
+
+    @property
+    def partitions_ahead(self) -> int:
+        """How many partitions it has that have not ended: a file that is dropped lands under today."""
+        return 1 if self.answers == "dropped" else 0
+
+    def absence(self, window: Window, now: datetime) -> Literal["missing", "expired", "empty"]:
+        """What it means that a window has not landed. What people drop is never missing."""
+        if self.answers == "dropped":
+            return "empty"
+        return "expired" if self.is_expired(window, now) else "missing"
 
     def why_not(self, asked: str) -> str:
         """Why the vendor can't be asked for something; empty if it can."""

@@ -110,7 +110,7 @@ def test_lists_can_not_be_asked_for(
     assert deployment
     asked = run(shop, monkeypatch, backfill, "insider/user_profiles").exception
     assert isinstance(asked, ConfigError)
-    assert "Use `journey-pipeline intake insider`" in str(asked)
+    assert "load it with `journey-pipeline intake insider`" in str(asked)
     planned = run(shop, monkeypatch, backfill, "insider", "--plan", "--from", "2026-11-18", "--to", "2026-11-19")
     assert "insider/user_events" in planned.output
     assert "user_profiles" not in planned.output

@@ -83,7 +83,6 @@ def user_profiles_stream(connection: str, start: datetime, aliases: Mapping[str,
         retention=_FOREVER,
         start=start,
         answers="dropped",
-        intake=f"journey-pipeline intake {connection}",
         lacks={"estimate": "lists are exported by hand, and nothing of them can be asked for"},
     )
 
