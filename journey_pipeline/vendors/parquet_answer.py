@@ -26,11 +26,14 @@ class ParquetInspector:
 
     Attributes:
         rows: Its rows; final once `look` has returned.
+        columns: Its columns; likewise.
+        nested: Those of them whose values hold others.
     """
 
     def __init__(self, expected_columns: Sequence[str] = ()) -> None:
         self.rows = 0
         self.columns: tuple[str, ...] = ()
+        self.nested: tuple[str, ...] = ()
         self._expected = tuple(expected_columns)
         self._start = b""
         self._end = b""
@@ -70,6 +73,7 @@ class ParquetInspector:
             with pq.ParquetFile(file) as found:
                 self.rows = found.metadata.num_rows
                 self.columns = tuple(found.schema_arrow.names)
+                self.nested = tuple(one.name for one in found.schema_arrow if pa.types.is_nested(one.type))
         except (pa.ArrowException, OSError):
             raise DamagedAnswerError("the Parquet file's table of contents can't be read: it is broken.") from None
         there = {folded(name) for name in self.columns}

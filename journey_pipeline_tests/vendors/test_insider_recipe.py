@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -150,8 +151,57 @@ def test_what_is_no_whole_file_never_lands(tmp_path: Path, body: bytes, error: t
 
 def test_json_with_a_trailing_comma_is_no_json(tmp_path: Path) -> None:
     record = json.dumps(ENTER).encode()
-    with pytest.raises((ContractError, LakeError)):
+    with pytest.raises(ContractError, match="comma with nothing beside it"):
         landed(tmp_path, b"[" + record + b",]")
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "json"])
+def test_a_row_that_is_no_utf_8_is_a_reject_with_its_bytes_and_the_others_go_on(tmp_path: Path, form: str) -> None:
+    body = as_format(form, list(ENTER), [list(ENTER.values()), list({**ENTER, "e_reason": "b@d"}.values())])
+    made = landed(tmp_path, body.replace(b"b@d", b"\xff\xfe"))
+    ((raw, reason),) = made.rejects("raw, reason")
+    assert "17a.1" in raw
+    assert reason == ("not UTF-8" if form == "csv" else "unreadable JSON")
+    assert (made.events("reason"), made.manifest.unaccounted) == ([("on-event",)], 0)
+
+
+def parquet(changes: Mapping[str, Any], **options: Any) -> bytes:
+    """A file of one row in which some columns are otherwise."""
+    file = io.BytesIO()
+    pq.write_table(pa.table({**{name: [value] for name, value in ENTER.items()}, **changes}), file, **options)
+    return file.getvalue()
+
+
+def test_dictionaries_in_parquet_are_read_and_what_holds_other_values_is_kept_as_json(tmp_path: Path) -> None:
+    body = parquet({"event_name": pa.array(["journey_enter"]).dictionary_encode(), "e_x": pa.array([{"a": ["b"]}])})
+    ((action, properties),) = landed(tmp_path, body).events("action, properties")
+    assert (action, json.loads(json.loads(properties)["e_x"])) == ("enter", {"a": ["b"]})
+
+
+@pytest.mark.parametrize("name", ["iid", "event_name", "e_timestamp"])
+def test_a_structure_where_an_event_needs_one_value_is_a_broken_contract(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ContractError, match=f"lists or structures in {name}"):
+        landed(tmp_path, parquet({name: pa.array([{"a": "b"}])}))
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_a_page_in_parquet_that_claims_to_be_huge_takes_no_more_memory_than_is_configured(tmp_path: Path) -> None:
+    body = parquet({}, use_dictionary=False, compression="snappy", write_statistics=False)
+    column = pq.read_metadata(io.BytesIO(body)).row_group(0).column(len(ENTER) - 1)
+    at = column.data_page_offset + 3  # of the page's header, behind its kind: the size that it has when inflated
+    end = at + next(number for number, byte in enumerate(body[at:], start=1) if byte < 128)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(LakeError, match="ran out of the 200MB"):
+        landed(tmp_path, body[:at] + b"\xfe\xff\xff\xff\x0f" + body[end:])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600 << 10
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+def test_a_field_of_20_megabytes_is_kept(tmp_path: Path, form: str) -> None:
+    row = {**ENTER, "e_reason": "x" * 20_000_000}
+    made = landed(tmp_path, as_format(form, list(row), [list(row.values())]))
+    assert made.events("length(reason)") == [(20_000_000,)]
 
 
 def test_text_that_breaks_careless_readers_is_kept(tmp_path: Path) -> None:

@@ -89,6 +89,11 @@ class ExportInspector:
         if isinstance(self._file, ParquetInspector):
             self._file.look(file)
             check_columns(self.columns)
+            if nested := [name for name in self._file.nested if folded(name) in NEEDED_COLUMNS]:
+                raise ContractError(
+                    f"the export's file has lists or structures in {', '.join(nested)}, where one value is needed. "
+                    "Compare the columns with the vendor's documentation."
+                )
 
 
 def check_columns(columns: Sequence[str]) -> None:
