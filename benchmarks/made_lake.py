@@ -6,7 +6,7 @@ measured on it (`contenders/warehouse_*.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,9 +59,17 @@ _MADE = {
     "landing_file": "concat(partition, '/', attempt, '/part-0.csv.gz')",
     "landing_row": "row + 1",
 }
-MADE_COLUMNS = ", ".join(
-    f"({_MADE.get(column.name, 'null')})::{column.file_type} as {column.name}" for column in EVENT_COLUMNS
-)
+
+
+def columns_of(others: Mapping[str, str]) -> str:
+    """A file's columns, some of which come from other expressions than below."""
+    made = {**_MADE, **others}
+    return ", ".join(
+        f"({made.get(column.name, 'null')})::{column.file_type} as {column.name}" for column in EVENT_COLUMNS
+    )
+
+
+MADE_COLUMNS = columns_of({})
 """A file's columns, from `start_at`, `row`, `partition` and `attempt`, and the parameters `$rows` and `$length_us`."""
 
 
@@ -137,6 +145,11 @@ def _put(
 ) -> None:
     file = lake.work_dir / f"{window.partition}.parquet"
     count = _write_events(session, file, window, made, rows=rows, first=first, attempt=attempt)
+    put_file(lake, window, file, count, attempt)
+
+
+def put_file(lake: Lake, window: Window, file: Path, count: int, attempt: str) -> None:
+    """Puts an events file in place with its manifest."""
     manifest = EventsManifest(
         vendor=STREAM.vendor,
         connection=STREAM.connection,

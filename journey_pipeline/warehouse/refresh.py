@@ -3,7 +3,8 @@
 A table's SQL file (`sql/`) says how it is made. A view runs when it is read. The SELECT of a table made as a whole runs
 at each sync. The SELECT of a table made by a unit (some columns) runs for the units whose rows changed in a table that
 it reads, and sees the rows of those units alone, in each table that has these columns. So a row may depend only on rows
-of its own unit. Either way only rows that differ are written. Not here: changing the events (`merge.py`).
+of its own unit. The SELECT of a table made by adding up runs over the rows that came and over those that went, and the
+sums change by the difference. Always only rows that differ are written. Not here: changing the events (`merge.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from journey_pipeline.warehouse.table import Table, create_table, forget_table, 
 # Days are made again together up to this many rows, so that counting people stays inside memory.
 _SPAN_ROWS = 2_000_000
 _DAY = "occurred_on"
+# Where a table has one of these, a unit's rows lie between the first and the last event of its life.
+_TIMES = ("occurred_at", "first_event_at")
 _WRONG_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 
@@ -44,6 +47,7 @@ class Changes:
         stale: Those of them to make from the ground up.
         changed: The names of the tables of which rows have changed.
         days: The days of the units that were made again.
+        spans: By the name of a table of lives, the first and the last day of the units that were made again.
     """
 
     session: duckdb.DuckDBPyConnection
@@ -51,16 +55,17 @@ class Changes:
     stale: set[Table]
     changed: set[str] = field(default_factory=set)
     days: set[date] = field(default_factory=set)
+    spans: dict[str, tuple[date, date]] = field(default_factory=dict)
     _known: Mapping[str, Table] = field(init=False)
 
     def __post_init__(self) -> None:
         self._known = {EVENTS.name: EVENTS} | {table.name: table for table in self.tables if not table.is_view}
-        for table in (table for table in self.tables if table.unit):
+        for table in (table for table in self.tables if table.unit or table.is_sum):
             if unknown := sorted(table.reads - self._known.keys()):
                 raise WarehouseError(
-                    f"{table.name} is made by {', '.join(table.unit)} and reads {', '.join(unknown)}. It may read "
-                    f"{EVENTS.name} and tables that SELECTs make, and no views: write `Made: as a whole.` or "
-                    "`Made: a view.`"
+                    f"{table.name} is made by {', '.join(table.unit) or 'adding up'} and reads {', '.join(unknown)}. "
+                    f"It may read {EVENTS.name} and tables that SELECTs make, and no views: write "
+                    "`Made: as a whole.` or `Made: a view.`"
                 )
             if len({_own_name(name) for name in table.reads}) < len(table.reads):
                 names = ", ".join(sorted(table.reads))
@@ -72,11 +77,14 @@ class Changes:
         Args:
             rows: An SQL relation with the rows. Rows that go must be there still.
         """
-        readers = self._readers(name)
-        units = sorted({column for table in readers for column in table.unit if self._known[name].has(table.unit)})
-        noted = f"select distinct {_named(units) or 'true'} from {rows}"
+        readers, source = self._readers(name), self._known[name]
+        noted = {column for table in readers for column in (*table.unit, *dict(table.beside).get(name, ()))}
+        if any(table.lives for table in readers):
+            noted.add(_DAY)
+        columns = _named(sorted(noted & source.column_names)) or "true"
         into = "insert into {}" if name in self.changed else "create or replace temp table {} as"
-        if readers and self.session.execute(f"{into.format(_noted(name))} {noted}").fetchall()[0][0]:
+        found = f"{into.format(_noted(name))} select distinct {columns} from {rows}"
+        if readers and self.session.execute(found).fetchall()[0][0]:
             self.changed.add(name)
 
     def refresh(self) -> None:
@@ -97,34 +105,112 @@ class Changes:
             note_table(self.session, table)
         if table.unit:
             self._make_units(table)
+        elif table.is_sum:
+            self._add_up(table)
         elif not table.is_view:
             self._replace(table, table.sql, "")
 
     def _readers(self, name: str) -> list[Table]:
-        return [table for table in self.tables if table.unit and name in table.reads]
+        """The tables to make again in part if rows of a table change."""
+        made_in_part = (table for table in self.tables if table.unit or table.is_sum)
+        return [table for table in made_in_part if name in table.reads and table not in self.stale]
 
     def _make_units(self, table: Table) -> None:
         """Makes the changed units of a table, or all of them."""
         sources = [self._known[name] for name in sorted(table.reads)]
         shared = [source for source in sources if source.has(table.unit)]
         changed = [source for source in sources if source.name in self.changed]
-        if any(source in self.stale or source not in shared for source in changed):
-            self.session.execute(f"delete from {table.name}")
-            self.stale.add(table)
+        known = [*shared, *(self._known[name] for name, _ in table.beside)]
+        self._empty_if(table, any(source in self.stale or source not in known for source in changed))
         are_all = table in self.stale
         if not (are_all or changed):
             return
         if not are_all:
-            units = " union ".join(f"select {_named(table.unit)} from {_noted(source.name)}" for source in changed)
+            units = " union ".join(self._units_of(table, source, shared) for source in changed)
             self.session.execute(f"create or replace temp table touched as {units}")
+            self._measure_lives(table)
         for days in self._spans(table, shared) if _DAY in table.unit else [""]:
-            chosen = days if are_all else f"{_of_touched(table)} {days}"
             select = table.sql
             for source in shared:
-                name = _own_name(source.name)
-                self.session.execute(f"create or replace temp view {name} as from {source.name} as own {chosen}")
-                select = re.sub(rf"\b{re.escape(source.name)}\b", f"temp.{name}", select)
-            self._replace(table, select, chosen)
+                select = self._put(select, source, f"from {source.name} as own {self._chosen(table, source, days)}")
+            self._replace(table, select, self._chosen(table, table, days))
+
+    def _empty_if(self, table: Table, must: bool) -> None:  # noqa: FBT001 - it reads as a sentence
+        """Makes a table from the ground up if it must be."""
+        if must:
+            self.session.execute(f"delete from {table.name}")
+            self.stale.add(table)
+
+    def _units_of(self, table: Table, source: Table, shared: Sequence[Table]) -> str:
+        """A SELECT of the units of a table that the changed rows of a source concern."""
+        if source in shared:
+            return f"select {_named(table.unit)} from {_noted(source.name)}"
+        columns = dict(table.beside)[source.name]
+        held = next((other for other in shared if other is not EVENTS), table)
+        return f"select {_named(table.unit)} from {held.name} semi join {_noted(source.name)} using ({_named(columns)})"
+
+    def _measure_lives(self, table: Table) -> None:
+        """Finds between which days the events of the touched units lie, before and after the change."""
+        lives = self._known.get(table.lives)
+        if lives is None or lives in self.stale:
+            return
+        lived = f"select first_event_at::date, last_event_at::date from {lives.name} as own {_of_touched(table)}"
+        days = [f"select {_DAY}, {_DAY} from {_noted(EVENTS.name)}"] if EVENTS.name in self.changed else []
+        days += [f"select date '{one}', date '{other}'" for one, other in [*self.spans.values()] if one and other]
+        ends = " union all ".join([lived, *days])
+        (span,) = self.session.execute(f"select min(first), max(last) from ({ends}) as ends (first, last)").fetchall()
+        if all(span):
+            self.spans[lives.name] = span
+
+    def _chosen(self, table: Table, source: Table, days: str) -> str:
+        """Which rows of a source, or of the table itself, belong to the units that are made now."""
+        if table in self.stale:
+            return days
+        time = next((column for column in _TIMES if column in source.column_names), None)
+        if time and table.lives in self.spans:
+            first, last = self.spans[table.lives]
+            days = f"where own.{time} >= date '{first}' and own.{time} < date '{last + timedelta(days=1)}'"
+        return f"{_of_touched(table)} {days}"
+
+    def _add_up(self, table: Table) -> None:
+        """Adds the rows that came to a table's sums, and takes off those that went."""
+        sources = [self._known[name] for name in sorted(table.reads)]
+        changed = [source for source in sources if source.name in self.changed]
+        self._empty_if(table, any(source in self.stale for source in changed))
+        if table in self.stale:
+            self._replace(table, _sums(table, f"({table.sql})"), "")
+        elif changed:
+            summed = [column.name for column in table.columns if column.name not in table.key]
+            negated = ", ".join(f"-{identifier(name)} as {identifier(name)}" for name in summed)
+            self.session.execute(f"create or replace temp table difference as {self._moved(table, sources, 'came')}")
+            went = self._moved(table, sources, "went")
+            self.session.execute(f"insert into difference select * replace ({negated}) from ({went})")
+            self.session.execute(f"create or replace temp table touched as select {_named(table.key)} from difference")
+            chosen = f"semi join touched on {_same('own', 'touched', table.key)}"
+            rows = f"(from {table.name} as own {chosen} union all from difference)"
+            self._replace(table, _sums(table, rows), chosen)
+
+    def _moved(self, table: Table, sources: Sequence[Table], place: str) -> str:
+        """A table's SELECT over the rows that came or went."""
+        select = table.sql
+        for source in sources:
+            rows = f"{place}_{_own_name(source.name)}" if source.name in self.changed else f"{source.name} limit 0"
+            select = self._put(select, source, f"from {rows}")
+        return select
+
+    def _put(self, select: str, source: Table, rows: str) -> str:
+        """A SELECT that sees some rows in the place of a table."""
+        name = _own_name(source.name)
+        self.session.execute(f"create or replace temp view {name} as {rows}")
+        return re.sub(rf"\b{re.escape(source.name)}\b", f"temp.{name}", select)
+
+    def _keep(self, name: str, rows: str) -> None:
+        """Keeps the rows of a table that come or go, for the tables that add them up."""
+        if any(table.is_sum for table in self._readers(name)):
+            place = f"{'came' if rows == 'coming' else 'went'}_{_own_name(name)}"
+            without = "* exclude (place)" if rows == "leaving" else "*"
+            self.session.execute(f"create temp table if not exists {place} as from {name} limit 0")
+            self.session.execute(f"insert into {place} select {without} from {rows}")
 
     def _replace(self, table: Table, select: str, chosen: str) -> None:
         """Puts a SELECT's rows in the place of the chosen ones, as far as they differ."""
@@ -140,6 +226,7 @@ class Changes:
         self.session.execute(f"create or replace temp table coming as from renewed anti join {held} on {same}")
         for rows in ("leaving", "coming"):
             self.note(table.name, rows)
+            self._keep(table.name, rows)
         self.session.execute(f"delete from {table.name} where rowid in (select place from leaving)")
         self.session.execute(f"insert into {table.name} from coming")
 
@@ -174,6 +261,17 @@ def _noted(name: str) -> str:
 
 def _of_touched(table: Table) -> str:
     return f"semi join touched on {_same('own', 'touched', table.unit)}"
+
+
+def _sums(table: Table, rows: str) -> str:
+    """A SELECT that adds rows up by a table's key; what adds up to nothing is left out."""
+    summed = [identifier(column.name) for column in table.columns if column.name not in table.key]
+    sums = ", ".join(
+        f"sum({name})::bigint as {name}" if name in summed else name
+        for name in (identifier(column.name) for column in table.columns)
+    )
+    some = " or ".join(f"sum({name}) <> 0" for name in summed)
+    return f"select {sums} from {rows} group by {_named(table.key)} having {some}"
 
 
 def _named(columns: Iterable[str]) -> str:

@@ -22,10 +22,15 @@ from journey_pipeline.sql import identifier, literal
 SCHEMAS = ("internal", "core", "marts", "ops")
 
 _COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
-_MADE = re.compile(r"Made: (?P<how>a view|as a whole|by (?P<unit>[a-z_0-9]+(?:, [a-z_0-9]+)*))\.")
+_COLUMNS = r"[a-z_0-9]+(?:, [a-z_0-9]+)*"
+_MADE = re.compile(rf"Made: (?P<how>a view|as a whole|by adding up|by (?P<unit>{_COLUMNS}))\.")
+_KEY = re.compile(rf"Key: ({_COLUMNS})\.")
+_BESIDE = re.compile(rf"Beside: ([a-z_0-9.]+) by ({_COLUMNS})\.")
+_LIVES = re.compile(r"Lives: ([a-z_0-9.]+)\.")
 _READS = re.compile(rf"\b(?:{'|'.join(SCHEMAS)})\.[a-z_0-9]+\b")
-_HEADER = "a line for the table, `Key: <columns>.`, `Made: a view.`, `Made: as a whole.` or `Made: by <columns>.`, an "
-_HEADER += "empty comment line, and a line `<column>: <what it is>` for each column"
+_NOT_TOLD = ("Made: ", "Beside: ", "Lives: ")
+_HEADER = "a line for the table, `Key: <columns>.`, `Made: a view.`, `Made: as a whole.`, `Made: by <columns>.` or "
+_HEADER += "`Made: by adding up.`, an empty comment line, and a line `<column>: <what it is>` for each column"
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,11 @@ class Table:
         sql: The SELECT that makes it; empty for a table that is loaded from files.
         is_view: Whether the SELECT runs when the table is read, so that there is nothing to make again.
         unit: The columns whose values tell which rows to make again; without any, all rows are made again.
+        key: The columns that tell its rows apart.
+        is_sum: Whether all other columns are sums over the rows that the SELECT reads, so that a changed row is added
+            or taken off.
+        beside: Tables without the unit's columns, by name: a change of their rows counts for the units of these values.
+        lives: The table whose rows say from when to when each unit has events; empty if none does.
     """
 
     name: str
@@ -47,6 +57,10 @@ class Table:
     sql: str = ""
     is_view: bool = False
     unit: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    is_sum: bool = False
+    beside: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    lives: str = ""
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -94,17 +108,35 @@ def read_table(file: Path) -> Table:
     name = f"{file.parent.name}.{file.stem}"
     header = [line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--")]
     split = header.index("") if "" in header else len(header)
-    made = [found for line in header[:split] if (found := _MADE.fullmatch(line))]
     columns = [Column(found[1], "", found[2]) for line in header[split + 1 :] if (found := _COLUMN.fullmatch(line))]
-    about = [line for line in header[:split] if not _MADE.fullmatch(line)]
-    if not (columns and len(made) == 1 and any(line.startswith("Key: ") for line in about)):
+    made = _matches(_MADE, header[:split])
+    keys = _matches(_KEY, header[:split])
+    if not (columns and len(made) == 1 and len(keys) == 1):
         raise WarehouseError(f"{name}: its SQL file needs a header: {_HEADER}.")
-    unit = tuple(made[0]["unit"].split(", ")) if made[0]["unit"] else ()
-    select = re.sub(r";\s*\Z", "", text)
-    table = Table(name, " ".join(about), tuple(columns), select, made[0]["how"] == "a view", unit)
-    if not table.has(unit):
-        raise WarehouseError(f"{name}: it is made by {', '.join(unit)}, so these must be among its columns.")
+    lives = _matches(_LIVES, header[:split])
+    table = Table(
+        name,
+        " ".join(line for line in header[:split] if not line.startswith(_NOT_TOLD)),
+        tuple(columns),
+        re.sub(r";\s*\Z", "", text),
+        made[0]["how"] == "a view",
+        unit=_split(made[0]["unit"]),
+        key=_split(keys[0][1]),
+        is_sum=made[0]["how"] == "by adding up",
+        beside=tuple((found[1], _split(found[2])) for found in _matches(_BESIDE, header[:split])),
+        lives=lives[0][1] if lives else "",
+    )
+    if not table.has(table.unit):
+        raise WarehouseError(f"{name}: it is made by {', '.join(table.unit)}, so these must be among its columns.")
     return table
+
+
+def _matches(pattern: re.Pattern[str], lines: Iterable[str]) -> list[re.Match[str]]:
+    return [found for line in lines if (found := pattern.fullmatch(line))]
+
+
+def _split(columns: str | None) -> tuple[str, ...]:
+    return tuple(columns.split(", ")) if columns else ()
 
 
 def create_empty(session: duckdb.DuckDBPyConnection, name: str, select: str) -> None:

@@ -1,0 +1,135 @@
+"""In whatever order and pieces files come and go: marts of passages are as plain Python and a rebuild say."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from journey_pipeline.model import StreamKey
+from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
+from journey_pipeline.warehouse.sync import rebuild, sync
+from journey_pipeline_tests.examples import examples
+from journey_pipeline_tests.warehouse.made_lake import INSIDER, MIDNIGHT, SFMC, Event, MadeLake, dump
+from journey_pipeline_tests.warehouse.passages import assert_marts_are_as_in_the_model
+
+pytestmark = pytest.mark.slow(reason="a warehouse is made of each example, and synced again and again")
+
+SMALL = WarehouseSettings(memory="500MB", threads=1, batch_rows=6, remove=True)
+PLACES = [
+    (SFMC, "2026-11-01T05"),
+    (SFMC, "2026-11-01T06"),
+    (SFMC, "2026-11-08T05"),
+    (INSIDER, "2026-11-01"),
+    (INSIDER, "2026-11-02"),
+]
+ATTEMPTS = ["20261101T060000Z-aa", "20261103T000000Z-bb"]
+# Equal instants, an enter at the edge of belonging to the one before, late ones, and some months later.
+SECONDS = [0, 0, 0.001, 60, 60.001, 3600, 90_000, 7_000_000]
+ACTIONS = "enter enter skip exit convert send send fail suppress wait decide open click other".split()  # noqa: SIM905
+
+
+@dataclass(frozen=True)
+class Walked(Event):
+    """An event of a passage; only Salesforce numbers them."""
+
+    passage: str | None = None
+    following: str | None = None
+    kind: str | None = None
+    why: str | None = None
+
+    def columns(self, stream: StreamKey, partition: str) -> dict[str, Any]:
+        is_entry = self.action in {"enter", "exit", "skip"}
+        return super().columns(stream, partition) | {
+            "enrolment_id": f"{self.passage} {self.contact} {self.journey}"
+            if stream == SFMC and self.passage
+            else None,
+            "next_activity_id": self.following if stream == SFMC else None,
+            "activity_type": self.kind,
+            "reason": self.why,
+            "channel": "journey" if is_entry else "email",
+        }
+
+
+EVENTS = st.builds(
+    Walked,
+    key=st.integers(0, 30),
+    at=st.sampled_from([MIDNIGHT + timedelta(seconds=seconds) for seconds in SECONDS]),
+    attempt=st.sampled_from(ATTEMPTS),
+    contact=st.sampled_from(["C-1", "C-1", "C-2"]),
+    journey=st.sampled_from(["J-1", "J-1", "J-2", None]),
+    activity=st.sampled_from(["A-1", "A-2", "A-3", "A-4", None]),
+    action=st.sampled_from(ACTIONS),
+    is_test=st.sampled_from([False, False, False, None, True]),
+    passage=st.sampled_from(["p-1", "p-2", "p-3", None]),
+    following=st.sampled_from(["A-2", "A-4", None]),
+    kind=st.sampled_from([None, None, None, "exitcriteriaactivity"]),
+    why=st.sampled_from([None, None, "dropped"]),
+)
+ROWS = st.lists(EVENTS, max_size=9, unique_by=lambda walked: walked.key)
+# The graph of each version: links between steps in any direction, loops among them; who lists none has no ends.
+GRAPHS = st.dictionaries(
+    st.sampled_from(["A-1", "A-2", "A-3", "A-4"]), st.lists(st.sampled_from(["A-1", "A-2", "A-3", "A-4"]), max_size=2)
+)
+CHANGES = st.one_of(
+    st.tuples(st.just("put"), st.sampled_from(PLACES), ROWS),
+    st.tuples(st.just("put"), st.sampled_from(PLACES), ROWS),
+    st.tuples(st.just("remove"), st.sampled_from(PLACES)),
+    st.tuples(st.just("list steps"), st.sampled_from(["J-1", "J-2"]), GRAPHS),
+    st.tuples(st.just("list"), st.sampled_from(["R-1", "J-1"]), st.sampled_from(["Welcome", "Winback"])),
+)
+
+
+def take(step: tuple[Any, ...], made: MadeLake) -> None:
+    match step:
+        case ("put", (stream, partition), rows):
+            made.put(partition, rows, stream)
+        case ("remove", (stream, partition)) if (stream, partition) in made.files:
+            made.remove(partition, stream)
+        case ("list", root, name):
+            made.put_dimension(
+                "journeys",
+                [
+                    {"journey_id": journey, "journey_root_id": root, "journey_name": name, "version": number}
+                    for number, journey in enumerate(["J-1", "J-2"], 1)
+                ],
+            )
+        case ("list steps", journey, graph):
+            made.put_dimension(
+                "activities",
+                [
+                    {
+                        "activity_id": step,
+                        "journey_id": journey,
+                        "activity_key": f"key of {step}",
+                        "activity_name": f"Step {step}",
+                        "activity_type": "WAIT",
+                        "outcomes": str([{"next": f"key of {other}"} for other in others] or [{}]).replace("'", '"'),
+                    }
+                    for step, others in graph.items()
+                ],
+            )
+
+
+# Shrinking would take longer than reading a failure's steps.
+@settings(max_examples=examples(4), phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(start=st.lists(CHANGES, min_size=3, max_size=6), rounds=st.lists(st.lists(CHANGES, min_size=1, max_size=2)))
+def test_marts_of_passages_are_as_the_model_and_a_rebuild_say(
+    start: list[tuple[Any, ...]], rounds: list[list[tuple[Any, ...]]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made = MadeLake(Path(folder))
+        for number, changes in enumerate([start, *rounds[:3]]):
+            for step in changes:
+                take(step, made)
+            assert not sync(made.lake, SMALL).broken, number
+        assert_marts_are_as_in_the_model(warehouse_file(made.lake))
+        synced = dump(made.lake)
+        rebuild(made.lake, SMALL)
+        assert dump(made.lake) == synced

@@ -1,0 +1,261 @@
+"""Passages of a small world of each vendor, and the marts of them, written down by hand; and passages that are odd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from journey_pipeline.model import StreamKey
+from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
+from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.reading import SESSION
+from journey_pipeline_tests.warehouse.made_lake import INSIDER, MIDNIGHT, SFMC, Event, MadeLake, rows_of, vouch
+from journey_pipeline_tests.warehouse.passages import assert_marts_are_as_in_the_model
+
+SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
+APSIS = StreamKey("apsis", "apsis", "profile_events")
+EMAILS = StreamKey("apsis", "apsis", "email_events")
+LAYERFIVE = StreamKey("layerfive", "layerfive", "customer_journeys")
+HOUR, DAY = "2026-11-01T00", "2026-11-01"
+
+
+@dataclass(frozen=True)
+class Walked(Event):
+    """An event of a passage, with any other columns."""
+
+    others: dict[str, Any] = field(default_factory=dict)
+
+    def columns(self, stream: StreamKey, partition: str) -> dict[str, Any]:
+        return super().columns(stream, partition) | self.others
+
+
+def walk(first_key: int, told: str, **same: Any) -> list[Event]:
+    """Events from lines of `minutes action activity [column=value ...]`; a step without a name is `-`."""
+    events: list[Event] = []
+    for line in filter(None, map(str.strip, told.splitlines())):
+        minutes, action, activity, *others = line.split()
+        named: dict[str, Any] = {"channel": "email" if action in {"send", "fail", "suppress", "open"} else "journey"}
+        named |= same.get("others", {}) | {name: value or None for name, value in (each.split("=") for each in others)}
+        key = first_key + len(events)
+        at = MIDNIGHT + timedelta(minutes=float(minutes))
+        step = None if activity == "-" else activity
+        chosen = {name: value for name, value in same.items() if name != "others"}
+        events.append(Walked(key, at, row=key, action=action, activity=step, others=named, **chosen))
+    return events
+
+
+def listed(journey: str, graph: dict[str, list[str]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "activity_id": step,
+            "journey_id": journey,
+            "activity_key": step.upper(),
+            "activity_name": f"Step {step}",
+            "activity_type": "EMAILV2",
+            "outcomes": str([{"next": other.upper()} for other in others] or [{"key": "x"}]).replace("'", '"'),
+        }
+        for step, others in graph.items()
+    ]
+
+
+def synced(made: MadeLake) -> MadeLake:
+    assert not sync(made.lake, SMALL).broken
+    assert_marts_are_as_in_the_model(warehouse_file(made.lake))
+    return made
+
+
+def asked(made: MadeLake, sql: str) -> list[tuple[Any, ...]]:
+    return rows_of(warehouse_file(made.lake), sql)
+
+
+ENROLMENTS = """
+    select enrolment_id, enrolment_number, strftime(entered_at, '%H:%M'), status, end_reason, last_activity_id,
+        next_activity_id, steps, sends, failures
+    from marts.journey_enrolments order by first_event_at, enrolment_id
+"""
+FUNNEL = """
+    select journey_id, activity_id, reached, done, failed, went_on, ended_here, open_here
+    from marts.journey_funnel order by all
+"""
+MOVES = """
+    select from_activity_id, to_activity_id, moves, seconds_total from marts.journey_transitions order by all
+"""
+
+
+def test_passages_of_salesforce_are_those_that_it_numbers(made: MadeLake) -> None:
+    made.put_dimension(
+        "journeys",
+        [
+            {"journey_id": version, "journey_root_id": "r", "journey_name": "Welcome", "version": number}
+            for number, version in enumerate(["v1", "v2"], 1)
+        ],
+    )
+    made.put_dimension(
+        "activities", listed("v1", {"mail": ["wait"], "wait": ["sms", "end"], "sms": ["end"], "end": []})
+    )
+    finished = """
+        0    enter start  enrolment_id=p1 next_activity_id=mail
+        0    enter begun  enrolment_id=p1 next_activity_id=mail
+        0    send  mail   enrolment_id=p1 next_activity_id=wait
+        60   wait  wait   enrolment_id=p1 next_activity_id=end
+    """
+    failed = """
+        1    enter start  enrolment_id=p2 next_activity_id=mail
+        2    fail  mail   enrolment_id=p2 reason_code=E24
+    """
+    refused = "3 skip start enrolment_id=p3 reason_code=E500"
+    again = """
+        90   enter start  enrolment_id=p4 next_activity_id=mail
+        91   send  mail   enrolment_id=p4 next_activity_id=wait
+    """
+    goal = """
+        5    wait    wait enrolment_id=p5 next_activity_id=sms
+        6    convert aim  enrolment_id=p5 activity_name=Bought
+    """
+    made.put(
+        HOUR,
+        walk(1, finished, journey="v1")
+        + walk(11, failed, journey="v1", contact="C-2")
+        + walk(21, refused, journey="v1", contact="C-3")
+        + walk(31, again, journey="v2")
+        + walk(41, goal, journey="v1", contact="C-4"),
+    )
+    synced(made)
+    assert asked(made, ENROLMENTS) == [
+        ("p1", 1, "00:00", "finished", None, "wait", None, 2, 1, 0),
+        ("p2", 1, "00:01", "failed", "E24", "mail", None, 1, 0, 1),
+        ("p3", None, None, "refused", "E500", None, None, 0, 0, 0),
+        ("p5", 1, None, "converted", "Bought", "aim", None, 2, 0, 0),
+        ("p4", 2, "01:30", "open", None, "mail", "wait", 1, 1, 0),
+    ]
+    assert asked(made, FUNNEL) == [
+        ("v1", "entered", 2, 2, 0, 2, 0, 0),
+        ("v1", "mail", 2, 1, 1, 1, 1, 0),
+        ("v1", "wait", 1, 1, 0, 0, 1, 0),
+        ("v2", "entered", 1, 1, 0, 1, 0, 0),
+        ("v2", "mail", 1, 1, 0, 0, 0, 1),
+    ]
+    assert asked(made, MOVES) == [
+        ("entered", "mail", 1, 60),
+        ("entered", "mail", 2, 60),
+        ("mail", "failed", 1, None),
+        ("mail", "open", 1, None),
+        ("mail", "wait", 1, 3600),
+        ("wait", "finished", 1, None),
+    ]
+    now = "select journey_root_id, journey_name, journey_version, activity_id, enrolments from marts.journeys_now"
+    assert asked(made, now) == [("r", "Welcome", 2, "wait", 1)]
+
+
+def test_a_person_enters_an_automation_of_apsis_again_with_each_enter_a_minute_after_the_last(made: MadeLake) -> None:
+    told = """
+        0    wait   delay
+        10   enter  -
+        10.5 enter  -
+        11   send   mail
+        11.1 open   mail
+        40   exit   out
+        500  enter  -
+        501  send   mail
+    """
+    made.put(DAY, walk(1, told, journey="au-1"), APSIS)
+    # The same message as its e-mail tells it, which is no journey.
+    made.put(DAY, walk(21, "11 send ea-1 message_id=ea-1", journey="ea-1", contact="a@example.org"), EMAILS)
+    synced(made)
+    milliseconds = [1793491200000 + minute * 60_000 for minute in (0, 10, 500)]
+    assert asked(made, ENROLMENTS) == [
+        (f"C-1|au-1|{milliseconds[0]}", 1, None, "open", None, "delay", None, 1, 0, 0),
+        (f"C-1|au-1|{milliseconds[1]}", 2, "00:10", "finished", None, "mail", None, 1, 1, 0),
+        (f"C-1|au-1|{milliseconds[2]}", 3, "08:20", "open", None, "mail", None, 1, 1, 0),
+    ]
+    assert asked(made, FUNNEL) == [
+        ("au-1", "entered", 2, 2, 0, 2, 0, 0),
+        ("au-1", "mail", 2, 2, 0, 0, 1, 1),
+    ]
+    assert asked(made, MOVES) == [
+        ("entered", "mail", 2, 120),
+        ("mail", "finished", 1, None),
+        ("mail", "open", 1, None),
+    ]
+
+
+def test_passages_of_insider_end_as_their_exit_says(made: MadeLake) -> None:
+    told = """
+        0 enter -
+        1 send  64578
+        2 exit  - reason={reason} activity_name=
+    """
+    for number, reason in enumerate(["completed", "exit_criteria", "dropped"]):
+        made.put(
+            f"2026-11-0{number + 1}",
+            walk(number * 10 + 1, told.format(reason=reason), journey="5725", contact=f"C-{number}"),
+            INSIDER,
+        )
+    synced(made)
+    assert asked(made, "select contact_id, status, end_reason, sends from marts.journey_enrolments order by 1") == [
+        ("C-0", "finished", None, 1),
+        ("C-1", "exited", "exit_criteria", 1),
+        ("C-2", "exited", "dropped", 1),
+    ]
+
+
+def test_a_campaign_of_layerfive_is_a_passage_of_unknown_entry(made: MadeLake) -> None:
+    told = """
+        0 click -
+        1 visit -
+        9 convert -
+    """
+    made.put(DAY, walk(1, told, journey="Sale", others={"channel": "ads", "activity_name": None}), LAYERFIVE)
+    made.put("2026-11-02", walk(11, "2000 visit -", journey="Sale", contact="C-2"), LAYERFIVE)
+    synced(made)
+    entries = "select contact_id, entry_is_known, entered_on::varchar, status, steps from marts.journey_enrolments"
+    assert asked(made, f"{entries} order by 1") == [
+        ("C-1", False, "2026-11-01", "converted", 3),
+        ("C-2", False, "2026-11-02", "open", 1),
+    ]
+    assert asked(made, FUNNEL) == []
+
+
+def test_a_test_is_in_no_mart(made: MadeLake) -> None:
+    made.put(HOUR, walk(1, "0 enter start enrolment_id=p1", is_test=True))
+    synced(made)
+    assert asked(made, ENROLMENTS) == []
+
+
+def test_steps_of_one_instant_and_of_a_loop_are_counted_once_for_each_passage(made: MadeLake) -> None:
+    """Steps whose graph is a ring, at an unlisted version, all at the same millisecond."""
+    made.put_dimension("activities", listed("J-1", {"a": ["b"], "b": ["c"], "c": ["a"]}))
+    ring = "\n".join(f"7 decide {step} enrolment_id=p1" for step in "abcabc")
+    made.put(HOUR, walk(1, f"7 enter start enrolment_id=p1\n{ring}") + walk(91, ring, journey="J-9"))
+    synced(made)
+    reached = "select activity_id, reached, went_on + ended_here + open_here from marts.journey_funnel order by 1"
+    assert asked(made, reached) == [("a", 1, 1), ("b", 1, 1), ("c", 1, 1), ("entered", 1, 1)]
+    assert asked(made, "select sum(moves)::bigint from marts.journey_transitions") == [(7,)]
+
+
+def test_a_passage_of_ten_thousand_steps_and_a_person_with_as_many_passages_are_counted(made: MadeLake) -> None:
+    """One person at Salesforce has one long passage, one at Insider enters each hour; all other columns are as ever."""
+    for stream, partition, chosen in (
+        (SFMC, HOUR, {"enrolment_id": "'p1'", "activity_id": "concat('A-', number % 7)", "action": "'send'"}),
+        (INSIDER, DAY, {"action": "'enter'", "activity_id": "null::varchar"}),
+    ):
+        template = made.put(partition, [Event(1)], stream)
+        file = made.lake.events_file(stream, partition)
+        moved = {
+            "event_key": "md5(concat(connection, number))",
+            "occurred_at": "occurred_at + to_hours(number)",
+            "occurred_on": "(occurred_at + to_hours(number))::date",
+        }
+        replaced = ", ".join(f"{value} as {name}" for name, value in (moved | chosen).items())
+        SESSION.execute(
+            f"copy (select told.* replace ({replaced}) from read_parquet('{file}') as told, range(10000) many(number))"
+            f" to '{file}.many' (format parquet)"
+        )
+        file.with_name(f"{file.name}.many").replace(file)
+        template.model_copy(update={"events": vouch(file, 10_000), "landed": 10_000}).write(
+            made.lake.events_manifest(stream, partition)
+        )
+    assert not sync(made.lake, SMALL).broken
+    sql = "select connection, max(steps), count(*), max(enrolment_number) from marts.journey_enrolments group by 1"
+    assert asked(made, f"{sql} order by 1") == [("insider", 0, 10_000, 10_000), ("sfmc", 10_000, 1, 1)]
