@@ -25,6 +25,7 @@ from journey_pipeline.cli.main import main
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.settings import HOME_VARIABLE
+from journey_pipeline_tests.crash import daemon
 
 LATE = (
     "dagster._core.execution.execute_in_process",
@@ -84,6 +85,8 @@ def _become_command(request: dict[str, Any]) -> NoReturn:
 
 def _exit_code() -> int:
     try:
+        if sys.argv[1:2] == [daemon.COMMAND]:
+            return daemon.main(*sys.argv[2:])
         main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
