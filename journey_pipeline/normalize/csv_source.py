@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self, cast
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pa_csv
 
@@ -213,7 +214,7 @@ def fast_batches(landed: LandedCsv, block_bytes: int) -> Iterator[CsvBatch]:
         try:
             for batch in _open(content, landed, options):
                 count = batch.num_rows
-                yield CsvBatch(batch.columns, pa.array(range(number + 1, number + count + 1), pa.int64()))
+                yield CsvBatch(batch.columns, pa.array(np.arange(number + 1, number + count + 1, dtype=np.int64)))
                 number += count
         except pa.ArrowInvalid as error:
             raise (LongRecordError if "straddling" in str(error) else IrregularError) from error

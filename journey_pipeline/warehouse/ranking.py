@@ -14,7 +14,7 @@ import duckdb
 from journey_pipeline.files import signature
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
-from journey_pipeline.warehouse.file_checks import events
+from journey_pipeline.warehouse.file_checks import events, parquet
 from journey_pipeline.warehouse.inventory import BrokenFile, Inventory, mismatch
 from journey_pipeline.warehouse.loaded import FileKey
 
@@ -40,12 +40,20 @@ def find_contested(session: duckdb.DuckDBPyConnection, incoming: Collection[Path
     """
     parts = ["select null::uuid as event_key where false"]
     if incoming:
-        parts.append(f"select event_key from {events(incoming)} group by event_key having count(*) > 1")
+        if _may_repeat(session, incoming):
+            parts.append(f"select event_key from {events(incoming)} group by event_key having count(*) > 1")
         parts.append(f"select event_key from core.journey_events semi join {events(incoming)} using (event_key)")
     if losers:
         parts.append(f"select event_key from {events(losers)} semi join gone using (event_key)")
     session.execute(f"create or replace temp table contested as {' union '.join(parts)}")
     return _count(session, "contested")
+
+
+def _may_repeat(session: duckdb.DuckDBPyConnection, files: Collection[Path]) -> bool:
+    """Whether files repeat a key, told by hashes: one that is there twice may be chance, and costs a second look."""
+    hashes = "count(distinct hash(event_key::varchar))"
+    ((repeats,),) = session.execute(f"select count(*) > {hashes} from {parquet(files)}").fetchall()
+    return bool(repeats)
 
 
 def rank(session: duckdb.DuckDBPyConnection, files: Collection[Path]) -> None:
