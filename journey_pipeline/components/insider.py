@@ -3,14 +3,15 @@
 Not here: the vendor's routes and rules (`vendors/insider/`), how assets are built (`export_assets.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from journey_pipeline.components.connection import ConnectionComponent, connection_name
+from journey_pipeline.components.connection import ConnectionComponent, Lists, connection_name
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.turns import spent
@@ -20,8 +21,10 @@ from journey_pipeline.model import StreamKey
 from journey_pipeline.settings import connection_variables, home, ledger_url, local_path, utc_now
 from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.dropped import DropSource
+from journey_pipeline.vendors.insider.analytics import AnalyticsClient
 from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient, requests_per_day
 from journey_pipeline.vendors.insider.doctor import check
+from journey_pipeline.vendors.insider.lists import ALL, pages
 from journey_pipeline.vendors.insider.user_events.stream import (
     LOOKBACK_DAYS,
     RETENTION_DAYS,
@@ -39,11 +42,11 @@ REQUESTS_PER_DAY = 1  # documented: D1
 class InsiderExports(ConnectionComponent):
     """Insider: user events, ordered as exports, one a UTC day; the link comes by a call to `journey-pipeline receiver`.
 
-    Defines the assets requests/, raw/ and events/<connection>/user_events, daily in UTC. One sensor orders, and starts
-    the landing of what the vendor has called for. A range of days is one export.
+    Defines the assets requests/, raw/ and events/<connection>/user_events, daily in UTC, and the dimensions of the
+    account. One sensor orders, and starts the landing of what the vendor has called for. A range of days is one export.
 
     Set the variables <CONNECTION>_URL, <CONNECTION>_PARTNER_NAME, <CONNECTION>_REQUEST_TOKEN, <CONNECTION>_SEGMENT_ID
-    and <CONNECTION>_WEBHOOK_URL. The ledger of exports is an SQLite file in the home. JOURNEY_PIPELINE_LEDGER_URL names
+    and <CONNECTION>_WEBHOOK_URL. With <CONNECTION>_ANALYTICS_KEY journeys and campaigns have their names. The ledger of exports is an SQLite file in the home. JOURNEY_PIPELINE_LEDGER_URL names
     another database; then set JOURNEY_PIPELINE_LINK_KEY too.
     """
 
@@ -131,14 +134,18 @@ class InsiderExports(ConnectionComponent):
     def _profiles(self) -> Stream:
         return user_profiles_stream(self.connection, self.start_at, self.profile_aliases)
 
+    @property
+    def lists(self) -> Lists:
+        """The account's events and attributes; its journeys and campaigns where there is an analytics key."""
+        return Lists("definitions", ALL, self.open_dimension_pages)
+
     def check(self) -> Mapping[str, str]:
         """Asks what the account has, and whether the receiver is there; never uses the day's request."""
-        client = self._client()
-        try:
+        with ExitStack() as opened:
+            client, analytics = self._opened(opened)
             fingerprint = _fingerprint() if self.check_receiver else None
-            return {**check(client, fingerprint=fingerprint, now=utc_now), "today's request": self._spent()}
-        finally:
-            client.close()
+            said = check(client, analytics, fingerprint=fingerprint, now=utc_now)
+            return {**said, "today's request": self._spent()}
 
     def open_sources(self) -> Mapping[str, Source]:
         """What is ordered, with credentials from the environment."""
@@ -188,10 +195,23 @@ class InsiderExports(ConnectionComponent):
             )
         return "not used" if opens_at <= now else f"held until {opens_at:%Y-%m-%d %H:%M} UTC"
 
+    @contextmanager
+    def open_dimension_pages(self) -> Iterator[Iterator[bytes]]:
+        """The pages of the account's lists."""
+        with ExitStack() as opened:
+            yield pages(*self._opened(opened))
+
+    def _opened(self, stack: ExitStack) -> tuple[InsiderClient, AnalyticsClient | None]:
+        client = stack.enter_context(closing(self._client()))
+        analytics = AnalyticsClient.of(self.connection, self._limits)
+        return client, analytics and stack.enter_context(closing(analytics))
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(requests_per_s=self.requests_per_second, concurrency=LIMITS.concurrency)
+
     def _client(self) -> InsiderClient:
-        return InsiderClient(
-            self.connection, limits=Limits(requests_per_s=self.requests_per_second, concurrency=LIMITS.concurrency)
-        )
+        return InsiderClient(self.connection, limits=self._limits)
 
 
 def _fingerprint() -> str:

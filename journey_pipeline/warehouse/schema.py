@@ -25,7 +25,7 @@ _ACCOUNT = (
     Column("vendor", "VARCHAR", "The vendor's short name."),
     Column("connection", "VARCHAR", "The configured account."),
 )
-_SECTION = Column("section", "VARCHAR", "The discriminator of its section.")
+_SECTION = Column("section", "VARCHAR", "The discriminator of its section; empty for a vendor that has none.")
 _DESCRIPTION = Column("description", "VARCHAR", "The vendor's description.")
 
 _JOURNEYS = Table(
@@ -70,25 +70,25 @@ _SECTIONS = Table(
 )
 _EVENT_TYPES = Table(
     "core.event_types",
-    "Versions of the event types that accounts have defined. Key: connection, section, type_id.",
+    "Event types that accounts have, of APSIS each version. Key: connection, section, type_id.",
     (
         *_ACCOUNT,
         _SECTION,
-        Column("type_id", "VARCHAR", "The version's id in events."),
-        Column("event_type", "VARCHAR", "The event type's discriminator, as in activity_type of the events."),
+        Column("type_id", "VARCHAR", "The id or name in the vendor's files."),
+        Column("event_type", "VARCHAR", "The event type's discriminator, or its system name."),
         Column("event_name", "VARCHAR", "The event type's name."),
         _DESCRIPTION,
-        Column("data_schema", "JSON", "The schema of the data of this version's events; NULL if unpublished."),
+        Column("data_schema", "JSON", "The schema of its events' data, or its parameters; NULL if unpublished."),
         *_SEEN,
     ),
 )
 _PROFILE_FIELDS = Table(
     "core.profile_fields",
-    "Versions of the attributes and tags that accounts have defined. Key: connection, section, attribute_id.",
+    "Attributes and tags that accounts have, of APSIS each version. Key: connection, section, attribute_id.",
     (
         *_ACCOUNT,
         _SECTION,
-        Column("attribute_id", "VARCHAR", "The version's id, as in core.profile_attributes."),
+        Column("attribute_id", "VARCHAR", "Its id, as in core.profile_attributes."),
         Column("attribute", "VARCHAR", "The discriminator of the attribute or tag, used in orders."),
         Column("attribute_name", "VARCHAR", "Its name."),
         Column("is_tag", "BOOLEAN", "Whether it is a tag."),

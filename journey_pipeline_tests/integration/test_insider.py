@@ -89,10 +89,16 @@ def test_a_range_is_ordered_called_for_fetched_and_published(terminal: Terminal,
     with duckdb.connect(str(terminal.home / "journeys.duckdb"), read_only=True) as session:
         found = session.execute("select contact_id, epoch(occurred_at)::bigint from core.journey_events").fetchall()
         attributes = session.execute("select distinct attribute_name from core.profile_attributes").fetchall()
+        named = session.execute(
+            "select journey_name, activity_name from core.activities join core.journeys using (connection, journey_id) "
+            "where core.activities.name_source = 'vendor'"
+        ).fetchall()
     whole = Window(DAYS.start, DAYS.end + timedelta(seconds=1))
     asked_at = sandbox.calls.to("order")[0].at
     assert sorted(found) == sorted((one["iid"], one["at_s"]) for one in sandbox.insider.truth(whole, asked_at))
     assert attributes == [("Email",)]
+    journeys = sandbox.insider.account.journeys()
+    assert sorted(named) == sorted((one["journeyName"], sent["name"]) for one in journeys for sent in one["campaigns"])
     assert sandbox.insider.caller.answers[-1] == 200
     checked = terminal("doctor", "insider")
     assert checked.code == 0, checked.out
@@ -106,7 +112,7 @@ def test_a_range_is_ordered_called_for_fetched_and_published(terminal: Terminal,
     planned = terminal("backfill", "insider", "--from", "2026-11-10", "--to", "2026-11-16", "--plan", COLUMNS="80")
     assert re.search(rf"2026-11-10 to 2026-11-15 +6 +{at[0]}, from 00:05 UTC on", planned.out), planned.out
     assert sandbox.calls.count("order") == 1
-    secrets = (sandbox.calls.to("order")[0].body["hook"].rpartition("/")[2], "X-Amz-Signature=", "sandbox-ucd-key")
+    secrets = (sandbox.calls.to("order")[0].body["hook"].rpartition("/")[2], "X-Amz-Signature=", "sandbox-ucd-key", "sandbox-analytics")
     for said in (done.out + done.err, checked.out, spent.err, *_texts(terminal.home)):
         assert [secret for secret in secrets if secret in said] == []
 

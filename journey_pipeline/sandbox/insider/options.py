@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PARTNER = "acmeshop"
 REQUEST_TOKEN = "sandbox-ucd-key"  # noqa: S105 - opens nothing but the sandbox
+ANALYTICS_KEY = "sandbox-analytics-key"
 SEGMENT = 48_213
 STATIC_SEGMENT = 48_214
 DAY_S = 86_400
@@ -66,6 +67,7 @@ class InsiderOptions(FileShape):
     Attributes:
         partner: The account's name.
         request_token: Its key.
+        analytics_key: That of the analytics host.
         requests_per_day: Orders that are taken on in a UTC day, on the sandbox's clock.
         quota_retry_after_s: What the refusal of a further one says in `Retry-After`; None for nothing.
         refusal: Status for a wrong token.
@@ -84,6 +86,7 @@ class InsiderOptions(FileShape):
 
     partner: str = PARTNER
     request_token: str = Field(REQUEST_TOKEN, repr=False)
+    analytics_key: str = Field(ANALYTICS_KEY, repr=False)
     requests_per_day: int = Field(default=1, ge=0)
     quota_retry_after_s: int | None = None
     refusal: Literal[401, 403] = 403

@@ -37,6 +37,7 @@ class InsiderSimulator:
         options: How it behaves; may be changed at any time.
 
     Attributes:
+        account: What the account has.
         quota: The orders of each day.
         caller: The calls to webhooks.
         orders: The orders that were taken on.
@@ -44,8 +45,8 @@ class InsiderSimulator:
 
     def __init__(self, around: Surroundings, options: InsiderOptions) -> None:
         self._options, self._clock = options, around.clock
-        self._account = Account(around.world)
-        self._source = EventSource(around.world, self._account)
+        self.account = Account(around.world)
+        self._source = EventSource(around.world, self.account)
         self._storage = Storage(options, around.folder)
         self._gate = around.gate(words, window_of)
         self.quota = Quota()
@@ -58,6 +59,7 @@ class InsiderSimulator:
         return [
             route("/api/raw/v1/export", "order", self._guarded("POST", self._order)),
             route("/api/user/v3/metadata/columns", "columns", self._guarded("POST", self._columns)),
+            route("/v1/journeys", "journeys", self._with_key(self._journeys)),
             route("/{path:path}", "unknown", self._refusing(None, _nowhere)),
         ]
 
@@ -75,6 +77,8 @@ class InsiderSimulator:
             "INSIDER_WEBHOOK_URL": self._options.webhook_url,
             "INSIDER_DOWNLOAD_HOSTS": url.removesuffix("/insider"),
             "INSIDER_FORMAT": self._options.format,
+            "INSIDER_ANALYTICS_URL": url,
+            "INSIDER_ANALYTICS_KEY": self._options.analytics_key,
         }
 
     def close(self) -> None:
@@ -110,7 +114,12 @@ class InsiderSimulator:
             table = None
         if table not in {"events", "contacts"}:
             raise RefusedError(400, "table must be events or contacts: bad request")
-        return JSONResponse(self._account.events(self._options) if table == "events" else contacts())
+        return JSONResponse(self.account.events(self._options) if table == "events" else contacts())
+
+    def _journeys(self, exchange: Exchange) -> Response:
+        asked = exchange.request.query_params
+        limit, page = min(int(asked.get("limit", "300")), 300), int(asked.get("page", "1"))
+        return JSONResponse({"journeys": self.account.journeys()[limit * (page - 1) : limit * page]})
 
     def _order(self, exchange: Exchange) -> Response:
         order = read_order(exchange.body, self._options, now=exchange.now)
@@ -160,6 +169,14 @@ class InsiderSimulator:
             return handler(exchange)
 
         return self._refusing(method, with_access)
+
+    def _with_key(self, handler: Handler) -> Handler:
+        def with_key(exchange: Exchange) -> Response:
+            if exchange.request.headers.get("authorization") != f"Bearer {self._options.analytics_key}":
+                raise RefusedError(401, "Invalid API key")
+            return handler(exchange)
+
+        return self._refusing("GET", with_key)
 
     def _refusing(self, method: str | None, handler: Handler) -> Handler:
         def answer(exchange: Exchange) -> Response:

@@ -132,10 +132,10 @@ def _is_hook(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_local(host))
 
 
-def explain(status: int, body: bytes) -> str:
+def explain(status: int, body: bytes, advice: Mapping[int, str] = _ADVICE) -> str:
     """The meaning of a refusal and what to do, in both of the vendor's envelopes or in none."""
     said = _said(body)
-    return "; ".join(part for part in (f"the vendor says: {said}" if said else "", _ADVICE.get(status, "")) if part)
+    return "; ".join(part for part in (f"the vendor says: {said}" if said else "", advice.get(status, "")) if part)
 
 
 def speaks_of_a_limit(body: bytes) -> bool:

@@ -11,11 +11,14 @@ from datetime import datetime
 from journey_pipeline.errors import ConfigError, JourneyError
 from journey_pipeline.model import CLOCK_DIFFERENCE
 from journey_pipeline.transport.retry import http_date
+from journey_pipeline.vendors.insider.analytics import AnalyticsClient
 from journey_pipeline.vendors.insider.client import InsiderClient, listed
 from journey_pipeline.vendors.insider.names import discover
 
 
-def check(client: InsiderClient, *, fingerprint: str | None, now: Callable[[], datetime]) -> dict[str, str]:
+def check(
+    client: InsiderClient, analytics: AnalyticsClient | None, *, fingerprint: str | None, now: Callable[[], datetime]
+) -> dict[str, str]:
     """What each harmless call said.
 
     Args:
@@ -33,10 +36,17 @@ def check(client: InsiderClient, *, fingerprint: str | None, now: Callable[[], d
         "clock": _clock(http_date(answer.headers.get("Date", "")), now()),
         "segment": f"{account.segment}; the vendor says only of an order whether it is a dynamic one",
         "files": f"{account.format}, with the attributes {', '.join(account.attributes)}",
+        "journeys": _journeys(analytics),
     }
     if fingerprint is not None:
         said["receiver"] = _receiver(client, fingerprint)
     return said
+
+
+def _journeys(analytics: AnalyticsClient | None) -> str:
+    if analytics is None:
+        return "have no names, since ANALYTICS_KEY is not set"
+    return f"{len(next(analytics.journey_pages(), []))} on the first page of the list"
 
 
 def _receiver(client: InsiderClient, fingerprint: str) -> str:
