@@ -127,6 +127,7 @@ class Recipe:
         records_at: What the connection says of where the records of a file are; a file whose records were counted by
             another word is counted anew.
         twin: The stream in which marts count events that both report, if there is one.
+        turns_alternate: Whether a person is in a journey once at a time, so that enters and exits take turns.
         filled: Event columns that no event of the stream should lack, and the column of `landing` each is read from.
     """
 
@@ -146,6 +147,7 @@ class Recipe:
     records_at: Mapping[str, str] = field(default_factory=dict)
     windows_of_arrival: bool = False
     repeats_are_usual: bool = False
+    turns_alternate: bool = False
     twin: Twin | None = None
     attributes: AttributeReader | AttributeColumns | People | None = None
     filled: Mapping[str, str] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +18,9 @@ from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.plan import State, Survey, survey, whole_span
-from journey_pipeline.model import iso
+from journey_pipeline.loading.claims import Severity
+from journey_pipeline.loading.plan import State, Survey, Verdicts, of_severity, survey, verdicts, whole_span
+from journey_pipeline.model import Window, iso
 from journey_pipeline.settings import home, utc_now
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.publish import glance_at_published
@@ -38,6 +39,9 @@ def status(selector: str | None, *, as_json: bool) -> None:
         for red in row["red"]:
             line = f"{row['stream']} {red['partition']} {red['check']} does not hold: {red['says']}"
             notes.say(line, style="red")
+        for warned in row["warned"]:
+            line = f"{row['stream']} {warned['partition']} {warned['check']} does not hold: {warned['says']}"
+            notes.say(line, style="yellow")
     published = glance_at_published(lake)
     if published:
         notes.say(published, style="red")
@@ -95,17 +99,28 @@ def _row(lake: Lake, assets: LoadAssets) -> dict[str, Any]:
         "not_normalized": len(landed),
         "to_normalize": len([window for window in landed if window not in found.damage]),
         "damaged": list(found.damage.values()),
-        "red": [
-            {"partition": window.partition, "check": claim.name, "says": claim.says}
-            for window, claims in found.red.items()
-            for claim in claims
-        ],
+        "red": _claims(found.red),
+        "warned": _claims(_warned(lake, assets, complete)),
         "missing": len(missing),
         "expired": _expired_after_first(found),
         "oldest_missing": missing[0].partition if missing else None,
         "hours_until_deleted": round(first_lost / timedelta(hours=1), 1) if first_lost is not None else None,
         **{kind: alike.get(kind) for kind in LOOKALIKES},
     }
+
+
+def _claims(found: Verdicts) -> list[dict[str, str]]:
+    return [
+        {"partition": window.partition, "check": claim.name, "says": claim.says}
+        for window, claims in found.items()
+        for claim in claims
+    ]
+
+
+def _warned(lake: Lake, assets: LoadAssets, complete: Sequence[Window]) -> Verdicts:
+    """The warnings about dropped lists: no command loads them, so none has said it. They are few."""
+    stream = assets.stream
+    return of_severity(Severity.WARN, verdicts(lake, stream, complete if stream.intake else (), assets.settings))
 
 
 def _expired_after_first(found: Survey) -> int:

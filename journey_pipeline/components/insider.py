@@ -46,8 +46,9 @@ class InsiderExports(ConnectionComponent):
     account. One sensor orders, and starts the landing of what the vendor has called for. A range of days is one export.
 
     Set the variables <CONNECTION>_URL, <CONNECTION>_PARTNER_NAME, <CONNECTION>_REQUEST_TOKEN, <CONNECTION>_SEGMENT_ID
-    and <CONNECTION>_WEBHOOK_URL. With <CONNECTION>_ANALYTICS_KEY journeys and campaigns have their names. The ledger of exports is an SQLite file in the home. JOURNEY_PIPELINE_LEDGER_URL names
-    another database; then set JOURNEY_PIPELINE_LINK_KEY too.
+    and <CONNECTION>_WEBHOOK_URL. With <CONNECTION>_ANALYTICS_KEY journeys and campaigns have their names. The ledger of
+    exports is an SQLite file in the home. JOURNEY_PIPELINE_LEDGER_URL names another database; then set
+    JOURNEY_PIPELINE_LINK_KEY too.
     """
 
     vendor: ClassVar[str] = "insider"

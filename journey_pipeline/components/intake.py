@@ -9,10 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
+from journey_pipeline.components.recording import evaluation
 from journey_pipeline.components.translator import key_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.drop_folder import TOLD_AFTER, DropFolder, Fate, Taken
 from journey_pipeline.loading.intake import Intake
+from journey_pipeline.loading.partition import judge, make_events
+from journey_pipeline.model import Window
 from journey_pipeline.settings import make_home, utc_now
 
 UNDONE = frozenset({Fate.REFUSED, Fate.FAILED})
@@ -26,16 +29,20 @@ def open_intake(assets: LoadAssets) -> Intake:
     return Intake(Lake(make_home()), source, DropFolder(source.folder), assets.settings)
 
 
-def recorded(assets: LoadAssets, taken: Iterable[Taken]) -> Iterator[dg.AssetMaterialization]:
-    """What landed, for the partitions of both assets."""
-    rows: dict[str, int] = {}
+def recorded(assets: LoadAssets, taken: Iterable[Taken]) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """What landed, for the partitions of both assets, and the checks of those partitions."""
+    rows: dict[Window, int] = {}
     for one in taken:
         if one.window and one.fate is Fate.LANDED:
-            key = key_of(assets.partitions, one.window)
-            rows[key] = rows.get(key, 0) + one.rows
-    for key, count in rows.items():
+            rows[one.window] = rows.get(one.window, 0) + one.rows
+    for window, count in rows.items():
+        key = key_of(assets.partitions, window)
         for asset in (assets.raw, assets.events):
             yield dg.AssetMaterialization(asset, partition=key, metadata={"landed": count})
+        lake, stream = Lake(make_home()), assets.stream
+        landing, events = make_events(lake, stream, window, assets.settings, always=False)
+        for claim in judge(lake, stream, landing, events, assets.settings):
+            yield evaluation(assets.events, key, claim)
 
 
 def dropped_definitions(assets: LoadAssets, _most: int, _status: dg.DefaultScheduleStatus) -> dg.Definitions:
@@ -60,7 +67,7 @@ def _job(assets: LoadAssets) -> dg.JobDefinition:
     def take(context: dg.OpExecutionContext) -> None:
         taken = open_intake(assets).run()
         for one in recorded(assets, taken):
-            context.log_event(one)
+            context.log_event(one)  # type: ignore[arg-type]  # Dagster takes evaluations too, and does not say so
         lines = [f"{one.name}: {one.fate.value}. {one.says}" for one in taken]
         undone = [line for line, one in zip(lines, taken, strict=True) if one.fate in UNDONE]
         for line in lines:

@@ -18,6 +18,9 @@ from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.model import CLOCK_DIFFERENCE, StreamKey
 from journey_pipeline.recipe import Twin
 
+WARNINGS = "warnings"
+"""Under which an attempt's answers keep what was odd about a file when it was taken in."""
+
 
 class Document(BaseModel):
     """A small JSON file of the lake: written whole or not at all, read tolerantly of fields that came later."""
@@ -265,6 +268,9 @@ class EventsManifest(Document):
             another way than the one before, oldest first.
         missing_columns: Columns that the recipe knows and neither files nor constants have.
         unknown_codes: How many events carry a vendor code that no table decodes, by `column=value`.
+        turns: Enters and exits, where a person's take turns.
+        out_of_turn: Those of them that follow one of their own kind.
+        warnings: What was odd about the files of those attempts when they were taken in.
         estimate_rows: The estimate of the newest attempt.
         covers: Later partitions without answers of their own, which these answers hold too.
         landing_bytes: Size of the landed files of those attempts.
@@ -308,6 +314,9 @@ class EventsManifest(Document):
     mappings: tuple[dict[str, str], ...] = ()
     missing_columns: tuple[str, ...] = ()
     unknown_codes: dict[str, int] = {}
+    turns: int = 0
+    out_of_turn: int = 0
+    warnings: tuple[str, ...] = ()
     estimate_rows: int | None = None
     covers: tuple[str, ...] = ()
     landing_bytes: int = 0

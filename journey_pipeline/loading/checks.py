@@ -350,3 +350,27 @@ def _rows_match_previous_export(of: _Partition) -> _Judged:
     elif named:
         says += f" ({'; '.join(named[:5])}). All are kept. Check the segment's window, and pull this one again"
     return _Judged(bool(rows) and not fell, says, {"rows": rows, "fell": len(fell)})
+
+
+@_claim("Enters and exits of one person and journey take turns.", NAMED_CLAIMS)
+def _enters_and_exits_alternate(of: _Partition) -> _Judged:
+    """Nobody is in a journey twice at once: a second enter without an exit means a late or lost one."""
+    turns, wrong = of.events.turns, of.events.out_of_turn
+    share = wrong / turns if turns else 0.0
+    says = f"{wrong:,} of {turns:,} enters and exits ({share:.1%}) follow one of their own kind"
+    holds = share <= of.tolerance.out_of_turn_share or turns < MANY_ROWS
+    if not holds:
+        says += (
+            ". The ones between are late or missing: order a longer window, and compare the segment with the journeys"
+        )
+    return _Judged(holds, says, {"turns": turns, "out_of_turn": wrong, "share": share})
+
+
+@_claim("Each list has the rows, attributes and readable values that the panel tells of.", NAMED_CLAIMS)
+def _lists_are_as_told(of: _Partition) -> _Judged:
+    events = of.events
+    odd = [*events.warnings, *([f"{events.masked:,} values are masked, and count as none"] if events.masked else [])]
+    says = "; ".join(odd) or f"{len(events.attempts)} lists are as the panel tells"
+    if odd:
+        says += ". Export the list again, as a person who may see what is hidden"
+    return _Judged(not odd, says, {"warnings": len(events.warnings), "masked": events.masked})

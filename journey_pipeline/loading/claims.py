@@ -70,6 +70,13 @@ class Tolerance(BaseModel):
         description="Largest share of events of a day and an action that an answer may lack of the one before, where "
         "the vendor gives no estimate. Above it the check is a warning.",
     )
+    out_of_turn_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Largest accepted share of enters and exits of a journey that follow one of their own kind: late "
+        "ones are missing for some days.",
+    )
     rejects_share: float = Field(
         0.01,
         ge=0,

@@ -23,7 +23,7 @@ from journey_pipeline.errors import ContractError, JourneyError, LakeError
 from journey_pipeline.files import LandingFile, exclusive, flush_dir, naming_disk_troubles, write_bytes
 from journey_pipeline.lake.landing import lacks_attempts, last_answers, read_landing, restore_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import LandingManifest
+from journey_pipeline.lake.manifest import WARNINGS, LandingManifest
 from journey_pipeline.loading.drop_folder import (
     BESIDE,
     DropFolder,
@@ -231,7 +231,7 @@ class Intake:
                 )
             )
             request = {"file": path.name, "content_sha256": found.content_sha256, "about": dict(found.about)}
-            landing.commit(request=request, answers={**self._answers, **found.answers})
+            landing.commit(request=request, answers={**self._answers, **found.answers, WARNINGS: found.warnings})
         return window
 
     def _refuse(self, path: Path, why: str) -> Taken:

@@ -38,6 +38,8 @@ class Inspection:
         one_contact: Whether all events are of one contact.
         lacking: Events without a value, by column.
         unknown_codes: Events with a code that no table has, by `column=value`; past the commonest, `column=*`.
+        turns: Enters and exits, where they take turns.
+        out_of_turn: Those of them that follow one of their own kind.
     """
 
     first_at: datetime | None
@@ -48,6 +50,8 @@ class Inspection:
     one_contact: bool
     lacking: dict[str, int]
     unknown_codes: dict[str, int]
+    turns: int = 0
+    out_of_turn: int = 0
 
 
 def inspect_events(
@@ -58,6 +62,7 @@ def inspect_events(
     *,
     by_arrival: bool = False,
     filled: Sequence[str] = (),
+    turns_alternate: bool = False,
 ) -> Inspection:
     """Looks at an events file.
 
@@ -65,6 +70,7 @@ def inspect_events(
         window: Where they should lie in time.
         by_arrival: Whether it is enough that they arrived inside the window.
         filled: Columns that every event should have.
+        turns_alternate: Whether a person's enters and exits of a journey take turns.
     """
     times = ("occurred_at", "received_at") if by_arrival else ("occurred_at",)
     inside = " or ".join(f"coalesce({time} >= $2 and {time} < $3, false)" for time in times)
@@ -86,7 +92,33 @@ def inspect_events(
         one_contact,
         dict(zip(filled, counts, strict=True)),
         _unknown(session, events, codes),
+        *(session.one(_TURNS, [str(events)]) if turns_alternate else ()),
     )
+
+
+# Of what happened in one second the order is unknown: only what is left of it counts.
+_TURNS = """
+    with moments as (
+        select
+            contact_id,
+            journey_id,
+            occurred_at,
+            count(*) as turns,
+            sum(if(action = 'enter', 1, -1)) as net
+        from read_parquet($1)
+        where action in ('enter', 'exit')
+        group by all
+    ),
+    followed as (
+        select net, lag(net) over (partition by contact_id, journey_id order by occurred_at) as before
+        from moments
+        where net <> 0
+    )
+    select
+        (select coalesce(sum(turns), 0) from moments)::bigint,
+        coalesce(sum(abs(net) - 1 + if(sign(net) = sign(before), 1, 0)), 0)::bigint
+    from followed
+"""
 
 
 def rejects_of(session: Session, rejects: Path, attempt: str) -> int:

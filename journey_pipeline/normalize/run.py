@@ -20,7 +20,7 @@ from journey_pipeline.formats.records import InformedReader
 from journey_pipeline.lake.events import describe_parquet, is_normalized, put_events, recipe_digest
 from journey_pipeline.lake.landing import mark_superseded, read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest, ParquetFile
+from journey_pipeline.lake.manifest import WARNINGS, Attempt, EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.lake.repair import DAMAGED
 from journey_pipeline.model import StreamKey, Window, partition_window
 from journey_pipeline.normalize.attribute_columns import recipe_of_attributes, write_attribute_columns
@@ -103,6 +103,7 @@ def normalize(
                 codes,
                 by_arrival=recipe.windows_of_arrival,
                 filled=_filled(recipe, made),
+                turns_alternate=recipe.turns_alternate,
             )
             manifest = _manifest(landing, recipe, made, found, attributes, kept=kept, covers=covers)
             beside = {
@@ -359,6 +360,9 @@ def _manifest(
         mappings=_changes(source.mapping for source in made.sources if source.mapping),
         missing_columns=_all_of(source.missing for source in made.sources),
         unknown_codes=found.unknown_codes,
+        turns=found.turns,
+        out_of_turn=found.out_of_turn,
+        warnings=tuple(says for attempt in made.attempts for says in attempt.answers.get(WARNINGS, ())),
         estimate_rows=newest.estimate_rows,
         covers=tuple(covers),
         landing_bytes=sum(file.bytes for attempt in made.attempts for file in attempt.files),

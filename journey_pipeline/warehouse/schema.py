@@ -14,6 +14,7 @@ import duckdb
 from journey_pipeline.model import EVENT_COLUMNS, EVENTS_ONLY, EXPORT_COLUMNS, POPULATION_COLUMNS, Column
 from journey_pipeline.settings import storage_version
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES
+from journey_pipeline.warehouse.codes import codes_table
 from journey_pipeline.warehouse.table import SCHEMAS, Table, create_table, note_table, read_tables
 
 _SEEN = (
@@ -208,7 +209,7 @@ TOLD = {
         name: ("BIGINT", _SHOWN, f"coalesce((manifest ->> '{name}')::bigint, 0)")
         for name in (
             *("landed", "duplicates", "withdrawn", "conflicts", "outside_window", "unaccounted"),
-            *("unreadable_attempts", "kept_events", "landing_bytes"),
+            *("unreadable_attempts", "kept_events", "landing_bytes", "masked"),
         )
     },
     "unknown_codes": (
@@ -216,6 +217,7 @@ TOLD = {
         _SHOWN,
         "coalesce(list_sum((manifest ->> '$.unknown_codes.*')::bigint[]), 0)::bigint",
     ),
+    "warnings": ("VARCHAR[]", _SHOWN, "from_json(manifest -> 'warnings', '[\"varchar\"]')"),
     "attempts": ("BIGINT", _SHOWN, "json_array_length(manifest -> 'attempts')::bigint"),
     "package_version": ("VARCHAR", _SHOWN, "manifest ->> 'package_version'"),
 }
@@ -292,7 +294,7 @@ def layout() -> str:
 
 def made_tables() -> tuple[Table, ...]:
     """The tables that SELECTs make, in the order in which they are made."""
-    return read_tables(SQL)
+    return codes_table(), *read_tables(SQL)
 
 
 def prepare(session: duckdb.DuckDBPyConnection) -> bool:

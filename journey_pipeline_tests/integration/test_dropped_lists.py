@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
-from journey_pipeline.cli.commands import backfill, intake
+from journey_pipeline.cli.commands import backfill, intake, status
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import ConfigError
@@ -44,10 +44,10 @@ def incoming(home: Path) -> Path:
     return folder
 
 
-def drop(incoming: Path, content: str, name: str) -> None:
+def drop(incoming: Path, content: str, name: str, **told_too: Any) -> None:
     """With its hash, so that it is whole at once."""
     (incoming / name).write_text(content)
-    told = {"sha256": hashlib.sha256(content.encode()).hexdigest(), "exported_at": "2026-11-19T10:00:00Z"}
+    told = {"sha256": hashlib.sha256(content.encode()).hexdigest(), "exported_at": "2026-11-19T10:00:00Z", **told_too}
     (incoming / f"{name}.json").write_text(json.dumps(told))
 
 
@@ -78,6 +78,40 @@ def test_the_sensor_takes_in_what_is_whole_and_shows_it_at_the_partition(runner:
     for asset in (assets.raw, assets.events):
         assert materialization(runner, asset, "2026-11-19")["landed"].value == 1
     assert tick(runner).run_requests == []
+
+
+def checked(runner: Runner, partition: str) -> tuple[bool, str, dg.AssetCheckSeverity]:
+    """The newest evaluation of the check of lists, for a partition."""
+    (assets,) = runner.deployment.streams("insider/user_profiles")
+    key = dg.AssetCheckKey(assets.events, "lists_are_as_told")
+    (newest,) = runner.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    found = newest.event.dagster_event.asset_check_evaluation_data if newest.event else None
+    assert found is not None
+    assert found.partition == partition
+    return found.passed, str(found.description), found.severity
+
+
+ODD = LIST.replace("ada@example.com", "a***@example.com")
+
+
+def test_what_is_odd_about_a_list_is_in_a_check_in_status_and_in_the_warehouse(
+    home: Path, shop: Path, runner: Runner, incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(incoming, LIST, "list.csv")
+    assert take_in(runner).success
+    assert checked(runner, "2026-11-19")[0]
+    drop(incoming, ODD, "odd.csv", users=1834)
+    assert run(shop, monkeypatch, intake, "insider").exit_code == 0
+    passed, says, severity = checked(runner, "2026-11-19")
+    assert (passed, severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert says.startswith("it has 1 rows, and the panel counted 1,834 users; 1 values are masked")
+    told = run(shop, monkeypatch, status, "insider/user_profiles", "--json")
+    (row,) = json.loads(told.stdout)
+    assert [(one["partition"], one["check"]) for one in row["warned"]] == [("2026-11-19", "lists_are_as_told")]
+    assert "lists_are_as_told does not hold" in " ".join(told.output.split())
+    with duckdb.connect(str(home / "journeys.duckdb"), read_only=True) as session:
+        found = session.execute("select masked, warnings from ops.partitions where stream = 'user_profiles'")
+        assert found.fetchall() == [(1, ["it has 1 rows, and the panel counted 1,834 users"])]
 
 
 def test_a_refused_list_fails_the_run_with_its_reason(runner: Runner, incoming: Path) -> None:

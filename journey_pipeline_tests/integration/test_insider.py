@@ -112,7 +112,12 @@ def test_a_range_is_ordered_called_for_fetched_and_published(terminal: Terminal,
     planned = terminal("backfill", "insider", "--from", "2026-11-10", "--to", "2026-11-16", "--plan", COLUMNS="80")
     assert re.search(rf"2026-11-10 to 2026-11-15 +6 +{at[0]}, from 00:05 UTC on", planned.out), planned.out
     assert sandbox.calls.count("order") == 1
-    secrets = (sandbox.calls.to("order")[0].body["hook"].rpartition("/")[2], "X-Amz-Signature=", "sandbox-ucd-key", "sandbox-analytics")
+    secrets = (
+        sandbox.calls.to("order")[0].body["hook"].rpartition("/")[2],
+        "X-Amz-Signature=",
+        "sandbox-ucd-key",
+        "sandbox-analytics",
+    )
     for said in (done.out + done.err, checked.out, spent.err, *_texts(terminal.home)):
         assert [secret for secret in secrets if secret in said] == []
 

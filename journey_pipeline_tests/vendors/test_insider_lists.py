@@ -1,4 +1,4 @@
-"""What an account of Insider lists, over real HTTP: events and attributes, and journeys where there is a key for them."""
+"""What an account of Insider lists, over real HTTP: events and attributes; journeys where there is a key for them."""
 
 from __future__ import annotations
 

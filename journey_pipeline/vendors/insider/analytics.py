@@ -81,5 +81,7 @@ class AnalyticsClient:
 def _journeys(answer: Any) -> list[Mapping[str, Any]]:
     page = answer.get("journeys") if isinstance(answer, dict) else None
     if not isinstance(page, list) or not all(isinstance(one, dict) for one in page):
-        raise ContractError("the answer has no list `journeys`. Check the connection's ANALYTICS_URL, and ask the vendor.")
+        raise ContractError(
+            "the answer has no list `journeys`. Check the connection's ANALYTICS_URL, and ask the vendor."
+        )
     return page

@@ -49,6 +49,7 @@ USER_EVENTS = Recipe(
     property_groups={"": "(e_.*)"},  # those of other events that were asked for
     elsewhere="a_.*",
     format="any",
+    turns_alternate=True,
     filled={"contact_id": "iid", "vendor_action": "event_name"},
     attributes=AttributeColumns(_RULES, "iid", "a_(.*)", attribute_names, masked=("email", "phone_number")),
 )

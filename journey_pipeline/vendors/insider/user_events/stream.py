@@ -64,7 +64,7 @@ def user_events_stream(connection: str, start: datetime) -> Stream:
         reach=Reach(longest=LONGEST_WINDOW, over=2 * _END_IN_IT),
         answers="ordered",
         links_live=True,
-        claims=("earlier_answer_is_repeated", "rows_match_previous_export"),
+        claims=("earlier_answer_is_repeated", "rows_match_previous_export", "enters_and_exits_alternate"),
         order_claims=("call_came", "link_was_fetched_in_time", "days_request_was_used"),
         lacks={
             "all people": "The segment's users have changed, or its window is shorter than the order's. All are kept. "

@@ -83,6 +83,7 @@ def user_profiles_stream(connection: str, start: datetime, aliases: Mapping[str,
         retention=_FOREVER,
         start=start,
         answers="dropped",
+        claims=("lists_are_as_told",),
         lacks={"estimate": "lists are exported by hand, and nothing of them can be asked for"},
     )
 

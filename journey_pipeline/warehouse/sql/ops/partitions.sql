@@ -19,6 +19,8 @@
 -- conflicts: Keys that came with two different contents in one attempt.
 -- outside_window: Events whose time is not in the partition's window.
 -- unknown_codes: Ids and codes without a name in its events, such as of an unknown type or bounce.
+-- masked: Values of people that are hidden with *, and count as none.
+-- warnings: What was odd about its lists when they were taken in, such as other rows than the panel counted.
 -- unaccounted: Landed records that are neither events, rejects nor duplicates; 0 unless something is wrong.
 -- loaded: Events in core.journey_events that came from this partition; the rest of its events came from others.
 -- attempts: Answers of the vendor from which the events were made.
@@ -73,6 +75,8 @@ select
     conflicts,
     outside_window,
     unknown_codes,
+    masked,
+    coalesce(warnings, []) as warnings,
     unaccounted,
     loaded,
     attempts,
@@ -102,6 +106,8 @@ select
     0 as conflicts,
     0 as outside_window,
     0 as unknown_codes,
+    0 as masked,
+    [] as warnings,
     0 as unaccounted,
     0 as loaded,
     0 as attempts,
