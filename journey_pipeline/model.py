@@ -7,10 +7,10 @@ warehouse holds (`warehouse/`). Imports nothing of the project but `errors`, and
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from journey_pipeline.errors import ConfigError
 
@@ -152,6 +152,22 @@ class StreamKey:
     def naming(self, window: Window) -> dict[str, Any]:
         """The fields of an error about one of its windows."""
         return {"vendor": self.vendor, "connection": self.connection, "stream": self.stream, "window": str(window)}
+
+
+class Figure(NamedTuple):
+    """What a vendor counts of a journey, or of one of its steps, in a span of time.
+
+    Attributes:
+        activity_id: The step; empty for the whole journey.
+        what: `entered`, `left` or `sent`.
+    """
+
+    journey_id: str
+    activity_id: str
+    what: str
+
+
+Figures = Mapping[Figure, int]
 
 
 @dataclass(frozen=True, slots=True)

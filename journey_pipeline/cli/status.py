@@ -120,7 +120,9 @@ def _claims(found: Verdicts) -> list[dict[str, str]]:
 def _warned(lake: Lake, assets: LoadAssets, complete: Sequence[Window]) -> Verdicts:
     """The warnings about dropped lists: no command loads them, so none has said it. They are few."""
     stream = assets.stream
-    return of_severity(Severity.WARN, verdicts(lake, stream, complete if stream.intake else (), assets.settings))
+    return of_severity(
+        Severity.WARN, verdicts(lake, stream, complete if stream.answers == "dropped" else (), assets.settings)
+    )
 
 
 def _expired_after_first(found: Survey) -> int:

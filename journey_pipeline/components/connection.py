@@ -16,6 +16,7 @@ from pydantic import Field, field_validator
 
 from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.export_assets import export_sensor, ordered_definitions
+from journey_pipeline.components.figures import FIGURES
 from journey_pipeline.components.intake import dropped_definitions, intake_definitions
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.schedules import pulled_definitions, reach_schedule
@@ -313,6 +314,9 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
     def _freshness(self, assets: LoadAssets) -> dg.Definitions:
         return standing_definitions(assets, FRESHNESS, status=self.schedule_status)
 
+    def _figures(self, assets: LoadAssets) -> dg.Definitions:
+        return standing_definitions(assets, FIGURES, status=self.schedule_status)
+
     def _reach(self, assets: LoadAssets) -> dg.Definitions:
         return dg.Definitions(schedules=[reach_schedule(assets, status=self.schedule_status)])
 
@@ -365,7 +369,8 @@ WAYS: Mapping[str, Way] = {
 }
 """By what streams say of their answers."""
 UPKEEP: Mapping[str, Callable[[ConnectionComponent, LoadAssets], dg.Definitions]] = {
-    "freshness": ConnectionComponent._freshness,  # noqa: SLF001 - the table of the class's own
+    "figures": ConnectionComponent._figures,  # noqa: SLF001 - the table of the class's own
+    "freshness": ConnectionComponent._freshness,  # noqa: SLF001 - likewise
     "reach": ConnectionComponent._reach,  # noqa: SLF001 - likewise
     "reconciliation": ConnectionComponent._reconciliation,  # noqa: SLF001 - likewise
 }

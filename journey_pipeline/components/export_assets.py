@@ -26,6 +26,7 @@ from journey_pipeline.components.schedules import (
 )
 from journey_pipeline.components.translator import key_of, last_whole, window_of
 from journey_pipeline.errors import JourneyError
+from journey_pipeline.exports import calls
 from journey_pipeline.exports.export import ENDED, Collection, Export, State
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
@@ -220,22 +221,44 @@ def export_sensor(
 
             moving.move_due(is_over=lambda: not has_time_for(poll_s), may_order=lambda: has_time_for(order_s))
             ready = queue.fetchable()
-            step, moved = queue.moved_after(_step(context), most=MOST_STEPS)
+            last_step, last_call = _known(context)
+            step, moved = queue.moved_after(last_step, most=MOST_STEPS)
+            called = calls.arrived(queue.ledger, connection, last_call)
             runs = [_landing(of[found.root.key.stream], found, queue.now()) for found in ready]
             runs += _checks(of, moved)
             return dg.SensorResult(
                 run_requests=runs,
                 skip_reason=None if runs else dg.SkipReason(_told(queue)),
-                asset_events=list(_lives(context, of, moved)),
-                cursor=str(step),
+                asset_events=[*_lives(context, of, moved), *_calls(of, called)],
+                cursor=f"{step} {called[-1][0] if called else last_call}",
             )
 
     return exports
 
 
-def _step(context: dg.SensorEvaluationContext) -> int:
-    """The last step of the ledger that an earlier tick has reported."""
-    return int(context.cursor) if context.cursor and context.cursor.isdecimal() else 0
+def _known(context: dg.SensorEvaluationContext) -> tuple[int, int]:
+    """The last step of the ledger, and the last call of a vendor, that an earlier tick has reported."""
+    numbers = [int(number) for number in (context.cursor or "").split() if number.isdecimal()]
+    step, call, *_ = [*numbers, 0, 0]
+    return step, call
+
+
+def _calls(
+    of: Mapping[str, LoadAssets], called: Sequence[tuple[int, Export, calls.Told]]
+) -> Iterator[dg.AssetObservation]:
+    """The calls that arrived, for each partition of the requests that they are for."""
+    for _, root, told in called:
+        if assets := of.get(root.key.stream):
+            metadata: dict[str, Any] = {
+                "called_at": dg.MetadataValue.timestamp(told.at),
+                "verdict": str(told.verdict),
+                **({"says": told.says} if told.says else {}),
+                "link_ends_at": dg.MetadataValue.timestamp(told.ends_at),
+                "export": root.id,
+            }
+            for window in root.window.partitions(assets.stream.granularity):
+                key = key_of(assets.partitions, window)
+                yield dg.AssetObservation(assets.requests, partition=key, metadata=metadata)
 
 
 def _lives(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
@@ -152,7 +153,9 @@ class InsiderExports(ConnectionComponent):
         """What is ordered, with credentials from the environment."""
         stream = self._events
         choice = Choice(self.events, self.parameters, self.filters, self.check_receiver)
-        return {stream.key.stream: UserEvents(self._client(), stream, choice, fingerprint=_fingerprint)}
+        open_analytics = partial(AnalyticsClient.of, self.connection, self._limits)
+        opened = UserEvents(self._client(), stream, choice, open_analytics=open_analytics, fingerprint=_fingerprint)
+        return {stream.key.stream: opened}
 
     def open_dropped(self, key: StreamKey) -> DropSource:
         """The lists of people."""

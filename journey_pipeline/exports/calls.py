@@ -22,7 +22,7 @@ from sqlalchemy import RowMapping, insert, select, update
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports import orders, turns
 from journey_pipeline.exports.export import ENDED, Export, Reason, State, Verdict
-from journey_pipeline.exports.ledger import Transaction
+from journey_pipeline.exports.ledger import Ledger, Transaction
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import callbacks, exports, hooks
 from journey_pipeline.model import Judged
@@ -34,6 +34,7 @@ BY_HAND = "by hand"
 DEEPEST = 8
 UNREADABLE_BYTES = 4 << 10
 _LONGEST_SAYS = 1000
+_MOST_TOLD = 100
 _DAY, _HALVED_FOR = timedelta(days=1), timedelta(days=7)
 _ADDRESS = re.compile(r"https?:[^\s\"]+", re.IGNORECASE)
 _GIVEN_LIFE = timedelta(days=1)
@@ -259,6 +260,22 @@ def called_late(tx: Transaction) -> dict[int, int]:
         for successor in tx.find(newer):
             found[export.id] = successor.id
     return found
+
+
+def arrived(ledger: Ledger, connection: str, after: int) -> list[tuple[int, Export, Told]]:
+    """The calls for a connection that came after a call, each with its number and the order that it is for."""
+    columns = (callbacks, callbacks.c.body.is_not(None).label("is_kept"))
+    mine = (exports.c.connection == connection) & (callbacks.c.id > after)
+    query = select(*columns).join(exports, exports.c.id == callbacks.c.export_id).where(mine).order_by(callbacks.c.id)
+    with ledger.reading() as tx:
+        return [
+            (
+                row["id"],
+                tx.get(tx.get(row["export_id"]).root_id),
+                Told(row["at"], Verdict(row["verdict"]), row["says"], row["ends_at"], bool(row["is_kept"])),
+            )
+            for row in tx.rows(query.limit(_MOST_TOLD))
+        ]
 
 
 def kept_back(tx: Transaction, export: Export) -> Call | None:

@@ -354,7 +354,7 @@ def _rows_match_previous_export(of: _Partition) -> _Judged:
 
 @_claim("Enters and exits of one person and journey take turns.", NAMED_CLAIMS)
 def _enters_and_exits_alternate(of: _Partition) -> _Judged:
-    """Nobody is in a journey twice at once: a second enter without an exit means a late or lost one."""
+    """A person is in a journey once at a time: a second enter without an exit means a late or lost one."""
     turns, wrong = of.events.turns, of.events.out_of_turn
     share = wrong / turns if turns else 0.0
     says = f"{wrong:,} of {turns:,} enters and exits ({share:.1%}) follow one of their own kind"

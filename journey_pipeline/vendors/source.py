@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from journey_pipeline.errors import ExportExpired
-from journey_pipeline.model import Granularity, StreamKey, Window, contiguous, iso
+from journey_pipeline.model import Figures, Granularity, StreamKey, Window, contiguous, iso
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.transport.response import Downloaded
 
@@ -113,9 +113,8 @@ class Reach:
 
     def __str__(self) -> str:
         """A text about the added times; empty if there are none."""
-        before = f"{self.back.days} days before it" if self.back else ""
-        after = "the time up to the asking" if self.onward else ""
-        return " and ".join(part for part in (before, after) if part)
+        found = {f"{self.back.days} days before it": self.back, "the time up to the asking": self.onward}
+        return " and ".join(text for text, is_added in found.items() if is_added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ class Stream:
         reach: The times that an answer covers.
         claims: Additional checks of its partitions, by name (`loading/checks.py`).
         order_claims: Additional checks of its orders, by name (`loading/order_checks.py`).
-        lookalikes: What kinds of events are counted that may be one thing told twice (`warehouse/questions.py`).
+        lookalikes: The kinds of events that may be one thing told twice (`warehouse/questions.py`).
         answers: How its answers come: `at once`, `ordered` and later, or `dropped` by people.
         lacks: What the vendor can't be asked for, such as an `estimate`, or may not answer with, such as `all people`:
             why, and what is done instead.
@@ -141,8 +140,7 @@ class Stream:
         asked_again_on_sundays: The same on Sundays, if it is more.
         ordered_at: When the newest is ordered, as cron in UTC.
         first_look: How much of its history shows what it is like.
-        links_live: Whether a file that came broken is fetched again for as long as its link lives, since another order
-            costs more than that.
+        links_live: Whether a broken file is fetched again while its link lives: another order costs more than that.
     """
 
     key: StreamKey
@@ -167,8 +165,7 @@ class Stream:
     @property
     def partitions_per_answer(self) -> int:
         """How many partitions one answer may hold."""
-        held = max(self.granularity.duration, self.reach.longest, self.reach.onward)
-        return held // self.granularity.duration
+        return max(self.granularity.duration, self.reach.longest, self.reach.onward) // self.granularity.duration
 
     @property
     def loaded_by(self) -> str:
@@ -334,6 +331,10 @@ class Source(ABC):
     def constants(self) -> dict[str, str]:
         """Columns that are not downloaded because the request makes them constant, and their values."""
         return {}
+
+    def figures(self, window: Window) -> Figures | None:  # noqa: ARG002 - a vendor's own
+        """The vendor's own counts of what happened in whole days; None of a vendor who can't tell."""
+        return None
 
     def answers(self) -> dict[str, Any]:
         """Further answers of the vendor that are needed to read the files; kept in the manifest."""

@@ -16,7 +16,8 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.model import StreamKey
+from journey_pipeline.model import Figure, Figures, StreamKey, Window, iso
+from journey_pipeline.sql import literal
 from journey_pipeline.warehouse.connection import (
     WarehouseSettings,
     describe,
@@ -69,6 +70,29 @@ def query(lake: Lake, sql: str) -> QueryResult:
             raise _refused(error) from error
         columns = tuple(column[0] for column in session.description or ())
         return QueryResult(columns, _batches(session, stack.pop_all()))
+
+
+def counted_events(lake: Lake, key: StreamKey, window: Window) -> Figures:
+    """What the published events count of each journey and step in a span of time, without dry runs."""
+    found = query(
+        lake,
+        f"""
+        select
+            journey_id,
+            if(action = 'send', activity_id, '') as activity_id,
+            case action when 'enter' then 'entered' when 'exit' then 'left' else 'sent' end as what,
+            count(*) as events
+        from core.journey_events
+        where connection = {literal(key.connection)}
+            and stream = {literal(key.stream)}
+            and occurred_at >= {literal(iso(window.start))}::timestamptz
+            and occurred_at < {literal(iso(window.end))}::timestamptz
+            and action in ('enter', 'exit', 'send')
+            and is_test is not true
+        group by all
+        """,
+    )
+    return {Figure(*row[:3]): row[3] for batch in found.batches for row in batch}
 
 
 def _batches(session: duckdb.DuckDBPyConnection, stack: ExitStack) -> Iterator[list[tuple[Any, ...]]]:

@@ -38,7 +38,7 @@ def test_the_table_of_codes_reads_as_the_golden_one() -> None:
 
 def test_every_row_of_every_code_table_is_there_and_a_send_claims_an_attempt() -> None:
     wanted = {
-        (file.parts[-4], file.parts[-3], file.stem): len(list(csv.DictReader(file.open(encoding="utf-8"))))
+        (file.parts[-4], file.parts[-3], file.stem): len(file.read_text(encoding="utf-8").splitlines()) - 1
         for file in CODES.glob("*/*/codes/*.csv")
     }
     with opened() as session:
@@ -67,4 +67,4 @@ def test_events_are_decoded_as_the_table_says(tmp_path: Path) -> None:
         for channel, code, *told in decoded:
             first = session.execute(query, [code, channel, channel]).fetchone()
             assert first == tuple(told)
-    assert len(decoded) > 3
+    assert {channel for channel, *_ in decoded} == {"em", "ac"}

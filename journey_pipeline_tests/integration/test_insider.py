@@ -15,6 +15,7 @@ import requests
 
 from journey_pipeline.cli.receiver import receiving
 from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.translator import RANGE_END, RANGE_START
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
@@ -82,8 +83,21 @@ def test_a_scheduler_orders_without_waiting_and_loads_once_the_vendor_has_called
     assert sandbox.calls.count("order") == 1
 
 
+def ticked(folder: Path, cursor: str | None = None) -> dg.SensorResult:
+    """A tick of the sensor of exports, in a project that has the same home."""
+    definitions = load_deployment(folder).definitions
+    repository = definitions.get_repository_def()
+    with (
+        open_instance() as instance,
+        dg.build_sensor_context(instance=instance, repository_def=repository, cursor=cursor) as context,
+    ):
+        return repository.get_sensor_def("insider_exports").evaluate_tick(context)
+
+
 @pytest.mark.usefixtures("receiver")
-def test_a_range_is_ordered_called_for_fetched_and_published(terminal: Terminal, sandbox: Sandbox) -> None:
+def test_a_range_is_ordered_called_for_fetched_and_published(
+    terminal: Terminal, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = terminal("backfill", "insider", *SPAN)
     assert done.code == 0, done.err
     with duckdb.connect(str(terminal.home / "journeys.duckdb"), read_only=True) as session:
@@ -100,6 +114,14 @@ def test_a_range_is_ordered_called_for_fetched_and_published(terminal: Terminal,
     journeys = sandbox.insider.account.journeys()
     assert sorted(named) == sorted((one["journeyName"], sent["name"]) for one in journeys for sent in one["campaigns"])
     assert sandbox.insider.caller.answers[-1] == 200
+    monkeypatch.syspath_prepend(make_project(tmp_path / "watching", "insider", package="watching_shop"))
+    tick = ticked(tmp_path / "watching")
+    arrivals = [event for event in tick.asset_events if isinstance(event, dg.AssetObservation)]
+    assert {(event.asset_key.to_user_string(), event.partition) for event in arrivals} == {
+        ("requests/insider/user_events", day) for day in ("2026-11-17", "2026-11-18")
+    }
+    assert {event.metadata["verdict"].value for event in arrivals} == {"delivered"}
+    assert ticked(tmp_path / "watching", tick.cursor).asset_events == []
     checked = terminal("doctor", "insider")
     assert checked.code == 0, checked.out
     for words in ("answers through http://127.0.0.1:", "used by export 1 for", "journey_enter"):

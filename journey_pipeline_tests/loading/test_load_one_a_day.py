@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 
+from journey_pipeline.components.figures import figures_result
 from journey_pipeline.errors import NotSentError, TransientVendorError
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export, Reason, State
@@ -20,7 +23,8 @@ from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.claims import Claim, Severity
+from journey_pipeline.loading.checks import claims
+from journey_pipeline.loading.claims import Claim, Severity, Tolerance
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.load_ordered import LoadOrdered, next_orders
 from journey_pipeline.loading.order_checks import order_claims
@@ -32,13 +36,19 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.retry import no_waiting
-from journey_pipeline.vendors.insider.client import InsiderClient
+from journey_pipeline.vendors.insider.analytics import AnalyticsClient
+from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient
 from journey_pipeline.vendors.insider.user_events.stream import Choice, UserEvents, user_events_stream
+from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
+from journey_pipeline.warehouse.publish import publish
+from journey_pipeline.warehouse.questions import counted_events
+from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.contract.hooks import HOOKS
 
 TODAY = datetime(2026, 3, 8, tzinfo=UTC)
 MORNING = TODAY + timedelta(minutes=10)
 STREAM = user_events_stream("insider", TODAY - timedelta(days=40))
+SMALL = WarehouseSettings(memory="500MB", threads=1)
 LONGEST = {STREAM.key.stream: STREAM.reach.longest}
 POLICY = ExportPolicy(
     pending_limit=None,
@@ -304,6 +314,70 @@ def test_what_vanished_under_one_person_and_came_under_another_is_told_as_moved(
     assert not told.holds
     assert int(told.facts["moved"]) > 0
     assert "are now told of another person" in told.says
+
+
+def test_the_vendors_own_figures_are_held_against_the_events(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    week = Window(TODAY - timedelta(days=7), TODAY)
+    shop.sandbox.clock.set(TODAY + timedelta(days=3, minutes=10))  # all that is late has come
+    arrived(shop.load(*week.partitions(Granularity.DAY)))
+    sync(shop.lake, SMALL)
+    publish(shop.lake, SMALL)
+    source = UserEvents(InsiderClient("insider"), STREAM, open_analytics=lambda: AnalyticsClient.of("insider", LIMITS))
+    with closing(source):
+        theirs = source.figures(week)
+    assert theirs
+    ours = counted_events(shop.lake, STREAM.key, week)
+    assert {one: ours.get(one, 0) for one in theirs} == theirs  # the list leaves some journeys out
+    same = figures_result(theirs, ours, Tolerance(), week)
+    assert same.passed
+    most = max(theirs, key=lambda one: theirs[one])
+    apart = figures_result(theirs, {**ours, most: ours[most] - 7}, Tolerance(), week)
+    assert (apart.passed, apart.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert f"journey {most.journey_id}" in str(apart.description)
+    assert apart.metadata[f"{most.what}_difference"].value == -7
+    monkeypatch.delenv("INSIDER_ANALYTICS_KEY")
+    with closing(source):
+        assert source.figures(week) is None
+
+
+def test_codes_that_are_published_nowhere_are_counted_and_named(shop: Shop) -> None:
+    shop.switch(unknown_codes=True)
+    outcomes = shop.load(*days(TODAY, 3))
+    known = claim(outcomes, "schema_is_known")
+    assert known.holds
+    assert "activity_type=xx, vendor_action=UNKNOWN_99" in known.says
+    sync(shop.lake, SMALL)
+    with duckdb.connect(str(warehouse_file(shop.lake)), read_only=True) as session:
+        counted = session.execute("select unknown_codes from ops.partitions where attempts > 0").fetchall()
+        events = "from core.journey_events where vendor_action = 'UNKNOWN_99' and channel = 'other'"
+        ((kept,),) = session.execute(f"select count(*) {events} and properties ->> 'e_channel_code' = 'XX'").fetchall()
+    assert counted == [(2 * kept,)]
+    assert kept > 0
+
+
+def test_events_are_inside_the_window_of_the_order_and_not_of_its_first_day_alone(shop: Shop) -> None:
+    outcomes = shop.load(*days(TODAY, 3))
+    inside = claim(outcomes, "events_are_inside_window")
+    assert (inside.holds, inside.facts["outside"]) == (True, 0)
+    assert "the partitions until 2026-03-07 that it covers" in inside.says
+    (manifest,) = {outcome.events.partition: outcome.events for outcome in outcomes if outcome.events}.values()
+    assert manifest.first_at
+    assert manifest.last_at
+    assert manifest.last_at - manifest.first_at > timedelta(days=2)
+
+
+def test_enters_and_exits_take_turns_unless_many_of_one_kind_are_lost(shop: Shop) -> None:
+    outcomes = shop.load(*days(TODAY, 3))
+    turns = claim(outcomes, "enters_and_exits_alternate")
+    assert turns.holds
+    assert int(turns.facts["turns"]) > 100
+    landing, events = outcomes[0].landing, outcomes[0].events
+    assert landing
+    assert events
+    lost = events.model_copy(update={"out_of_turn": events.turns // 10})
+    (told,) = [one for one in claims(STREAM, landing, lost, Tolerance()) if one.name == "enters_and_exits_alternate"]
+    assert (told.holds, told.severity) == (False, Severity.WARN)
+    assert "order a longer window" in told.says
 
 
 @pytest.mark.parametrize(

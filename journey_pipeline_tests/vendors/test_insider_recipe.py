@@ -234,3 +234,25 @@ def test_large_ids_are_kept_exactly_where_the_file_has_them_as_text_or_integer(t
 def test_a_future_event_is_kept_and_counted(tmp_path: Path) -> None:
     made = landed(tmp_path, csv_of({**ENTER, "e_timestamp": "2026-05-01T00:00:00Z"}))
     assert (len(made.events()), made.manifest.outside_window) == (1, 1)
+
+
+def at_minutes(kind: str, *minutes: int, iid: str = "17a.1") -> list[dict[str, str]]:
+    name = {"enter": "journey_enter", "exit": "journey_exited"}[kind]
+    return [{**ENTER, "event_name": name, "e_timestamp": f"2026-03-01T09:{one:02}:00Z", "iid": iid} for one in minutes]
+
+
+@pytest.mark.parametrize(
+    ("rows", "out_of_turn"),
+    [
+        (at_minutes("enter", 1, 3) + at_minutes("exit", 2, 4), 0),
+        (at_minutes("exit", 1, 3) + at_minutes("enter", 2), 0),  # entered before the window
+        (at_minutes("enter", 1, 2, 4) + at_minutes("exit", 3), 1),
+        (at_minutes("enter", 1, 2) + at_minutes("exit", 2, 3), 0),  # which of one second was first is unknown
+        (at_minutes("enter", 1, 3) + at_minutes("exit", 2, iid="17a.2"), 1),
+    ],
+)
+def test_what_follows_one_of_its_own_kind_is_out_of_turn(
+    tmp_path: Path, rows: list[dict[str, str]], out_of_turn: int
+) -> None:
+    made = landed(tmp_path, csv_of(*rows, MESSAGE)).manifest
+    assert (made.turns, made.out_of_turn) == (len(rows), out_of_turn)

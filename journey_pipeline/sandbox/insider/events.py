@@ -6,10 +6,11 @@ them apart are one, as the vendor collapses them. Not here: how a file is writte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.insider.account import Account, Campaign, is_entry, profile_id
@@ -18,6 +19,7 @@ from journey_pipeline.sandbox.world import Event, World
 
 _ENTER_REASONS = ("on-event", "on-attribute-change", "on-past-behavior", "on-dynamic-date")
 _EXIT_REASONS = ("completed", "exit_criteria", "dropped", "priority")
+_WAYS = {"completed": "completed", "dropped": "dropped"}
 _SEND, _CLICK, _VIEW, _REPLY, _CAPPED = 1, 2, 4, 16, 18
 # What may follow a message, by channel: code, one in so many, and the most minutes later.
 _REACTIONS = {
@@ -158,3 +160,23 @@ def _messages(common: UserEvent, campaign: Campaign, luck: int, shape: FileShape
 def at(seconds: int) -> datetime:
     """Seconds since 1970 as a time."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def figures(events: Iterable[UserEvent]) -> dict[str, Any]:
+    """What the panel counts of a journey's events; it leaves dry runs out."""
+    ways, sent = Counter[str](), Counter[tuple[int | None, str]]()
+    for event in events:
+        if event.is_dry_run:
+            continue
+        if event.kind == "exit":
+            ways[_WAYS.get(event.reason, "exited")] += 1
+        ways["entered"] += event.kind == "enter"
+        sent[event.campaign, event.channel] += event.action == _SEND
+    return {
+        "userMetrics": {way: ways[way] for way in ("entered", "exited", "completed", "dropped")},
+        "channelsMetrics": [
+            {"channel": channel, "campaignId": campaign, "sent": count}
+            for (campaign, channel), count in sent.items()
+            if campaign is not None
+        ],
+    }

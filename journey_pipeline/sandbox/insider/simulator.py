@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from journey_pipeline.sandbox.gate import Exchange, Handler
 from journey_pipeline.sandbox.insider.account import Account, attribute, contacts
 from journey_pipeline.sandbox.insider.calls import Caller, DueCall
 from journey_pipeline.sandbox.insider.envelope import RefusedError, words
-from journey_pipeline.sandbox.insider.events import EventSource, at
+from journey_pipeline.sandbox.insider.events import EventSource, at, figures
 from journey_pipeline.sandbox.insider.files import rows_of, write_file
 from journey_pipeline.sandbox.insider.options import SEGMENT, InsiderOptions
 from journey_pipeline.sandbox.insider.orders import ExportOrder, Quota, check_access, read_order, window_of
@@ -60,6 +60,7 @@ class InsiderSimulator:
             route("/api/raw/v1/export", "order", self._guarded("POST", self._order)),
             route("/api/user/v3/metadata/columns", "columns", self._guarded("POST", self._columns)),
             route("/v1/journeys", "journeys", self._with_key(self._journeys)),
+            route("/v1/journey/{journey}", "figures", self._with_key(self._figures)),
             route("/{path:path}", "unknown", self._refusing(None, _nowhere)),
         ]
 
@@ -120,6 +121,20 @@ class InsiderSimulator:
         asked = exchange.request.query_params
         limit, page = min(int(asked.get("limit", "300")), 300), int(asked.get("page", "1"))
         return JSONResponse({"journeys": self.account.journeys()[limit * (page - 1) : limit * page]})
+
+    def _figures(self, exchange: Exchange) -> Response:
+        try:
+            ends = [
+                datetime.strptime(end, "%d/%m/%Y").replace(tzinfo=UTC)
+                for end in exchange.request.query_params["statDate"].split(" - ")
+            ]
+            window = Window(ends[0], ends[1] + timedelta(days=1))
+            number = int(exchange.request.path_params["journey"])
+        except (ValueError, KeyError, IndexError):
+            raise RefusedError(400, "statDate must be DD/MM/YYYY - DD/MM/YYYY: bad request") from None
+        shape = self._options.shape()
+        events = self._source.events(window, shape, received_by=exchange.now)
+        return JSONResponse(figures(event for event in events if event.journey == number))
 
     def _order(self, exchange: Exchange) -> Response:
         order = read_order(exchange.body, self._options, now=exchange.now)

@@ -7,9 +7,12 @@ the list (`lists/`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import partial
 from typing import Any, Self
 
 from journey_pipeline.errors import ContractError
+from journey_pipeline.model import Figure, Figures, Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
 from journey_pipeline.transport.client import HttpClient
@@ -17,7 +20,7 @@ from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.insider.client import explain
 
 URL = "https://architect-analytics.api.useinsider.com"
-JOURNEYS = "/v1/journeys"
+JOURNEYS, JOURNEY = "/v1/journeys", "/v1/journey"
 PAGE = 300  # the most that a page holds
 _ADVICE = "check <CONNECTION>_ANALYTICS_KEY, a key of the kind Analytics"
 
@@ -73,9 +76,42 @@ class AnalyticsClient:
                 return
             number, last = number + 1, page
 
+    def figures(self, window: Window) -> Figures:
+        """What the panel counts of each journey that is not a test, and of each of its campaigns, in whole days.
+
+        Its days are the account's, and both ends of a span are in it (assumed): compare long spans.
+        """
+        last = window.end - timedelta(days=1)
+        span = {"statDate": f"{window.start:%d/%m/%Y} - {last:%d/%m/%Y}"}
+        found: dict[Figure, int] = {}
+        for journey in (one for page in self.journey_pages() for one in page if one.get("status") != "test"):
+            number = _id(journey.get("journeyId"))
+            answer = self._http.send("GET", f"{JOURNEY}/{number}", query=span, stream="journeys")
+            found |= answer.read_by(partial(_figures, number))
+        return found
+
     def close(self) -> None:
         """Closes its connections."""
         self._http.close()
+
+
+def _figures(journey: str, answer: Any) -> dict[Figure, int]:
+    counted = answer.get("userMetrics") if isinstance(answer, dict) else None
+    sent = answer.get("channelsMetrics", []) if isinstance(answer, dict) else None
+    if not isinstance(counted, dict) or not isinstance(sent, list):
+        raise ContractError("the answer has no `userMetrics` and `channelsMetrics`. Ask the vendor.")
+    left = sum(_count(counted.get(way)) for way in ("exited", "completed", "dropped"))
+    found = {Figure(journey, "", "entered"): _count(counted.get("entered")), Figure(journey, "", "left"): left}
+    campaigns = {_id(one.get("campaignId")): _count(one.get("sent")) for one in sent if isinstance(one, dict)}
+    return found | {Figure(journey, campaign, "sent"): count for campaign, count in campaigns.items()}
+
+
+def _count(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _id(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _journeys(answer: Any) -> list[Mapping[str, Any]]:

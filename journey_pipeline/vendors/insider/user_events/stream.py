@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,9 +24,10 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.formats.small_answers import read_json
-from journey_pipeline.model import Granularity, Judged, StreamKey, Window
+from journey_pipeline.model import Figures, Granularity, Judged, StreamKey, Window
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.response import Answer
+from journey_pipeline.vendors.insider.analytics import AnalyticsClient
 from journey_pipeline.vendors.insider.client import InsiderClient, speaks_of_a_limit
 from journey_pipeline.vendors.insider.link import end_of, judge_of
 from journey_pipeline.vendors.insider.names import Wanted, discover
@@ -65,6 +66,7 @@ def user_events_stream(connection: str, start: datetime) -> Stream:
         answers="ordered",
         links_live=True,
         claims=("earlier_answer_is_repeated", "rows_match_previous_export", "enters_and_exits_alternate"),
+        upkeep=("figures",),
         order_claims=("call_came", "link_was_fetched_in_time", "days_request_was_used"),
         lacks={
             "all people": "The segment's users have changed, or its window is shorter than the order's. All are kept. "
@@ -99,6 +101,7 @@ class UserEvents(Source):
         client: The account.
         stream: Which stream it is, as `user_events_stream` gives it.
         choice: What an order asks for.
+        open_analytics: Opens the analytics host; None where there is no key for it.
         fingerprint: Gives that of the ledger, which the receiver must answer with.
         now: The clock.
     """
@@ -109,12 +112,14 @@ class UserEvents(Source):
         stream: Stream,
         choice: Choice | None = None,
         *,
+        open_analytics: Callable[[], AnalyticsClient | None] = lambda: None,
         fingerprint: Callable[[], str] = lambda: "",
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.stream = stream
         self._client = client
         self._choice = choice or Choice()
+        self._open_analytics = open_analytics
         self._fingerprint = fingerprint
         self._now = now
         self._listed: dict[str, Any] = {}
@@ -192,6 +197,14 @@ class UserEvents(Source):
             log.warning("%s: attributes keep the API's names: %s", self.stream.key, error)
             return {}
         return {CONTACTS: {str(one["key"]): str(one.get("display_name") or one["key"]) for one in contacts}}
+
+    def figures(self, window: Window) -> Figures | None:
+        """What the panel counts, where there is a key for it."""
+        analytics = self._open_analytics()
+        if analytics is None:
+            return None
+        with closing(analytics):
+            return analytics.figures(window)
 
     def close(self) -> None:
         """Closes the account's connections."""
