@@ -31,6 +31,8 @@ from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW, make_project
+from journey_pipeline_tests.warehouse.messages import assert_messages_are_as_in_the_model
+from journey_pipeline_tests.warehouse.passages import assert_marts_are_as_in_the_model
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -117,6 +119,8 @@ def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
     with duckdb.connect(clone / "data/sandbox/journeys.duckdb", read_only=True) as warehouse:
         for question in questions:
             warehouse.sql(question).fetchall()
+    assert_marts_are_as_in_the_model(clone / "data/sandbox/warehouse.duckdb")
+    assert_messages_are_as_in_the_model(clone / "data/sandbox/warehouse.duckdb")
 
 
 @STARTS

@@ -21,7 +21,7 @@ from journey_pipeline.sql import identifier
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES
 from journey_pipeline.warehouse.table import Table, create_table, forget_table, note_table
 
-# Days are made again together up to this many rows, so that counting people stays inside memory.
+# Units are made again together up to this many rows, so that counting and sorting them stays inside memory.
 _SPAN_ROWS = 2_000_000
 _DAY = "occurred_on"
 # Where a table has one of these, a unit's rows lie between the first and the last event of its life.
@@ -128,12 +128,13 @@ class Changes:
         if not are_all:
             units = " union ".join(self._units_of(table, source, shared) for source in changed)
             self.session.execute(f"create or replace temp table touched as {units}")
-            self._measure_lives(table)
-        for days in self._spans(table, shared) if _DAY in table.unit else [""]:
+            if any(source.lives != table.lives for source in changed):  # else its units have been measured
+                self._measure_lives(table)
+        for part in self._spans(table, shared) if _DAY in table.unit else self._slices(table, shared):
             select = table.sql
             for source in shared:
-                select = self._put(select, source, f"from {source.name} as own {self._chosen(table, source, days)}")
-            self._replace(table, select, self._chosen(table, table, days))
+                select = self._put(select, source, f"from {source.name} as own {self._chosen(table, source, part)}")
+            self._replace(table, select, self._chosen(table, table, part))
 
     def _empty_if(self, table: Table, must: bool) -> None:  # noqa: FBT001 - it reads as a sentence
         """Makes a table from the ground up if it must be."""
@@ -161,6 +162,15 @@ class Changes:
         (span,) = self.session.execute(f"select min(first), max(last) from ({ends}) as ends (first, last)").fetchall()
         if all(span):
             self.spans[lives.name] = span
+
+    def _slices(self, table: Table, sources: Sequence[Table]) -> list[str]:
+        """The units of a table in so many parts that none has too many rows; the touched ones at once."""
+        if table not in self.stale:
+            return [""]
+        counts = [self.session.execute(f"select count(*) from {source.name}").fetchall()[0][0] for source in sources]
+        parts = 1 + max(counts) // _SPAN_ROWS
+        unit = ", ".join(f"own.{identifier(name)}" for name in table.unit)
+        return [f"where hash({unit}) % {parts} = {number}" for number in range(parts)] if parts > 1 else [""]
 
     def _chosen(self, table: Table, source: Table, days: str) -> str:
         """Which rows of a source, or of the table itself, belong to the units that are made now."""
@@ -221,9 +231,10 @@ class Changes:
         self.session.execute(f"create or replace temp table renewed as {select}")
         columns = [column for column, *_ in self.session.execute("from renewed limit 0").description or ()]
         same = _same("held", "renewed", columns)
-        held = f"(select own.rowid as place, own.* from {table.name} as own {chosen}) as held"
-        self.session.execute(f"create or replace temp table leaving as from {held} anti join renewed on {same}")
-        self.session.execute(f"create or replace temp table coming as from renewed anti join {held} on {same}")
+        held = f"select own.rowid as place, own.* from {table.name} as own {chosen}"
+        self.session.execute(f"create or replace temp table held as {held}")
+        self.session.execute(f"create or replace temp table leaving as from held anti join renewed on {same}")
+        self.session.execute(f"create or replace temp table coming as from renewed anti join held on {same}")
         for rows in ("leaving", "coming"):
             self.note(table.name, rows)
             self._keep(table.name, rows)

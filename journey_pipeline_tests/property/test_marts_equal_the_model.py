@@ -1,4 +1,4 @@
-"""In whatever order and pieces files come and go: marts of passages are as plain Python and a rebuild say."""
+"""In whatever order and pieces files come and go: marts are as plain Python and a rebuild say."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_f
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.warehouse.made_lake import INSIDER, MIDNIGHT, SFMC, Event, MadeLake, dump
+from journey_pipeline_tests.warehouse.messages import assert_messages_are_as_in_the_model
 from journey_pipeline_tests.warehouse.passages import assert_marts_are_as_in_the_model
 
 pytestmark = pytest.mark.slow(reason="a warehouse is made of each example, and synced again and again")
@@ -32,7 +33,7 @@ PLACES = [
 ATTEMPTS = ["20261101T060000Z-aa", "20261103T000000Z-bb"]
 # Equal instants, an enter at the edge of belonging to the one before, late ones, and some months later.
 SECONDS = [0, 0, 0.001, 60, 60.001, 3600, 90_000, 7_000_000]
-ACTIONS = "enter enter skip exit convert send send fail suppress wait decide open click other".split()  # noqa: SIM905
+ACTIONS = "enter enter skip exit convert send send fail suppress wait decide open open click deliver bounce".split()  # noqa: SIM905
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Walked(Event):
             "activity_type": self.kind,
             "reason": self.why,
             "channel": "journey" if is_entry else "email",
+            "message_id": None if is_entry else self.activity,
         }
 
 
@@ -118,9 +120,9 @@ def take(step: tuple[Any, ...], made: MadeLake) -> None:
 
 
 # Shrinking would take longer than reading a failure's steps.
-@settings(max_examples=examples(4), phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(3), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(start=st.lists(CHANGES, min_size=3, max_size=6), rounds=st.lists(st.lists(CHANGES, min_size=1, max_size=2)))
-def test_marts_of_passages_are_as_the_model_and_a_rebuild_say(
+def test_marts_of_passages_and_messages_are_as_the_model_and_a_rebuild_say(
     start: list[tuple[Any, ...]], rounds: list[list[tuple[Any, ...]]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -130,6 +132,7 @@ def test_marts_of_passages_are_as_the_model_and_a_rebuild_say(
                 take(step, made)
             assert not sync(made.lake, SMALL).broken, number
         assert_marts_are_as_in_the_model(warehouse_file(made.lake))
+        assert_messages_are_as_in_the_model(warehouse_file(made.lake))
         synced = dump(made.lake)
         rebuild(made.lake, SMALL)
         assert dump(made.lake) == synced

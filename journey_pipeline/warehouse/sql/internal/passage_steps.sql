@@ -1,4 +1,4 @@
--- The events of each passage of a person through a journey, in order; see marts.enrolment_steps and core.journey_events.
+-- The events of each passage of a person through a journey, in order; see marts.enrolment_steps.
 -- Left out: tests, what people did with a message (see marts.messages), and messages outside of journeys.
 -- Grain: one row per event.
 -- Key: event_key.
@@ -53,8 +53,8 @@ with told as (
         action not in ('enter', 'exit') and not is_refusal as is_step,
         case
             when action = 'convert' then 'converted'
-            when events.activity_type = 'exitcriteriaactivity' or (action = 'exit' and reason in ('exit_criteria', 'dropped'))
-                then 'exited'
+            when events.activity_type = 'exitcriteriaactivity' then 'exited'
+            when action = 'exit' and reason in ('exit_criteria', 'dropped') then 'exited'
             when action = 'exit' or places.is_end or coalesce(following.is_end, false) then 'finished'
             when action in ('fail', 'suppress') then 'failed'
             else 'open'
@@ -84,7 +84,7 @@ with told as (
 cut as (
     select
         *,
-        0 as part
+        0::bigint as part
     from told
     where enrolment_id is not null
     union all
@@ -93,7 +93,7 @@ cut as (
         * exclude (begins),
         sum(begins::bigint) over (
             partition by unit order by occurred_at, phase, rank, activity_id, event_key rows unbounded preceding
-        ) as part
+        )::bigint as part
     from (
         select
             *,
@@ -112,28 +112,28 @@ ordered as (
     select
         *,
         row_number() over passage as place,
-        count(*) over whole as places,
         count(*) filter (is_step) over passage as step_number,
-        count(*) filter (is_step) over whole as steps,
-        min(occurred_at) over whole as first_event_at,
-        min(occurred_at) filter (action = 'enter') over whole as entered_at,
-        bool_or(is_refusal) over whole as is_refused,
-        last(status_after) over whole_in_order as last_status,
-        last(end_reason_after) over whole_in_order as last_end_reason,
-        last(named_activity_id) over whole_in_order as last_named_id,
         lag(case when is_step then activity_id end ignore nulls) over passage as previous_activity_id,
         lead(case when is_step then activity_id end ignore nulls) over passage as next_activity_id,
         lag(case when is_step then occurred_at end ignore nulls) over passage as previous_at
     from cut
-    window
-        passage as (
-            partition by unit, part order by occurred_at, phase, rank, activity_id, event_key rows unbounded preceding
-        ),
-        whole as (partition by unit, part),
-        whole_in_order as (
-            partition by unit, part order by occurred_at, phase, rank, activity_id, event_key
-            rows between unbounded preceding and unbounded following
-        )
+    window passage as (
+        partition by unit, part order by occurred_at, phase, rank, activity_id, event_key rows unbounded preceding
+    )
+),
+whole as (
+    select
+        unit,
+        part,
+        count(*) filter (is_step) as steps,
+        min(occurred_at) as first_event_at,
+        min(occurred_at) filter (action = 'enter') as entered_at,
+        bool_or(is_refusal) as is_refused,
+        max_by(
+            {'status': status_after, 'end_reason': end_reason_after, 'named_activity_id': named_activity_id}, place
+        ) as last
+    from ordered
+    group by all
 ),
 visits as (
     select
@@ -152,9 +152,9 @@ select
     ordered.journey_id,
     ordered.contact_id,
     ordered.enrolment_id,
-    ordered.first_event_at,
-    ordered.entered_at,
-    ordered.entered_at is not null and not is_refused as is_let_in,
+    whole.first_event_at,
+    whole.entered_at,
+    whole.entered_at is not null and not whole.is_refused as is_let_in,
     ordered.occurred_at,
     ordered.activity_id,
     ordered.channel,
@@ -163,18 +163,19 @@ select
     case when is_step then step_number end as step_number,
     case when is_step then previous_activity_id end as previous_activity_id,
     case when is_step then next_activity_id end as next_activity_id,
-    case when is_step then epoch_us(occurred_at) - epoch_us(coalesce(previous_at, entered_at)) end
+    case when is_step then epoch_us(occurred_at) - epoch_us(coalesce(previous_at, whole.entered_at)) end
         as microseconds_before,
     case when is_step then visits.place is not null end as is_last_visit,
     visits.was_done,
     visits.has_failed,
     case
-        when (is_step and step_number = steps) or (steps = 0 and ordered.place = 1)
-            then case when is_refused then 'refused' else last_status end
+        when (is_step and step_number = whole.steps) or (whole.steps = 0 and ordered.place = 1)
+            then case when whole.is_refused then 'refused' else whole.last.status end
     end as status,
-    case when status is not null and status <> 'open' then last_end_reason end as end_reason,
-    case when status is not null then last_named_id end as named_activity_id,
+    case when status is not null and status <> 'open' then whole.last.end_reason end as end_reason,
+    case when status is not null then whole.last.named_activity_id end as named_activity_id,
     ordered.event_key
 from ordered
+join whole using (unit, part)
 left join visits using (unit, part, activity_id, place)
 order by first_event_at, unit, part, ordered.place
