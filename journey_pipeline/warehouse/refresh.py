@@ -19,6 +19,7 @@ import duckdb
 from journey_pipeline.errors import WarehouseError, text_of
 from journey_pipeline.sql import identifier
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES
+from journey_pipeline.warehouse.step_places import compute_step_places
 from journey_pipeline.warehouse.table import Table, create_table, forget_table, note_table
 
 # Units are made again together up to this many rows, so that counting and sorting them stays inside memory.
@@ -26,6 +27,8 @@ _SPAN_ROWS = 2_000_000
 _DAY = "occurred_on"
 # Where a table has one of these, a unit's rows lie between the first and the last event of its life.
 _TIMES = ("occurred_at", "first_event_at")
+_COMPUTED = {"internal.step_places": compute_step_places}
+"""What no SELECT can say: called before the table is made that shows its result."""
 _WRONG_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 
 
@@ -64,7 +67,7 @@ class Changes:
             if unknown := sorted(table.reads - self._known.keys()):
                 raise WarehouseError(
                     f"{table.name} is made by {', '.join(table.unit) or 'adding up'} and reads {', '.join(unknown)}. "
-                    f"It may read {EVENTS.name} and tables that SELECTs make, and no views: write "
+                    f"It may read {EVENTS.name}, tables that SELECTs make, and views of those: write "
                     "`Made: as a whole.` or `Made: a view.`"
                 )
             if len({_own_name(name) for name in table.reads}) < len(table.reads):
@@ -99,6 +102,8 @@ class Changes:
                 ) from error
 
     def _make(self, table: Table) -> None:
+        if compute := _COMPUTED.get(table.name):
+            compute(self.session)
         if table in self.stale:
             forget_table(self.session, table.name)
             create_table(self.session, table)

@@ -21,7 +21,7 @@ _SEEN = (
     Column("first_seen_at", "TIMESTAMPTZ", "When first listed to us, UTC."),
     Column("last_seen_at", "TIMESTAMPTZ", "When last listed to us, UTC."),
 )
-_PROPERTIES = Column("properties", "JSON", "Every other field.")
+_PROPERTIES = Column("listed_properties", "JSON", "Every other field that the vendor lists.")
 _ACCOUNT = (
     Column("vendor", "VARCHAR", "The vendor's short name."),
     Column("connection", "VARCHAR", "The configured account."),

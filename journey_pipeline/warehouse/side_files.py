@@ -171,10 +171,11 @@ def _is_copy(session: duckdb.DuckDBPyConnection, path: Path) -> bool:
 
 def _typed(table: Table, connection: str) -> str:
     # The folder says which connection it is, so that one connection's file never touches another's rows.
+    # Tables name the vendor's other fields so that a join with events leaves no doubt which properties are meant.
     return ", ".join(
         f"{literal(connection)} as connection"
         if column.name == "connection"
-        else f"{column.name}::{column.type} as {column.name}"
+        else f"{column.name.removeprefix('listed_')}::{column.type} as {column.name}"
         for column in table.columns
     )
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -27,6 +27,7 @@ _MADE = re.compile(rf"Made: (?P<how>a view|as a whole|by adding up|by (?P<unit>{
 _KEY = re.compile(rf"Key: ({_COLUMNS})\.")
 _BESIDE = re.compile(rf"Beside: ([a-z_0-9.]+) by ({_COLUMNS})\.")
 _LIVES = re.compile(r"Lives: ([a-z_0-9.]+)\.")
+_COMMENT = re.compile(r"--.*")
 _READS = re.compile(rf"\b(?:{'|'.join(SCHEMAS)})\.[a-z_0-9]+\b")
 _NOT_TOLD = ("Made: ", "Beside: ", "Lives: ")
 _HEADER = "a line for the table, `Key: <columns>.`, `Made: a view.`, `Made: as a whole.`, `Made: by <columns>.` or "
@@ -65,7 +66,7 @@ class Table:
     @cached_property
     def reads(self) -> frozenset[str]:
         """The tables that the SELECT names."""
-        return frozenset(_READS.findall(re.sub(r"--.*", "", self.sql)))
+        return frozenset(_READS.findall(_COMMENT.sub("", self.sql)))
 
     @property
     def column_names(self) -> frozenset[str]:
@@ -91,11 +92,24 @@ def read_tables(folder: Path) -> tuple[Table, ...]:
     tables = {table.name: table for table in map(read_table, sorted(folder.glob("*/*.sql")))}
     order = TopologicalSorter({name: sorted(table.reads & tables.keys()) for name, table in tables.items()})
     try:
-        return tuple(tables[name] for name in order.static_order())
+        ordered = [tables[name] for name in order.static_order()]
     except CycleError as error:
         raise WarehouseError(
             f"{' is read by '.join(error.args[1])}: tables can't read each other in a circle."
         ) from None
+    views = {table.name: table for table in ordered if table.is_view}
+    return tuple(_without_views(table, views) if table.unit or table.is_sum else table for table in ordered)
+
+
+def _without_views(table: Table, views: Mapping[str, Table]) -> Table:
+    """A table whose SELECT has views written out: only changes of what these read tell which rows to make again."""
+    while named := table.reads & views.keys():
+        select = _COMMENT.sub("", table.sql)
+        for name in named:
+            view = f"({_COMMENT.sub('', views[name].sql)})".replace("\\", r"\\")
+            select = re.sub(rf"\b{re.escape(name)}\b", view, select)
+        table = replace(table, sql=select)
+    return table
 
 
 def read_table(file: Path) -> Table:

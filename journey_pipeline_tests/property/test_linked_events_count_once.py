@@ -55,6 +55,8 @@ def rows(draw: st.DrawFn) -> list[Event]:
             row=number,
             contact=draw(st.sampled_from(["C-1", "C-2"])),
             activity=draw(st.sampled_from(["A-1", "A-1", None])),
+            journey=draw(st.sampled_from(["J-1", "J-2", None])),
+            enrolment=draw(st.sampled_from(["P-1", None])),
             action=draw(st.sampled_from(["send", "send", "send", "open"])),
             is_test=draw(st.sampled_from([False, False, False, True, None])),
             channel=draw(st.sampled_from(["email", "email", "email", "email", "sms"])),

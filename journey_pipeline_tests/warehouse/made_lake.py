@@ -43,6 +43,8 @@ class Event:
     journey_name: str | None = "Welcome"
     activity: str | None = "A-1"
     activity_name: str | None = "First mail"
+    activity_type: str | None = None
+    following: str | None = None
     action: str = "send"
     is_test: bool | None = False
     received: datetime | None = None
@@ -63,6 +65,8 @@ class Event:
             "journey_version": "3" if self.journey else None,
             "activity_id": self.activity,
             "activity_name": self.activity_name,
+            "activity_type": self.activity_type,
+            "next_activity_id": self.following,
             "channel": "email",
             "action": self.action,
             "is_test": self.is_test,

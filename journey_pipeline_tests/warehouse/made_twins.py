@@ -30,6 +30,11 @@ PROFILES = StreamKey("apsis", "apsis", "profile_events")
 EMAILS = StreamKey("apsis", "apsis", "email_events")
 TWIN = Twin(stream="email_events", property="correlation_id", channel="email")
 
+PLACE = (
+    *("journey_id", "journey_name", "journey_version", "enrolment_id", "activity_id", "activity_name"),
+    *("activity_type", "next_activity_id"),
+)
+
 Agreement = dict[tuple[date, str, str], tuple[str, int, int, int]]
 
 
@@ -39,6 +44,7 @@ class Told(Event):
 
     correlation: str | None = "c-1"
     channel: str = "email"
+    enrolment: str | None = None
 
     def columns(self, stream: StreamKey, partition: str) -> dict[str, Any]:
         """The canonical row; the same key in two streams is two events."""
@@ -47,6 +53,8 @@ class Told(Event):
         return super().columns(stream, partition) | {
             "event_key": uuid.uuid5(uuid.NAMESPACE_OID, key.decode()),
             "channel": self.channel,
+            "message_id": self.journey if stream.stream == EMAILS.stream else None,
+            "enrolment_id": self.enrolment,
             "properties": json.dumps({name: value for name, value in properties.items() if value is not None}),
         }
 
@@ -108,8 +116,29 @@ class TwinLake(MadeLake):
 
     def daily(self) -> dict[tuple[Any, ...], tuple[int, int]]:
         """As in any lake, without what is left out."""
-        left_out = self.links().keys()
-        return self.count(row for key, row in self.winners().items() if key not in left_out)
+        return self.count(self.counted())
+
+    def counted(self) -> list[dict[str, Any]]:
+        """The rows of `core.counted_events`, tests among them."""
+        left_out, places = self.links().keys(), self._places()
+        rows = [row for key, row in self.winners().items() if key not in left_out]
+        by_itself = dict.fromkeys(("journey_id", "journey_name", "journey_version"))
+        return [
+            row
+            | (by_itself if row["message_id"] and row["journey_id"] == row["message_id"] else {})
+            | places.get(row["event_key"], {})
+            for row in rows
+        ]
+
+    def _places(self) -> dict[uuid.UUID, dict[str, Any]]:
+        """What the events that stand for others take over from these."""
+        found = {}
+        for _, _, linked in self._linked():
+            told = [row for row in linked.told if row["journey_id"]]
+            for row in linked.twins if told else ():
+                first = min(told, key=lambda one: one["event_key"])
+                found[row["event_key"]] = {name: first[name] for name in PLACE}
+        return found
 
     def _linked(self) -> list[tuple[StreamKey, Twin, _Linked]]:
         """The events of each pair and value."""
@@ -153,3 +182,7 @@ def assert_twins_are_as_in_the_model(made: TwinLake) -> None:
     assert len({key for key, _, _ in linked}) == len(linked)
     assert {key: (counted, day) for key, counted, day in linked} == made.links()
     assert held_agreement(made.lake) == made.agreement()
+    names = ("event_key", "message_id", *PLACE)
+    counted = {tuple(row[name] for name in names) for row in made.counted() if not row["is_test"]}
+    told = rows_of(warehouse_file(made.lake), f"select {', '.join(names)} from core.counted_events")
+    assert (len(told), set(told)) == (len(counted), counted)

@@ -101,7 +101,7 @@ def test_columns_of_a_mart_may_have_names_that_sql_keeps_for_itself(made: MadeLa
         (BY_PERSON.replace("-- Made: by connection, contact_id.\n", ""), "needs a header"),
         (BY_PERSON.replace("-- Key: connection, contact_id.\n", ""), "needs a header"),
         (BY_PERSON.replace("by connection, contact_id.", "by occurred_on."), "must be among its columns"),
-        (BY_PERSON.replace("core.journey_events", "marts.journey_daily"), "reads marts.journey_daily.*no views"),
+        (BY_PERSON.replace("core.journey_events", "ops.partitions"), "reads internal.files.*views of those"),
         (BY_PERSON.replace("core.journey_events", "core.segments"), "reads core.segments"),
         (BY_PERSON.replace("core.journey_events", "marts.people"), "marts.people is read by marts.people"),
         (BY_PERSON.replace("count(*)", "cont(*)"), "marts.people can't be made: .* cont .*Correct its SQL file"),

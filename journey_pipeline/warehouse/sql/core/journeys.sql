@@ -5,7 +5,8 @@
 --
 -- connection: The configured account.
 -- journey_id: The journey, flow or definition, as in events.
--- journey_root_id: The id that all versions of a journey share; NULL if the vendor has none.
+-- journey_root_id: The id that all versions of a journey share; the journey's own where there is none.
+-- root_source: Source of journey_root_id: vendor (list); name (unlisted; one root alone lists its name); self (neither).
 -- journey_key: The key that users of the vendor's UI gave it.
 -- journey_name: The vendor's name, or else the name in the latest event.
 -- description: Its description.
@@ -16,9 +17,10 @@
 -- created_at: When it was made, in the vendor's local time.
 -- modified_at: When it was last changed, in the vendor's local time.
 -- published_at: When it was last published, in the vendor's local time.
--- properties: Every other field that the vendor lists.
+-- listed_properties: Every other field that the vendor lists.
 -- first_seen_at: When the vendor first listed it to us, UTC; NULL if it never did.
 -- last_seen_at: When the vendor last listed it to us, UTC; NULL if it never did.
+-- is_test: Whether it is listed with another mode of execution than Production; marts leave its events out.
 -- name_source: Source of journey_name: vendor (list) or events (latest event); NULL if it has no name.
 with named as (
     select
@@ -29,11 +31,32 @@ with named as (
     from internal.names_by_day
     where journey_id is not null
     group by all
+),
+
+same_name as (
+    select
+        connection,
+        journey_name,
+        min(journey_root_id) as journey_root_id
+    from internal.journeys
+    where journey_root_id is not null
+    group by all
+    having min(journey_root_id) = max(journey_root_id)
 )
+
 select
     connection,
     journey_id,
-    listed.journey_root_id,
+    coalesce(
+        listed.journey_root_id,
+        case when listed.journey_id is null then same_name.journey_root_id end,
+        journey_id
+    ) as journey_root_id,
+    case
+        when listed.journey_root_id is not null then 'vendor'
+        when listed.journey_id is null and same_name.journey_root_id is not null then 'name'
+        else 'self'
+    end as root_source,
     listed.journey_key,
     coalesce(listed.journey_name, named.latest.journey_name) as journey_name,
     listed.description,
@@ -44,12 +67,17 @@ select
     listed.created_at,
     listed.modified_at,
     listed.published_at,
-    listed.properties,
+    listed.listed_properties,
     listed.first_seen_at,
     listed.last_seen_at,
+    tests.journey_id is not null as is_test,
     case
         when listed.journey_name is not null then 'vendor'
         when named.latest.journey_name is not null then 'events'
     end as name_source
 from internal.journeys as listed
 full join named using (connection, journey_id)
+left join same_name
+    on same_name.connection = connection
+    and same_name.journey_name = named.latest.journey_name
+left join internal.test_journeys as tests using (connection, journey_id)

@@ -1,4 +1,4 @@
--- Events and people per day, journey, step, channel and action, without names. Tests are left out, and linked events.
+-- Events and people per day, journey, step, channel and action, without names. Only what marts count.
 -- Grain: one row per day, connection, journey, step, channel and action.
 -- Key: occurred_on, connection, journey_id, activity_id, channel, action.
 -- Made: by occurred_on, connection.
@@ -21,14 +21,7 @@ with by_person as (
         action,
         contact_id,
         count(*) as events
-    from core.journey_events
-    anti join (
-        select event_key
-        from internal.links
-        where not is_of_twin
-            and twin_key is not null
-    ) using (event_key)
-    where is_test is not true
+    from core.counted_events
     group by all
 )
 select

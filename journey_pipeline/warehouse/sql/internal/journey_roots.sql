@@ -12,11 +12,11 @@
 select
     connection,
     journey_id,
-    coalesce(journey_root_id, journey_id) as journey_root_id,
+    journey_root_id,
     version as journey_version,
     first_value(journey_name) over (
-        partition by connection, coalesce(journey_root_id, journey_id)
+        partition by connection, journey_root_id
         order by first_seen_at is not null desc, version desc nulls last, journey_id desc
     ) as journey_name,
-    false as is_test
+    is_test
 from core.journeys

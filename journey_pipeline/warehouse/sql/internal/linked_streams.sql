@@ -1,5 +1,6 @@
 -- Streams whose events another stream of the connection may report too, as the lake's manifests say.
 -- Two manifests of a stream may differ for a while after an upgrade: then one of them counts, whichever came first.
+-- A twin stands for one stream: of several the first by name.
 -- Grain: one row per stream that has a twin.
 -- Key: connection, stream.
 -- Made: as a whole.
@@ -30,3 +31,4 @@ select
     pair.channel as channel
 from pairs
 where (connection, pair.twin_stream) not in (select (connection, stream) from pairs)
+qualify row_number() over (partition by connection, pair.twin_stream order by stream) = 1

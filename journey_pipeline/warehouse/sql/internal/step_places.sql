@@ -1,19 +1,19 @@
--- What passages need of the steps of journeys: where a step stands in its journey, and whether it is an end.
--- Grain: one row per step of a journey that has a place or is an end.
+-- Where steps stand in the graph of their version; `step_places.py` computes it, because SQL can't cut loops.
+-- Grain: one row per version of a journey and step that has a link, or is listed with its ways on.
 -- Key: connection, journey_id, activity_id.
 -- Made: as a whole.
 --
 -- connection: The configured account.
--- journey_id: The journey.
+-- journey_id: The version of the journey.
 -- activity_id: The step.
--- step_rank: See core.activities.
--- is_end: See core.activities.
+-- step_rank: The longest way to it; a loop is cut where it closes. NULL for a step without any link.
+-- is_end: Whether a passage is over there; NULL where the vendor does not list its ways on.
 select
-    connection,
-    journey_id,
-    activity_id,
-    null::bigint as step_rank,
-    outcomes is not null and not contains(outcomes::varchar, '"next"') as is_end
-from core.activities
-where journey_id is not null
-    and outcomes is not null
+    places.connection,
+    places.journey_id,
+    places.activity_id,
+    places.step_rank,
+    places.is_end
+from temp.step_places as places
+-- Only so that it is made after these.
+where (select count(*) from internal.step_links) >= 0

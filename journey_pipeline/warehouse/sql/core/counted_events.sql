@@ -1,0 +1,84 @@
+-- The events that marts count: no tests, no events of test journeys, and of what two streams report only one.
+-- An event that stands for the other stream's takes over that one's journey, passage and step, and keeps its message.
+-- Grain: one row per event.
+-- Key: event_key.
+-- Made: a view.
+--
+-- event_key: Key of the event: a hash of connection, stream and the vendor's natural key.
+-- vendor: The vendor's short name, such as sfmc.
+-- connection: The connection that loaded the event.
+-- stream: The kind of record, such as journey_history.
+-- occurred_at: When it happened, UTC.
+-- occurred_on: The UTC day on which it happened.
+-- occurred_at_source: The vendor's field that occurred_at was read from.
+-- received_at: When the vendor's server received it, UTC; NULL if unknown.
+-- contact_id: The vendor's key of the person.
+-- email: The person's e-mail address in lower case; NULL if the vendor gives none.
+-- journey_id: The journey, flow or campaign; NULL for an e-mail that goes by itself.
+-- journey_name: Its name in the event that names the journey.
+-- journey_version: Its version there; NULL if it has none.
+-- enrolment_id: The passage, as in core.journey_events, of the event that names the journey.
+-- activity_id: The step, of the event that names the journey; without a journey the e-mail.
+-- activity_name: The step's name in the event.
+-- activity_type: The vendor's type of the step, lower case.
+-- next_activity_id: The step that the vendor says comes next, lower case; NULL where it says nothing.
+-- message_id: The message, such as an e-mail, as the vendor numbers it; NULL for events that are of no message.
+-- channel: The channel, one of a fixed list; other if the vendor's type is unknown.
+-- action: What happened, one of a fixed list; other if the vendor's code is unknown.
+-- vendor_action: The vendor's own code or status.
+-- outcome: The step's outcome, in the vendor's words.
+-- reason: The reason as text, with * in place of the person's key; NULL if the vendor gives none.
+-- reason_code: The vendor's code of the reason, of the entry that reason is from; NULL if it gives none.
+-- is_test: False or NULL: tests are left out.
+-- properties: Every other field of the record under its own name.
+-- partition_key: The partition of the lake that holds the event.
+-- landing_file: The landed file it came from: partition/attempt/file.
+-- landing_row: The record's number in that file, from 1, the header not counted.
+select
+    events.event_key,
+    events.vendor,
+    events.connection,
+    events.stream,
+    events.occurred_at,
+    events.occurred_on,
+    events.occurred_at_source,
+    events.received_at,
+    events.contact_id,
+    events.email,
+    coalesce(links.told_journey_id, nullif(events.journey_id, events.message_id)) as journey_id,
+    case
+        when links.told_journey_id is not null then links.told_journey_name
+        when events.journey_id = events.message_id then null
+        else events.journey_name
+    end as journey_name,
+    case
+        when links.told_journey_id is not null then links.told_journey_version
+        when events.journey_id = events.message_id then null
+        else events.journey_version
+    end as journey_version,
+    if(links.told_journey_id is null, events.enrolment_id, links.told_enrolment_id) as enrolment_id,
+    if(links.told_journey_id is null, events.activity_id, links.told_activity_id) as activity_id,
+    if(links.told_journey_id is null, events.activity_name, links.told_activity_name) as activity_name,
+    if(links.told_journey_id is null, events.activity_type, links.told_activity_type) as activity_type,
+    if(links.told_journey_id is null, events.next_activity_id, links.told_next_activity_id) as next_activity_id,
+    events.message_id,
+    events.channel,
+    events.action,
+    events.vendor_action,
+    events.outcome,
+    events.reason,
+    events.reason_code,
+    events.is_test,
+    events.properties,
+    events.partition_key,
+    events.landing_file,
+    events.landing_row
+from core.journey_events as events
+left join internal.links as links on links.event_key = events.event_key
+where events.is_test is not true
+    and (links.event_key is null or links.is_of_twin or links.twin_key is null)
+    and not exists (
+        from internal.test_journeys as tests
+        where tests.connection = events.connection
+            and tests.journey_id = events.journey_id
+    )
