@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -60,35 +61,54 @@ def test_a_call_through_nginx_as_the_page_sets_it_up_is_taken_and_its_path_is_lo
     )
     command = ["nginx", "-c", str(config), "-p", str(tmp_path), "-e", str(tmp_path / "error.log")]
     subprocess.run([*command, "-t"], check=True, capture_output=True)
-    with subprocess.Popen(command) as nginx:
+    check_proxy(running, command, port, logs=tmp_path)
+
+
+@pytest.mark.skipif(not shutil.which("caddy"), reason="Caddy is not installed")
+def test_a_call_through_caddy_as_the_page_sets_it_up_is_taken_and_its_path_is_logged_nowhere(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    (site,) = blocks("caddyfile")
+    site = site.replace("hooks.example.com {", f"http://:{port} {{\nbind 127.0.0.2")
+    site = site.replace(f"127.0.0.1:{RECEIVER_PORT}", f"127.0.0.1:{running.port}")
+    site = site.replace("{\n", "{\nadmin off\n", 1).replace("exclude", f"output file {tmp_path}/caddy.log\nexclude")
+    config = tmp_path / "Caddyfile"
+    config.write_text(site)
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    command = ["caddy", "run", "--config", str(config), "--adapter", "caddyfile"]
+    check_proxy(running, command, port, logs=tmp_path, too_large=("413", "502"))  # the latter by Caddy 2.6
+
+
+def sent(port: int, path: str, *more: str) -> str:
+    """What a proxy answers, with its status."""
+    command = ["curl", "-sS", "-m", "20", "-w", "%{http_code}", *more, f"http://127.0.0.2:{port}{path}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def check_proxy(
+    running: Running, command: Sequence[str], port: int, *, logs: Path, too_large: Sequence[str] = ("413",)
+) -> None:
+    """A call through a proxy is taken, one that is too large is not, and no log has its path."""
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as proxy:
         try:
-            export, body = running.ask(), json.dumps({"url": link()})
-            through = [
-                "curl",
-                "-sS",
-                "--retry",
-                "20",
-                "--retry-connrefused",
-                "--retry-delay",
-                "0",
-                "-w",
-                "%{http_code}",
-            ]
-            address = f"http://127.0.0.2:{port}/hooks/{export.hook}"
-            done = subprocess.run([*through, "-d", body, address], check=True, capture_output=True, text=True)
-            assert done.stdout == "{}200"
-            large = subprocess.run([*through, "-d", "x" * 70_000, address], check=True, capture_output=True, text=True)
-            assert large.stdout.endswith("413")
+            export = running.ask()
+            hook, elsewhere = f"/hooks/{export.hook}", "/health"
+            patience = ("--retry", "20", "--retry-connrefused", "--retry-delay", "0")  # until the proxy is up
+            assert sent(port, hook, "-d", json.dumps({"url": link()}), *patience) == "{}200"
+            assert sent(port, hook, "-d", "x" * 70_000)[-3:] in too_large
+            assert sent(port, elsewhere)[-3:] == "404"
         finally:
-            nginx.terminate()
+            proxy.terminate()
     assert export_of(running.ledger, export.id).standing == "ready"
-    logs = [path.read_text() for path in tmp_path.glob("*.log")]
-    assert logs
-    assert not any(str(export.hook) in log for log in logs)
+    said = [path.read_text() for path in logs.glob("*.log")]
+    assert said
+    assert not any(str(export.hook) in log for log in said)
 
 
 def free_port() -> int:
-    import socket  # noqa: PLC0415 - a port for nginx alone
+    import socket  # noqa: PLC0415 - a port for the proxies alone
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.2", 0))
