@@ -38,7 +38,9 @@ MAY_IMPORT = {
         "files",
     },
     "warehouse": {"sql", "lake", "model", "recipe", "errors", "settings", "files"},
+    "report": {"warehouse", "sql", "errors", "files"},
     "components": {
+        "report",
         "loading",
         "warehouse",
         "vendors",
@@ -56,6 +58,7 @@ MAY_IMPORT = {
     },
     "cli": {
         "components",
+        "report",
         "loading",
         "warehouse",
         "vendors",

@@ -319,3 +319,25 @@ def query() -> None:
 
     The file is opened read-only. A load that runs at the same time is neither visible nor blocked.
     """
+
+
+@_command(
+    "report",
+    "report",
+    'report "Plain welcome" --timezone Europe/Stockholm --open',
+    "report sfmc/0f3c5a1e --from 2026-11-01 --to 2026-12-01 --out welcome.html",
+)
+@click.argument("journey", required=False)
+@click.option("--from", "start", type=time, help="First UTC day of entry [default: the first].")
+@click.option("--to", "end", type=time, help="UTC day of entry at which to end, excluded [default: the last].")
+@click.option("--timezone", default="UTC", show_default=True, help="Time zone of weekdays and hours.")
+@click.option("--out", metavar="FILE", help="HTML file to write [default: in reports/ of JOURNEY_PIPELINE_HOME].")
+@click.option("--open", "shown", is_flag=True, help="Open it in the browser.")
+def report() -> None:
+    """Write one journey, or the list of all, as an HTML page.
+
+    JOURNEY is a name or a root id, if need be with CONNECTION/ before it. The page needs no network and holds no
+    person's data. It is made from the published warehouse.
+
+    Exits with 2 if the journey or the time zone is unknown, or nothing is published.
+    """

@@ -38,6 +38,9 @@ from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey
 from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.report.index import ask_journeys, journeys_of
+from journey_pipeline.report.journey import Span
+from journey_pipeline.report.write import write_journey
 from journey_pipeline.sandbox.registry import Showcase, simulated_vendors
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
@@ -78,7 +81,7 @@ def demo(hours: int, folder: str) -> None:
     lake = Lake(home())
     if complete:
         _show_results(lake)
-    _show_files(lake)
+    _show_files(lake, _write_report(lake) if complete else "")
     sys.exit(0 if complete else 1)
 
 
@@ -168,7 +171,17 @@ def _show_results(lake: Lake) -> None:
             show_table(asking.QueryResult(answer.columns, iter([rows])), showcase.title)
 
 
-def _show_files(lake: Lake) -> None:
+def _write_report(lake: Lake) -> str:
+    """Writes the page of the journey that most entered, and gives a line about it; with no journey, none."""
+    with asking.published(lake) as published:
+        journeys = journeys_of(ask_journeys(published, Span()))
+        if not journeys:
+            return ""
+        written = write_journey(published, f"{journeys[0].connection}/{journeys[0].root}", Span(), lake.home)
+    return f"\n  {os.path.relpath(written.file)}   the busiest journey as a page: open it in a browser"
+
+
+def _show_files(lake: Lake, report: str) -> None:
     folder = os.path.relpath(lake.home)
     # As a person can type it: the virtual environment may not be active.
     here = os.path.relpath(Path(sys.executable).parent / "journey-pipeline")
@@ -178,7 +191,7 @@ def _show_files(lake: Lake) -> None:
 Where it is
   {folder}/journeys.duckdb   the warehouse that analysts open
   {folder}/events/           canonical events, one Parquet file a partition
-  {folder}/raw/              the vendor's answers as they came, with a manifest each
+  {folder}/raw/              the vendor's answers as they came, with a manifest each{report}
 
 What to try next
   make dev                                    the same in Dagster's UI, with sandbox and daemon

@@ -6,15 +6,16 @@ Not here: one person's events (`contact.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from journey_pipeline.errors import WarehouseError
+from journey_pipeline.errors import ConfigError, WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import Figure, Figures, StreamKey, Window, iso
 from journey_pipeline.sql import literal
@@ -57,10 +58,7 @@ def query(lake: Lake, sql: str) -> QueryResult:
     """
     file = published_file(lake)
     if not file.exists():
-        raise WarehouseError(
-            f"nothing is published yet: {file.name} is not there; run `journey-pipeline sync` and "
-            "`journey-pipeline publish`."
-        )
+        raise WarehouseError(_nothing_published(file))
     with ExitStack() as stack:
         with naming_failures(f"opening {file.name}", "run `journey-pipeline publish` to replace it"):
             session = stack.enter_context(reading(lake, file))
@@ -110,6 +108,58 @@ def _batches(session: duckdb.DuckDBPyConnection, stack: ExitStack) -> Iterator[l
 def _refused(error: duckdb.Error) -> WarehouseError:
     return WarehouseError(
         f"the query was refused: {describe(error)}; tables and columns: `select * from duckdb_columns()`."
+    )
+
+
+class Published:
+    """The published warehouse, as it was when it was opened."""
+
+    def __init__(self, session: duckdb.DuckDBPyConnection) -> None:
+        self._session = session
+
+    def ask(self, sql: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """The columns and all rows of an answer.
+
+        Raises:
+            WarehouseError: In one line, if DuckDB refuses the SQL.
+        """
+        try:
+            rows = self._session.execute(sql).fetchall()
+        except duckdb.Error as error:
+            raise _refused(error) from error
+        return tuple(column[0] for column in self._session.description or ()), rows
+
+    def has(self, table: str) -> bool:
+        """Whether it has a table or view, given as `schema.name`."""
+        schema, name = table.split(".")
+        found = self._session.execute(
+            "select count(*) from information_schema.tables where table_schema = $schema and table_name = $name",
+            {"schema": schema, "name": name},
+        ).fetchone()
+        return bool(found and found[0])
+
+
+@contextmanager
+def published(lake: Lake) -> Iterator[Published]:
+    """The published warehouse for several questions: a publish meanwhile changes no answer.
+
+    Raises:
+        ConfigError: If nothing is published yet.
+        WarehouseError: If the file can't be opened.
+    """
+    file = published_file(lake)
+    if not file.exists():
+        raise ConfigError(_nothing_published(file))
+    with ExitStack() as stack:
+        with naming_failures(f"opening {file.name}", "run `journey-pipeline publish` to replace it"):
+            session = stack.enter_context(reading(lake, file))
+        yield Published(session)
+
+
+def _nothing_published(file: Path) -> str:
+    return (
+        f"nothing is published yet: {file.name} is not there; run `journey-pipeline sync` and "
+        "`journey-pipeline publish`."
     )
 
 

@@ -1,0 +1,72 @@
+"""The page of all journeys.
+
+Not here: one journey (`journey.py`).
+"""
+
+from __future__ import annotations
+
+from journey_pipeline import __version__
+from journey_pipeline.report.journey import Journey, Span
+from journey_pipeline.report.page import Page
+from journey_pipeline.report.part import Answered, Part, Plot, ask, label
+from journey_pipeline.warehouse.questions import Published
+
+MOST_BARS = 25
+_BAR_PX, _AXIS_PX = 26, 40
+
+
+def ask_journeys(published: Published, span: Span) -> Answered:
+    """All journeys with their figures, the busiest first."""
+    return ask(published, "journeys", span.values)
+
+
+def journeys_of(answered: Answered) -> list[Journey]:
+    """The journeys of that answer."""
+    return [Journey(row["connection"], row["root"], str(row["name"] or row["root"])) for row in answered]
+
+
+def index_page(answered: Answered) -> Page:
+    """All journeys, the busiest first."""
+    rows = list(answered)
+    entered = sum(row["entered"] for row in rows)
+    return Page(
+        title="Journeys",
+        head=[f"{len(rows):,} journeys of {len({row['connection'] for row in rows})} connections."],
+        wrong=[],
+        figures=[
+            ("Entered", f"{entered:,}", ""),
+            ("Open", f"{sum(row['open'] for row in rows):,}", ""),
+            ("Finished", f"{sum(row['finished'] for row in rows):,}", ""),
+            ("Failed", f"{sum(row['failed'] for row in rows):,}", ""),
+        ],
+        parts=[Part("All journeys", "Enrolments over all versions.", answered, _bars(answered))],
+        foot=f"Made by journey_pipeline {__version__}. `journey-pipeline report CONNECTION/ROOT` makes one of them.",
+    )
+
+
+def _bars(answered: Answered) -> Plot | None:
+    busiest = [row for row in answered if row["entered"]][:MOST_BARS]
+    if not busiest:
+        return None
+    option = {
+        "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
+        "grid": {"left": 8, "right": 70, "top": 8, "bottom": 8, "containLabel": True},
+        "xAxis": {"type": "value", "minInterval": 1, "splitNumber": 4},
+        "yAxis": {
+            "type": "category",
+            "inverse": True,
+            "data": [label(f"{row['name']} ({row['connection']})") for row in busiest],
+            "axisTick": {"show": False},
+            "axisLabel": {"width": 280, "overflow": "truncate", "interval": 0},
+        },
+        "series": [
+            {
+                "type": "bar",
+                "name": "entered",
+                "itemStyle": {"color": "#4c78a8"},
+                "label": {"show": True, "position": "right"},
+                "data": [row["entered"] for row in busiest],
+            }
+        ],
+    }
+    return Plot(option, _AXIS_PX + _BAR_PX * len(busiest), f"The {len(busiest)} with the most entries.")

@@ -1,0 +1,66 @@
+"""Writes pages to files.
+
+Not here: what is on them (`journey.py`, `index.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from journey_pipeline.files import naming_disk_troubles, write_bytes
+from journey_pipeline.report.funnel import thumbnail
+from journey_pipeline.report.index import ask_journeys, index_page, journeys_of
+from journey_pipeline.report.journey import Journey, Span, check_timezone, find_journey, journey_page
+from journey_pipeline.report.page import Page, html
+from journey_pipeline.warehouse.questions import Published
+
+FOLDER = "reports"
+_NAME_LETTERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A journey's page.
+
+    Attributes:
+        thumbnail: Its funnel, as SVG.
+    """
+
+    journey: Journey
+    file: Path
+    thumbnail: str
+
+
+def write_index(published: Published, span: Span, home: Path, out: Path | None = None) -> Path:
+    """Writes the page of all journeys, and gives its place."""
+    check_timezone(published, span.timezone)
+    return _write(index_page(ask_journeys(published, span)), out or home / FOLDER / "index.html")
+
+
+def write_journey(published: Published, wanted: str, span: Span, home: Path, out: Path | None = None) -> Written:
+    """Writes the page of the journey that a person calls so.
+
+    Raises:
+        ConfigError: If there is no such journey or time zone.
+    """
+    check_timezone(published, span.timezone)
+    journey = find_journey(journeys_of(ask_journeys(published, Span())), wanted)
+    page = journey_page(published, journey, span)
+    steps = next(part.answered for part in page.parts if part.title == "Steps reached")
+    return Written(journey, _write(page, out or home / FOLDER / _file_name(journey)), thumbnail(steps))
+
+
+def _write(page: Page, place: Path) -> Path:
+    with naming_disk_troubles(f"writing {place.name}", place.parent):
+        write_bytes(place, html(page).encode())
+    return place
+
+
+def _file_name(journey: Journey) -> str:
+    """Letters, digits and dashes of the name, and of the root id what makes it unique."""
+    name = re.sub("[^a-z0-9]+", "-", journey.name.lower())[:_NAME_LETTERS].strip("-")
+    root = hashlib.sha256(f"{journey.connection}/{journey.root}".encode()).hexdigest()[:8]
+    return "-".join(filter(None, (journey.connection, name, f"{root}.html")))

@@ -1,0 +1,144 @@
+"""`report`: pages of a warehouse that the simulated vendors filled."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.projects import NOW
+
+DAY = f"{NOW - timedelta(days=2):%Y-%m-%d}"
+
+
+@pytest.fixture(scope="module")
+def loaded(terminal: Terminal) -> Terminal:
+    refused = terminal("report")
+    assert (refused.code, "nothing is published yet" in refused.err) == (2, True)
+    done = terminal("backfill", "sfmc", "--from", f"{DAY}T05", "--to", f"{DAY}T09")
+    assert done.code == 0, done.err
+    return terminal
+
+
+def asked(terminal: Terminal, sql: str) -> list[dict[str, str]]:
+    done = terminal("query", sql, "--format", "csv")
+    assert done.code == 0, done.err
+    return list(csv.DictReader(io.StringIO(done.out)))
+
+
+def data_of(file: Path) -> dict[str, Any]:
+    found = re.search(r'id="data">(.*?)</script>', file.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    return dict(json.loads(found[1]))
+
+
+def rows_of(part: dict[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(part["columns"], row, strict=True)) for row in part["rows"]]
+
+
+@pytest.fixture(scope="module")
+def busiest(loaded: Terminal) -> dict[str, str]:
+    """The journey that most entered."""
+    (row,) = asked(
+        loaded,
+        "select journey_root_id as root, any_value(journey_name) as name, count(*) as entered "
+        "from marts.journey_enrolments where entry_is_known and status <> 'refused' "
+        "group by 1 order by 3 desc, 1 limit 1",
+    )
+    return row
+
+
+@pytest.fixture(scope="module")
+def page(loaded: Terminal, busiest: dict[str, str]) -> Path:
+    """Its page."""
+    done = loaded("report", busiest["root"], "--timezone", "Europe/Stockholm")
+    assert done.code == 0, done.err
+    return Path(done.out.strip())
+
+
+def test_a_page_has_the_figures_of_the_marts(page: Path, busiest: dict[str, str]) -> None:
+    data = data_of(page)
+    assert data["figures"][0][:2] == ["Entered", busiest["entered"]]
+    flow, reached, days, clock, failures = data["parts"]
+    assert rows_of(reached)[0]["reached"] == int(busiest["entered"])
+    assert sum(move["moves"] for move in rows_of(flow) if move["from step"] == "entered") == int(busiest["entered"])
+    assert sum(day["entered"] for day in rows_of(days)) == int(busiest["entered"])
+    # 05:00 to 09:00 UTC, in November
+    assert {cell["hour"] for cell in rows_of(clock)} <= {6, 7, 8, 9}
+    assert all(part["plot"] for part in (flow, reached, days, clock))
+    assert failures["columns"] == ["code", "action", "reason", "events"]
+
+
+def test_the_sql_on_a_page_gives_its_table(loaded: Terminal, page: Path) -> None:
+    for part in data_of(page)["parts"]:
+        assert len(asked(loaded, part["sql"])) == part["all"], part["sql"]
+
+
+def test_a_page_holds_no_person(loaded: Terminal, page: Path) -> None:
+    keys = [
+        row["contact_id"]
+        for row in asked(loaded, "select distinct contact_id from core.journey_events where length(contact_id) > 6")
+    ]
+    text = page.read_text(encoding="utf-8")
+    data = text[text.index('id="data">') :]
+    data = data[: data.index("</script>")]
+    assert len(keys) > 50
+    assert not [key for key in keys if key in data]
+    assert not re.search(r"[\w.]+@[\w.]+\.\w", data)
+
+
+def test_a_page_is_small_and_the_same_when_it_is_made_again(loaded: Terminal, page: Path, tmp_path: Path) -> None:
+    before = page.read_bytes()
+    assert len(before) < 1_000_000
+    root = json.dumps(data_of(page)["head"][0])
+    name = root.split(", ")[1].rstrip('."')
+    again = loaded("report", f"sfmc/{name}", "--timezone", "Europe/Stockholm", "--out", str(tmp_path / "again.html"))
+    assert again.code == 0, again.err
+    assert (tmp_path / "again.html").read_bytes() == before
+
+
+def test_days_of_entry_can_be_chosen(loaded: Terminal, busiest: dict[str, str], tmp_path: Path) -> None:
+    out = str(tmp_path / "chosen.html")
+    assert loaded("report", busiest["root"], "--to", DAY, "--out", out).code == 0
+    data = data_of(tmp_path / "chosen.html")
+    assert data["figures"][0][1] == "0"
+    assert f"to {DAY}, excluded. Nothing entered on these days." in " ".join(data["head"])
+
+
+def test_without_a_journey_all_are_listed(loaded: Terminal, tmp_path: Path) -> None:
+    done = loaded("report", "--out", str(tmp_path / "all.html"))
+    assert done.code == 0, done.err
+    (journeys,) = data_of(tmp_path / "all.html")["parts"]
+    known = asked(loaded, "select distinct connection, journey_root_id from marts.journey_enrolments")
+    assert {(row["connection"], row["root"]) for row in rows_of(journeys)} == {
+        (row["connection"], row["journey_root_id"]) for row in known
+    }
+
+
+def test_an_unknown_journey_or_time_zone_is_refused_with_near_names(loaded: Terminal, busiest: dict[str, str]) -> None:
+    wanted = " ".join(busiest["name"].split())[:-1]
+    unknown = loaded("report", wanted)
+    assert unknown.code == 2
+    assert f"no journey is called {wanted!r}; near: " in unknown.err
+    zone = loaded("report", "--timezone", "Europe/Stokholm")
+    assert zone.code == 2
+    assert "near: 'Europe/Stockholm'" in zone.err
+
+
+def test_a_name_of_several_journeys_is_refused_with_their_ids(loaded: Terminal) -> None:
+    shared = asked(
+        loaded,
+        "select journey_name as name, min(journey_root_id) as root from marts.journey_enrolments "
+        "group by 1 having count(distinct journey_root_id) > 1 order by 1",
+    )
+    assert shared
+    refused = loaded("report", shared[0]["name"])
+    assert refused.code == 2
+    assert f"sfmc/{shared[0]['root']}" in refused.err
