@@ -239,9 +239,9 @@ def test_every_vendor_has_what_the_steps_to_add_one_ask_for(vendor: str) -> None
     declared = [path.read_text() for path in (ROOT / "journey_pipeline_tests/contract").glob("*.py")]
     assert any(f'"{vendor}"' in text for text in declared)
     component = (ROOT / f"journey_pipeline/components/{vendor}.py").read_text()
-    exported = (ROOT / "journey_pipeline/components/__init__.py").read_text()
-    (name,) = re.findall(r"^class (\w+)\(ConnectionComponent\)", component, re.MULTILINE)
-    assert name in exported
+    (name,) = re.findall(r"^class (\w+)\(\w+, ConnectionComponent\)", component, re.MULTILINE)
+    for listed in ("components", "connections"):
+        assert name in (ROOT / f"journey_pipeline/{listed}/__init__.py").read_text()
 
 
 def test_every_command_has_its_line_on_a_page() -> None:

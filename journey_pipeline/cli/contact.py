@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from rich.markup import escape
 
+from journey_pipeline.cli.configured import configured
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
-from journey_pipeline.components.connection import ConnectionComponent
-from journey_pipeline.components.deployment import Deployment, load_deployment
+from journey_pipeline.connections.connection import Connection
+from journey_pipeline.connections.project import named
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.contact import ask_for_person
@@ -27,15 +28,15 @@ def contact(email: str, connection: str | None) -> None:
     """Compare one person's events at the vendor and in the warehouse."""
     route_logs(notes)
     agree = True
-    for component in _answering(load_deployment(), connection):
-        agree = _show(component, email) and agree
+    for one in _answering(configured(), connection):
+        agree = _show(one, email) and agree
     sys.exit(0 if agree else 1)
 
 
-def _answering(deployment: Deployment, name: str | None) -> Sequence[ConnectionComponent]:
-    answering = [component for component in deployment.connections if component.answers_for_people]
-    others = ", ".join(component.connection for component in answering) or "none"
-    chosen = [deployment.connection(name)] if name else answering
+def _answering(connections: Sequence[Connection], name: str | None) -> Sequence[Connection]:
+    answering = [one for one in connections if one.answers_for_people]
+    others = ", ".join(one.connection for one in answering) or "none"
+    chosen = [named(connections, name)] if name else answering
     if not chosen or not chosen[0].answers_for_people:
         raise ConfigError(
             f"{name or 'all connections'}: the vendor does not answer for a single person; "
@@ -44,12 +45,12 @@ def _answering(deployment: Deployment, name: str | None) -> Sequence[ConnectionC
     return chosen
 
 
-def _show(component: ConnectionComponent, email: str) -> bool:
-    source = component.open_people()
+def _show(connection: Connection, email: str) -> bool:
+    source = connection.open_people()
     lake = Lake(home())
     key = source.stream.key
     try:
-        with ask_for_person(lake, source, email, limits=component.load_settings.limits) as asked:
+        with ask_for_person(lake, source, email, limits=connection.load_settings.limits) as asked:
             timeline = compare_person(lake, key, email=email, told=asked.events, since=asked.since)
     finally:
         source.close()

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from journey_pipeline.cli.configured import configured
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
-from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.connections.project import named, select
 from journey_pipeline.errors import ConfigError, JourneyError, LakeError, text_of
 from journey_pipeline.exports.database import is_there, open_ledger
 from journey_pipeline.exports.turns import listed
@@ -46,8 +47,9 @@ class Warns:
 def doctor(connection: str | None) -> None:
     """Check configuration, credentials, connections and files."""
     route_logs(notes)
-    deployment = load_deployment()
-    chosen = [deployment.connection(connection)] if connection else deployment.connections
+    chosen = configured()
+    if connection:
+        chosen = [named(chosen, connection)]
     table = plain_table("what", "", "says")
     well = True
     lake = Lake(home())
@@ -55,8 +57,8 @@ def doctor(connection: str | None) -> None:
         ("home", _home),
         ("ledger", _ledger),
         ("warehouse", lambda: look_at_files(lake)),
-        *((str(assets.stream.key), partial(_newest, lake, assets.stream)) for one in chosen for assets in one.streams),
-        *((component.connection, component.check) for component in chosen),
+        *((str(stream.key), partial(_newest, lake, stream)) for _, stream in select(chosen, None)),
+        *((one.connection, one.check) for one in chosen),
     ]
     for name, check in checks:
         try:

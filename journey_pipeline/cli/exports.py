@@ -14,8 +14,9 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from journey_pipeline.cli.configured import configured
 from journey_pipeline.cli.output import plain_table, results
-from journey_pipeline.components.deployment import load_deployment
+from journey_pipeline.connections.project import named
 from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports import calls
 from journey_pipeline.exports.calls import Told
@@ -48,7 +49,7 @@ def exports(
             give_up(ledger, export_id, at=utc_now())
         found = _found(ledger, connection, with_ended=with_ended)
     if connection and not found:
-        load_deployment().connection(connection)  # raises for an unknown connection
+        named(configured(), connection)  # raises for an unknown connection
     if as_json:
         click.echo(json.dumps(found, indent=1, default=str))
     elif found:

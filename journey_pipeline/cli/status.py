@@ -13,12 +13,13 @@ from typing import Any
 
 import click
 
+from journey_pipeline.cli.configured import configured
 from journey_pipeline.cli.output import notes, plain_table, results
-from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.components.load_assets import LoadAssets
+from journey_pipeline.connections.project import select
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.claims import Severity
+from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.plan import State, Survey, Verdicts, of_severity, survey, verdicts, whole_span
 from journey_pipeline.model import Window, iso
 from journey_pipeline.settings import home, utc_now
@@ -30,7 +31,8 @@ from journey_pipeline.warehouse.questions import LOOKALIKES, count_lookalikes
 def status(selector: str | None, *, as_json: bool) -> None:
     """Show what is complete, missing or red."""
     lake = Lake(home())
-    rows = [_row(lake, assets) for assets in load_deployment().streams(selector)]
+    chosen = select(configured(), selector)
+    rows = [_row(lake, stream, connection.load_settings) for connection, stream in chosen]
     for row in rows:
         _tell_lookalikes(row)
         _tell_to_normalize(row)
@@ -81,11 +83,10 @@ def _tell_lookalikes(row: Mapping[str, Any]) -> None:
             notes.print(says, highlight=False, soft_wrap=True)
 
 
-def _row(lake: Lake, assets: LoadAssets) -> dict[str, Any]:
+def _row(lake: Lake, stream: Stream, settings: LoadSettings) -> dict[str, Any]:
     now = utc_now()
-    stream = assets.stream
     span = whole_span(stream, now)
-    found = survey(lake, stream, span, now, assets.settings) if span else Survey(stream, {}, now)
+    found = survey(lake, stream, span, now, settings) if span else Survey(stream, {}, now)
     complete = found.windows(State.COMPLETE)
     missing = found.windows(State.MISSING)
     landed = found.windows(State.LANDED)
@@ -100,7 +101,7 @@ def _row(lake: Lake, assets: LoadAssets) -> dict[str, Any]:
         "to_normalize": len([window for window in landed if window not in found.damage]),
         "damaged": list(found.damage.values()),
         "red": _claims(found.red),
-        "warned": _claims(_warned(lake, assets, complete)),
+        "warned": _claims(_warned(lake, stream, settings, complete)),
         "missing": len(missing),
         "expired": _expired_after_first(found),
         "oldest_missing": missing[0].partition if missing else None,
@@ -117,12 +118,9 @@ def _claims(found: Verdicts) -> list[dict[str, str]]:
     ]
 
 
-def _warned(lake: Lake, assets: LoadAssets, complete: Sequence[Window]) -> Verdicts:
+def _warned(lake: Lake, stream: Stream, settings: LoadSettings, complete: Sequence[Window]) -> Verdicts:
     """The warnings about dropped lists: no command loads them, so none has said it. They are few."""
-    stream = assets.stream
-    return of_severity(
-        Severity.WARN, verdicts(lake, stream, complete if stream.answers == "dropped" else (), assets.settings)
-    )
+    return of_severity(Severity.WARN, verdicts(lake, stream, complete if stream.answers == "dropped" else (), settings))
 
 
 def _expired_after_first(found: Survey) -> int:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+from journey_pipeline.cli.configured import configured
 from journey_pipeline.cli.load import sync_warehouse
 from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.cli.progress import SyncProgress
-from journey_pipeline.components.connection import streams_of
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.connections.project import streams_of
 from journey_pipeline.errors import HistoryError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.bring_over import bring_over
@@ -68,7 +69,7 @@ def rebuild(*, remove: bool) -> None:
 
 
 def _bring_over(lake: Lake) -> None:
-    for said in bring_over(lake, lambda: streams_of(load_deployment().connections)).says:
+    for said in bring_over(lake, lambda: streams_of(configured())).says:
         notes.say(said)
 
 

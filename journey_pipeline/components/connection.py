@@ -4,15 +4,14 @@ A vendor's Component says which streams it has, how their answers come, and open
 (`sfmc.py` and the like), the assets of a stream (`load_assets.py`), what one load does (`loading/`).
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from abc import ABC
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property, partial
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import dagster as dg
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.export_assets import export_sensor, ordered_definitions
@@ -29,59 +28,21 @@ from journey_pipeline.components.standing_checks import (
 )
 from journey_pipeline.components.sweeps import leftovers_definitions, reconciliation_definitions
 from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
-from journey_pipeline.errors import ConfigError
-from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.queue import Queue
+from journey_pipeline.connections.connection import TOLERANCE, Connection
 from journey_pipeline.loading.claims import Tolerance
-from journey_pipeline.loading.contact import PeopleSource
-from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.load import Load, LoadAtOnce
 from journey_pipeline.loading.load_ordered import LoadOrdered
-from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.reconcile import SweepSettings
 from journey_pipeline.model import StreamKey
-from journey_pipeline.normalize.run import NormalizeLimits
-from journey_pipeline.recipe import DimensionRecipe
-from journey_pipeline.settings import ledger_url, utc_now
-from journey_pipeline.transport.retry import Limits
-from journey_pipeline.vendors.dropped import DropSource
-from journey_pipeline.vendors.source import Source, Stream
-
-START_FORMAT = "%Y-%m-%d-%H:%M"
 
 
 class ToleranceSettings(Tolerance, dg.Model, dg.Resolvable):
     """Differences that the checks accept."""
 
 
-class Lists(NamedTuple):
-    """A vendor's own lists.
-
-    Attributes:
-        stream: The name that they are landed under.
-        recipes: The dimensions that are made of them.
-        open_pages: Gives their pages while it is open.
-    """
-
-    stream: str
-    recipes: Sequence[DimensionRecipe]
-    open_pages: Callable[[], AbstractContextManager[Iterator[bytes]]]
-
-
-def connection_name(default: Any = ...) -> Any:
-    """The setting `connection` of a vendor's Component, with its default if it has one."""
-    return Field(
-        default,
-        pattern=r"^[a-z][a-z0-9_]*$",
-        description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
-    )
-
-
-def memory_setting(default: str, description: str) -> Any:
-    """A setting that is a limit of DuckDB's memory."""
-    pattern = r"(?i)^[0-9]+([.][0-9]+)? ?([kmgt]i?b?|%)$"
-    return Field(default, pattern=pattern, description=f"{description} As DuckDB writes it, such as 500MB.")
+def tolerance_setting() -> Any:
+    """The setting `tolerance` of a Component, in which templates may stand."""
+    return Field(default_factory=ToleranceSettings, description=TOLERANCE)
 
 
 class Way(NamedTuple):
@@ -99,66 +60,14 @@ class Way(NamedTuple):
     moves: Callable[["ConnectionComponent", Sequence[LoadAssets]], dg.Definitions]
 
 
-class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
+class ConnectionComponent(Connection, dg.Component, dg.Model, dg.Resolvable, ABC):
     """One configured account at a vendor."""
 
-    vendor: ClassVar[str]
-    """The vendor's short name."""
     kinds: ClassVar[frozenset[str]]
     """The vendor's icons."""
 
-    connection: str = connection_name()
-    start: str = Field(
-        description='Start of the history in UTC, such as "2026-11-01-00:00". Never change it: partitions are '
-        "counted from it."
-    )
-    owners: Sequence[str] = Field(
-        default_factory=list, description="Owners of the assets: e-mail addresses or team:name."
-    )
-    tolerance: ToleranceSettings = Field(
-        default_factory=ToleranceSettings, description="Differences that the checks accept."
-    )
-    normalize_memory: str = memory_setting("200MB", "Memory limit of DuckDB in each normalizer.")
-    requests_per_second: float = Field(
-        Limits().requests_per_s,
-        gt=0,
-        description="Largest number of requests per second. Most vendors publish no limit.",
-    )
-    gap_partitions: int = Field(
-        48, ge=1, le=1000, description="Largest number of missing partitions that one tick of the gap filler asks for."
-    )
-    missing_after_hours: float = Field(
-        4, ge=0, description="Hours after its end from which a partition without data counts as missing."
-    )
-    reconcile_sample: int = Field(
-        3,
-        ge=0,
-        description="Partitions with equal counts that the daily sweep downloads again and compares by content."
-        " 0 compares none.",
-    )
-    schedules: Literal["running", "stopped"] = Field(
-        "running", description="running: schedules and sensors start switched on. stopped: they start switched off."
-    )
+    tolerance: ToleranceSettings = tolerance_setting()
     translation: Translation = Field(None, description=TRANSLATION)
-
-    @field_validator("start")
-    @classmethod
-    def _start_is_a_time(cls, value: str) -> str:
-        try:
-            datetime.strptime(value, START_FORMAT).replace(tzinfo=UTC)
-        except ValueError:
-            raise ValueError(f'start is {value!r}; write it as "2026-11-01-00:00", in quotes, UTC') from None
-        return value
-
-    @property
-    @abstractmethod
-    def offered(self) -> Mapping[str, Stream]:
-        """The streams of the connection, by what they are for the UI."""
-
-    @property
-    def lists(self) -> Lists | None:
-        """The vendor's own lists, where it has some."""
-        return None
 
     @cached_property
     def translator(self) -> Translator:
@@ -174,7 +83,7 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
                 title=title,
                 translator=self.translator,
                 settings=self.load_settings,
-                open_source=partial(self._open_source, stream.key.stream),
+                open_source=partial(self.open_source, stream.key.stream),
                 open_dropped=partial(self.open_dropped, stream.key),
                 open_exports=self.open_exports,
                 load=WAYS[stream.answers].load,
@@ -215,72 +124,6 @@ class ConnectionComponent(dg.Component, dg.Model, dg.Resolvable, ABC):
         for assets in self.streams:
             keys += [*assets.upstream, assets.raw, assets.events, assets.key("reconciliation")]
         return keys
-
-    @abstractmethod
-    def open_sources(self) -> Mapping[str, Source]:
-        """The streams of the connection by name, with credentials from the environment. They share what they hold open.
-
-        Raises:
-            ConfigError: If a variable is missing or wrong.
-        """
-
-    def _open_source(self, stream: str) -> Source:
-        return self.open_sources()[stream]
-
-    def open_dropped(self, key: StreamKey) -> DropSource:
-        """A stream whose files people drop in a folder.
-
-        Raises:
-            ConfigError: If none are dropped for it.
-        """
-        raise ConfigError(f"{key} takes no files in")
-
-    def open_exports(self) -> Exports:
-        """The streams of the connection with the queue of what they order.
-
-        Raises:
-            ConfigError: If a variable is missing or wrong.
-            LedgerError: If the ledger can't be opened.
-        """
-        sources = self.open_sources()
-        longest = {name: source.stream.reach.longest for name, source in sources.items()}
-        return Exports(Queue(self.connection, open_ledger(ledger_url()), self.export_policy, utc_now, longest), sources)
-
-    @property
-    def export_policy(self) -> ExportPolicy:
-        """Limits and waits of what is ordered."""
-        return ExportPolicy()
-
-    @abstractmethod
-    def check(self) -> Mapping[str, str]:
-        """One harmless call to each route of the vendor; what each said.
-
-        Raises:
-            JourneyError: If configuration, credentials or the vendor's answer are not as they should be.
-        """
-
-    @property
-    def answers_for_people(self) -> bool:
-        """Whether the vendor can be asked for a single person."""
-        return False
-
-    def open_people(self) -> PeopleSource:
-        """Opens what answers for a single person.
-
-        Raises:
-            ConfigError: If the vendor does not.
-        """
-        raise ConfigError(f"{self.connection}: {self.vendor} does not answer for a single person")
-
-    @property
-    def start_at(self) -> datetime:
-        """Where its history starts."""
-        return datetime.strptime(self.start, START_FORMAT).replace(tzinfo=UTC)
-
-    @property
-    def load_settings(self) -> LoadSettings:
-        """Tolerance and limits as `loading/` takes them."""
-        return LoadSettings(tolerance=self.tolerance, limits=NormalizeLimits(memory=self.normalize_memory))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
         """The assets, checks, schedules and sensors of the connection."""
@@ -375,15 +218,6 @@ UPKEEP: Mapping[str, Callable[[ConnectionComponent, LoadAssets], dg.Definitions]
     "reconciliation": ConnectionComponent._reconciliation,  # noqa: SLF001 - likewise
 }
 """Additional upkeep of the streams that name it."""
-
-
-def streams_of(connections: Iterable[ConnectionComponent]) -> dict[StreamKey, tuple[Stream, LoadSettings]]:
-    """The streams of some connections, and how each is loaded."""
-    return {
-        assets.stream.key: (assets.stream, assets.settings)
-        for connection in connections
-        for assets in connection.streams
-    }
 
 
 def connections_in(tree: dg.ComponentTree) -> list[ConnectionComponent]:

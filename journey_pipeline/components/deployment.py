@@ -18,6 +18,7 @@ from journey_pipeline.components.connection import ConnectionComponent, connecti
 from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.warehouse import JourneyWarehouse
+from journey_pipeline.connections.project import named, select
 from journey_pipeline.errors import ConfigError, JourneyError, text_of
 
 
@@ -57,11 +58,7 @@ class Deployment:
         Raises:
             ConfigError: If there is none; names those there are.
         """
-        for connection in self.connections:
-            if connection.connection == name:
-                return connection
-        known = ", ".join(sorted(connection.connection for connection in self.connections)) or "none"
-        raise ConfigError(f"there is no connection {name!r}; configured are: {known}")
+        return named(self.connections, name)
 
     def streams(self, selector: str | None = None) -> Sequence[LoadAssets]:
         """All streams, those of a connection, or the one of `connection/stream`.
@@ -69,14 +66,8 @@ class Deployment:
         Raises:
             ConfigError: If there is no such connection or stream; names those there are.
         """
-        if selector is None:
-            return [assets for connection in self.connections for assets in connection.streams]
-        name, _, stream = selector.partition("/")
-        found = [a for a in self.connection(name).streams if not stream or a.stream.key.stream == stream]
-        if not found:
-            known = ", ".join(str(assets.stream.key) for assets in self.connection(name).streams)
-            raise ConfigError(f"there is no stream {selector!r}; {name} has: {known}")
-        return found
+        chosen = [stream.key for _, stream in select(self.connections, selector)]
+        return [assets for one in self.connections for assets in one.streams if assets.stream.key in chosen]
 
     def loaded_by(self, command: str, selector: str | None = None) -> list[LoadAssets]:
         """The streams, as `streams` gives them, that a command loads.

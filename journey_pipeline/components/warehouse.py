@@ -12,10 +12,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.components.connection import connections_in, memory_setting, streams_of
+from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.recording import SAYS
 from journey_pipeline.components.standing_checks import agreement_result, agreement_spec
 from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
+from journey_pipeline.connections.connection import memory_setting
+from journey_pipeline.connections.project import streams_of
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.layout import Lake

@@ -23,15 +23,17 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
+from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Collection, Export, Order, SmallerOrder, State
 from journey_pipeline.exports.inbox import Inbox
 from journey_pipeline.exports.orders import bring_back_from_future, end_leases_of_the_dead
+from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.landing import Landing
 from journey_pipeline.model import Window, iso, partition_window
-from journey_pipeline.settings import home
+from journey_pipeline.settings import home, ledger_url, utc_now
 from journey_pipeline.vendors.judges import judge_of
 from journey_pipeline.vendors.source import Look, Plan, Source, Stream, Ticket, Verdict
 
@@ -347,6 +349,12 @@ class Arrivals:
         """Removes the files that have not landed."""
         for landing in self.landings.values():
             landing.discard()
+
+
+def open_exports(connection: str, sources: Mapping[str, Source], policy: ExportPolicy) -> Exports:
+    """The queue of a connection over the ledger, with its sources by name."""
+    longest = {name: source.stream.reach.longest for name, source in sources.items()}
+    return Exports(Queue(connection, open_ledger(ledger_url()), policy, utc_now, longest), sources)
 
 
 def plan_of(export: Export) -> Plan:

@@ -15,7 +15,7 @@ from functools import cache, partial
 from journey_pipeline.errors import JourneyError, LakeError
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake import repair
-from journey_pipeline.lake.events import find_damage
+from journey_pipeline.lake.events import find_damage, is_normalized
 from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
@@ -24,7 +24,7 @@ from journey_pipeline.loading.checks import claims, covered
 from journey_pipeline.loading.claims import Claim, Tolerance
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap, compare_overlap
-from journey_pipeline.normalize.run import NormalizeLimits, is_normalized, normalize
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import Stream
 
@@ -113,6 +113,8 @@ def make_events(
 
 
 def _normalize(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> EventsManifest:
+    from journey_pipeline.normalize.run import normalize  # noqa: PLC0415 - brings Arrow along; a survey makes no events
+
     inside = _inside(stream, landing)
     covers = _covered(lake, stream, landing, inside.end)
     return normalize(

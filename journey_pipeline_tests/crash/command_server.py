@@ -33,6 +33,7 @@ LATE = (
     "dagster._core.storage.local_compute_log_manager",
     "dagster.components.core.snapshot",
     "jinja2.nativetypes",
+    "journey_pipeline.normalize.run",
     "pandas",  # pyarrow imports it, where it is installed, with the first array that is made of Python's objects
     "watchdog.observers.polling",
 )
