@@ -6,6 +6,7 @@ cleaned up, is ended here with its process; the other tests go on in another one
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import gc
 import os
@@ -79,15 +80,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [*ordered, *quick]
 
 
-def pytest_collection_finish() -> None:
-    """Lets the garbage collector pass over what all modules imported: looking through it took a tenth of the tests."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Iterator[object]:
+    """Lets the garbage collector pass over what all modules import: looking through it took a tenth of the tests.
 
-
-def pytest_unconfigure() -> None:
-    """Lets the interpreter take apart what was imported: extensions call what is left a leak."""
-    gc.unfreeze()
+    In the end the interpreter is to take it apart all the same: extensions call what is left a leak.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+        atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

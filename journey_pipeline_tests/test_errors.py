@@ -6,7 +6,6 @@ import ast
 import errno
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -14,15 +13,14 @@ import pytest
 from journey_pipeline import errors
 from journey_pipeline.errors import JourneyError, text_of
 from journey_pipeline.warehouse.connection import describe
+from journey_pipeline_tests.package_trees import trees
 
-PACKAGE = Path(__file__).parent.parent / "journey_pipeline"
 TELLS = re.compile(r"^str$|\blog\.")
-TREES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def ours() -> set[str]:
     """The names of all classes that always say something: JourneyErrors, and those that take a text to be made."""
-    classes = [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     known = {"JourneyError", "DocumentError"}
     while found := {c.name for c in classes if known & {ast.unparse(base) for base in c.bases}} - known:
         known |= found
@@ -61,8 +59,8 @@ def test_no_error_of_others_is_told_by_a_text_that_may_be_empty() -> None:
     assert "TransientVendorError" in known
     found = {
         f"{module}:{line}"
-        for module, tree in TREES.items()
-        if module != "errors.py"
+        for module, tree in trees().items()
+        if module.name != "errors.py"
         for name, where in foreign_errors(tree, known)
         for line in bare_texts(where, name)
     }

@@ -6,7 +6,8 @@ import ast
 import re
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "journey_pipeline"
+from journey_pipeline_tests.package_trees import PACKAGE, trees
+
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 MAY_IMPORT = {
@@ -106,12 +107,9 @@ BELONGS_TO = {
 }
 
 
-TREES = {module: ast.parse((PACKAGE / module).read_text()) for module in MODULES}
-
-
 def imports_of(module: Path) -> set[str]:
     names = set()
-    for node in ast.walk(TREES[module]):
+    for node in ast.walk(trees()[module]):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -150,12 +148,12 @@ def test_no_module_is_named_after_nothing() -> None:
 
 
 def test_every_module_says_what_it_holds() -> None:
-    assert not [module for module, tree in TREES.items() if not ast.get_docstring(tree)]
+    assert not [module for module, tree in trees().items() if not ast.get_docstring(tree)]
 
 
 def test_every_signpost_names_another_file_that_is_there() -> None:
     lost = {}
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         named = re.findall(r"`(\w[\w/]*(?:\.py|\.sql|/))`", ast.get_docstring(tree) or "")
         places = (PACKAGE / module).parent, PACKAGE, PACKAGE.parent
         here = {module.name, str(module)}
@@ -175,7 +173,7 @@ def test_a_vendor_is_named_in_its_own_folders_and_in_the_list_of_components_alon
 def words_of(module: Path) -> set[str]:
     """The words of a module's names and values, in lower case; sentences may give examples."""
     found = imports_of(module)
-    for node in ast.walk(TREES[module]):
+    for node in ast.walk(trees()[module]):
         if isinstance(node, ast.Name | ast.Attribute):
             found.add(node.id if isinstance(node, ast.Name) else node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
