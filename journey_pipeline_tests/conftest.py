@@ -112,19 +112,6 @@ def command_server() -> Iterator[CommandServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def new_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dagster's folder before its first run: to make its tables takes longer than to copy them."""
-    from journey_pipeline.components.instance import open_instance  # noqa: PLC0415 - few modules need Dagster
-
-    home = tmp_path_factory.mktemp("new_history")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", "")
-        patch.setenv("JOURNEY_PIPELINE_HOME", str(home))
-        with open_instance():
-            return home / "dagster"
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _no_instance_of_an_earlier_module() -> Iterator[None]:
     """Lets a module begin as a process does, without a current instance of Dagster.

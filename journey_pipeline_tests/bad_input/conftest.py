@@ -11,6 +11,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.transport.retry import no_waiting
 from journey_pipeline_tests.bad_input.bad_vendor import BadVendor, Line, bad_vendor
 from journey_pipeline_tests.bad_input.small_disk import small_disk
+from journey_pipeline_tests.new_home import put_warehouse
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> Iterator[BadVendor]:
 @pytest.fixture
 def line(tmp_path: Path, vendor: BadVendor) -> Line:
     assert vendor.server.url
-    return Line(Lake(tmp_path / "home"))
+    return Line(Lake(put_warehouse(tmp_path / "home")))
 
 
 @pytest.fixture

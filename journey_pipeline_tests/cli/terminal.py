@@ -17,6 +17,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.crash.commands import Ended, Request, Starter
+from journey_pipeline_tests.new_home import put_history, put_warehouse
 from journey_pipeline_tests.projects import make_project
 
 
@@ -38,9 +39,10 @@ class Terminal:
 
     @classmethod
     def at(cls, folder: Path, server: Starter, sandbox: Sandbox, *connections: str) -> Terminal:
-        """A terminal in a new project."""
-        folder.mkdir(parents=True, exist_ok=True)
-        return cls(server, sandbox, make_project(folder, *connections))
+        """A terminal in a new project, in whose home a first command has made what all need."""
+        terminal = cls(server, sandbox, make_project(folder, *connections))
+        put_history(put_warehouse(terminal.home))
+        return terminal
 
     def with_copy(self, home: Path) -> Terminal:
         """The same terminal at a home of its own, with all that is in this one's."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from journey_pipeline_tests.crash.commands import CommandServer, Ended, Request
 from journey_pipeline_tests.projects import make_project
 
 
@@ -19,11 +18,17 @@ def another_project(tmp_path: Path) -> Path:
     return make_project(tmp_path, "brand_b")
 
 
+@pytest.fixture(scope="session")
+def dg_server() -> Iterator[CommandServer]:
+    with CommandServer("dg") as server:
+        yield server
+
+
 @pytest.fixture
-def dg_in() -> Callable[..., subprocess.CompletedProcess[str]]:
+def dg_in(dg_server: CommandServer) -> Callable[..., Ended]:
     """Runs `dg` in a folder."""
 
-    def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(folder: Path, *arguments: str) -> Ended:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -31,7 +36,6 @@ def dg_in() -> Callable[..., subprocess.CompletedProcess[str]]:
             "COLUMNS": "200",
             "DAGSTER_DG_CLI_TELEMETRY": "0",
         }
-        command = [sys.executable, "-m", "dagster_dg_cli.cli", *arguments]
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        return dg_server.run(Request(arguments, environment, folder))
 
     return run

@@ -20,6 +20,7 @@ from dagster._core.storage.runs import SqliteRunStorage
 
 from journey_pipeline.components.instance import accepted_previews, history_files, history_kept_open, open_instance
 from journey_pipeline.components.run_history import LASTING, Forgotten, Whose, forget_old_runs
+from journey_pipeline_tests.new_home import put_history
 
 pytestmark = pytest.mark.slow(reason="each test starts Dagster's processes")
 
@@ -110,9 +111,9 @@ def opened(home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def instance(tmp_path: Path, new_history: Path) -> Iterator[dg.DagsterInstance]:
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """An empty history."""
-    shutil.copytree(new_history, tmp_path / "dagster")
+    put_history(tmp_path)
     with opened(tmp_path) as instance:
         yield instance
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +16,7 @@ from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.instance import accepted_previews, compact_history, history_files, open_instance
 from journey_pipeline.components.run_history import JourneyRunHistory
+from journey_pipeline_tests.new_home import put_history
 
 CHECK_JOB = "sfmc__journey_history_completeness"
 
@@ -27,8 +27,8 @@ def deployment() -> Deployment:
 
 
 @pytest.fixture
-def instance(tmp_path: Path, new_history: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    shutil.copytree(new_history, tmp_path / "dagster")
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    put_history(tmp_path)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path))
     with open_instance() as opened:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from journey_pipeline.model import Window
+from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline_tests.contract.pipeline import Pipeline
 from journey_pipeline_tests.contract.project import Command, configured
 from journey_pipeline_tests.contract.streams import every_stream
@@ -22,11 +23,12 @@ def something_has_landed(pipeline: Pipeline) -> bool:
 
 
 def the_warehouse_is_being_written(pipeline: Pipeline) -> bool:
-    return (pipeline.lake.home / "warehouse.duckdb").exists()
+    return warehouse_file(pipeline.lake).exists()
 
 
 @pytest.fixture
 def command(pipeline: Pipeline, command_server: CommandServer, tmp_path_factory: pytest.TempPathFactory) -> Command:
+    warehouse_file(pipeline.lake).unlink()  # the first backfill is to make it
     return Command(command_server, configured(tmp_path_factory.mktemp("shop")), pipeline)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from journey_pipeline.components.runs import Runner
 from journey_pipeline_tests.contract.pipeline import Pipeline
 from journey_pipeline_tests.contract.project import configured, variables
 from journey_pipeline_tests.contract.streams import every_stream
+from journey_pipeline_tests.new_home import put_history
 
 pytestmark = pytest.mark.slow(reason="each stream goes through Dagster five times")
 
@@ -34,10 +34,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 @pytest.fixture
-def runner(
-    pipeline: Pipeline, deployment: Deployment, new_history: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Runner]:
-    shutil.copytree(new_history, pipeline.lake.home / "dagster")
+def runner(pipeline: Pipeline, deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+    put_history(pipeline.lake.home)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     for name, value in variables(pipeline).items():
         monkeypatch.setenv(name, value)

@@ -1,9 +1,10 @@
-"""Runs `journey-pipeline` in forked children, each the leader of a session of its own; spoken to by lines of JSON.
+"""Runs a program in forked children, each the leader of a session of its own; spoken to by lines of JSON.
 
-A request is `{"arguments": [...], "environment": {...}, "folder": path, "out": path, "err": path}`. The child answers
-`{"pid": number}` once it leads its session, and the server `{"code": number}` once it has ended, negative for a signal.
-A fork spares the seconds that a new interpreter takes to import Dagster; it is safe because nothing here starts a
-thread. Not here: what is killed, and when (`kills.py`).
+The program is `journey-pipeline` or `dg`, as the server's argument says. A request is `{"arguments": [...],
+"environment": {...}, "folder": path, "out": path, "err": path}`. The child answers `{"pid": number}` once it leads its
+session, and the server `{"code": number}` once it has ended, negative for a signal. A fork spares the seconds that a
+new interpreter takes to import Dagster; it is safe because nothing here starts a thread. Not here: what is killed, and
+when (`kills.py`).
 """
 
 from __future__ import annotations
@@ -17,16 +18,22 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import journey_pipeline.cli
-from journey_pipeline.cli.main import main
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.settings import HOME_VARIABLE
 from journey_pipeline_tests.crash import daemon
 
+# What a program is: the module that holds its `main`, and what its commands import when they run.
+CLI = Path(journey_pipeline.cli.__file__).parent
+PROGRAMS = {
+    "journey-pipeline": ("journey_pipeline.cli.main", [f"journey_pipeline.cli.{file.stem}" for file in CLI.glob("*.py")]),
+    "dg": ("dagster_dg_cli.cli", ["dagster_dg_core.check", "dagster.components.list", "journey_pipeline.components"]),
+}
 LATE = (
     "dagster._core.execution.execute_in_process",
     "dagster._core.executor.in_process",
@@ -39,11 +46,10 @@ LATE = (
 )
 
 
-def warm_up() -> None:
-    """Imports what commands import, and what Dagster imports late, such as its storages."""
-    for module in Path(journey_pipeline.cli.__file__).parent.glob("*.py"):
-        importlib.import_module(f"journey_pipeline.cli.{module.stem}")
-    for module in LATE:
+def warm_up(program: str) -> Callable[[], None]:
+    """Imports what a program's commands import, and what Dagster imports late, such as its storages; its `main`."""
+    main, used = PROGRAMS[program]
+    for module in (*used, *LATE):
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
@@ -51,31 +57,33 @@ def warm_up() -> None:
             load_deployment()
     threads = list(Path("/proc/self/task").iterdir())
     assert len(threads) == 1, "a thread would not survive a fork"
+    start: Callable[[], None] = importlib.import_module(main).main
+    return start
 
 
-def serve() -> None:
+def serve(program: str, main: Callable[[], None]) -> None:
     """Answers requests until there are no more."""
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
         if child == 0:
-            _become_command(request)
+            _become_command(request, program, main)
         _, status = os.waitpid(child, 0)
         _answer(code=os.waitstatus_to_exitcode(status))
 
 
-def _become_command(request: dict[str, Any]) -> NoReturn:
+def _become_command(request: dict[str, Any], program: str, main: Callable[[], None]) -> NoReturn:
     """Ends as an interpreter ends, but for taking apart all that was imported: that takes a second of a forked one."""
     os.setsid()
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.path.insert(0, request["folder"])
-    sys.argv = ["journey-pipeline", *request["arguments"]]
+    sys.argv = [program, *request["arguments"]]
     _answer(pid=os.getpid())
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-    code = _exit_code()
+    code = _exit_code(main)
     threading._shutdown()
     atexit._run_exitfuncs()
     gc.collect()  # what nobody closed says so
@@ -84,7 +92,7 @@ def _become_command(request: dict[str, Any]) -> NoReturn:
     os._exit(code)
 
 
-def _exit_code() -> int:
+def _exit_code(main: Callable[[], None]) -> int:
     try:
         if sys.argv[1:2] == [daemon.COMMAND]:
             return daemon.main(*sys.argv[2:])
@@ -103,7 +111,7 @@ def _answer(**answer: int) -> None:
 
 
 if __name__ == "__main__":
-    warm_up()
+    started = warm_up(sys.argv[1])
     gc.freeze()  # a collection in a child would copy all of it
-    serve()
+    serve(sys.argv[1], started)
     os._exit(0)  # likewise

@@ -88,12 +88,16 @@ class FreshInterpreter:
 
 
 class CommandServer:
-    """Each command is a fork of a process that has imported everything."""
+    """Each command is a fork of a process that has imported everything: of this project's program, or of `dg`."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str = "journey-pipeline") -> None:
         environment = {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error::ResourceWarning", **ONE_THREAD}
         self._process = subprocess.Popen(
-            [sys.executable, str(SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            [sys.executable, str(SERVER), program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
 
     def __enter__(self) -> Self:

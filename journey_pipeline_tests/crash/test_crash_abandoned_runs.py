@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from journey_pipeline.components.runs import (
     fail_runs_of_killed_commands,
     fail_runs_of_killed_workers,
 )
+from journey_pipeline_tests.new_home import put_history
 
 pytestmark = pytest.mark.slow(reason="runs are killed, and Dagster looks for them")
 
@@ -36,9 +36,9 @@ HERE = "our_location"
 
 
 @pytest.fixture
-def instance(tmp_path: Path, new_history: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     """As a deployment has it: with a queue, and workers beside the code server."""
-    shutil.copytree(new_history, tmp_path / "dagster")
+    put_history(tmp_path)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("JOURNEY_PIPELINE_HOME", str(tmp_path))
     with open_instance() as opened:

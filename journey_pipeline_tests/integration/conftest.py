@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
+from journey_pipeline_tests.new_home import put_history
 from journey_pipeline_tests.projects import NOW, make_project
 
 ROWS_PER_HOUR = 150
@@ -57,8 +57,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 @pytest.fixture
-def runner(home: Path, new_history: Path, deployment: Deployment) -> Iterator[Runner]:
-    shutil.copytree(new_history, home / "dagster", dirs_exist_ok=True)
+def runner(home: Path, deployment: Deployment) -> Iterator[Runner]:
+    put_history(home)
     with open_instance() as instance:
         yield Runner(deployment, instance)
 
