@@ -37,10 +37,11 @@ demo: $(STAMP)   ## Load a day of simulated history and show what comes of it
 dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1; another port: make dev DEV_ARGS='--port 3001'
 	@$(BIN)/journey-pipeline dev $(DEV_ARGS)
 
+# Tests wait too, for processes, files and answers: three workers keep two cores busy.
 test: $(STAMP)   ## Run the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
-test-fast: $(STAMP)  ## Run what is not slow: no crashes, terminals or other projects, and not each fault of each vendor
+test-fast: $(STAMP)  ## Run what is not slow: no crashes, terminals or other projects, few warehouses, and not each fault of each vendor
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 crash: $(STAMP)  ## Kill backfills at random instants: as often as make crash N=500 says, or again as SEED=123 did

@@ -112,6 +112,13 @@ def command_server() -> Iterator[CommandServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def dg_server() -> Iterator[CommandServer]:
+    """The same for Dagster's command."""
+    with CommandServer("dg") as server:
+        yield server
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _no_instance_of_an_earlier_module() -> Iterator[None]:
     """Lets a module begin as a process does, without a current instance of Dagster.

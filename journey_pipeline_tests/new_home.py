@@ -38,7 +38,7 @@ def _history() -> dict[Path, bytes]:
 
 def put_warehouse(home: Path) -> Path:
     """Puts a warehouse without events into a home, which is made if need be."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     warehouse_file(Lake(home)).write_bytes(_warehouse())
     return home
 

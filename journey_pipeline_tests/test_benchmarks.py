@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from benchmarks.contenders.polars_script import parse as polars_parse
 from benchmarks.digests import digest
 from benchmarks.export_vendor import Day
 from benchmarks.growth import SHOWN, hours_before
-from benchmarks.processes import ContenderError, run, serving, serving_export
+from benchmarks.processes import ContenderError, run, serving
 from benchmarks.task import COLUMNS
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.apsis.orders import read_profile_order
@@ -98,27 +99,26 @@ def test_the_pipeline_orders_the_export_that_the_vendor_has_prepared(monkeypatch
     assert read_profile_order(json.dumps(body).encode()) == day.order
 
 
-def test_the_reader_and_its_peer_make_the_same_rows_of_an_export(tmp_path: Path) -> None:
-    with serving_export(40, 50) as vendor:
-        run("export_direct", tmp_path, vendor.environment)
-        for name in ("export_reader", "export_ijson"):
-            assert run(name, tmp_path, vendor.environment).said["rows"] == vendor.records > vendor.rows > 0
-    reader, peer = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("reader", "ijson"))
-    assert reader.drop_columns("properties") == peer.drop_columns("properties")
-    assert _said(reader) == _said(peer)
-
-
 def _said(rows: Any) -> list[list[Any]]:
     """What both keep in `properties`; the pipeline also keeps times that are none."""
     told = (json.loads(text) for text in rows["properties"].to_pylist())
     return [[one.get(name) for name in ("section_id", "type_id", "correlation_id", "data")] for one in told]
 
 
-def test_the_quick_question_of_the_export_is_answered_by_all_of_its_contenders() -> None:
+def test_the_quick_question_of_the_export_is_answered_by_all_of_its_contenders_and_its_reader_equals_the_peer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = map(tmp_path.joinpath, ("whole way", "beside the peer"))
+    monkeypatch.setattr("benchmarks.export.new_folder", lambda: nullcontext(next(homes)))
     answer = CliRunner().invoke(main, ["export", "--quick"])
     assert answer.exit_code == 0, answer.output
     for name in ("direct", "through_dagster", "floor", "reader", "ijson", "normalizer"):
         assert f"| export_{name} |" in answer.output
+    reader, peer = (pq.read_table(tmp_path / f"beside the peer/{name}.parquet") for name in ("reader", "ijson"))
+    assert reader.drop_columns("properties") == peer.drop_columns("properties")
+    assert _said(reader) == _said(peer)
+    (events,) = (tmp_path / "beside the peer/events").rglob("*.parquet")
+    assert reader.num_rows > pq.read_metadata(events).num_rows > 0, "some come twice"
 
 
 def test_what_grows_with_partitions_is_measured_beside_its_floors(tmp_path: Path) -> None:

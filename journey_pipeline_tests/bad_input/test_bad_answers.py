@@ -25,6 +25,8 @@ from journey_pipeline_tests.bad_input.bad_vendor import (
 )
 from journey_pipeline_tests.transport.flaky_server import Piece, Reply, Seen, answer, close, head, json
 
+pytestmark = pytest.mark.slow(reason="each bad answer goes from HTTP to the warehouse, and heals")
+
 GOOD = table([row(1), row(2)])
 HEADER, FIRST, SECOND = GOOD.splitlines()
 TRIED = ("sfmc/journey_history 2026-11-20T05:00:00Z/2026-11-20T06:00:00Z", "POST http://127.0.0.1")

@@ -26,6 +26,8 @@ from journey_pipeline_tests.bad_input.bad_vendor import (
     table,
 )
 
+pytestmark = pytest.mark.slow(reason="each test loads, damages and heals")
+
 BOTH = (HOUR, NEXT_HOUR)
 SPAN = Window(HOUR.start, NEXT_HOUR.end)
 BODY = table([row(1), row(2), row(3, TransactionTime="2026-02-30T00:00:00Z")])

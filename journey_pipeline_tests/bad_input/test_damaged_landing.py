@@ -30,6 +30,8 @@ from journey_pipeline_tests.bad_input.bad_vendor import (
     table,
 )
 
+pytestmark = pytest.mark.slow(reason="each test loads, damages and heals")
+
 
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])

@@ -21,6 +21,8 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal that loads")
+
 DAY = f"{NOW - timedelta(days=2):%Y-%m-%d}"
 SPAN = ("--from", f"{DAY}T05", "--to", f"{DAY}T08:00")
 

@@ -21,6 +21,8 @@ from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer, Ended, Instant, Request, Starter
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal, and new interpreters")
+
 HOUR = ("--from", "2026-11-18T05", "--to", "2026-11-18T06")
 DAY = ("--from", "2026-11-18", "--to", "2026-11-19")
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}

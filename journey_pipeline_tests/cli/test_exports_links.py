@@ -25,6 +25,8 @@ from journey_pipeline.vendors.judges import judge_of
 from journey_pipeline_tests.exports.made_orders import DAY, STEADY, export_of, order, queue
 from journey_pipeline_tests.receiver.conftest import EVENTS, PARTNER, link
 
+pytestmark = pytest.mark.slow(reason="a terminal")
+
 POLICY = replace(STEADY, hook_life=2 * DAY, is_polled=False)
 ELSEWHERE = "https://files.example"
 

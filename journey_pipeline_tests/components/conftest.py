@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,6 @@ from journey_pipeline_tests.projects import make_project
 def another_project(tmp_path: Path) -> Path:
     """A Dagster project that only installs the package."""
     return make_project(tmp_path, "brand_b")
-
-
-@pytest.fixture(scope="session")
-def dg_server() -> Iterator[CommandServer]:
-    with CommandServer("dg") as server:
-        yield server
 
 
 @pytest.fixture

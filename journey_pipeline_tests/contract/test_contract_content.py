@@ -11,6 +11,8 @@ from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline_tests.contract.pipeline import Pipeline
 from journey_pipeline_tests.contract.streams import every_stream
 
+pytestmark = pytest.mark.slow(reason="each stream goes from HTTP to the warehouse")
+
 
 def schema_claim(pipeline: Pipeline, new_column: str) -> Claim:
     """What is said of the schema of a window whose records have a field that nobody knows."""

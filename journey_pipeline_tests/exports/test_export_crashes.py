@@ -10,6 +10,8 @@ from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline_tests.exports.made_orders import DAY, NOW, POLICY, queue, wanted
 from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
 
+pytestmark = pytest.mark.slow(reason="each step ends at each of its moments")
+
 DEATHS = [moment for moment in Moment if moment is not Moment.NEVER]
 STEPS = ["ask", "poll", "collect"]
 

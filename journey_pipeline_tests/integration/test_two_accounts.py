@@ -15,6 +15,8 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.integration.truth import ask, hours_ago
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="hours go through Dagster")
+
 
 @pytest.fixture
 def brand_b(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:

@@ -45,6 +45,8 @@ from journey_pipeline.warehouse.questions import counted_events
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.contract.hooks import HOOKS
 
+pytestmark = pytest.mark.slow(reason="days of exports pass in each test")
+
 TODAY = datetime(2026, 3, 8, tzinfo=UTC)
 MORNING = TODAY + timedelta(minutes=10)
 STREAM = user_events_stream("insider", TODAY - timedelta(days=40))

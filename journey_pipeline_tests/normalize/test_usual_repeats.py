@@ -15,6 +15,8 @@ from journey_pipeline.normalize.deduplication import repeated_keys
 from journey_pipeline.normalize.session import NormalizeLimits, session
 from journey_pipeline_tests.lake.made_landing import KEY, NOTES, PARTITION, MadeLanding, as_csv
 
+pytestmark = pytest.mark.slow(reason="many exports are normalized")
+
 AT = "2026-11-20T09:58:11Z"
 USUAL = replace(NOTES, repeats_are_usual=True)
 MANY = [str(number) for number in range(30_000)]

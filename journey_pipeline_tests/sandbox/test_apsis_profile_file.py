@@ -24,6 +24,8 @@ from journey_pipeline.sandbox.world.profiles import export_key
 from journey_pipeline_tests.sandbox.apsis_caller import DAY, EMAIL, EXPORTS, LOYALTY, MAIN, NOON, ApsisCaller, events
 from journey_pipeline_tests.sandbox.cases import Case
 
+pytestmark = pytest.mark.slow(reason="whole files are made")
+
 MINUTES = Window(NOON.start, NOON.start + timedelta(minutes=10))
 
 
@@ -229,8 +231,9 @@ def test_made_up_events_of_parts_of_a_day_are_those_of_the_day(apsis: ApsisCalle
         kept = (record for record in truth(window, asked_at) if not str(record["correlation_id"]).startswith("c-"))
         return Counter((record["profile"], str(record["correlation_id"])) for record in kept)
 
-    assert sum((made_up(part) for part in parts), Counter()) == made_up(DAY)
-    assert len(made_up(DAY)) > 150
+    of_the_day = made_up(DAY)
+    assert sum((made_up(part) for part in parts), Counter()) == of_the_day
+    assert len(of_the_day) > 150
 
 
 def test_profiles_without_an_order_of_events_have_none(apsis: ApsisCaller) -> None:

@@ -14,6 +14,8 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.sandbox.cases import Case
 from journey_pipeline_tests.sandbox.layerfive_caller import LayerFiveCaller, bag, day
 
+pytestmark = pytest.mark.slow(reason="answers that look back ninety days")
+
 DAY = "2026-11-20"
 ARRAYS = ("data", "journeys", "customer_journeys", "journey_details", "items", "records")
 NESTED = ("touchpoints", "events", "journey", "steps", "activities")

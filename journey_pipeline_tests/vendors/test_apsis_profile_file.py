@@ -26,6 +26,8 @@ from journey_pipeline_tests.vendors.made_apsis import (
     without,
 )
 
+pytestmark = pytest.mark.slow(reason="each value goes from a landing to events")
+
 
 def one(tmp_path: Path, *events: Any, **attributes: Any) -> Normalized:
     return landed(tmp_path, PROFILE_EVENTS, export({"xk-0001": profile(events, **attributes)}))

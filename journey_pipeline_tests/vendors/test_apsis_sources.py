@@ -44,6 +44,8 @@ from journey_pipeline.vendors.source import Part, Plan, Source, Ticket, Verdict
 from journey_pipeline_tests.lake.made_landing import begin_attempt
 from journey_pipeline_tests.reading import SESSION, read_parquet
 
+pytestmark = pytest.mark.slow(reason="exports go all their way over HTTP")
+
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 DAY = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))
 PENDING = timedelta(seconds=10)

@@ -24,6 +24,8 @@ from journey_pipeline.vendors.layerfive.customer_journeys.stream import Customer
 from journey_pipeline.vendors.source import Part
 from journey_pipeline_tests.vendors.made_journeys import PARTITION, MadeJourneys
 
+pytestmark = pytest.mark.slow(reason="answers of each shape, from HTTP to events")
+
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 WINDOW = partition_window(PARTITION)
 FAST = Limits(requests_per_s=1e9, concurrency=1)

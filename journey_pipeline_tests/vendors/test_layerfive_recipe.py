@@ -12,6 +12,8 @@ from journey_pipeline.vendors.layerfive.customer_journeys.mapping import Mapping
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_recipe
 from journey_pipeline_tests.vendors.made_journeys import AT, MadeJourneys, answer, one, record, typed
 
+pytestmark = pytest.mark.slow(reason="each value goes from a landing to events")
+
 RECIPE = customer_journeys_recipe(MappingSettings())
 TIMES = "occurred_at::varchar, occurred_at_source, properties->>'event_time'"
 KEPT = "kept"

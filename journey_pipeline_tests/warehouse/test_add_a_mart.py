@@ -16,6 +16,8 @@ from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, MadeLake, dump, rows_of
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 PAGE = Path(__file__).parents[2] / "docs/analysts.md"
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 FIVE, SIX = "2026-11-01T05", "2026-11-02T06"

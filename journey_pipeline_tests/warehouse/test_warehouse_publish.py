@@ -15,6 +15,8 @@ from journey_pipeline.warehouse.questions import query
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MadeLake, events
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made and published in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 FIVE, SIX = "2026-11-01T05", "2026-11-01T06"
 COUNT = "select count(*) from core.journey_events"

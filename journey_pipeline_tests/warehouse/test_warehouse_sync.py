@@ -34,6 +34,8 @@ from journey_pipeline_tests.warehouse.made_lake import (
     write_parquet,
 )
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 EARLY, LATE = "20261101T060000Z-aa", "20261102T060000Z-aa"
 BY_PARTITION = ("core.journey_events", "internal.files")

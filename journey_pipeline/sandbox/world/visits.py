@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -29,6 +30,9 @@ from journey_pipeline.sandbox.world.individuals import Individual, cohort_of, in
 from journey_pipeline.sandbox.world.sessions import DAY_MS, SIGN_UP, Touch, customer_ways, visitor_ways
 
 _CUSTOMERS_SHARE = 0.5  # of all touches
+# A question looks at some 180 days, and the next one at nearly the same: those of a small world are kept.
+_FEW_VISITORS = 200
+_KEPT_DAYS = 256
 
 # For the moments at which people became known: from when on their touches are wanted, `NEVER_MS` for not at all.
 Earliest: TypeAlias = Callable[[Milliseconds], Milliseconds]
@@ -119,6 +123,7 @@ class Visits:
         ways = visitor_ways(seed, steady=steady)
         a_day = touchpoints_per_day * (1 - _CUSTOMERS_SHARE) / (ways.touches_a_way + known_share)
         self._visitors = Visitors(seed, ways, a_day, known_share, steady)
+        self._kept_crowds = lru_cache(maxsize=_KEPT_DAYS)(lambda day: list(self._visitors.crowds(day)))
         errands = customer_ways(seed, campaigns, steady=steady)
         visits_a_day = touchpoints_per_day * _CUSTOMERS_SHARE / errands.touches_a_way
         self._customers = Customers(seed, errands, customers, visits_a_day, steady)
@@ -137,7 +142,8 @@ class Visits:
                 crowd = self._customers.crowd(group, max(start_ms, from_ms), end_ms)
                 yield self._chosen(crowd, self._customers.ways.touches, start_ms, end_ms, earliest)
         for day in range(start_ms // DAY_MS - VISITOR_REACH_DAYS, end_ms // DAY_MS + 1):
-            for crowd in self._visitors.crowds(day):
+            few = self._visitors.size(day) <= _FEW_VISITORS
+            for crowd in self._kept_crowds(day) if few else self._visitors.crowds(day):
                 yield self._chosen(crowd, self._visitors.ways.touches, start_ms, end_ms, earliest)
 
     def of_person(self, number: int, start_ms: int, end_ms: int) -> Touchpoints | None:
