@@ -21,6 +21,7 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
+from journey_pipeline_tests.new_home import put_history, put_warehouse
 from journey_pipeline_tests.projects import NOW, make_project
 
 pytestmark = pytest.mark.slow(reason="a terminal that waits for exports")
@@ -43,6 +44,7 @@ def sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def environment(sandbox: Sandbox, tmp_path: Path) -> dict[str, str]:
     make_project(tmp_path, "apsis")
+    put_history(put_warehouse(tmp_path / "home"))
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),

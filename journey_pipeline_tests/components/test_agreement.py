@@ -13,6 +13,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.questions import Agreement, AgreementTolerance, DayOfBoth, read_agreements
 from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.new_home import put_warehouse
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, day, events
 from journey_pipeline_tests.warehouse.made_twins import EMAILS, PROFILES, Told, TwinLake
 
@@ -40,7 +41,7 @@ def agreements(made: TwinLake, tolerance: AgreementTolerance | None = None) -> l
 
 @pytest.fixture
 def twins(tmp_path: Path) -> TwinLake:
-    return TwinLake(tmp_path)
+    return TwinLake(put_warehouse(tmp_path))
 
 
 def test_the_first_and_the_last_day_of_either_are_not_compared(twins: TwinLake) -> None:

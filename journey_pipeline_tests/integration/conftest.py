@@ -18,7 +18,7 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
-from journey_pipeline_tests.new_home import put_history
+from journey_pipeline_tests.new_home import put_history, put_warehouse
 from journey_pipeline_tests.projects import NOW, make_project
 
 ROWS_PER_HOUR = 150
@@ -58,7 +58,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 @pytest.fixture
 def runner(home: Path, deployment: Deployment) -> Iterator[Runner]:
-    put_history(home)
+    put_history(put_warehouse(home))
     with open_instance() as instance:
         yield Runner(deployment, instance)
 

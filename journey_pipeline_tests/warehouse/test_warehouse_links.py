@@ -13,6 +13,7 @@ from journey_pipeline.recipe import Twin
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.schema import LOADED_TABLES, made_tables
 from journey_pipeline.warehouse.sync import rebuild, sync
+from journey_pipeline_tests.new_home import put_warehouse
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, SFMC, dump, held_daily, rows_of
 from journey_pipeline_tests.warehouse.made_twins import (
     EMAILS,
@@ -36,7 +37,7 @@ NEW = "20261103T060000Z-bb"
 @pytest.fixture
 def twins(tmp_path: Path) -> TwinLake:
     """A day of profile events and the same of e-mail events, one of each with a partner, synced."""
-    made = TwinLake(tmp_path)
+    made = TwinLake(put_warehouse(tmp_path))
     made.put(FIRST, [Told(1, correlation="c-1"), Told(2, correlation="c-2", row=2)], PROFILES)
     made.put(FIRST, [Told(1, correlation="c-1"), Told(3, correlation="c-3", row=2)], EMAILS)
     sync(made.lake, SMALL)
@@ -134,7 +135,7 @@ def test_the_same_value_in_another_connection_is_another_thing(twins: TwinLake) 
 
 
 def test_manifests_that_come_to_name_a_twin_link_what_was_there(tmp_path: Path) -> None:
-    made = TwinLake(tmp_path)
+    made = TwinLake(put_warehouse(tmp_path))
     rows = [Told(1, correlation="c-1"), Told(2, correlation="c-2", row=2)]
     made.put(FIRST, [*rows], PROFILES, twin=None)
     made.put(FIRST, [*rows], EMAILS)
