@@ -28,10 +28,10 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.settings import HOME_VARIABLE
 from journey_pipeline_tests.crash import daemon
 
+COMMANDS = [f"journey_pipeline.cli.{file.stem}" for file in Path(journey_pipeline.cli.__file__).parent.glob("*.py")]
 # What a program is: the module that holds its `main`, and what its commands import when they run.
-CLI = Path(journey_pipeline.cli.__file__).parent
 PROGRAMS = {
-    "journey-pipeline": ("journey_pipeline.cli.main", [f"journey_pipeline.cli.{file.stem}" for file in CLI.glob("*.py")]),
+    "journey-pipeline": ("journey_pipeline.cli.main", COMMANDS),
     "dg": ("dagster_dg_cli.cli", ["dagster_dg_core.check", "dagster.components.list", "journey_pipeline.components"]),
 }
 LATE = (
