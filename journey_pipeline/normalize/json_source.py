@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.lake.manifest import LandedFile
 from journey_pipeline.normalize.csv_source import CheckedRecord, CsvBatch, landing_batch
 from journey_pipeline.normalize.landed_file import Inflated, check_landed, told_of_file
-from journey_pipeline.normalize.relation import landing_schema, map_columns
+from journey_pipeline.normalize.relation import ColumnMap, landing_schema, map_columns
 from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.normalize.staging import Source
 from journey_pipeline.recipe import Recipe
@@ -27,6 +30,9 @@ from journey_pipeline.recipe import Recipe
 _RECORDS_AT_ONCE = 4096
 _NO_OBJECT = "not a JSON object"
 _NO_JSON = "unreadable JSON"
+
+_UNREAD = object()
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 _decode = msgspec.json.Decoder().decode
 
@@ -51,12 +57,12 @@ class JsonSource(Source):
         missing = set(self.recipe.columns) - self.constants.keys()
         unknown: dict[str, None] = {}
         respelled: dict[str, None] = {}
-        for records, values in self._decoded(limits):
-            objects = [(record, value) for record, value in zip(records, values, strict=True) if not record.fault]
-            self.faults += len(records) - len(objects)
-            self.read += len(objects)
-            if objects:
-                columns, batch = self._batch([one for one, _ in objects], [value for _, value in objects], raw=False)
+        for some in self._decoded(limits):
+            places = [place for place in range(len(some.raws)) if place not in some.faults]
+            self.faults += len(some.faults)
+            self.read += len(places)
+            if places:
+                columns, batch = self._batch(some, places, raw=False)
                 missing.intersection_update(columns.missing)
                 unknown |= dict.fromkeys(columns.unknown)
                 respelled |= dict.fromkeys(columns.respelled)
@@ -66,49 +72,87 @@ class JsonSource(Source):
 
     def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
         """All records, or those whose form is wrong, each with its raw text."""
-        for records, values in self._decoded(limits):
-            wanted = [place for place, one in enumerate(records) if one.fault or not faults_only]
-            if wanted:
-                _, batch = self._batch([records[at] for at in wanted], [values[at] for at in wanted], raw=True)
+        for some in self._decoded(limits):
+            places = [place for place in range(len(some.raws)) if place in some.faults or not faults_only]
+            if places:
+                _, batch = self._batch(some, places, raw=True)
                 yield batch
 
-    def _decoded(self, limits: NormalizeLimits) -> Iterator[tuple[list[CheckedRecord], list[dict[str, Any]]]]:
-        """Some records at a time, with their members; of one whose form is wrong, none."""
+    def _decoded(self, limits: NormalizeLimits) -> Iterator[_Decoded]:
+        """Some records at a time."""
         number = 0
         with closing(Inflated(self.path)) as content:
             splitting = RecordSplitter(longest_bytes=limits.longest_record_bytes, flat=True).split(content.chunks())
             for some in told_of_file(splitting, self.path):
                 for start in range(0, len(some), _RECORDS_AT_ONCE):
                     raws = some[start : start + _RECORDS_AT_ONCE]
-                    read = [_read(raw) for raw in raws]
-                    records = [
-                        CheckedRecord(number + place, raw, fault, b"")
-                        for place, (raw, (_, fault)) in enumerate(zip(raws, read, strict=True), start=1)
-                    ]
+                    yield _Decoded(number, raws, *_read(raws))
                     number += len(raws)
-                    yield records, [members for members, _ in read]
 
-    def _batch(
-        self, records: Sequence[CheckedRecord], values: Sequence[Mapping[str, Any]], *, raw: bool
-    ) -> tuple[Any, pa.RecordBatch]:
-        header = tuple(dict.fromkeys(name for members in values for name in members))
+    def _batch(self, some: _Decoded, places: Sequence[int], *, raw: bool) -> tuple[ColumnMap, pa.RecordBatch]:
+        records = [some.members[place] for place in places]
+        shapes = dict.fromkeys(map(tuple, records))
+        header = tuple(dict.fromkeys(chain.from_iterable(shapes)))
         columns = map_columns(header, self.recipe, self.constants, self.path)
-        used, nothing = columns.used, pa.nulls(len(values), pa.string())
+        used, nothing = columns.used, pa.nulls(len(records), pa.string())
+        # Where all have the same members, their values are turned into columns at once.
+        values = list(zip(*map(dict.values, records), strict=True)) if len(shapes) == 1 else None
         arrays: list[pa.Array[Any]] = [
-            pa.array([_text(members.get(name)) for members in values], pa.string()) if at in used else nothing
+            _texts(values[at] if values else [members.get(name) for members in records]) if at in used else nothing
             for at, name in enumerate(header)
         ]
-        numbers = pa.array([record.number for record in records], pa.int64())
-        batch = CsvBatch(arrays, numbers, tuple(records) if raw else ())
+        numbers = pa.array(np.array(places, np.int64) + (some.before + 1))
+        checked = (CheckedRecord(0, some.raws[place], some.faults.get(place), b"") for place in places if raw)
+        batch = CsvBatch(arrays, numbers, tuple(checked))
         return columns, landing_batch(batch, self.name, columns, landing_schema(self.recipe, with_raw=raw))
 
 
-def _read(record: bytes) -> tuple[dict[str, Any], str | None]:
+class _Decoded(NamedTuple):
+    """Some records.
+
+    Attributes:
+        before: How many came before them.
+        raws: Their text.
+        members: Their members; none of one whose form is wrong.
+        faults: What is wrong with the form of some, by their place.
+    """
+
+    before: int
+    raws: Sequence[bytes]
+    members: Sequence[dict[str, Any]]
+    faults: Mapping[int, str]
+
+
+def _read(raws: Sequence[bytes]) -> tuple[list[dict[str, Any]], dict[int, str]]:
     try:
-        value = _decode(record)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return {}, _NO_JSON
-    return (value, None) if isinstance(value, dict) else ({}, _NO_OBJECT)
+        values = list(map(_decode, raws))
+    except _UNREADABLE:
+        values = [_read_one(raw) for raw in raws]
+    if set(map(type, values)) <= {dict}:
+        return values, {}
+    faults = {
+        place: _NO_JSON if value is _UNREAD else _NO_OBJECT
+        for place, value in enumerate(values)
+        if not isinstance(value, dict)
+    }
+    return [value if isinstance(value, dict) else {} for value in values], faults
+
+
+def _read_one(record: bytes) -> Any:
+    try:
+        return _decode(record)
+    except _UNREADABLE:
+        return _UNREAD
+
+
+def _texts(values: Sequence[Any]) -> pa.Array[Any]:
+    """Values as the text of a CSV, NULL where they are empty."""
+    try:
+        texts = pa.array(values, pa.string())
+    except (pa.ArrowTypeError, pa.ArrowInvalid):  # some are no text
+        return pa.array(list(map(_text, values)), pa.string())
+    is_empty = pc.equal(texts, pa.scalar(""))
+    return pc.if_else(is_empty, None, texts) if pc.any(is_empty).as_py() else texts
 
 
 def _text(value: Any) -> str | None:
