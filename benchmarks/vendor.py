@@ -7,7 +7,10 @@ it is stopped. Not here: the simulation (`journey_pipeline/sandbox/`).
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from benchmarks.task import COLUMNS
@@ -22,6 +25,16 @@ CONTACTS = 500_000
 SETTLED_AFTER = timedelta(hours=1)
 
 
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ends the process at SIGTERM inside the block, which takes long; the server would end only after it."""
+    servers = signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, servers)
+
+
 def main() -> None:
     """Serves as many hours as asked, all equally busy."""
     hours, rows = (int(argument) for argument in sys.argv[1:])
@@ -29,7 +42,8 @@ def main() -> None:
     span = Window(end - timedelta(hours=hours), end)
 
     def ready(sandbox: Sandbox) -> None:
-        prepared = sandbox.simulator(SfmcSimulator).prepare(span.partitions(Granularity.HOUR), columns=COLUMNS)
+        with stoppable():
+            prepared = sandbox.simulator(SfmcSimulator).prepare(span.partitions(Granularity.HOUR), columns=COLUMNS)
         about = {"environment": sandbox.environment(), "start": iso(span.start), "end": iso(span.end), "rows": prepared}
         sys.stdout.write(json.dumps(about) + "\n")
         sys.stdout.flush()

@@ -6,6 +6,8 @@ Not here: dlt, which only `make bench` installs. ijson is here for these tests.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
@@ -131,3 +133,25 @@ def test_what_grows_with_partitions_is_measured_beside_its_floors(tmp_path: Path
 def test_a_contender_that_fails_says_how_it_ended(tmp_path: Path) -> None:
     with pytest.raises(ContenderError, match="BENCHMARK_START"):
         run("floor", tmp_path, {})
+
+
+_PREPARING = """
+from threading import Event
+from benchmarks.vendor import stoppable
+from journey_pipeline.sandbox.server import run
+
+def ready(sandbox):
+    with stoppable():
+        print("preparing", flush=True)
+        Event().wait()
+
+run(on_ready=ready)
+"""
+
+
+def test_a_vendor_ends_at_sigterm_while_it_prepares() -> None:
+    with subprocess.Popen([sys.executable, "-c", _PREPARING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "preparing\n"
+        process.terminate()
+        assert process.wait() == 0

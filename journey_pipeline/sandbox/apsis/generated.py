@@ -43,6 +43,10 @@ class Generated:
         packed = (chunk for chunk in repack(self._chunks()) if chunk)
         return packed if most is None else first_bytes(packed, most)
 
+    def through(self, change: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Generated:
+        """The file as a function of its chunks makes it."""
+        return Generated(lambda: change(self.raw()), closed=self._closed, between=self._between)
+
     def kept(self, path: Path) -> Generated:
         """Makes the file once and for all, and gives it as it lies on disk from then on."""
         with path.open("wb") as file:

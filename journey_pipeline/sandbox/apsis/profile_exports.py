@@ -5,6 +5,7 @@ Not here: what an order may say (`orders.py`), what the file holds (`profiles.py
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,16 @@ class ProfileExports:
         self._exports, self._options = exports, options
         self._prepared: dict[ProfileOrder, Generated] = {}
 
-    def prepare(self, order: ProfileOrder, asked_at: datetime, path: Path) -> Generated:
-        """Writes the file of an order ahead. The same order gets this file later, as it is now."""
-        file = self._prepared[order] = self._file(*self.profiles(order, asked_at)).kept(path)
+    def prepare(
+        self,
+        order: ProfileOrder,
+        asked_at: datetime,
+        path: Path,
+        grown: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None,
+    ) -> Generated:
+        """Writes the file of an order ahead, changed by `grown`. The same order gets this file later, as it is now."""
+        file = self._file(*self.profiles(order, asked_at))
+        file = self._prepared[order] = (file.through(grown) if grown else file).kept(path)
         return file
 
     def order(self, exchange: Exchange) -> Response:

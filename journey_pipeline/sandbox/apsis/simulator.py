@@ -5,7 +5,7 @@ Not here: the server (`sandbox/server.py`), which mounts it under `/apsis`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -89,14 +89,17 @@ class ApsisSimulator:
         """Stops counting; calls that wait for it are refused."""
         self.exports.closed.set()
 
-    def prepare(self, order: ProfileOrder, path: Path) -> Generated:
+    def prepare(
+        self, order: ProfileOrder, path: Path, grown: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None
+    ) -> Generated:
         """Writes the file of a profile export ahead of its order. The same order gets it as it is now.
 
         Args:
             order: What will be ordered, lists in the same order.
             path: Where the file goes, as gzip.
+            grown: Makes of the file's chunks those that are written.
         """
-        return self._profiles.prepare(order, self._clock.now(), path)
+        return self._profiles.prepare(order, self._clock.now(), path, grown)
 
     def profile_truth(self, window: Window, asked_at: datetime) -> Iterator[dict[str, Any]]:
         """The events that a perfect client has of a window after an order of everything in it; see `truth.py`.
