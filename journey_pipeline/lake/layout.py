@@ -67,6 +67,11 @@ class Lake:
         return self.home / "dimensions" / connection / f"{name}.parquet"
 
     @property
+    def contacts_root(self) -> Path:
+        """Where people put what they know of addresses, a CSV file a connection."""
+        return self.home / "contacts"
+
+    @property
     def events_root(self) -> Path:
         """Where the manifests of all events files are found."""
         return self.home / "events"

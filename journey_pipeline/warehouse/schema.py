@@ -122,7 +122,20 @@ _SEGMENTS = Table(
     ),
 )
 
+_MAPPED_CONTACTS = Table(
+    "internal.mapped_contacts",
+    "Addresses of people as the files contacts/<connection>.csv say. Key: connection, contact_id.",
+    (
+        Column("connection", "VARCHAR", "The configured account."),
+        Column("contact_id", "VARCHAR", "The vendor's key of the person."),
+        Column("email", "VARCHAR", "The address."),
+    ),
+)
+
+MAPPING = "contacts"
+"""The one list that no vendor gives: a person puts it in the home, as `contacts/<connection>.csv`."""
 LISTED = {
+    MAPPING: _MAPPED_CONTACTS,
     "journeys": _JOURNEYS,
     "activities": _ACTIVITIES,
     "sections": _SECTIONS,
@@ -133,6 +146,7 @@ LISTED = {
 }
 """By the name of the dimension."""
 KEYS = {
+    MAPPING: ("contact_id",),
     "journeys": ("journey_id",),
     "activities": ("activity_id",),
     "sections": ("section_id",),

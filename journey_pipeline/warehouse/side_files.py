@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -24,7 +24,7 @@ from journey_pipeline.warehouse.file_checks import parquet
 from journey_pipeline.warehouse.inventory import BrokenFile
 from journey_pipeline.warehouse.loaded import FileKey
 from journey_pipeline.warehouse.removal import withhold
-from journey_pipeline.warehouse.schema import EXPORTS, KEYS, LISTED
+from journey_pipeline.warehouse.schema import EXPORTS, KEYS, LISTED, MAPPING
 from journey_pipeline.warehouse.table import Table
 
 _KEY = ("connection", "stream", "partition_key")
@@ -79,6 +79,7 @@ def _run(session: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[obje
 
 log = logging.getLogger(__name__)
 
+_CORRECT = "write a header `contact_id,email` and a line for each person, and sync again"
 _LIST_AGAIN = "list it again with `journey-pipeline backfill {connection}`"
 
 
@@ -109,23 +110,21 @@ def stage_dimensions(
     }
     changes: list[ListedChange] = []
     found = set()
-    for path in sorted(lake.dimensions_root.glob("*/*.parquet")):
-        connection, dimension = path.parent.name, path.stem
-        if dimension not in LISTED or not path.is_file():  # what else lies there is not ours
-            continue
+    for path, connection, dimension in _listed_files(lake):
         found.add((connection, dimension))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if loaded.get((connection, dimension)) == digest:
             continue
         staged = f"listed_{len(changes)}"
-        problem = _stage(session, lake, connection, dimension, staged)
-        if not problem and _is_copy(session, path):
+        problem = _stage(session, path, connection, dimension, staged)
+        if not problem and dimension != MAPPING and _is_copy(session, path):
             problem = "it lists entries of another connection"
             if (connection, dimension) not in loaded:
                 log.warning("%s is a copy of another connection's file and is ignored", lake.relative(path))
                 continue
         if problem:
-            broken.append(BrokenFile(lake.relative(path), problem, _LIST_AGAIN.format(connection=connection)))
+            heal = _CORRECT if dimension == MAPPING else _LIST_AGAIN.format(connection=connection)
+            broken.append(BrokenFile(lake.relative(path), problem, heal))
         else:
             changes.append(ListedChange(connection, dimension, digest, staged))
     for connection, names in groupby(sorted(loaded.keys() - found), lambda gone: gone[0]):
@@ -148,10 +147,21 @@ def load_dimensions(session: duckdb.DuckDBPyConnection, changes: list[ListedChan
             session.execute("insert into internal.dimension_files values (?, ?, ?)", [*which, change.sha256])
 
 
-def _stage(session: duckdb.DuckDBPyConnection, lake: Lake, connection: str, dimension: str, staged: str) -> str:
+def _listed_files(lake: Lake) -> Iterator[tuple[Path, str, str]]:
+    """The files of the vendors' lists and of addresses, each with its connection and dimension."""
+    for path in sorted(lake.dimensions_root.glob("*/*.parquet")):
+        if path.stem in LISTED and path.is_file():  # what else lies there is not ours
+            yield path, path.parent.name, path.stem
+    for path in sorted(lake.contacts_root.glob("*.csv")):
+        yield path, path.stem, MAPPING
+
+
+def _stage(session: duckdb.DuckDBPyConnection, path: Path, connection: str, dimension: str, staged: str) -> str:
     """Reads one file; gives what is wrong with it, or nothing."""
     table = LISTED[dimension]
-    source = parquet([lake.dimension_file(connection, dimension)])
+    source = parquet([path])
+    if dimension == MAPPING:
+        source = f"read_csv({literal(str(path))}, all_varchar = true, header = true, delim = ',', quote = '\"')"
     try:
         session.execute(f"create or replace temp table {staged} as select {_typed(table, connection)} from {source}")
     except duckdb.Error as error:
