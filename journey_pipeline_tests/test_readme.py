@@ -114,6 +114,8 @@ def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "What each journey did" in done.stdout
     assert "partition_key" in done.stdout
+    (page,) = re.findall(r"(\S+\.html) +the busiest journey as a page", done.stdout)
+    assert (clone / page).stat().st_size > 500_000
     questions = re.findall(r"```sql\n(.*?)```", PAGES["docs/analysts.md"], re.DOTALL)
     assert questions
     with duckdb.connect(clone / "data/sandbox/journeys.duckdb", read_only=True) as warehouse:

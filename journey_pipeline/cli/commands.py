@@ -356,3 +356,19 @@ def report() -> None:
 
     Exits with 2 if the journey or the time zone is unknown, or nothing is published.
     """
+
+
+@_command("proof", "proof", "proof sfmc --from 2026-11-01 --to 2026-12-01 --out audit.html")
+@click.argument("selector", metavar="[CONNECTION[/STREAM]]", required=False)
+@click.option("--from", "start", type=time, help="Start, UTC [default: the first landed partition].")
+@click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
+@click.option("--out", metavar="FILE", help="HTML file to write [default: reports/proof.html]. The CSV goes beside it.")
+def proof() -> None:
+    """Write an auditor's page: what each partition became.
+
+    For each partition: the vendor's estimate, the landed records with checksums of their files, events, rejects,
+    repeats, and the events in the warehouse. Says what is missing and how long it can still be had, and what is not
+    guaranteed. Asks no vendor.
+
+    Exits with 1 if totals disagree or something is missing.
+    """

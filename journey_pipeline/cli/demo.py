@@ -38,7 +38,7 @@ from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey
 from journey_pipeline.model import Granularity, Window, floor
-from journey_pipeline.report.index import ask_journeys, journeys_of
+from journey_pipeline.report.index import ask_journeys
 from journey_pipeline.report.journey import Span
 from journey_pipeline.report.write import write_journey
 from journey_pipeline.sandbox.registry import Showcase, simulated_vendors
@@ -174,10 +174,10 @@ def _show_results(lake: Lake) -> None:
 def _write_report(lake: Lake) -> str:
     """Writes the page of the journey that most entered, and gives a line about it; with no journey, none."""
     with asking.published(lake) as published:
-        journeys = journeys_of(ask_journeys(published, Span()))
-        if not journeys:
+        busiest = next(iter(ask_journeys(published, Span())), None)
+        if busiest is None:
             return ""
-        written = write_journey(published, f"{journeys[0].connection}/{journeys[0].root}", Span(), lake.home)
+        written = write_journey(published, f"{busiest['connection']}/{busiest['root']}", Span(), lake.home)
     return f"\n  {os.path.relpath(written.file)}   the busiest journey as a page: open it in a browser"
 
 

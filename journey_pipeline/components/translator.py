@@ -41,6 +41,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     "leftovers": frozenset(),
     "warehouse": frozenset({"duckdb", "sql"}),
     "marts": frozenset({"duckdb", "sql"}),
+    "reports": frozenset(),
 }
 """The roles of assets, and their kinds in addition to the vendor's."""
 OF_VENDOR = frozenset({"requests", "raw", "dimensions", "reconciliation"})

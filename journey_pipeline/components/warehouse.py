@@ -14,6 +14,7 @@ from pydantic import Field
 
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.recording import SAYS
+from journey_pipeline.components.reports import report_definitions
 from journey_pipeline.components.standing_checks import agreement_result, agreement_spec
 from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
 from journey_pipeline.connections.connection import memory_setting
@@ -106,9 +107,11 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
             description="Syncs and publishes the warehouse when any events are new.",
         )
         configured = partial(streams_of, connections)
-        return dg.Definitions(
+        synced = dg.Definitions(
             assets=[self._definition(upstream, configured)], sensors=[sensor] if self.sync_automatically else []
         )
+        marts = [self.translator.key(told(table)) for table in self.tables if told(table).role == "marts"]
+        return dg.Definitions.merge(synced, report_definitions(self.translator, marts))
 
     def _definition(self, upstream: Sequence[dg.AssetKey], configured: Configured) -> dg.AssetsDefinition:
         settings = WarehouseSettings(memory=self.memory, threads=self.threads, removable=self.removable)

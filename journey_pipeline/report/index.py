@@ -6,7 +6,7 @@ Not here: one journey (`journey.py`).
 from __future__ import annotations
 
 from journey_pipeline import __version__
-from journey_pipeline.report.journey import Journey, Span
+from journey_pipeline.report.journey import Span
 from journey_pipeline.report.page import Page
 from journey_pipeline.report.part import Answered, Part, Plot, ask, label
 from journey_pipeline.warehouse.questions import Published
@@ -16,13 +16,8 @@ _BAR_PX, _AXIS_PX = 26, 40
 
 
 def ask_journeys(published: Published, span: Span) -> Answered:
-    """All journeys with their figures, the busiest first."""
+    """All journeys that were entered, with their figures, the busiest first."""
     return ask(published, "journeys", span.values)
-
-
-def journeys_of(answered: Answered) -> list[Journey]:
-    """The journeys of that answer."""
-    return [Journey(row["connection"], row["root"], str(row["name"] or row["root"])) for row in answered]
 
 
 def index_page(answered: Answered) -> Page:

@@ -22,6 +22,10 @@ from journey_pipeline.report.sankey import sankey
 from journey_pipeline.warehouse.questions import Published
 
 _MOST_NEAR = 3
+_EMAILS = (
+    "Filed under the day of sending. Empty where the vendor does not tell. Of those that are not ripe, of the last "
+    "7 days, opens and clicks are still to come."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +60,25 @@ class Journey:
         return names | {f"{self.connection}/{name}" for name in names}
 
 
-def check_timezone(published: Published, timezone: str) -> None:
-    """Refuses a time zone that DuckDB does not know.
+def check_published(published: Published, span: Span) -> None:
+    """Refuses a file that an earlier version published, and a time zone that DuckDB does not know.
 
     Raises:
-        ConfigError: If it does not; names those that look like it.
+        ConfigError: If it is one; names time zones that look like it.
     """
+    timezone = span.timezone
+    if not published.has("marts.email_performance"):
+        raise ConfigError("an earlier version published the file; `journey-pipeline sync` publishes it anew.")
     known = [name for (name,) in published.ask("select name from pg_timezone_names()")[1]]
     if timezone not in known:
         raise ConfigError(
             f"{timezone!r} is no time zone{_near(timezone, known)}. Write one as Europe/Stockholm or UTC."
         )
+
+
+def known_journeys(published: Published) -> list[Journey]:
+    """All journeys, with the name of the newest version."""
+    return [Journey(row["connection"], row["root"], row["name"] or row["root"]) for row in ask(published, "names", {})]
 
 
 def find_journey(journeys: Sequence[Journey], wanted: str) -> Journey:
@@ -132,12 +144,13 @@ def _parts(published: Published, values: Mapping[str, str]) -> list[Part]:
         return ask(published, name, values)
 
     moves, steps, days, clock = asked("moves"), asked("funnel"), asked("daily"), asked("hours")
-    failures = asked("failures")
+    emails, failures = asked("emails"), asked("failures")
     known = "Enrolments whose entry is known and that were let in."
     return [
         Part("Flow", f"From step to step, and how it ended. {known}", moves, sankey(moves)),
         Part("Steps reached", f"In the journey's order. {known}", steps, funnel(steps)),
         Part("By day of entry", "Enrolments that entered on a day, and how they stand now.", days, daily(days)),
+        Part("E-mails", _EMAILS if emails.rows else "None.", emails),
         Part(
             "By weekday and hour",
             f"In the time zone {values['timezone']}.",

@@ -23,7 +23,7 @@
       const line = add(body, "tr");
       row.forEach((value, at) => add(line, "td", shown(value), kind(at)));
     }
-    if (part.all > part.rows.length) add(parent, "p", `${shown(part.rows.length)} of ${shown(part.all)} rows. The SQL gives all.`);
+    if (part.all > part.rows.length) add(parent, "p", `${shown(part.rows.length)} of ${shown(part.all)} rows. ${part.sql ? "The SQL" : "The CSV"} gives all.`);
   };
   const folded = (parent, title, fill) => fill(add(parent, "details"), add(parent.lastChild, "summary", title));
 
@@ -58,7 +58,7 @@
     } else if (part.rows.length) {
       table(section, part);
     }
-    folded(section, "SQL", (place) => add(place, "pre", part.sql));
+    if (part.sql) folded(section, "SQL", (place) => add(place, "pre", part.sql));
   }
   add(main, "footer", page.foot);
 

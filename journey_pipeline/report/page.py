@@ -48,7 +48,8 @@ def html(page: Page) -> str:
         "parts": [part.as_json() for part in page.parts],
         "foot": page.foot,
     }
-    echarts, script = _text("echarts/echarts.js"), _text("page.js")
+    echarts = _text("echarts/echarts.js") if any(part.plot for part in page.parts) else ""
+    script = _text("page.js")
     filled = {
         "{script_hashes}": " ".join(map(_hash, (echarts, script))),
         "{style}": _text("page.css"),

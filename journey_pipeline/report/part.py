@@ -58,6 +58,7 @@ class Part:
     says: str
     answered: Answered
     plot: Plot | None = None
+    most_rows: int = TABLE_ROWS
 
     def as_json(self) -> dict[str, Any]:
         """What the page's script needs of it."""
@@ -67,7 +68,7 @@ class Part:
             "says": self.says,
             "sql": self.answered.sql,
             "columns": [name.replace("_", " ") for name in self.answered.columns],
-            "rows": self.answered.rows[:TABLE_ROWS],
+            "rows": self.answered.rows[: self.most_rows],
             "all": len(self.answered.rows),
             "plot": plot and {"option": plot.option, "height": plot.height, "width": plot.width, "says": plot.says},
         }

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from journey_pipeline.files import naming_disk_troubles, write_bytes
 from journey_pipeline.report.funnel import thumbnail
-from journey_pipeline.report.index import ask_journeys, index_page, journeys_of
-from journey_pipeline.report.journey import Journey, Span, check_timezone, find_journey, journey_page
+from journey_pipeline.report.index import ask_journeys, index_page
+from journey_pipeline.report.journey import Journey, Span, check_published, find_journey, journey_page, known_journeys
 from journey_pipeline.report.page import Page, html
 from journey_pipeline.warehouse.questions import Published
 
@@ -36,7 +36,7 @@ class Written:
 
 def write_index(published: Published, span: Span, home: Path, out: Path | None = None) -> Path:
     """Writes the page of all journeys, and gives its place."""
-    check_timezone(published, span.timezone)
+    check_published(published, span)
     return _write(index_page(ask_journeys(published, span)), out or home / FOLDER / "index.html")
 
 
@@ -46,8 +46,8 @@ def write_journey(published: Published, wanted: str, span: Span, home: Path, out
     Raises:
         ConfigError: If there is no such journey or time zone.
     """
-    check_timezone(published, span.timezone)
-    journey = find_journey(journeys_of(ask_journeys(published, Span())), wanted)
+    check_published(published, span)
+    journey = find_journey(known_journeys(published), wanted)
     page = journey_page(published, journey, span)
     steps = next(part.answered for part in page.parts if part.title == "Steps reached")
     return Written(journey, _write(page, out or home / FOLDER / _file_name(journey)), thumbnail(steps))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import json
 import re
 from datetime import date
@@ -13,11 +15,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.report.daily import daily
 from journey_pipeline.report.funnel import MOST_BARS, funnel, thumbnail
 from journey_pipeline.report.hours import hours
+from journey_pipeline.report.journey import Journey, find_journey
 from journey_pipeline.report.page import Page, html
 from journey_pipeline.report.part import Answered, Part, label
+from journey_pipeline.report.proof import Line, Proof, proof_csv
 from journey_pipeline.report.sankey import MOST_LINKS, sankey
 
 ODD = [
@@ -55,7 +60,7 @@ class Tags(HTMLParser):
         self.tags: list[str] = []
         self.texts: dict[int, str] = {}
         self.feed(page)
-        scripts = [self.texts[at] for at, tag in enumerate(self.tags) if tag == "script"]
+        scripts = [self.texts.get(at, "") for at, tag in enumerate(self.tags) if tag == "script"]
         self.data: dict[str, Any] = json.loads(scripts[0])
         self.scripts = scripts[1:]
 
@@ -74,7 +79,7 @@ class Tags(HTMLParser):
 @pytest.mark.parametrize("name", ODD)
 def test_a_name_is_text_of_the_page_and_never_markup(name: str) -> None:
     page = Tags(page_of(Part(name, name, steps(10), funnel(steps(10))), title=name))
-    assert page.tags == Tags(page_of(Part("plain", "", steps(10)))).tags
+    assert page.tags == Tags(page_of(Part("plain", "", steps(10), funnel(steps(10))))).tags
     assert page.data["title"] == name
     assert [row[1] for row in page.data["parts"][0]["rows"]][1:8] == ODD
 
@@ -136,6 +141,21 @@ def test_a_day_without_entries_is_drawn_as_none() -> None:
 def test_a_label_is_one_short_line() -> None:
     assert [label(name) for name in (" two\nlines ", "", None)] == ["two lines", "(no name)", "(no name)"]
     assert len(label("x" * 300)) < 50
+
+
+def test_a_name_of_several_journeys_is_refused_with_their_ids() -> None:
+    journeys = [Journey("sfmc", "r1", " Hello\nyou"), Journey("apsis", "r2", "Hello you"), Journey("sfmc", "r3", "Bye")]
+    with pytest.raises(ConfigError, match=r"2 journeys are called 'Hello you'.*: sfmc/r1, apsis/r2\."):
+        find_journey(journeys, "Hello you")
+    found = [find_journey(journeys, name).root for name in ("apsis/Hello you", "r1", "sfmc/r3", "Bye")]
+    assert found == ["r2", "r1", "r3", "r3"]
+
+
+def test_a_spreadsheet_takes_no_text_of_a_proof_for_a_formula() -> None:
+    lines = [Line("s", "p", "complete", says=says, difference=-1) for says in ("=1+1", "@x", "+1", "-1", "plain")]
+    rows = list(csv.DictReader(io.StringIO(proof_csv(Proof(lines, [], [], "")))))
+    assert [row["says"] for row in rows] == ["'=1+1", "'@x", "'+1", "'-1", "plain"]
+    assert rows[0]["difference"] == "-1"
 
 
 def test_the_thumbnail_is_an_image_without_script() -> None:

@@ -8,9 +8,10 @@ from core.journey_events
 where connection = {connection}
     and journey_id in (
         select journey_id
-        from marts.journey_enrolments
+        from core.journeys
         where connection = {connection}
             and journey_root_id = {root}
+            and not is_test
     )
     and occurred_on >= {first}::date
     and occurred_on < {last}::date

@@ -1,0 +1,84 @@
+"""The asset of reports: a page about each busy journey, each day, and about any journey on request.
+
+Not here: what is on a page (`report/`).
+"""
+
+import base64
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from journey_pipeline.components.schedules import REPORTS, daily
+from journey_pipeline.components.translator import Told, Translator
+from journey_pipeline.errors import JourneyError
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.report.index import ask_journeys
+from journey_pipeline.report.journey import Span
+from journey_pipeline.report.write import Written, write_index, write_journey
+from journey_pipeline.settings import home, utc_now
+from journey_pipeline.warehouse.questions import Published, published
+
+TRAFFIC = timedelta(days=7)
+_REPORTS = Told("reports")
+
+
+class ReportConfig(dg.Config):
+    """Settings of one run."""
+
+    journeys: list[str] = Field(
+        default_factory=list,
+        description="Journeys as `journey-pipeline report` takes them; by default those that were entered lately.",
+    )
+    most: int = Field(default=25, ge=1, description="Most journeys of a run without a list, the busiest first.")
+
+
+def report_definitions(translator: Translator, marts: Sequence[dg.AssetKey]) -> dg.Definitions:
+    """The asset and the schedule that makes it."""
+    spec = translator.spec(
+        _REPORTS,
+        deps=marts,
+        description=f"Pages of journeys that people entered in the last {TRAFFIC.days} days, and of all journeys.",
+    )
+
+    @dg.multi_asset(name="reports", specs=[spec])
+    def reports(config: ReportConfig) -> dg.MaterializeResult[Any]:
+        lake = Lake(home())
+        try:
+            with published(lake) as warehouse:
+                index = write_index(warehouse, Span(), lake.home)
+                wanted = config.journeys or _with_traffic(warehouse, config.most)
+                written = [write_journey(warehouse, journey, Span(), lake.home) for journey in wanted]
+        except JourneyError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        return dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                "index": dg.MetadataValue.path(str(index)),
+                "pages": len(written),
+                "funnels": dg.MetadataValue.md("\n\n".join(map(_shown, written)) or "No journey was entered lately."),
+            },
+        )
+
+    each_day = daily(
+        "reports_daily",
+        REPORTS,
+        dg.DefaultScheduleStatus.RUNNING,
+        "Writes the pages of journeys that people entered lately.",
+        target=dg.AssetSelection.assets(spec.key),
+    )
+    return dg.Definitions(assets=[reports], schedules=[each_day])
+
+
+def _with_traffic(warehouse: Published, most: int) -> list[str]:
+    since = Span(first=(utc_now() - TRAFFIC).date())
+    busy = [row for row in ask_journeys(warehouse, since) if row["entered"]][:most]
+    return [f"{row['connection']}/{row['root']}" for row in busy]
+
+
+def _shown(written: Written) -> str:
+    """Where a page is, and its funnel. Names in the thumbnail are text of an image, in which no script runs."""
+    image = base64.b64encode(written.thumbnail.encode()).decode()
+    return f"`{written.file}`\n\n![Steps reached](data:image/svg+xml;base64,{image})"
