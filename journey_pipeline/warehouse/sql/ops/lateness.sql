@@ -24,3 +24,4 @@ select
     after_7d / events as share_after_7d,
     latest
 from internal.delays_by_day
+where events > 0
