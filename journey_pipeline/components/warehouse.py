@@ -86,7 +86,8 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
     @property
     def tables(self) -> list[Table]:
         """The tables that are assets, the events first."""
-        shown = (table for table in (*LOADED_TABLES, *made_tables()) if table.name.split(".")[0] in SHOWN_SCHEMAS)
+        tables = (table for table in (*LOADED_TABLES, *made_tables()) if not table.arguments)
+        shown = (table for table in tables if table.name.split(".")[0] in SHOWN_SCHEMAS)
         return [EVENTS, *(table for table in shown if table is not EVENTS)]
 
     @property

@@ -23,7 +23,9 @@ SCHEMAS = ("internal", "core", "marts", "ops")
 
 _COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
 _COLUMNS = r"[a-z_0-9]+(?:, [a-z_0-9]+)*"
-_MADE = re.compile(rf"Made: (?P<how>a view|as a whole|by adding up|by (?P<unit>{_COLUMNS}))\.")
+_MADE = re.compile(
+    rf"Made: (?P<how>a view|as a whole|by adding up|a macro of (?P<arguments>.+)|by (?P<unit>{_COLUMNS}))\."
+)
 _KEY = re.compile(rf"Key: ({_COLUMNS})\.")
 _BESIDE = re.compile(rf"Beside: ([a-z_0-9.]+) by ({_COLUMNS})\.")
 _LIVES = re.compile(r"Lives: ([a-z_0-9.]+)\.")
@@ -31,7 +33,8 @@ _COMMENT = re.compile(r"--.*")
 _READS = re.compile(rf"\b(?:{'|'.join(SCHEMAS)})\.[a-z_0-9]+\b")
 _NOT_TOLD = ("Made: ", "Beside: ", "Lives: ")
 _HEADER = "a line for the table, `Key: <columns>.`, `Made: a view.`, `Made: as a whole.`, `Made: by <columns>.` or "
-_HEADER += "`Made: by adding up.`, an empty comment line, and a line `<column>: <what it is>` for each column"
+_HEADER += "`Made: by adding up.` or `Made: a macro of <arguments>.`, an empty comment line, and a line "
+_HEADER += "`<column>: <what it is>` for each column"
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,13 @@ class Table:
         comment: What it holds, its grain and key.
         columns: In order. Types are empty where the SELECT gives them.
         sql: The SELECT that makes it; empty for a table that is loaded from files.
-        is_view: Whether the SELECT runs when the table is read, so that there is nothing to make again.
+        is_view: Whether the SELECT runs when the table is read, as a macro's does too: there is nothing to make again.
         unit: The columns whose values tell which rows to make again; without any, all rows are made again.
         key: The columns that tell its rows apart.
         is_sum: Whether all other columns are sums over the rows that the SELECT reads, so that a changed row is added
             or taken off.
         beside: Tables without the unit's columns, by name: a change of their rows counts for the units of these values.
+        arguments: Those of a table macro, with the values that they have by default; empty for a table or a view.
         lives: The table whose rows say from when to when each unit has events; empty if none does.
     """
 
@@ -62,6 +66,7 @@ class Table:
     is_sum: bool = False
     beside: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lives: str = ""
+    arguments: str = ""
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -133,12 +138,13 @@ def read_table(file: Path) -> Table:
         " ".join(line for line in header[:split] if not line.startswith(_NOT_TOLD)),
         tuple(columns),
         re.sub(r";\s*\Z", "", text),
-        made[0]["how"] == "a view",
+        made[0]["how"].startswith(("a view", "a macro")),
         unit=_split(made[0]["unit"]),
         key=_split(keys[0][1]),
         is_sum=made[0]["how"] == "by adding up",
         beside=tuple((found[1], _split(found[2])) for found in _matches(_BESIDE, header[:split])),
         lives=lives[0][1] if lives else "",
+        arguments=made[0]["arguments"] or "",
     )
     if not table.has(table.unit):
         raise WarehouseError(f"{name}: it is made by {', '.join(table.unit)}, so these must be among its columns.")
@@ -165,8 +171,10 @@ def create_empty(session: duckdb.DuckDBPyConnection, name: str, select: str) -> 
 
 
 def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Makes a view, or a table without rows."""
-    if table.is_view:
+    """Makes a view, a table macro, or a table without rows."""
+    if table.arguments:
+        session.execute(f"create macro {table.name}({table.arguments}) as table {table.sql}")
+    elif table.is_view:
         session.execute(f"create view {table.name} as {table.sql}")
     elif table.sql:
         create_empty(session, table.name, table.sql)
@@ -184,27 +192,29 @@ def _compression(column: Column) -> str:
 
 def note_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Puts a table's comments on it and its columns, and notes from which text it was made."""
-    kind = "view" if table.is_view else "table"
+    kind = "macro table" if table.arguments else "view" if table.is_view else "table"
+    columns = () if table.arguments else table.columns
     noted = f"{literal(table.name)}, {literal(table.digest)}"
     statements = [
         f"delete from internal.tables where table_name = {literal(table.name)}",
         f"insert into internal.tables values ({noted})",
         f"comment on {kind} {table.name} is {literal(table.comment)}",
-        *(
-            f"comment on column {table.name}.{identifier(each.name)} is {literal(each.comment)}"
-            for each in table.columns
-        ),
+        *(f"comment on column {table.name}.{identifier(each.name)} is {literal(each.comment)}" for each in columns),
     ]
     session.execute(";".join(statements))
 
 
 def forget_table(session: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Drops a table or a view, if it has been made."""
+    """Drops a table, a view or a macro, if it has been made."""
     ((noted,),) = session.execute("delete from internal.tables where table_name = ?", [name]).fetchall()
     if not noted:
         return
-    schema, base = name.split(".")
-    (is_view,) = session.execute(
-        "select count(*) > 0 from duckdb_views() where schema_name = ? and view_name = ?", [schema, base]
-    ).fetchall()[0]
-    session.execute(f"drop {'view' if is_view else 'table'} if exists {name}")
+    kinds = session.execute(
+        """
+        select 'view' from duckdb_views() where schema_name || '.' || view_name = $name
+        union all
+        select 'macro table' from duckdb_functions() where schema_name || '.' || function_name = $name
+        """,
+        {"name": name},
+    ).fetchall()
+    session.execute(f"drop {kinds[0][0] if kinds else 'table'} if exists {name}")

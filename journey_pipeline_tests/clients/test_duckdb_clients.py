@@ -21,6 +21,11 @@ QUESTIONS = [
     *(question for page in PAGES for question in re.findall(r"journey-pipeline query \"(.+?)\"", page)),
     "select event_key, occurred_at, properties ->> '$.id', properties from core.journey_events where action = 'enter'",
     "select date_trunc('hour', occurred_at) as hour, count(*) from core.journey_events group by all",
+    "from marts.funnel((select min(journey_root_id) from marts.journey_funnel), ['EMAILV2-1', 'WAIT-1'])",
+    "select * exclude (seconds_mean) from marts.step_times((select min(journey_root_id) from marts.journey_funnel))",
+    "from marts.people((select min(journey_root_id) from marts.journey_funnel))",
+    "from marts.email_rates()",
+    "from marts.funnel_of_versions((select min(journey_root_id) from marts.journey_funnel), 1, 2)",
 ]
 
 

@@ -11,6 +11,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_f
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.reading import SESSION
 from journey_pipeline_tests.warehouse.made_lake import INSIDER, MIDNIGHT, SFMC, Event, MadeLake, rows_of, vouch
+from journey_pipeline_tests.warehouse.messages import assert_messages_are_as_in_the_model
 from journey_pipeline_tests.warehouse.passages import assert_marts_are_as_in_the_model
 
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
@@ -259,3 +260,97 @@ def test_a_passage_of_ten_thousand_steps_and_a_person_with_as_many_passages_are_
     assert not sync(made.lake, SMALL).broken
     sql = "select connection, max(steps), count(*), max(enrolment_number) from marts.journey_enrolments group by 1"
     assert asked(made, f"{sql} order by 1") == [("insider", 0, 10_000, 10_000), ("sfmc", 10_000, 1, 1)]
+
+
+def test_macros_count_a_funnel_in_order_strictly_in_any_order_and_within_a_time(made: MadeLake) -> None:
+    """Four paths: a b, a x b, b a, and a alone; between two steps is an hour. A fifth person's entry is not known."""
+    for number, path in enumerate(["ab", "axb", "ba", "a"]):
+        lines = [f"{60 * place} wait {step} enrolment_id=p{number}" for place, step in enumerate(path, 1)]
+        told = "\n".join(["0 enter start", *lines]).replace("start", f"start enrolment_id=p{number}")
+        made.put(f"2026-11-01T0{number}", walk(number * 10 + 1, told, contact=f"C-{number}"))
+    made.put("2026-11-01T09", walk(91, "0 wait a enrolment_id=p9\n1 wait b enrolment_id=p9"))
+    synced(made)
+
+    def funnel(more: str = "") -> list[int]:
+        rows = asked(made, f"select reached from marts.funnel('J-1', ['a', 'b']{more}) order by number")
+        return [reached for (reached,) in rows]
+
+    assert funnel() == [4, 4, 2]
+    assert funnel(", mode := 'strict'") == [4, 4, 1]
+    assert funnel(", mode := 'any'") == [4, 4, 3]
+    assert funnel(", within := interval 2 hours") == [4, 4, 1]
+    assert funnel(", first_day := date '2026-11-02'") == [0, 0, 0]
+    times = "select from_step_key, to_step_key, moves, seconds_median, seconds_p95 from marts.step_times('J-1')"
+    assert asked(made, f"{times} order by all limit 2") == [("a", "b", 1, 3600, 3600), ("a", "x", 1, 3600, 3600)]
+    assert asked(made, "select entered, in_it_now from marts.people('J-1')") == [(4, 4)]
+    log = "select activity from marts.event_log where case_id = 'p1' order by position"
+    assert asked(made, log) == [("entered",), ("First mail",), ("First mail",), ("First mail",)]
+
+
+def test_two_versions_and_two_variants_stand_side_by_side(made: MadeLake) -> None:
+    made.put_dimension(
+        "journeys",
+        [
+            {"journey_id": f"v{number}", "journey_root_id": "r", "journey_name": "Welcome", "version": number}
+            for number in (1, 2)
+        ],
+    )
+    first = "0 enter start enrolment_id=p1\n1 decide split enrolment_id=p1 outcome=A\n2 send mail enrolment_id=p1"
+    second = first.replace("p1", "p2").replace("outcome=A", "outcome=B").replace("send", "fail")
+    third = "0 enter start enrolment_id=p3\n1 decide split enrolment_id=p3 outcome=A"
+    made.put(HOUR, walk(1, first, journey="v1") + walk(11, second, journey="v2") + walk(21, third, journey="v2"))
+    synced(made)
+    sides = "select step_key, reached_one, share_one, reached_other, share_other from marts"
+    assert asked(made, f"{sides}.funnel_of_versions('r', 1, 2) order by 1") == [
+        ("entered", 1, 1, 2, 1),
+        ("mail", 1, 1, 1, 0.5),
+        ("split", 1, 1, 2, 1),
+    ]
+    assert asked(made, f"{sides}.funnel_of_variants('r', 'split', 'A', 'B') order by 1") == [
+        ("mail", 1, 0.5, 1, 1),
+        ("split", 2, 1, 1, 1),
+    ]
+
+
+def test_a_response_belongs_to_the_last_send_of_thirty_days_and_what_is_not_told_is_null(made: MadeLake) -> None:
+    sent, opened, clicked, late = 0, 10, 20, 60 * 24 * 31
+    told = f"""
+        {opened - 15} open ea-1
+        {sent}    send ea-1
+        {opened}  open ea-1
+        {clicked} send ea-1
+        {clicked} click ea-1
+        {late}    open ea-1
+    """
+    alone = {"message_id": "ea-1", "email": "a@example.org", "channel": "email"}
+    made.put(DAY, walk(1, told, journey="ea-1", others=alone), EMAILS)
+    made.put(HOUR, walk(31, "0 send mail enrolment_id=p1 message_id=mail"))
+    synced(made)
+    assert_messages_are_as_in_the_model(warehouse_file(made.lake))
+    came = "select sent_at is not null, status, opens, clicks, journey_id, domain from marts.messages"
+    assert asked(made, f"{came} where connection = 'apsis' order by sent_on, first_clicked_at, sent_at") == [
+        (False, None, 1, 0, None, "example.org"),
+        (True, "sent", 0, 1, None, "example.org"),
+        (True, "sent", 1, 0, None, "example.org"),
+        (False, None, 1, 0, None, "example.org"),
+    ]
+    counts = "select connection, sum(sent), sum(opened), sum(clicked), sum(delivered), sum(responses_without_send)"
+    assert asked(made, f"{counts} from marts.email_performance group by 1 order by 1") == [
+        ("apsis", 2, 1, 1, None, 2),
+        ("sfmc", 1, None, None, None, 0),
+    ]
+    rates = "select connection, sent, open_rate, click_to_open, bounce_rate from marts.email_rates() order by 1"
+    assert asked(made, rates) == [("apsis", 2, 0.5, 1, None), ("sfmc", 1, None, None, None)]
+
+
+def test_a_purchase_has_the_last_click_before_it_at_any_vendor(made: MadeLake) -> None:
+    others = {"email": "a@example.org", "activity_name": None}
+    touches = "0 open ea-1 message_id=ea-1\n10 click ea-1 message_id=ea-1 channel=email\n20 open ea-1 message_id=ea-1"
+    made.put(DAY, walk(1, touches, journey="ea-1", others=others), EMAILS)
+    bought = '70 convert - channel=web properties={"order_id":"o-1","revenue":20.5,"currency":"EUR"}'
+    made.put(DAY, walk(11, bought, journey=None, others=others), LAYERFIVE)
+    synced(made)
+    sql = "select order_id, amount::varchar, currency, last_touch_connection, last_touch_hours from marts.purchases"
+    assert asked(made, sql) == [("o-1", "20.50", "EUR", "apsis", 1)]
+    days = "select sent_on::varchar, messages, messages_7_days from marts.pressure_daily"
+    assert asked(made, days) == []

@@ -56,11 +56,14 @@ select
         when events.journey_id = events.message_id then null
         else events.journey_version
     end as journey_version,
-    if(links.told_journey_id is null, events.enrolment_id, links.told_enrolment_id) as enrolment_id,
-    if(links.told_journey_id is null, events.activity_id, links.told_activity_id) as activity_id,
-    if(links.told_journey_id is null, events.activity_name, links.told_activity_name) as activity_name,
-    if(links.told_journey_id is null, events.activity_type, links.told_activity_type) as activity_type,
-    if(links.told_journey_id is null, events.next_activity_id, links.told_next_activity_id) as next_activity_id,
+    case when links.told_journey_id is null then events.enrolment_id else links.told_enrolment_id end as enrolment_id,
+    case when links.told_journey_id is null then events.activity_id else links.told_activity_id end as activity_id,
+    case when links.told_journey_id is null then events.activity_name else links.told_activity_name end
+        as activity_name,
+    case when links.told_journey_id is null then events.activity_type else links.told_activity_type end
+        as activity_type,
+    case when links.told_journey_id is null then events.next_activity_id else links.told_next_activity_id end
+        as next_activity_id,
     events.message_id,
     events.channel,
     events.action,

@@ -1,5 +1,5 @@
 -- E-mails and what came of them, under the day of sending. All counts add up over rows; rates are ratios of sums, see
--- the macro marts.email_rates. Tests are left out. An event that two streams report counts once, see core.linked_events.
+-- the macro marts.email_rates. Tests are left out, and of what two streams report there is one, see core.linked_events.
 -- Grain: one row per e-mail, journey, step, variation and UTC day of sending.
 -- Key: connection, message_id, journey_id, activity_id, variation, sent_on.
 -- Made: a view.

@@ -10,7 +10,7 @@
 -- journey_root_id: The journey, the same for all its versions.
 -- journey_id: The journey's version; where the vendor has none the journey.
 -- entered_on: The UTC day of the enrolment's entry, or else of its first event.
--- entry_is_known: Whether its entry is known.
+-- is_let_in: Whether its entry is known and it was not refused: funnels and transitions hold only such.
 -- activity_id: The step; NULL for LayerFive, which has none.
 -- step_key: The step's key, the same in all versions of the journey; see core.activities.
 -- activity_name: The step's name, from core.activities. Insider has none.
@@ -34,9 +34,9 @@ select
     roots.journey_root_id,
     steps.journey_id,
     timezone('UTC', coalesce(steps.entered_at, steps.first_event_at))::date as entered_on,
-    steps.entered_at is not null as entry_is_known,
+    steps.is_let_in,
     steps.activity_id,
-    coalesce(activities.activity_key, steps.activity_id) as step_key,
+    coalesce(activities.step_key, steps.activity_id) as step_key,
     activities.activity_name,
     activities.activity_type,
     steps.channel,

@@ -2,7 +2,7 @@
 -- Salesforce numbers them. Elsewhere (APSIS, Insider, LayerFive) an enter begins one, but one that comes within 60 s
 -- after another, and what a person did before the first known enter is one of unknown entry.
 -- What people did with messages (open, click, ...) is no part of them: see marts.messages.
--- An enrolment with a refused entry (a skip) is refused, and finished if its last step is an end, or the one named next.
+-- One with a refused entry (a skip) is refused; it is finished if its last step, or the one named next, is an end.
 -- Grain: one row per enrolment.
 -- Key: connection, enrolment_id.
 -- Made: a view.

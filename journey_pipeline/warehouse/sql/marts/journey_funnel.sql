@@ -30,7 +30,7 @@ select
     roots.journey_name,
     counts.entered_on,
     counts.activity_id,
-    coalesce(activities.activity_key, counts.activity_id) as step_key,
+    coalesce(activities.step_key, counts.activity_id) as step_key,
     activities.activity_name,
     activities.activity_type,
     case when counts.activity_id = 'entered' then 0 else places.step_rank end as step_rank,
