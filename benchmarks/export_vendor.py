@@ -55,6 +55,11 @@ class Day:
         return min(BLOCK, self.profiles // 2)
 
     @property
+    def times(self) -> int:
+        """How often the file has them."""
+        return self.profiles // self.block if self.block else 0
+
+    @property
     def world(self) -> World:
         """Who there is."""
         contacts = min(CONTACTS, 1 + 8 * self.rows_per_hour)
@@ -74,12 +79,15 @@ class Day:
 
     def grown(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """The file with the block of made-up profiles as often as it takes, each time under other keys."""
+        if not self.times:
+            yield from chunks
+            return
         text = b"".join(chunks)
         first = text.index(_named(self.world.contacts))
         end = text.index(b"," + _KEY, text.index(_named(self.world.contacts + self.block - 1)))
         block = text[first:end]
         yield text[:end]
-        for number in range(1, self.profiles // self.block):
+        for number in range(1, self.times):
             other = block.replace(_KEY, b"%b%d-" % (_KEY, number))
             yield b"," + other.replace(_EVENT, b"%b%d-" % (_EVENT, number))
         yield text[end:]
@@ -91,13 +99,12 @@ def _named(person: int) -> bytes:
 
 def truth(day: Day) -> tuple[int, int]:
     """How many events the file has, and how many records: some come twice."""
-    blocks = day.profiles // day.block
     made_up = {export_key(day.world.contacts + number) for number in range(day.block)}
     with tempfile.TemporaryDirectory() as folder:
         sandbox = Sandbox(day.world, options=day.options, folder=Path(folder))
         events = records = 0
         for event in sandbox.simulator(ApsisSimulator).profile_truth(day.window, datetime.now(UTC)):
-            times = blocks if event["profile"] in made_up else 1
+            times = day.times if event["profile"] in made_up else 1
             events += times
             records += times * event["copies"]
     return events, records

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from inspect import CO_OPTIMIZED
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -75,6 +76,8 @@ def returns(stays: Sequence[str]) -> int:
 
 @cache
 def _file(code: CodeType) -> str | None:
+    if not code.co_flags & CO_OPTIMIZED:  # the body of a module or a class, which runs where it is imported first
+        return None
     try:
         name = Path(code.co_filename).relative_to(PACKAGE)
     except ValueError:
