@@ -65,24 +65,14 @@ def write_people(
     session.copy(f"select * from read_parquet({literal(str(staged))}) limit 0", events)
     populations = {one.attempt: people.population(one.answers) for one in attempts}
     told = _told(staged, populations)
-    entries = f"""
-        select
-            contact_id as person,
-            unnest(map_entries(properties::json::map(varchar, varchar))) as entry,
-            exported_at,
-            landing_file,
-            landing_row
-        from {told}
-    """
     attributes, members = (events.with_name(f"{name}.parquet") for name in ("attributes", "populations"))
     attribute_rows = session.copy(
         f"""
         select {attribute_columns(people.names(answers), people.masked)}
-        from ({entries})
-        qualify row_number() over (
-            partition by person, entry.key order by exported_at desc, landing_file desc, landing_row desc
-        ) = 1
-        order by profile_key, attribute_id
+        from (
+            select person, unnest(list_sort({_ENTRIES})) as entry
+            from ({_newest(told)} order by person)
+        )
         """,
         attributes,
     )
@@ -103,8 +93,40 @@ def write_people(
         rows=attribute_rows,
         populations=members if member_rows else None,
         members=member_rows,
-        masked=session.count(f"select count(*) from ({entries}) where {is_masked(people.masked)}"),
+        masked=session.count(
+            f"select count(*) from (select unnest({_ENTRIES}) as entry from {told} where contains(properties, '*')) "
+            f"where {is_masked(people.masked)}"
+        ),
     )
+
+
+_ENTRIES = "map_entries(properties::json::map(varchar, varchar))"
+
+
+def _newest(told: str) -> str:
+    """Each person with the newest value of each attribute. Most people are there once, and need no comparison."""
+    return f"""
+        select contact_id as person, properties
+        from {told}
+        anti join ({_REPEATED.format(told=told)}) using (contact_id)
+        union all
+        select contact_id, json_group_object(entry.key, entry.value)::varchar
+        from (
+            select *
+            from (
+                select *, unnest({_ENTRIES}) as entry
+                from {told}
+                semi join ({_REPEATED.format(told=told)}) using (contact_id)
+            )
+            qualify row_number() over (
+                partition by contact_id, entry.key order by exported_at desc, landing_file desc, landing_row desc
+            ) = 1
+        )
+        group by contact_id
+    """
+
+
+_REPEATED = "select contact_id from {told} group by contact_id having count(*) > 1"
 
 
 def _told(staged: Path, populations: Mapping[str, Population]) -> str:
