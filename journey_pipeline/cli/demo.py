@@ -6,6 +6,8 @@ the load (`load.py`).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import sys
@@ -30,8 +32,10 @@ from journey_pipeline.cli.receiver import receiving
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
 from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.intake import open_intake, recorded
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.exports.calls import newest
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.turns import listed
@@ -41,7 +45,7 @@ from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.report.index import ask_journeys
 from journey_pipeline.report.journey import Span
 from journey_pipeline.report.write import write_journey
-from journey_pipeline.sandbox.registry import Showcase, simulated_vendors
+from journey_pipeline.sandbox.registry import Panel, Showcase, simulated_vendors
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
@@ -77,7 +81,7 @@ def demo(hours: int, folder: str) -> None:
     use_home_of_sandbox(folder)
     with serve(World()) as sandbox, receiving() as hooks:
         os.environ.update(sandbox_environment(sandbox, hooks))
-        complete = _load(hours)
+        complete = _load(hours, sandbox)
     lake = Lake(home())
     if complete:
         _show_results(lake)
@@ -114,7 +118,7 @@ def forget_the_last_sandbox() -> None:
             give_up(ledger, root_id, at=utc_now())
 
 
-def _load(hours: int) -> bool:
+def _load(hours: int, sandbox: Sandbox) -> bool:
     lake = Lake(home())
     complete, names = True, []
     with open_instance() as instance:
@@ -134,7 +138,41 @@ def _load(hours: int) -> bool:
             complete = tell_outcome(notes, lake, loaded, before) and complete
             if loaded.windows:
                 names.append(assets.stream.key.connection)
+        _take_lists_in(runner, sandbox)
+        _show_calls()
         return (sync_warehouse(runner, *dict.fromkeys(names)) if names else True) and complete
+
+
+def _take_lists_in(runner: Runner, sandbox: Sandbox) -> None:
+    """Drops the lists that people export from vendors' panels, and takes them in."""
+    lists = {vendor: one.lists() for vendor, one in sandbox.simulators.items() if isinstance(one, Panel)}
+    for assets in runner.deployment.loaded_by("intake"):
+        intake = open_intake(assets)
+        intake.folder.make()
+        for name, content in lists.get(assets.stream.key.vendor, {}).items():
+            file = intake.folder["incoming"] / name
+            beside = json.dumps({"sha256": hashlib.sha256(content).hexdigest()})  # so that it counts as whole at once
+            file.with_name(f"{name}.json").write_text(beside)
+            file.write_bytes(content)
+        taken = intake.run()
+        for event in recorded(assets, taken):
+            runner.instance.report_runless_asset_event(event)
+        for one in taken:
+            says = f"{assets.stream.key}: {one.name} was dropped: {one.fate.value}, {one.rows} people"
+            results.print(says, highlight=False, soft_wrap=True)
+
+
+def _show_calls() -> None:
+    """When vendors called that answer by webhook."""
+    with open_ledger(ledger_url()) as ledger:
+        with ledger.reading() as tx:
+            called = newest(tx)
+        for export in listed(ledger, with_ended=True):
+            if export.id in called and export.asked_at and export.landed_at:
+                times = (export.asked_at, called[export.id].at, export.landed_at)
+                asked, came, landed = (f"{at:%H:%M:%S}" for at in times)
+                says = f"{export.key}: ordered at {asked}, the vendor called with a link at {came}, landed at {landed}"
+                results.print(says, highlight=False, soft_wrap=True)
 
 
 def _span(assets: LoadAssets, hours: int, now: datetime) -> Window:

@@ -77,7 +77,7 @@ class Deployment:
         """
         chosen = self.streams(selector)
         found = [assets for assets in chosen if assets.stream.loaded_by == command]
-        if not found and chosen:
+        if not found and selector:
             other = f"journey-pipeline {chosen[0].stream.loaded_by} {chosen[0].stream.key.connection}"
             raise ConfigError(f"{selector} can't be loaded by `{command}`; load it with `{other}`")
         return found

@@ -83,6 +83,15 @@ class FileHost(Protocol):
         ...
 
 
+@runtime_checkable
+class Panel(Protocol):
+    """A simulated vendor whose lists people export by hand."""
+
+    def lists(self) -> Mapping[str, bytes]:
+        """Lists as people drop them in a folder, by the names of their files."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Showcase:
     """A query that shows what the vendor's history is good for; `journey-pipeline demo` prints its answer.

@@ -137,7 +137,13 @@ def hours_loaded(shown: str) -> int:
 def test_a_newcomer_sees_partitions_results_files_and_what_to_try(demos: Demos) -> None:
     shown = demos.finished.shown
     assert len(re.findall(r"^ *20\d\d-\d\d-\d\dT\d\d ", shown, re.MULTILINE)) == hours_loaded(shown) > 0
-    for words in ("What each journey did", "journeys.duckdb", "What to try next"):
+    for words in (
+        "the vendor called with a link at",
+        "insider/user_profiles: insider-profiles__journey-",
+        "What each journey did",
+        "journeys.duckdb",
+        "What to try next",
+    ):
         assert words in shown
     assert demos.finished.rows > 0
     assert not (demos.folder / "real.db").exists()

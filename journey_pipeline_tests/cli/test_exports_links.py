@@ -165,6 +165,15 @@ def test_an_export_whose_link_ended_needs_a_person_until_it_is_asked_for_again(l
     assert run().exit_code == 0
 
 
+def test_an_export_without_a_call_needs_a_person_once_it_is_overdue(ledger: Ledger) -> None:
+    asked(ledger, utc_now() - POLICY.overdue_after)
+    assert run().exit_code == 0
+    queue(ledger, utc_now(), policy=POLICY, connection="insider").next_to_look()
+    shown = run()
+    assert (shown.exit_code, "overdue" in shown.output) == (1, True)
+    assert "Is the hook reachable from outside?" in shown.output
+
+
 def test_a_vendors_notice_is_shown_without_addresses(ledger: Ledger) -> None:
     export = asked(ledger)
     called(ledger, export, {"message": "too large, write to ada@example.com"})

@@ -14,9 +14,9 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from journey_pipeline.model import Window
+from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.gate import Exchange, Handler
-from journey_pipeline.sandbox.insider.account import Account, attribute, contacts
+from journey_pipeline.sandbox.insider.account import Account, attribute, contacts, profile_id
 from journey_pipeline.sandbox.insider.calls import Caller, DueCall
 from journey_pipeline.sandbox.insider.envelope import RefusedError, words
 from journey_pipeline.sandbox.insider.events import EventSource, at, figures
@@ -27,6 +27,7 @@ from journey_pipeline.sandbox.insider.storage import Storage
 from journey_pipeline.sandbox.registry import Surroundings
 from journey_pipeline.sandbox.wire import HangUpResponse
 
+_LISTED = 25  # people
 _SIGNED_AFTER = timedelta(seconds=27)  # observed in public code: C1
 
 
@@ -91,6 +92,18 @@ class InsiderSimulator:
         self.quota.accepted.clear()
         self.caller.clear()
         self.orders.clear()
+
+    def lists(self) -> dict[str, bytes]:
+        """A list of the panel: people who entered a journey within the last week."""
+        end = floor(self._clock.now(), Granularity.DAY)
+        journey = min(self.account.journey_numbers.values())
+        name = f"insider-profiles__journey-{journey}__enter__{end - timedelta(days=7):%Y-%m-%d}_{end:%Y-%m-%d}.csv"
+        rows = [
+            (profile_id(number), *(attribute(number, column, masked=False) for column in ("email", "c_loyalty_tier")))
+            for number in range(_LISTED)
+        ]
+        lines = [("Profile ID", "Email", "Loyalty Tier"), *rows]
+        return {name: "".join(f"{','.join(line)}\r\n" for line in lines).encode()}
 
     def truth(self, window: Window, asked_at: datetime) -> Iterator[dict[str, Any]]:
         """The events that a perfect client has of a window after an order of all that there is, each once.
