@@ -90,6 +90,37 @@ def delta(effort: Effort) -> str:
     return _deltas(grown)
 
 
+def marts(effort: Effort) -> str:
+    """Passages: one busy hour more at 0.3, 5 and 30 million events, all marts anew, questions asked of the marts."""
+    entries = effort.size(15_000, 50)
+    days = [str(effort.size(full, quick)) for full, quick in ((4, 2), (55, 4), (333, 6))]
+    with serving(1, 1) as vendor, new_folder() as folder:
+        grown = run("marts", folder, vendor.environment, str(entries), *days)
+    sizes = grown.said["grown"]
+    asked = list(sizes[0]["questions"])
+    header = [
+        "events",
+        "one more hour cpu s",
+        "all anew cpu s",
+        "file MiB",
+        "of it marts",
+        *(f"{name} s" for name in asked),
+    ]
+    rows = [
+        [
+            f"{size['events']:,}",
+            f"{size['hour_cpu_s']:.2f}",
+            f"{size['anew_cpu_s']:.1f}",
+            f"{size['file_mib']:.0f}",
+            f"{size['marts_mib']:.0f}",
+            *(f"{size['questions'][name]:.2f}" for name in asked),
+        ]
+        for size in sizes
+    ]
+    ratio = sizes[-1]["hour_cpu_s"] / sizes[0]["hour_cpu_s"]
+    return f"{table(header, rows)}\n\nThe last hour against the first: {ratio:.2f}. Peak {grown.peak_mib:.0f} MiB."
+
+
 QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "day": day,
     "records": records,
@@ -100,6 +131,7 @@ QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "normalizer": normalizer,
     "warehouse": warehouse,
     "delta": delta,
+    "marts": marts,
     "export": export,
     "growth": growth,
 }
