@@ -60,7 +60,7 @@ def _command(module: str, *examples: str, cls: type[click.Command] = click.Comma
 
 
 def _imported(module: str) -> ModuleType:
-    """Imports a module and leaves all that it brings out of collections of garbage, the one at the end too.
+    """Imports a module and leaves all that it brings out of collections of garbage.
 
     They would go through 200,000 objects of Dagster's a dozen times, and find nothing: that is half of a short command.
     """

@@ -5,6 +5,7 @@ Not here: the commands (`commands.py`).
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -54,6 +55,7 @@ def main() -> None:
             raise
         click.echo(f"Error: {visible(_unforeseen(error))}", err=True)
         code = 1
+    gc.unfreeze()  # DuckDB's extension calls what is not taken apart at the end a leak, on standard error
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -22,7 +22,7 @@ from journey_pipeline.settings import home, utc_now
 from journey_pipeline.warehouse.questions import Published, published
 
 TRAFFIC = timedelta(days=7)
-_REPORTS = Told("reports")
+_REPORTS = Told("reports", name="journeys")
 
 
 class ReportConfig(dg.Config):

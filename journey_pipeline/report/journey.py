@@ -1,6 +1,6 @@
 """The page of one journey, and how a journey is found by what a person calls it.
 
-Not here: the plots (`sankey.py`, `funnel.py`, `daily.py`, `hours.py`), all journeys (`index.py`).
+Not here: the plots (`sankey.py`, `funnel.py`, `daily.py`, `hours.py`, `days.py`), all journeys (`index.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from journey_pipeline import __version__
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.report.daily import daily
+from journey_pipeline.report.days import days as days_strip
 from journey_pipeline.report.funnel import funnel
 from journey_pipeline.report.hours import hours
 from journey_pipeline.report.page import Page
@@ -67,7 +68,7 @@ def check_published(published: Published, span: Span) -> None:
         ConfigError: If it is one; names time zones that look like it.
     """
     timezone = span.timezone
-    if not published.has("marts.email_performance"):
+    if not published.has("ops.days"):
         raise ConfigError("an earlier version published the file; `journey-pipeline sync` publishes it anew.")
     known = [name for (name,) in published.ask("select name from pg_timezone_names()")[1]]
     if timezone not in known:
@@ -111,7 +112,7 @@ def journey_page(published: Published, journey: Journey, span: Span) -> Page:
     """The page of a journey."""
     values = {"connection": journey.connection, "root": journey.root, **span.values}
     (totals,) = ask(published, "totals", values)
-    reach = ask(published, "partitions", values)
+    reach = ask(published, "reach", values)
     versions = ask(published, "versions", values)
     return Page(
         title=label(journey.name),
@@ -144,7 +145,7 @@ def _parts(published: Published, values: Mapping[str, str]) -> list[Part]:
         return ask(published, name, values)
 
     moves, steps, days, clock = asked("moves"), asked("funnel"), asked("daily"), asked("hours")
-    emails, failures = asked("emails"), asked("failures")
+    emails, failures, loaded = asked("emails"), asked("failures"), asked("days")
     known = "Enrolments whose entry is known and that were let in."
     return [
         Part("Flow", f"From step to step, and how it ended. {known}", moves, sankey(moves)),
@@ -162,6 +163,7 @@ def _parts(published: Published, values: Mapping[str, str]) -> list[Part]:
             "What failed, was held back, bounced or was refused." if failures.rows else "None.",
             failures,
         ),
+        Part("Completeness", "Hours loaded of each UTC day, by stream of the connection.", loaded, days_strip(loaded)),
     ]
 
 
@@ -182,5 +184,5 @@ def _dates(span: Span, versions: Answered) -> list[str]:
 
 
 def _reach(reach: Answered) -> list[str]:
-    told = "; ".join(f"{row['stream']} {row['since']} to {row['until']}" for row in reach)
-    return [f"Data reaches, UTC: {told}."] if told else []
+    told = "; ".join(f"{row['stream']} from {row['since']} to {row['until']}" for row in reach)
+    return [f"Data, UTC: {told}."] if told else []

@@ -7,12 +7,16 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from journey_pipeline.components.reports import report_definitions
@@ -71,7 +75,7 @@ def page(loaded: Terminal, busiest: dict[str, str]) -> Path:
 def test_a_page_has_the_figures_of_the_marts(page: Path, busiest: dict[str, str]) -> None:
     data = data_of(page)
     assert data["figures"][0][:2] == ["Entered", busiest["entered"]]
-    flow, reached, days, emails, clock, failures = data["parts"]
+    flow, reached, days, emails, clock, failures, loaded_days = data["parts"]
     assert rows_of(reached)[0]["reached"] == int(busiest["entered"])
     assert sum(move["moves"] for move in rows_of(flow) if move["from step"] == "entered") == int(busiest["entered"])
     assert sum(day["entered"] for day in rows_of(days)) == int(busiest["entered"])
@@ -80,6 +84,8 @@ def test_a_page_has_the_figures_of_the_marts(page: Path, busiest: dict[str, str]
     assert all(part["plot"] for part in (flow, reached, days, clock))
     assert sum(mail["sent"] for mail in rows_of(emails)) > 0
     assert {mail["opened"] for mail in rows_of(emails)} == {None}  # Salesforce does not tell
+    (day,) = rows_of(loaded_days)
+    assert (day["stream"], day["day"], day["hours landed"]) == ("journey_history", DAY, 4)
     assert failures["columns"] == ["code", "action", "reason", "events"]
 
 
@@ -109,6 +115,13 @@ def test_a_page_is_small_and_the_same_when_it_is_made_again(loaded: Terminal, pa
     again = loaded("report", f"sfmc/{name}", "--timezone", "Europe/Stockholm", "--out", str(tmp_path / "again.html"))
     assert again.code == 0, again.err
     assert (tmp_path / "again.html").read_bytes() == before
+
+
+def test_a_file_of_an_earlier_version_is_refused_with_what_to_do(loaded: Terminal, tmp_path: Path) -> None:
+    with duckdb.connect(tmp_path / "journeys.duckdb") as earlier:
+        earlier.sql("create schema marts; create table marts.journey_daily (day date)")
+    refused = loaded("report", JOURNEY_PIPELINE_HOME=str(tmp_path))
+    assert (refused.code, "`journey-pipeline sync` publishes it anew" in refused.err) == (2, True)
 
 
 def test_days_of_entry_can_be_chosen(loaded: Terminal, busiest: dict[str, str], tmp_path: Path) -> None:
@@ -151,6 +164,13 @@ def test_the_asset_writes_the_pages_and_shows_their_funnels(
     assert Path(str(made.metadata["index"].value)) == loaded.home / "reports/index.html"
     thumbnail = base64.b64decode(str(made.metadata["funnels"].value).partition("base64,")[2].rstrip(")"))
     assert busiest["entered"] in thumbnail.decode()
+
+
+def test_a_process_of_its_own_says_nothing_at_its_end(loaded: Terminal) -> None:
+    command = [sys.executable, "-m", "journey_pipeline.cli.main", "query", "select 1 as one", "--format", "csv"]
+    environment = {**os.environ, "JOURNEY_PIPELINE_HOME": str(loaded.home)}
+    done = subprocess.run(command, env=environment, cwd=loaded.folder, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("one\n1\n", "")
 
 
 def proven(terminal: Terminal, *arguments: str) -> tuple[int, list[dict[str, str]], dict[str, Any]]:

@@ -17,6 +17,7 @@ import pytest
 
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.report.daily import daily
+from journey_pipeline.report.days import days
 from journey_pipeline.report.funnel import MOST_BARS, funnel, thumbnail
 from journey_pipeline.report.hours import hours
 from journey_pipeline.report.journey import Journey, find_journey
@@ -123,7 +124,7 @@ def test_steps_of_one_name_are_two_steps_of_the_flow() -> None:
 
 def test_a_plot_without_rows_is_left_out() -> None:
     nothing = Answered("", (), [])
-    assert [sankey(nothing), funnel(nothing), daily(nothing), hours(nothing, "UTC")] == [None] * 4
+    assert [sankey(nothing), funnel(nothing), daily(nothing), days(nothing), hours(nothing, "UTC")] == [None] * 5
 
 
 def test_a_day_without_entries_is_drawn_as_none() -> None:
@@ -136,6 +137,20 @@ def test_a_day_without_entries_is_drawn_as_none() -> None:
         "finished": [2, 0, 0],
         "open": [1, 0, 1],
     }
+
+
+def test_a_day_that_is_not_whole_shows_its_hours() -> None:
+    first, second = date(2026, 11, 1), date(2026, 11, 2)
+    rows = [("a", first, 19, 19), ("a", second, 24, 0), ("b", second, 24, 7)]
+    strip = days(Answered("", ("stream", "day", "hours_expected", "hours_landed"), rows))
+    assert strip
+    cells = strip.option["series"][0]["data"]
+    assert [(cell["value"], cell["label"]["show"]) for cell in cells] == [
+        ([0, 0, 2], False),
+        ([1, 0, 0], True),
+        ([1, 1, 1], True),
+    ]
+    assert strip.says == "2 days are not whole."
 
 
 def test_a_label_is_one_short_line() -> None:
