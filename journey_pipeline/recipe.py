@@ -87,6 +87,11 @@ class People:
     masked: tuple[str, ...] = ()
 
 
+def no_file(_: Sequence[str]) -> bool:
+    """False: no file tells of people alone."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How a stream's landed files become events: given by a vendor, run by the lake.
@@ -127,6 +132,9 @@ class Recipe:
         records_at: What the connection says of where the records of a file are; a file whose records were counted by
             another word is counted anew.
         twin: The stream in which marts count events that both report, if there is one.
+        named: Gives a file's columns the names that the recipe knows, where a vendor has several layouts.
+        of_people: Whether a file, by its columns, tells of people alone. Attributes are read from such files where
+            there are any, and the e-mail addresses in them are joined to the events.
         turns_alternate: Whether a person is in a journey once at a time, so that enters and exits take turns.
         filled: Event columns that no event of the stream should lack, and the column of `landing` each is read from.
     """
@@ -147,6 +155,8 @@ class Recipe:
     records_at: Mapping[str, str] = field(default_factory=dict)
     windows_of_arrival: bool = False
     repeats_are_usual: bool = False
+    named: Callable[[Sequence[str]], Sequence[str]] | None = None
+    of_people: Callable[[Sequence[str]], bool] = no_file
     turns_alternate: bool = False
     twin: Twin | None = None
     attributes: AttributeReader | AttributeColumns | People | None = None

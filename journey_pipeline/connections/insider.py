@@ -10,11 +10,12 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from journey_pipeline.connections.connection import Connection, Lists, connection_name
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import StreamKey
@@ -25,6 +26,7 @@ from journey_pipeline.vendors.insider.analytics import AnalyticsClient
 from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient, requests_per_day
 from journey_pipeline.vendors.insider.doctor import check
 from journey_pipeline.vendors.insider.lists import ALL, pages
+from journey_pipeline.vendors.insider.user_events.second import Names, UserEventsV2
 from journey_pipeline.vendors.insider.user_events.stream import (
     LOOKBACK_DAYS,
     RETENTION_DAYS,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 HOOK_LIFE = timedelta(hours=48)
 REQUESTS_PER_DAY = 1  # documented: D1
+POLLED_AFTER = timedelta(seconds=30)  # version 2; assumed
 
 
 class InsiderConnection(Connection):
@@ -77,6 +80,16 @@ class InsiderConnection(Connection):
         description="Whether the receiver must answer through its public address before an order is sent. false: for "
         "networks that can't see their own public address.",
     )
+    api_version: Literal[1, 2] = Field(
+        1,
+        description="1: the documented export. 2: PROVISIONAL, since the vendor publishes neither paths nor fields: "
+        "ordered, polled and called for by an id, in chunks of people and of events, CSV or Parquet.",
+    )
+    v2_names: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="PROVISIONAL: paths, fields and states of version 2 that are other than proposed, such as "
+        "export_path, status_path or event_files.",
+    )
     overdue_after_hours: float = Field(
         6, gt=0, description="Hours without a call after which an export is overdue and raises an alert."
     )
@@ -100,6 +113,15 @@ class InsiderConnection(Connection):
         description="Folder of profile CSVs, with incoming/, processing/, done/ and quarantine/. Default: "
         "inbox/<connection>/profiles/ in the home.",
     )
+
+    @field_validator("v2_names")
+    @classmethod
+    def _are_known(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        try:
+            Names.of(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @field_validator("profile_encoding")
     @classmethod
@@ -139,14 +161,16 @@ class InsiderConnection(Connection):
             client, analytics = self._opened(opened)
             fingerprint = _fingerprint() if self.check_receiver else None
             said = check(client, analytics, fingerprint=fingerprint, now=utc_now)
-            return {**said, "today's request": self._spent()}
+            version = {"version": "2 of the export, which is provisional"} if self.api_version > 1 else {}
+            return {**said, **version, "today's request": self._spent()}
 
     def open_sources(self) -> Mapping[str, Source]:
         """What is ordered, with credentials from the environment."""
         stream = self._events
         choice = Choice(self.events, self.parameters, self.filters, self.check_receiver)
         open_analytics = partial(AnalyticsClient.of, self.connection, self._limits)
-        opened = UserEvents(self._client(), stream, choice, open_analytics=open_analytics, fingerprint=_fingerprint)
+        of_version = UserEvents if self.api_version == 1 else partial(UserEventsV2, names=Names.of(self.v2_names))
+        opened = of_version(self._client(), stream, choice, open_analytics=open_analytics, fingerprint=_fingerprint)
         return {stream.key.stream: opened}
 
     def open_dropped(self, key: StreamKey) -> DropSource:
@@ -166,7 +190,8 @@ class InsiderConnection(Connection):
         """One order a UTC day; of an order under way the clock alone can be looked at."""
         return ExportPolicy(
             pending_limit=None,
-            is_polled=False,
+            is_polled=self.api_version > 1,
+            polling=Backoff(shortest=POLLED_AFTER),
             asks_per_day=REQUESTS_PER_DAY,
             hook_life=HOOK_LIFE,
             quiet_around_midnight=timedelta(minutes=self.quiet_minutes),

@@ -231,10 +231,13 @@ class Exports:
 
     def _fetch_part(self, part: Export, landing: Landing) -> None:
         source, evidence = self.sources[part.key.stream], landing.evidence
+        ticket, plan = ticket_of(part), plan_of(part)
         try:
-            got = source.fetch(
-                ticket_of(part), plan_of(part), landing.place, on_bytes=landing.received, evidence=evidence
-            )
+            got = source.fetch(ticket, plan, landing.place, on_bytes=landing.received, evidence=evidence)
+            while got.next_page:
+                landing.take(got)
+                evidence = landing.evidence
+                got = source.fetch(ticket, plan, landing.place, after=got, on_bytes=landing.received, evidence=evidence)
         except VendorError as error:
             # Of what was broken on its way nothing is kept: then the file itself is.
             is_broken = isinstance(error, ContractError) or evidence.exists()

@@ -33,6 +33,8 @@ def recipe_of_attributes(recipe: Recipe, attributes: AttributeColumns) -> Recipe
         elsewhere=_ALL_OTHERS,
         format=recipe.format,
         delimiter=recipe.delimiter,
+        named=recipe.named,
+        of_people=recipe.of_people,
     )
 
 
@@ -73,6 +75,25 @@ def _last_of_each(sources: Sequence[Source], limits: NormalizeLimits) -> Iterato
             codes = batch.column(0).dictionary_encode().indices.fill_null(-1).to_numpy()
             _, from_end = np.unique(codes[::-1], return_index=True)
             yield batch.take(np.sort(len(codes) - 1 - from_end))
+
+
+def with_addresses(session: Session, events: Path, attributes: Path) -> Path:
+    """Events with the e-mail addresses that an answer's attributes have of their people; all events stay."""
+    joined = events.with_suffix(".joined.parquet")
+    session.copy(
+        f"""
+        select events.* replace (coalesce(events.email, lower(told.value)) as email)
+        from read_parquet({literal(str(events))}) as events
+        left join (
+            select profile_key, max(value) as value
+            from read_parquet({literal(str(attributes))})
+            where attribute_id = 'email'
+            group by profile_key
+        ) as told on told.profile_key = events.contact_id
+        """,
+        joined,
+    )
+    return joined
 
 
 def attribute_columns(names: Mapping[str, str], masked: Sequence[str]) -> str:

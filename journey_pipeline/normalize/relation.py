@@ -194,6 +194,8 @@ def map_columns(header: Sequence[str], recipe: Recipe, constants: Mapping[str, s
     known: dict[str, int] = {}
     unknown: dict[int, str] = {}
     groups: dict[str, dict[str, int]] = {}
+    given = tuple(header)
+    header = tuple(recipe.named(given)) if recipe.named else given
     spelled = {folded(name): name for name in recipe.columns if name not in header}
     names = [name if name in recipe.columns else spelled.get(folded(name), name) for name in header]
     for position, name in enumerate(names):
@@ -220,7 +222,7 @@ def map_columns(header: Sequence[str], recipe: Recipe, constants: Mapping[str, s
     properties: dict[str, int | str] = dict(taken)
     for name, position in [*groups.pop("", {}).items(), *((name, position) for position, name in unknown.items())]:
         properties[_free(name, properties)] = position
-    respelled = tuple(given for given, name in zip(header, names, strict=True) if given != name)
+    respelled = tuple(spelling for spelling, name in zip(header, names, strict=True) if spelling != name)
     return ColumnMap(known, properties, tuple(unknown.values()), missing, respelled, constants, groups)
 
 

@@ -7,8 +7,8 @@ Given the same landing, recipe and limits it writes the same bytes. Not here: th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +23,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import WARNINGS, Attempt, EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.lake.repair import DAMAGED
 from journey_pipeline.model import StreamKey, Window, partition_window
-from journey_pipeline.normalize.attribute_columns import recipe_of_attributes, write_attribute_columns
+from journey_pipeline.normalize.attribute_columns import recipe_of_attributes, with_addresses, write_attribute_columns
 from journey_pipeline.normalize.csv_source import CsvSource
 from journey_pipeline.normalize.deduplication import (
     Deduplicated,
@@ -96,6 +96,8 @@ def normalize(
                 raise next(reversed(unreadable.values()))
             kept = keep_earlier(opened, lake, landing, unreadable, events=made.events, rejects=made.rejects)
             attributes = steps.attributes(made)
+            if attributes and made.people_rows:
+                kept = replace(kept, events=with_addresses(opened, kept.events, attributes.path))
             found = inspect_events(
                 opened,
                 kept.events,
@@ -160,7 +162,13 @@ class _Made:
     reject_rows: int
     counts: Deduplicated
     rejects_of_newest: int
+    of_people: Callable[[Sequence[str]], bool]
     people: Told = NO_PEOPLE
+
+    @property
+    def people_rows(self) -> int:
+        """Records of files that tell of people alone."""
+        return sum(file.rows for attempt in self.attempts for file in attempt.files if self.of_people(file.columns))
 
 
 def _landing(lake: Lake, stream: StreamKey, partition: str) -> LandingManifest:
@@ -208,7 +216,7 @@ class _Work:
             if not repeated_keys(self.opened, events, typed):
                 counts = Deduplicated(typed, typed, withdrawn=0, conflicts=0)
                 rejects, rows = self._rejects(sources, typed)
-                return _Made(attempts, sources, events, rejects, rows, counts, rows)
+                return _Made(attempts, sources, events, rejects, rows, counts, rows, self.recipe.of_people)
         staged = self.opened.folder / "staged.parquet"
         typed = self._stage(sources, staged, for_deduplication=True)
         rejects, reject_rows = self._rejects(sources, typed)
@@ -218,7 +226,7 @@ class _Work:
             return self.make([attempt for attempt in attempts if attempt.attempt not in superseded])
         counts = deduplicate(self.opened, staged, attempts[-1].attempt, events, repeated_from=self.repeated_from)
         newest = rejects_of(self.opened, rejects, attempts[-1].attempt) if rejects else 0
-        return _Made(attempts, sources, events, rejects, reject_rows, counts, newest)
+        return _Made(attempts, sources, events, rejects, reject_rows, counts, newest, self.recipe.of_people)
 
     def _people(self, people: People, attempts: Sequence[Attempt], events: Path) -> _Made:
         """What files say of people; each stands for itself, and none of them for an older one."""
@@ -231,7 +239,7 @@ class _Work:
         )
         counts = Deduplicated(typed, events=0, withdrawn=0, conflicts=0)
         newest = rejects_of(self.opened, rejects, attempts[-1].attempt) if rejects else 0
-        return _Made(attempts, sources, events, rejects, rows, counts, newest, told)
+        return _Made(attempts, sources, events, rejects, rows, counts, newest, self.recipe.of_people, told)
 
     def attributes(self, made: _Made) -> _Attributes | None:
         """The attributes of people in the newest attempt; None if there are none."""
@@ -263,7 +271,9 @@ class _Work:
         reader = recipe.reader
         if isinstance(reader, InformedReader):
             reader = reader.informed(self.landing.answers_until(attempt))
-        for file in attempt.files:
+        of_people = [file for file in attempt.files if recipe.of_people(file.columns)]
+        of_events = [file for file in attempt.files if file not in of_people]
+        for file in of_events if recipe is self.recipe else of_people or of_events:
             given = (self._folder(attempt) / file.name, file, recipe, attempt.constants)
             form = recipe.format_of(file.name)
             if reader:
@@ -318,7 +328,7 @@ def _manifest(
     covers: Sequence[str],
 ) -> EventsManifest:
     counts, newest = made.counts, made.attempts[-1]
-    landed = sum(source.rows for source in made.sources)
+    landed = sum(source.rows for source in made.sources) + made.people_rows
     reject_rows = made.reject_rows + kept.reject_rows
     rejects: ParquetFile | None = describe_parquet(kept.rejects, reject_rows) if kept.rejects else None
     return EventsManifest(
@@ -340,11 +350,11 @@ def _manifest(
         populations=(
             describe_parquet(made.people.populations, made.people.members) if made.people.populations else None
         ),
-        people=made.people.people,
+        people=made.people.people + made.people_rows,
         masked=made.people.masked,
         landed=landed,
         duplicates=counts.typed - counts.events - made.people.people,
-        unaccounted=landed - counts.typed - made.reject_rows,
+        unaccounted=landed - made.people_rows - counts.typed - made.reject_rows,
         withdrawn=counts.withdrawn,
         conflicts=counts.conflicts,
         rejects_of_newest=made.rejects_of_newest,

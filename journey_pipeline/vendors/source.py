@@ -267,8 +267,7 @@ class Look:
 
     Attributes:
         says: What came back, for people; no secrets.
-        retry_after_s: How long the vendor asks to wait before the next look, or before the next order where it failed;
-            None if it says nothing of it.
+        retry_after_s: How long the vendor asks to wait before the next look, or the next order where it failed.
         part: The file, if it was ready and came with the answer.
     """
 
@@ -386,10 +385,11 @@ class Source(ABC):
         plan: Plan,
         to: Path,
         *,
+        after: Part | None = None,
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
     ) -> Part:
-        """Downloads the file of an export that is ready, completely or not at all.
+        """Downloads the file of an export that is ready, or the one after another; completely or not at all.
 
         Raises:
             ExportExpired: If it is gone.

@@ -149,3 +149,26 @@ def test_metadata_lists_events_with_parameters_and_attributes(sandbox: Sandbox) 
     assert shown["journey_enter"] == "Journey Enter"
     assert {one["key"] for one in listed("contacts")} >= {"email", "c_loyalty_tier"}
     assert listed("tables")["error"].startswith("table must be")
+
+
+def test_version_2_refuses_internal_names_as_sent_and_tells_how_far_an_export_is(sandbox: Sandbox) -> None:
+    def second(**changes: Any) -> requests.Response:
+        return requests.post(
+            f"{sandbox.url}/insider/api/raw/v2/export", json={**ORDER, **changes}, headers=HEADERS, timeout=30
+        )
+
+    refused = second(attributes=["c_loyalty_tier"])
+    assert (refused.status_code, refused.json()) == (400, {"error": "unknown attribute selector: c_loyalty_tier"})
+    taken = second(attributes=["custom.loyalty_tier"])
+    assert (taken.status_code, taken.json()["status"]) == (202, "queued")
+    address = f"{sandbox.url}/insider/api/raw/v2/export/{taken.json()['export_id']}"
+    states = []
+    for _ in range(4):
+        states.append(requests.get(address, headers=HEADERS, timeout=30).json())
+        sandbox.clock.move(timedelta(seconds=1))
+    assert [said["status"] for said in states] == ["queued", "estimating", "running", "completed"]
+    assert requests.get(f"{address}0", headers=HEADERS, timeout=30).status_code == 404
+    (people,), (events,) = states[-1]["attribute_files"], states[-1]["event_files"]
+    assert requests.get(people["url"], timeout=30).text.startswith("insider_id,custom.loyalty_tier\n")
+    header = requests.get(events["url"], timeout=30).text.partition("\n")[0]
+    assert header == "event_name,journey_id,name,timestamp,insider_id"

@@ -47,9 +47,9 @@ def rows_of(order: ExportOrder, events: Iterable[UserEvent]) -> Iterator[Row]:
             yield [_value(order, name, event, wanted.event, asked) for name in columns]
 
 
-def write_file(order: ExportOrder, rows: Iterator[Row], to: Path) -> None:
+def write_file(order: ExportOrder, rows: Iterator[Row], to: Path, columns: list[str] | None = None) -> None:
     """Writes the file as the order wants it."""
-    columns = columns_of(order)
+    columns = columns or columns_of(order)
     if order.shape.rows == "none":
         to.write_bytes(b"" if order.format == "csv" else _nothing(order, columns))
     elif order.format == "parquet":

@@ -17,6 +17,7 @@ SEGMENT = 48_213
 STATIC_SEGMENT = 48_214
 DAY_S = 86_400
 
+Stage = Literal["by_clock", "failed", "expired", "napping"]
 CallFault = Literal[
     "none",
     "no_call",
@@ -82,6 +83,8 @@ class InsiderOptions(FileShape):
         transfer: `content_length`, or chunked.
         file_encoding: Whether files come as gzip, though nothing says so.
         redirects: Whether a link answers with a redirect.
+        v2_stage: How far exports of version 2 get, which is provisional; `napping` is a state that no client knows.
+        v2_chunk_rows: The most rows of one of its files.
     """
 
     partner: str = PARTNER
@@ -101,6 +104,8 @@ class InsiderOptions(FileShape):
     transfer: Literal["content_length", "chunked"] = "content_length"
     file_encoding: Literal["plain", "gzip"] = "plain"
     redirects: bool = False
+    v2_stage: Stage = "by_clock"
+    v2_chunk_rows: int = Field(default=500_000, ge=1)
 
     def shape(self) -> FileShape:
         """The shape of files as it is now, for an order to keep."""

@@ -23,6 +23,7 @@ from journey_pipeline.sandbox.insider.events import EventSource, at, figures
 from journey_pipeline.sandbox.insider.files import rows_of, write_file
 from journey_pipeline.sandbox.insider.options import SEGMENT, InsiderOptions
 from journey_pipeline.sandbox.insider.orders import ExportOrder, Quota, check_access, read_order, window_of
+from journey_pipeline.sandbox.insider.second import Exports, internal_names
 from journey_pipeline.sandbox.insider.storage import Storage
 from journey_pipeline.sandbox.registry import Surroundings
 from journey_pipeline.sandbox.wire import HangUpResponse
@@ -53,6 +54,7 @@ class InsiderSimulator:
         self.quota = Quota()
         self.caller = Caller(around.clock)
         self.orders: list[ExportOrder] = []
+        self.exports = Exports(self._source, self._storage, options)
 
     def routes(self) -> list[BaseRoute]:
         """All routes, without the prefix."""
@@ -60,6 +62,8 @@ class InsiderSimulator:
         return [
             route("/api/raw/v1/export", "order", self._guarded("POST", self._order)),
             route("/api/user/v3/metadata/columns", "columns", self._guarded("POST", self._columns)),
+            route("/api/raw/v2/export", "order", self._guarded("POST", self._order_second)),
+            route("/api/raw/v2/export/{export_id}", "status", self._refusing("GET", self._status)),
             route("/v1/journeys", "journeys", self._with_key(self._journeys)),
             route("/v1/journey/{journey}", "figures", self._with_key(self._figures)),
             route("/{path:path}", "unknown", self._refusing(None, _nowhere)),
@@ -91,6 +95,7 @@ class InsiderSimulator:
         """Forgets all orders, and the days that they have used."""
         self.quota.accepted.clear()
         self.caller.clear()
+        self.exports.clear()
         self.orders.clear()
 
     def lists(self) -> dict[str, bytes]:
@@ -155,7 +160,7 @@ class InsiderSimulator:
         self.orders.append(order)
         fails = exchange.fault is not None and exchange.fault.kind == "fail_export"
         due_at = exchange.now + timedelta(seconds=self._options.call_after_s)
-        origin = str(exchange.request.base_url).removesuffix("/").removesuffix("/insider")
+        origin = _origin(exchange)
         call = DueCall(due_at, order.hook, partial(self._bodies, order, origin, fails=fails))
         if self._options.call == "before_answer":
             self.caller.make(call)
@@ -166,6 +171,33 @@ class InsiderSimulator:
         if self._options.call == "in_answer":
             return JSONResponse({"url": self.link(order, origin)}, 202)
         return Response(status_code=200)
+
+    def _order_second(self, exchange: Exchange) -> Response:
+        try:
+            asked = internal_names(json.loads(exchange.body))
+        except (ValueError, AttributeError, TypeError):
+            raise RefusedError(400, "the body must be an object: bad request") from None
+        if asked.get("format") == "json":
+            raise RefusedError(400, "format must be csv or parquet: bad request")
+        order = read_order(json.dumps(asked).encode(), self._options, now=exchange.now)
+        self.quota.take(self._options, exchange.now)
+        self.orders.append(order)
+        due_at = exchange.now + timedelta(seconds=self._options.call_after_s)
+        export_id, origin = self.exports.take(order, due_at), _origin(exchange)
+
+        def bodies() -> list[dict[str, Any]]:
+            told = self.exports.status(export_id, origin, self._clock.now())
+            return [] if self._options.call == "no_call" else [told]
+
+        self.caller.add(DueCall(due_at, order.hook, bodies))
+        if exchange.fault is not None and exchange.fault.kind == "order_then_reset":
+            return HangUpResponse(reset=True)
+        return JSONResponse({"export_id": export_id, "status": "queued"}, 202)
+
+    def _status(self, exchange: Exchange) -> Response:
+        check_access(exchange.request.headers, self._options)
+        export_id = exchange.request.path_params["export_id"]
+        return JSONResponse(self.exports.status(export_id, _origin(exchange), exchange.now))
 
     def _bodies(self, order: ExportOrder, origin: str, *, fails: bool) -> list[dict[str, Any]]:
         """What the calls of an export say."""
@@ -216,6 +248,10 @@ class InsiderSimulator:
                 return refused.response()
 
         return answer
+
+
+def _origin(exchange: Exchange) -> str:
+    return str(exchange.request.base_url).removesuffix("/").removesuffix("/insider")
 
 
 def _nowhere(exchange: Exchange) -> Response:  # noqa: ARG001 - all handlers are alike

@@ -76,11 +76,15 @@ class Storage:
 
     def put(self, written: Path, *, origin: str, made_at: datetime, signed_at: datetime) -> str:
         """Takes in a file that was written; gives the link to it, signed."""
+        return self.sign(origin, self.keep(written, made_at), signed_at)
+
+    def keep(self, written: Path, made_at: datetime) -> str:
+        """Takes in a file that was written; gives its path."""
         nanos = f"{made_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{secrets.randbelow(10**9):09}Z{written.suffix}"
         path = f"/{self.options.partner}/p/{nanos}"
         digest = hashlib.md5(written.read_bytes(), usedforsecurity=False).hexdigest()
         self._files[path] = StoredFile(written, f'"{digest}"')
-        return self.sign(origin, path, signed_at)
+        return path
 
     def sign(self, origin: str, path: str, at: datetime) -> str:
         """A link to a path that lives from an instant on."""

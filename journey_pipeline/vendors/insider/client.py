@@ -34,6 +34,7 @@ ASK_S = 12.0
 ORDER_S = 30.0
 # 403 may be the token's, or speak of a limit, as on other hosts of the vendor (contract, 1.3): the caller tells which.
 _ORDER_POLICY = RetryPolicy(attempts=1, statuses={403: Action.ANSWER})
+_STATUS_POLICY = RetryPolicy(attempts=1, deadline_s=ASK_S, statuses={404: Action.ANSWER})
 _ASK_POLICY = RetryPolicy(attempts=2, deadline_s=ASK_S)
 # A link that does not work at once may work later, and is tried again for as long as it lives: not in a row.
 _LINK_POLICY = RetryPolicy()
@@ -206,16 +207,22 @@ class InsiderClient:
         """The answer that `columns` reads."""
         return self._http.send("POST", COLUMNS, json={"table": table}, headers=self._named, stream=table)
 
-    def order(self, body: Mapping[str, Any], *, window: object) -> Answer:
+    def order(self, body: Mapping[str, Any], *, window: object, path: str = EXPORT) -> Answer:
         """Sends an order, once. A refusal with 403 is an answer: it may speak of a limit."""
         return self._http.send(
             "POST",
-            EXPORT,
+            path,
             json=body,
             headers=self._named,
             stream="user_events",
             window=window,
             policy=self._ordering,
+        )
+
+    def export_status(self, path: str, *, window: object) -> Answer:
+        """How far an export of version 2 is; 404 is an answer."""
+        return self._http.send(
+            "GET", path, headers=self._named, stream="user_events", window=window, policy=_STATUS_POLICY
         )
 
     def fingerprint(self) -> str | None:

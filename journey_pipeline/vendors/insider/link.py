@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from journey_pipeline.model import Judged
 from journey_pipeline.settings import connection_variables, download_origins, variable_name
 
 ORIGINS = frozenset({"https://insider-data-export.useinsider.com"})
+SECOND = "v2:"
 LINK_LIFE, CLOCK_AHEAD = timedelta(hours=24), timedelta(minutes=15)
 
 _LONGEST, _LONGEST_NOTICE = 8_192, 500
@@ -33,7 +34,7 @@ class Rules:
     """What a link of one connection must be.
 
     Attributes:
-        partner: The account's name, the first segment of the path.
+        partner: The account's name, the first segment of the path; empty: any path.
         origins: Scheme, host and port that a file may lie at, such as `https://files.example.com`.
         variable: Which environment variable names them.
     """
@@ -65,12 +66,28 @@ def judge_call(said: object, rules: Rules, *, at: datetime) -> Judged:
         said: Its body, decoded from JSON; or a link that a person gave, as text.
         at: When it came.
     """
+    if isinstance(said, dict) and isinstance(said.get("export_id"), str) and "url" not in said:
+        return _judge_second(said, at=at)
     url = said.get("url") if isinstance(said, dict) else said
     if isinstance(said, dict) and "url" not in said:
         return Judged(notice=json.dumps(said, ensure_ascii=False)[:_LONGEST_NOTICE])
     if not isinstance(url, str):
         return Judged(breaks=f"the call's `url` is no text but {_told(url)}")
     return judge_link(url, rules, at=at)
+
+
+def _judge_second(said: Mapping[str, Any], *, at: datetime) -> Judged:
+    """Judges a call of version 2, which is provisional: it names an export, whose chunks are asked for by its id."""
+    if said.get("status") in {"failed", "expired"}:
+        return Judged(notice=json.dumps(said.get("error"), ensure_ascii=False)[:_LONGEST_NOTICE])
+    name = f"{SECOND}{said['export_id'][:_LONGEST]}"
+    return Judged(link=name, path=name, ends_at=at + LINK_LIFE)
+
+
+def judge_chunk(link: str, connection: str, at: datetime) -> str:
+    """The rule that a link of version 2 breaks; empty if none. Where its files lie at a host is not known."""
+    rules = Rules("", download_origins(connection) or ORIGINS, variable_name(connection, "download_hosts"))
+    return judge_link(link, rules, at=at).breaks
 
 
 def judge_link(link: str, rules: Rules, *, at: datetime) -> Judged:
@@ -136,6 +153,8 @@ def _misrouted(path: str, rules: Rules) -> str:
     segments = [unquote(segment) for segment in path.split("/")]
     if any(segment in {".", ".."} or set(segment) & set("/\\\0\r\n") for segment in segments):
         return "its path leads elsewhere"
+    if not rules.partner:
+        return ""
     if segments[1:3] != [rules.partner, "p"] or not all(segments[1:]) or len(segments) < 4:  # noqa: PLR2004 - a file's
         return f"its path does not begin with /{rules.partner}/p/"
     return ""

@@ -195,6 +195,7 @@ class EmailEvents(Source):
         plan: Plan,
         to: Path,
         *,
+        after: Part | None = None,  # noqa: ARG002 - one file
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
     ) -> Part:

@@ -12,6 +12,7 @@ from typing import Any
 from journey_pipeline.recipe import AttributeColumns, Recipe
 
 _FOLDER = Path(__file__).parent
+_PERSON = "insider_id"  # of version 2
 _RULES = "1"  # raised when attributes are read another way, so that they are read anew
 
 CONTACTS = "contacts"
@@ -32,6 +33,20 @@ COLUMNS: tuple[str, ...] = (
 )
 
 
+def known_names(header: Sequence[str]) -> Sequence[str]:
+    """Columns of version 2, which is provisional, under their names of version 1; others as they are."""
+    if _PERSON not in header:
+        return header
+    prefix = "a_" if tells_of_people(header) else "e_"
+    fixed = {_PERSON: "iid", "event_name": "event_name"}
+    return [fixed.get(name) or f"{prefix}{name.replace('custom.', 'c_', 1)}" for name in header]
+
+
+def tells_of_people(header: Sequence[str]) -> bool:
+    """Whether a file has people and their attributes, and no events: so version 2 has it."""
+    return _PERSON in header and "event_name" not in header
+
+
 def attribute_names(answers: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
     """The names that the panel shows, by the API's, as the account said; the newest answer first."""
     found = [one[CONTACTS] for one in answers if isinstance(one.get(CONTACTS), Mapping)]
@@ -49,6 +64,8 @@ USER_EVENTS = Recipe(
     property_groups={"": "(e_.*)"},  # those of other events that were asked for
     elsewhere="a_.*",
     format="any",
+    named=known_names,
+    of_people=tells_of_people,
     turns_alternate=True,
     filled={"contact_id": "iid", "vendor_action": "event_name"},
     attributes=AttributeColumns(_RULES, "iid", "a_(.*)", attribute_names, masked=("email", "phone_number")),

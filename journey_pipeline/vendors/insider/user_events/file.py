@@ -14,7 +14,7 @@ from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.formats.csv_records import folded
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.vendors.csv_answer import CsvInspector
-from journey_pipeline.vendors.insider.user_events.columns import NEEDED_COLUMNS
+from journey_pipeline.vendors.insider.user_events.columns import NEEDED_COLUMNS, known_names, tells_of_people
 from journey_pipeline.vendors.json_answer import JsonInspector
 from journey_pipeline.vendors.parquet_answer import ParquetInspector
 
@@ -102,8 +102,9 @@ def check_columns(columns: Sequence[str]) -> None:
     Raises:
         ContractError: If it has not; names the columns that it has.
     """
-    if not columns:
+    if not columns or tells_of_people(columns):
         return
+    columns = known_names(columns)
     counts = Counter(map(folded, columns))
     twice = [name for name, count in counts.items() if count > 1]
     lacking = [name for name in NEEDED_COLUMNS if name not in counts]

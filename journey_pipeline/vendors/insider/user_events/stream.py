@@ -28,7 +28,7 @@ from journey_pipeline.model import Figures, Granularity, Judged, StreamKey, Wind
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.response import Answer
 from journey_pipeline.vendors.insider.analytics import AnalyticsClient
-from journey_pipeline.vendors.insider.client import InsiderClient, speaks_of_a_limit
+from journey_pipeline.vendors.insider.client import EXPORT, InsiderClient, speaks_of_a_limit
 from journey_pipeline.vendors.insider.link import end_of, judge_of
 from journey_pipeline.vendors.insider.names import Wanted, discover
 from journey_pipeline.vendors.insider.user_events.columns import CONTACTS, USER_EVENTS
@@ -136,6 +136,11 @@ class UserEvents(Source):
             **({"filters": {name: dict(one) for name, one in choice.filters.items()}} if choice.filters else {}),
         }
 
+    @property
+    def export_path(self) -> str:
+        """Where orders go."""
+        return EXPORT
+
     def order(self, plan: Plan, name: str) -> Ticket:
         """Orders an export, as `Source` says; never twice.
 
@@ -146,7 +151,7 @@ class UserEvents(Source):
             wanted = self._wanted(plan.request)
         body = self._body(plan, wanted, f"{self._client.account.webhook}/{name}")
         try:
-            answer = self._client.order(body, window=plan.window)
+            answer = self._client.order(body, window=plan.window, path=self.export_path)
         except TransientVendorError as error:
             raise self._judged(error) from None
         if answer.status == _FORBIDDEN:
@@ -171,6 +176,7 @@ class UserEvents(Source):
         plan: Plan,
         to: Path,
         *,
+        after: Part | None = None,  # noqa: ARG002 - one file
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
     ) -> Part:
