@@ -15,6 +15,7 @@ import pytest
 
 from journey_pipeline.cli.commands import RECEIVER_HOST, RECEIVER_PORT, exports, receiver
 from journey_pipeline.exports.export import Verdict
+from journey_pipeline_tests.clients.installed import need
 from journey_pipeline_tests.exports.made_orders import export_of
 from journey_pipeline_tests.receiver.conftest import Running, link
 
@@ -42,10 +43,10 @@ def test_the_page_names_each_verdict_and_the_place_where_the_receiver_listens() 
     assert PAGE.count(f"{RECEIVER_HOST}:{RECEIVER_PORT}") >= 3
 
 
-@pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
 def test_a_call_through_nginx_as_the_page_sets_it_up_is_taken_and_its_path_is_logged_nowhere(
     running: Running, tmp_path: Path
 ) -> None:
+    need(shutil.which("nginx"), "The page's site needs nginx, such as Debian's nginx-light")
     port = free_port()
     (site,) = blocks("nginx")
     site = re.sub(r"\n *ssl_certificate.*;", "", site).replace("443 ssl", f"127.0.0.2:{port}")
@@ -64,10 +65,10 @@ def test_a_call_through_nginx_as_the_page_sets_it_up_is_taken_and_its_path_is_lo
     check_proxy(running, command, port, logs=tmp_path)
 
 
-@pytest.mark.skipif(not shutil.which("caddy"), reason="Caddy is not installed")
 def test_a_call_through_caddy_as_the_page_sets_it_up_is_taken_and_its_path_is_logged_nowhere(
     running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    need(shutil.which("caddy"), "The page's site needs Caddy, such as Debian's caddy")
     port = free_port()
     (site,) = blocks("caddyfile")
     site = site.replace("hooks.example.com {", f"http://:{port} {{\nbind 127.0.0.2")
@@ -115,8 +116,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 def test_the_unit_of_the_page_is_one(tmp_path: Path) -> None:
+    need(shutil.which("systemd-analyze"), "The page's unit is read by systemd-analyze, of Debian's systemd")
     (unit,) = blocks("ini")
     file = tmp_path / "journey-receiver.service"
     file.write_text(re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", unit).replace("User=journeys", "User=root"))
