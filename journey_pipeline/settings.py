@@ -24,6 +24,10 @@ HOME_VARIABLE = "JOURNEY_PIPELINE_HOME"
 DEFAULT_HOME = "data"
 STORAGE_VARIABLE = "JOURNEY_PIPELINE_STORAGE_VERSION"
 STORAGE_VERSION = "v1.2.0"
+EMAIL_TOUCH_VARIABLE = "JOURNEY_PIPELINE_EMAIL_TOUCH_HOURS"
+EMAIL_TOUCH_HOURS = 120.0
+OTHER_TOUCH_VARIABLE = "JOURNEY_PIPELINE_OTHER_TOUCH_HOURS"
+OTHER_TOUCH_HOURS = 24.0
 LEDGER_VARIABLE = "JOURNEY_PIPELINE_LEDGER_URL"
 LEDGER_FILE = "exports.db"
 LINK_KEY_VARIABLE = "JOURNEY_PIPELINE_LINK_KEY"
@@ -243,6 +247,19 @@ def spare_disk_bytes() -> int:
         ConfigError: If it is no number above 0.
     """
     return int(_positive(SPARE_DISK_VARIABLE, SPARE_DISK_GIB) * (1 << 30))
+
+
+def touch_hours() -> dict[str, float]:
+    """How long an open or click counts as a touch before a purchase, in hours, by channel.
+
+    `JOURNEY_PIPELINE_EMAIL_TOUCH_HOURS`, or 120, and `JOURNEY_PIPELINE_OTHER_TOUCH_HOURS`, or 24.
+
+    Raises:
+        ConfigError: If one is no number above 0.
+    """
+    other = _positive(OTHER_TOUCH_VARIABLE, OTHER_TOUCH_HOURS)
+    hours = dict.fromkeys(("sms", "whatsapp", "app_push", "web_push"), other)
+    return {"email": _positive(EMAIL_TOUCH_VARIABLE, EMAIL_TOUCH_HOURS), **hours}
 
 
 def normalizers() -> int:

@@ -199,6 +199,14 @@ def test_partitions_become_events_as_many_at_a_time_as_the_machine_can_or_a_pers
         settings.normalizers()
 
 
+def test_how_long_a_touch_counts_is_five_days_and_one_and_must_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = settings.touch_hours()
+    assert (hours.pop("email"), set(hours.values())) == (120, {24})
+    monkeypatch.setenv(settings.EMAIL_TOUCH_VARIABLE, "a week")
+    with pytest.raises(ConfigError, match=settings.EMAIL_TOUCH_VARIABLE):
+        settings.touch_hours()
+
+
 @pytest.mark.parametrize("given", ["1.2.0", "v1.1.3", "latest", "v2"])
 def test_a_storage_version_that_is_none_or_too_early_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv(settings.STORAGE_VARIABLE, given)

@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.model import EVENT_COLUMNS, EVENTS_ONLY, EXPORT_COLUMNS, POPULATION_COLUMNS, Column
-from journey_pipeline.settings import storage_version
+from journey_pipeline.settings import storage_version, touch_hours
+from journey_pipeline.sql import literal
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES
 from journey_pipeline.warehouse.codes import codes_table
 from journey_pipeline.warehouse.table import SCHEMAS, Table, create_table, note_table, read_tables
@@ -309,6 +310,21 @@ def layout() -> str:
 def made_tables() -> tuple[Table, ...]:
     """The tables that SELECTs make, in the order in which they are made."""
     return codes_table(), *read_tables(SQL)
+
+
+def touch_windows() -> Table:
+    """How long touches count, as the settings say: a view over values, made anew when they change."""
+    values = ", ".join(f"({literal(channel)}, {hours!r}::double)" for channel, hours in touch_hours().items())
+    return Table(
+        "internal.touch_windows",
+        "How long a touch counts before a purchase. Grain: one row per channel. Key: channel.",
+        (
+            Column("channel", "VARCHAR", "The channel of the open or click."),
+            Column("hours", "DOUBLE", "A purchase so many hours later is still ascribed to it."),
+        ),
+        f"select * from (values {values}) as windows(channel, hours)",
+        is_view=True,
+    )
 
 
 def prepare(session: duckdb.DuckDBPyConnection) -> bool:

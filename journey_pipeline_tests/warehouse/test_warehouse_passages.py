@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from journey_pipeline.model import StreamKey
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
@@ -352,5 +355,100 @@ def test_a_purchase_has_the_last_click_before_it_at_any_vendor(made: MadeLake) -
     synced(made)
     sql = "select order_id, amount::varchar, currency, last_touch_connection, last_touch_hours from marts.purchases"
     assert asked(made, sql) == [("o-1", "20.50", "EUR", "apsis", 1)]
-    days = "select sent_on::varchar, messages, messages_7_days from marts.pressure_daily"
-    assert asked(made, days) == []
+
+
+def name_people(made: MadeLake, **addresses: str) -> None:
+    """Says whose address is whose at Salesforce."""
+    made.lake.contacts_root.mkdir()
+    lines = [f"{contact.replace('_', '-')},{address}\n" for contact, address in addresses.items()]
+    (made.lake.contacts_root / "sfmc.csv").write_text("".join(["contact_id,email\n", *lines]))
+
+
+def test_a_touch_is_of_the_same_person_and_counts_as_long_as_the_settings_say(
+    made: MadeLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C-1 of Salesforce, whose address only a file tells, buys by that address; C-2, who clicks too, is another."""
+    name_people(made, C_1="A@example.org")
+    touches = "0 click mail channel=email\n7190 click text channel=sms"
+    made.put_dimension("journeys", [{"journey_id": "v1", "journey_root_id": "r", "journey_name": "Welcome"}])
+    made.put(
+        HOUR,
+        walk(1, touches, journey="v1", others={"enrolment_id": "p1"})
+        + walk(11, "100 click mail channel=email", journey="v1", contact="C-2", others={"enrolment_id": "p2"}),
+    )
+    bought = "\n".join(f"{minute} convert - channel=web" for minute in (60, 7200, 7201, 8631))
+    buyer = {"email": "a@example.org", "activity_name": None}
+    made.put(DAY, walk(21, bought, journey=None, contact="V-1", others=buyer), LAYERFIVE)
+    synced(made)
+    sql = """
+        select last_touch_activity_id, last_touch_hours::integer, last_touch_journey_root_id, first_touch_activity_id
+        from marts.purchases order by occurred_at
+    """
+    assert asked(made, sql) == [
+        ("mail", 1, "r", "mail"),
+        ("text", 0, "r", "mail"),
+        ("text", 0, "r", "text"),
+        (None, None, None, None),
+    ]
+    monkeypatch.setenv("JOURNEY_PIPELINE_EMAIL_TOUCH_HOURS", "0.5")
+    monkeypatch.setenv("JOURNEY_PIPELINE_OTHER_TOUCH_HOURS", "48")
+    synced(made)
+    assert [row[0] for row in asked(made, sql)] == [None, "text", "text", "text"]
+
+
+def test_the_pressure_on_a_person_is_that_of_each_connection_and_of_all_together(made: MadeLake) -> None:
+    """One person under two keys at APSIS and one at Salesforce, mailed on days 0, 6, 7 and 29; C-2 is another."""
+    name_people(made, C_1="a@example.org")
+    day = 24 * 60
+    mails = f"0 send mail message_id=m\n{7 * day} send mail message_id=m\n{7 * day} fail mail message_id=m"
+    made.put(HOUR, walk(1, mails, others={"channel": "email"}) + walk(11, "0 send mail message_id=m", contact="C-2"))
+    known = {"email": "a@example.org", "channel": "email"}
+    for number, minute in enumerate([6 * day, 29 * day]):
+        told = f"{minute} send ea-1 message_id=ea-1\n{minute} open ea-1 message_id=ea-1"
+        made.put(
+            f"2026-11-0{number + 1}",
+            walk(20 + 10 * number, told, journey="ea-1", contact=f"P-{number}", others=known),
+            EMAILS,
+        )
+    synced(made)
+    person = hashlib.md5(b"a@example.org", usedforsecurity=False).hexdigest()
+    pressure = """
+        select connection, day(sent_on), messages, messages_7_days, messages_30_days, all_7_days, all_30_days
+        from marts.pressure_daily where {} order by sent_on
+    """
+    assert asked(made, pressure.format(f"person_id = '{person}'")) == [
+        ("sfmc", 1, 1, 1, 1, 1, 1),
+        ("apsis", 7, 1, 1, 1, 2, 2),
+        ("sfmc", 8, 1, 1, 2, 2, 3),
+        ("apsis", 30, 1, 1, 2, 1, 4),
+    ]
+    assert asked(made, pressure.format(f"person_id <> '{person}'")) == [("sfmc", 1, 1, 1, 1, 1, 1)]
+
+
+def test_a_timeline_has_all_of_one_person_in_order_and_counts_people_not_keys(made: MadeLake) -> None:
+    """At one instant: entering, the steps by their ranks, leaving; and what another vendor tells of the same person."""
+    name_people(made, C_1="a@example.org", C_2="A@example.org")
+    made.put_dimension("activities", listed("J-1", {"b": ["a"], "a": []}))
+    told = "5 exit out\n5 send a\n5 send b\n5 enter start"
+    made.put(
+        HOUR,
+        walk(1, told, others={"enrolment_id": "p1"})
+        + walk(11, "9 enter start enrolment_id=p2", contact="C-2")
+        + walk(21, "9 enter start enrolment_id=p3", contact="C-3"),
+    )
+    made.put(DAY, walk(31, "4 open ea-1 message_id=ea-1", journey="ea-1", others={"email": "a@example.org"}), EMAILS)
+    synced(made)
+    timeline = """
+        select connection, contact_id, action, activity_id, instant_order from marts.contact_timeline
+        where person_id = md5('a@example.org') order by occurred_at, instant_order
+    """
+    assert asked(made, timeline) == [
+        ("apsis", "C-1", "open", "ea-1", 1000),
+        ("sfmc", "C-1", "enter", "start", 0),
+        ("sfmc", "C-1", "send", "b", 1000),
+        ("sfmc", "C-1", "send", "a", 1001),
+        ("sfmc", "C-1", "exit", "out", 2000),
+        ("sfmc", "C-2", "enter", "start", 0),
+    ]
+    assert asked(made, "select count(*), count(distinct person_id) from marts.contact_timeline") == [(7, 2)]
+    assert asked(made, "select entered from marts.people('J-1')") == [(2,)]

@@ -36,7 +36,7 @@ def test_every_table_and_every_column_carries_a_comment(made: MadeLake) -> None:
 
 def test_every_comment_is_of_a_column_that_is_there_in_the_selects_order(made: MadeLake) -> None:
     sync(made.lake, SMALL)
-    for table in (*LOADED_TABLES, *made_tables()):
+    for table in (table for table in (*LOADED_TABLES, *made_tables()) if not table.arguments):
         schema, name = table.name.split(".")
         there = rows(
             made,

@@ -1,4 +1,5 @@
--- What one person went through, at one vendor: filter by contact_id or email, and sort by occurred_at, instant_order.
+-- What one person went through, at all vendors: filter by person_id (md5 of the address in lower case), or by contact_id
+-- at one vendor, and sort by occurred_at, instant_order.
 -- Tests are left out. An event that two streams report is there once, see core.counted_events.
 -- Grain: one row per event.
 -- Key: event_key.
@@ -7,7 +8,8 @@
 -- event_key: The event.
 -- connection: The configured account.
 -- contact_id: The vendor's key of the person; for APSIS e-mail events the address.
--- email: The person's address in lower case; NULL for Salesforce.
+-- person_id: The person, as in core.contacts; NULL for an event without contact_id.
+-- email: The address in the event, lower case; NULL for Salesforce.
 -- occurred_at: When it happened, UTC.
 -- instant_order: Sorts what happened in one instant: 1000 for each of enter, step and end, and the step's rank.
 -- occurred_on: The UTC day.
@@ -27,13 +29,14 @@ select
     events.event_key,
     events.connection,
     events.contact_id,
+    contacts.person_id,
     events.email,
     events.occurred_at,
     case
         when events.action = 'enter' or (events.action = 'skip' and events.channel = 'journey') then 0
         when events.action in ('exit', 'convert') then 2000
         else 1000
-    end + coalesce(least(activities.step_rank, 999), 0) as instant_order,
+    end + least(coalesce(activities.step_rank, 0), 999) as instant_order,
     events.occurred_on,
     events.channel,
     events.action,
@@ -48,6 +51,9 @@ select
     events.reason,
     events.enrolment_id
 from core.counted_events as events
+left join core.contacts as contacts
+    on events.connection = contacts.connection
+    and events.contact_id = contacts.contact_id
 left join internal.journey_roots as roots
     on events.connection = roots.connection
     and events.journey_id = roots.journey_id

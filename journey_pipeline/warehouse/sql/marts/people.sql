@@ -1,4 +1,5 @@
 -- How many different people a journey had, over all its versions: counts of people don't add up over days.
+-- Several contact_ids of one address are one person, see core.contacts.
 -- Such as: from marts.people('root', date '2026-11-01', date '2026-11-30')
 -- Grain: one row per connection.
 -- Key: connection.
@@ -12,13 +13,14 @@
 -- refused: People who were refused in these days.
 select
     connection,
-    count(distinct contact_id) filter (status <> 'refused' and entry_is_known) as entered,
-    count(distinct contact_id) filter (enrolment_number > 1 and entry_is_known) as entered_again,
-    count(distinct contact_id) filter (converted_at is not null and entry_is_known and status <> 'refused')
+    count(distinct contacts.person_id) filter (status <> 'refused' and entry_is_known) as entered,
+    count(distinct contacts.person_id) filter (enrolment_number > 1 and entry_is_known) as entered_again,
+    count(distinct contacts.person_id) filter (converted_at is not null and entry_is_known and status <> 'refused')
         as converted,
-    count(distinct contact_id) filter (status = 'open' and entry_is_known) as in_it_now,
-    count(distinct contact_id) filter (status = 'refused') as refused
+    count(distinct contacts.person_id) filter (status = 'open' and entry_is_known) as in_it_now,
+    count(distinct contacts.person_id) filter (status = 'refused') as refused
 from marts.journey_enrolments
+join core.contacts as contacts using (connection, contact_id)
 where journey_root_id = root
     and entered_on between first_day and last_day
 group by connection
