@@ -119,8 +119,8 @@ def _claims(found: Verdicts) -> list[dict[str, str]]:
 
 
 def _warned(lake: Lake, stream: Stream, settings: LoadSettings, complete: Sequence[Window]) -> Verdicts:
-    """The warnings about dropped lists: no command loads them, so none has said it. They are few."""
-    return of_severity(Severity.WARN, verdicts(lake, stream, complete if stream.answers == "dropped" else (), settings))
+    """The warnings that no command has said."""
+    return of_severity(Severity.WARN, verdicts(lake, stream, stream.loaded_unsaid(complete), settings))
 
 
 def _expired_after_first(found: Survey) -> int:

@@ -183,6 +183,10 @@ class Stream:
             return "empty"
         return "expired" if self.is_expired(window, now) else "missing"
 
+    def loaded_unsaid(self, complete: Sequence[Window]) -> Sequence[Window]:
+        """Those of its complete partitions whose warnings no command said: a sensor takes in what people drop."""
+        return complete if self.answers == "dropped" else ()
+
     def why_not(self, asked: str) -> str:
         """Why the vendor can't be asked for something; empty if it can."""
         return self.lacks.get(asked, "")

@@ -58,6 +58,5 @@ def test_a_stream_names_what_is_claimed_of_it_besides() -> None:
     assert list(claims_of(DELTAS)) == [*CLAIMS, "earlier_answer_is_repeated", "columns_are_read_alike"]
 
 
-def test_what_streams_differ_in_is_branched_on_in_one_place_a_fact() -> None:
-    places = [place.partition(":")[0] for place in kind_questions()]
-    assert len(places) == len(set(places)) <= 4
+def test_only_vendors_ask_what_kind_a_stream_is() -> None:
+    assert kind_questions() == []
