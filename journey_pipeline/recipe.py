@@ -136,6 +136,7 @@ class Recipe:
         of_people: Whether a file, by its columns, tells of people alone. Attributes are read from such files where
             there are any, and the e-mail addresses in them are joined to the events.
         turns_alternate: Whether a person is in a journey once at a time, so that enters and exits take turns.
+        numbers: Event columns of ids that files may have as floating-point numbers: rounded ones are counted.
         filled: Event columns that no event of the stream should lack, and the column of `landing` each is read from.
     """
 
@@ -160,6 +161,7 @@ class Recipe:
     turns_alternate: bool = False
     twin: Twin | None = None
     attributes: AttributeReader | AttributeColumns | People | None = None
+    numbers: tuple[str, ...] = ()
     filled: Mapping[str, str] = field(default_factory=dict)
 
     def format_of(self, name: str) -> str:

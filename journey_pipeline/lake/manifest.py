@@ -259,6 +259,7 @@ class EventsManifest(Document):
         received_early: Events that were received more than 5 minutes before they happened.
         longest_early_s: By how many seconds the worst of them was.
         one_contact: Whether all events are of one contact, though not for that alone was asked.
+        rounded_ids: Events with an id that the file has as a floating-point number of 2^53 or more.
         outside_window: Events whose time is neither in the partition's window nor where its answers may reach.
         first_at: The least `occurred_at`, or None if there are no events.
         last_at: The greatest.
@@ -306,6 +307,7 @@ class EventsManifest(Document):
     received_early: int = 0
     longest_early_s: int = 0
     one_contact: bool = False
+    rounded_ids: int = 0
     outside_window: int = 0
     first_at: AwareDatetime | None = None
     last_at: AwareDatetime | None = None

@@ -283,13 +283,21 @@ def _schema_is_known(of: _Partition) -> _Judged:
         says += f"; the vendor spells {respelled} differently now, and they are read as before"
     if events.unknown_codes:
         says += f"; {codes:,} events have codes without a name: {', '.join(sorted(events.unknown_codes)[:10])}"
+    if events.rounded_ids:
+        says += (
+            f"; {events.rounded_ids:,} events have ids that came as floating-point numbers of 2^53 or more, whose last "
+            "digits may be wrong. Order another format of file, or ask the vendor for ids as text"
+        )
     facts: Facts = {
         "unknown_columns": unknown,
         "respelled_columns": respelled,
         "missing_columns": ", ".join(events.missing_columns),
         "unknown_codes": codes,
+        "rounded_ids": events.rounded_ids,
     }
-    return _Judged(not is_bad and not respelled, says, facts, is_error=is_bad and new_column == "stop")
+    return _Judged(
+        not (is_bad or respelled or events.rounded_ids), says, facts, is_error=is_bad and new_column == "stop"
+    )
 
 
 @_claim("This answer repeats the previous answer's events from this partition's start on.", NAMED_CLAIMS)

@@ -23,6 +23,8 @@ from journey_pipeline.sql import literal
 # A shifted column would make every value a code; the manifest is no place for those.
 MOST_CODES = 50
 LONGEST_CODE = 60
+# How a recipe leaves a floating-point number of 2^53 and more: smaller ones have become integers.
+_ROUNDED = literal("([0-9]{16,}[.]0+|[0-9][.]?[0-9]*e[+][0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Inspection:
         received_early: Events that were received more than `CLOCK_DIFFERENCE` before they happened.
         longest_early_s: By how many seconds the worst of them was.
         one_contact: Whether all events are of one contact.
+        rounded_ids: Events with an id that was a floating-point number of 2^53 or more.
         lacking: Events without a value, by column.
         unknown_codes: Events with a code that no table has, by `column=value`; past the commonest, `column=*`.
         turns: Enters and exits, where they take turns.
@@ -48,6 +51,7 @@ class Inspection:
     received_early: int
     longest_early_s: int
     one_contact: bool
+    rounded_ids: int
     lacking: dict[str, int]
     unknown_codes: dict[str, int]
     turns: int = 0
@@ -62,6 +66,7 @@ def inspect_events(
     *,
     by_arrival: bool = False,
     filled: Sequence[str] = (),
+    numbers: Sequence[str] = (),
     turns_alternate: bool = False,
 ) -> Inspection:
     """Looks at an events file.
@@ -70,16 +75,19 @@ def inspect_events(
         window: Where they should lie in time.
         by_arrival: Whether it is enough that they arrived inside the window.
         filled: Columns that every event should have.
+        numbers: Columns of ids that may have been floating-point numbers.
         turns_alternate: Whether a person's enters and exits of a journey take turns.
     """
     times = ("occurred_at", "received_at") if by_arrival else ("occurred_at",)
     inside = " or ".join(f"coalesce({time} >= $2 and {time} < $3, false)" for time in times)
     early = "(epoch_us(occurred_at) - epoch_us(received_at)) // 1000000"
+    rounded = " or ".join(f"regexp_full_match({column}, {_ROUNDED})" for column in numbers) or "false"
     lacking = "".join(f", count(*) - count({column})" for column in filled)
-    first_at, last_at, outside, received_early, longest_early_s, one_contact, *counts = session.one(
+    first_at, last_at, outside, received_early, longest_early_s, one_contact, rounded_ids, *counts = session.one(
         f"select min(occurred_at), max(occurred_at), count(*) filter (not ({inside})), "
         f"count(*) filter ({early} > $4), coalesce(max({early}) filter ({early} > $4), 0), "
-        f"coalesce(min(contact_id) = max(contact_id) and count(contact_id) = count(*), false){lacking} "
+        f"coalesce(min(contact_id) = max(contact_id) and count(contact_id) = count(*), false), "
+        f"count(*) filter ({rounded}){lacking} "
         "from read_parquet($1)",
         [str(events), window.start, window.end, CLOCK_DIFFERENCE.total_seconds()],
     )
@@ -90,6 +98,7 @@ def inspect_events(
         received_early,
         longest_early_s,
         one_contact,
+        rounded_ids,
         dict(zip(filled, counts, strict=True)),
         _unknown(session, events, codes),
         *(session.one(_TURNS, [str(events)]) if turns_alternate else ()),

@@ -105,6 +105,7 @@ def normalize(
                 codes,
                 by_arrival=recipe.windows_of_arrival,
                 filled=_filled(recipe, made),
+                numbers=recipe.numbers,
                 turns_alternate=recipe.turns_alternate,
             )
             manifest = _manifest(landing, recipe, made, found, attributes, kept=kept, covers=covers)
@@ -362,6 +363,7 @@ def _manifest(
         received_early=found.received_early,
         longest_early_s=found.longest_early_s,
         one_contact=found.one_contact and "contact_id" in found.lacking,
+        rounded_ids=found.rounded_ids,
         outside_window=found.outside_window,
         first_at=found.first_at,
         last_at=found.last_at,

@@ -224,7 +224,7 @@ TOLD = {
         name: ("BIGINT", _SHOWN, f"coalesce((manifest ->> '{name}')::bigint, 0)")
         for name in (
             *("landed", "duplicates", "withdrawn", "conflicts", "outside_window", "unaccounted"),
-            *("unreadable_attempts", "kept_events", "landing_bytes", "masked"),
+            *("unreadable_attempts", "kept_events", "landing_bytes", "masked", "rounded_ids"),
         )
     },
     "unknown_codes": (

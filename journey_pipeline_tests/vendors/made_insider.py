@@ -16,13 +16,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from journey_pipeline.lake.landing import commit_attempt
+from journey_pipeline.lake.landing import commit_attempt, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile
+from journey_pipeline.loading.checks import claims
+from journey_pipeline.loading.claims import Claim, Tolerance
 from journey_pipeline.model import StreamKey, partition_window
 from journey_pipeline.normalize.run import normalize
 from journey_pipeline.vendors.insider.user_events.columns import CONTACTS, USER_EVENTS
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
+from journey_pipeline.vendors.insider.user_events.stream import user_events_stream
 from journey_pipeline_tests.lake.made_landing import begin_attempt
 from journey_pipeline_tests.reading import read_parquet
 
@@ -70,6 +73,12 @@ class Normalized:
 
     def events(self, columns: str = "*") -> list[tuple[Any, ...]]:
         return read_parquet(self.lake.events_file(KEY, PARTITION), columns)
+
+    def claim(self, name: str) -> Claim:
+        landing = read_landing(self.lake, KEY, PARTITION)
+        assert landing is not None
+        found = claims(user_events_stream("insider", LANDED_AT), landing, self.manifest, Tolerance())
+        return next(one for one in found if one.name == name)
 
     def rejects(self, columns: str = "*") -> list[tuple[Any, ...]]:
         path = self.lake.rejects_file(KEY, PARTITION)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from journey_pipeline.errors import ContractError, LakeError, TransientVendorError
+from journey_pipeline.loading.claims import Severity
 from journey_pipeline_tests.vendors.made_insider import FORMATS, as_format, landed
 
 ENTER = {
@@ -226,9 +227,24 @@ def test_times_of_any_type_in_parquet_are_read(tmp_path: Path) -> None:
 
 def test_large_ids_are_kept_exactly_where_the_file_has_them_as_text_or_integer(tmp_path: Path) -> None:
     large = str(2**53 + 1)
-    assert landed(tmp_path / "a", csv_of({**ENTER, "e_journey_id": large})).events("journey_id") == [(large,)]
+    as_text = landed(tmp_path / "a", csv_of({**ENTER, "e_journey_id": large}))
+    assert (as_text.events("journey_id"), as_text.manifest.rounded_ids) == ([(large,)], 0)
     record = json.dumps({**ENTER, "e_journey_id": int(large)}).encode()
     assert landed(tmp_path / "b", record + b"\n" + record + b"\n").events("journey_id") == [(large,)]
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 5756 * 10**15])
+@pytest.mark.parametrize("form", ["parquet", "json"])
+def test_ids_that_came_as_floats_beyond_2_53_are_counted_and_told_of(tmp_path: Path, form: str, number: int) -> None:
+    rows = [{**MESSAGE, "e_journey_id": str(number)}, {**MESSAGE, "e_campaign_id": str(number)}, MESSAGE]
+    made = landed(tmp_path, as_format(form, list(MESSAGE), [list(row.values()) for row in rows]))
+    as_it_came = (str(float(number)),)
+    assert [one for one in made.events("journey_id") if one != ("5756",)] == [as_it_came]
+    assert [one for one in made.events("activity_id") if one != ("64592",)] == [as_it_came]
+    assert made.manifest.rounded_ids == 2
+    known = made.claim("schema_is_known")
+    assert (known.holds, known.severity) == (False, Severity.WARN)
+    assert "2 events have ids that came as floating-point numbers" in known.says
 
 
 def test_a_future_event_is_kept_and_counted(tmp_path: Path) -> None:

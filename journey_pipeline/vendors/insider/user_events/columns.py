@@ -67,6 +67,7 @@ USER_EVENTS = Recipe(
     named=known_names,
     of_people=tells_of_people,
     turns_alternate=True,
+    numbers=("journey_id", "activity_id"),
     filled={"contact_id": "iid", "vendor_action": "event_name"},
     attributes=AttributeColumns(_RULES, "iid", "a_(.*)", attribute_names, masked=("email", "phone_number")),
 )

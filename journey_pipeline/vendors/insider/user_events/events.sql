@@ -2,7 +2,8 @@
 -- Grain: one row of an export, which is one event of one profile.
 -- Key: the kind of event and not its spelling, profile, journey, campaign, channel, action and time; of any other event
 -- its name and all its parameters. Attributes of the profile are those of the day of asking, and never in it.
--- Numbers may come as 5756.0. Times are text in UTC, or seconds or milliseconds since 1970.
+-- Numbers may come as 5756.0; from 16 digits on they stay so, because a float of 2^53 and more is rounded.
+-- Times are text in UTC, or seconds or milliseconds since 1970.
 select
   happened_at as occurred_at,
   'timestamp' as occurred_at_source,
@@ -84,8 +85,8 @@ from (
     select
       *,
       kinds(lower(event_name)).kind as kind,
-      regexp_replace(e_journey_id, '^([0-9]+)[.]0+$', '\1') as journey_code,
-      regexp_replace(e_campaign_id, '^([0-9]+)[.]0+$', '\1') as campaign_code,
+      regexp_replace(e_journey_id, '^([1-8]?[0-9]{1,15})[.]0+$', '\1') as journey_code,
+      regexp_replace(e_campaign_id, '^([1-8]?[0-9]{1,15})[.]0+$', '\1') as campaign_code,
       regexp_replace(e_action_code, '^([0-9]+)[.]0+$', '\1') as action_code,
       upper(trim(e_channel_code)) as channel_code,
       case

@@ -20,6 +20,7 @@
 -- outside_window: Events whose time is not in the partition's window.
 -- unknown_codes: Ids and codes without a name in its events, such as of an unknown type or bounce.
 -- masked: Values of people that are hidden with *, and count as none.
+-- rounded_ids: Events with an id that the file has as a floating-point number of 2^53 or more: its end may be wrong.
 -- warnings: What was odd about its lists when they were taken in, such as other rows than the panel counted.
 -- unaccounted: Landed records that are neither events, rejects nor duplicates; 0 unless something is wrong.
 -- loaded: Events in core.journey_events that came from this partition; the rest of its events came from others.
@@ -76,6 +77,7 @@ select
     outside_window,
     unknown_codes,
     masked,
+    rounded_ids,
     coalesce(warnings, []) as warnings,
     unaccounted,
     loaded,
@@ -107,6 +109,7 @@ select
     0 as outside_window,
     0 as unknown_codes,
     0 as masked,
+    0 as rounded_ids,
     [] as warnings,
     0 as unaccounted,
     0 as loaded,
