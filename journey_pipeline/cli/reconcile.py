@@ -37,7 +37,7 @@ def reconcile(selector: str) -> None:
 
 
 def _reconcile(runner: Runner, lake: Lake, assets: LoadAssets) -> bool:
-    if why := assets.stream.why_not("estimate"):
+    if why := assets.stream.lacks.get("estimate"):
         results.say(f"{assets.stream.key}: {why}")
         return True
     swept = runner.sweep(assets)

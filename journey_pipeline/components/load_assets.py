@@ -79,7 +79,7 @@ class LoadAssets:
 
     def estimates(self, windows: Sequence[Window]) -> list[Estimate]:
         """The vendor's estimates of windows; empty for a vendor without estimates."""
-        if self.stream.why_not("estimate"):
+        if self.stream.lacks.get("estimate"):
             return []
         with closing(self.open_source()) as source:
             return [estimate for window in windows if (estimate := source.estimate(window))]

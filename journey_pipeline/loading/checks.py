@@ -317,7 +317,7 @@ def _earlier_answer_is_repeated(of: _Partition) -> _Judged:
 def _why_lacking(overlap: Overlap, stream: Stream) -> str:
     if overlap.moved * 2 >= overlap.lacking:
         return f"{overlap.moved:,} of them are now told of another person: profiles were merged. All are kept"
-    narrow = stream.why_not("all people")
+    narrow = stream.lacks.get("all people")
     if narrow and overlap.people_lacking >= max(TELLING_PEOPLE, NARROW_SHARE * overlap.people):
         return f"{overlap.people_lacking:,} of {overlap.people:,} people are missing. {narrow}"
     return "the vendor changed or deleted them, or an answer was cut. All are kept. Pull this one again"

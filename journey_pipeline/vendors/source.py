@@ -187,10 +187,6 @@ class Stream:
         """Those of its complete partitions whose warnings no command said: a sensor takes in what people drop."""
         return complete if self.answers == "dropped" else ()
 
-    def why_not(self, asked: str) -> str:
-        """Why the vendor can't be asked for something; empty if it can."""
-        return self.lacks.get(asked, "")
-
     def is_expired(self, window: Window, now: datetime) -> bool:
         """Whether the vendor no longer keeps all of a window: its answer would look like an empty one."""
         return window.start < now - self.retention
