@@ -44,13 +44,13 @@ class Walked(Event):
     following: str | None = None
     kind: str | None = None
     why: str | None = None
+    email: str | None = None
 
     def columns(self, stream: StreamKey, partition: str) -> dict[str, Any]:
         is_entry = self.action in {"enter", "exit", "skip"}
         return super().columns(stream, partition) | {
-            "enrolment_id": f"{self.passage} {self.contact} {self.journey}"
-            if stream == SFMC and self.passage
-            else None,
+            "enrolment_id": self.passage if stream == SFMC else None,
+            "email": self.email,
             "next_activity_id": self.following if stream == SFMC else None,
             "activity_type": self.kind,
             "reason": self.why,
@@ -69,10 +69,11 @@ EVENTS = st.builds(
     activity=st.sampled_from(["A-1", "A-2", "A-3", "A-4", None]),
     action=st.sampled_from(ACTIONS),
     is_test=st.sampled_from([False, False, False, None, True]),
-    passage=st.sampled_from(["p-1", "p-2", "p-3", None]),
+    passage=st.sampled_from(["p-1", "p-2", "p-3", "p-4", None]),  # one number may be of several people and versions
     following=st.sampled_from(["A-2", "A-4", None]),
     kind=st.sampled_from([None, None, None, "exitcriteriaactivity"]),
     why=st.sampled_from([None, None, "dropped"]),
+    email=st.sampled_from([None, None, "a@x.example", "B@x.example"]),
 )
 ROWS = st.lists(EVENTS, max_size=9, unique_by=lambda walked: walked.key)
 # The graph of each version: links between steps in any direction, loops among them; who lists none has no ends.
@@ -84,6 +85,7 @@ CHANGES = st.one_of(
     st.tuples(st.just("put"), st.sampled_from(PLACES), ROWS),
     st.tuples(st.just("remove"), st.sampled_from(PLACES)),
     st.tuples(st.just("list steps"), st.sampled_from(["J-1", "J-2"]), GRAPHS),
+    st.tuples(st.just("map"), st.sampled_from(["", "C-1,b@x.example\n", "C-1,c@x.example\nC-2,C@x.example\n"])),
     st.tuples(st.just("list"), st.sampled_from(["R-1", "J-1"]), st.sampled_from(["Welcome", "Winback"])),
 )
 
@@ -94,6 +96,9 @@ def take(step: tuple[Any, ...], made: MadeLake) -> None:
             made.put(partition, rows, stream)
         case ("remove", (stream, partition)) if (stream, partition) in made.files:
             made.remove(partition, stream)
+        case ("map", addresses):
+            made.lake.contacts_root.mkdir(exist_ok=True)
+            (made.lake.contacts_root / "sfmc.csv").write_text(f"contact_id,email\n{addresses}")
         case ("list", root, name):
             made.put_dimension(
                 "journeys",

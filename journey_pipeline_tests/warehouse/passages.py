@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -41,13 +41,17 @@ class Passage:
 
     rows: list[Row]
     places: Places
+    is_shared: bool = False
+    """Whether another passage of the connection has the vendor's number too."""
 
     @property
     def key(self) -> Key:
         first = self.rows[0]
         millisecond = int(first["occurred_at"].timestamp() * 1000 + 1e-4)
         parts = [first["contact_id"], first["journey_id"], str(millisecond)]
-        return first["connection"], first["enrolment_id"] or "|".join(part for part in parts if part is not None)
+        if first["enrolment_id"]:
+            parts = [first["enrolment_id"], *(parts[:2] if self.is_shared else [])]
+        return first["connection"], "|".join(part for part in parts if part is not None)
 
     @property
     def steps(self) -> list[Row]:
@@ -150,7 +154,10 @@ def passages(rows: Iterable[Row], places: Places) -> list[Passage]:
             )
         )
         found += [Passage(part, places) for part in _cut(unit)]
-    return found
+    numbers = Counter((one.rows[0]["connection"], one.rows[0]["enrolment_id"]) for one in found)
+    return [
+        replace(one, is_shared=numbers[one.rows[0]["connection"], one.rows[0]["enrolment_id"]] > 1) for one in found
+    ]
 
 
 def _cut(unit: list[Row]) -> list[list[Row]]:

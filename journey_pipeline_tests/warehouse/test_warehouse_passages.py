@@ -238,31 +238,53 @@ def test_steps_of_one_instant_and_of_a_loop_are_counted_once_for_each_passage(ma
     assert asked(made, "select sum(moves)::bigint from marts.journey_transitions") == [(7,)]
 
 
-def test_a_passage_of_ten_thousand_steps_and_a_person_with_as_many_passages_are_counted(made: MadeLake) -> None:
-    """One person at Salesforce has one long passage, one at Insider enters each hour; all other columns are as ever."""
-    for stream, partition, chosen in (
-        (SFMC, HOUR, {"enrolment_id": "'p1'", "activity_id": "concat('A-', number % 7)", "action": "'send'"}),
-        (INSIDER, DAY, {"action": "'enter'", "activity_id": "null::varchar"}),
+def test_a_number_that_two_people_or_two_versions_have_is_of_several_enrolments(made: MadeLake) -> None:
+    """Until the second comes, and again when it has gone, the number stands alone."""
+    told = "0 enter start enrolment_id=p1\n1 send mail enrolment_id=p1"
+    made.put(HOUR, walk(1, told, journey="v1"))
+    synced(made)
+    keys = "select enrolment_id, contact_id, journey_id, sends from marts.journey_enrolments order by all"
+    alone = [("p1", "C-1", "v1", 1)]
+    assert asked(made, keys) == alone
+    made.put("2026-11-01T01", walk(11, told, journey="v1", contact="C-2") + walk(21, told, journey="v2"))
+    synced(made)
+    assert asked(made, keys) == [
+        ("p1|C-1|v1", "C-1", "v1", 1),
+        ("p1|C-1|v2", "C-1", "v2", 1),
+        ("p1|C-2|v1", "C-2", "v1", 1),
+    ]
+    made.put("2026-11-01T01", [])
+    synced(made)
+    assert asked(made, keys) == alone
+
+
+def test_a_passage_of_ten_thousand_steps_and_a_person_with_a_hundred_thousand_passages_are_counted(
+    made: MadeLake,
+) -> None:
+    """One person at Salesforce has one long passage, one at Insider enters every two minutes. All other columns are as ever."""
+    for stream, partition, many, chosen in (
+        (SFMC, HOUR, 10_000, {"enrolment_id": "'p1'", "activity_id": "concat('A-', number % 7)", "action": "'send'"}),
+        (INSIDER, DAY, 100_000, {"action": "'enter'", "activity_id": "null::varchar"}),
     ):
         template = made.put(partition, [Event(1)], stream)
         file = made.lake.events_file(stream, partition)
         moved = {
             "event_key": "md5(concat(connection, number))",
-            "occurred_at": "occurred_at + to_hours(number)",
-            "occurred_on": "(occurred_at + to_hours(number))::date",
+            "occurred_at": "occurred_at + to_minutes(2 * number)",
+            "occurred_on": "(occurred_at + to_minutes(2 * number))::date",
         }
         replaced = ", ".join(f"{value} as {name}" for name, value in (moved | chosen).items())
         SESSION.execute(
-            f"copy (select told.* replace ({replaced}) from read_parquet('{file}') as told, range(10000) many(number))"
+            f"copy (select told.* replace ({replaced}) from read_parquet('{file}') as told, range({many}) many(number))"
             f" to '{file}.many' (format parquet)"
         )
         file.with_name(f"{file.name}.many").replace(file)
-        template.model_copy(update={"events": vouch(file, 10_000), "landed": 10_000}).write(
+        template.model_copy(update={"events": vouch(file, many), "landed": many}).write(
             made.lake.events_manifest(stream, partition)
         )
     assert not sync(made.lake, SMALL).broken
     sql = "select connection, max(steps), count(*), max(enrolment_number) from marts.journey_enrolments group by 1"
-    assert asked(made, f"{sql} order by 1") == [("insider", 0, 10_000, 10_000), ("sfmc", 10_000, 1, 1)]
+    assert asked(made, f"{sql} order by 1") == [("insider", 0, 100_000, 100_000), ("sfmc", 10_000, 1, 1)]
 
 
 def test_macros_count_a_funnel_in_order_strictly_in_any_order_and_within_a_time(made: MadeLake) -> None:

@@ -27,9 +27,12 @@
 -- event_key: The event in core.journey_events.
 select
     steps.connection,
-    coalesce(
-        steps.enrolment_id, concat_ws('|', steps.contact_id, steps.journey_id, epoch_ms(steps.first_event_at)::varchar)
-    ) as enrolment_id,
+    case
+        when steps.enrolment_id is null
+            then concat_ws('|', steps.contact_id, steps.journey_id, epoch_ms(steps.first_event_at)::varchar)
+        when shared.enrolment_id is null then steps.enrolment_id
+        else concat_ws('|', steps.enrolment_id, steps.contact_id, steps.journey_id)
+    end as enrolment_id,
     steps.step_number,
     roots.journey_root_id,
     steps.journey_id,
@@ -52,5 +55,8 @@ select
 from internal.passage_steps as steps
 join internal.journey_roots as roots using (connection, journey_id)
 left join core.activities using (connection, activity_id)
+left join internal.shared_numbers as shared
+    on steps.connection = shared.connection
+    and steps.enrolment_id = shared.enrolment_id
 where steps.step_number is not null
     and not roots.is_test

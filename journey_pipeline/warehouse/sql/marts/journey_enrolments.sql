@@ -1,6 +1,7 @@
 -- Enrolments: one passage of one person through one version of a journey. Tests are left out.
 -- Salesforce numbers them. Elsewhere (APSIS, Insider, LayerFive) an enter begins one, but one that comes within 60 s
 -- after another, and what a person did before the first known enter is one of unknown entry.
+-- A number that the vendor gave to several people or versions has contact and journey after it, with | between.
 -- What people did with messages (open, click, ...) is no part of them: see marts.messages.
 -- One with a refused entry (a skip) is refused; it is finished if its last step, or the one named next, is an end.
 -- Grain: one row per enrolment.
@@ -31,10 +32,12 @@
 -- failures: Steps that failed or were held back.
 select
     passages.connection,
-    coalesce(
-        passages.enrolment_id,
-        concat_ws('|', passages.contact_id, passages.journey_id, epoch_ms(passages.first_event_at)::varchar)
-    ) as enrolment_id,
+    case
+        when passages.enrolment_id is null
+            then concat_ws('|', passages.contact_id, passages.journey_id, epoch_ms(passages.first_event_at)::varchar)
+        when shared.enrolment_id is null then passages.enrolment_id
+        else concat_ws('|', passages.enrolment_id, passages.contact_id, passages.journey_id)
+    end as enrolment_id,
     roots.journey_root_id,
     passages.journey_id,
     roots.journey_version,
@@ -57,6 +60,9 @@ select
     passages.failures
 from internal.passages
 join internal.journey_roots as roots using (connection, journey_id)
+left join internal.shared_numbers as shared
+    on passages.connection = shared.connection
+    and passages.enrolment_id = shared.enrolment_id
 left join internal.reentries
     on passages.connection = reentries.connection
     and passages.journey_id = reentries.journey_id
