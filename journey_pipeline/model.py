@@ -239,7 +239,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("channel", "VARCHAR", "The channel, one of a fixed list; other if the vendor's type is unknown."),
     Column("action", "VARCHAR", "What happened, one of a fixed list; other if the vendor's code is unknown."),
     Column("vendor_action", "VARCHAR", "The vendor's own code or status."),
-    Column("outcome", "VARCHAR", "The step's outcome, in the vendor's words."),
+    Column("outcome", "VARCHAR", "The step's outcome, in the vendor's words; NULL if it tells none."),
     Column(
         "reason",
         "VARCHAR",
@@ -288,7 +288,9 @@ EXPORT_COLUMNS: tuple[Column, ...] = (
     Column("window_start", "TIMESTAMPTZ", "Start of its window, UTC."),
     Column("window_end", "TIMESTAMPTZ", "End of its window, excluded, UTC."),
     Column("state", "VARCHAR", "Its state; stopped means that a person must change something."),
-    Column("reason", "VARCHAR", "Reason of the state, such as refused, unanswered, failed, lost, overdue, rejected."),
+    Column(
+        "reason", "VARCHAR", "Why, such as refused, unanswered, failed, lost, overdue, rejected; NULL if all is well."
+    ),
     Column("attempt", "BIGINT", "Number of orders sent."),
     Column("polls", "BIGINT", "Polls of the present attempt."),
     Column("failures", "BIGINT", "Attempts that the vendor accepted and failed to make."),
@@ -304,7 +306,7 @@ EXPORT_COLUMNS: tuple[Column, ...] = (
         "due_at", "TIMESTAMPTZ", "When it is next ordered, polled or downloaded; NULL once it has ended or stopped."
     ),
     Column("last_status", "BIGINT", "The HTTP status of the vendor's last answer."),
-    Column("error", "VARCHAR", "The last error."),
+    Column("error", "VARCHAR", "The last error; NULL if there was none."),
 )
 
 CHANNELS = frozenset(

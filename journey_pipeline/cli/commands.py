@@ -340,7 +340,7 @@ def query() -> None:
     "report",
     "report",
     'report "Plain welcome" --timezone Europe/Stockholm --open',
-    "report sfmc/0f3c5a1e --from 2026-11-01 --to 2026-12-01 --out welcome.html",
+    "report sfmc/0f3c5a1e --from 2026-11-01 --out welcome.html",
 )
 @click.argument("journey", required=False)
 @click.option("--from", "start", type=time, help="First UTC day of entry [default: the first].")
@@ -355,6 +355,16 @@ def report() -> None:
     person's data. It is made from the published warehouse.
 
     Exits with 2 if the journey or the time zone is unknown, or nothing is published.
+    """
+
+
+@_command("docs", "docs", "docs --out models/journeys")
+@click.option("--out", metavar="FOLDER", help="Folder to write to [default: docs/ of JOURNEY_PIPELINE_HOME].")
+def docs() -> None:
+    """Describe the tables: Markdown, JSON, and sources of dbt.
+
+    Writes core.md, marts.md and ops.md, all three as tables.md, tables.json, and dbt's sources.yml with keys as tests.
+    Needs no data.
     """
 
 

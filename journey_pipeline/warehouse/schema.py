@@ -28,7 +28,7 @@ _ACCOUNT = (
     Column("connection", "VARCHAR", "The configured account."),
 )
 _SECTION = Column("section", "VARCHAR", "The discriminator of its section; empty for a vendor that has none.")
-_DESCRIPTION = Column("description", "VARCHAR", "The vendor's description.")
+_DESCRIPTION = Column("description", "VARCHAR", "The vendor's description; NULL if it has none.")
 
 _JOURNEYS = Table(
     "internal.journeys",
@@ -170,7 +170,7 @@ _KEY = (
 )
 _REJECT_ONLY = (
     Column("raw", "VARCHAR", "The record as text."),
-    Column("raw_base64", "VARCHAR", "The record's bytes, where they are not UTF-8."),
+    Column("raw_base64", "VARCHAR", "The record's bytes, where they are not UTF-8; NULL where they are."),
     Column("reason", "VARCHAR", "Why it could not be read."),
 )
 

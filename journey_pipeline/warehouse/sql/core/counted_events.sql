@@ -26,7 +26,7 @@
 -- channel: The channel, one of a fixed list; other if the vendor's type is unknown.
 -- action: What happened, one of a fixed list; other if the vendor's code is unknown.
 -- vendor_action: The vendor's own code or status.
--- outcome: The step's outcome, in the vendor's words.
+-- outcome: The step's outcome, in the vendor's words; NULL if it tells none.
 -- reason: The reason as text, with * in place of the person's key; NULL if the vendor gives none.
 -- reason_code: The vendor's code of the reason, of the entry that reason is from; NULL if it gives none.
 -- is_test: False or NULL: tests are left out.

@@ -22,7 +22,7 @@
 -- activity_name: The step's name, from core.activities, or else the event's.
 -- activity_type: The step's type in the event.
 -- message_id: The message; NULL for events of none.
--- outcome: The step's outcome, in the vendor's words.
+-- outcome: The step's outcome, in the vendor's words; NULL if it tells none.
 -- reason: The reason as text.
 -- enrolment_id: The enrolment where the vendor numbers it (Salesforce); NULL otherwise.
 select

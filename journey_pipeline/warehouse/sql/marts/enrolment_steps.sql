@@ -17,7 +17,7 @@
 -- activity_type: The step's type, from core.activities.
 -- channel: The channel.
 -- action: What happened.
--- outcome: The step's outcome, in the vendor's words.
+-- outcome: The step's outcome, in the vendor's words; NULL if it tells none.
 -- occurred_at: When it happened, UTC.
 -- seconds_before: Since the step before or else the entry; NULL at a first step whose entry is not known.
 -- seconds_in: Since the entry; NULL if that is not known.

@@ -31,7 +31,7 @@
 -- bounce: hard, soft, info or unknown; NULL if it did not come back.
 -- bounce_code: The vendor's code of the bounce.
 -- unsubscribed_at: When the person unsubscribed by it, UTC.
--- complained_at: When the person complained of it, UTC.
+-- complained_at: When the person complained of it, UTC; NULL if never, or if the vendor does not tell.
 select
     messages.connection,
     messages.event_key,

@@ -19,13 +19,13 @@
 -- last_touch_connection: The account that tells of that touch.
 -- last_touch_journey_root_id: The touch's journey, the same for all its versions; NULL outside of journeys.
 -- last_touch_journey_id: The touch's version of it; NULL outside of journeys.
--- last_touch_activity_id: The touch's step.
+-- last_touch_activity_id: The touch's step; NULL where the vendor names none, as LayerFive.
 -- last_touch_hours: Hours between the last touch and the purchase.
 -- first_touch_event_key: The first touch in that time; NULL if there is none.
 -- first_touch_connection: The account that tells of that touch.
 -- first_touch_journey_root_id: The touch's journey, the same for all its versions; NULL outside of journeys.
 -- first_touch_journey_id: The touch's version of it; NULL outside of journeys.
--- first_touch_activity_id: The touch's step.
+-- first_touch_activity_id: The touch's step; NULL where the vendor names none, as LayerFive.
 with purchases as (
     select
         event_key,

@@ -1,0 +1,42 @@
+"""What analysts read, described: tables, views and macros with their keys, and columns with types and comments.
+
+Made of an empty warehouse in memory, so that it needs no home. Not here: how it is written down (`cli/docs.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import duckdb
+
+from journey_pipeline.model import Column
+from journey_pipeline.warehouse.refresh import Changes
+from journey_pipeline.warehouse.schema import LOADED_TABLES, made_tables, prepare, touch_windows
+from journey_pipeline.warehouse.table import Table
+
+SHOWN = ("core", "marts", "ops")
+_KEY = re.compile(r"\b[Kk]ey: ([a-z_0-9]+(?:, [a-z_0-9]+)*)\.")
+
+
+def dictionary() -> dict[str, list[Table]]:
+    """The tables of each schema by name, with their keys and with the types of all columns."""
+    made = (touch_windows(), *made_tables())
+    with duckdb.connect(":memory:", config={"threads": 1}) as session:
+        prepare(session)
+        Changes(session, made, set(made)).refresh()
+        tables = sorted((*LOADED_TABLES, *made), key=lambda table: table.name)
+        return {
+            schema: [_typed(session, table) for table in tables if table.name.startswith(f"{schema}.")]
+            for schema in SHOWN
+        }
+
+
+def _typed(session: duckdb.DuckDBPyConnection, table: Table) -> Table:
+    # A macro wants a value for each argument that has none by default.
+    needed = (name for name in table.arguments.split(", ") if name and ":=" not in name)
+    asked = f"{table.name}({', '.join('null' for _ in needed)})" if table.arguments else table.name
+    types = {name: kind for name, kind, *_ in session.execute(f"describe from {asked}").fetchall()}
+    columns = tuple(Column(column.name, types[column.name], column.comment) for column in table.columns)
+    found = _KEY.search(table.comment)
+    return replace(table, columns=columns, key=tuple(found[1].split(", ")) if found else ())
