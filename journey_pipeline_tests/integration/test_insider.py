@@ -144,6 +144,30 @@ def test_a_range_is_ordered_called_for_fetched_and_published(
         assert [secret for secret in secrets if secret in said] == []
 
 
+@pytest.mark.usefixtures("receiver")
+def test_version_2_goes_the_same_way_and_its_chunks_land_as_one_answer(
+    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (definition,) = terminal.folder.rglob("defs/insider/defs.yaml")
+    written = definition.read_text()
+    definition.write_text(re.sub(r"( +)check_receiver: true", r"\g<0>\n\1api_version: 2", written))
+    monkeypatch.setattr(sandbox.options.insider, "v2_chunk_rows", 40)
+    done = terminal("backfill", "insider", *SPAN)
+    assert done.code == 0, done.err
+    (order,) = sandbox.calls.to("order")
+    assert order.path.endswith("/api/raw/v2/export")
+    assert sandbox.insider.caller.answers[-1] == 200
+    (manifest,) = terminal.home.glob("raw/insider/user_events/2026-11-17/manifest.json")
+    (attempt,) = json.loads(manifest.read_bytes())["attempts"]
+    assert len(attempt["files"]) == sandbox.calls.count("file") > 3
+    with duckdb.connect(str(terminal.home / "journeys.duckdb"), read_only=True) as session:
+        found = session.execute("select contact_id, epoch(occurred_at)::bigint from core.journey_events").fetchall()
+        attributes = session.execute("select distinct attribute_name from core.profile_attributes").fetchall()
+    whole = Window(DAYS.start, DAYS.end + timedelta(seconds=1))
+    assert sorted(found) == sorted((one["iid"], one["at_s"]) for one in sandbox.insider.truth(whole, order.at))
+    assert attributes == [("Email",)]
+
+
 def _texts(home: Path) -> Iterator[str]:
     """All that lies in a home as text: the ledger, manifests, logs, Dagster's storage."""
     for path in home.rglob("*"):
