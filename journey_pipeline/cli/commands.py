@@ -368,7 +368,7 @@ def docs() -> None:
     """
 
 
-@_command("proof", "proof", "proof sfmc --from 2026-11-01 --to 2026-12-01 --out audit.html")
+@_command("proof", "proof", "proof sfmc --from 2026-11-01 --out audit.html")
 @click.argument("selector", metavar="[CONNECTION[/STREAM]]", required=False)
 @click.option("--from", "start", type=time, help="Start, UTC [default: the first landed partition].")
 @click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
