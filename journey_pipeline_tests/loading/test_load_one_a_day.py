@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+import requests
 
 from journey_pipeline.components.figures import figures_result
 from journey_pipeline.errors import NotSentError, TransientVendorError
@@ -31,6 +32,7 @@ from journey_pipeline.loading.order_checks import order_claims
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.clock import SandboxClock
+from journey_pipeline.sandbox.insider.orders import read_order
 from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
@@ -236,6 +238,33 @@ def test_without_a_call_an_export_is_overdue_then_lost_and_asked_for_again(shop:
     shop.sandbox.clock.set(MORNING + timedelta(days=1, minutes=5))
     arrived(shop.load(*days(TODAY, 1)))
     assert [moment[:2] for moment, _ in shop.orders()] == ["08", "09"]
+
+
+def test_a_late_call_for_a_merged_order_loses_nothing_because_the_newer_order_brings_its_events(shop: Shop) -> None:
+    shop.switch(call="no_call")
+    shop.load(*days(TODAY, 2))
+    shop.switch(call="none")
+    shop.sandbox.clock.set(MORNING + timedelta(days=1, hours=7))
+    next_day = days(TODAY + timedelta(days=1), 1)
+    queue = shop.queue()
+    source = UserEvents(InsiderClient("insider"), STREAM, Choice(check_receiver=False), now=queue.now)
+    with Exports(queue, {STREAM.key.stream: source}) as exports:
+        exports.look_next()
+        list(exports.want(STREAM, next_day))
+        shop.sandbox.clock.set(queue.next_due_at() or queue.now())  # a lost one is waited for a little longer
+        assert exports.order_next()
+    merged, newer = shop.exports()
+    assert (merged.state, merged.reason, newer.state) == (State.REPLACED, Reason.MERGED, State.PENDING)
+    first, second = shop.sandbox.calls.to("order")
+    made = read_order(json.dumps(first.body).encode(), shop.sandbox.options.insider, now=first.at)
+    link = shop.sandbox.insider.link(made, shop.sandbox.url)
+    assert requests.post(first.body["hook"], json={"url": link}, timeout=20).status_code == 200
+    arrived(shop.load(*days(TODAY, 2), *next_day))
+    assert shop.sandbox.calls.count("file") == 1
+    shop.sandbox.clock.set(second.at)
+    whole = shop.truth(newer.window)
+    assert shop.events() == whole
+    assert shop.truth(merged.window) <= whole
 
 
 def test_what_could_not_even_be_ordered_is_told_at_once_and_stays_in_the_ledger(shop: Shop) -> None:
