@@ -24,6 +24,9 @@ from journey_pipeline.warehouse.table import Table, create_table, forget_table, 
 
 # Units are made again together up to this many rows, so that counting and sorting them stays inside memory.
 _SPAN_ROWS = 2_000_000
+# Sorting a row of a passage takes about 1.3 KiB. With this much for each, the units that are made at once need less
+# than half of DuckDB's memory limit. Smaller slices would spread the rows of a day over more places that a sync reads.
+_BYTES_OF_ROW = 3_200
 _DAY = "occurred_on"
 # Where a table has one of these, a unit's rows lie between the first and the last event of its life.
 _TIMES = ("occurred_at", "first_event_at")
@@ -169,11 +172,12 @@ class Changes:
             self.spans[lives.name] = span
 
     def _slices(self, table: Table, sources: Sequence[Table]) -> list[str]:
-        """The units of a table in so many parts that none has too many rows; the touched ones at once."""
+        """The units of a table in so many parts that each fits into the memory limit; the touched ones at once."""
         if table not in self.stale:
             return [""]
         counts = [self.session.execute(f"select count(*) from {source.name}").fetchall()[0][0] for source in sources]
-        parts = 1 + max(counts) // _SPAN_ROWS
+        ((limit,),) = self.session.execute("select parse_formatted_bytes(current_setting('memory_limit'))").fetchall()
+        parts = 1 + max(counts) * _BYTES_OF_ROW // limit
         unit = ", ".join(f"own.{identifier(name)}" for name in table.unit)
         return [f"where hash({unit}) % {parts} = {number}" for number in range(parts)] if parts > 1 else [""]
 

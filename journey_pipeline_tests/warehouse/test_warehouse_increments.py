@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from journey_pipeline.warehouse import refresh
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, MadeLake, assert_is_as_in_the_model, dump
@@ -90,3 +91,12 @@ def test_a_step_that_nobody_takes_any_more_leaves_its_day(busy: MadeLake) -> Non
     busy.put(SEVEN, [replace(busy_hour()[0], key=2002, attempt=NEW, activity_name="Called otherwise now")])
     sync(busy.lake, SMALL)
     assert_as_rebuilt(busy)
+
+
+def test_passages_that_do_not_fit_into_memory_at_once_are_made_in_slices(
+    busy: MadeLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = dump(busy.lake)
+    monkeypatch.setattr(refresh, "_BYTES_OF_ROW", 10_000_000)
+    rebuild(busy.lake, SMALL)
+    assert dump(busy.lake) == at_once
