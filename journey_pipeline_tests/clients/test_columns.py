@@ -1,4 +1,4 @@
-"""A column that holds nothing in a home of the simulated vendors says for whom it does."""
+"""What tables claim of their keys and columns, held against a home of the simulated vendors."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def test_a_column_that_is_null_in_all_rows_says_for_whom(home: Path) -> None:
             if rows and not values and "NULL" not in column.comment
         ]
     assert silent == []
+
+
+def test_the_key_of_each_table_tells_its_rows_apart(home: Path) -> None:
+    twice = []
+    for table in (table for tables in dictionary().values() for table in tables if not table.arguments):
+        key = ", ".join(f'"{column}"' for column in table.key)
+        sql = f"select count(*) from (select 1 from {table.name} group by {key} having count(*) > 1)"
+        if rows_of(home / "journeys.duckdb", sql) != [(0,)]:
+            twice.append(table.name)
+    assert twice == []
