@@ -5,6 +5,7 @@ Not here: the commands (`commands.py`).
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -31,6 +32,8 @@ def main() -> None:
     """
     os.umask(OWNER_ALONE)  # any file may hold personal data
     take_any_letter()
+    # DuckDB's extension calls what is not taken apart at the end a leak, on standard error.
+    atexit.register(gc.unfreeze)
     debug = "--debug" in sys.argv[1:]
     try:
         with terminal_kept(), stoppable():
@@ -55,7 +58,6 @@ def main() -> None:
             raise
         click.echo(f"Error: {visible(_unforeseen(error))}", err=True)
         code = 1
-    gc.unfreeze()  # DuckDB's extension calls what is not taken apart at the end a leak, on standard error
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-DISK_BYTES = 24 << 20
+DISK_BYTES = 64 << 20
 RESERVE_BYTES = 64 << 10  # for folders and lock files
 
 

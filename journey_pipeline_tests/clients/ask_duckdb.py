@@ -28,7 +28,9 @@ answer = {
     "column_comments": rows(
         "select schema_name, table_name, column_name, comment from duckdb_columns() where not internal"
     ),
-    "macros": rows("select schema_name, function_name, parameters from duckdb_functions() where not internal"),
+    "macros": rows(
+        "select schema_name, function_name, list_sort(parameters) from duckdb_functions() where not internal"
+    ),
     "counts": {table: rows(f"select count(*) from {table}") for table, _ in tables},
     "rows": {table: rows(f"from {table}") for table, _ in tables},
     "answers": {sql: rows(sql) for sql in question["questions"]},
