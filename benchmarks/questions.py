@@ -1,7 +1,7 @@
 """The questions that are measured, each with its sizes and contenders, and the answer as text.
 
-Not here: whose turn it is (`turns.py`), the questions of the one giant file (`export.py`) and of many partitions
-(`growth.py`), how figures are shown (`tables.py`).
+Not here: whose turn it is (`turns.py`), the questions of the one giant file (`export.py`), of many partitions
+(`growth.py`) and of Insider's formats (`insider.py`), how figures are shown (`tables.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.export import export
 from benchmarks.growth import growth
+from benchmarks.insider import insider
 from benchmarks.partitions import again, small
 from benchmarks.processes import Measured, run, serving
 from benchmarks.tables import Pair, comparison, phases, ratios, table
@@ -134,6 +135,7 @@ QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "marts": marts,
     "export": export,
     "growth": growth,
+    "insider": insider,
 }
 
 

@@ -6,6 +6,7 @@ Not here: dlt, which only `make bench` installs. ijson is here for these tests.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -128,6 +129,14 @@ def test_what_grows_with_partitions_is_measured_beside_its_floors(tmp_path: Path
     grown = run("growth", tmp_path, hours_before(end, 2), "1")
     assert set(SHOWN) <= set(grown.said["costs"])
     assert (grown.said["made"], grown.said["rows"]) == (2, (2 + 3) * 5)
+
+
+def test_each_format_of_insider_is_measured_beside_csv_and_attributes_beside_none() -> None:
+    answer = CliRunner().invoke(main, ["insider", "--quick"])
+    assert answer.exit_code == 0, answer.output
+    rows = re.findall(r"^\| (\w+) \| (\d+) \| [\d.]+ \|", answer.output, re.MULTILINE)
+    assert rows == [("csv", "3"), ("parquet", "3"), ("json", "3"), ("ndjson", "3"), ("parquet", "0"), ("parquet", "10")]
+    assert re.search(r"10 attributes cost [\d.]+ times the work without", answer.output)
 
 
 def test_a_contender_that_fails_says_how_it_ended(tmp_path: Path) -> None:
