@@ -22,7 +22,7 @@ from journey_pipeline.settings import home, utc_now
 from journey_pipeline.warehouse.questions import Published, published
 
 TRAFFIC = timedelta(days=7)
-_REPORTS = Told("reports", name="journeys")
+REPORTS_ASSET = Told("reports", name="journeys")
 
 
 class ReportConfig(dg.Config):
@@ -38,7 +38,7 @@ class ReportConfig(dg.Config):
 def report_definitions(translator: Translator, marts: Sequence[dg.AssetKey]) -> dg.Definitions:
     """The asset and the schedule that makes it."""
     spec = translator.spec(
-        _REPORTS,
+        REPORTS_ASSET,
         deps=marts,
         description=f"Pages of journeys that people entered in the last {TRAFFIC.days} days, and of all journeys.",
     )

@@ -110,7 +110,7 @@ class Runner:
         Args:
             remove: Whether what is gone from the lake goes, however much it is.
         """
-        keys = [key for warehouse in self.deployment.warehouses for key in warehouse.keys]
+        keys = [key for warehouse in self.deployment.warehouses for key in warehouse.table_keys]
         config = {WAREHOUSE_OP: {"config": SyncConfig(remove=remove).model_dump()}}
         return self._run(keys, pool=WAREHOUSE_POOL, config=config) if keys else None
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.recording import SAYS
-from journey_pipeline.components.reports import report_definitions
+from journey_pipeline.components.reports import REPORTS_ASSET, report_definitions
 from journey_pipeline.components.standing_checks import agreement_result, agreement_spec
 from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
 from journey_pipeline.connections.connection import memory_setting
@@ -92,7 +92,12 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
 
     @property
     def keys(self) -> list[dg.AssetKey]:
-        """The assets of all tables."""
+        """The assets of all tables, and of the reports."""
+        return [*self.table_keys, self.translator.key(REPORTS_ASSET)]
+
+    @property
+    def table_keys(self) -> list[dg.AssetKey]:
+        """The assets of all tables, that of the events first."""
         return [self.translator.key(told(table)) for table in self.tables]
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
@@ -102,7 +107,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
         upstream += [key for connection in connections for key in connection.dimension_keys]
         sensor = dg.AutomationConditionSensorDefinition(
             "warehouse_sync",
-            target=dg.AssetSelection.assets(*self.keys),
+            target=dg.AssetSelection.assets(*self.table_keys),
             default_status=dg.DefaultSensorStatus.RUNNING,
             minimum_interval_seconds=30,
             description="Syncs and publishes the warehouse when any events are new.",
@@ -133,7 +138,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
             pool=WAREHOUSE_POOL,
         )
         def warehouse(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.MaterializeResult[Any]]:
-            yield from _sync(context, replace(settings, remove=config.remove), tolerance, self.keys, configured)
+            yield from _sync(context, replace(settings, remove=config.remove), tolerance, self.table_keys, configured)
 
         return warehouse
 
