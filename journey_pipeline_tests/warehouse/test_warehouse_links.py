@@ -64,7 +64,7 @@ def test_an_event_that_both_tell_of_is_kept_twice_and_counted_once(twins: TwinLa
 
 
 def test_no_table_has_a_key_twice(twins: TwinLake) -> None:
-    for table in (*LOADED_TABLES, *made_tables()):
+    for table in (table for table in (*LOADED_TABLES, *made_tables()) if not table.arguments):
         found = re.search(r"[Kk]ey: ([a-z_, ]+)\.", table.comment)
         assert found or "One row." in table.comment, table.name
         if found:
