@@ -22,6 +22,7 @@ from journey_pipeline.report.part import Answered, Part, ask, label
 from journey_pipeline.report.sankey import sankey
 from journey_pipeline.warehouse.questions import Published
 
+STEPS = "Steps reached"
 _MOST_NEAR = 3
 _EMAILS = (
     "Filed under the day of sending. Empty where the vendor does not tell. Of those that are not ripe, of the last "
@@ -149,7 +150,7 @@ def _parts(published: Published, values: Mapping[str, str]) -> list[Part]:
     known = "Enrolments whose entry is known and that were let in."
     return [
         Part("Flow", f"From step to step, and how it ended. {known}", moves, sankey(moves)),
-        Part("Steps reached", f"In the journey's order. {known}", steps, funnel(steps)),
+        Part(STEPS, f"In the journey's order. {known}", steps, funnel(steps)),
         Part("By day of entry", "Enrolments that entered on a day, and how they stand now.", days, daily(days)),
         Part("E-mails", _EMAILS if emails.rows else "None.", emails),
         Part(

@@ -13,7 +13,15 @@ from pathlib import Path
 from journey_pipeline.files import naming_disk_troubles, write_bytes
 from journey_pipeline.report.funnel import thumbnail
 from journey_pipeline.report.index import ask_journeys, index_page
-from journey_pipeline.report.journey import Journey, Span, check_published, find_journey, journey_page, known_journeys
+from journey_pipeline.report.journey import (
+    STEPS,
+    Journey,
+    Span,
+    check_published,
+    find_journey,
+    journey_page,
+    known_journeys,
+)
 from journey_pipeline.report.page import Page, html
 from journey_pipeline.warehouse.questions import Published
 
@@ -49,7 +57,7 @@ def write_journey(published: Published, wanted: str, span: Span, home: Path, out
     check_published(published, span)
     journey = find_journey(known_journeys(published), wanted)
     page = journey_page(published, journey, span)
-    steps = next(part.answered for part in page.parts if part.title == "Steps reached")
+    steps = next(part.answered for part in page.parts if part.title == STEPS)
     return Written(journey, _write(page, out or home / FOLDER / _file_name(journey)), thumbnail(steps))
 
 

@@ -5,7 +5,6 @@ Made of an empty warehouse in memory, so that it needs no home. Not here: how it
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import duckdb
@@ -16,7 +15,6 @@ from journey_pipeline.warehouse.schema import LOADED_TABLES, made_tables, prepar
 from journey_pipeline.warehouse.table import Table
 
 SHOWN = ("core", "marts", "ops")
-_KEY = re.compile(r"\b[Kk]ey: ([a-z_0-9]+(?:, [a-z_0-9]+)*)\.")
 
 
 def dictionary() -> dict[str, list[Table]]:
@@ -38,5 +36,4 @@ def _typed(session: duckdb.DuckDBPyConnection, table: Table) -> Table:
     asked = f"{table.name}({', '.join('null' for _ in needed)})" if table.arguments else table.name
     types = {name: kind for name, kind, *_ in session.execute(f"describe from {asked}").fetchall()}
     columns = tuple(Column(column.name, types[column.name], column.comment) for column in table.columns)
-    found = _KEY.search(table.comment)
-    return replace(table, columns=columns, key=tuple(found[1].split(", ")) if found else ())
+    return replace(table, columns=columns)

@@ -26,7 +26,7 @@ _COLUMNS = r"[a-z_0-9]+(?:, [a-z_0-9]+)*"
 _MADE = re.compile(
     rf"Made: (?P<how>a view|as a whole|by adding up|a macro of (?P<arguments>.+)|by (?P<unit>{_COLUMNS}))\."
 )
-_KEY = re.compile(rf"Key: ({_COLUMNS})\.")
+_KEY = re.compile(rf"\b[Kk]ey: ({_COLUMNS})\.")
 _BESIDE = re.compile(rf"Beside: ([a-z_0-9.]+) by ({_COLUMNS})\.")
 _LIVES = re.compile(r"Lives: ([a-z_0-9.]+)\.")
 _COMMENT = re.compile(r"--.*")
@@ -48,7 +48,6 @@ class Table:
         sql: The SELECT that makes it; empty for a table that is loaded from files.
         is_view: Whether the SELECT runs when the table is read, as a macro's does too: there is nothing to make again.
         unit: The columns whose values tell which rows to make again; without any, all rows are made again.
-        key: The columns that tell its rows apart.
         is_sum: Whether all other columns are sums over the rows that the SELECT reads, so that a changed row is added
             or taken off.
         beside: Tables without the unit's columns, by name: a change of their rows counts for the units of these values.
@@ -62,11 +61,16 @@ class Table:
     sql: str = ""
     is_view: bool = False
     unit: tuple[str, ...] = ()
-    key: tuple[str, ...] = ()
     is_sum: bool = False
     beside: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lives: str = ""
     arguments: str = ""
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """The columns that tell its rows apart, as its comment names them; none if it has one row."""
+        found = _KEY.search(self.comment)
+        return _split(found[1]) if found else ()
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -129,7 +133,7 @@ def read_table(file: Path) -> Table:
     split = header.index("") if "" in header else len(header)
     columns = [Column(found[1], "", found[2]) for line in header[split + 1 :] if (found := _COLUMN.fullmatch(line))]
     made = _matches(_MADE, header[:split])
-    keys = _matches(_KEY, header[:split])
+    keys = [line for line in header[:split] if line.startswith("Key: ") and _KEY.fullmatch(line)]
     if not (columns and len(made) == 1 and len(keys) == 1):
         raise WarehouseError(f"{name}: its SQL file needs a header: {_HEADER}.")
     lives = _matches(_LIVES, header[:split])
@@ -140,7 +144,6 @@ def read_table(file: Path) -> Table:
         re.sub(r";\s*\Z", "", text),
         made[0]["how"].startswith(("a view", "a macro")),
         unit=_split(made[0]["unit"]),
-        key=_split(keys[0][1]),
         is_sum=made[0]["how"] == "by adding up",
         beside=tuple((found[1], _split(found[2])) for found in _matches(_BESIDE, header[:split])),
         lives=lives[0][1] if lives else "",

@@ -19,7 +19,6 @@ Row = dict[str, Any]
 Key = tuple[Any, ...]
 RESPONSES = {"deliver", "open", "click", "reply", "bounce", "unsubscribe", "complain", "visit"}
 FAILURES = {"fail", "suppress"}
-OVER = ("converted", "exited", "failed", "finished")
 
 
 @dataclass(frozen=True)
