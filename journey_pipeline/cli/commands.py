@@ -123,12 +123,17 @@ def dev() -> None:
 @click.option("--seed", default=7, show_default=True, help="Seed of the simulated history.")
 @click.option("--rows-per-hour", default=2_000, show_default=True, help="Events in an average hour.")
 @click.option(
+    "--days",
+    type=click.IntRange(min=1),
+    help="Days that Salesforce and LayerFive keep [default: 30 and 90]; others forget nothing.",
+)
+@click.option(
     "--fault", "faults", multiple=True, metavar="RULE", help="Fault, as route:kind, on the @nth call or at a ~rate."
 )
 def sandbox() -> None:
     """Serve the simulated vendors until stopped.
 
-    Prints the variables that point a deployment to them. History reaches back 30 days.
+    Prints the variables that point a deployment to them.
     """
 
 

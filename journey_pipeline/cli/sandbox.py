@@ -9,15 +9,18 @@ import click
 
 from journey_pipeline.cli.output import notes
 from journey_pipeline.cli.stopping import ends_by_itself
+from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import run
 from journey_pipeline.sandbox.world import World
 
 
-def sandbox(port: int, seed: int, rows_per_hour: int, faults: tuple[str, ...]) -> None:
+def sandbox(port: int, seed: int, rows_per_hour: int, days: int | None, faults: tuple[str, ...]) -> None:
     """Serve the simulated vendors until stopped."""
     ends_by_itself()
-    run(port=port, world=World(seed=seed, rows_per_hour=rows_per_hour), faults=faults, on_ready=_tell)
+    world = World(seed=seed, rows_per_hour=rows_per_hour)
+    options = SandboxOptions.keeping(days) if days else None
+    run(port=port, world=world, options=options, faults=faults, on_ready=_tell)
 
 
 def _tell(running: Sandbox) -> None:

@@ -30,6 +30,14 @@ class SandboxOptions(BaseModel):
         _check_names(given)
         super().__init__(**{name: _checked(name, given.get(name, {})) for name in simulated_vendors()})
 
+    @classmethod
+    def keeping(cls, days: int) -> SandboxOptions:
+        """Those of vendors that keep their history so many days, but of those that forget nothing."""
+        forgetful = [
+            name for name, vendor in simulated_vendors().items() if "retention_days" in vendor.options.model_fields
+        ]
+        return cls(**{name: {"retention_days": days} for name in forgetful})
+
     def of(self, vendor: str) -> BaseModel:
         """The options of one vendor."""
         options: BaseModel = getattr(self, vendor)

@@ -109,6 +109,22 @@ def test_a_running_sandbox_ends_cleanly_at_a_signal_with_a_call_under_way(stop: 
     assert (process.returncode, output, errors) == (0, "stopped\n", "")
 
 
+def test_the_command_lets_vendors_keep_as_many_days_as_it_is_told() -> None:
+    command = [sys.executable, "-m", "journey_pipeline.cli.main", "sandbox", "--port", "0", "--days", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        url = process.stderr.readline().split()[2]
+        options = requests.get(f"{url}/_sandbox/options", timeout=30).json()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert {name: each.get("retention_days") for name, each in options.items()} == {
+        "apsis": None,
+        "insider": None,
+        "layerfive": 2,
+        "sfmc": 2,
+    }
+
+
 def test_a_frozen_clock_stands_until_it_is_moved() -> None:
     clock = SandboxClock.frozen(NOW)
     assert clock.now() == clock.now() == NOW
