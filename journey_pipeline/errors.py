@@ -91,7 +91,13 @@ class VendorError(JourneyError):
 
 
 class TransientVendorError(VendorError):
-    """Worth another try: an outage, a throttle, a cut-off body."""
+    """Worth another try: an outage, a throttle, a cut-off body.
+
+    Attributes:
+        brought_more: Whether the try brought the work on, so that it is none of those made in vain.
+    """
+
+    brought_more = False
 
 
 class DamagedAnswerError(TransientVendorError):

@@ -39,6 +39,7 @@ _CHANGED, _NO_SUCH_RANGE = 412, 416
 NO_REST = frozenset({_CHANGED, _NO_SUCH_RANGE})
 _KEPT_OF_EACH_END_BYTES = 64 << 10
 _SEES_ROOM_EACH_BYTES = 64 << 20
+_BROUGHT_MORE_BYTES = 1 << 20
 _TWICE = "The same bytes came twice"
 _MD5 = re.compile(r'"([0-9a-f]{32})"')
 _ENCRYPTION = "x-amz-server-side-encryption"
@@ -78,6 +79,7 @@ class Download:
         self._asked = asked
         self._began_at_s = monotonic_s()
         self._cut: _Arriving | None = None
+        self._had_bytes = 0
         self._tries = _Tries()
 
     def __enter__(self) -> Self:
@@ -113,6 +115,9 @@ class Download:
         except VendorError as error:
             if self._terms.resumes and arriving.validator and arriving.body.is_broken_off:
                 self._cut = arriving
+                if isinstance(error, TransientVendorError):
+                    error.brought_more = arriving.body.wire.bytes - self._had_bytes >= _BROUGHT_MORE_BYTES
+                self._had_bytes = arriving.body.wire.bytes
                 raise
             arriving.discard()
             judged = self._tries.judged(error, arriving)
@@ -144,6 +149,7 @@ class Download:
         return arriving
 
     def _forget(self) -> None:
+        self._had_bytes = 0
         if self._cut:
             self._cut.discard()
             self._cut = None

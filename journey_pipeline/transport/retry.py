@@ -8,6 +8,7 @@ by it. Not here: how a status becomes an error (`client.py`).
 
 from __future__ import annotations
 
+import copy
 import enum
 import itertools
 import os
@@ -120,7 +121,7 @@ class RetryPolicy:
     """How often, how long, and for which answers.
 
     Attributes:
-        attempts: Requests in all, the first one included.
+        attempts: Requests in a row that bring nothing, the first one included.
         first_wait_s: Wait before the second; it doubles from there. Up to half of it comes on top of every wait,
             at random.
         longest_wait_s: Where the doubling ends.
@@ -203,17 +204,29 @@ def run(
         multiplier=policy.first_wait_s, max=policy.longest_wait_s
     ) + tenacity.wait_random(0, policy.first_wait_s / 2)
 
+    in_vain = 0
+
+    def once() -> T:
+        nonlocal in_vain
+        try:
+            return attempt(Attempt(next(numbers), deadline_at_s, limit))
+        except TransientVendorError as error:
+            in_vain = 1 if error.brought_more else in_vain + 1
+            raise
+
     def wait_s(state: tenacity.RetryCallState) -> float:
         error = _error(state)
         if error.retry_after_s:
             return error.retry_after_s
+        state = copy.copy(state)
+        state.attempt_number = in_vain
         return max(backoff(state), policy.least_wait_s.get(error.status or 0, 0.0))
 
     def stop(state: tenacity.RetryCallState) -> bool:
-        return _why_stop(policy, state, deadline_at_s, limit) is not None
+        return _why_stop(policy, state, in_vain, deadline_at_s, limit) is not None
 
     def give_up(state: tenacity.RetryCallState) -> T:
-        raise _error(state).followed_by(f"{_why_stop(policy, state, deadline_at_s, limit)}.")
+        raise _error(state).followed_by(f"{_why_stop(policy, state, in_vain, deadline_at_s, limit)}.")
 
     def tell(state: tenacity.RetryCallState) -> None:
         before_wait(_error(state), state.upcoming_sleep, state.attempt_number)
@@ -229,15 +242,17 @@ def run(
         before_sleep=tell,
         retry_error_callback=give_up,
     )
-    return retrying(lambda: attempt(Attempt(next(numbers), deadline_at_s, limit)))
+    return retrying(once)
 
 
-def _why_stop(policy: RetryPolicy, state: tenacity.RetryCallState, deadline_at_s: float, limit: str) -> str | None:
+def _why_stop(
+    policy: RetryPolicy, state: tenacity.RetryCallState, in_vain: int, deadline_at_s: float, limit: str
+) -> str | None:
     error, number = _error(state), state.attempt_number
     if error.retry_after_s is not None and error.retry_after_s > policy.retry_after_ceiling_s:
         return f"It asks to wait {error.retry_after_s:.0f} s, longer than this command waits: run it again after that"
     gave_up = f"Gave up after {number} attempt{'s' if number > 1 else ''}"
-    if number >= policy.attempts:
+    if in_vain >= policy.attempts:
         return f"{gave_up}: run it again later"
     if monotonic_s() + state.upcoming_sleep > deadline_at_s:
         return (

@@ -121,6 +121,30 @@ def test_a_file_that_is_cut_off_twice_goes_on_twice(server: FlakyServer, load: L
     assert asked_for(server) == [(None, None), ("bytes=1-", '"v1"'), ("bytes=50000-", '"v1"')]
 
 
+def test_a_large_file_may_be_cut_off_more_often_than_tries_in_vain_are_made(
+    server: FlakyServer, client_of: MakeClient, tmp_path: Path, waits: Waits
+) -> None:
+    size, cuts = (1 << 20) + 7, 20
+    body = random.Random(12).randbytes(size * cuts + 11)
+    sent = 0
+
+    def piece(seen: Seen) -> Iterable[Piece]:
+        nonlocal sent
+        first = int(seen.headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        came = {"Content_Length": str(len(body) - first)}
+        if first:
+            came["Content_Range"] = f"bytes {first}-{len(body) - 1}/{len(body)}"
+        part = body[first : first + size]
+        sent += len(part)
+        return [head(206 if first else 200, **came, **TAG) + part, close]
+
+    server.on(PATH, piece)
+    client = client_of(server, timeouts=Timeouts(idle_s=5))
+    got = client.download("GET", PATH, to=tmp_path / "file", resumes=True, packed=False)
+    assert (got.path.read_bytes() == body, got.attempts, sent) == (True, cuts + 1, len(body))
+    assert max(waits) < 4, "a cut that brought something does not make the next wait longer"
+
+
 def test_a_chunked_body_and_one_that_is_compressed_here_go_on_too(server: FlakyServer, load: Load) -> None:
     server.on(PATH, answer(200, RAW))
     expected = load().sha256
