@@ -1,7 +1,7 @@
 """The questions that are measured, each with its sizes and contenders, and the answer as text.
 
 Not here: whose turn it is (`turns.py`), the questions of the one giant file (`export.py`), of many partitions
-(`growth.py`) and of Insider's formats (`insider.py`), how figures are shown (`tables.py`).
+(`growth.py`), of Insider's formats (`insider.py`) and calls (`receiver.py`), how figures are shown (`tables.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from benchmarks.growth import growth
 from benchmarks.insider import insider
 from benchmarks.partitions import again, small
 from benchmarks.processes import Measured, run, serving
+from benchmarks.receiver import receiver
 from benchmarks.tables import Pair, comparison, phases, ratios, table
 from benchmarks.turns import Effort, in_turn, new_folder, once
 
@@ -136,6 +137,7 @@ QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "export": export,
     "growth": growth,
     "insider": insider,
+    "receiver": receiver,
 }
 
 

@@ -139,6 +139,13 @@ def test_each_format_of_insider_is_measured_beside_csv_and_attributes_beside_non
     assert re.search(r"10 attributes cost [\d.]+ times the work without", answer.output)
 
 
+def test_the_receiver_is_measured_while_others_hang_and_while_its_ledger_is_locked() -> None:
+    answer = CliRunner().invoke(main, ["receiver", "--quick"])
+    assert answer.exit_code == 0, answer.output
+    assert len(re.findall(r"\d\.\d ms", answer.output)) == 4
+    assert "| calls lost of 8 | 0 | 0 |" in answer.output
+
+
 def test_a_contender_that_fails_says_how_it_ended(tmp_path: Path) -> None:
     with pytest.raises(ContenderError, match="BENCHMARK_START"):
         run("floor", tmp_path, {})
