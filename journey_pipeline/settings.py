@@ -362,6 +362,20 @@ def connection_variables(
     return {field: value for field, value in values.items() if value}
 
 
+def why_not_configured(connection: str, required: Sequence[str], optional: Sequence[str] = ()) -> str:
+    """The sentence for a connection none of whose variables are set; empty if one is.
+
+    Args:
+        connection: The connection's name, which prefixes its variables.
+        required: Fields that must be set to use it.
+        optional: The other fields.
+    """
+    if any(os.environ.get(variable_name(connection, field), "").strip() for field in (*required, *optional)):
+        return ""
+    named = ", ".join(variable_name(connection, field) for field in required)
+    return f"{connection} is not configured: none of its variables are set. To load it, set {named}."
+
+
 def utc_now() -> datetime:
     """The machine's clock, moved by the seconds in `JOURNEY_PIPELINE_CLOCK_OFFSET_S` if that is set.
 

@@ -50,6 +50,7 @@ def doctor(connection: str | None) -> None:
     chosen = configured()
     if connection:
         chosen = [named(chosen, connection)]
+    apart = [] if connection else [one for one in chosen if one.why_not_configured()]
     table = plain_table("what", "", "says")
     well = True
     lake = Lake(home())
@@ -58,7 +59,7 @@ def doctor(connection: str | None) -> None:
         ("ledger", _ledger),
         ("warehouse", lambda: look_at_files(lake)),
         *((str(stream.key), partial(_newest, lake, stream)) for _, stream in select(chosen, None)),
-        *((one.connection, one.check) for one in chosen),
+        *((one.connection, one.check) for one in chosen if one not in apart),
     ]
     for name, check in checks:
         try:
@@ -77,6 +78,8 @@ def doctor(connection: str | None) -> None:
                     else ("[green]ok[/green]", answer)
                 )
                 table.add_row(f"{name} {what}", how, says)
+    for one in apart:
+        table.add_row(one.connection, "[dim]not set[/dim]", one.why_not_configured())
     results.print(table)
     sys.exit(0 if well else 1)
 

@@ -18,7 +18,7 @@ from journey_pipeline.components.export_assets import export_sensor, ordered_def
 from journey_pipeline.components.figures import FIGURES
 from journey_pipeline.components.intake import dropped_definitions, intake_definitions
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.schedules import pulled_definitions, reach_schedule
+from journey_pipeline.components.schedules import Ticks, pulled_definitions, reach_schedule
 from journey_pipeline.components.standing_checks import (
     COMPLETENESS,
     FRESHNESS,
@@ -56,7 +56,7 @@ class Way(NamedTuple):
 
     load: Callable[[LoadAssets], Callable[..., Load[Any]]]
     before: tuple[str, ...]
-    keeps: Callable[[LoadAssets, int, dg.DefaultScheduleStatus], dg.Definitions]
+    keeps: Callable[[LoadAssets, int, Ticks], dg.Definitions]
     moves: Callable[["ConnectionComponent", Sequence[LoadAssets]], dg.Definitions]
 
 
@@ -104,7 +104,7 @@ class ConnectionComponent(Connection, dg.Component, dg.Model, dg.Resolvable, ABC
             recipes=lists.recipes,
             open_pages=lists.open_pages,
             translator=self.translator,
-            status=self.schedule_status,
+            ticks=self.ticks,
         )
 
     @property
@@ -133,47 +133,40 @@ class ConnectionComponent(Connection, dg.Component, dg.Model, dg.Resolvable, ABC
             *(self._kept(assets) for assets in streams),
             *(WAYS[name].moves(self, those) for name, those in by_way.items() if those),
             dimensions.definitions() if dimensions else dg.Definitions(),
-            leftovers_definitions(self.vendor, self.connection, self.translator, status=self.schedule_status),
+            leftovers_definitions(self.vendor, self.connection, self.translator, self.ticks),
         )
 
     def _kept(self, assets: LoadAssets) -> dg.Definitions:
         """A stream's assets and what keeps it complete."""
-        status = self.schedule_status
+        ticks = self.ticks_of(assets)
         return dg.Definitions.merge(
             dg.Definitions(assets=[assets.definition()]),
-            WAYS[assets.stream.answers].keeps(assets, self.gap_partitions, status),
-            *(standing_definitions(assets, standing, status=status) for standing in (COMPLETENESS, WHOLENESS, REDNESS)),
+            WAYS[assets.stream.answers].keeps(assets, self.gap_partitions, ticks),
+            *(standing_definitions(assets, standing, ticks) for standing in (COMPLETENESS, WHOLENESS, REDNESS)),
             *(UPKEEP[name](self, assets) for name in assets.stream.upkeep),
         )
 
     def _reconciliation(self, assets: LoadAssets) -> dg.Definitions:
-        return reconciliation_definitions(
-            assets,
-            settings=SweepSettings(settled_after=self.tolerance.settled_after, sample=self.reconcile_sample),
-            schedule_status=self.schedule_status,
-            sensor_status=self.sensor_status,
-        )
+        settings = SweepSettings(settled_after=self.tolerance.settled_after, sample=self.reconcile_sample)
+        return reconciliation_definitions(assets, self.ticks, settings=settings)
 
     def _freshness(self, assets: LoadAssets) -> dg.Definitions:
-        return standing_definitions(assets, FRESHNESS, status=self.schedule_status)
+        return standing_definitions(assets, FRESHNESS, self.ticks)
 
     def _figures(self, assets: LoadAssets) -> dg.Definitions:
-        return standing_definitions(assets, FIGURES, status=self.schedule_status)
+        return standing_definitions(assets, FIGURES, self.ticks)
 
     def _reach(self, assets: LoadAssets) -> dg.Definitions:
-        return dg.Definitions(schedules=[reach_schedule(assets, status=self.schedule_status)])
+        return dg.Definitions(schedules=[reach_schedule(assets, self.ticks)])
 
     @property
-    def schedule_status(self) -> dg.DefaultScheduleStatus:
-        """The setting `schedules` as Dagster takes it."""
-        running = self.schedules == "running"
-        return dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+    def ticks(self) -> Ticks:
+        """Its schedules and sensors: as the setting `schedules` says, and skipping while it is not configured."""
+        return Ticks(self.schedules == "running", self.why_not_configured)
 
-    @property
-    def sensor_status(self) -> dg.DefaultSensorStatus:
-        """The setting `schedules` as Dagster's sensors take it."""
-        running = self.schedules == "running"
-        return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+    def ticks_of(self, assets: LoadAssets) -> Ticks:
+        """The same of one stream; what people drop is taken in without the vendor."""
+        return Ticks(self.ticks.are_on) if assets.stream.answers == "dropped" else self.ticks
 
 
 def _sensor(connection: ConnectionComponent, streams: Sequence[LoadAssets]) -> dg.Definitions:
@@ -185,7 +178,7 @@ def _sensor(connection: ConnectionComponent, streams: Sequence[LoadAssets]) -> d
         open_exports=connection.open_exports,
         poll_s=policy.poll_s,
         order_s=policy.order_s,
-        status=connection.sensor_status,
+        ticks=connection.ticks,
     )
     return dg.Definitions(sensors=[sensor])
 
@@ -207,7 +200,7 @@ WAYS: Mapping[str, Way] = {
         load=lambda assets: partial(LoadAtOnce, open=assets.open_dropped),
         before=(),
         keeps=dropped_definitions,
-        moves=lambda connection, streams: intake_definitions(streams, status=connection.sensor_status),
+        moves=lambda connection, streams: intake_definitions(streams, connection.ticks_of(streams[0])),
     ),
 }
 """By what streams say of their answers."""

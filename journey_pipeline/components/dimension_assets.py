@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from journey_pipeline.components.schedules import DIMENSIONS, daily
+from journey_pipeline.components.schedules import DIMENSIONS, Ticks, daily
 from journey_pipeline.components.translator import Told, Translator
 from journey_pipeline.errors import TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
@@ -41,7 +41,7 @@ class DimensionAssets:
     recipes: Sequence[DimensionRecipe]
     open_pages: Callable[[], AbstractContextManager[Iterator[bytes]]]
     translator: Translator
-    status: dg.DefaultScheduleStatus
+    ticks: Ticks
 
     @property
     def assets(self) -> list[dg.AssetKey]:
@@ -59,7 +59,7 @@ class DimensionAssets:
     def definitions(self) -> dg.Definitions:
         """The step and its daily schedule."""
         does, target = f"Pulls the list {self.key} into dimensions.", dg.AssetSelection.assets(*self.assets)
-        schedule = daily(f"{self.op_name}_daily", DIMENSIONS, self.status, does, target=target)
+        schedule = daily(f"{self.op_name}_daily", DIMENSIONS, self.ticks, does, target=target)
         return dg.Definitions(assets=[self._definition()], schedules=[schedule])
 
     def _definition(self) -> dg.AssetsDefinition:

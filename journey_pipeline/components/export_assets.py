@@ -18,11 +18,13 @@ from journey_pipeline.components.schedules import (
     EXPORTS,
     GAPS,
     MOST_PARTITIONS,
+    Ticks,
     daily,
     key_at,
     request,
     run_over,
     schedule_of,
+    sensor_of,
 )
 from journey_pipeline.components.translator import key_of, last_whole, window_of
 from journey_pipeline.errors import JourneyError
@@ -48,12 +50,12 @@ def lives(assets: LoadAssets, tree: Sequence[Export]) -> Iterator[dg.AssetMateri
         yield dg.AssetMaterialization(assets.requests, partition=key, metadata=life, tags=tags)
 
 
-def ordered_definitions(assets: LoadAssets, most: int, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+def ordered_definitions(assets: LoadAssets, most: int, ticks: Ticks) -> dg.Definitions:
     """Schedules that order the newest and the missing partitions of a stream. The connection's sensor starts loads."""
     return dg.Definitions.merge(
         request_definitions(assets),
-        export_check(assets, status=status),
-        dg.Definitions(schedules=request_schedules(assets, most_partitions=most, status=status)),
+        export_check(assets, ticks),
+        dg.Definitions(schedules=request_schedules(assets, ticks, most_partitions=most)),
     )
 
 
@@ -131,7 +133,7 @@ def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
     )
 
 
-def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+def export_check(assets: LoadAssets, ticks: Ticks) -> dg.Definitions:
     """The check for exports that need a person, and the schedule that runs it. The sensor brings the job."""
 
     @dg.asset_check(
@@ -153,7 +155,7 @@ def export_check(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.
 
     job_name = check_job(assets).name
     says = f"Runs the check {CHECK} of {assets.stream.key}."
-    schedule = daily(job_name, EXPORTS, status, says, job_name=job_name)
+    schedule = daily(job_name, EXPORTS, ticks, says, job_name=job_name)
     return dg.Definitions(asset_checks=[no_export_needs_a_person, *_order_checks(assets)], schedules=[schedule])
 
 
@@ -193,7 +195,7 @@ def export_sensor(
     open_exports: Callable[[], Exports],
     poll_s: float,
     order_s: float,
-    status: dg.DefaultSensorStatus,
+    ticks: Ticks,
 ) -> dg.SensorDefinition:
     """Orders, polls, and starts the landing of what is ready.
 
@@ -203,14 +205,13 @@ def export_sensor(
     """
     of = {assets.stream.key.stream: assets for assets in streams}
 
-    @dg.sensor(
-        name=f"{connection}_exports",
-        jobs=[job for assets in streams for job in (assets.load_job, check_job(assets))],
-        minimum_interval_seconds=INTERVAL_S,
-        default_status=status,
-        description=f"Orders and polls the due exports of {connection}, and starts the landing of ready ones. The "
-        "partitions of their requests show their states.",
+    does = (
+        f"Orders and polls the due exports of {connection}, and starts the landing of ready ones. The partitions of "
+        "their requests show their states."
     )
+    jobs = [job for assets in streams for job in (assets.load_job, check_job(assets))]
+
+    @sensor_of(f"{connection}_exports", INTERVAL_S, ticks, does, jobs=jobs)
     def exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         with open_exports() as moving:
             queue = moving.queue
@@ -299,9 +300,7 @@ def _told(queue: Queue) -> str:
     )
 
 
-def request_schedules(
-    assets: LoadAssets, *, most_partitions: int, status: dg.DefaultScheduleStatus
-) -> list[dg.ScheduleDefinition]:
+def request_schedules(assets: LoadAssets, ticks: Ticks, *, most_partitions: int) -> list[dg.ScheduleDefinition]:
     """Orders the newest day with the trailing ones, and what is missing; finishes what has landed."""
     key, job = assets.stream.key, assets.request_job_name
     newest = (
@@ -313,7 +312,7 @@ def request_schedules(
         f"{most_partitions} at a time."
     )
 
-    @schedule_of(assets, "newest", assets.stream.ordered_at, status, newest, job_name=job)
+    @schedule_of(assets, "newest", assets.stream.ordered_at, ticks, newest, job_name=job)
     def order_newest(_context: dg.ScheduleEvaluationContext, now: datetime) -> dg.RunRequest | dg.SkipReason:
         last, stream = last_whole(assets.stream, now), assets.stream
         on_sundays = stream.asked_again_on_sundays if now.isoweekday() == SUNDAY else 0
@@ -324,7 +323,7 @@ def request_schedules(
         windows = Window(first, last.end).partitions(assets.stream.granularity)
         return run_over(assets, windows, run_key=last.partition)
 
-    @schedule_of(assets, "gaps", GAPS, status, gaps, job_name=job)
+    @schedule_of(assets, "gaps", GAPS, ticks, gaps, job_name=job)
     def order_gaps(_context: dg.ScheduleEvaluationContext, now: datetime) -> Sequence[dg.RunRequest] | dg.SkipReason:
         found = find_gaps(Lake(home()), assets.stream, now)
         with assets.open_exports() as opened:
@@ -334,16 +333,16 @@ def request_schedules(
             return dg.SkipReason(f"{len(found.missing)} partitions are missing, {len(under_way)} of them are under way")
         return [run_over(assets, run, run_key=key_at(run, now)) for run in contiguous(windows, MOST_PARTITIONS)]
 
-    return [order_newest, order_gaps, _unfinished_schedule(assets, status=status)]
+    return [order_newest, order_gaps, _unfinished_schedule(assets, ticks)]
 
 
-def _unfinished_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+def _unfinished_schedule(assets: LoadAssets, ticks: Ticks) -> dg.ScheduleDefinition:
     """Makes the events of what has landed without them. The vendor is not asked: the landing has all that it takes."""
     does = (
         f"Makes events of landed partitions of {assets.stream.key} that have none, as after an upgrade or a killed run."
     )
 
-    @schedule_of(assets, "unfinished", GAPS, status, does)
+    @schedule_of(assets, "unfinished", GAPS, ticks, does)
     def finish(_context: dg.ScheduleEvaluationContext, now: datetime) -> Sequence[dg.RunRequest] | dg.SkipReason:
         windows = find_gaps(Lake(home()), assets.stream, now).unfinished
         if not windows:

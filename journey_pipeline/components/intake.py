@@ -10,6 +10,7 @@ import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.recording import evaluation
+from journey_pipeline.components.schedules import Ticks, sensor_of
 from journey_pipeline.components.translator import key_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.drop_folder import TOLD_AFTER, DropFolder, Fate, Taken
@@ -45,15 +46,15 @@ def recorded(assets: LoadAssets, taken: Iterable[Taken]) -> Iterator[dg.AssetMat
             yield evaluation(assets.events, key, claim)
 
 
-def dropped_definitions(assets: LoadAssets, _most: int, _status: dg.DefaultScheduleStatus) -> dg.Definitions:
+def dropped_definitions(assets: LoadAssets, _most: int, _ticks: Ticks) -> dg.Definitions:
     """The job that loads partitions again from the landing. Nothing is asked for on a schedule."""
     return dg.Definitions(jobs=[assets.load_job])
 
 
-def intake_definitions(streams: Sequence[LoadAssets], *, status: dg.DefaultSensorStatus) -> dg.Definitions:
+def intake_definitions(streams: Sequence[LoadAssets], ticks: Ticks) -> dg.Definitions:
     """For each stream the sensor, and the job that it starts."""
     jobs = {assets.stream.key: _job(assets) for assets in streams}
-    sensors = [_sensor(assets, jobs[assets.stream.key], status) for assets in streams]
+    sensors = [_sensor(assets, jobs[assets.stream.key], ticks) for assets in streams]
     return dg.Definitions(jobs=list(jobs.values()), sensors=sensors)
 
 
@@ -82,14 +83,10 @@ def _job(assets: LoadAssets) -> dg.JobDefinition:
     return intake
 
 
-def _sensor(assets: LoadAssets, job: dg.JobDefinition, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
-    @dg.sensor(
-        name=_name(assets),
-        job=job,
-        minimum_interval_seconds=INTERVAL_S,
-        default_status=status,
-        description=f"Takes in files that are dropped for {assets.stream.key}, once they are whole.",
-    )
+def _sensor(assets: LoadAssets, job: dg.JobDefinition, ticks: Ticks) -> dg.SensorDefinition:
+    does = f"Takes in files that are dropped for {assets.stream.key}, once they are whole."
+
+    @sensor_of(_name(assets), INTERVAL_S, ticks, does, job=job)
     def dropped(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         found = open_intake(assets)
         for waiting in found.waiting():

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from journey_pipeline.components.schedules import REPORTS, daily
+from journey_pipeline.components.schedules import REPORTS, Ticks, daily
 from journey_pipeline.components.translator import Told, Translator
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
@@ -65,7 +65,7 @@ def report_definitions(translator: Translator, marts: Sequence[dg.AssetKey]) -> 
     each_day = daily(
         "reports_daily",
         REPORTS,
-        dg.DefaultScheduleStatus.RUNNING,
+        Ticks(),
         "Writes the pages of journeys that people entered lately.",
         target=dg.AssetSelection.assets(spec.key),
     )

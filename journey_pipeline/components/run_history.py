@@ -35,7 +35,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from journey_pipeline.components.connection import connections_in
 from journey_pipeline.components.instance import Compacted, compact_history, is_packed, pack
 from journey_pipeline.components.runs import abandoned_runs_sensor
-from journey_pipeline.components.schedules import OLD_RUNS, daily
+from journey_pipeline.components.schedules import OLD_RUNS, Ticks, daily
 from journey_pipeline.components.warehouse import JourneyWarehouse
 from journey_pipeline.errors import ConfigError, JourneyError, text_of
 from journey_pipeline.files import refusal
@@ -336,10 +336,10 @@ class JourneyRunHistory(dg.Component, dg.Model, dg.Resolvable):
 
         job = self._job(whose)
         running = self.schedules == "running"
-        status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+        ticks = Ticks(are_on=running)
         does = f"Lets runs go that ended more than {self.keep_days} days ago."
-        schedule = daily(JOB, OLD_RUNS, status, does, job=job)
-        sensor = abandoned_runs_sensor(dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED)
+        schedule = daily(JOB, OLD_RUNS, ticks, does, job=job)
+        sensor = abandoned_runs_sensor(ticks.of_sensors)
         return dg.Definitions(jobs=[job], schedules=[schedule], sensors=[sensor])
 
     def _job(self, whose: Callable[[], Whose]) -> dg.JobDefinition:

@@ -6,7 +6,7 @@ Not here: what a load does (`load_assets.py`), which partitions are missing (`lo
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
@@ -78,12 +78,36 @@ def _of_backfills(instance: dg.DagsterInstance, assets: LoadAssets, graph: Any) 
                 yield target.partition_key
 
 
+class Ticks(NamedTuple):
+    """What the ticks of some schedules and sensors depend on.
+
+    Attributes:
+        are_on: Whether they start switched on.
+        why_not: Says at each tick why it skips; nothing if it does its work.
+    """
+
+    are_on: bool = True
+    why_not: Callable[[], str] = str
+
+    @property
+    def of_schedules(self) -> dg.DefaultScheduleStatus:
+        """How schedules start."""
+        return dg.DefaultScheduleStatus.RUNNING if self.are_on else dg.DefaultScheduleStatus.STOPPED
+
+    @property
+    def of_sensors(self) -> dg.DefaultSensorStatus:
+        """How sensors start."""
+        return dg.DefaultSensorStatus.RUNNING if self.are_on else dg.DefaultSensorStatus.STOPPED
+
+
 Asked = dg.RunRequest | Sequence[dg.RunRequest] | dg.SkipReason
 Ask = Callable[[dg.ScheduleEvaluationContext, datetime], Asked]
+Sensed = dg.RunRequest | Sequence[dg.RunRequest] | dg.SensorResult | dg.SkipReason
+Sense = Callable[[dg.SensorEvaluationContext], Sensed]
 
 
 def schedule_of(
-    assets: LoadAssets, what: str, cron: str, status: dg.DefaultScheduleStatus, says: str, *, job_name: str = ""
+    assets: LoadAssets, what: str, cron: str, ticks: Ticks, says: str, *, job_name: str = ""
 ) -> Callable[[Ask], dg.ScheduleDefinition]:
     """Makes a schedule of a stream, which starts its load or another job, of a function that gives a tick's runs."""
     define = dg.schedule(
@@ -91,12 +115,14 @@ def schedule_of(
         job_name=job_name or assets.job_name,
         cron_schedule=cron,
         execution_timezone="UTC",
-        default_status=status,
+        default_status=ticks.of_schedules,
         description=says,
     )
 
     def schedule(ask: Ask) -> dg.ScheduleDefinition:
         def tick(context: dg.ScheduleEvaluationContext) -> Asked:
+            if why_not := ticks.why_not():
+                return dg.SkipReason(why_not)
             return ask(context, context.scheduled_execution_time.astimezone(UTC))
 
         return define(tick)
@@ -104,26 +130,55 @@ def schedule_of(
     return schedule
 
 
-def daily(name: str, cron: str, status: dg.DefaultScheduleStatus, says: str, **what: Any) -> dg.ScheduleDefinition:
+def daily(name: str, cron: str, ticks: Ticks, says: str, **what: Any) -> dg.ScheduleDefinition:
     """A schedule that starts the same at each tick: a `job`, or the assets that are its `target`."""
+
+    def tick(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        why_not = ticks.why_not()
+        return dg.SkipReason(why_not) if why_not else dg.RunRequest()
+
     return dg.ScheduleDefinition(
-        name=name, cron_schedule=cron, execution_timezone="UTC", default_status=status, description=says, **what
+        name=name,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=ticks.of_schedules,
+        description=says,
+        execution_fn=tick,
+        **what,
     )
 
 
-def pulled_definitions(assets: LoadAssets, most: int, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+def sensor_of(
+    name: str, interval_s: int, ticks: Ticks, says: str, **what: Any
+) -> Callable[[Sense], dg.SensorDefinition]:
+    """Makes a sensor of a function that looks; `what`: the job or jobs that it starts."""
+    define = dg.sensor(
+        name=name, minimum_interval_seconds=interval_s, default_status=ticks.of_sensors, description=says, **what
+    )
+
+    def sensor(look: Sense) -> dg.SensorDefinition:
+        def tick(context: dg.SensorEvaluationContext) -> Sensed:
+            why_not = ticks.why_not()
+            return dg.SkipReason(why_not) if why_not else look(context)
+
+        return define(tick)
+
+    return sensor
+
+
+def pulled_definitions(assets: LoadAssets, most: int, ticks: Ticks) -> dg.Definitions:
     """Schedules that load the newest and the missing partitions of a stream that answers at once."""
-    newest = newest_partition_schedule(assets, status=status)
-    gaps = gap_schedule(assets, most_partitions=most, status=status)
+    newest = newest_partition_schedule(assets, ticks)
+    gaps = gap_schedule(assets, ticks, most_partitions=most)
     return dg.Definitions(jobs=[assets.load_job], schedules=[newest, gaps])
 
 
-def newest_partition_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+def newest_partition_schedule(assets: LoadAssets, ticks: Ticks) -> dg.ScheduleDefinition:
     """Loads the newest partition as soon as the vendor's history has passed it."""
     unit = assets.stream.granularity
     does = f"Loads the newest {unit.value} of {assets.stream.key} as soon as the vendor's history has passed it."
 
-    @schedule_of(assets, "newest", NEWEST[unit], status, does)
+    @schedule_of(assets, "newest", NEWEST[unit], ticks, does)
     def newest(_context: dg.ScheduleEvaluationContext, now: datetime) -> dg.RunRequest | dg.SkipReason:
         window = last_whole(assets.stream, now)
         if window.start < assets.stream.start:
@@ -138,16 +193,14 @@ def newest_partition_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleS
     return newest
 
 
-def gap_schedule(
-    assets: LoadAssets, *, most_partitions: int, status: dg.DefaultScheduleStatus
-) -> dg.ScheduleDefinition:
+def gap_schedule(assets: LoadAssets, ticks: Ticks, *, most_partitions: int) -> dg.ScheduleDefinition:
     """Asks for what is missing and still retrievable, oldest first."""
     does = (
         f"Asks for the partitions of {assets.stream.key} that are missing and that the vendor still keeps, oldest "
         f"first, at most {most_partitions} at a time, without those that are queued or running."
     )
 
-    @schedule_of(assets, "gaps", GAPS, status, does)
+    @schedule_of(assets, "gaps", GAPS, ticks, does)
     def fill_gaps(context: dg.ScheduleEvaluationContext, now: datetime) -> Sequence[dg.RunRequest] | dg.SkipReason:
         gaps = find_gaps(Lake(home()), assets.stream, now)
         if not gaps.count:
@@ -170,7 +223,7 @@ def gap_schedule(
     return fill_gaps
 
 
-def reach_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+def reach_schedule(assets: LoadAssets, ticks: Ticks) -> dg.ScheduleDefinition:
     """Asks an open-ended stream again for the oldest day that the vendor keeps: that answer holds all days since.
 
     What came to light late, such as events of people whom the vendor recognised long after their day, is in it.
@@ -180,7 +233,7 @@ def reach_schedule(assets: LoadAssets, *, status: dg.DefaultScheduleStatus) -> d
         "after its day is in it."
     )
 
-    @schedule_of(assets, "reach", REACH, status, does)
+    @schedule_of(assets, "reach", REACH, ticks, does)
     def reach(_context: dg.ScheduleEvaluationContext, now: datetime) -> dg.RunRequest | dg.SkipReason:
         kept = whole_span(assets.stream, now)
         days = kept.partitions(assets.stream.granularity) if kept else []

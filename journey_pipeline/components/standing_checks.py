@@ -47,7 +47,7 @@ class Standing(NamedTuple):
     judge: Callable[[LoadAssets], dg.AssetCheckResult]
 
 
-def standing_definitions(assets: LoadAssets, standing: Standing, *, status: dg.DefaultScheduleStatus) -> dg.Definitions:
+def standing_definitions(assets: LoadAssets, standing: Standing, ticks: schedules.Ticks) -> dg.Definitions:
     """A check with its job and its schedule, which have one name."""
     asset, name = assets.key(standing.role), f"{assets.op_name}_{standing.short}"
 
@@ -59,7 +59,7 @@ def standing_definitions(assets: LoadAssets, standing: Standing, *, status: dg.D
     looks = standing.looks.format(assets.stream.key)
     job = dg.define_asset_job(name, selection=dg.AssetSelection.checks(key), description=looks)
     says = f"Runs the check {standing.name} of {'/'.join(asset.path[1:])}."
-    schedule = schedules.daily(name, standing.cron, status, says, job=job)
+    schedule = schedules.daily(name, standing.cron, ticks, says, job=job)
     return dg.Definitions(asset_checks=[check], jobs=[job], schedules=[schedule])
 
 

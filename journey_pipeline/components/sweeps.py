@@ -11,7 +11,15 @@ import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.recording import SAYS
-from journey_pipeline.components.schedules import LEFTOVERS, MOST_PARTITIONS, RECONCILIATION, daily, request
+from journey_pipeline.components.schedules import (
+    LEFTOVERS,
+    MOST_PARTITIONS,
+    RECONCILIATION,
+    Ticks,
+    daily,
+    request,
+    sensor_of,
+)
 from journey_pipeline.components.translator import Told, Translator, key_of
 from journey_pipeline.errors import JourneyError, TransientVendorError
 from journey_pipeline.lake.documents import DriftReport, newest_report
@@ -23,11 +31,10 @@ from journey_pipeline.model import CLOCK_DIFFERENCE, Window, contiguous, partiti
 from journey_pipeline.settings import make_home, utc_now
 
 NAMED = 10
+PULLS_INTERVAL_S = 60
 
 
-def leftovers_definitions(
-    vendor: str, connection: str, translator: Translator, *, status: dg.DefaultScheduleStatus
-) -> dg.Definitions:
+def leftovers_definitions(vendor: str, connection: str, translator: Translator, ticks: Ticks) -> dg.Definitions:
     """The sweep of a connection's leftovers, and its schedule."""
     spec = translator.spec(
         Told("leftovers", vendor, connection),
@@ -53,7 +60,7 @@ def leftovers_definitions(
         )
 
     does, target = f"Sweeps the leftovers of {connection}.", dg.AssetSelection.assets(spec.key)
-    schedule = daily(f"{connection}_leftovers_daily", LEFTOVERS, status, does, target=target)
+    schedule = daily(f"{connection}_leftovers_daily", LEFTOVERS, ticks, does, target=target)
     return dg.Definitions(assets=[leftovers], schedules=[schedule])
 
 
@@ -91,13 +98,7 @@ def drifted(lake: Lake, assets: LoadAssets, report: DriftReport) -> list[Window]
     return sorted(windows)
 
 
-def reconciliation_definitions(
-    assets: LoadAssets,
-    *,
-    settings: SweepSettings,
-    schedule_status: dg.DefaultScheduleStatus,
-    sensor_status: dg.DefaultSensorStatus,
-) -> dg.Definitions:
+def reconciliation_definitions(assets: LoadAssets, ticks: Ticks, *, settings: SweepSettings) -> dg.Definitions:
     """The sweep of a stream, its schedule, and the sensor that pulls again what drifted."""
     key = assets.key("reconciliation")
     name = f"{assets.op_name}_reconciliation"
@@ -147,15 +148,11 @@ def reconciliation_definitions(
         )
 
     does, target = f"Sweeps over {assets.stream.key}.", dg.AssetSelection.assets(key)
-    schedule = daily(f"{name}_daily", RECONCILIATION, schedule_status, does, target=target)
+    schedule = daily(f"{name}_daily", RECONCILIATION, ticks, does, target=target)
 
-    @dg.sensor(
-        name=f"{name}_pulls",
-        job_name=assets.job_name,
-        minimum_interval_seconds=60,
-        default_status=sensor_status,
-        description=f"Pulls again the partitions of {assets.stream.key} that the last sweep found changed.",
-    )
+    pulls_again = f"Pulls again the partitions of {assets.stream.key} that the last sweep found changed."
+
+    @sensor_of(f"{name}_pulls", PULLS_INTERVAL_S, ticks, pulls_again, job_name=assets.job_name)
     def pulls(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         lake = Lake(make_home())
         report = newest_report(lake, assets.stream.key, now=utc_now())

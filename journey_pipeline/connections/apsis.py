@@ -20,7 +20,14 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home, utc_now
 from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.apsis.account import Account, check
-from journey_pipeline.vendors.apsis.client import LIMITS, ORDER_S, POLL_S, ApsisClient
+from journey_pipeline.vendors.apsis.client import (
+    LIMITS,
+    OPTIONAL_VARIABLES,
+    ORDER_S,
+    POLL_S,
+    REQUIRED_VARIABLES,
+    ApsisClient,
+)
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.lists import ALL
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, TRAILING_DAYS, Names, Selection
@@ -33,6 +40,8 @@ class ApsisConnection(Connection):
     """The settings of APSIS One, and what they open."""
 
     vendor: ClassVar[str] = "apsis"
+    required_variables: ClassVar[Sequence[str]] = REQUIRED_VARIABLES
+    optional_variables: ClassVar[Sequence[str]] = OPTIONAL_VARIABLES
 
     connection: str = connection_name("apsis")
     sections: Sequence[str] = Field(

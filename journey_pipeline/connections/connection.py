@@ -21,6 +21,7 @@ from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import StreamKey
 from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.recipe import DimensionRecipe
+from journey_pipeline.settings import why_not_configured
 from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.dropped import DropSource
 from journey_pipeline.vendors.source import Source, Stream
@@ -69,6 +70,12 @@ class Connection(BaseModel, ABC):
 
     vendor: ClassVar[str]
     """The vendor's short name."""
+
+    required_variables: ClassVar[Sequence[str]]
+    """The variables that it can't be used without, without the connection's prefix."""
+
+    optional_variables: ClassVar[Sequence[str]]
+    """Its other variables."""
 
     connection: str = connection_name()
     start: str = Field(
@@ -119,6 +126,10 @@ class Connection(BaseModel, ABC):
     def lists(self) -> Lists | None:
         """The vendor's own lists, where it has some."""
         return None
+
+    def why_not_configured(self) -> str:
+        """The sentence for a connection none of whose variables are set: nothing asks its vendor. Empty if one is."""
+        return why_not_configured(self.connection, self.required_variables, self.optional_variables)
 
     @abstractmethod
     def open_sources(self) -> Mapping[str, Source]:

@@ -22,8 +22,14 @@ from journey_pipeline.model import StreamKey
 from journey_pipeline.settings import connection_variables, home, ledger_url, local_path, utc_now
 from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.dropped import DropSource
-from journey_pipeline.vendors.insider.analytics import AnalyticsClient
-from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient, requests_per_day
+from journey_pipeline.vendors.insider.analytics import ANALYTICS_VARIABLES, AnalyticsClient
+from journey_pipeline.vendors.insider.client import (
+    LIMITS,
+    OPTIONAL_VARIABLES,
+    REQUIRED_VARIABLES,
+    InsiderClient,
+    requests_per_day,
+)
 from journey_pipeline.vendors.insider.doctor import check
 from journey_pipeline.vendors.insider.lists import ALL, pages
 from journey_pipeline.vendors.insider.user_events.second import Names, UserEventsV2
@@ -49,6 +55,8 @@ class InsiderConnection(Connection):
     """The settings of Insider, and what they open."""
 
     vendor: ClassVar[str] = "insider"
+    required_variables: ClassVar[Sequence[str]] = REQUIRED_VARIABLES
+    optional_variables: ClassVar[Sequence[str]] = (*OPTIONAL_VARIABLES, *ANALYTICS_VARIABLES)
 
     connection: str = connection_name("insider")
     lookback_days: int = Field(

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from journey_pipeline.connections.connection import Connection, connection_name
 from journey_pipeline.transport.retry import Limits
-from journey_pipeline.vendors.layerfive.client import LIMITS, LayerFiveClient
+from journey_pipeline.vendors.layerfive.client import LIMITS, OPTIONAL_VARIABLES, REQUIRED_VARIABLES, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline.vendors.source import Source, Stream
@@ -24,6 +24,8 @@ class LayerFiveConnection(Connection):
     """The settings of LayerFive, and what they open."""
 
     vendor: ClassVar[str] = "layerfive"
+    required_variables: ClassVar[Sequence[str]] = REQUIRED_VARIABLES
+    optional_variables: ClassVar[Sequence[str]] = OPTIONAL_VARIABLES
 
     connection: str = connection_name("layerfive")
     fields: Mapping[str, str] = Field(

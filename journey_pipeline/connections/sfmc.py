@@ -5,7 +5,7 @@ Not here: the vendor's routes and rules (`vendors/sfmc/`), the Component (`compo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import ClassVar, Literal
 
@@ -14,7 +14,7 @@ from pydantic import Field
 from journey_pipeline.connections.connection import Connection, Lists, connection_name
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.retry import Limits
-from journey_pipeline.vendors.sfmc.client import LIMITS, SfmcClient
+from journey_pipeline.vendors.sfmc.client import LIMITS, OPTIONAL_VARIABLES, REQUIRED_VARIABLES, SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history.stream import (
     DEFAULT_COLUMNS,
     LEAN_COLUMNS,
@@ -34,6 +34,8 @@ class SfmcConnection(Connection):
     """The settings of Salesforce Marketing Cloud, and what they open."""
 
     vendor: ClassVar[str] = "sfmc"
+    required_variables: ClassVar[Sequence[str]] = REQUIRED_VARIABLES
+    optional_variables: ClassVar[Sequence[str]] = OPTIONAL_VARIABLES
 
     connection: str = connection_name("sfmc")
     filters: Filters = Field(default_factory=Filters, description=FILTERS)

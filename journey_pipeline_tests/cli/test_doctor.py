@@ -15,7 +15,7 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.exports.made_orders import requested, wanted
-from journey_pipeline_tests.projects import NOW
+from journey_pipeline_tests.projects import NOW, make_project
 
 pytestmark = pytest.mark.slow(reason="a terminal that loads")
 
@@ -66,3 +66,19 @@ def test_doctor_warns_of_addresses_that_its_key_does_not_decrypt(terminal: Termi
     told = terminal("doctor")
     assert told.code == 1
     assert "JOURNEY_PIPELINE_LINK_KEY holds no key" in told.out
+
+
+def test_doctor_shows_a_connection_apart_of_which_nothing_is_set(terminal: Terminal) -> None:
+    make_project(terminal.folder, "apsis")
+    terminal.changes["COLUMNS"] = "1000"
+    unset: dict[str, str | None] = {name: None for name in terminal.sandbox.environment() if name.startswith("APSIS_")}
+    told = terminal("doctor", APSIS_REQUESTS_PER_SECOND=None, **unset)
+    assert told.code == 0, told.out
+    last = told.out.rstrip().splitlines()[-1].lstrip()
+    assert last.startswith("apsis")
+    assert "not set" in last
+    assert "To load it, set APSIS_URL, APSIS_CLIENT_ID, APSIS_CLIENT_SECRET." in last
+    assert terminal("doctor", "apsis", APSIS_REQUESTS_PER_SECOND=None, **unset).code == 1
+    some = terminal("doctor", APSIS_REQUESTS_PER_SECOND=None, **{**unset, "APSIS_CLIENT_ID": "shop"})
+    assert some.code == 1
+    assert "APSIS_URL, APSIS_CLIENT_SECRET not set" in some.out

@@ -16,6 +16,7 @@ from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.export_assets import export_sensor
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.schedules import Ticks
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.turns import listed
@@ -172,7 +173,7 @@ def test_a_tick_begins_no_call_whose_end_it_might_not_see(
         open_exports=slow_exports,
         poll_s=15,
         order_s=30,
-        status=dg.DefaultSensorStatus.STOPPED,
+        ticks=Ticks(are_on=False),
     )
     tick(runner, sensor)
     # A tick of 55 s has time for an order of 30 s at 0 and at 20 s, for a poll of 15 s at 40 s, for nothing at 60 s.

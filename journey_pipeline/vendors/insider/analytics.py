@@ -19,6 +19,7 @@ from journey_pipeline.transport.client import HttpClient
 from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.insider.client import explain
 
+ANALYTICS_VARIABLES = ("analytics_key", "analytics_url")
 URL = "https://architect-analytics.api.useinsider.com"
 JOURNEYS, JOURNEY = "/v1/journeys", "/v1/journey"
 PAGE = 300  # the most that a page holds
@@ -54,7 +55,7 @@ class AnalyticsClient:
     @classmethod
     def of(cls, connection: str, limits: Limits) -> Self | None:
         """What the environment gives; None if it gives no key."""
-        given = connection_variables(connection, (), ("analytics_key", "analytics_url", "requests_per_second"))
+        given = connection_variables(connection, (), (*ANALYTICS_VARIABLES, "requests_per_second"))
         key = given.get("analytics_key")
         paced = limits.paced(given.get("requests_per_second"))
         return cls(connection, key, given.get("analytics_url", URL), limits=paced) if key else None
