@@ -117,6 +117,17 @@ def make_delta(lake: Lake, number: int, days: int, rows_of_day: int, rows: int) 
     return fresh * days
 
 
+def make_rolling(lake: Lake, number: int, days: int, rows_of_day: int) -> None:
+    """Puts a day's partition in place with all events of so many days, the last of which is the day's own."""
+    made = (
+        "select strftime($start::timestamptz + to_days(day::integer), '%Y-%m-%dT%H:%M:%SZ') as start_at, row "
+        f"from range({days}) as days(day) cross join range($rows) as made(row)"
+    )
+    with session_of(lake) as session:
+        first = day(number - days + 1)
+        _put(session, lake, day(number), made, rows=rows_of_day, first=first, attempt=LATER_ATTEMPT)
+
+
 def _make(lake: Lake, windows: Sequence[Window], rows: int) -> None:
     with session_of(lake) as session:
         for window in windows:

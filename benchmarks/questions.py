@@ -92,6 +92,32 @@ def delta(effort: Effort) -> str:
     return _deltas(grown)
 
 
+def rolling(effort: Effort) -> str:
+    """An answer of 7 days of 100,000 events, 6 of them known, added to 1, 10 and 30 million; the disk of 30 of them."""
+    rows = effort.size(100_000, 100)
+    turns, answers = effort.size(3, 1), effort.size(30, 2)
+    sizes = [800] if effort.quick else [1_000_000, 10_000_000, 30_000_000]
+    arguments = map(str, (rows, 7, turns, answers, *sizes))
+    with serving(1, 1) as vendor, new_folder() as folder:
+        grown = run("warehouse_rolling", folder, vendor.environment, *arguments)
+    header = ["events", "its new day alone cpu s", "the answer cpu s", "ratio", "target"]
+    lines = [
+        [
+            f"{size['events']:,}",
+            f"{size['alone_s']:.2f}",
+            f"{size['rolling_s']:.2f}",
+            f"{size['rolling_s'] / size['alone_s']:.2f}",
+            "<= 2.5",
+        ]
+        for size in grown.said["grown"]
+    ]
+    ratio = grown.said["grown"][-1]["rolling_s"] / grown.said["grown"][0]["rolling_s"]
+    daily, whole = grown.said["held"]["daily"], grown.said["held"]["whole"]
+    disk = [[name, f"{whole[name]:.0f}", f"{daily[name]:.0f}", f"{daily[name] / whole[name]:.2f}"] for name in daily]
+    held = table(["MiB of", "one answer of all days", f"{answers} daily answers", "ratio, target <= 1.3"], disk)
+    return f"{table(header, lines)}\n\nThe last answer against the first: {ratio:.2f}; target <= 1.5.\n\n{held}"
+
+
 def marts(effort: Effort) -> str:
     """Passages: one busy hour more at 0.3, 5 and 30 million events, all marts anew, questions asked of the marts."""
     entries = effort.size(15_000, 50)
@@ -133,6 +159,7 @@ QUESTIONS: Mapping[str, Callable[[Effort], str]] = {
     "normalizer": normalizer,
     "warehouse": warehouse,
     "delta": delta,
+    "rolling": rolling,
     "marts": marts,
     "export": export,
     "growth": growth,

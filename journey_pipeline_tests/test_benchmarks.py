@@ -139,6 +139,13 @@ def test_each_format_of_insider_is_measured_beside_csv_and_attributes_beside_non
     assert re.search(r"10 attributes cost [\d.]+ times the work without", answer.output)
 
 
+def test_a_rolling_answer_is_measured_beside_its_new_day_and_on_disk() -> None:
+    answer = CliRunner().invoke(main, ["rolling", "--quick"])
+    assert answer.exit_code == 0, answer.output
+    assert re.findall(r"^\| ([\d,]+) \| [\d.]+ \| [\d.]+ \|", answer.output, re.MULTILINE) == ["800"]
+    assert re.findall(r"^\| (events|warehouse) \| \d", answer.output, re.MULTILINE) == ["events", "warehouse"]
+
+
 def test_the_receiver_is_measured_while_others_hang_and_while_its_ledger_is_locked() -> None:
     answer = CliRunner().invoke(main, ["receiver", "--quick"])
     assert answer.exit_code == 0, answer.output
