@@ -229,15 +229,17 @@ def reconcile() -> None:
     """
 
 
-@_command("normalize", "normalize sfmc", "normalize sfmc --from 2026-11-01 --to 2026-11-02")
+@_command("normalize", "normalize sfmc", "normalize sfmc --from 2026-11-01 --to 2026-11-02", "normalize sfmc --diff")
 @click.argument("selector", metavar="CONNECTION[/STREAM]")
 @click.option("--from", "start", type=time, help="Start, UTC [default: the first partition].")
 @click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
+@click.option("--diff", is_flag=True, help="Change nothing; only print which events would change.")
 def normalize() -> None:
     """Make events again from landed files, without the vendor.
 
     Use it after an upgrade that reads a field better, or when an events file is damaged. The same landed files and the
-    same version give the same bytes.
+    same version give the same bytes. With --diff it counts the events that would be added, changed or gone, by column,
+    with samples that hold no person's data.
     """
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
+from journey_pipeline.cli.difference import compare
 from journey_pipeline.cli.load import load, look, partition_table, sync_warehouse, tell_outcome
 from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
@@ -19,8 +20,10 @@ from journey_pipeline.model import Window
 from journey_pipeline.settings import home, utc_now
 
 
-def normalize(selector: str, start: datetime | None, end: datetime | None) -> None:
-    """Make events again from landed files, without the vendor."""
+def normalize(selector: str, start: datetime | None, end: datetime | None, *, diff: bool) -> None:
+    """Make events again from landed files, without the vendor; with `diff` only say what would change."""
+    if diff:
+        compare(selector, start, end)
     route_logs(notes)
     now = utc_now()
     lake = Lake(home())

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from typing import TYPE_CHECKING, TypedDict
 
 from journey_pipeline.errors import JourneyError, LakeError
 from journey_pipeline.files import naming_disk_troubles
@@ -27,6 +28,9 @@ from journey_pipeline.normalize.inspection import Overlap, compare_overlap
 from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import Stream
+
+if TYPE_CHECKING:
+    from journey_pipeline.normalize.difference import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +96,7 @@ def make_events(
         LakeError: If the partition has not landed, or a landed file is not what the manifest says.
     """
     partition = window.partition
-    holder = read_holder(lake, stream.key, partition) or (
-        _set_aside_landing(lake, stream, partition) if always else None
-    )
-    if holder is None:
-        if damage := find_damage(lake, stream.key, partition):
-            raise LakeError(f"{stream.key} {partition} has no answer that can be read: {damage}")
-        raise LakeError(
-            f"{stream.key} {partition} has not landed, so there is nothing to normalize. Pull it with "
-            f"`journey-pipeline backfill {selection(stream.key, partition_window(partition))}`."
-        )
+    holder = _holder(lake, stream, partition, always=always)
     events = None
     if not always or holder.partition != partition:  # who covers others is made anew for its own sake, not for each
         events = made_events(lake, stream, holder.partition)
@@ -112,20 +107,65 @@ def make_events(
     return landing, events
 
 
+def compare_events(lake: Lake, stream: Stream, window: Window, settings: LoadSettings) -> Difference | None:
+    """What making a partition's events again would change; None if another partition's answer holds it.
+
+    Raises:
+        JourneyError: If it has not landed, or none of its answers can be read.
+    """
+    from journey_pipeline.normalize.difference import difference  # noqa: PLC0415 - as in `_normalize`
+    from journey_pipeline.normalize.run import NoneReadableError, finished  # noqa: PLC0415 - likewise
+
+    holder = _holder(lake, stream, window.partition, always=True)
+    if holder.partition != window.partition:
+        return None
+    try:
+        with finished(
+            lake, stream.key, holder.partition, stream.recipe, **_about(lake, stream, holder, settings)
+        ) as done:
+            return difference(lake, done)
+    except NoneReadableError as none:
+        raise none.newest from None
+
+
+def _holder(lake: Lake, stream: Stream, partition: str, *, always: bool) -> LandingManifest:
+    holder = read_holder(lake, stream.key, partition) or (
+        _set_aside_landing(lake, stream, partition) if always else None
+    )
+    if holder is None:
+        if damage := find_damage(lake, stream.key, partition):
+            raise LakeError(f"{stream.key} {partition} has no answer that can be read: {damage}")
+        raise LakeError(
+            f"{stream.key} {partition} has not landed, so there is nothing to normalize. Pull it with "
+            f"`journey-pipeline backfill {selection(stream.key, partition_window(partition))}`."
+        )
+    return holder
+
+
 def _normalize(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> EventsManifest:
     from journey_pipeline.normalize.run import normalize  # noqa: PLC0415 - brings Arrow along; a survey makes no events
 
+    about = _about(lake, stream, landing, settings)
+    return normalize(lake, stream.key, landing.partition, stream.recipe, **about)
+
+
+class _About(TypedDict):
+    """What normalizing has to know of a landing."""
+
+    limits: NormalizeLimits
+    inside: Window
+    repeated_from: datetime | None
+    covers: list[str]
+
+
+def _about(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> _About:
     inside = _inside(stream, landing)
-    covers = _covered(lake, stream, landing, inside.end)
-    return normalize(
-        lake,
-        stream.key,
-        landing.partition,
-        stream.recipe,
-        settings.limits,
+    since = inside.start + stream.reach.back
+    return _About(
+        limits=settings.limits,
         inside=inside,
-        repeated_from=stream.reach.repeated_from(inside.start + stream.reach.back, landing.attempts[-1].answered_by),
-        covers=covers,
+        repeated_from=stream.reach.repeated_from(since, landing.attempts[-1].answered_by),
+        covers=_covered(lake, stream, landing, inside.end),
     )
 
 

@@ -12,11 +12,13 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 import journey_pipeline
 from journey_pipeline.cli.commands import cli
+from journey_pipeline.model import StreamKey
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.projects import NOW
@@ -114,6 +116,27 @@ def test_normalize_needs_no_vendor(terminal: Terminal, loaded: str, sandbox: San
     assert len(sandbox.calls) == 0
     assert "seconds" in loaded
     assert "seconds" not in done.out  # those of the pull
+
+
+def test_normalize_says_first_what_it_would_change(terminal: Terminal, loaded: str, tmp_path: Path) -> None:
+    assert loaded
+    copy = terminal.with_copy(tmp_path / "home")
+    file = copy.lake.events_file(StreamKey("sfmc", "sfmc", "journey_history"), f"{DAY}T06")
+    events = pq.read_table(file).slice(2)
+    actions = ["other" if action == "send" else action for action in events.column("action").to_pylist()]
+    pq.write_table(events.set_column(events.column_names.index("action"), "action", [actions]), file)
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in [*copy.home.glob("events/**/*"), *copy.home.glob("raw/**/*")]
+        if path.is_file()
+    }
+    done = copy("normalize", "sfmc", *SPAN, "--diff", SFMC_AUTH_URL=None)
+    assert done.code == 0, done.err
+    sends = events.column("action").to_pylist().count("send")
+    assert "3 partitions compared" in done.out
+    assert re.search(r"added +2 ", done.out)
+    assert re.search(rf"action +{sends} +'other' → 'send' \({sends}\)", done.out)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 @pytest.mark.parametrize("name", ["sync", "rebuild", "publish"])
