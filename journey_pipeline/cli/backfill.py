@@ -42,7 +42,7 @@ def backfill(
     lake = Lake(home())
     complete = True
     with open_instance() as instance:
-        runner = Runner(load_deployment(), instance)
+        runner = Runner(load_deployment(), instance, "backfill")
         chosen = runner.deployment.loaded_by("backfill", selector)
         surveys = [(assets, look(lake, assets, _span(assets, start, end, now), now)) for assets in chosen]
         plans = [Planned(assets, found, to_load(runner, assets, found, again=again)) for assets, found in surveys]

@@ -122,7 +122,7 @@ def _load(hours: int, sandbox: Sandbox) -> bool:
     lake = Lake(home())
     complete, names = True, []
     with open_instance() as instance:
-        runner = Runner(load_deployment(), instance)
+        runner = Runner(load_deployment(), instance, "demo")
         now = utc_now()
         asked = runner.deployment.loaded_by("backfill")
         found = [(assets, look(lake, assets, _span(assets, hours, now), now)) for assets in asked]

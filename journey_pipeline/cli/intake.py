@@ -24,7 +24,7 @@ def intake(selector: str) -> None:
     route_logs(notes)
     well = True
     with open_instance() as instance:
-        runner = Runner(load_deployment(), instance)
+        runner = Runner(load_deployment(), instance, "intake")
         chosen = runner.deployment.loaded_by("intake", selector)
         for assets in chosen:
             taken = _take(assets)

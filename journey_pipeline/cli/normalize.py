@@ -29,7 +29,7 @@ def normalize(selector: str, start: datetime | None, end: datetime | None, *, di
     lake = Lake(home())
     complete = True
     with open_instance() as instance:
-        runner = Runner(load_deployment(), instance)
+        runner = Runner(load_deployment(), instance, "normalize")
         for assets in runner.deployment.streams(selector):
             span = Window(start or assets.stream.start, end or now)
             found = look(lake, assets, span, now)

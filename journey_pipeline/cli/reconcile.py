@@ -26,7 +26,7 @@ def reconcile(selector: str) -> None:
     lake = Lake(home())
     well = True
     with open_instance() as instance:
-        runner = Runner(load_deployment(), instance)
+        runner = Runner(load_deployment(), instance, "reconcile")
         streams = runner.deployment.streams(selector)
         for connection in {assets.stream.key.connection: None for assets in streams}:
             well = tell(runner.remove_leftovers(connection)) and well

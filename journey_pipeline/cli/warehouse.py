@@ -33,7 +33,7 @@ def sync(*, remove: bool) -> None:
     route_logs(notes)
     try:
         with open_instance() as instance:
-            well = sync_warehouse(Runner(load_deployment(), instance), remove=remove)
+            well = sync_warehouse(Runner(load_deployment(), instance, "sync"), remove=remove)
     except HistoryError as error:
         notes.say(f"{error} The sync goes on without it.")
         well = _sync_unrecorded(Lake(home()), WarehouseSettings(remove=remove))

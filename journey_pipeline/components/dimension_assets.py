@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.schedules import DIMENSIONS, Ticks, daily
-from journey_pipeline.components.translator import Told, Translator
+from journey_pipeline.components.translator import Told, Translator, tags_of
 from journey_pipeline.errors import TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.lists import pull_dimensions
@@ -56,11 +56,18 @@ class DimensionAssets:
         """Name of the step."""
         return f"{self.key.connection}__{self.key.stream}"
 
+    @property
+    def job_name(self) -> str:
+        """Name of the job that pulls the list."""
+        return f"{self.op_name}_pull"
+
     def definitions(self) -> dg.Definitions:
-        """The step and its daily schedule."""
-        does, target = f"Pulls the list {self.key} into dimensions.", dg.AssetSelection.assets(*self.assets)
-        schedule = daily(f"{self.op_name}_daily", DIMENSIONS, self.ticks, does, target=target)
-        return dg.Definitions(assets=[self._definition()], schedules=[schedule])
+        """The step, its job and its daily schedule."""
+        does, tags = f"Pulls the list {self.key} into dimensions.", tags_of(self.key.connection, self.key.stream)
+        selection = dg.AssetSelection.assets(*self.assets)
+        job = dg.define_asset_job(self.job_name, selection=selection, description=does, tags=tags)
+        schedule = daily(f"{self.op_name}_daily", DIMENSIONS, self.ticks, does, tags=tags, job=job)
+        return dg.Definitions(assets=[self._definition()], jobs=[job], schedules=[schedule])
 
     def _definition(self) -> dg.AssetsDefinition:
         specs = [

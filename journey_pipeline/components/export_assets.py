@@ -26,7 +26,7 @@ from journey_pipeline.components.schedules import (
     schedule_of,
     sensor_of,
 )
-from journey_pipeline.components.translator import key_of, last_whole, window_of
+from journey_pipeline.components.translator import key_of, last_whole, tags_of, window_of
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports import calls
 from journey_pipeline.exports.export import ENDED, Collection, Export, State
@@ -63,8 +63,9 @@ def request_definitions(assets: LoadAssets) -> dg.Definitions:
     """The step that orders, and the job by which schedules start it."""
     job = dg.define_asset_job(
         assets.request_job_name,
-        selection=dg.AssetSelection.assets(assets.requests),
+        selection=dg.AssetSelection.assets(assets.requests).without_checks(),
         description=f"Orders exports of {assets.stream.key}.",
+        tags=assets.tags,
     )
     return dg.Definitions(assets=[_request(assets)], jobs=[job])
 
@@ -130,6 +131,7 @@ def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
         f"{assets.op_name}_exports_check",
         selection=dg.AssetSelection.checks(*(dg.AssetCheckKey(assets.requests, name) for name in names)),
         description=f"Looks for exports of {assets.stream.key} that need a person.",
+        tags=assets.tags,
     )
 
 
@@ -155,7 +157,7 @@ def export_check(assets: LoadAssets, ticks: Ticks) -> dg.Definitions:
 
     job_name = check_job(assets).name
     says = f"Runs the check {CHECK} of {assets.stream.key}."
-    schedule = daily(job_name, EXPORTS, ticks, says, job_name=job_name)
+    schedule = daily(job_name, EXPORTS, ticks, says, tags=assets.tags, job_name=job_name)
     return dg.Definitions(asset_checks=[no_export_needs_a_person, *_order_checks(assets)], schedules=[schedule])
 
 
@@ -211,7 +213,7 @@ def export_sensor(
     )
     jobs = [job for assets in streams for job in (assets.load_job, check_job(assets))]
 
-    @sensor_of(f"{connection}_exports", INTERVAL_S, ticks, does, jobs=jobs)
+    @sensor_of(f"{connection}_exports", INTERVAL_S, ticks, does, tags=tags_of(connection), jobs=jobs)
     def exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         with open_exports() as moving:
             queue = moving.queue

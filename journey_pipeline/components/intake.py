@@ -76,7 +76,9 @@ def _job(assets: LoadAssets) -> dg.JobDefinition:
         if undone:
             raise dg.Failure("\n".join(undone), allow_retries=False)
 
-    @dg.job(name=f"{_name(assets)}_intake", description=f"Takes in dropped files of {assets.stream.key}.")
+    description = f"Takes in dropped files of {assets.stream.key}."
+
+    @dg.job(name=f"{_name(assets)}_intake", description=description, tags=assets.tags)
     def intake() -> None:
         take()
 
@@ -86,7 +88,7 @@ def _job(assets: LoadAssets) -> dg.JobDefinition:
 def _sensor(assets: LoadAssets, job: dg.JobDefinition, ticks: Ticks) -> dg.SensorDefinition:
     does = f"Takes in files that are dropped for {assets.stream.key}, once they are whole."
 
-    @sensor_of(_name(assets), INTERVAL_S, ticks, does, job=job)
+    @sensor_of(_name(assets), INTERVAL_S, ticks, does, tags=assets.tags, job=job)
     def dropped(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         found = open_intake(assets)
         for waiting in found.waiting():

@@ -14,7 +14,14 @@ import dagster as dg
 
 from journey_pipeline.components.instance import accepted_previews, history_kept_open
 from journey_pipeline.components.recording import Recorder, check_specs, event_schema
-from journey_pipeline.components.translator import Told, Translator, key_of, partitions_definition, window_of
+from journey_pipeline.components.translator import (
+    Told,
+    Translator,
+    key_of,
+    partitions_definition,
+    tags_of,
+    window_of,
+)
 from journey_pipeline.errors import PermanentVendorError, TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.checks import claims_of
@@ -125,6 +132,11 @@ class LoadAssets:
         return f"{self.op_name}_request"
 
     @property
+    def tags(self) -> dict[str, str]:
+        """Tags of the stream's jobs, runs, schedules and sensors."""
+        return tags_of(self.stream.key.connection, self.stream.key.stream)
+
+    @property
     def op_name(self) -> str:
         """Name of the step that makes both."""
         return f"{self.stream.key.connection}__{self.stream.key.stream}"
@@ -154,7 +166,7 @@ class LoadAssets:
     def load_job(self) -> Any:  # Dagster does not export the type
         """The job by which schedules and sensors start a load."""
         description = f"Loads partitions of {self.stream.key}."
-        return dg.define_asset_job(self.job_name, selection=self.selection, description=description)
+        return dg.define_asset_job(self.job_name, selection=self.selection, description=description, tags=self.tags)
 
     def definition(self) -> dg.AssetsDefinition:
         """The step, with both assets and their checks."""

@@ -23,8 +23,9 @@ from journey_pipeline.components.dimension_assets import ListConfig
 from journey_pipeline.components.instance import history_kept_open
 from journey_pipeline.components.load_assets import LoadAssets, LoadConfig
 from journey_pipeline.components.recording import SAYS
+from journey_pipeline.components.sweeps import leftovers_job_name, reconciliation_job_name
 from journey_pipeline.components.translator import RANGE_END, RANGE_START, key_of
-from journey_pipeline.components.warehouse import WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
+from journey_pipeline.components.warehouse import WAREHOUSE_JOB, WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
 from journey_pipeline.files import exclusive
 from journey_pipeline.model import Window
 from journey_pipeline.processes import has_ended, is_dead, this_process
@@ -56,10 +57,15 @@ class RunOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Starts runs of a deployment."""
+    """Starts runs of a deployment, each of a job by its name.
+
+    Attributes:
+        command: The command that starts them, for a tag of each run.
+    """
 
     deployment: Deployment
     instance: dg.DagsterInstance
+    command: str = ""
 
     def load(
         self, assets: LoadAssets, windows: Sequence[Window], *, pull: bool, only_missing: bool, waits: bool = True
@@ -73,9 +79,9 @@ class Runner:
         """
         config = LoadConfig(only_missing=only_missing, waits=waits, tries_later=0)
         return self._run(
-            [assets.raw, assets.events] if pull else [assets.events],
+            assets.job_name,
             pool=assets.stream.key.connection,
-            checks=assets.checks,
+            only=None if pull else (assets.events, assets.checks),
             config={assets.op_name: {"config": config.model_dump()}},
             tags=_range_tags(assets, windows),
         )
@@ -86,15 +92,15 @@ class Runner:
         The vendor is at work on them until they are loaded.
         """
         pool, tags = assets.stream.key.connection, _range_tags(assets, windows)
-        return [self._run([step], pool=pool, checks=[], tags=tags) for step in assets.upstream]
+        return [self._run(assets.request_job_name, pool=pool, tags=tags) for _ in assets.upstream]
 
     def sweep(self, assets: LoadAssets) -> RunOutcome:
         """Asks the vendor again about what has landed of a stream, in one run."""
-        return self._run([assets.key("reconciliation")], pool=assets.stream.key.connection)
+        return self._run(reconciliation_job_name(assets), pool=assets.stream.key.connection)
 
     def remove_leftovers(self, connection: str) -> RunOutcome:
         """Removes what crashes left behind of a connection, in one run; says what, and which manifests it mended."""
-        return self._run([self.deployment.connection(connection).leftovers], pool=connection)
+        return self._run(leftovers_job_name(connection), pool=connection)
 
     def pull_dimensions(self, connection: str) -> RunOutcome | None:
         """Pulls a connection's dimensions in one run; None if it has none."""
@@ -102,7 +108,7 @@ class Runner:
         if dimensions is None:
             return None
         config = {dimensions.op_name: {"config": ListConfig(tries_later=0).model_dump()}}
-        return self._run(dimensions.assets, pool=connection, config=config)
+        return self._run(dimensions.job_name, pool=connection, config=config)
 
     def sync_warehouse(self, *, remove: bool = False) -> RunOutcome | None:
         """Syncs and publishes the warehouse in one run; None if none is configured.
@@ -110,24 +116,23 @@ class Runner:
         Args:
             remove: Whether what is gone from the lake goes, however much it is.
         """
-        keys = [key for warehouse in self.deployment.warehouses for key in warehouse.table_keys]
         config = {WAREHOUSE_OP: {"config": SyncConfig(remove=remove).model_dump()}}
-        return self._run(keys, pool=WAREHOUSE_POOL, config=config) if keys else None
+        return self._run(WAREHOUSE_JOB, pool=WAREHOUSE_POOL, config=config) if self.deployment.warehouses else None
 
     def _run(
         self,
-        assets: Sequence[dg.AssetKey],
+        job_name: str,
         *,
         pool: str,
-        checks: Sequence[dg.AssetCheckKey] | None = None,
+        only: tuple[dg.AssetKey, Sequence[dg.AssetCheckKey]] | None = None,
         config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> RunOutcome:
         fail_runs_of_killed_commands(self.instance)
-        everything = self.deployment.definitions.resolve_implicit_global_asset_job_def()
-        job = everything.get_subset(
-            asset_selection=set(assets), asset_check_selection=None if checks is None else set(checks)
-        )
+        job = self.deployment.definitions.resolve_job_def(job_name)
+        if only:
+            job = job.get_subset(asset_selection={only[0]}, asset_check_selection=set(only[1]))
+        by_command = {"command": self.command} if self.command else {}
         # Of two commands that meet in a pool, Dagster may free the slot just before it notes that the other one waits,
         # and the other one is never woken. So commands queue here; the pool keeps them apart from the daemon's runs.
         lock = exclusive(Path(self.instance.root_directory) / f".{pool}.lock")
@@ -135,7 +140,7 @@ class Runner:
             result = job.execute_in_process(
                 instance=self.instance,
                 run_config={"ops": dict(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-                tags={PROCESS_TAG: this_process(), **(tags or {})},
+                tags={PROCESS_TAG: this_process(), **by_command, **(tags or {})},
                 raise_on_error=False,
             )
         failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]

@@ -117,6 +117,7 @@ def schedule_of(
         execution_timezone="UTC",
         default_status=ticks.of_schedules,
         description=says,
+        tags=assets.tags,
     )
 
     def schedule(ask: Ask) -> dg.ScheduleDefinition:

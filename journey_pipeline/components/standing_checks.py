@@ -57,9 +57,9 @@ def standing_definitions(assets: LoadAssets, standing: Standing, ticks: schedule
 
     key = dg.AssetCheckKey(asset, standing.name)
     looks = standing.looks.format(assets.stream.key)
-    job = dg.define_asset_job(name, selection=dg.AssetSelection.checks(key), description=looks)
+    job = dg.define_asset_job(name, selection=dg.AssetSelection.checks(key), description=looks, tags=assets.tags)
     says = f"Runs the check {standing.name} of {'/'.join(asset.path[1:])}."
-    schedule = schedules.daily(name, standing.cron, ticks, says, job=job)
+    schedule = schedules.daily(name, standing.cron, ticks, says, tags=assets.tags, job=job)
     return dg.Definitions(asset_checks=[check], jobs=[job], schedules=[schedule])
 
 

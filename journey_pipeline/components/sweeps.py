@@ -20,7 +20,7 @@ from journey_pipeline.components.schedules import (
     request,
     sensor_of,
 )
-from journey_pipeline.components.translator import Told, Translator, key_of
+from journey_pipeline.components.translator import Told, Translator, key_of, tags_of
 from journey_pipeline.errors import JourneyError, TransientVendorError
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
@@ -59,9 +59,15 @@ def leftovers_definitions(vendor: str, connection: str, translator: Translator, 
             }
         )
 
-    does, target = f"Sweeps the leftovers of {connection}.", dg.AssetSelection.assets(spec.key)
-    schedule = daily(f"{connection}_leftovers_daily", LEFTOVERS, ticks, does, target=target)
-    return dg.Definitions(assets=[leftovers], schedules=[schedule])
+    does, tags, name = f"Sweeps the leftovers of {connection}.", tags_of(connection), leftovers_job_name(connection)
+    job = dg.define_asset_job(name, selection=dg.AssetSelection.assets(spec.key), description=does, tags=tags)
+    schedule = daily(f"{name}_daily", LEFTOVERS, ticks, does, tags=tags, job=job)
+    return dg.Definitions(assets=[leftovers], jobs=[job], schedules=[schedule])
+
+
+def leftovers_job_name(connection: str) -> str:
+    """Name of the job that sweeps a connection's leftovers."""
+    return f"{connection}_leftovers"
 
 
 def says(lake: Lake, connection: str, swept: Swept) -> list[str]:
@@ -100,8 +106,7 @@ def drifted(lake: Lake, assets: LoadAssets, report: DriftReport) -> list[Window]
 
 def reconciliation_definitions(assets: LoadAssets, ticks: Ticks, *, settings: SweepSettings) -> dg.Definitions:
     """The sweep of a stream, its schedule, and the sensor that pulls again what drifted."""
-    key = assets.key("reconciliation")
-    name = f"{assets.op_name}_reconciliation"
+    key, name = assets.key("reconciliation"), reconciliation_job_name(assets)
 
     spec = assets.translator.spec(
         assets.told("reconciliation"),
@@ -147,12 +152,12 @@ def reconciliation_definitions(assets: LoadAssets, ticks: Ticks, *, settings: Sw
             check_results=[_every_one_asked(report)],
         )
 
-    does, target = f"Sweeps over {assets.stream.key}.", dg.AssetSelection.assets(key)
-    schedule = daily(f"{name}_daily", RECONCILIATION, ticks, does, target=target)
+    does = f"Sweeps over {assets.stream.key}."
+    job = dg.define_asset_job(name, selection=dg.AssetSelection.assets(key), description=does, tags=assets.tags)
+    schedule = daily(f"{name}_daily", RECONCILIATION, ticks, does, tags=assets.tags, job=job)
+    again = f"Pulls again the partitions of {assets.stream.key} that the last sweep found changed."
 
-    pulls_again = f"Pulls again the partitions of {assets.stream.key} that the last sweep found changed."
-
-    @sensor_of(f"{name}_pulls", PULLS_INTERVAL_S, ticks, pulls_again, job_name=assets.job_name)
+    @sensor_of(f"{name}_pulls", PULLS_INTERVAL_S, ticks, again, tags=assets.tags, job_name=assets.job_name)
     def pulls(_context: dg.SensorEvaluationContext) -> Sequence[dg.RunRequest] | dg.SkipReason:
         lake = Lake(make_home())
         report = newest_report(lake, assets.stream.key, now=utc_now())
@@ -165,7 +170,12 @@ def reconciliation_definitions(assets: LoadAssets, ticks: Ticks, *, settings: Sw
             for run in contiguous(windows, MOST_PARTITIONS)
         ]
 
-    return dg.Definitions(assets=[reconciliation], schedules=[schedule], sensors=[pulls])
+    return dg.Definitions(assets=[reconciliation], jobs=[job], schedules=[schedule], sensors=[pulls])
+
+
+def reconciliation_job_name(assets: LoadAssets) -> str:
+    """Name of the job that sweeps over a stream."""
+    return f"{assets.op_name}_reconciliation"
 
 
 def _every_one_asked(report: DriftReport) -> dg.AssetCheckResult:

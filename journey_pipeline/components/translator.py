@@ -105,6 +105,11 @@ class Translator:
         return self.translate(plain, told) if self.translate else plain
 
 
+def tags_of(connection: str, stream: str = "") -> dict[str, str]:
+    """Tags of jobs, and of their runs, of schedules and of sensors: whose they are."""
+    return {"connection": connection, **({"stream": stream} if stream else {})}
+
+
 # How Dagster tags a run over a range of partitions.
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

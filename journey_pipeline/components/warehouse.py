@@ -35,6 +35,7 @@ from journey_pipeline.warehouse.table import Table
 
 WAREHOUSE_POOL = "warehouse"
 WAREHOUSE_OP = "warehouse"
+WAREHOUSE_JOB = "warehouse_sync"
 EQUALS_LAKE = "warehouse_equals_lake"
 SHOWN_SCHEMAS = ("core", "marts")
 
@@ -105,16 +106,21 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
         connections = connections_in(context.component_tree)
         upstream = [assets.events for connection in connections for assets in connection.streams]
         upstream += [key for connection in connections for key in connection.dimension_keys]
+        tables = dg.AssetSelection.assets(*self.table_keys)
+        does = "Syncs and publishes the warehouse."
+        job = dg.define_asset_job(WAREHOUSE_JOB, selection=tables, description=does)
         sensor = dg.AutomationConditionSensorDefinition(
             "warehouse_sync",
-            target=dg.AssetSelection.assets(*self.table_keys),
+            target=tables,
             default_status=dg.DefaultSensorStatus.RUNNING,
             minimum_interval_seconds=30,
             description="Syncs and publishes the warehouse when any events are new.",
         )
         configured = partial(streams_of, connections)
         synced = dg.Definitions(
-            assets=[self._definition(upstream, configured)], sensors=[sensor] if self.sync_automatically else []
+            assets=[self._definition(upstream, configured)],
+            jobs=[job],
+            sensors=[sensor] if self.sync_automatically else [],
         )
         marts = [self.translator.key(told(table)) for table in self.tables if told(table).role == "marts"]
         return dg.Definitions.merge(synced, report_definitions(self.translator, marts))

@@ -1,0 +1,47 @@
+"""What a run says of itself, so that a person can tell it from others in the UI."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import dagster as dg
+import pytest
+
+from journey_pipeline.components.deployment import Deployment
+from journey_pipeline.components.load_assets import LoadAssets
+from journey_pipeline.components.runs import Runner
+from journey_pipeline_tests.integration.truth import hours_ago
+
+
+@pytest.mark.slow(reason="an hour goes through Dagster")
+def test_a_run_of_the_command_line_says_its_job_its_command_and_whose_it_is(runner: Runner, assets: LoadAssets) -> None:
+    by_command = replace(runner, command="backfill")
+    by_command.load(assets, hours_ago(9, 1), pull=True, only_missing=True)
+    by_command.load(assets, hours_ago(9, 1), pull=False, only_missing=False)
+    by_command.pull_dimensions("sfmc")
+    by_command.remove_leftovers("sfmc")
+    by_command.sync_warehouse()
+    told = {
+        run.job_name: {name: run.tags.get(name) for name in ("command", "connection", "stream")}
+        for run in runner.instance.get_runs()
+    }
+    ours = {"command": "backfill", "connection": "sfmc"}
+    assert told == {
+        "sfmc__journey_history_load": ours | {"stream": "journey_history"},
+        "sfmc__journeys_pull": ours | {"stream": "journeys"},
+        "sfmc_leftovers": ours | {"stream": None},
+        "warehouse_sync": {"command": "backfill", "connection": None, "stream": None},
+    }
+
+
+def test_each_schedule_and_sensor_of_a_connection_names_it_in_a_tag_and_in_its_description(
+    deployment: Deployment,
+) -> None:
+    repository = deployment.definitions.get_repository_def()
+    given: list[dg.ScheduleDefinition | dg.SensorDefinition] = [*repository.schedule_defs, *repository.sensor_defs]
+    of_connections = [one for one in given if one.name.startswith("sfmc")]
+    assert len(of_connections) > 10
+    for one in of_connections:
+        connection = "sfmc_brand_b" if one.name.startswith("sfmc_brand_b") else "sfmc"
+        assert one.tags["connection"] == connection
+        assert f"{connection}/" in str(one.description) or str(one.description).endswith(f"{connection}.")
