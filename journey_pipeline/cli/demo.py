@@ -224,6 +224,9 @@ def _show_files(lake: Lake, report: str) -> None:
     # As a person can type it: the virtual environment may not be active.
     here = os.path.relpath(Path(sys.executable).parent / "journey-pipeline")
     command = "journey-pipeline" if shutil.which("journey-pipeline") else here
+    in_the_ui = "\n  make dev                                    the same in Dagster's UI, with sandbox and daemon"
+    if not Path("Makefile").exists():
+        in_the_ui = ""
     results.say(
         f"""
 Where it is
@@ -231,8 +234,7 @@ Where it is
   {folder}/events/           canonical events, one Parquet file a partition
   {folder}/raw/              the vendor's answers as they came, with a manifest each{report}
 
-What to try next
-  make dev                                    the same in Dagster's UI, with sandbox and daemon
+What to try next{in_the_ui}
   export JOURNEY_PIPELINE_HOME={folder}
   {command} status
   {command} query "from marts.journey_daily limit 10"

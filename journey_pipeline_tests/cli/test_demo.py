@@ -1,4 +1,5 @@
-"""`demo`, as a newcomer runs it: killed, interrupted, run to its end, and once more.
+"""`demo`, as a newcomer runs it from an installed wheel, in a folder with nothing else: killed, interrupted, run to its
+end, and once more.
 
 Not here: the demo of a day, and the questions after it (`test_readme.py`).
 """
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -24,6 +26,7 @@ from journey_pipeline.components.instance import open_instance
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import AT_VENDOR, State
 from journey_pipeline.exports.turns import listed
+from journey_pipeline_tests.packages import installed_wheel
 
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo", "--hours", "6"]
 
@@ -68,20 +71,27 @@ class Demos:
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
     folder = tmp_path_factory.mktemp("demo")
+    wheel = installed_wheel(tmp_path_factory.mktemp("wheel"))
+    demo = partial(run_demo, folder, wheel)
     with ExitStack() as started:
-        killed = demo(folder, started, signal.SIGKILL, lambda: is_export_pending(folder))
-        interrupted = demo(folder, started, signal.SIGINT, lambda: has_an_hour_landed(folder))
-        yield Demos(folder, killed, interrupted, demo(folder, started), demo(folder, started))
+        killed = demo(started, signal.SIGKILL, lambda: is_export_pending(folder))
+        interrupted = demo(started, signal.SIGINT, lambda: has_an_hour_landed(folder))
+        yield Demos(folder, killed, interrupted, demo(started), demo(started))
 
 
-def demo(
-    folder: Path, started: ExitStack, ending: signal.Signals | None = None, at: Callable[[], bool] = lambda: True
+def run_demo(
+    folder: Path,
+    wheel: Path,
+    started: ExitStack,
+    ending: signal.Signals | None = None,
+    at: Callable[[], bool] = lambda: True,
 ) -> Ended:
     """Runs a demo to its end, or ends it in the middle; none outlasts the tests."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
         "COLUMNS": "160",
+        "PYTHONPATH": str(wheel),
         "JOURNEY_PIPELINE_LEDGER_URL": f"sqlite:///{folder / 'real.db'}",
     }
     pipe = subprocess.PIPE
@@ -145,6 +155,7 @@ def test_a_newcomer_sees_partitions_results_files_and_what_to_try(demos: Demos) 
         "What to try next",
     ):
         assert words in shown
+    assert "make dev" not in shown  # there is no Makefile
     assert demos.finished.rows > 0
     assert not (demos.folder / "real.db").exists()
 
