@@ -1,4 +1,7 @@
-"""Every command of the README and the pages it names runs, as it is written there, in a clone of the project."""
+"""Every command of the README and the pages it names runs, as it is written there, in a clone of the project.
+
+A block of commands that no test runs has a paragraph before it that says so, with the reason: "**Not run**: ...".
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import shlex
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -15,9 +19,12 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import duckdb
 import pytest
+import yaml
+from cryptography.fernet import Fernet
 
 from journey_pipeline.cli.commands import cli
 from journey_pipeline.components.deployment import load_deployment
@@ -42,7 +49,10 @@ PAGES = {
     if name not in {"docs/operations.md", "benchmarks/README.md"} and not name.startswith("docs/vendors/")
 }
 TEXT = "\n".join([README, *PAGES.values()])
-BLOCKS = [block.split("\n") for block in re.findall(r"^ *```sh\n(.*?)\n *```", TEXT, re.MULTILINE | re.DOTALL)]
+SHELL = re.compile(r"([^\n]*)\n\n?^ *```sh\n(.*?)\n *```", re.MULTILINE | re.DOTALL)
+FOUND = [(said, block.split("\n")) for said, block in SHELL.findall(TEXT)]
+BLOCKS = [block for said, block in FOUND if "**Not run**: " not in said]
+NOT_RUN = [block for said, block in FOUND if "**Not run**: " in said]
 START = floor(NOW, Granularity.HOUR) - timedelta(hours=6)  # each hour since then goes through Dagster
 LINES = [line.strip() for block in BLOCKS for line in block]
 
@@ -100,6 +110,8 @@ TESTED = (
     "status",
     "pip",
     "dg",
+    ".env",
+    "openssl",
 )
 
 
@@ -185,6 +197,33 @@ def test_a_connection_is_scaffolded_in_another_project(dg_server: CommandServer,
         ended = dg_server.run(Request(shlex.split(line)[1:], environment | {"HOME": str(tmp_path)}, tmp_path))
         assert ended.code == 0, ended.out + ended.err
     assert "journey_pipeline.components.SfmcJourneyHistory" in (tmp_path / "shop/defs/sfmc/defs.yaml").read_text()
+
+
+def test_the_commands_that_make_the_environment_of_a_deployment(tmp_path: Path) -> None:
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    done = run("\n".join(lines_with(".env", "openssl")), tmp_path)
+    assert done.returncode == 0, done.stderr
+    password, key = done.stdout.split()
+    assert quote(password, safe="") == password
+    assert Fernet(key)
+    assert stat.filemode((tmp_path / ".env").stat().st_mode) == "-rw-------"
+
+
+def test_what_is_not_run_is_a_script_over_files_and_services_that_exist() -> None:
+    assert NOT_RUN
+    script = "\n".join(line.strip() for block in NOT_RUN for line in block)
+    done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    named = re.findall(r"(?<![\w/])(?:/opt/journey_pipeline/)?((?:deploy|journey_pipeline)/[\w./*-]+)", script)
+    assert len(named) > 5
+    assert [name for name in named if not list(ROOT.glob(name))] == []
+    services = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())["services"]
+    assert set(re.findall(r"compose.yaml exec (\w+)", script)) <= set(services)
+    units = {path.stem for path in (ROOT / "deploy/systemd").glob("*.service")}
+    assert set(re.findall(r"(?<!/)\bjourney-pipeline-(?:webserver|daemon|receiver)\b(?!:)", script)) == units
+    ours = re.findall(r"(?:code|--) journey-pipeline (\w+)", script)
+    assert ours
+    assert set(ours) <= set(cli.commands)
 
 
 def test_the_pages_install_from_a_checkout_of_this_project() -> None:

@@ -18,7 +18,7 @@ import click
 from journey_pipeline import __version__
 from journey_pipeline.cli.output import time
 
-SANDBOX_HOME, SANDBOX_PORT = "data/sandbox", 8765
+SANDBOX_HOME, SANDBOX_HOST, SANDBOX_PORT = "data/sandbox", "127.0.0.1", 8765
 RECEIVER_HOST, RECEIVER_PORT = "127.0.0.1", 8770
 
 
@@ -119,7 +119,8 @@ def dev() -> None:
     "sandbox --fault download:503~0.1 --fault token:429@1",
     cls=_WithFaults,
 )
-@click.option("--port", default=SANDBOX_PORT, show_default=True, help="Port on 127.0.0.1; 0 picks a free one.")
+@click.option("--host", default=SANDBOX_HOST, show_default=True, help="Address to listen on.")
+@click.option("--port", default=SANDBOX_PORT, show_default=True, help="Port to listen on; 0 picks a free one.")
 @click.option("--seed", default=7, show_default=True, help="Seed of the simulated history.")
 @click.option("--rows-per-hour", default=2_000, show_default=True, help="Events in an average hour.")
 @click.option(

@@ -15,12 +15,12 @@ from journey_pipeline.sandbox.server import run
 from journey_pipeline.sandbox.world import World
 
 
-def sandbox(port: int, seed: int, rows_per_hour: int, days: int | None, faults: tuple[str, ...]) -> None:
+def sandbox(*, host: str, port: int, seed: int, rows_per_hour: int, days: int | None, faults: tuple[str, ...]) -> None:
     """Serve the simulated vendors until stopped."""
     ends_by_itself()
     world = World(seed=seed, rows_per_hour=rows_per_hour)
     options = SandboxOptions.keeping(days) if days else None
-    run(port=port, world=world, options=options, faults=faults, on_ready=_tell)
+    run(host, port, world=world, options=options, faults=faults, on_ready=_tell)
 
 
 def _tell(running: Sandbox) -> None:
