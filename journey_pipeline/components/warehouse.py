@@ -221,12 +221,14 @@ def _metadata(report: SyncReport, equality: EqualityReport, more: Sequence[str])
 
 
 def _equals_lake(key: dg.AssetKey, report: SyncReport, equality: EqualityReport) -> dg.AssetCheckResult:
-    problems = list(dict.fromkeys([*equality.problems, *(str(broken) for broken in report.broken)]))
+    is_under_way = {*equality.under_way}
+    broken = [file for file in report.broken if not (file.is_passing or file.partition in is_under_way)]
+    problems = list(dict.fromkeys([*equality.problems, *map(str, broken)]))
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=EQUALS_LAKE,
         passed=not problems,
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(problems[:5]) or f"{equality.events:,} events, as in the lake",
-        metadata={"events": equality.events},
+        metadata={"events": equality.events, "partitions_under_way": len(is_under_way)},
     )

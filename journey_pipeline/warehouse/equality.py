@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -153,6 +153,7 @@ class EqualityReport:
         missing_keys: Keys of the lake that the warehouse lacks.
         repeated_keys: Events too many, because another one has their key.
         broken: Files of the lake that can't be used.
+        under_way: Partitions that changed while it compared, or since the sync looked. Nothing else is said of them.
         seconds: In all, without waiting for a writer.
     """
 
@@ -165,6 +166,7 @@ class EqualityReport:
     repeated_keys: int
     broken: tuple[BrokenFile, ...]
     seconds: float
+    under_way: tuple[str, ...] = ()
 
     @property
     def is_equal(self) -> bool:
@@ -184,15 +186,27 @@ class EqualityReport:
         ]
         return [problem for problem in found if problem]
 
+    def without(self, under_way: Collection[FileKey]) -> EqualityReport:
+        """The same without partitions that changed meanwhile."""
+        left_out = _names(under_way)
+        return replace(
+            self,
+            not_loaded=tuple(name for name in self.not_loaded if name not in left_out),
+            extra=tuple(name for name in self.extra if name not in left_out),
+            broken=tuple(file for file in self.broken if file.partition not in left_out),
+            under_way=left_out,
+        )
+
 
 def compare_with_lake(
     lake: Lake, settings: WarehouseSettings = _DEFAULTS, listing: Listing | None = None
 ) -> EqualityReport:
     """Checks that every manifest of the lake is loaded, every key of the lake there once, and nothing else.
 
-    Counts each partition's events in the warehouse, and compares the warehouse's keys with the lake's. Files that an
-    earlier comparison has proven are not read again, nor is a warehouse that was not written since. Single keys are
-    looked for only where something differs.
+    Counts each partition's events in the warehouse, and compares the warehouse's keys with the lake's. A load may land
+    meanwhile: partitions of which a file changed since the listing are left out. Files that an earlier comparison has
+    proven are not read again, nor is a warehouse that was not written since. Single keys are looked for only where
+    something differs.
 
     Args:
         lake: Where the files lie. Files whose manifest is the loaded one are not hashed again.
@@ -235,11 +249,12 @@ def _compare(session: duckdb.DuckDBPyConnection, lake: Lake, listing: Listing, b
     broken = {file.path for file in inventory.broken}
     lost = [key for key in _losing(session) if key not in inventory.removed]
     losing = [key for key in lost if lake.relative(events_path(lake, key)) not in broken]
-    keys = _Keys() if is_proven else _search(session, lake, losing if is_proven is None else loaded.keys)
+    sought = losing if is_proven is None else loaded.keys
+    keys = _Keys() if is_proven else _search_unchanged(session, lake, listing, sought)
     report = _report(loaded, inventory, counted, keys, begun)
     if report.is_equal and is_proven:
         Proof(contents, counted.held, now).write(proof_file(lake))
-    return report
+    return report if is_proven and report.is_equal else report.without(listing.changed_since(lake))
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +326,24 @@ def _is_union(
         return is_union(session, lake, contents, proof, held)
     except duckdb.Error:
         return None
+
+
+def _search_unchanged(
+    session: duckdb.DuckDBPyConnection, lake: Lake, listing: Listing, files: Iterable[FileKey]
+) -> _Keys:
+    """Looks for the keys of files that are as they were listed; once more if some were replaced meanwhile."""
+    changed = listing.changed_since(lake)
+    while True:
+        sought, was = [key for key in files if key not in changed], changed
+        try:
+            found = _search(session, lake, sought)
+        except duckdb.Error:
+            if was == (changed := listing.changed_since(lake)):
+                raise
+            continue
+        changed = listing.changed_since(lake)
+        if was == changed or not found.missing:
+            return found
 
 
 def _search(session: duckdb.DuckDBPyConnection, lake: Lake, files: Iterable[FileKey]) -> _Keys:

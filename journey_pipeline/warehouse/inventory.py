@@ -32,14 +32,21 @@ class BrokenFile:
         path: Below the home.
         problem: What is wrong, without any row's values.
         heal: What to do about it; of a partition's file empty.
+        is_passing: Whether the next sync has it, because it was being replaced.
     """
 
     path: str
     problem: str
     heal: str = ""
+    is_passing: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}; {self.heal or self._make_again}"
+
+    @property
+    def partition(self) -> str:
+        """Whose file it is, as `connection/stream/partition`."""
+        return Path(self.path).with_suffix("").as_posix().partition("/")[2]
 
     @property
     def _make_again(self) -> str:
@@ -155,6 +162,16 @@ class Listing:
             for stream in _entries(connection)
         }
         return cls(begun_ns, streams)
+
+    def changed_since(self, lake: Lake) -> set[FileKey]:
+        """The partitions of which a file came, went or was replaced since the look."""
+        now = Listing.take(lake).streams
+        changed = set()
+        for stream in self.streams.keys() | now.keys():
+            before, after = self.streams.get(stream, {}), now.get(stream, {})
+            names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+            changed |= {FileKey(*stream, name.removesuffix(MANIFEST).removesuffix(EVENTS)) for name in names}
+        return changed
 
 
 def take_inventory(lake: Lake, loaded: Loaded, listing: Listing) -> Inventory:

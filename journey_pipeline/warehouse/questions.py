@@ -165,7 +165,8 @@ def _nothing_published(file: Path) -> str:
 
 _DEFAULTS = WarehouseSettings()
 
-# Only days that both streams surely have as a whole: all of a day's partitions are loaded, and their files end at the
+# Only days that both streams surely have as a whole. All partitions are loaded of the day and of the next one, whose
+# files hold what came late. No order of either is under way, or has landed without being loaded. Files end at the
 # vendor's windows, so that the first and the last day of either may be a few events of another day's file.
 _AGREEMENT = """
 with partitions as (
@@ -184,6 +185,35 @@ loaded as (
     from partitions
     group by all
     having sum(case when length(partition_key) > length('2026-11-01') then 1 else 24 end) >= 24
+),
+
+under_way as (
+    select
+        ordered.connection,
+        ordered.stream,
+        unnest(
+            range(ordered.window_start::date - 1, ordered.window_end::timestamp, interval 1 day)
+        )::date as occurred_on
+    from ops.exports as ordered
+    left join internal.files as files
+        on files.connection = ordered.connection
+            and files.stream = ordered.stream
+            and files.partition_key = ordered.partition_key
+    where ordered.state in ('wanted', 'asking', 'pending', 'ready', 'split')
+        or (ordered.state = 'landed' and files.landed_at < ordered.ready_at)
+),
+
+whole as (
+    select loaded.*
+    from loaded
+    semi join loaded as following
+        on following.connection = loaded.connection
+            and following.stream = loaded.stream
+            and following.occurred_on = loaded.occurred_on + 1
+    anti join under_way
+        on under_way.connection = loaded.connection
+            and under_way.stream = loaded.stream
+            and under_way.occurred_on = loaded.occurred_on
 ),
 
 told as (
@@ -205,8 +235,8 @@ select
     only_in_stream,
     only_in_twin
 from told
-semi join loaded using (connection, stream, occurred_on)
-semi join loaded as of_twin
+semi join whole using (connection, stream, occurred_on)
+semi join whole as of_twin
     on of_twin.connection = told.connection
         and of_twin.stream = told.twin_stream
         and of_twin.occurred_on = told.occurred_on

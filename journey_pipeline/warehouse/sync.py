@@ -303,7 +303,8 @@ def _plan(
         for found in [*inventory.fresh, *inventory.restated]:
             if moved & found.files.keys():
                 problem = "it was replaced during the read"
-                inventory.break_off(found, BrokenFile(lake.relative(found.path), problem, "sync again"))
+                passing = BrokenFile(lake.relative(found.path), problem, "sync again", is_passing=True)
+                inventory.break_off(found, passing)
     with clock.phase("read"):
         extents = {}
         for found, extent in measure(session, [*inventory.fresh, *inventory.restated]).items():

@@ -9,6 +9,8 @@ import dagster as dg
 import pytest
 
 from journey_pipeline.components.standing_checks import agreement_result
+from journey_pipeline.lake.documents import ExportListing, put_listing
+from journey_pipeline.model import EXPORT_COLUMNS
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.questions import Agreement, AgreementTolerance, DayOfBoth, read_agreements
@@ -73,6 +75,40 @@ def test_a_day_that_one_stream_has_not_loaded_is_no_difference(twins: TwinLake) 
     twins.remove("2026-11-03", PROFILES)
     (found,) = agreements(twins)
     assert found.days == [DayOfBoth(day("2026-11-04"), 20, 0, 0)]
+
+
+def test_a_day_is_not_compared_while_its_late_events_are_missing_which_lie_in_the_next_days_file(
+    twins: TwinLake,
+) -> None:
+    put_days(twins, range(1, 7), range(20), range(20))
+    twins.put("2026-11-03", told(3, range(15)), EMAILS)
+    twins.put("2026-11-04", [*told(4, range(20)), *told(3, range(15, 20))], EMAILS)
+    twins.remove("2026-11-04", EMAILS)
+    (found,) = agreements(twins)
+    assert [each.occurred_on.day for each in found.days] == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("state", "ready_at", "compared"),
+    [
+        ("pending", None, [2, 5]),
+        ("ready", "2026-11-08T00:00:00+00:00", [2, 5]),
+        ("landed", "2026-11-08T00:00:00+00:00", [2, 5]),  # its events were not made when the sync looked
+        ("landed", "2026-11-04T20:00:00+00:00", [2, 3, 4, 5]),
+        ("replaced", None, [2, 3, 4, 5]),
+        ("stopped", None, [2, 3, 4, 5]),  # it needs a person, and another check says so
+    ],
+)
+def test_a_day_of_which_an_order_is_under_way_is_not_compared(
+    twins: TwinLake, state: str, ready_at: str | None, compared: list[int]
+) -> None:
+    put_days(twins, range(1, 7), range(20), range(20))
+    order: dict[str, int | str | None] = dict.fromkeys((column.name for column in EXPORT_COLUMNS), None)
+    order |= {"export_id": 1, "connection": "apsis", "stream": "email_events", "partition_key": "2026-11-04"}
+    order |= {"window_start": "2026-11-04T00:00:00+00:00", "window_end": "2026-11-05T00:00:00+00:00"}
+    put_listing(twins.lake, ExportListing(exports=({**order, "state": state, "ready_at": ready_at},)))
+    (found,) = agreements(twins)
+    assert [each.occurred_on.day for each in found.days] == compared
 
 
 def test_a_day_whose_events_one_export_lacks_is_told_with_its_figures(twins: TwinLake) -> None:

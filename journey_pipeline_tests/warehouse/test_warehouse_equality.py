@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import duckdb
 import pytest
@@ -171,3 +172,47 @@ def test_a_damaged_warehouse_is_noticed(synced: MadeLake, damage: str, noticed: 
 def test_comparing_before_the_first_sync_says_what_to_do(never_synced: MadeLake) -> None:
     with pytest.raises(WarehouseError, match="journey-pipeline sync"):
         compare_with_lake(never_synced.lake, SMALL)
+
+
+def replace(made: MadeLake) -> None:
+    made.put(FIVE, events([1, 9]))
+
+
+def add(made: MadeLake) -> None:
+    made.put("2026-11-01T07", events([7]))
+
+
+def remove(made: MadeLake) -> None:
+    made.remove(FIVE)
+
+
+def put_events_alone(made: MadeLake) -> None:
+    """As a load does before it puts their manifest."""
+    manifest = made.lake.events_manifest(SFMC, FIVE)
+    before = manifest.read_bytes()
+    made.put(FIVE, events([1, 9]))
+    manifest.write_bytes(before)
+
+
+@pytest.mark.parametrize("change", [replace, add, remove, put_events_alone])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_what_lands_between_the_read_of_a_sync_and_the_comparison_is_no_difference(
+    synced: MadeLake, change: Callable[[MadeLake], None], is_known: bool
+) -> None:
+    if is_known:
+        assert compare_with_lake(synced.lake, SMALL).is_equal
+    synced.put("2026-11-01T04", events([4]))
+    seen = sync(synced.lake, SMALL)
+    change(synced)
+    report = compare_with_lake(synced.lake, SMALL, seen.listing)
+    assert report.problems == []
+
+
+def test_a_load_that_lands_hides_no_damage_of_other_partitions(synced: MadeLake) -> None:
+    seen = sync(synced.lake, SMALL)
+    add(synced)
+    with duckdb.connect(warehouse_file(synced.lake)) as session:
+        session.execute("update core.journey_events set event_key = uuid() where partition_key = ?", [SIX])
+    report = compare_with_lake(synced.lake, SMALL, seen.listing)
+    assert report.missing_keys > 0
+    assert report.not_loaded == ()
