@@ -6,7 +6,9 @@ Only processes of this machine can be told dead; of others one waits. Not here: 
 
 from __future__ import annotations
 
+import os
 import socket
+from contextlib import suppress
 
 import psutil
 
@@ -45,3 +47,13 @@ def has_ended(pid: int, *, seen_at: float) -> bool:
         return process.create_time() > seen_at + CLOCK_WAS_SET_BY_S or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def running_in_group(group: int) -> list[int]:
+    """The numbers of the processes of a group that have not ended."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found

@@ -76,6 +76,7 @@ MAY_IMPORT = {
         "connections",
         "loading",
         "warehouse",
+        "processes",
         "vendors",
         "exports",
         "normalize",

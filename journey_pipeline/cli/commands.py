@@ -73,7 +73,7 @@ def _imported(module: str) -> ModuleType:
 
 
 class _WithFaults(click.Command):
-    """The sandbox's command, whose help lists the kinds of faults."""
+    """A command that starts the sandbox, whose help lists the kinds of faults."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         kinds = import_module("journey_pipeline.sandbox.faults").FAULTS
@@ -82,6 +82,9 @@ class _WithFaults(click.Command):
         super().format_epilog(ctx, formatter)
 
 
+_FAULTS = click.option(
+    "--fault", "faults", multiple=True, metavar="RULE", help="Fault, as route:kind, on the @nth call or at a ~rate."
+)
 _REMOVE = click.option("--remove", is_flag=True, help="Remove all data that is gone from the lake.")
 
 
@@ -101,14 +104,17 @@ def demo() -> None:
     """
 
 
-@_command("dev")
-@click.option("--port", default=3000, show_default=True, help="Port of the webserver on 127.0.0.1.")
+@_command("dev", "dev", "dev --hurry", "dev --port 3001 --fault download:503~0.1", cls=_WithFaults)
+@click.option("--port", default=3000, show_default=True, help="Port of the webserver; 0 picks a free one.")
 @click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Folder of the sandbox's files.")
+@_FAULTS
+@click.option("--hurry", is_flag=True, help="Start at once what schedules load and order.")
 def dev() -> None:
     """Run the sandbox, Dagster's webserver and its daemon.
 
     Run it in the folder of a Dagster project, such as a checkout of journey_pipeline. The UI shows the history that
-    `demo` loaded. Ctrl-C stops all three.
+    `demo` loaded. Alerts are shown here, Dagster's own lines go to dev.log. Ctrl-C stops all, and cancels the runs
+    under way.
     """
 
 
@@ -128,9 +134,7 @@ def dev() -> None:
     type=click.IntRange(min=1),
     help="Days that Salesforce and LayerFive keep [default: 30 and 90]; others forget nothing.",
 )
-@click.option(
-    "--fault", "faults", multiple=True, metavar="RULE", help="Fault, as route:kind, on the @nth call or at a ~rate."
-)
+@_FAULTS
 def sandbox() -> None:
     """Serve the simulated vendors until stopped.
 

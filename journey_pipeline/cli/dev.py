@@ -1,61 +1,80 @@
 """`journey-pipeline dev`: sandbox, webserver and daemon together on this machine, until stopped.
 
-Not here: the simulation (`sandbox/`), the code location that the webserver shows (`definitions.py`).
+Dagster's own lines go to a file. Not here: the simulation (`sandbox/`), the code location that the webserver shows
+(`definitions.py`), what the schedules do (`components/agenda.py`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.request import urlopen
 
 from journey_pipeline.cli.demo import forget_the_last_sandbox, sandbox_environment, use_home_of_sandbox
 from journey_pipeline.cli.output import notes
 from journey_pipeline.cli.receiver import receiving
 from journey_pipeline.cli.stopping import ends_by_itself
-from journey_pipeline.components.deployment import is_in_project
-from journey_pipeline.components.instance import use_dagster_home
+from journey_pipeline.components.agenda import Agenda, start_now
+from journey_pipeline.components.alerts import URL_VARIABLE as ALERT_VARIABLE
+from journey_pipeline.components.deployment import is_in_project, load_deployment
+from journey_pipeline.components.instance import open_instance
+from journey_pipeline.components.runs import canceling
 from journey_pipeline.errors import ConfigError, text_of
+from journey_pipeline.processes import running_in_group
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import home, make_home
 
-PATIENCE_S = 15.0
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE_S = 2.0  # for processes that were told to end
+LOG_FILE = "dev.log"
+LOG_LINES = 20
 
 
-def dev(port: int, folder: str) -> None:
+def dev(port: int, folder: str, faults: Sequence[str], hurry: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Run the sandbox, Dagster's webserver and its daemon."""
     if not is_in_project(Path.cwd()):
         raise ConfigError(
             "this folder is no Dagster project. Run it in a checkout of journey_pipeline, or in your own project."
         )
-    _refuse_taken(port)
+    port = _free(port)
     use_home_of_sandbox(folder)
-    use_dagster_home()
-    forget_the_last_sandbox()
-    with serve(World()) as sandbox, receiving() as hooks:
-        os.environ.update(sandbox_environment(sandbox, hooks))
-        environment = os.environ | {"VIRTUAL_ENV": sys.prefix}
-        child = _start(port, environment)
+    log = make_home() / LOG_FILE
+    notes.say("Starting Dagster ...")
+    with _signals_interrupt():
         try:
-            if _answers(port, child):
-                said = f"UI http://127.0.0.1:{port}   sandbox {sandbox.url}   files {folder}   Ctrl-C stops all"
-                notes.print(said, soft_wrap=True)
-            code = child.wait()
+            with serve(World(), faults=faults) as sandbox, receiving() as hooks:
+                os.environ.update(sandbox_environment(sandbox, hooks))
+                forget_the_last_sandbox()
+                with _alerts_shown(), _dagster(port, log) as child:
+                    if _answers(port, child):
+                        _say_where(port, sandbox.url, log)
+                        _say_what(port, hurry=hurry)
+                    child.wait()
+            _show_end(log)
         except KeyboardInterrupt:
-            code = 0
-        finally:
-            _stop(child)
-    sys.exit(code)
+            notes.say("Stopped.")
+            return
+    sys.exit(1)
 
 
-def _refuse_taken(port: int) -> None:
+def _free(port: int) -> int:
+    """The port, if nothing listens there; a free one for 0."""
     try:
-        socket.create_server(("127.0.0.1", port)).close()
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            return int(listener.getsockname()[1])
     except (OSError, OverflowError) as error:
         raise ConfigError(
             f"the webserver can't listen on 127.0.0.1:{port} ({text_of(error)}). Stop what listens there, or choose "
@@ -63,33 +82,117 @@ def _refuse_taken(port: int) -> None:
         ) from error
 
 
-def _start(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--log-level", "warning"]
-    # Background jobs of a shell ignore Ctrl-C and hand that down; Dagster would then stop at no signal at all.
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal interrupt what runs.
+
+    Background jobs of a shell ignore Ctrl-C and hand that down; Dagster would then stop at no signal at all.
+    """
     ends_by_itself()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
-    # A session of its own, so that all of it can be ended together.
-    return subprocess.Popen(  # noqa: S603 - our own interpreter
-        [*command, "--host", "127.0.0.1", "--port", str(port)], env=environment, start_new_session=True
-    )
+    before = {ending: signal.signal(ending, signal.default_int_handler) for ending in ENDINGS}
+    try:
+        yield
+    finally:
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
+
+
+@contextmanager
+def _dagster(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Webserver and daemon; at the end they and their runs are gone."""
+    command = [sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--log-level", "warning"]
+    with open_instance() as instance, log.open("wb") as lines:
+        child = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            env=os.environ | {"VIRTUAL_ENV": sys.prefix},
+            stdin=subprocess.DEVNULL,
+            stdout=lines,
+            stderr=lines,
+            start_new_session=True,  # so that all of it can be ended together
+        )
+        try:
+            yield child
+        finally:
+            for ending in ENDINGS:
+                signal.signal(ending, signal.SIG_IGN)  # it is being done
+            with canceling(instance):
+                _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ends all processes of the session: nicely at first, then at once."""
+    for ending in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, ending)
+        deadline = time.monotonic() + PATIENCE_S
+        while (child.poll() is None or running_in_group(child.pid)) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _answers(port: int, child: subprocess.Popen[bytes]) -> bool:
     """Waits until the webserver answers; False if it ended before."""
     while child.poll() is None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/server_info", timeout=1):
             return True
         time.sleep(0.2)
     return False
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+class _Alerts(BaseHTTPRequestHandler):
+    """Shows each alert that Dagster's sensors send."""
+
+    def do_POST(self) -> None:
+        alert = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        notes.say(f"{datetime.now(UTC):%H:%M:%S} {alert['title']}: {alert['text']}")
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.end_headers()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def _alerts_shown() -> Iterator[None]:
+    """Shows alerts here, unless they go to an address of the person's own."""
+    if os.environ.get(ALERT_VARIABLE, "").strip():
+        yield
+        return
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Alerts) as server:
+        os.environ[ALERT_VARIABLE] = "http://{}:{}/".format(*server.server_address[:2])
+        threading.Thread(target=server.serve_forever, name="alerts", daemon=True).start()
         try:
-            os.killpg(child.pid, ending)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline and child.poll() is None:
-            time.sleep(0.1)
+            yield
+        finally:
+            server.shutdown()
+
+
+def _say_where(port: int, sandbox: str, log: Path) -> None:
+    notes.say(
+        f"UI       http://127.0.0.1:{port}\n"
+        f"sandbox  {sandbox}\n"
+        f"files    {os.path.relpath(home())}\n"
+        f"log      {os.path.relpath(log)}\n"
+        "Ctrl-C stops all."
+    )
+
+
+def _say_what(port: int, *, hurry: bool) -> None:
+    deployment = load_deployment()
+    if hurry:
+        notes.say("\nStarted at once")
+        with open_instance() as instance:
+            for line in start_now(deployment, instance, port):
+                notes.say(f"  {line}")
+    coming = Agenda.of(deployment, datetime.now(UTC))
+    notes.say("\nWhat comes next, UTC")
+    for due in coming.loads:
+        notes.say(f"  {due.at:%a %H:%M}  {due.what}: {', '.join(due.streams)}")
+    for interval_s, sensors in sorted(coming.sensors.items()):
+        notes.say("\n".join([f"  each {interval_s} s", *(f"    {says}" for says in sensors)]))
+    notes.say(f"  {coming.others} more schedules check, sweep and list: see Automation in the UI")
+
+
+def _show_end(log: Path) -> None:
+    """Says why Dagster ended by itself."""
+    lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    notes.say("Dagster ended by itself. It said:\n" + "\n".join(f"  {line}" for line in lines))
