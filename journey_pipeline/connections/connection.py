@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.claims import Tolerance
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import StreamKey
 from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.recipe import DimensionRecipe
-from journey_pipeline.settings import why_not_configured
+from journey_pipeline.settings import home, why_not_configured
 from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.dropped import DropSource
 from journey_pipeline.vendors.source import Source, Stream
@@ -128,7 +129,15 @@ class Connection(BaseModel, ABC):
         return None
 
     def why_not_configured(self) -> str:
-        """The sentence for a connection none of whose variables are set: nothing asks its vendor. Empty if one is."""
+        """The sentence for a connection none of whose variables are set: nothing asks its vendor. Empty if one is.
+
+        Also empty if something has landed: then the variables are gone, and each day without them loses data.
+        """
+        lake = Lake(home())
+        if any(
+            lake.landing_root(stream.key).is_dir() for stream in self.offered.values() if stream.answers != "dropped"
+        ):
+            return ""
         return why_not_configured(self.connection, self.required_variables, self.optional_variables)
 
     @abstractmethod

@@ -24,7 +24,11 @@ class Lake:
 
     def landing_dir(self, stream: StreamKey, partition: str) -> Path:
         """`raw/<connection>/<stream>/<partition>`: the attempts of one partition and its manifest."""
-        return self.home / "raw" / stream.connection / stream.stream / partition
+        return self.landing_root(stream) / partition
+
+    def landing_root(self, stream: StreamKey) -> Path:
+        """`raw/<connection>/<stream>`: all landed partitions of a stream; absent before the first load."""
+        return self.home / "raw" / stream.connection / stream.stream
 
     def landing_manifest(self, stream: StreamKey, partition: str) -> Path:
         """The partition has landed when this file exists."""

@@ -75,3 +75,11 @@ def test_one_of_its_variables_makes_the_others_that_lack_an_error(
     assets: LoadAssets = deployment.streams("apsis/email_events")[0]
     with pytest.raises(ConfigError, match="APSIS_URL, APSIS_CLIENT_SECRET not set"):
         assets.open_source()
+
+
+@pytest.mark.usefixtures("_nothing_is_set")
+def test_variables_that_are_gone_after_something_landed_are_an_error(deployment: Deployment, tmp_path: Path) -> None:
+    (tmp_path / "raw" / "sfmc" / "journey_history").mkdir(parents=True)
+    (tmp_path / "raw" / "insider" / "user_profiles").mkdir(parents=True)
+    configured = {one.connection for one in deployment.connections if not one.why_not_configured()}
+    assert configured == {"sfmc"}, "files that people drop need no variables"
