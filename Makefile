@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 CLIENTS := $(shell sed -n 's/==/-/p' journey_pipeline_tests/clients/versions.txt)
 
-.PHONY: help install clients demo dev test test-fast crash properties lint types check bench clean
+.PHONY: help install clients demo dev test test-fast crash properties lint types check docs bench clean
 
 help:            ## Show what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -60,6 +60,10 @@ types: $(STAMP)  ## Check types
 	@$(BIN)/mypy
 
 check: lint types test  ## All three
+
+docs: $(STAMP)   ## Build the site of docs/ into build/site
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/site
+	@echo "Open build/site/index.html"
 
 bench: $(STAMP)  ## Measure the pipeline beside a floor and peers: an hour, on a machine that does nothing else
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
