@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from journey_pipeline.model import ACTIONS
 from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_COLUMNS, EMAIL_EVENTS
 from journey_pipeline_tests.vendors.made_apsis import Normalized, landed
@@ -35,6 +33,11 @@ def body(*records: dict[str, str], columns: tuple[str, ...] = EMAIL_COLUMNS) -> 
 
 def typed(tmp_path: Path, *records: dict[str, str], columns: tuple[str, ...] = EMAIL_COLUMNS) -> Normalized:
     return landed(tmp_path, EMAIL_EVENTS, body(*records, columns=columns))
+
+
+def in_order(made: Normalized, columns: str) -> list[tuple[Any, ...]]:
+    """Columns of the events, in the order of their records."""
+    return [row[1:] for row in sorted(made.events(f"landing_row, {columns}"), key=lambda row: int(row[0]))]
 
 
 def codes(name: str) -> list[dict[str, str]]:
@@ -76,59 +79,55 @@ def test_a_record_becomes_what_the_contract_says(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("kind", "action"),
-    [
-        ("SENT", "send"),
-        ("DELIVERED", "deliver"),
-        ("OPENED", "open"),
-        ("CLICKED", "click"),
-        ("BOUNCED", "bounce"),
-        ("UNSUBSCRIBED", "unsubscribe"),
-        ("ABUSE", "complain"),
-        ("opened", "open"),
-        ("FORWARDED", "other"),
-    ],
-)
-def test_the_type_decides_the_action(tmp_path: Path, kind: str, action: str) -> None:
-    made = typed(tmp_path, {"type": kind})
-    assert made.events("channel, action, vendor_action") == [("email", action, kind)]
-    assert made.manifest.unknown_codes == ({"vendor_action=FORWARDED": 1} if kind == "FORWARDED" else {})
+TYPES = [
+    ("SENT", "send"),
+    ("DELIVERED", "deliver"),
+    ("OPENED", "open"),
+    ("CLICKED", "click"),
+    ("BOUNCED", "bounce"),
+    ("UNSUBSCRIBED", "unsubscribe"),
+    ("ABUSE", "complain"),
+    ("opened", "open"),
+    ("FORWARDED", "other"),
+]
 
 
-@pytest.mark.parametrize(
-    ("code", "outcome", "reason"),
-    [
-        ("1000", "soft", "Rejected by recipient's server"),
-        ("1999", "soft", "Rejected by recipient's server"),
-        ("2001", "hard", "Email address does not exist"),
-        ("2002", "hard", "Domain of address does not exist"),
-        ("2003", "hard", "Invalid address"),
-        ("2004", "hard", "Closed email account"),
-        ("3001", "soft", "Mailbox is full"),
-        ("3002", "soft", "Recipient server is too busy"),
-        ("3003", "soft", "Email account is inactive"),
-        ("3777", "soft", "Address is temporarily unavailable"),
-        ("4000", "soft", "Technical delivery problem"),
-        ("4003", "soft", "Network error"),
-        ("4007", "soft", "SPF authentication error"),
-        ("4008", "soft", "DMARC authentication error"),
-        ("4009", "soft", "DKIM authentication error"),
-        ("5999", "info", "Informational, such as out of office"),
-        ("9999", "soft", "Unknown failure"),
-        ("7777", None, "unknown bounce code"),
-        ("20011", None, "unknown bounce code"),
-        ("2", None, "unknown bounce code"),
-        ("", None, None),
-    ],
-)
-def test_a_bounce_code_says_how_hard_and_why(
-    tmp_path: Path, code: str, outcome: str | None, reason: str | None
-) -> None:
-    made = typed(tmp_path, {"type": "BOUNCED", "bounce_code": code})
-    assert made.events("outcome, reason, properties ->> 'bounce_code'") == [(outcome, reason, code or None)]
-    is_unknown = reason == "unknown bounce code"
-    assert made.manifest.unknown_codes == ({"reason=unknown bounce code": 1} if is_unknown else {})
+def test_the_type_decides_the_action(tmp_path: Path) -> None:
+    made = typed(tmp_path, *[{"type": kind} for kind, _ in TYPES])
+    assert in_order(made, "channel, action, vendor_action") == [("email", action, kind) for kind, action in TYPES]
+    assert made.manifest.unknown_codes == {"vendor_action=FORWARDED": 1}
+
+
+BOUNCES = [
+    ("1000", "soft", "Rejected by recipient's server"),
+    ("1999", "soft", "Rejected by recipient's server"),
+    ("2001", "hard", "Email address does not exist"),
+    ("2002", "hard", "Domain of address does not exist"),
+    ("2003", "hard", "Invalid address"),
+    ("2004", "hard", "Closed email account"),
+    ("3001", "soft", "Mailbox is full"),
+    ("3002", "soft", "Recipient server is too busy"),
+    ("3003", "soft", "Email account is inactive"),
+    ("3777", "soft", "Address is temporarily unavailable"),
+    ("4000", "soft", "Technical delivery problem"),
+    ("4003", "soft", "Network error"),
+    ("4007", "soft", "SPF authentication error"),
+    ("4008", "soft", "DMARC authentication error"),
+    ("4009", "soft", "DKIM authentication error"),
+    ("5999", "info", "Informational, such as out of office"),
+    ("9999", "soft", "Unknown failure"),
+    ("7777", None, "unknown bounce code"),
+    ("20011", None, "unknown bounce code"),
+    ("2", None, "unknown bounce code"),
+    ("", None, None),
+]
+
+
+def test_a_bounce_code_says_how_hard_and_why(tmp_path: Path) -> None:
+    made = typed(tmp_path, *[{"type": "BOUNCED", "bounce_code": code} for code, _, _ in BOUNCES])
+    found = in_order(made, "outcome, reason, properties ->> 'bounce_code'")
+    assert found == [(outcome, reason, code or None) for code, outcome, reason in BOUNCES]
+    assert made.manifest.unknown_codes == {"reason=unknown bounce code": 3}
 
 
 def test_every_code_table_is_on_the_fixed_lists() -> None:
@@ -136,63 +135,54 @@ def test_every_code_table_is_on_the_fixed_lists() -> None:
     assert {row["outcome"] for row in codes("bounce_codes")} == {"hard", "soft", "info"}
 
 
-@pytest.mark.parametrize(
-    ("device", "device_class"),
-    [
-        ("TABLET", "TABLET"),
-        ("MOBILE_IOS", "MOBILE"),
-        ("DESKTOP:Firefox", "DESKTOP"),
-        ("SMART_TV", "SMART_TV"),
-        ("UNKNOWN", "UNKNOWN"),
-        ("WATCH", None),
-        ("", None),
-    ],
-)
-def test_a_device_with_a_suffix_is_of_its_class(tmp_path: Path, device: str, device_class: str | None) -> None:
-    made = typed(tmp_path, {"type": "OPENED", "device": device})
-    assert made.events("properties ->> 'device', properties ->> 'device_class'") == [(device or None, device_class)]
+DEVICES = [
+    ("TABLET", "TABLET"),
+    ("MOBILE_IOS", "MOBILE"),
+    ("DESKTOP:Firefox", "DESKTOP"),
+    ("SMART_TV", "SMART_TV"),
+    ("UNKNOWN", "UNKNOWN"),
+    ("WATCH", None),
+    ("", None),
+]
 
 
-@pytest.mark.parametrize(
-    ("location", "country"), [("SE", "SE"), ("se-AB", "SE"), ("US/CA", "US"), ("Sweden", None), ("7", None), ("", None)]
-)
-def test_a_location_with_a_suffix_is_in_its_country(tmp_path: Path, location: str, country: str | None) -> None:
-    made = typed(tmp_path, {"type": "OPENED", "location": location})
-    assert made.events("properties ->> 'location', properties ->> 'country'") == [(location or None, country)]
+def test_a_device_with_a_suffix_is_of_its_class(tmp_path: Path) -> None:
+    made = typed(tmp_path, *[{"type": "OPENED", "device": device} for device, _ in DEVICES])
+    found = in_order(made, "properties ->> 'device', properties ->> 'device_class'")
+    assert found == [(device or None, device_class) for device, device_class in DEVICES]
 
 
-@pytest.mark.parametrize(
-    ("event_time", "expected", "field", "kept"),
-    [
-        ("0", "2026-11-19 08:00:01+00", "server_time", "0"),
-        ("86400000", "2026-11-19 08:00:01+00", "server_time", "86400000"),
-        ("1970-01-01T00:00:00Z", "2026-11-19 08:00:01+00", "server_time", "1970-01-01T00:00:00Z"),
-        ("", "2026-11-19 08:00:01+00", "server_time", None),
-        ("soon", "2026-11-19 08:00:01+00", "server_time", "soon"),
-        ("946684800000", "2000-01-01 00:00:00+00", "event_time", None),
-        ("2026-11-19T08:00:00.5Z", "2026-11-19 08:00:00.5+00", "event_time", None),
-        ("2026-11-19 09:00:00+01:00", "2026-11-19 08:00:00+00", "event_time", None),
-    ],
-)
-def test_a_source_that_knew_no_time_gives_way_to_the_server(
-    tmp_path: Path, event_time: str, expected: str, field: str, kept: str | None
-) -> None:
-    made = typed(tmp_path, {"event_time": event_time})
-    assert made.events("occurred_at::varchar, occurred_at_source, properties ->> 'event_time'") == [
-        (expected, field, kept)
-    ]
+LOCATIONS = [("SE", "SE"), ("se-AB", "SE"), ("US/CA", "US"), ("Sweden", None), ("7", None), ("", None)]
 
 
-@pytest.mark.parametrize(
-    ("times", "reason"),
-    [
-        ({"event_time": "", "server_time": ""}, "no time"),
-        ({"event_time": "0", "server_time": "0"}, "unreadable time"),
-    ],
-)
-def test_a_record_without_any_time_is_rejected(tmp_path: Path, times: dict[str, str], reason: str) -> None:
-    made = typed(tmp_path, times, {})
-    assert made.rejects("reason, contact_id") == [(reason, "Ann@Example.org")]
+def test_a_location_with_a_suffix_is_in_its_country(tmp_path: Path) -> None:
+    made = typed(tmp_path, *[{"type": "OPENED", "location": location} for location, _ in LOCATIONS])
+    found = in_order(made, "properties ->> 'location', properties ->> 'country'")
+    assert found == [(location or None, country) for location, country in LOCATIONS]
+
+
+TIMES = [
+    ("0", "2026-11-19 08:00:01+00", "server_time", "0"),
+    ("86400000", "2026-11-19 08:00:01+00", "server_time", "86400000"),
+    ("1970-01-01T00:00:00Z", "2026-11-19 08:00:01+00", "server_time", "1970-01-01T00:00:00Z"),
+    ("", "2026-11-19 08:00:01+00", "server_time", None),
+    ("soon", "2026-11-19 08:00:01+00", "server_time", "soon"),
+    ("946684800000", "2000-01-01 00:00:00+00", "event_time", None),
+    ("2026-11-19T08:00:00.5Z", "2026-11-19 08:00:00.5+00", "event_time", None),
+    ("2026-11-19 09:00:00+01:00", "2026-11-19 08:00:00+00", "event_time", None),
+]
+
+
+def test_a_source_that_knew_no_time_gives_way_to_the_server(tmp_path: Path) -> None:
+    made = typed(tmp_path, *[{"event_time": time} for time, *_ in TIMES])
+    found = in_order(made, "occurred_at::varchar, occurred_at_source, properties ->> 'event_time'")
+    assert found == [tuple(expected) for _, *expected in TIMES]
+
+
+def test_a_record_without_any_time_is_rejected(tmp_path: Path) -> None:
+    made = typed(tmp_path, {"event_time": "", "server_time": ""}, {"event_time": "0", "server_time": "0"}, {})
+    rejects = sorted(made.rejects("landing_row, reason, contact_id"))
+    assert [row[1:] for row in rejects] == [("no time", "Ann@Example.org"), ("unreadable time", "Ann@Example.org")]
     assert len(made.events()) == 1
 
 

@@ -47,39 +47,36 @@ def key_of(home: Path, row: Mapping[str, str]) -> str:
     return str(key)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"event_name": "journey_entered"},
-        {"e_journey_id": "5756.0"},
-        {"e_timestamp": "1772356364"},
-        {"e_timestamp": "1772356364000"},
-        {"e_timestamp": "2026-03-01 09:12:44+00"},
-        {"a_email": "other@example.com", "a_c_loyalty_tier": "gold"},
-        {"e_name": "Renamed", "e_reason": "other"},
-        {"fresh": "x"},
-    ],
-    ids=str,
-)
-def test_the_same_event_told_another_way_has_the_same_key(tmp_path: Path, change: dict[str, str]) -> None:
-    assert key_of(tmp_path / "b", {**ENTER, **change}) == key_of(tmp_path / "a", ENTER)
+SAME: list[dict[str, str]] = [
+    {"event_name": "journey_entered"},
+    {"e_journey_id": "5756.0"},
+    {"e_timestamp": "1772356364"},
+    {"e_timestamp": "1772356364000"},
+    {"e_timestamp": "2026-03-01 09:12:44+00"},
+    {"a_email": "other@example.com", "a_c_loyalty_tier": "gold"},
+    {"e_name": "Renamed", "e_reason": "other"},
+    {"fresh": "x"},
+]
+OTHERS: list[dict[str, str]] = [
+    {"event_name": "journey_exited"},
+    {"e_journey_id": "5757"},
+    {"e_timestamp": "2026-03-01T09:12:45Z"},
+    {"iid": "17a.2"},
+    {"e_campaign_id": "64592"},
+    {"e_channel_code": "EM"},
+    {"e_action_code": "1"},
+]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"event_name": "journey_exited"},
-        {"e_journey_id": "5757"},
-        {"e_timestamp": "2026-03-01T09:12:45Z"},
-        {"iid": "17a.2"},
-        {"e_campaign_id": "64592"},
-        {"e_channel_code": "EM"},
-        {"e_action_code": "1"},
-    ],
-    ids=str,
-)
-def test_another_event_has_another_key(tmp_path: Path, change: dict[str, str]) -> None:
-    assert key_of(tmp_path / "b", {**ENTER, **change}) != key_of(tmp_path / "a", ENTER)
+def test_the_same_event_told_another_way_has_the_same_key(tmp_path: Path) -> None:
+    made = landed(tmp_path / "same", csv_of(ENTER, *[{**ENTER, **change} for change in SAME]))
+    assert made.events("event_key") == [(key_of(tmp_path / "alone", ENTER),)]
+    assert (made.manifest.duplicates, made.manifest.rejects) == (len(SAME), None)
+
+
+def test_another_event_has_another_key(tmp_path: Path) -> None:
+    made = landed(tmp_path, csv_of(ENTER, *[{**ENTER, **change} for change in OTHERS]))
+    assert made.events("count(distinct event_key)") == [(len(OTHERS) + 1,)]
 
 
 def test_any_other_event_is_told_by_its_name_and_all_its_parameters_in_whatever_order(tmp_path: Path) -> None:
