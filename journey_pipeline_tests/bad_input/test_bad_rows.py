@@ -14,6 +14,8 @@ from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS
 from journey_pipeline_tests.bad_input.bad_vendor import PERSON, BadVendor, Line, assert_says, row, table
 
+pytestmark = pytest.mark.slow(reason="each bad record goes from HTTP to the warehouse")
+
 HEADER, FIRST, SECOND = table([row(1), row(2)]).splitlines()
 NINTH = table([row(9)]).splitlines()[1]
 TWENTY_MB = 20_000_000

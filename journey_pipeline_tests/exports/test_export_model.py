@@ -261,7 +261,7 @@ def covers(windows: tuple[Window, ...], whole: Window) -> bool:
 TestExports: Any = Exports.TestCase
 # Shrinking would take longer than reading a failure's steps.
 TestExports.settings = settings(
-    max_examples=examples(10),
+    max_examples=examples(5),
     stateful_step_count=50,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

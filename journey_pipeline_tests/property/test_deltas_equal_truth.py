@@ -210,7 +210,7 @@ def take(step: tuple[Any, ...], feed: Feed) -> None:
 
 # Shrinking would take longer than reading a failure's steps.
 @settings(
-    max_examples=examples(4),
+    max_examples=examples(2),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

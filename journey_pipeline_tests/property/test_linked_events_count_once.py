@@ -81,7 +81,7 @@ def take(step: tuple[Any, ...], made: TwinLake) -> None:
 
 
 # Shrinking would take longer than reading a failure's steps.
-@settings(max_examples=examples(5), phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(3), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(start=START, rounds=ROUNDS)
 def test_what_two_streams_tell_of_counts_once_whatever_happened(
     start: tuple[list[Event], ...], rounds: list[list[Any]]

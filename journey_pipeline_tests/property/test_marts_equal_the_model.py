@@ -125,7 +125,7 @@ def take(step: tuple[Any, ...], made: MadeLake) -> None:
 
 
 # Shrinking would take longer than reading a failure's steps.
-@settings(max_examples=examples(3), phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(2), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(start=st.lists(CHANGES, min_size=3, max_size=6), rounds=st.lists(st.lists(CHANGES, min_size=1, max_size=2)))
 def test_marts_of_passages_and_messages_are_as_the_model_and_a_rebuild_say(
     start: list[tuple[Any, ...]], rounds: list[list[tuple[Any, ...]]]

@@ -130,7 +130,7 @@ def take(step: Step, made: MadeExports, server: CrashServer) -> None:
 
 # Shrinking would take longer than reading a failure's steps.
 @settings(
-    max_examples=examples(6),
+    max_examples=examples(3),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,7 @@ class TwinLake(MadeLake):
         found = []
         for stream, twins in named.items():
             twin = Twin(*max(twins))
-            if not any(other.stream == twin.stream for other in named):
+            if replace(stream, stream=twin.stream) not in named:
                 found += [(stream, twin, linked) for linked in self._linked_by(stream, twin)]
         return found
 

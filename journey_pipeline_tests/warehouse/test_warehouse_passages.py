@@ -17,6 +17,8 @@ from journey_pipeline_tests.warehouse.made_lake import INSIDER, MIDNIGHT, SFMC, 
 from journey_pipeline_tests.warehouse.messages import assert_messages_are_as_in_the_model
 from journey_pipeline_tests.warehouse.passages import assert_marts_are_as_in_the_model
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 APSIS = StreamKey("apsis", "apsis", "profile_events")
 EMAILS = StreamKey("apsis", "apsis", "email_events")

@@ -15,6 +15,8 @@ from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline.warehouse.table import read_table
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, SFMC, Event, MadeLake, dump, events, rows_of
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 FIVE, SIX = "2026-11-01T05", "2026-11-01T06"
 LAYERFIVE = StreamKey("layerfive", "layerfive", "customer_journeys")
