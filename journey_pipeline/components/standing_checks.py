@@ -4,7 +4,7 @@ Not here: checks of a partition as it loads (`recording.py`).
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
@@ -12,6 +12,7 @@ import dagster as dg
 from journey_pipeline.components import schedules
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.errors import JourneyError
+from journey_pipeline.lake.landing import answered_from, answered_last
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import (
     Gaps,
@@ -64,21 +65,33 @@ def standing_definitions(assets: LoadAssets, standing: Standing, ticks: schedule
 
 
 NAMED = 10
+UNDER_WAY = timedelta(hours=1)  # so long after its answer was asked for a partition may lack its events
+RESERVE = timedelta(hours=24)  # for a person to act
+CATCHING_UP_RESERVE = timedelta(hours=2)  # the gap filler takes the oldest first, once an hour
 
 
 def _completeness(assets: LoadAssets) -> dg.AssetCheckResult:
-    now = utc_now()
-    lake = Lake(home())
+    now, lake, key = utc_now(), Lake(home()), assets.stream.key
     gaps = find_gaps(lake, assets.stream, now, until=now - (assets.fresh_for - assets.stream.granularity.duration))
-    return completeness_result(gaps, lost=_lost(lake, assets, now), requests_per_s=assets.requests_per_s)
+    gaps = gaps.settled(lambda window: (answered_last(lake, key, window.partition) or now) < now - UNDER_WAY)
+    begun = answered_from(lake, key) or now
+    return completeness_result(gaps, begun=begun, lost=_lost(lake, assets, now), requests_per_s=assets.requests_per_s)
 
 
-def completeness_result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.AssetCheckResult:
-    """The result for gaps: a warning while they can be filled in time, else an error."""
-    urgent = gaps.is_urgent(requests_per_s)
+def completeness_result(gaps: Gaps, *, begun: datetime, lost: int, requests_per_s: float) -> dg.AssetCheckResult:
+    """The result for gaps: a warning while they can be filled in time, else an error.
+
+    Partitions that ended before loading began are no gaps while the gap filler brings them in time.
+    """
+    earlier = [window for window in gaps.missing if window.end <= begun]
+    late = [window for window in gaps.missing if window.end > begun]
+    is_catching_up = not (late or gaps.unfinished)
+    urgent = gaps.is_urgent(requests_per_s, CATCHING_UP_RESERVE if is_catching_up else RESERVE)
     hours = gaps.deleted_in / timedelta(hours=1) if gaps.deleted_in is not None else None
-    named = ", ".join(window.partition for window in [*gaps.missing, *gaps.unfinished][:NAMED])
-    says = f"{len(gaps.missing)} missing, {len(gaps.unfinished)} landed without events"
+    named = ", ".join(window.partition for window in [*late, *gaps.unfinished, *earlier][:NAMED])
+    says = f"{len(late)} missing, {len(gaps.unfinished)} landed without events"
+    if earlier:
+        says += f", {len(earlier)} from before the first load are still to come"
     if named:
         says += f": {named}{f' and {gaps.count - NAMED} more' if gaps.count > NAMED else ''}"
     if hours is not None:
@@ -88,11 +101,12 @@ def completeness_result(gaps: Gaps, *, lost: int, requests_per_s: float) -> dg.A
         says += f". Load them now with `journey-pipeline backfill {gaps.stream.key}`, or they are lost"
     return dg.AssetCheckResult(
         check_name=COMPLETENESS.name,
-        passed=gaps.count == 0,
+        passed=is_catching_up and not urgent,
         severity=dg.AssetCheckSeverity.ERROR if urgent else dg.AssetCheckSeverity.WARN,
         description=says,
         metadata={
             "missing": len(gaps.missing),
+            "from_before_the_first_load": len(earlier),
             "landed_without_events": len(gaps.unfinished),
             "lost_for_good": lost,
             "hours_until_deleted": round(hours, 1) if hours is not None else "none is missing",
@@ -113,7 +127,7 @@ def _lost(lake: Lake, assets: LoadAssets, now: datetime) -> int:
 
 def _freshness(assets: LoadAssets) -> dg.AssetCheckResult:
     try:
-        fresh = schedules.freshness(assets, datetime.now(UTC))
+        fresh = schedules.freshness(assets, utc_now())
     except JourneyError as error:
         return _freshness_result(f"the vendor could not be asked how far its history trails: {error}", is_fresh=False)
     return _freshness_result(fresh.says, is_fresh=fresh.is_usual)

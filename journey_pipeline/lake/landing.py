@@ -10,7 +10,7 @@ import logging
 import re
 import shutil
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -61,6 +61,21 @@ def has_attempt_since(partition: Path, since: datetime) -> bool:
     return any(path.name >= first and _NAME.fullmatch(path.name) for path in partition.iterdir())
 
 
+def answered_from(lake: Lake, stream: StreamKey) -> datetime | None:
+    """When the first answer of a stream was asked for, of those that are here; None if there is none."""
+    return min(_times(lake.landing_dir(stream, "").glob("*/*")), default=None)
+
+
+def answered_last(lake: Lake, stream: StreamKey, partition: str) -> datetime | None:
+    """When the newest answer for a partition was asked for; None if it has no answer of its own."""
+    return max(_times(lake.landing_dir(stream, partition).glob("*")), default=None)
+
+
+def _times(folders: Iterable[Path]) -> Iterator[datetime]:
+    names = (_NAME.fullmatch(folder.name) for folder in folders)
+    return (datetime.strptime(f"{name[1]}+0000", f"{_STAMP}%z") for name in names if name)
+
+
 def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -> AttemptFolder:
     """The folder of a new attempt. It is made with its first file, because the answer may be empty.
 
@@ -70,8 +85,7 @@ def name_attempt(lake: Lake, stream: StreamKey, window: Window, now: datetime) -
     folder = lake.landing_dir(stream, window.partition)
     # Answers for days overlap, and of two that tell of the same event the newest one wins, whichever day it is of.
     near = folder.parent.glob("*/*") if window.duration >= Granularity.DAY.duration else folder.glob("*")
-    names = (_NAME.fullmatch(path.name) for path in near)
-    newest = max((datetime.strptime(f"{name[1]}+0000", f"{_STAMP}%z") for name in names if name), default=None)
+    newest = max(_times(near), default=None)
     # Where the clock was set back, the answer is the newest all the same.
     at = now if newest is None else max(now, newest + timedelta(microseconds=1))
     return AttemptFolder(folder / f"{at.astimezone(UTC):{_STAMP}}Z-{uuid.uuid4().hex[:8]}")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from journey_pipeline.errors import LakeError
@@ -161,8 +161,12 @@ class Gaps:
         """How long it takes at least to ask for all that is missing."""
         return timedelta(seconds=requests_for(self.stream, len(self.missing)) / requests_per_s)
 
-    def is_urgent(self, requests_per_s: float, reserve: timedelta = timedelta(hours=24)) -> bool:
-        """Whether the oldest partition may be gone before the backlog is worked off, with time for a person to act."""
+    def settled(self, is_settled: Callable[[Window], bool]) -> Gaps:
+        """The same, of unfinished ones only those of a kind: of others the events may just be made."""
+        return replace(self, unfinished=tuple(filter(is_settled, self.unfinished)))
+
+    def is_urgent(self, requests_per_s: float, reserve: timedelta) -> bool:
+        """Whether the oldest partition may be gone before the backlog is worked off, with a reserve of time."""
         left = self.deleted_in
         return left is not None and left < self.needed(requests_per_s) + reserve
 
