@@ -28,7 +28,7 @@ $(VENV)/clients/%: | $(STAMP)
 	@echo "Installing $* ..."
 	@rm -rf $@.part
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
-		--target $@.part $(subst -,==,$*)
+		-c journey_pipeline_tests/clients/constraints.txt --target $@.part "$$(echo '$*' | sed -E 's/-([^-]+)$$/==\1/')"
 	@mv $@.part $@
 
 demo: $(STAMP)   ## Load a day of simulated history and show what comes of it

@@ -66,7 +66,8 @@ def _object(table: Table) -> dict[str, object]:
 
 def _sources(schemas: Schemas) -> Iterator[str]:
     """Lines of YAML. A text of JSON is one of YAML, too."""
-    yield "# Made by `journey-pipeline docs`. Attach journeys.duckdb, read-only, as `journeys`. Tests need dbt_utils."
+    yield "# Made by `journey-pipeline docs`. Attach journeys.duckdb, read-only, as `journeys`."
+    yield "# Tests need dbt_utils, and dbt 1.10.5 or later."
     yield "version: 2\nsources:"
     for schema, tables in schemas.items():
         yield f"  - name: {schema}\n    database: journeys\n    schema: {schema}\n    tables:"
@@ -82,7 +83,7 @@ def _source(table: Table) -> Iterator[str]:
         yield _FRESH
     if table.key:
         yield "        data_tests:\n          - dbt_utils.unique_combination_of_columns:"
-        yield f"              combination_of_columns: [{', '.join(table.key)}]"
+        yield f"              arguments: {{combination_of_columns: [{', '.join(table.key)}]}}"
     yield "        columns:"
     for column in table.columns:
         yield f"          - name: {column.name}\n            data_type: {json.dumps(column.type)}"

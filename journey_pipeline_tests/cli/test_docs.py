@@ -63,7 +63,9 @@ def test_dbt_finds_every_table_with_its_key_and_tells_from_the_horizon_how_fresh
     assert tables.keys() == {table["table"] for table in json.loads(written["tables.json"]) if table["kind"] != "macro"}
     (unique,) = tables["marts.journey_enrolments"]["data_tests"]
     assert unique == {
-        "dbt_utils.unique_combination_of_columns": {"combination_of_columns": ["connection", "enrolment_id"]}
+        "dbt_utils.unique_combination_of_columns": {
+            "arguments": {"combination_of_columns": ["connection", "enrolment_id"]}
+        }
     }
     assert [(name, one["loaded_at_field"]) for name, one in tables.items() if "freshness" in one] == [
         ("ops.days", "horizon")

@@ -1,6 +1,6 @@
 """The programs of others that `make clients` installs, each in a folder of its own, and how a script runs with one.
 
-Not here: which ones (`versions.txt`), what they are asked (`ask_duckdb.py`, `ask_spark.py`).
+Not here: which ones (`versions.txt`), what they are asked (`ask_*.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).parent
+# None of them reports its use to its makers.
+SILENT = {"DO_NOT_TRACK": "1", "RETENTIONEERING_NO_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 VERSIONS = [
     line.strip() for line in (FOLDER / "versions.txt").read_text().splitlines() if line and not line.startswith("#")
 ]
@@ -44,7 +46,7 @@ def installed(program: str, version: str) -> Path:
 
 def ask(script: str, question: Mapping[str, Any], path: Path | None = None) -> Any:
     """Runs a script of this folder with the packages in `path` before all others; question and answer are JSON."""
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "TZ": "UTC"}
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "TZ": "UTC", **SILENT}
     done = subprocess.run(
         [sys.executable, str(FOLDER / script)],
         env=environment | ({"PYTHONPATH": str(path)} if path else {}),
