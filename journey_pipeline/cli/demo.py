@@ -44,7 +44,7 @@ from journey_pipeline.loading.plan import State, Survey
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.report.index import ask_journeys
 from journey_pipeline.report.journey import Span
-from journey_pipeline.report.write import write_journey
+from journey_pipeline.report.write import write_journeys
 from journey_pipeline.sandbox.registry import Panel, Showcase, simulated_vendors
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
@@ -215,7 +215,7 @@ def _write_report(lake: Lake) -> str:
         busiest = next(iter(ask_journeys(published, Span())), None)
         if busiest is None:
             return ""
-        written = write_journey(published, f"{busiest['connection']}/{busiest['root']}", Span(), lake.home)
+        (written,) = write_journeys(published, [f"{busiest['connection']}/{busiest['root']}"], Span(), lake.home)
     return f"\n  {os.path.relpath(written.file)}   the busiest journey as a page: open it in a browser"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from journey_pipeline.cli.output import results
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.report.journey import Span
-from journey_pipeline.report.write import write_index, write_journey
+from journey_pipeline.report.write import write_index, write_journeys
 from journey_pipeline.settings import home, local_path
 from journey_pipeline.warehouse.questions import published
 
@@ -31,7 +31,7 @@ def report(
         if journey is None:
             file = write_index(warehouse, span, lake.home, place)
         else:
-            file = write_journey(warehouse, journey, span, lake.home, place).file
+            file = write_journeys(warehouse, [journey], span, lake.home, place)[0].file
     results.say(str(file))
     if shown:
         webbrowser.open(Path(file).resolve().as_uri())

@@ -17,7 +17,7 @@ from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.report.index import ask_journeys
 from journey_pipeline.report.journey import Span
-from journey_pipeline.report.write import Written, write_index, write_journey
+from journey_pipeline.report.write import Written, write_index, write_journeys
 from journey_pipeline.settings import home, utc_now
 from journey_pipeline.warehouse.questions import Published, published
 
@@ -50,7 +50,7 @@ def report_definitions(translator: Translator, marts: Sequence[dg.AssetKey]) -> 
             with published(lake) as warehouse:
                 index = write_index(warehouse, Span(), lake.home)
                 wanted = config.journeys or _with_traffic(warehouse, config.most)
-                written = [write_journey(warehouse, journey, Span(), lake.home) for journey in wanted]
+                written = write_journeys(warehouse, wanted, Span(), lake.home)
         except JourneyError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         return dg.MaterializeResult(

@@ -1,6 +1,7 @@
 """The page of one journey, and how a journey is found by what a person calls it.
 
-Not here: the plots (`sankey.py`, `funnel.py`, `daily.py`, `hours.py`, `days.py`), all journeys (`index.py`).
+Not here: the plots (`sankey.py`, `funnel.py`, `sides.py`, `daily.py`, `hours.py`, `days.py`), all
+journeys (`index.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from journey_pipeline.report.hours import hours
 from journey_pipeline.report.page import Page
 from journey_pipeline.report.part import Answered, Part, ask, label
 from journey_pipeline.report.sankey import sankey
+from journey_pipeline.report.sides import sides
 from journey_pipeline.warehouse.questions import Published
 
 STEPS = "Steps reached"
@@ -147,10 +149,22 @@ def _parts(published: Published, values: Mapping[str, str]) -> list[Part]:
 
     moves, steps, days, clock = asked("moves"), asked("funnel"), asked("daily"), asked("hours")
     emails, failures, loaded = asked("emails"), asked("failures"), asked("days")
+    compared = {
+        "Two versions": ("The two newest that people entered; percent of the entries of each.", asked("two_versions")),
+        "Two variants": (
+            "The most frequent outcomes of the busiest split; percent of the enrolments with each outcome.",
+            asked("two_variants"),
+        ),
+    }
     known = "Enrolments whose entry is known and that were let in."
     return [
         Part("Flow", f"From step to step, and how it ended. {known}", moves, sankey(moves)),
         Part(STEPS, f"In the journey's order. {known}", steps, funnel(steps)),
+        *(
+            Part(title, says, answered, sides(answered))
+            for title, (says, answered) in compared.items()
+            if answered.rows
+        ),
         Part("By day of entry", "Enrolments that entered on a day, and how they stand now.", days, daily(days)),
         Part("E-mails", _EMAILS if emails.rows else "None.", emails),
         Part(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,14 +49,20 @@ def write_index(published: Published, span: Span, home: Path, out: Path | None =
     return _write(index_page(ask_journeys(published, span)), out or home / FOLDER / "index.html")
 
 
-def write_journey(published: Published, wanted: str, span: Span, home: Path, out: Path | None = None) -> Written:
-    """Writes the page of the journey that a person calls so.
+def write_journeys(
+    published: Published, wanted: Sequence[str], span: Span, home: Path, out: Path | None = None
+) -> list[Written]:
+    """Writes a page for each journey that a person calls so; `out` is for a single one.
 
     Raises:
         ConfigError: If there is no such journey or time zone.
     """
     check_published(published, span)
-    journey = find_journey(known_journeys(published), wanted)
+    known = known_journeys(published)
+    return [_write_journey(published, find_journey(known, name), span, home, out) for name in wanted]
+
+
+def _write_journey(published: Published, journey: Journey, span: Span, home: Path, out: Path | None) -> Written:
     page = journey_page(published, journey, span)
     steps = next(part.answered for part in page.parts if part.title == STEPS)
     return Written(journey, _write(page, out or home / FOLDER / _file_name(journey)), thumbnail(steps))

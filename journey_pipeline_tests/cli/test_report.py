@@ -75,7 +75,10 @@ def page(loaded: Terminal, busiest: dict[str, str]) -> Path:
 def test_a_page_has_the_figures_of_the_marts(page: Path, busiest: dict[str, str]) -> None:
     data = data_of(page)
     assert data["figures"][0][:2] == ["Entered", busiest["entered"]]
-    flow, reached, days, emails, clock, failures, loaded_days = data["parts"]
+    parts = {part["title"]: part for part in data["parts"]}
+    flow, reached, days = parts["Flow"], parts["Steps reached"], parts["By day of entry"]
+    emails, clock = parts["E-mails"], parts["By weekday and hour"]
+    failures, loaded_days = parts["Failures by code"], parts["Completeness"]
     assert rows_of(reached)[0]["reached"] == int(busiest["entered"])
     assert sum(move["moves"] for move in rows_of(flow) if move["from step"] == "entered") == int(busiest["entered"])
     assert sum(day["entered"] for day in rows_of(days)) == int(busiest["entered"])
@@ -87,6 +90,42 @@ def test_a_page_has_the_figures_of_the_marts(page: Path, busiest: dict[str, str]
     (day,) = rows_of(loaded_days)
     assert (day["stream"], day["day"], day["hours landed"]) == ("journey_history", DAY, 4)
     assert failures["columns"] == ["code", "action", "reason", "events"]
+
+
+# Journeys that have two versions alone, or one split with two outcomes.
+VERSIONS = """
+    select journey_root_id as root, min(journey_version) as one, max(journey_version) as other
+    from marts.journey_funnel where activity_id = 'entered' and reached > 0
+    group by 1 having count(distinct journey_version) = 2
+"""
+VARIANTS = """
+    with splits as (
+        select journey_root_id as root, step_key as split, min(outcome) as one, max(outcome) as other
+        from marts.enrolment_steps where action = 'decide' and is_let_in
+        group by 1, 2 having count(distinct outcome) = 2
+    )
+    from splits where root in (select root from splits group by 1 having count(*) = 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("title", "macro", "sides"),
+    [
+        ("Two versions", "marts.funnel_of_versions('{root}', {one}, {other})", VERSIONS),
+        ("Two variants", "marts.funnel_of_variants('{root}', '{split}', '{one}', '{other}')", VARIANTS),
+    ],
+)
+def test_a_page_lays_two_versions_and_two_variants_side_by_side(
+    loaded: Terminal, title: str, macro: str, sides: str, tmp_path: Path
+) -> None:
+    chosen = asked(loaded, f"from ({sides}) order by root limit 1")[0]
+    assert loaded("report", chosen["root"], "--out", str(tmp_path / "two.html")).code == 0
+    part = next(part for part in data_of(tmp_path / "two.html")["parts"] if part["title"] == title)
+    expected = asked(loaded, f"from {macro.format(**chosen)}")
+    assert part["plot"]
+    assert sorted((row["step"], row["reached one"], row["reached other"]) for row in rows_of(part)) == sorted(
+        (row["step_key"], int(row["reached_one"]), int(row["reached_other"])) for row in expected
+    )
 
 
 def test_the_sql_on_a_page_gives_its_table(loaded: Terminal, page: Path) -> None:
