@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.settings import storage_version
-from journey_pipeline_tests.clients.installed import installed, versions_of
+from journey_pipeline_tests.clients.installed import FOLDER, installed, versions_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs/analysts.md").read_text().split())
@@ -26,6 +26,17 @@ def test_the_page_for_analysts_promises_the_versions_that_are_tested() -> None:
     (others,) = re.findall(r"\(tested: (Spark[^)]+)\)", PAGE)
     spark = [f"Spark {version}" for version in versions_of("pyspark")]
     assert others.split(", ") == [*spark, f"polars {pinned['polars']}", f"pandas {pinned['pandas']}"]
+
+
+def test_the_page_for_analysts_names_the_versions_of_tools_that_are_tested() -> None:
+    rows = dict(re.findall(r"\| ([\w, ]+?) \| ([^|]+) \|", PAGE))
+    assert rows["Python"].startswith(f"duckdb {', '.join(versions_of('duckdb'))} (each run of CI)")
+    core = re.search(r"^dbt-core==(\S+)$", (FOLDER / "constraints.txt").read_text(), re.MULTILINE)
+    assert core
+    (dbt,), (pm4py,), (retentioneering,) = map(versions_of, ("dbt-duckdb", "pm4py", "retentioneering"))
+    assert rows["dbt"] == f"dbt-core {core[1]} with dbt-duckdb {dbt} (each run of CI)"
+    assert rows["PM4Py"] == f"{pm4py} (each run of CI)"
+    assert rows["retentioneering"] == f"{retentioneering} (each run of CI)"
 
 
 def test_the_oldest_promised_version_can_read_the_storage_version_and_none_is_older_than_it() -> None:
