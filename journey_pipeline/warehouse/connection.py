@@ -5,6 +5,7 @@ Not here: what is in them (`schema.py`).
 
 from __future__ import annotations
 
+import atexit
 import errno
 import fcntl
 import json
@@ -14,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
@@ -28,7 +29,12 @@ from journey_pipeline.settings import published_place, storage_version
 from journey_pipeline.sql import literal
 
 _HANDFUL = 5
-_Config = dict[str, str | bool | int | float | list[str]]
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "enable_external_file_cache": False,  # it outlives the session, in which a file of the lake may be replaced
+}
 
 
 class UnopenableWarehouse(WarehouseError):  # noqa: N818 - it names the file's state
@@ -93,16 +99,14 @@ def writing(file: Path, settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPy
     spill = file.with_name(file.name + ".tmp")
     shutil.rmtree(spill, ignore_errors=True)  # what a killed writer spilled
     failing = naming_failures(f"writing {file.name}", "run `journey-pipeline rebuild` if it happens again", file.parent)
-    with failing, closing(_open(file, _config(settings.memory, settings.threads, spill))) as session:
-        session.execute("set timezone = 'UTC'")
+    with failing, _session(settings.memory, settings.threads, spill) as session:
+        _open(session, file)
         yield session
 
 
-def _open(file: Path, config: _Config) -> duckdb.DuckDBPyConnection:
-    if not file.exists():
-        config["storage_compatibility_version"] = storage_version()
+def _open(session: duckdb.DuckDBPyConnection, file: Path) -> None:
     try:
-        return duckdb.connect(file, config=config)
+        _attach(session, file, "" if file.exists() else f"(storage_version {literal(storage_version())})")
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
@@ -125,15 +129,55 @@ def is_locked(error: duckdb.Error) -> bool:
 def reading(lake: Lake, file: Path, memory: str = "1GB", threads: int = 2) -> Iterator[duckdb.DuckDBPyConnection]:
     """A session that reads a file, as catalog `warehouse`.
 
-    The file is attached to a session of its own: DuckDB gives two connections of one process to one path the same
-    database, which would be the file as it was before the last publish.
+    DuckDB would give two connections of one process to one path the same database, which would be the file as it was
+    before the last publish: so the file is attached.
     """
-    spill = lake.work_dir / f"reader-{file.stem}"
-    with closing(duckdb.connect(":memory:", config=_config(memory, threads, spill))) as session:
-        session.execute("set timezone = 'UTC'")
-        session.execute(f"attach {literal(str(file))} as warehouse (read_only)")
-        session.execute("use warehouse")
+    with _session(memory, threads, lake.work_dir / f"reader-{file.stem}") as session:
+        _attach(session, file, "(read_only)")
         yield session
+
+
+def _attach(session: duckdb.DuckDBPyConnection, file: Path, options: str) -> None:
+    session.execute(f"attach {literal(str(file))} as warehouse {options}")
+    session.execute("use warehouse")
+
+
+_IDLE: list[tuple[int, duckdb.DuckDBPyConnection]] = []
+"""A DuckDB without a file, ready for the next session, and the process that opened it: a forked one can't use it."""
+
+
+@contextmanager
+def _session(memory: str, threads: int, spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session of a DuckDB that is kept for the next one: opening a DuckDB takes five times as long as a file.
+
+    It is not kept after an error, nor if it has spilled: it can't be given another folder any more.
+    """
+    opener, engine = _IDLE.pop() if _IDLE else (0, None)
+    if engine is None or opener != os.getpid():
+        engine = duckdb.connect(config=_CONFIG)
+    try:
+        engine.execute(f"set memory_limit = {literal(memory)}; set temp_directory = {literal(str(spill))}")
+        engine.execute(f"set threads = {threads}")
+        with engine.cursor() as session:
+            session.execute("set timezone = 'UTC'")
+            yield session
+        engine.execute("detach database if exists warehouse; set threads = 1")
+    except BaseException:
+        engine.close()
+        raise
+    if spill.exists() or _IDLE:
+        engine.close()
+    else:
+        _IDLE.append((os.getpid(), engine))
+
+
+@atexit.register
+def _close_idle() -> None:
+    """Closes it before the interpreter takes DuckDB apart."""
+    while _IDLE:
+        opener, engine = _IDLE.pop()
+        if opener == os.getpid():
+            engine.close()
 
 
 @contextmanager
@@ -177,16 +221,6 @@ def describe(error: duckdb.Error) -> str:
     if isinstance(error, quotes_no_rows):
         return text_of(error).splitlines()[0]
     return kind
-
-
-def _config(memory: str, threads: int, spill: Path) -> _Config:
-    return {
-        "memory_limit": memory,
-        "threads": threads,
-        "temp_directory": str(spill),
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
 
 
 _POLL_S = 0.05

@@ -87,7 +87,7 @@ def publish(lake: Lake, settings: WarehouseSettings = _DEFAULTS) -> PublishRepor
         is_new = fault is not None or not is_level
         if is_new:
             _put(lake, target, content)
-            if problem := find_published_fault(lake):
+            if problem := find_other_file(lake) or _find_foreign_log(lake):
                 raise WarehouseError(f"{target.name} differs from the published copy: {problem}.")
         return PublishReport(is_new, target.stat().st_size, time.perf_counter() - begun, set_aside, fault or "")
 

@@ -1,10 +1,11 @@
 """Makes the tables that are SELECTs over others again, as far as what they read has changed.
 
 A table's SQL file (`sql/`) says how it is made. A view runs when it is read. The SELECT of a table made as a whole runs
-at each sync. The SELECT of a table made by a unit (some columns) runs for the units whose rows changed in a table that
-it reads, and sees the rows of those units alone, in each table that has these columns. So a row may depend only on rows
-of its own unit. The SELECT of a table made by adding up runs over the rows that came and over those that went, and the
-sums change by the difference. Always only rows that differ are written. Not here: changing the events (`merge.py`).
+at each sync that changed a table that it reads. The SELECT of a table made by a unit (some columns) runs for the units
+whose rows changed in a table that it reads, and sees the rows of those units alone, in each table that has these
+columns. So a row may depend only on rows of its own unit. The SELECT of a table made by adding up runs over the rows
+that came and over those that went, and the sums change by the difference. Always only rows that differ are written. Not
+here: changing the events (`merge.py`).
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class Changes:
         changed: The names of the tables of which rows have changed.
         days: The days of the units that were made again.
         spans: By the name of a table of lives, the first and the last day of the units that were made again.
+        level: The names of the tables loaded from files that this sync leaves as they are.
+        touched: The relation of the units that are made again now.
     """
 
     session: duckdb.DuckDBPyConnection
@@ -62,6 +65,10 @@ class Changes:
     changed: set[str] = field(default_factory=set)
     days: set[date] = field(default_factory=set)
     spans: dict[str, tuple[date, date]] = field(default_factory=dict)
+    level: frozenset[str] = frozenset()
+    touched: str = ""
+    _kept: set[str] = field(default_factory=set)
+    _counted: dict[tuple[object, ...], Mapping[date, int]] = field(default_factory=dict)
     _known: Mapping[str, Table] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +97,7 @@ class Changes:
         columns = _named(sorted(noted & source.column_names)) or "true"
         into = "insert into {}" if name in self.changed else "create or replace temp table {} as"
         found = f"{into.format(_noted(name))} select distinct {columns} from {rows}"
-        if readers and self.session.execute(found).fetchall()[0][0]:
+        if not readers or self.session.execute(found).fetchall()[0][0]:
             self.changed.add(name)
 
     def refresh(self) -> None:
@@ -105,6 +112,8 @@ class Changes:
                 ) from error
 
     def _make(self, table: Table) -> None:
+        if self._is_level(table):
+            return
         if compute := _COMPUTED.get(table.name):
             compute(self.session)
         if table in self.stale:
@@ -117,6 +126,18 @@ class Changes:
             self._add_up(table)
         elif not table.is_view:
             self._replace(table, table.sql, "")
+
+    def _is_level(self, table: Table) -> bool:
+        """Whether nothing has changed that a table made as a whole reads, itself or through views."""
+        if table in self.stale or table.unit or table.is_sum or not table.reads:
+            return False
+        views = {view.name: view for view in self.tables if view.is_view}
+        reads = set(table.reads)
+        while through := reads & views.keys():
+            if any(views[name] in self.stale for name in through):
+                return False
+            reads = (reads - through).union(*(views.pop(name).reads for name in through))
+        return reads.isdisjoint(self.changed) and reads <= self._known.keys() | self.level
 
     def _readers(self, name: str) -> list[Table]:
         """The tables to make again in part if rows of a table change."""
@@ -134,8 +155,7 @@ class Changes:
         if not (are_all or changed):
             return
         if not are_all:
-            units = " union ".join(self._units_of(table, source, shared) for source in changed)
-            self.session.execute(f"create or replace temp table touched as {units}")
+            self._touch(table, changed, shared)
             if any(source.lives != table.lives for source in changed):  # else its units have been measured
                 self._measure_lives(table)
         for part in self._spans(table, shared) if _DAY in table.unit else self._slices(table, shared):
@@ -150,6 +170,15 @@ class Changes:
             self.session.execute(f"delete from {table.name}")
             self.stale.add(table)
 
+    def _touch(self, table: Table, changed: Sequence[Table], shared: Sequence[Table]) -> None:
+        """Names the relation that holds the units of a table which the changed rows of sources concern."""
+        if len(changed) == 1 and changed[0] in shared:
+            self.touched = _noted(changed[0].name)
+            return
+        units = " union ".join(self._units_of(table, source, shared) for source in changed)
+        self.session.execute(f"create or replace temp table touched as {units}")
+        self.touched = "touched"
+
     def _units_of(self, table: Table, source: Table, shared: Sequence[Table]) -> str:
         """A SELECT of the units of a table that the changed rows of a source concern."""
         if source in shared:
@@ -163,7 +192,7 @@ class Changes:
         lives = self._known.get(table.lives)
         if lives is None or lives in self.stale:
             return
-        lived = f"select first_event_at::date, last_event_at::date from {lives.name} as own {_of_touched(table)}"
+        lived = f"select first_event_at::date, last_event_at::date from {lives.name} as own {self._of_touched(table)}"
         days = [f"select {_DAY}, {_DAY} from {_noted(EVENTS.name)}"] if EVENTS.name in self.changed else []
         days += [f"select date '{one}', date '{other}'" for one, other in [*self.spans.values()] if one and other]
         ends = " union all ".join([lived, *days])
@@ -189,7 +218,10 @@ class Changes:
         if time and table.lives in self.spans:
             first, last = self.spans[table.lives]
             days = f"where own.{time} >= date '{first}' and own.{time} < date '{last + timedelta(days=1)}'"
-        return f"{_of_touched(table)} {days}"
+        return f"{self._of_touched(table)} {days}"
+
+    def _of_touched(self, table: Table) -> str:
+        return f"semi join {self.touched} as touched on {_same('own', 'touched', table.unit)}"
 
     def _add_up(self, table: Table) -> None:
         """Adds the rows that came to a table's sums, and takes off those that went."""
@@ -204,8 +236,7 @@ class Changes:
             self.session.execute(f"create or replace temp table difference as {self._moved(table, sources, 'came')}")
             went = self._moved(table, sources, "went")
             self.session.execute(f"insert into difference select * replace ({negated}) from ({went})")
-            self.session.execute(f"create or replace temp table touched as select {_named(table.key)} from difference")
-            chosen = f"semi join touched on {_same('own', 'touched', table.key)}"
+            chosen = f"semi join difference on {_same('own', 'difference', table.key)}"
             rows = f"(from {table.name} as own {chosen} union all from difference)"
             self._replace(table, _sums(table, rows), chosen)
 
@@ -223,13 +254,14 @@ class Changes:
         self.session.execute(f"create or replace temp view {name} as {rows}")
         return re.sub(rf"\b{re.escape(source.name)}\b", f"temp.{name}", select)
 
-    def _keep(self, name: str, rows: str) -> None:
-        """Keeps the rows of a table that come or go, for the tables that add them up."""
+    def _keep(self, name: str) -> None:
+        """Keeps the rows of a table that come and go, for the tables that add them up."""
         if any(table.is_sum for table in self._readers(name)):
-            place = f"{'came' if rows == 'coming' else 'went'}_{_own_name(name)}"
-            without = "* exclude (place)" if rows == "leaving" else "*"
-            self.session.execute(f"create temp table if not exists {place} as from {name} limit 0")
-            self.session.execute(f"insert into {place} select {without} from {rows}")
+            into = "insert into {}" if name in self._kept else "create or replace temp table {} as"
+            for place, which in (("came", "place is null"), ("went", "place is not null")):
+                kept = into.format(f"{place}_{_own_name(name)}")
+                self.session.execute(f"{kept} select * exclude (place) from differing where {which}")
+            self._kept.add(name)
 
     def _replace(self, table: Table, select: str, chosen: str) -> None:
         """Puts a SELECT's rows in the place of the chosen ones, as far as they differ."""
@@ -238,26 +270,24 @@ class Changes:
             self.changed.add(table.name)
             return
         self.session.execute(f"create or replace temp table renewed as {select}")
-        columns = [column for column, *_ in self.session.execute("from renewed limit 0").description or ()]
-        same = _same("held", "renewed", columns)
-        held = f"select own.rowid as place, own.* from {table.name} as own {chosen}"
-        self.session.execute(f"create or replace temp table held as {held}")
-        self.session.execute(f"create or replace temp table leaving as from held anti join renewed on {same}")
-        self.session.execute(f"create or replace temp table coming as from renewed anti join held on {same}")
-        for rows in ("leaving", "coming"):
-            self.note(table.name, rows)
-            self._keep(table.name, rows)
-        self.session.execute(f"delete from {table.name} where rowid in (select place from leaving)")
-        self.session.execute(f"insert into {table.name} from coming")
+        same = _same("held", "renewed", (column.name for column in table.columns))
+        differing = f"""
+            create or replace temp table differing as
+            with held as materialized (select own.rowid as place, own.* from {table.name} as own {chosen})
+            from held anti join renewed on {same}
+            union all by name
+            from renewed anti join held on {same}
+        """
+        if not self.session.execute(differing).fetchall()[0][0]:
+            return
+        self.note(table.name, "differing")
+        self._keep(table.name)
+        self.session.execute(f"delete from {table.name} where rowid in (select place from differing)")
+        self.session.execute(f"insert into {table.name} select * exclude (place) from differing where place is null")
 
     def _spans(self, table: Table, sources: Sequence[Table]) -> Iterator[str]:
         """The days of a table's units as runs without a gap, so short that only a single day has too many rows."""
-        which, gone = "", ""
-        if table not in self.stale:
-            which, gone = f"semi join touched using ({_DAY})", f" union all select {_DAY}, 0 from touched"
-        rows = " union all ".join(f"select {_DAY}, 1 as rows from {source.name} {which}" for source in sources)
-        counted = self.session.execute(f"select {_DAY}, sum(rows) from ({rows}{gone}) group by all order by all")
-        days = dict(counted.fetchall())
+        days = self._rows_of_days(table, sources)
         self.days.update(days)
         span: list[date] = []
         for day in days:
@@ -268,6 +298,20 @@ class Changes:
         if span:
             yield f"where own.{_DAY} between date '{span[0]}' and date '{span[-1]}'"
 
+    def _rows_of_days(self, table: Table, sources: Sequence[Table]) -> Mapping[date, int]:
+        """How many rows of the sources each day has that is made again: the same for tables of the same sources."""
+        is_stale = table in self.stale
+        changed = {name for name in table.reads if name in self.changed and not is_stale}
+        of_its_own = table.name if table.beside else ""
+        key = (of_its_own, is_stale, *sorted(changed), "of", *(source.name for source in sources))
+        if key not in self._counted:
+            which = "" if is_stale else f"semi join {self.touched} as touched using ({_DAY})"
+            gone = "" if is_stale else f" union all select {_DAY}, 0 from {self.touched}"
+            rows = " union all ".join(f"select {_DAY}, 1 as rows from {source.name} {which}" for source in sources)
+            counted = self.session.execute(f"select {_DAY}, sum(rows) from ({rows}{gone}) group by all order by all")
+            self._counted[key] = dict(counted.fetchall())
+        return self._counted[key]
+
 
 def _own_name(name: str) -> str:
     """A table's name without its schema: what a SELECT may call it by."""
@@ -277,10 +321,6 @@ def _own_name(name: str) -> str:
 def _noted(name: str) -> str:
     """The temporary table of a table's changed units."""
     return f"changed_{name.replace('.', '_')}"
-
-
-def _of_touched(table: Table) -> str:
-    return f"semi join touched on {_same('own', 'touched', table.unit)}"
 
 
 def _sums(table: Table, rows: str) -> str:

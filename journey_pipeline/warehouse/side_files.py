@@ -268,6 +268,9 @@ def stage_exports(
     except LakeError:
         broken.append(BrokenFile(name, "it is not a listing of exports", _SYNC_AGAIN))
         return False
+    ((loaded,),) = session.execute(f"select count(*) from {EXPORTS.name}").fetchall()
+    if not (listing.exports or loaded):
+        return False
     columns = ", ".join(f"(export ->> '{column.name}')::{column.type} as {column.name}" for column in EXPORTS.columns)
     try:
         session.execute(
@@ -280,7 +283,6 @@ def stage_exports(
         return False
     held, staged = EXPORTS.name, _STAGED
     gone = session.execute(f"select export_id from {held} anti join {staged} using (export_id)").fetchall()
-    ((loaded,),) = session.execute(f"select count(*) from {held}").fetchall()
     if withhold(name, gone, loaded, settings, broken):
         return False
     differs = f"(from {staged} except all from {held}) union all (from {held} except all from {staged})"

@@ -22,7 +22,7 @@ import duckdb
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.files import flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.warehouse.attributes import EXPORTED_ATTRIBUTES, make_history
+from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES, EXPORTED_ATTRIBUTES, make_history
 from journey_pipeline.warehouse.connection import (
     UnopenableWarehouse,
     WarehouseSettings,
@@ -40,7 +40,7 @@ from journey_pipeline.warehouse.publish import Publication
 from journey_pipeline.warehouse.ranking import Losers, find_losers
 from journey_pipeline.warehouse.refresh import Changes, stale_tables
 from journey_pipeline.warehouse.removal import forbid_loss, take_census, withhold
-from journey_pipeline.warehouse.schema import POPULATIONS, REJECTS, made_tables, prepare, touch_windows
+from journey_pipeline.warehouse.schema import LISTED, POPULATIONS, REJECTS, made_tables, prepare, touch_windows
 from journey_pipeline.warehouse.side_files import (
     ListedChange,
     ReportsChange,
@@ -351,6 +351,7 @@ def _carry_out(
         load_reports(session, plan.reports)
         if plan.exports_differ:
             load_exports(session)
+        changes.level = _level_tables(plan, attributes_changed=attributes_changed)
         changes.refresh()
     with clock.phase("commit"):
         if files := inventory.replaced_since():
@@ -358,6 +359,13 @@ def _carry_out(
         session.execute("update internal.state set revision = ?", [uuid.uuid4().hex])
         session.execute("commit")
     return _report(plan, merged, changes.days, clock)
+
+
+def _level_tables(plan: _Plan, *, attributes_changed: bool) -> frozenset[str]:
+    """The tables loaded from files, of those that made tables read as a whole, in which no row has changed."""
+    listed = {change.dimension for change in plan.listed}
+    level = {table.name for name, table in LISTED.items() if name not in listed}
+    return frozenset(level if attributes_changed else level | {table.name for table in ATTRIBUTE_TABLES})
 
 
 def _load_beside(session: duckdb.DuckDBPyConnection, plan: _Plan) -> bool:

@@ -162,8 +162,8 @@ def _split(columns: str | None) -> tuple[str, ...]:
     return tuple(columns.split(", ")) if columns else ()
 
 
-def create_empty(session: duckdb.DuckDBPyConnection, name: str, select: str) -> None:
-    """Makes an empty table of a SELECT's columns.
+def create_empty(session: duckdb.DuckDBPyConnection, name: str, select: str) -> list[str]:
+    """Makes an empty table of a SELECT's columns, and names them.
 
     Not by `create table ... as ... limit 0`: if more than a row group of such a table is then inserted at once, DuckDB
     2.0.0 aggregates nothing of it until the file is opened again.
@@ -171,16 +171,23 @@ def create_empty(session: duckdb.DuckDBPyConnection, name: str, select: str) -> 
     described = session.execute(f"describe from ({select})").fetchall()
     columns = ", ".join(f"{identifier(column)} {kind}" for column, kind, *_ in described)
     session.execute(f"create table {name} ({columns})")
+    return [column for column, *_ in described]
 
 
 def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Makes a view, a table macro, or a table without rows."""
+    """Makes a view, a table macro, or a table without rows.
+
+    Raises:
+        WarehouseError: If the table's SELECT has a column that its header does not describe.
+    """
     if table.arguments:
         session.execute(f"create macro {table.name}({table.arguments}) as table {table.sql}")
     elif table.is_view:
         session.execute(f"create view {table.name} as {table.sql}")
     elif table.sql:
-        create_empty(session, table.name, table.sql)
+        made = create_empty(session, table.name, table.sql)
+        if lacking := ", ".join(column for column in made if column not in table.column_names):
+            raise WarehouseError(f"{table.name}: its header lacks a line for {lacking}. Nothing has changed.")
     else:
         columns = ", ".join(
             f"{identifier(column.name)} {column.type}{_compression(column)}" for column in table.columns

@@ -83,6 +83,30 @@ def test_a_mart_of_the_recipe_is_published_and_follows_a_late_event(made: MadeLa
     assert dump(made.lake) == synced
 
 
+def test_a_mart_made_as_a_whole_runs_again_once_a_table_that_it_reads_has_changed(made: MadeLake, marts: Path) -> None:
+    header = (
+        "-- One row.\n-- Key: drawn.\n-- Made: as a whole.\n--\n-- drawn: Another number each time.\n-- rows: Read.\n"
+    )
+    for name, reads in (("of_lists", "internal.journeys"), ("of_view", "marts.seen"), ("of_files", "internal.files")):
+        (marts / f"{name}.sql").write_text(f"{header}select random() as drawn, count(*) as rows from {reads}\n")
+    seen = "-- Events.\n-- Key: event_key.\n-- Made: a view.\n--\n-- event_key: It.\nselect event_key\n"
+    (marts / "seen.sql").write_text(f"{seen}from core.journey_events\n")
+
+    def synced() -> list[tuple[object, ...]]:
+        sync(made.lake, SMALL)
+        each = [f"select drawn, rows from marts.{name}" for name in ("of_lists", "of_view", "of_files")]
+        return rows_of(warehouse_file(made.lake), " union all ".join(each))
+
+    made.put(FIVE, [entered(1, "C-1")])
+    first = synced()
+    made.put(SIX, [entered(2, "C-2"), entered(3, "C-3")])
+    second = synced()
+    assert [rows for _, rows in second] == [0, 3, 2]
+    assert [one == other for one, other in zip(first, second, strict=True)] == [True, False, False]
+    made.put_dimension("journeys", [{"journey_id": "J-1"}])
+    assert [rows for _, rows in synced()] == [1, 3, 2]
+
+
 def test_columns_of_a_mart_may_have_names_that_sql_keeps_for_itself(made: MadeLake, marts: Path) -> None:
     (marts / "people.sql").write_text(BY_PERSON.replace("-- events:", "-- group:").replace("as events", 'as "group"'))
     (marts / "sizes.sql").write_text(
@@ -107,6 +131,10 @@ def test_columns_of_a_mart_may_have_names_that_sql_keeps_for_itself(made: MadeLa
         (BY_PERSON.replace("core.journey_events", "core.segments"), "reads core.segments"),
         (BY_PERSON.replace("core.journey_events", "marts.people"), "marts.people is read by marts.people"),
         (BY_PERSON.replace("count(*)", "cont(*)"), "marts.people can't be made: .* cont .*Correct its SQL file"),
+        (
+            BY_PERSON.replace("-- first_at: The first one, UTC.\n", ""),
+            "marts.people: its header lacks a line for first_at",
+        ),
         (BY_PERSON.replace("-- events", "-- lacks: None.\n-- events"), "marts.people can't be made: .*lacks"),
     ],
     ids=[
@@ -118,6 +146,7 @@ def test_columns_of_a_mart_may_have_names_that_sql_keeps_for_itself(made: MadeLa
         "a table that files are loaded into",
         "itself",
         "a function that is not there",
+        "a column without a line",
         "a column that it lacks",
     ],
 )

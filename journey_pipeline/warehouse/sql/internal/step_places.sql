@@ -15,5 +15,5 @@ select
     places.step_rank,
     places.is_end
 from temp.step_places as places
--- Only so that it is made after these.
-where (select count(*) from internal.step_links) >= 0
+-- Only so that it is made after these, and again when they change.
+where (select count(*) from internal.step_links) + (select count(*) from internal.activities) >= 0
