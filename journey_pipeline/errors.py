@@ -157,5 +157,9 @@ class LakeError(JourneyError):
     """A file of the lake is missing, cut off or not what its manifest says."""
 
 
+class NotLandedError(LakeError):
+    """A partition's events can't be made, because it has not landed."""
+
+
 class WarehouseError(JourneyError):
     """The warehouse can't be opened, written, published or read."""

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.recording import life_of_order
+from journey_pipeline.components.recording import ended, life_of_order
 from journey_pipeline.components.schedules import (
     EXPORTS,
     GAPS,
@@ -26,6 +26,7 @@ from journey_pipeline.components.schedules import (
     schedule_of,
     sensor_of,
 )
+from journey_pipeline.components.standing_checks import standing_check
 from journey_pipeline.components.translator import key_of, last_whole, tags_of, window_of
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports import calls
@@ -42,12 +43,22 @@ from journey_pipeline.settings import home
 DATA_VERSION = "orders"
 
 
-def lives(assets: LoadAssets, tree: Sequence[Export]) -> Iterator[dg.AssetMaterialization]:
+Life = dg.AssetMaterialization | dg.AssetObservation
+
+
+def lives(assets: LoadAssets, tree: Sequence[Export]) -> Iterator[Life]:
     """How far an order has come, for each of its partitions; `tree` is the order and all that stand in for it."""
-    life, tags = life_of_order(tree), {"dagster/data_version": DATA_VERSION}
     for window in tree[0].window.partitions(assets.stream.granularity):
-        key = key_of(assets.partitions, window)
-        yield dg.AssetMaterialization(assets.requests, partition=key, metadata=life, tags=tags)
+        yield _life(assets, window, tree)
+
+
+def _life(assets: LoadAssets, window: Window, tree: Sequence[Export]) -> Life:
+    """The same for one partition: it is materialized, and so green, once something has landed."""
+    key, life = key_of(assets.partitions, window), life_of_order(tree)
+    if tree[0].state is not State.LANDED:
+        return dg.AssetObservation(assets.requests, partition=key, metadata=life)
+    tags = {"dagster/data_version": DATA_VERSION}
+    return dg.AssetMaterialization(assets.requests, partition=key, metadata=life, tags=tags)
 
 
 def ordered_definitions(assets: LoadAssets, most: int, ticks: Ticks) -> dg.Definitions:
@@ -75,7 +86,8 @@ def _request(assets: LoadAssets) -> dg.AssetsDefinition:
     spec = assets.translator.spec(
         assets.told("requests"),
         description=f"{assets.title}: orders of exports, kept in the ledger of exports (`journey-pipeline exports`, "
-        "`ops.exports`). The sensor polls them and starts the landing of ready ones.",
+        "`ops.exports`). The sensor polls them and starts the landing of ready ones. An order shows as an observation "
+        "until it has landed.",
     )
 
     @dg.multi_asset(
@@ -85,13 +97,12 @@ def _request(assets: LoadAssets) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=assets.stream.key.connection,
     )
-    def request(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def request(context: dg.AssetExecutionContext) -> Iterator[Any]:
         windows = [window_of(partitions, name) for name in context.partition_keys]
         for window, tree in _order(assets, windows):
-            name = key_of(partitions, window)
-            context.add_asset_metadata(life_of_order(tree), asset_key=assets.requests, partition_key=name)
-            context.log.info("%s: %s", name, tree[0])
-        return dg.MaterializeResult(data_version=dg.DataVersion(DATA_VERSION))
+            yield _life(assets, window, tree)
+            context.log.info("%s: %s", key_of(partitions, window), tree[0])
+        yield from ended(context, [assets.requests])
 
     return request
 
@@ -137,17 +148,14 @@ def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
 
 def export_check(assets: LoadAssets, ticks: Ticks) -> dg.Definitions:
     """The check for exports that need a person, and the schedule that runs it. The sensor brings the job."""
+    spec = dg.AssetCheckSpec(CHECK, asset=assets.requests, description="No export has stopped or is overdue.")
 
-    @dg.asset_check(
-        asset=assets.requests,
-        name=CHECK,
-        description="No export has stopped or is overdue.",
-    )
-    def no_export_needs_a_person() -> dg.AssetCheckResult:
+    def no_export_needs_a_person() -> Iterator[dg.AssetCheckResult]:
         with assets.open_exports() as opened:
             stuck = [export for export in opened.queue.needing_a_person() if export.key == assets.stream.key]
         named = "; ".join(f"{export}: {export.error or 'no answer yet'}" for export in stuck[:NAMED])
-        return dg.AssetCheckResult(
+        yield dg.AssetCheckResult(
+            asset_key=assets.requests,
             check_name=CHECK,
             passed=not stuck,
             severity=dg.AssetCheckSeverity.ERROR,
@@ -158,7 +166,8 @@ def export_check(assets: LoadAssets, ticks: Ticks) -> dg.Definitions:
     job_name = check_job(assets).name
     says = f"Runs the check {CHECK} of {assets.stream.key}."
     schedule = daily(job_name, EXPORTS, ticks, says, tags=assets.tags, job_name=job_name)
-    return dg.Definitions(asset_checks=[no_export_needs_a_person, *_order_checks(assets)], schedules=[schedule])
+    check = standing_check(spec.get_python_identifier(), [spec], no_export_needs_a_person)
+    return dg.Definitions(asset_checks=[check, *_order_checks(assets)], schedules=[schedule])
 
 
 def _order_checks(assets: LoadAssets) -> Iterator[dg.AssetChecksDefinition]:
@@ -168,7 +177,6 @@ def _order_checks(assets: LoadAssets) -> Iterator[dg.AssetChecksDefinition]:
     said = {name: ORDER_CLAIMS[name][0] for name in assets.stream.order_claims}
     specs = [dg.AssetCheckSpec(name, asset=assets.requests, description=says) for name, says in said.items()]
 
-    @dg.multi_asset_check(name=f"{assets.op_name}_orders", specs=specs)
     def orders() -> Iterator[dg.AssetCheckResult]:
         with assets.open_exports() as opened:
             claims = order_claims(assets.stream, opened.queue)
@@ -181,7 +189,7 @@ def _order_checks(assets: LoadAssets) -> Iterator[dg.AssetChecksDefinition]:
                 description=claim.says,
             )
 
-    yield orders
+    yield standing_check(f"{assets.op_name}_orders", specs, orders)
 
 
 TICK_S = 55.0  # Dagster gives a tick a minute
@@ -266,7 +274,7 @@ def _calls(
 
 def _lives(
     context: dg.SensorEvaluationContext, of: Mapping[str, LoadAssets], moved: Sequence[Sequence[Export]]
-) -> Iterator[dg.AssetMaterialization]:
+) -> Iterator[Life]:
     for tree in moved:
         root = tree[0]
         context.log.info("%s", root)

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.instance import accepted_previews, history_kept_open
-from journey_pipeline.components.recording import Recorder, check_specs, event_schema
+from journey_pipeline.components.recording import Recorder, check_specs, ended, event_schema
 from journey_pipeline.components.translator import (
     Told,
     Translator,
@@ -22,14 +22,15 @@ from journey_pipeline.components.translator import (
     tags_of,
     window_of,
 )
-from journey_pipeline.errors import PermanentVendorError, TransientVendorError, text_of
+from journey_pipeline.errors import NotLandedError, PermanentVendorError, TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.checks import claims_of
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.load import Load
 from journey_pipeline.loading.load_ordered import next_orders
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
-from journey_pipeline.model import Window
+from journey_pipeline.model import Window, contiguous
+from journey_pipeline.normalize.inspection import previewing
 from journey_pipeline.settings import make_home
 from journey_pipeline.vendors.dropped import DropSource
 from journey_pipeline.vendors.source import Estimate, Source, Stream
@@ -182,9 +183,9 @@ class LoadAssets:
                 backfill_policy=dg.BackfillPolicy.single_run(),
                 pool=self.stream.key.connection,
             )
-            def load(context: dg.AssetExecutionContext, config: LoadConfig) -> Iterator[dg.MaterializeResult[Any]]:
+            def load(context: dg.AssetExecutionContext, config: LoadConfig) -> Iterator[Any]:
                 with history_kept_open(context.instance):
-                    yield from _load(context, config, self, partitions)
+                    yield from _load(context, config, self)
 
         return load
 
@@ -213,38 +214,33 @@ class LoadAssets:
         ]
 
 
-def _load(
-    context: dg.AssetExecutionContext,
-    config: LoadConfig,
-    assets: LoadAssets,
-    partitions: dg.TimeWindowPartitionsDefinition,
-) -> Iterator[dg.MaterializeResult[Any]]:
-    lake = Lake(make_home())
-    chosen = context.selected_asset_keys
+def _load(context: dg.AssetExecutionContext, config: LoadConfig, assets: LoadAssets) -> Iterator[Any]:
+    lake, partitions = Lake(make_home()), assets.partitions
     load = assets.load(assets)(
         lake=lake,
         stream=assets.stream,
         windows=[window_of(partitions, key) for key in context.partition_keys],
         settings=assets.settings,
-        pull=assets.raw in chosen,
-        normalize=assets.events in chosen,
+        pull=assets.raw in context.selected_asset_keys,
+        normalize=assets.events in context.selected_asset_keys,
         kept_since=EVERYTHING if config.only_missing else _first_try(context),
         waits=config.waits,
     )
-    outcomes = []
-    for outcome in load.outcomes():
-        _say(context, key_of(partitions, outcome.window), outcome)
-        outcomes.append(outcome)
-    outcomes.sort(key=lambda outcome: outcome.window)
-    recorder = Recorder(context, lake, assets.raw, assets.events, partitions)
-    if failed := [outcome for outcome in outcomes if outcome.error]:
+    failed = []
+    with previewing(lake) as previews:
+        recorder = Recorder(context, previews, assets.raw, assets.events, partitions)
+        known = recorder.of_earlier_tries()
+        for outcome in load.outcomes():
+            key = key_of(partitions, outcome.window)
+            _say(context, key, outcome)
+            if outcome.error:
+                failed.append(outcome)
+            elif key not in known:
+                yield from recorder.recorded(outcome)
+    if failed:
         _try_later(context, config, failed)
-        recorder.failed_beside([outcome for outcome in outcomes if not outcome.error])
-        raise _failure(partitions, failed, len(outcomes))
-    recorder.succeeded(outcomes)
-    for asset in (assets.raw, assets.events):
-        if asset in chosen:
-            yield dg.MaterializeResult(asset_key=asset)
+        raise _failure(assets, sorted(failed, key=lambda outcome: outcome.window), len(load.windows))
+    yield from ended(context, [assets.raw, assets.events])
 
 
 def _first_try(context: dg.AssetExecutionContext) -> datetime:
@@ -272,18 +268,36 @@ def _try_later(context: dg.AssetExecutionContext, config: LoadConfig, failed: li
     raise dg.RetryRequested(max_retries=config.tries_later, seconds_to_wait=wait_s)
 
 
-def _failure(partitions: dg.TimeWindowPartitionsDefinition, failed: list[PartitionOutcome], count: int) -> dg.Failure:
-    named = {
-        key_of(partitions, outcome.window): text_of(outcome.error)
-        for outcome in failed[:NAMED_FAILURES]
-        if outcome.error
-    }
-    more = f" and {len(failed) - NAMED_FAILURES} more" if len(failed) > NAMED_FAILURES else ""
-    lines = "\n".join(f"- {key}: {error}" for key, error in named.items())
-    permanent = all(isinstance(outcome.error, PermanentVendorError) for outcome in failed)
-    advice = "Another try gives the same answer." if permanent else "Materialize them again."
+def _failure(assets: LoadAssets, failed: Sequence[PartitionOutcome], count: int) -> dg.Failure:
+    errors = {outcome.window: outcome.error for outcome in failed if outcome.error}
+    not_landed = [window for window, error in errors.items() if isinstance(error, NotLandedError)]
+    named = {key_of(assets.partitions, window): text_of(error) for window, error in errors.items()}
+    shown = [key for key in named if window_of(assets.partitions, key) not in not_landed][:NAMED_FAILURES]
+    lines = [f"- {key}: {named[key]}" for key in shown]
+    if more := len(named) - len(not_landed) - len(shown):
+        lines.append(f"and {more} more")
+    permanent = all(isinstance(error, PermanentVendorError) for error in errors.values())
+    if not_landed:
+        advice = _select_both(assets, not_landed)
+    else:
+        advice = "Another try gives the same answer." if permanent else "Materialize them again."
+    told = f"{len(failed)} of {count} partitions failed"
+    told += ", the others are loaded and recorded." if len(failed) < count else "."
     return dg.Failure(
-        f"{len(failed)} of {count} partitions failed, the others are loaded and recorded. {advice}\n{lines}{more}",
-        metadata={"failed": dg.MetadataValue.json(named), "failed_count": len(failed)},
+        "\n".join([f"{told} {advice}", *lines]),
+        metadata={
+            "failed": dg.MetadataValue.json(dict(list(named.items())[:NAMED_FAILURES])),
+            "failed_count": len(failed),
+        },
         allow_retries=False,
     )
+
+
+def _select_both(assets: LoadAssets, windows: Sequence[Window]) -> str:
+    """What to select for windows that have not landed, where events alone were."""
+    spans = [(run[0], run[-1]) for run in contiguous(windows, len(windows))]
+    keys = [[key_of(assets.partitions, window) for window in span] for span in spans]
+    named = ", ".join(first if first == last else f"{first} to {last}" for first, last in keys[:NAMED_FAILURES])
+    more = f" and {len(keys) - NAMED_FAILURES} more spans" if len(keys) > NAMED_FAILURES else ""
+    raw, events = assets.raw.to_user_string(), assets.events.to_user_string()
+    return f"{named}{more} have not landed: select {raw} and {events} together to load them."

@@ -4,21 +4,22 @@ Not here: judging a partition (`loading/checks.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as IS_RECORDED
 
 from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.translator import key_of
 from journey_pipeline.exports.export import ENDED, Export, State
-from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.loading.claims import Claim, Severity
 from journey_pipeline.loading.partition import PartitionOutcome
 from journey_pipeline.model import EVENT_COLUMNS, Granularity, Window
-from journey_pipeline.normalize.inspection import Previews, previewing
+from journey_pipeline.normalize.inspection import Previews
 
 Metadata = Mapping[str, Any]
 
@@ -249,41 +250,52 @@ def evaluation(asset: dg.AssetKey, partition: str, claim: Claim) -> dg.AssetChec
     )
 
 
+Recorded = dg.AssetMaterialization | dg.AssetCheckEvaluation
+
+
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Records the outcomes of one step."""
+    """Records each partition of a step as it is finished: a step that is killed keeps what it recorded."""
 
     context: dg.AssetExecutionContext
-    lake: Lake
+    previews: Previews
     raw: dg.AssetKey
     events: dg.AssetKey
     partitions: dg.TimeWindowPartitionsDefinition
 
-    def succeeded(self, outcomes: Sequence[PartitionOutcome]) -> None:
-        """Adds metadata to the materializations that Dagster is about to record, and records the checks."""
-        with previewing(self.lake) as previews:
-            for outcome in outcomes:
-                key = key_of(self.partitions, outcome.window)
-                for asset, metadata in self._selected(outcome, previews):
-                    self.context.add_asset_metadata(metadata, asset_key=asset, partition_key=key)
-                self._checks(outcome, key)
-
-    def failed_beside(self, outcomes: Sequence[PartitionOutcome]) -> None:
-        """Records the finished partitions of a step that is about to fail."""
-        with previewing(self.lake) as previews:
-            for outcome in outcomes:
-                key = key_of(self.partitions, outcome.window)
-                for asset, metadata in self._selected(outcome, previews):
-                    self.context.log_event(dg.AssetMaterialization(asset, partition=key, metadata=metadata))
-                self._checks(outcome, key)
-
-    def _selected(self, outcome: PartitionOutcome, previews: Previews) -> list[tuple[dg.AssetKey, Metadata]]:
-        chosen = self.context.selected_asset_keys
-        of = [(self.raw, landing_metadata(outcome)), (self.events, events_metadata(previews, outcome))]
-        return [(asset, metadata) for asset, metadata in of if asset in chosen]
-
-    def _checks(self, outcome: PartitionOutcome, key: str) -> None:
+    def recorded(self, outcome: PartitionOutcome) -> Iterator[Recorded]:
+        """What the step yields for a finished partition: Dagster stores each event as it comes."""
+        key, chosen = key_of(self.partitions, outcome.window), self.context.selected_asset_keys
+        if self.raw in chosen:
+            yield dg.AssetMaterialization(self.raw, partition=key, metadata=landing_metadata(outcome))
+        if self.events in chosen:
+            metadata = events_metadata(self.previews, outcome)
+            yield dg.AssetMaterialization(self.events, partition=key, metadata=metadata)
         for claim in outcome.claims:
-            self.context.log_event(evaluation(self.events, key, claim))
+            yield evaluation(self.events, key, claim)
             if not claim.holds:
                 self.context.log.warning("%s: %s does not hold: %s", key, claim.name, claim.says)
+
+    def of_earlier_tries(self) -> AbstractSet[str | None]:
+        """Dagster's keys of the partitions that an earlier try of this very step has recorded."""
+        if not self.context.retry_number:
+            return frozenset()
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+        found = self.context.instance.get_records_for_run(self.context.run_id, of_type=kind).records
+        return {record.partition_key for record in found}
+
+
+def ended(
+    context: dg.AssetExecutionContext, assets: Sequence[dg.AssetKey]
+) -> Iterator[dg.MaterializeResult[Any] | dg.Output[None]]:
+    """What Dagster waits for at the end of a step whose partitions and checks are recorded.
+
+    Without it, all that depends on the step is skipped, and the log says that outputs are lacking. Dagster would record
+    each partition again; it leaves those alone that it takes for recorded by an observation.
+    """
+    for asset in assets:
+        if asset in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=asset, metadata={IS_RECORDED: True})
+    for output, spec in context.assets_def.check_specs_by_output_name.items():
+        if spec.key in context.selected_asset_check_keys:
+            yield dg.Output(None, output)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypedDict
 
-from journey_pipeline.errors import JourneyError, LakeError
+from journey_pipeline.errors import JourneyError, LakeError, NotLandedError
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake import repair
 from journey_pipeline.lake.events import find_damage, is_normalized
@@ -93,7 +93,8 @@ def make_events(
         Both manifests, of the landing and of the events, as they are afterwards.
 
     Raises:
-        LakeError: If the partition has not landed, or a landed file is not what the manifest says.
+        NotLandedError: If the partition has not landed.
+        LakeError: If a landed file is not what the manifest says.
     """
     partition = window.partition
     holder = _holder(lake, stream, partition, always=always)
@@ -135,7 +136,7 @@ def _holder(lake: Lake, stream: Stream, partition: str, *, always: bool) -> Land
     if holder is None:
         if damage := find_damage(lake, stream.key, partition):
             raise LakeError(f"{stream.key} {partition} has no answer that can be read: {damage}")
-        raise LakeError(
+        raise NotLandedError(
             f"{stream.key} {partition} has not landed, so there is nothing to normalize. Pull it with "
             f"`journey-pipeline backfill {selection(stream.key, partition_window(partition))}`."
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,17 @@ class Kill:
             return entered_s is not None and seconds >= entered_s + self.after_s
 
         return is_time
+
+
+@dataclass(frozen=True, slots=True)
+class KillWhen(Kill):
+    """A kill once something is so in the home."""
+
+    is_so: Callable[[Path], bool]
+
+    def instant(self, home: Path) -> Instant:
+        """The question whether it is time."""
+        return lambda _seconds: self.is_so(home)
 
 
 def planned(

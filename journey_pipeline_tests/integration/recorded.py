@@ -35,6 +35,15 @@ def materialization(runner: Runner, asset: dg.AssetKey, partition: str) -> dict[
     return dict(event.metadata)
 
 
+def observation(runner: Runner, asset: dg.AssetKey, partition: str) -> dict[str, Any]:
+    """The newest observation of a partition that was never materialized."""
+    wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
+    assert not runner.instance.fetch_materializations(wanted, limit=1).records
+    record = runner.instance.fetch_observations(wanted, limit=1).records[0]
+    assert record.asset_observation is not None
+    return dict(record.asset_observation.metadata)
+
+
 def data_versions(runner: Runner, asset: dg.AssetKey, partition: str) -> list[str | None]:
     """Of every materialization of one of Dagster's partitions."""
     wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
