@@ -34,7 +34,7 @@ while [ "$1" != -- ]; do
   shift 2
 done
 shift
-exec "$@"
+exec setpriv --pdeathsig TERM "$@"
 """
 
 Service = Mapping[str, Any]
@@ -142,7 +142,7 @@ def composed(folder: Path, given: Mapping[str, str]) -> Iterator[Composed]:
     """Runs all services of the file, each one healthy, until the block ends."""
     (folder / "hosts").write_text("127.0.0.1 localhost " + " ".join(services(given)) + "\n")
     with ExitStack() as ending:
-        holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sleep", "infinity"])
         ending.callback(holder.wait)
         ending.callback(holder.kill)
         running = Composed(folder, services(given))
@@ -168,7 +168,7 @@ def _start_postgres(running: Composed, network: int) -> None:
     place.chmod(0o777)
     given = running.services["postgres"]["environment"]
     (place / "password").write_text(given["POSTGRES_PASSWORD"])
-    as_nobody = ["setpriv", f"--reuid={USER}", "--clear-groups"]
+    as_nobody = ["setpriv", f"--reuid={USER}", "--clear-groups", "--pdeathsig=TERM"]
     made = [str(postgres_tool("initdb")), f"--pgdata={place}/data", f"--username={given['POSTGRES_USER']}", "--no-sync"]
     made += ["--auth=scram-sha-256", f"--pwfile={place}/password"]
     subprocess.run([*as_nobody, *made], check=True, capture_output=True)
@@ -189,9 +189,12 @@ def _start_postgres(running: Composed, network: int) -> None:
 
 
 def _end(running: Composed) -> None:
+    """Ends all services; PostgreSQL last, which others need until then."""
+    for name, process in running.running.items():
+        if name != "postgres":
+            process.terminate()
     for process in reversed(running.running.values()):
         process.terminate()
-    for process in reversed(running.running.values()):
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:

@@ -45,7 +45,7 @@ SELECTOR = {
     "repositoryLocationName": "journey_pipeline",
     "repositoryName": "__repository__",
     "pipelineName": "__ASSET_JOB",
-    "assetSelection": [{"path": ["raw", "layerfive", "customer_journeys"]}],
+    "assetSelection": [{"path": ["raw", "sfmc", "journey_history"]}],
 }
 
 
@@ -79,16 +79,16 @@ def test_the_services_find_one_another_and_a_run_goes_from_the_ui_through_the_da
     assert [(one["name"], one["locationOrLoadError"]["__typename"]) for one in loaded] == [
         ("journey_pipeline", "RepositoryLocation")
     ]
-    doctor = running.run("code", ["journey-pipeline", "doctor"])
+    # It asks the receiver for the ledger's fingerprint, through the address that the vendor calls.
+    doctor = running.run("code", ["journey-pipeline", "doctor", "insider"])
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
-    day = (datetime.now(UTC) - timedelta(days=3)).strftime("%Y-%m-%d")
-    tags = [{"key": "dagster/partition", "value": day}]
+    hour = datetime.now(UTC) - timedelta(days=3)
+    tags = [{"key": "dagster/partition", "value": f"{hour:%Y-%m-%d-%H}:00"}]
     launched: Any = ask(running, LAUNCH, of={"selector": SELECTOR, "executionMetadata": {"tags": tags}})
     run = launched["launchRun"]["run"]["runId"]
     assert running.eventually(lambda: status(running, run) in {"SUCCESS", "FAILURE"}), running.log("daemon")
     assert status(running, run) == "SUCCESS", running.log("code")
-    landed = running.folder / "home/raw/layerfive/customer_journeys" / day / "manifest.json"
-    assert landed.exists()
+    assert (running.folder / f"home/raw/sfmc/journey_history/{hour:%Y-%m-%dT%H}/manifest.json").exists()
     counted = [
         "psql",
         "--username=pipeline",
