@@ -4,4 +4,4 @@ The README tells what it does; the packages below tell where. Nothing is importe
 command or a worker pays only for what it uses.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

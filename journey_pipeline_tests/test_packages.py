@@ -6,10 +6,12 @@ Not here: that an installed wheel works where nothing else of the project is (`c
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from datetime import date
 from email.parser import Parser
 from pathlib import Path
 
@@ -50,6 +52,15 @@ def test_the_wheel_holds_the_package_and_nothing_else(source: Path, tmp_path: Pa
     assert set(names) == ours
     assert metadata["Version"] == VERSION
     assert {"bench", "dev", "postgres"} <= set(metadata.get_all("Provides-Extra") or ())
+
+
+def test_the_newest_release_of_the_changelog_is_the_version_and_has_a_date() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    release = re.fullmatch(r"(\S+) \((\d{4}-\d\d-\d\d)\)", headings[1])
+    assert release
+    assert release[1] == VERSION
+    assert date.fromisoformat(release[2]) > date(2026, 1, 1)
 
 
 def test_what_runs_before_a_commit_is_what_make_lint_runs(tmp_path: Path) -> None:

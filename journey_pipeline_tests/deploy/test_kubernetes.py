@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from journey_pipeline import __version__
 from journey_pipeline_tests.deploy.composed import services, variables
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,12 @@ def test_the_chart_has_every_value_that_is_set() -> None:
         "dagsterDaemon.sensor",
         "telemetri",
     ]
+
+
+def test_values_and_page_deploy_this_version() -> None:
+    texts = (FOLDER / "values.yaml").read_text() + (ROOT / "docs/deploy.md").read_text()
+    assert set(re.findall(r"journey_pipeline:(\d[\d.]+\d)", texts)) == {__version__}
+    assert DEPLOYED["image"]["tag"] == __version__
 
 
 def test_the_values_set_the_instance_as_the_packages_file_does() -> None:
