@@ -44,8 +44,9 @@ test: $(STAMP)   ## Run the whole test suite
 test-fast: $(STAMP)  ## Run what is not slow: no crashes, terminals or other projects, few warehouses, and not each fault of each vendor
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
-crash: $(STAMP)  ## Kill backfills, receivers and daemons at random instants: as often as make crash N=500 says, or again as SEED=123 did
-	@CRASH_SEEDS=$(N) CRASH_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal journey_pipeline_tests/crash $(PYTEST_ARGS)
+crash: $(STAMP)  ## Kill backfills, receivers, daemons and writers at random instants: as often as make crash N=500 says, or again as SEED=123 did
+	@CRASH_SEEDS=$(N) CRASH_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal journey_pipeline_tests/crash \
+		journey_pipeline_tests/warehouse/test_warehouse_crash.py $(PYTEST_ARGS)
 
 properties: $(STAMP)  ## Try the warehouse's and the exports' properties on N times as many examples: make properties N=20
 	@EXAMPLES=$(N) $(BIN)/python -m pytest -n 2 --timeout 0 \

@@ -25,6 +25,12 @@ from journey_pipeline_tests.crash.commands import CommandServer
 TEARDOWN_LIMIT_S = 120
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes folders of its own there
 ROOM = 8 << 30
+# The groups and modules that take longest, the longest first.
+LONGEST = (
+    *("readme", "test_operations_page.py", "test_benchmarks.py", "test_warehouse_sync.py", "test_contract_faults.py"),
+    *("test_every_stream.py", "test_crash_backfill.py", "clients", "test_demo.py", "test_load_ordered.py"),
+    *("test_verdicts.py", "test_contract_crash.py", "test_earlier_home.py", "test_warehouse_crash.py"),
+)
 _stderr = os.dup(2)  # before pytest captures it
 
 
@@ -58,17 +64,19 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Lets every worker begin with what is slow, and end with what is quick.
+    """Lets every worker begin with what is slow, the longest first, and end with what is quick.
 
     xdist cuts the list into one piece for each worker. A worker that is done takes half of the longest rest. In the
     order of the folders one worker had most of the slow modules, and the others nothing left to take from it while its
-    last ones ran. A module stays together, and so do modules of one `xdist_group`: their tests share what they load.
+    last ones ran. A long module that begins near the end would run alone. A module stays together, and so do modules
+    of one `xdist_group`: their tests share what they load.
     """
     groups: dict[str, list[pytest.Item]] = {}
     for item in items:
         mark = item.get_closest_marker("xdist_group")
         groups.setdefault(mark.args[0] if mark else item.nodeid.partition("::")[0], []).append(item)
     slow = [name for name, tests in groups.items() if any(test.get_closest_marker("slow") for test in tests)]
+    slow.sort(key=lambda name: next((place for place, long in enumerate(LONGEST) if long in name), len(LONGEST)))
     quick = [test for name, tests in groups.items() if name not in slow for test in tests]
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     ordered: list[pytest.Item] = []

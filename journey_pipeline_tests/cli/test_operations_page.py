@@ -33,6 +33,7 @@ HISTORY = StreamKey("sfmc", "sfmc", "journey_history")
 HOUR = NOW.replace(hour=10, minute=0)  # every hour since then goes through Dagster: a few are enough
 SPAN = ("--from", f"{HOUR:%Y-%m-%dT%H}", "--to", f"{HOUR + timedelta(hours=1):%Y-%m-%dT%H}")
 PARTITION = SPAN[1]
+COUNT = ("query", "select count(*) from core.journey_events")
 TYPED = "journey-pipeline|mv|rm|chmod"
 
 
@@ -72,6 +73,12 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServ
         done = terminal("backfill", "sfmc")
         assert done.code == 0, done.err
         yield terminal
+
+
+@pytest.fixture(scope="module")
+def count(loaded: Terminal) -> str:
+    """The answer to `COUNT` of a home that is whole."""
+    return loaded(*COUNT).out
 
 
 @pytest.fixture
@@ -133,9 +140,8 @@ def ledger(home: Path) -> None:
     ],
 )
 def test_an_entry_of_the_page_heals_its_damage_as_it_is_written(
-    terminal: Terminal, entry: str, damage: Callable[[Path], None], seen_by: tuple[str, ...]
+    terminal: Terminal, count: str, entry: str, damage: Callable[[Path], None], seen_by: tuple[str, ...]
 ) -> None:
-    count = terminal("query", "select count(*) from core.journey_events").out
     damage(terminal.home)
     assert terminal(*seen_by).code == 1
     for command in commands_of(entry):
@@ -146,7 +152,7 @@ def test_an_entry_of_the_page_heals_its_damage_as_it_is_written(
     for name in ("doctor", "status"):
         healed = terminal(name)
         assert healed.code == 0, healed.out + healed.err
-    assert terminal("query", "select count(*) from core.journey_events").out == count
+    assert terminal(*COUNT).out == count
 
 
 def test_the_line_of_status_heals_a_landed_file(terminal: Terminal) -> None:
@@ -213,15 +219,13 @@ def test_a_manifest_that_cant_be_written_is_one_sentence_and_the_others_are_made
 
 
 def test_an_open_home_is_closed_and_the_warehouse_published_elsewhere_as_the_page_says(
-    terminal: Terminal, tmp_path: Path
+    terminal: Terminal, count: str, tmp_path: Path
 ) -> None:
     terminal.home.chmod(0o755)
     assert "warns" in terminal("doctor", COLUMNS="1000").out
     close, sync, remove = commands_of("`doctor` says that the home is open")
     assert typed(terminal, close).code == 0
     assert "warns" not in terminal("doctor", COLUMNS="1000").out
-    count = ("query", "select count(*) from core.journey_events")
-    before = terminal(*count).out
     (tmp_path / "analysts").mkdir()
     variables = terminal.folder / ".env"
     variables.write_text(f"JOURNEY_PIPELINE_PUBLISHED_FILE={tmp_path / 'analysts/journeys.duckdb'}\n")
@@ -231,16 +235,14 @@ def test_an_open_home_is_closed_and_the_warehouse_published_elsewhere_as_the_pag
             assert done.code == 0, done.err
         assert (tmp_path / "analysts/journeys.duckdb").exists()
         assert not (terminal.home / "journeys.duckdb").exists()
-        assert terminal(*count).out == before
+        assert terminal(*COUNT).out == count
     finally:
         variables.unlink()
 
 
 def test_a_disk_that_is_full_at_the_end_of_a_sync_is_named_and_the_next_sync_publishes(
-    terminal: Terminal, tmp_path: Path
+    terminal: Terminal, count: str, tmp_path: Path
 ) -> None:
-    count = ("query", "select count(*) from core.journey_events")
-    before = terminal(*count).out
     with small_disk(tmp_path / "disk") as disk:
         on_disk = terminal.with_copy(disk / "home")
         published = on_disk.home / "journeys.duckdb"
@@ -249,7 +251,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_sync_is_named_and_the_next_sync_pub
         told = on_disk("sync")
         assert told.code == 1
         assert re.search(rf"{on_disk.home}\S* is full", told.err), told.err
-        assert on_disk(*count).out == before
+        assert on_disk(*COUNT).out == count
         filler.unlink()
         again = on_disk("sync")
         assert again.code == 0, again.err

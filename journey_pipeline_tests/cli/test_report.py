@@ -24,6 +24,8 @@ from journey_pipeline.components.translator import Translator
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="a terminal that loads")
+
 DAY = f"{NOW - timedelta(days=2):%Y-%m-%d}"
 
 

@@ -25,6 +25,8 @@ from journey_pipeline_tests.exports.made_orders import (
     wanted,
 )
 
+pytestmark = pytest.mark.slow(reason="processes hold exports, and are killed")
+
 ROOT = Path(__file__).parents[2]
 AT = NOW + 6 * MINUTE
 PREPARED: dict[str, Callable[[Ledger], object]] = {

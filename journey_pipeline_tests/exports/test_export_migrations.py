@@ -24,6 +24,8 @@ from journey_pipeline.exports.export import Edge, Export, Order, after
 from journey_pipeline.exports.turns import listed
 from journey_pipeline_tests.exports.made_orders import DAY, HOUR, NOW, POLICY, queue
 
+pytestmark = pytest.mark.slow(reason="a ledger is brought over at each of its statements")
+
 FIRST = Path(__file__).parent / "ledger_version_1"  # as commit ac311e1 wrote it
 STANDINGS = [
     "pending: overdue",

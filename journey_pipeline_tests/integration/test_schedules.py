@@ -18,6 +18,8 @@ from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.projects import NOW
 
+pytestmark = pytest.mark.slow(reason="schedules and sensors tick in Dagster")
+
 
 @pytest.fixture
 def hour_end() -> datetime:

@@ -14,6 +14,8 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.sandbox.apsis_caller import DAY, LOYALTY, MAIN, NOON, ApsisCaller
 
+pytestmark = pytest.mark.slow(reason="reports are made and fetched in each test")
+
 COLUMNS = (
     "activity_id split_id activity_name split_activity_name sender subject address variation type correlation_id "
     "event_time server_time device location link_id link_url link_title bounce_code unsubscribe_topic abuse_section"

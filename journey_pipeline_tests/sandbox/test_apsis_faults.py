@@ -16,6 +16,8 @@ import urllib3
 from journey_pipeline_tests.sandbox.apsis_caller import EMAIL, EXPORTS, MAIN, REPORTS, ApsisCaller
 from journey_pipeline_tests.sandbox.cases import Case
 
+pytestmark = pytest.mark.slow(reason="reports are made and fetched in each test")
+
 ORDER = {
     "sections": [
         {

@@ -19,6 +19,8 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.sandbox.apsis_caller import DAY, EXPORTS, MAIN, NOON, REPORTS, ApsisCaller, events
 
+pytestmark = pytest.mark.slow(reason="reports are made and fetched in each test")
+
 ORDER = {
     "sections": [{"section_discriminator": MAIN, "attribute_discriminators": ["com.apsis1.attributes.email"]}],
     "events": {"start_at": "2026-11-19T12:00:00Z", "end_at": "2026-11-19T14:00:00Z"},

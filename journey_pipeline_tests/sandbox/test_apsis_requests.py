@@ -14,6 +14,8 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.sandbox.apsis_caller import EMAIL, EXPORTS, MAIN, REPORTS, ApsisCaller
 from journey_pipeline_tests.sandbox.cases import Case
 
+pytestmark = pytest.mark.slow(reason="reports are made in each test")
+
 START, END = "2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z"
 SECTION = {"section_discriminator": MAIN, "attribute_discriminators": [EMAIL]}
 PROFILES = {"sections": [SECTION], "events": {"start_at": START, "end_at": END}}

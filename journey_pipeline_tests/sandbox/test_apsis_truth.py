@@ -20,6 +20,9 @@ from journey_pipeline_tests.sandbox.apsis_caller import DAY, LOYALTY, MAIN, NOON
 YEAR_2000_MS = 946_684_800_000
 
 
+pytestmark = pytest.mark.slow(reason="days of reports are made and compared")
+
+
 def keys(records: Any) -> set[tuple[str, str, str]]:
     return {(record["section"], record["type_id"], str(record["correlation_id"])) for record in records}
 
