@@ -28,6 +28,7 @@ from journey_pipeline.warehouse.connection import (
     warehouse_file,
     writer_lock,
 )
+from journey_pipeline.warehouse.schema import made_tables
 
 _BATCH_ROWS = 10_000
 
@@ -65,7 +66,7 @@ def query(lake: Lake, sql: str) -> QueryResult:
         try:
             session.execute(sql)
         except duckdb.Error as error:
-            raise _refused(error) from error
+            raise _refused(session, error) from error
         columns = tuple(column[0] for column in session.description or ())
         return QueryResult(columns, _batches(session, stack.pop_all()))
 
@@ -99,16 +100,26 @@ def _batches(session: duckdb.DuckDBPyConnection, stack: ExitStack) -> Iterator[l
             try:
                 rows = session.fetchmany(_BATCH_ROWS)
             except duckdb.Error as error:
-                raise _refused(error) from error
+                raise _refused(session, error) from error
             if not rows:
                 return
             yield rows
 
 
-def _refused(error: duckdb.Error) -> WarehouseError:
-    return WarehouseError(
-        f"the query was refused: {describe(error)}; tables and columns: `select * from duckdb_columns()`."
-    )
+def _refused(session: duckdb.DuckDBPyConnection, error: duckdb.Error) -> WarehouseError:
+    advice = "tables and columns: `select * from duckdb_columns()`"
+    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)) and not _is_of_this_version(session):
+        advice = "another version published the file: `journey-pipeline sync` publishes it anew"
+    return WarehouseError(f"the query was refused: {describe(error)}; {advice}.")
+
+
+def _is_of_this_version(session: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a file has each table as this version makes it."""
+    try:
+        noted = set(session.execute("select table_name, digest from internal.tables").fetchall())
+    except duckdb.CatalogException:
+        return False
+    return {(table.name, table.digest) for table in made_tables()} <= noted
 
 
 class Published:
@@ -126,7 +137,7 @@ class Published:
         try:
             rows = self._session.execute(sql).fetchall()
         except duckdb.Error as error:
-            raise _refused(error) from error
+            raise _refused(self._session, error) from error
         return tuple(column[0] for column in self._session.description or ()), rows
 
     def has(self, table: str) -> bool:

@@ -163,6 +163,13 @@ def test_a_file_of_an_earlier_version_is_refused_with_what_to_do(loaded: Termina
         earlier.sql("create schema marts; create table marts.journey_daily (day date)")
     refused = loaded("report", JOURNEY_PIPELINE_HOME=str(tmp_path))
     assert (refused.code, "`journey-pipeline sync` publishes it anew" in refused.err) == (2, True)
+    asked_of = loaded("query", "from marts.journey_enrolments", JOURNEY_PIPELINE_HOME=str(tmp_path))
+    assert asked_of.code == 1
+    assert asked_of.err.splitlines()[0].endswith(
+        "another version published the file: `journey-pipeline sync` publishes it anew."
+    )
+    mistyped = loaded("query", "from marts.enrolments")
+    assert "tables and columns: " in mistyped.err
 
 
 def test_days_of_entry_can_be_chosen(loaded: Terminal, busiest: dict[str, str], tmp_path: Path) -> None:
