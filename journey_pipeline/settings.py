@@ -28,6 +28,8 @@ EMAIL_TOUCH_VARIABLE = "JOURNEY_PIPELINE_EMAIL_TOUCH_HOURS"
 EMAIL_TOUCH_HOURS = 120.0
 OTHER_TOUCH_VARIABLE = "JOURNEY_PIPELINE_OTHER_TOUCH_HOURS"
 OTHER_TOUCH_HOURS = 24.0
+REPORT_TIMEZONE_VARIABLE = "JOURNEY_PIPELINE_REPORT_TIMEZONE"
+REPORT_TIMEZONE = "UTC"
 LEDGER_VARIABLE = "JOURNEY_PIPELINE_LEDGER_URL"
 LEDGER_FILE = "exports.db"
 LINK_KEY_VARIABLE = "JOURNEY_PIPELINE_LINK_KEY"
@@ -260,6 +262,11 @@ def touch_hours() -> dict[str, float]:
     other = _positive(OTHER_TOUCH_VARIABLE, OTHER_TOUCH_HOURS)
     hours = dict.fromkeys(("sms", "whatsapp", "app_push", "web_push"), other)
     return {"email": _positive(EMAIL_TOUCH_VARIABLE, EMAIL_TOUCH_HOURS), **hours}
+
+
+def report_timezone() -> str:
+    """The time zone of local days in marts and of hours in reports: `JOURNEY_PIPELINE_REPORT_TIMEZONE`, or UTC."""
+    return os.environ.get(REPORT_TIMEZONE_VARIABLE, "").strip() or REPORT_TIMEZONE
 
 
 def normalizers() -> int:

@@ -357,7 +357,7 @@ def query() -> None:
 @click.argument("journey", required=False)
 @click.option("--from", "start", type=time, help="First UTC day of entry [default: the first].")
 @click.option("--to", "end", type=time, help="UTC day of entry at which to end, excluded [default: the last].")
-@click.option("--timezone", default="UTC", show_default=True, help="Time zone of weekdays and hours.")
+@click.option("--timezone", help="Time zone of weekdays and hours [default: JOURNEY_PIPELINE_REPORT_TIMEZONE, or UTC].")
 @click.option("--out", metavar="FILE", help="HTML file to write [default: in reports/ of JOURNEY_PIPELINE_HOME].")
 @click.option("--open", "shown", is_flag=True, help="Open it in the browser.")
 def report() -> None:

@@ -18,7 +18,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.report.index import ask_journeys
 from journey_pipeline.report.journey import Span
 from journey_pipeline.report.write import Written, write_index, write_journeys
-from journey_pipeline.settings import home, utc_now
+from journey_pipeline.settings import home, report_timezone, utc_now
 from journey_pipeline.warehouse.questions import Published, published
 
 TRAFFIC = timedelta(days=7)
@@ -45,12 +45,12 @@ def report_definitions(translator: Translator, marts: Sequence[dg.AssetKey]) -> 
 
     @dg.multi_asset(name="reports", specs=[spec])
     def reports(config: ReportConfig) -> dg.MaterializeResult[Any]:
-        lake = Lake(home())
+        lake, span = Lake(home()), Span(timezone=report_timezone())
         try:
             with published(lake) as warehouse:
-                index = write_index(warehouse, Span(), lake.home)
+                index = write_index(warehouse, span, lake.home)
                 wanted = config.journeys or _with_traffic(warehouse, config.most)
-                written = write_journeys(warehouse, wanted, Span(), lake.home)
+                written = write_journeys(warehouse, wanted, span, lake.home)
         except JourneyError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         return dg.MaterializeResult(

@@ -11,7 +11,7 @@ import duckdb
 
 from journey_pipeline.model import Column
 from journey_pipeline.warehouse.refresh import Changes
-from journey_pipeline.warehouse.schema import LOADED_TABLES, made_tables, prepare, touch_windows
+from journey_pipeline.warehouse.schema import LOADED_TABLES, configured_tables, made_tables, prepare
 from journey_pipeline.warehouse.table import Table
 
 SHOWN = ("core", "marts", "ops")
@@ -19,7 +19,7 @@ SHOWN = ("core", "marts", "ops")
 
 def dictionary() -> dict[str, list[Table]]:
     """The tables of each schema by name, with their keys and with the types of all columns."""
-    made = (touch_windows(), *made_tables())
+    made = (*configured_tables(), *made_tables())
     with duckdb.connect(":memory:", config={"threads": 1}) as session:
         prepare(session)
         Changes(session, made, set(made)).refresh()

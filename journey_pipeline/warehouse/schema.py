@@ -11,8 +11,15 @@ from pathlib import Path
 
 import duckdb
 
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import EVENT_COLUMNS, EVENTS_ONLY, EXPORT_COLUMNS, POPULATION_COLUMNS, Column
-from journey_pipeline.settings import storage_version, touch_hours
+from journey_pipeline.settings import (
+    REPORT_TIMEZONE,
+    REPORT_TIMEZONE_VARIABLE,
+    report_timezone,
+    storage_version,
+    touch_hours,
+)
 from journey_pipeline.sql import literal
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES
 from journey_pipeline.warehouse.codes import codes_table
@@ -312,8 +319,31 @@ def made_tables() -> tuple[Table, ...]:
     return codes_table(), *read_tables(SQL)
 
 
-def touch_windows() -> Table:
-    """How long touches count, as the settings say: a view over values, made anew when they change."""
+def configured_tables() -> tuple[Table, ...]:
+    """What settings say: views over values, made anew when these change.
+
+    Raises:
+        ConfigError: If one of them is wrong.
+    """
+    return _touch_windows(), _report_timezone()
+
+
+def _report_timezone() -> Table:
+    zone = report_timezone()
+    if zone != REPORT_TIMEZONE and not duckdb.execute("from pg_timezone_names() where name = ?", [zone]).fetchall():
+        raise ConfigError(
+            f"{REPORT_TIMEZONE_VARIABLE} is {zone!r}: it is no time zone. Write one as Europe/Stockholm or UTC."
+        )
+    return Table(
+        "internal.report_timezone",
+        "The time zone of local days in marts. One row. Key: timezone.",
+        (Column("timezone", "VARCHAR", "Its name."),),
+        f"select {literal(zone)} as timezone",
+        is_view=True,
+    )
+
+
+def _touch_windows() -> Table:
     values = ", ".join(f"({literal(channel)}, {hours!r}::double)" for channel, hours in touch_hours().items())
     return Table(
         "internal.touch_windows",

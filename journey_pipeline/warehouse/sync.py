@@ -40,7 +40,7 @@ from journey_pipeline.warehouse.publish import Publication
 from journey_pipeline.warehouse.ranking import Losers, find_losers
 from journey_pipeline.warehouse.refresh import Changes, stale_tables
 from journey_pipeline.warehouse.removal import forbid_loss, take_census, withhold
-from journey_pipeline.warehouse.schema import LISTED, POPULATIONS, REJECTS, made_tables, prepare, touch_windows
+from journey_pipeline.warehouse.schema import LISTED, POPULATIONS, REJECTS, configured_tables, made_tables, prepare
 from journey_pipeline.warehouse.side_files import (
     ListedChange,
     ReportsChange,
@@ -316,7 +316,7 @@ def _plan(
         reports = find_reports(session, lake, settings, inventory.broken)
         exports_differ = stage_exports(session, lake, settings, inventory.broken)
         losers = find_losers(session, lake, inventory, moved)
-    tables = (touch_windows(), *made_tables())
+    tables = (*configured_tables(), *made_tables())
     return _Plan(
         listing, inventory, extents, losers, listed, reports, exports_differ, tables, stale_tables(session, tables)
     )

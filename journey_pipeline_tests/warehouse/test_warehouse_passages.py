@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import StreamKey
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import sync
@@ -414,6 +415,24 @@ def test_a_touch_is_of_the_same_person_and_counts_as_long_as_the_settings_say(
     monkeypatch.setenv("JOURNEY_PIPELINE_OTHER_TOUCH_HOURS", "48")
     synced(made)
     assert [row[0] for row in asked(made, sql)] == [None, "text", "text", "text"]
+
+
+def test_local_days_are_those_of_the_time_zone_in_the_settings(made: MadeLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Midnight, UTC, is the evening before in Honolulu."""
+    made.put(HOUR, walk(1, "0 enter -\n1 send mail message_id=m", journey="v1", others={"enrolment_id": "p1"}))
+    sql = """
+        select 'enrolments', entered_on - local_on from marts.journey_enrolments union all
+        select 'messages', sent_on - local_on from marts.messages union all
+        select 'timeline', max(occurred_on - local_on) from marts.contact_timeline order by all
+    """
+    synced(made)
+    assert asked(made, sql) == [("enrolments", 0), ("messages", 0), ("timeline", 0)]
+    monkeypatch.setenv("JOURNEY_PIPELINE_REPORT_TIMEZONE", "Pacific/Honolulu")
+    synced(made)
+    assert asked(made, sql) == [("enrolments", 1), ("messages", 1), ("timeline", 1)]
+    monkeypatch.setenv("JOURNEY_PIPELINE_REPORT_TIMEZONE", "Hawai")
+    with pytest.raises(ConfigError, match="REPORT_TIMEZONE is 'Hawai': it is no time zone"):
+        synced(made)
 
 
 def test_the_pressure_on_a_person_is_that_of_each_connection_and_of_all_together(made: MadeLake) -> None:

@@ -13,6 +13,7 @@
 -- occurred_at: When it happened, UTC.
 -- instant_order: Sorts what happened in one instant: 1000 for each of enter, step and end, and the step's rank.
 -- occurred_on: The UTC day.
+-- local_on: The day in the time zone of reports (JOURNEY_PIPELINE_REPORT_TIMEZONE, or UTC).
 -- channel: The channel.
 -- action: What happened.
 -- journey_root_id: The journey, the same for all its versions; NULL outside of journeys.
@@ -38,6 +39,7 @@ select
         else 1000
     end + least(coalesce(activities.step_rank, 0), 999) as instant_order,
     events.occurred_on,
+    timezone((select timezone from internal.report_timezone), events.occurred_at)::date as local_on,
     events.channel,
     events.action,
     roots.journey_root_id,

@@ -18,6 +18,7 @@
 -- enrolment_number: 1 for the person's first known enrolment in any version, 2 for a re-entry; NULL if refused.
 -- entered_at: Time of its first enter, UTC; NULL if that was before the history. LayerFive tells of no entries.
 -- entered_on: The UTC day of it, or else of its first event: the day under which all marts file it.
+-- local_on: The day of the same in the time zone of reports (JOURNEY_PIPELINE_REPORT_TIMEZONE, or UTC).
 -- entry_is_known: Whether entered_at is known; funnels and transitions hold only such.
 -- first_event_at: Time of its first event, UTC.
 -- last_event_at: Time of its last event, UTC.
@@ -46,6 +47,7 @@ select
     case when passages.status <> 'refused' then coalesce(reentries.enrolment_number, 1) end as enrolment_number,
     passages.entered_at,
     timezone('UTC', coalesce(passages.entered_at, passages.first_event_at))::date as entered_on,
+    timezone((select timezone from internal.report_timezone), coalesce(passages.entered_at, passages.first_event_at))::date as local_on,
     passages.entered_at is not null as entry_is_known,
     passages.first_event_at,
     passages.last_event_at,

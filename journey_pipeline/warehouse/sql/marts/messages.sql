@@ -20,6 +20,7 @@
 -- variation: The variation of a split test; only APSIS tells it.
 -- sent_at: When it was handed over, UTC; NULL if it was not, or if the send is not known.
 -- sent_on: The UTC day of the try, or of the response without a send.
+-- local_on: The day of the same in the time zone of reports (JOURNEY_PIPELINE_REPORT_TIMEZONE, or UTC).
 -- status: sent, failed, suppressed, delivered or bounced; NULL for a response without a send.
 -- reason_code: The vendor's code of why it failed or was held back.
 -- delivered_at: When it was delivered, UTC; Salesforce does not tell.
@@ -48,6 +49,7 @@ select
     messages.variation,
     case when messages.tried = 'send' then messages.first_event_at end as sent_at,
     timezone('UTC', messages.first_event_at)::date as sent_on,
+    timezone((select timezone from internal.report_timezone), messages.first_event_at)::date as local_on,
     case
         when messages.tried = 'fail' then 'failed'
         when messages.tried = 'suppress' then 'suppressed'

@@ -12,6 +12,7 @@
 -- email: The address in the event, lower case; NULL if the vendor gives none.
 -- occurred_at: When it happened, UTC.
 -- occurred_on: The UTC day.
+-- local_on: The day in the time zone of reports (JOURNEY_PIPELINE_REPORT_TIMEZONE, or UTC).
 -- order_id: The vendor's number of the order.
 -- amount: What was paid; NULL where the vendor does not tell.
 -- currency: The currency of it.
@@ -83,6 +84,7 @@ select
     purchases.email,
     purchases.occurred_at,
     purchases.occurred_on,
+    timezone((select timezone from internal.report_timezone), purchases.occurred_at)::date as local_on,
     purchases.order_id,
     purchases.amount,
     purchases.currency,
