@@ -10,8 +10,9 @@ from dataclasses import replace
 import duckdb
 
 from journey_pipeline.model import Column
+from journey_pipeline.warehouse.configured import configured_tables
 from journey_pipeline.warehouse.refresh import Changes
-from journey_pipeline.warehouse.schema import LOADED_TABLES, configured_tables, made_tables, prepare
+from journey_pipeline.warehouse.schema import LOADED_TABLES, made_tables, prepare
 from journey_pipeline.warehouse.table import Table
 
 SHOWN = ("core", "marts", "ops")

@@ -28,7 +28,7 @@ from journey_pipeline.warehouse.connection import (
     warehouse_file,
     writer_lock,
 )
-from journey_pipeline.warehouse.schema import made_tables
+from journey_pipeline.warehouse.schema import is_of_this_version
 
 _BATCH_ROWS = 10_000
 
@@ -108,18 +108,9 @@ def _batches(session: duckdb.DuckDBPyConnection, stack: ExitStack) -> Iterator[l
 
 def _refused(session: duckdb.DuckDBPyConnection, error: duckdb.Error) -> WarehouseError:
     advice = "tables and columns: `select * from duckdb_columns()`"
-    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)) and not _is_of_this_version(session):
+    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)) and not is_of_this_version(session):
         advice = "another version published the file: `journey-pipeline sync` publishes it anew"
     return WarehouseError(f"the query was refused: {describe(error)}; {advice}.")
-
-
-def _is_of_this_version(session: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a file has each table as this version makes it."""
-    try:
-        noted = set(session.execute("select table_name, digest from internal.tables").fetchall())
-    except duckdb.CatalogException:
-        return False
-    return {(table.name, table.digest) for table in made_tables()} <= noted
 
 
 class Published:

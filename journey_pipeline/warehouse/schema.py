@@ -11,16 +11,8 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import EVENT_COLUMNS, EVENTS_ONLY, EXPORT_COLUMNS, POPULATION_COLUMNS, Column
-from journey_pipeline.settings import (
-    REPORT_TIMEZONE,
-    REPORT_TIMEZONE_VARIABLE,
-    report_timezone,
-    storage_version,
-    touch_hours,
-)
-from journey_pipeline.sql import literal
+from journey_pipeline.settings import storage_version
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES
 from journey_pipeline.warehouse.codes import codes_table
 from journey_pipeline.warehouse.table import SCHEMAS, Table, create_table, note_table, read_tables
@@ -319,44 +311,6 @@ def made_tables() -> tuple[Table, ...]:
     return codes_table(), *read_tables(SQL)
 
 
-def configured_tables() -> tuple[Table, ...]:
-    """What settings say: views over values, made anew when these change.
-
-    Raises:
-        ConfigError: If one of them is wrong.
-    """
-    return _touch_windows(), _report_timezone()
-
-
-def _report_timezone() -> Table:
-    zone = report_timezone()
-    if zone != REPORT_TIMEZONE and not duckdb.execute("from pg_timezone_names() where name = ?", [zone]).fetchall():
-        raise ConfigError(
-            f"{REPORT_TIMEZONE_VARIABLE} is {zone!r}: it is no time zone. Write one as Europe/Stockholm or UTC."
-        )
-    return Table(
-        "internal.report_timezone",
-        "The time zone of local days in marts. One row. Key: timezone.",
-        (Column("timezone", "VARCHAR", "Its name."),),
-        f"select {literal(zone)} as timezone",
-        is_view=True,
-    )
-
-
-def _touch_windows() -> Table:
-    values = ", ".join(f"({literal(channel)}, {hours!r}::double)" for channel, hours in touch_hours().items())
-    return Table(
-        "internal.touch_windows",
-        "How long a touch counts before a purchase. Grain: one row per channel. Key: channel.",
-        (
-            Column("channel", "VARCHAR", "The channel of the open or click."),
-            Column("hours", "DOUBLE", "A purchase so many hours later is still ascribed to it."),
-        ),
-        f"select * from (values {values}) as windows(channel, hours)",
-        is_view=True,
-    )
-
-
 def prepare(session: duckdb.DuckDBPyConnection) -> bool:
     """Makes the tables that are loaded from files, in a new file; brings their comments up to date in any.
 
@@ -386,6 +340,15 @@ def read_revision(session: duckdb.DuckDBPyConnection) -> str:
     if not has_table(session, STATE.name):
         return ""
     return str(session.execute("select revision from internal.state").fetchall()[0][0])
+
+
+def is_of_this_version(session: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a file has each table as this version makes it."""
+    try:
+        noted = set(session.execute("select table_name, digest from internal.tables").fetchall())
+    except duckdb.CatalogException:
+        return False
+    return {(table.name, table.digest) for table in made_tables()} <= noted
 
 
 def has_table(session: duckdb.DuckDBPyConnection, name: str) -> bool:

@@ -23,6 +23,7 @@ from journey_pipeline.errors import WarehouseError
 from journey_pipeline.files import flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES, EXPORTED_ATTRIBUTES, make_history
+from journey_pipeline.warehouse.configured import configured_tables
 from journey_pipeline.warehouse.connection import (
     UnopenableWarehouse,
     WarehouseSettings,
@@ -40,7 +41,7 @@ from journey_pipeline.warehouse.publish import Publication
 from journey_pipeline.warehouse.ranking import Losers, find_losers
 from journey_pipeline.warehouse.refresh import Changes, stale_tables
 from journey_pipeline.warehouse.removal import forbid_loss, take_census, withhold
-from journey_pipeline.warehouse.schema import LISTED, POPULATIONS, REJECTS, configured_tables, made_tables, prepare
+from journey_pipeline.warehouse.schema import LISTED, POPULATIONS, REJECTS, made_tables, prepare
 from journey_pipeline.warehouse.side_files import (
     ListedChange,
     ReportsChange,
