@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 CLIENTS := $(shell sed -n 's/==/-/p' journey_pipeline_tests/clients/versions.txt)
 
-.PHONY: help install clients demo dev test test-fast crash properties lint types check docs bench clean
+.PHONY: help install clients demo dev test test-fast crash properties soak pictures lint types check docs bench clean
 
 help:            ## Show what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -34,7 +34,7 @@ $(VENV)/clients/%: | $(STAMP)
 demo: $(STAMP)   ## Load a day of simulated history and show what comes of it
 	@$(BIN)/journey-pipeline demo
 
-dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1; another port: make dev DEV_ARGS='--port 3001'
+dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1; something to look at at once: make dev DEV_ARGS=--hurry
 	@$(BIN)/journey-pipeline dev $(DEV_ARGS)
 
 # Tests wait too, for processes, files and answers: three workers keep two cores busy.
@@ -52,6 +52,12 @@ properties: $(STAMP)  ## Try the warehouse's and the exports' properties on N ti
 	@EXAMPLES=$(N) $(BIN)/python -m pytest -n 2 --timeout 0 \
 		journey_pipeline_tests/property journey_pipeline_tests/exports/test_export_model.py \
 		journey_pipeline_tests/normalize/test_normalize_properties.py $(PYTEST_ARGS)
+
+soak: $(STAMP)   ## Let six hours of a deployment pass in minutes, and count what goes red; other hours: make soak HOURS=24
+	@$(BIN)/python -m journey_pipeline_tests.soak --hours $(or $(HOURS),6)
+
+pictures: $(STAMP)  ## Make the pictures of docs/pictures anew, in Chromium; some of them: make pictures NAMES='assets order'
+	@$(BIN)/python -m journey_pipeline_tests.pictures $(NAMES)
 
 lint: $(STAMP)   ## Check style
 	@$(BIN)/ruff check .
