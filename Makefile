@@ -32,7 +32,7 @@ $(VENV)/clients/%: | $(STAMP)
 	@mv $@.part $@
 
 demo: $(STAMP)   ## Load a day of simulated history and show what comes of it
-	@$(BIN)/journey-pipeline demo
+	@$(BIN)/journey-pipeline demo $(DEMO_ARGS)
 
 dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1; something to look at at once: make dev DEV_ARGS=--hurry
 	@$(BIN)/journey-pipeline dev $(DEV_ARGS)

@@ -121,7 +121,8 @@ def test_no_command_of_the_pages_is_left_untested() -> None:
 
 @STARTS
 def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
-    script = "\n".join([*lines_with("make demo"), *lines_with("query")])
+    demo = [f"{line} DEMO_ARGS='--hours 4'" for line in lines_with("make demo")]  # shows as much as a day's
+    script = "\n".join([*demo, *lines_with("query")])
     done = run(script, clone)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "What each journey did" in done.stdout
@@ -135,6 +136,11 @@ def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
             warehouse.sql(question).fetchall()
     assert_marts_are_as_in_the_model(clone / "data/sandbox/warehouse.duckdb")
     assert_messages_are_as_in_the_model(clone / "data/sandbox/warehouse.duckdb")
+
+
+def test_the_demo_loads_as_many_hours_as_the_page_says() -> None:
+    (hours,) = [option.default for option in cli.commands["demo"].params if option.name == "hours"]
+    assert f"the last {hours} hours" in README
 
 
 @STARTS
