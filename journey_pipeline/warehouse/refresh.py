@@ -21,7 +21,7 @@ from journey_pipeline.errors import WarehouseError, text_of
 from journey_pipeline.sql import identifier
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES
 from journey_pipeline.warehouse.step_places import compute_step_places
-from journey_pipeline.warehouse.table import Table, create_table, forget_table, note_table
+from journey_pipeline.warehouse.table import Table, comment_on, create_table, forget_tables, note_tables
 
 # Units are made again together up to this many rows, so that counting and sorting them stays inside memory.
 _SPAN_ROWS = 2_000_000
@@ -40,8 +40,8 @@ def stale_tables(session: duckdb.DuckDBPyConnection, tables: tuple[Table, ...]) 
     """The tables that are not there yet or were made from another text; those that no text makes any more go."""
     made = dict(session.execute("select table_name, digest from internal.tables").fetchall())
     known = {table.name for table in (*LOADED_TABLES, *tables)}
-    for name in sorted(made.keys() - known):
-        forget_table(session, name)
+    if unknown := sorted(made.keys() - known):
+        forget_tables(session, unknown)
     return {table for table in tables if made.get(table.name) != table.digest}
 
 
@@ -102,6 +102,9 @@ class Changes:
 
     def refresh(self) -> None:
         """Makes the tables again that read what has changed, and those that are stale."""
+        anew = [table for table in self.tables if table in self.stale]
+        if anew:
+            forget_tables(self.session, [table.name for table in anew])
         for table in self.tables:
             try:
                 self._make(table)
@@ -110,6 +113,7 @@ class Changes:
                 raise WarehouseError(
                     f"{table.name} can't be made: {said}. Nothing has changed. Correct its SQL file, and sync again."
                 ) from error
+        note_tables(self.session, anew)
 
     def _make(self, table: Table) -> None:
         if self._is_level(table):
@@ -117,9 +121,8 @@ class Changes:
         if compute := _COMPUTED.get(table.name):
             compute(self.session)
         if table in self.stale:
-            forget_table(self.session, table.name)
             create_table(self.session, table)
-            note_table(self.session, table)
+            comment_on(self.session, table)
         if table.unit:
             self._make_units(table)
         elif table.is_sum:

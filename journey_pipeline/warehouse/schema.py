@@ -15,7 +15,7 @@ from journey_pipeline.model import EVENT_COLUMNS, EVENTS_ONLY, EXPORT_COLUMNS, P
 from journey_pipeline.settings import storage_version
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES
 from journey_pipeline.warehouse.codes import codes_table
-from journey_pipeline.warehouse.table import SCHEMAS, Table, create_table, note_table, read_tables
+from journey_pipeline.warehouse.table import SCHEMAS, Table, comment_on, create_table, note_tables, read_tables
 
 _SEEN = (
     Column("first_seen_at", "TIMESTAMPTZ", "When first listed to us, UTC."),
@@ -328,9 +328,10 @@ def prepare(session: duckdb.DuckDBPyConnection) -> bool:
     is_current = session.execute("select layout from internal.state").fetchall() == [(layout(),)]
     if is_current:
         noted = set(session.execute("select table_name, digest from internal.tables").fetchall())
-        for table in LOADED_TABLES:
-            if (table.name, table.digest) not in noted:
-                note_table(session, table)
+        others = [table for table in LOADED_TABLES if (table.name, table.digest) not in noted]
+        for table in others:
+            comment_on(session, table)
+        note_tables(session, others)
     session.execute("commit")
     return is_current
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -200,31 +200,37 @@ def _compression(column: Column) -> str:
     return " using compression zstd" if column.type == "JSON" else ""
 
 
-def note_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Puts a table's comments on it and its columns, and notes from which text it was made."""
+def comment_on(session: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Puts a table's comments on it and its columns."""
     kind = "macro table" if table.arguments else "view" if table.is_view else "table"
     columns = () if table.arguments else table.columns
-    noted = f"{literal(table.name)}, {literal(table.digest)}"
     statements = [
-        f"delete from internal.tables where table_name = {literal(table.name)}",
-        f"insert into internal.tables values ({noted})",
         f"comment on {kind} {table.name} is {literal(table.comment)}",
         *(f"comment on column {table.name}.{identifier(each.name)} is {literal(each.comment)}" for each in columns),
     ]
     session.execute(";".join(statements))
 
 
-def forget_table(session: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Drops a table, a view or a macro, if it has been made."""
-    ((noted,),) = session.execute("delete from internal.tables where table_name = ?", [name]).fetchall()
-    if not noted:
-        return
-    kinds = session.execute(
-        """
-        select 'view' from duckdb_views() where schema_name || '.' || view_name = $name
-        union all
-        select 'macro table' from duckdb_functions() where schema_name || '.' || function_name = $name
-        """,
-        {"name": name},
-    ).fetchall()
-    session.execute(f"drop {kinds[0][0] if kinds else 'table'} if exists {name}")
+def note_tables(session: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+    """Notes from which text each table was made."""
+    if tables:
+        names = [table.name for table in tables]
+        session.execute("delete from internal.tables where table_name in (select unnest(?))", [names])
+        digests = [table.digest for table in tables]
+        session.execute("insert into internal.tables select unnest(?), unnest(?)", [names, digests])
+
+
+def forget_tables(session: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Drops those tables, views and macros that have been made."""
+    noted = session.execute("select table_name from internal.tables").fetchall()
+    for name in (name for name in names if (name,) in noted):
+        kinds = session.execute(
+            """
+            select 'view' from duckdb_views() where schema_name || '.' || view_name = $name
+            union all
+            select 'macro table' from duckdb_functions() where schema_name || '.' || function_name = $name
+            """,
+            {"name": name},
+        ).fetchall()
+        session.execute(f"drop {kinds[0][0] if kinds else 'table'} if exists {name}")
+        session.execute("delete from internal.tables where table_name = ?", [name])
