@@ -4,7 +4,7 @@ Not here: how a sync works (`warehouse/`), what events are (`load_assets.py`).
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
@@ -26,9 +26,10 @@ from journey_pipeline.loading.bring_over import Configured, bring_over
 from journey_pipeline.loading.lists import list_exports
 from journey_pipeline.settings import ledger_url, make_home
 from journey_pipeline.warehouse.connection import WarehouseSettings
+from journey_pipeline.warehouse.dictionary import previews, written_types
 from journey_pipeline.warehouse.equality import EqualityReport, compare_with_lake
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.questions import AgreementTolerance, read_agreements
+from journey_pipeline.warehouse.questions import AgreementTolerance, published, read_agreements
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES, made_tables
 from journey_pipeline.warehouse.sync import SyncReport, sync
 from journey_pipeline.warehouse.table import Table
@@ -129,6 +130,7 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
         settings = WarehouseSettings(memory=self.memory, threads=self.threads, removable=self.removable)
         tolerance = AgreementTolerance(share=self.exports_may_differ_by)
         events = self.translator.key(told(EVENTS))
+        tables = dict(zip(self.table_keys, self.tables, strict=True))
 
         @dg.multi_asset(
             name=WAREHOUSE_OP,
@@ -144,13 +146,14 @@ class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
             pool=WAREHOUSE_POOL,
         )
         def warehouse(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.MaterializeResult[Any]]:
-            yield from _sync(context, replace(settings, remove=config.remove), tolerance, self.table_keys, configured)
+            yield from _sync(context, replace(settings, remove=config.remove), tolerance, tables, configured)
 
         return warehouse
 
     def _spec(self, table: Table, upstream: Sequence[dg.AssetKey]) -> dg.AssetSpec:
         events_are_new = dg.AutomationCondition.any_deps_updated().since_last_handled()
-        columns = [dg.TableColumn(c.name, c.type or "unknown", description=c.comment) for c in table.columns]
+        types = written_types().get(table.name, {})
+        columns = [dg.TableColumn(c.name, types.get(c.name, "unknown"), description=c.comment) for c in table.columns]
         return self.translator.spec(
             told(table),
             deps=upstream if table is EVENTS else [self.translator.key(told(EVENTS))],
@@ -173,7 +176,7 @@ def _sync(
     context: dg.AssetExecutionContext,
     settings: WarehouseSettings,
     tolerance: AgreementTolerance,
-    keys: Sequence[dg.AssetKey],
+    tables: Mapping[dg.AssetKey, Table],
     configured: Configured,
 ) -> Iterator[dg.MaterializeResult[Any]]:
     lake = Lake(make_home())
@@ -183,26 +186,34 @@ def _sync(
             list_exports(lake, ledger_url())
             report = sync(lake, settings, before_anew=lambda: brought.extend(bring_over(lake, configured).says))
             equality = compare_with_lake(lake, settings, report.listing)
-            published = publish(lake, settings)
+            public = publish(lake, settings)
             agreements = read_agreements(lake, tolerance, settings)
+            with published(lake) as warehouse:
+                shown = previews(warehouse, tables.values())
     except JourneyError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     for broken in report.broken:
         context.log.warning("%s", broken)
     if report.rebuilt:
         log.warning("the warehouse was made anew from the lake: %s", report.rebuilt)
-    context.log.info("%s; %s", report, "published" if published.published else "nothing new to publish")
-    for said in [*brought, *published.mended]:
+    context.log.info("%s; %s", report, "published" if public.published else "nothing new to publish")
+    for said in [*brought, *public.mended]:
         context.log.warning("%s", said)
-    for key in keys:
-        is_events = key == keys[0]
+    for key, table in tables.items():
+        is_events = table is EVENTS
         yield dg.MaterializeResult(
             asset_key=key,
-            metadata=_metadata(report, equality, [*brought, *published.mended]) if is_events else {},
+            metadata=_metadata(report, equality, [*brought, *public.mended])
+            if is_events
+            else _preview(shown.get(table.name)),
             check_results=(
                 [_equals_lake(key, report, equality), agreement_result(key, agreements, tolerance)] if is_events else []
             ),
         )
+
+
+def _preview(rows: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+    return {"preview": dg.MetadataValue.table([dg.TableRecord(row) for row in rows])} if rows else {}
 
 
 def _metadata(report: SyncReport, equality: EqualityReport, more: Sequence[str]) -> dict[str, Any]:

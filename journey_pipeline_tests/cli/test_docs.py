@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from journey_pipeline.cli.commands import cli
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.connection import warehouse_file
+from journey_pipeline.warehouse.dictionary import TYPES, dictionary, types_of
 from journey_pipeline_tests.new_home import put_warehouse
 from journey_pipeline_tests.warehouse.made_lake import rows_of
 
@@ -37,6 +38,10 @@ def test_the_page_of_the_repository_is_what_the_command_writes(written: dict[str
     assert PAGE.read_text() == written["tables.md"], (
         "run `journey-pipeline docs --out /tmp/tables` and copy tables.md to docs/"
     )
+
+
+def test_dagster_is_told_the_same_types_without_making_the_tables() -> None:
+    assert types_of(dictionary()) == TYPES.read_text(), "write what `types_of(dictionary())` gives to that file"
 
 
 def test_columns_types_and_comments_are_those_of_the_warehouse(written: dict[str, str], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.translator import key_of
@@ -57,6 +58,34 @@ def test_the_preview_shows_no_person(runner: Runner, assets: LoadAssets) -> None
     runner.load(assets, [hour], pull=True, only_missing=True)
     shown = materialization(runner, assets.events, key_of(assets.partitions, hour))["preview"]
     assert {name for record in shown.records for name in record.data} == {"journey_name", "channel", "action", "events"}
+
+
+def test_marts_of_which_no_column_tells_of_a_person_show_ten_rows_and_all_columns_have_types(
+    runner: Runner, assets: LoadAssets, home: Path
+) -> None:
+    runner.load(assets, hours_ago(9, 2), pull=True, only_missing=True)
+    runner.sync_warehouse()
+    shown = {}
+    with accepted_previews():
+        graph = runner.deployment.definitions.get_repository_def().asset_graph
+    for key in graph.get_all_asset_keys():
+        if key.path[0] not in {"marts", "warehouse"}:
+            continue
+        columns = graph.get(key).metadata["dagster/column_schema"].columns
+        assert columns
+        assert "unknown" not in {column.type for column in columns}, key
+        record = runner.instance.get_latest_materialization_event(key)
+        assert record is not None
+        assert record.asset_materialization is not None
+        if preview := record.asset_materialization.metadata.get("preview"):
+            shown[key.path[-1]] = [dict(row.data) for row in preview.value.records]
+    of_journeys = {"journey_daily", "journey_funnel", "journey_transitions", "journeys_now", "email_performance"}
+    assert {"journey_daily", "journey_funnel"} <= set(shown) <= of_journeys
+    assert len(shown["journey_daily"]) == 10
+    people = {str(one) for row in ask(home, "select contact_id, person_id, email from core.contacts") for one in row}
+    people |= {str(row[0]) for row in ask(home, "select distinct contact_id from core.journey_events")}
+    assert len(people) > 10
+    assert not people & {str(value) for rows in shown.values() for row in rows for value in row.values() if value}
 
 
 def test_a_failed_hour_does_not_take_the_finished_ones_with_it(
