@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -13,8 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 def build_source(folder: Path) -> Path:
     """Builds the source archive, and gives the folder in which it is unpacked."""
-    with tarfile.open(_build("sdist", ROOT, folder)) as archive:
-        archive.extractall(folder, filter="data")
+    subprocess.run(["tar", "--extract", "--file", str(_build("sdist", ROOT, folder))], cwd=folder, check=True)
     (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
     return unpacked
 
