@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUN := $(VENV)/.installed-to-run
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 # The tests start hundreds of interpreters: what they have compiled is to be kept.
 unexport PYTHONDONTWRITEBYTECODE
 CLIENTS := $(shell sed -n 's/==/-/p' journey_pipeline_tests/clients/versions.txt)
@@ -12,14 +14,20 @@ CLIENTS := $(shell sed -n 's/==/-/p' journey_pipeline_tests/clients/versions.txt
 help:            ## Show what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-install: $(STAMP)  ## Make the virtual environment
+install: $(STAMP)  ## Make the virtual environment, with the tools that tests and checks need
 
-$(STAMP): pyproject.toml constraints.txt
+# pip says what it gets: the first time takes a minute or two.
+$(RUN): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "Python 3.11 to 3.13 is needed; say which with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) (a minute or so the first time) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "Installing what running needs into $(VENV) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(STAMP): pyproject.toml constraints.txt | $(RUN)
+	@echo "Installing the tools of development into $(VENV) ..."
+	@$(PIP) -e '.[dev]'
 	@touch $@
 
 clients: $(CLIENTS:%=$(VENV)/clients/%)  ## Install the programs of others that are tested to read our files
@@ -31,10 +39,10 @@ $(VENV)/clients/%: | $(STAMP)
 		-c journey_pipeline_tests/clients/constraints.txt --target $@.part "$$(echo '$*' | sed -E 's/-([^-]+)$$/==\1/')"
 	@mv $@.part $@
 
-demo: $(STAMP)   ## Load a day of simulated history and show what comes of it
+demo: $(RUN)     ## Load a day of simulated history and show what comes of it
 	@$(BIN)/journey-pipeline demo $(DEMO_ARGS)
 
-dev: $(STAMP)    ## Sandbox, webserver and daemon together on 127.0.0.1; something to look at at once: make dev DEV_ARGS=--hurry
+dev: $(RUN)      ## Sandbox, webserver and daemon together on 127.0.0.1; something to look at at once: make dev DEV_ARGS=--hurry
 	@$(BIN)/journey-pipeline dev $(DEV_ARGS)
 
 # Tests wait too, for processes, files and answers: three workers keep two cores busy.
@@ -73,7 +81,7 @@ docs: $(STAMP)   ## Build the site of docs/ into build/site
 	@echo "Open build/site/index.html"
 
 bench: $(STAMP)  ## Measure the pipeline beside a floor and peers: an hour, on a machine that does nothing else
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(PIP) --quiet -e '.[bench]'
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:           ## Remove the virtual environment and caches; data stays
