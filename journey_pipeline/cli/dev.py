@@ -55,7 +55,7 @@ def dev(port: int, folder: str, faults: Sequence[str], hurry: bool) -> None:  # 
     notes.say("Starting Dagster ...")
     with _signals_interrupt():
         try:
-            with serve(World(), faults=faults) as sandbox, receiving() as hooks:
+            with serve(World(names="plausible"), faults=faults) as sandbox, receiving() as hooks:
                 os.environ.update(sandbox_environment(sandbox, hooks))
                 forget_the_last_sandbox()
                 with _alerts_shown(), _dagster(port, log) as child:

@@ -18,7 +18,7 @@ from journey_pipeline.sandbox.world import World
 def sandbox(*, host: str, port: int, seed: int, rows_per_hour: int, days: int | None, faults: tuple[str, ...]) -> None:
     """Serve the simulated vendors until stopped."""
     ends_by_itself()
-    world = World(seed=seed, rows_per_hour=rows_per_hour)
+    world = World(seed=seed, rows_per_hour=rows_per_hour, names="plausible")
     options = SandboxOptions.keeping(days) if days else None
     run(host, port, world=world, options=options, faults=faults, on_ready=_tell)
 

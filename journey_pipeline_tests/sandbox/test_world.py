@@ -191,3 +191,16 @@ def test_a_world_that_can_not_be_is_refused(case: Case) -> None:
     for wrong in [{"contacts": 0}, {"rows_per_hour": -1}, {"late_share": 1.5}, {"journeys": 0}, {"lag_s": 0}]:
         with case(wrong=wrong), pytest.raises(ConfigError, match=next(iter(wrong))):
             World(**wrong)
+
+
+def test_a_plausible_world_differs_from_a_hostile_one_in_names_alone_and_none_of_them_breaks_a_reader() -> None:
+    plausible = World(rows_per_hour=300, contacts=500, late_share=0.1, steady=True, names="plausible")
+    assert fingerprint(told(plausible, hour_at(START))) == fingerprint(told(WORLD, hour_at(START)))
+    steps = [step.name for journey in plausible.catalog for version in journey.versions for step in version.activities]
+    ads = [point.touch.campaign or "" for point in plausible.touchpoints(hour_at(START, 24))]
+    names = {*steps, *ads, *(journey.name for journey in plausible.catalog)}
+    assert len(names) > len(plausible.catalog)
+    assert [name for name in names if not name.isascii() or not name.isprintable() or name != name.strip(" =")] == []
+    hostile = {journey.name for journey in WORLD.catalog}
+    assert any("\n" in name for name in hostile)
+    assert any(not name.isascii() for name in hostile)

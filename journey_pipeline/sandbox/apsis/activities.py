@@ -11,6 +11,7 @@ from functools import cached_property
 
 from journey_pipeline.sandbox.apsis.account import SECTIONS, Section, version_number
 from journey_pipeline.sandbox.world import Activity, Journey, Version, World
+from journey_pipeline.sandbox.world.naming import Naming, named
 
 _SUBJECTS = (
     "Hello, you",
@@ -37,6 +38,7 @@ class EmailActivity:
         version: Its version.
         step: Its step.
         is_split: Whether it tests two subjects before it goes on with the better one.
+        names: What its subjects and its sender are called.
     """
 
     id: str
@@ -46,6 +48,7 @@ class EmailActivity:
     version: Version
     step: Activity
     is_split: bool
+    names: Naming
 
     @property
     def is_listed(self) -> bool:
@@ -55,7 +58,7 @@ class EmailActivity:
     @property
     def sender(self) -> str:
         """Name of the sender."""
-        return _SENDERS[self.number % len(_SENDERS)]
+        return named(_SENDERS[self.number % len(_SENDERS)], self.names)
 
     def name(self, at_ms: int) -> str:
         """Its name at an instant: every third is renamed every four weeks."""
@@ -64,7 +67,7 @@ class EmailActivity:
 
     def subject(self, variation: str) -> str:
         """The subject of one of its variations; an empty one is the winner's."""
-        subject = _SUBJECTS[self.number % len(_SUBJECTS)]
+        subject = named(_SUBJECTS[self.number % len(_SUBJECTS)], self.names)
         return f"{subject} ({variation})" if variation else subject
 
     def split_id(self, variation: str) -> str:
@@ -90,7 +93,14 @@ class Automations:
         ]
         return {
             step.id: EmailActivity(
-                f"ea-{step.id[:13]}", number, section_of(journey), journey, version, step, _is_split(version, step)
+                id=f"ea-{step.id[:13]}",
+                number=number,
+                section=section_of(journey),
+                journey=journey,
+                version=version,
+                step=step,
+                is_split=_is_split(version, step),
+                names=self._world.names,
             )
             for number, (journey, version, step) in enumerate(steps)
         }

@@ -1,7 +1,7 @@
 """The journeys that the shop runs: their versions, which all run at once, and the steps of each.
 
-Ids follow from the world's seed. Not here: what the plans are (`plans.py`) and how many contacts take which way
-(`routes.py`).
+Ids follow from the world's seed. Not here: what the plans are (`plans.py`), plausible names (`naming.py`), and how many
+contacts take which way (`routes.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from journey_pipeline.sandbox.world.naming import Naming, named, repeated
 from journey_pipeline.sandbox.world.plans import PLANS, Plan, Split, Step
 
 # A name for each journey in turn; the same ones come again, numbered, in a larger catalogue.
@@ -110,9 +111,9 @@ def guid_text(number: int) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def catalog(seed: int, journeys: int) -> tuple[Journey, ...]:
+def catalog(seed: int, journeys: int, names: Naming = "hostile") -> tuple[Journey, ...]:
     """The journeys of a world. The last version but one of the third journey is deleted: in history, not listed."""
-    return tuple(_journey(seed, index) for index in range(journeys))
+    return tuple(_journey(seed, index, names) for index in range(journeys))
 
 
 def steps(plan: Plan) -> Iterator[Step | Split]:
@@ -124,36 +125,36 @@ def steps(plan: Plan) -> Iterator[Step | Split]:
                 yield from steps(branch.plan)
 
 
-def _journey(seed: int, index: int) -> Journey:
+def _journey(seed: int, index: int, names: Naming) -> Journey:
     plan, source, weight = PLANS[index % len(PLANS)]
     round_number, name = index // len(_NAMES), _NAMES[index % len(_NAMES)]
     count = _VERSIONS[index % len(_VERSIONS)]
     return Journey(
         id=guid(seed, "journey", index),
         key=f"journey-{index}",
-        name=f"{name} {round_number + 1}" if round_number else name,
+        name=repeated(name, round_number, names),
         plan=plan,
         weight=weight / (1 + round_number),
         event_id=guid(seed, "event", index),
         event_name=f"[demo] entry {index}, {source}",
         entry_source=source,
-        versions=tuple(_version(seed, index, plan, number, count) for number in range(1, count + 1)),
+        versions=tuple(_version(seed, index, plan, number, count, names=names) for number in range(1, count + 1)),
     )
 
 
-def _version(seed: int, index: int, plan: Plan, number: int, count: int) -> Version:
+def _version(seed: int, index: int, plan: Plan, number: int, count: int, *, names: Naming) -> Version:
     newest, deleted = number == count, count > 2 and number == count - 1  # noqa: PLR2004 - one before the newest
     return Version(
         number=number,
         definition_id=guid(seed, "journey", index) if number == 1 else guid(seed, "version", index, number),
         status="Published" if newest else "Deleted" if deleted else "Unpublished",
         listed=not deleted,
-        activities=_activities(seed, index, plan, number),
+        activities=_activities(seed, index, plan, number, names),
         modified_at=_FIRST_CREATED_AT + timedelta(days=index * 3 + number, milliseconds=20 * number),
     )
 
 
-def _activities(seed: int, index: int, plan: Plan, number: int) -> tuple[Activity, ...]:
+def _activities(seed: int, index: int, plan: Plan, number: int, names: Naming) -> tuple[Activity, ...]:
     keys: dict[int, str] = {}
     seen: dict[str, int] = {}
     for position, step in enumerate(steps(plan)):
@@ -165,7 +166,7 @@ def _activities(seed: int, index: int, plan: Plan, number: int) -> tuple[Activit
         Activity(
             id=guid(seed, "activity", index, number, position),
             key=keys[position],
-            name=step.name,
+            name=named(step.name, names),
             type=step.type.upper() if shouted else step.type,
             step=step,
             next_keys=tuple(None if after is None else keys[after] for after in following[position]),

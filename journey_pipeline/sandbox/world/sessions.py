@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from journey_pipeline.sandbox.world.curve import busyness
+from journey_pipeline.sandbox.world.naming import Naming, named
 
 DAY_MS = 86_400_000
 LONGEST_SESSION_MS = 3_600_000
@@ -114,7 +115,7 @@ class Ways:
         return len(self.touches) / len(self.first)
 
 
-def visitor_ways(seed: int, *, steady: bool) -> Ways:
+def visitor_ways(seed: int, *, steady: bool, names: Naming) -> Ways:
     """What new visitors do in the hundred days after they first came: most come once, some up to seven times."""
     dice = random.Random(f"{seed}/visitor ways")
     hours = _hours(steady=steady)
@@ -123,13 +124,15 @@ def visitor_ways(seed: int, *, steady: bool) -> Ways:
         day = 0
         for visit in range(dice.choice((1, 1, 1, 2, 2, 3, 4, 7))):
             start_ms = day * DAY_MS + dice.choice(hours) * LONGEST_SESSION_MS
-            yield from ((visit, start_ms + after_ms, touch) for after_ms, touch in _session(dice, WEB, _ON_THE_WEB, ()))
+            yield from (
+                (visit, start_ms + after_ms, touch) for after_ms, touch in _session(dice, WEB, _ON_THE_WEB, (), names)
+            )
             day = min(LAST_VISIT_DAY, day + 1 + int(dice.expovariate(1 / 14)))
 
     return _ways([list(way()) for _ in range(_WAYS)])
 
 
-def customer_ways(seed: int, campaigns: Sequence[str], *, steady: bool) -> Ways:
+def customer_ways(seed: int, campaigns: Sequence[str], *, steady: bool, names: Naming) -> Ways:
     """What customers do on a visit: half of them come by one of the shop's mails.
 
     Args:
@@ -143,23 +146,27 @@ def customer_ways(seed: int, campaigns: Sequence[str], *, steady: bool) -> Ways:
         by_mail = dice.random() < 0.5  # noqa: PLR2004 - half
         start_ms = dice.choice(hours) * LONGEST_SESSION_MS
         sources, shapes = ((MAIL,), _BY_MAIL) if by_mail else (WEB, _ON_THE_WEB)
-        for after_ms, touch in _session(dice, sources, shapes, campaigns if by_mail else ()):
+        for after_ms, touch in _session(dice, sources, shapes, campaigns if by_mail else (), names):
             yield 0, start_ms + after_ms, touch
 
     return _ways([list(way()) for _ in range(_WAYS)])
 
 
 def _session(
-    dice: random.Random, sources: Sequence[Source], shapes: Sequence[_Shape], campaigns: Sequence[str]
+    dice: random.Random, sources: Sequence[Source], shapes: Sequence[_Shape], campaigns: Sequence[str], names: Naming
 ) -> list[tuple[int, Touch]]:
     source, device = dice.choice(sources), dice.choice(_DEVICES)
-    campaign = dice.choice(campaigns or _ADS) if source.advertises else None
-    landing = f"{_SHOP}{dice.choice(_PAGES)}"
-    pages = itertools.chain([landing], iter(lambda: f"{_SHOP}{dice.choice(_PAGES)}", None))
+    campaign = named(dice.choice(campaigns or _ADS), names) if source.advertises else None
+    landing = _page(dice, names)
+    pages = itertools.chain([landing], iter(lambda: _page(dice, names), None))
     return [
         (after_ms, Touch(event_type, source, campaign, landing, landing if event_type == "click" else page, device))
         for (event_type, after_ms), page in zip(dice.choice(shapes), pages, strict=False)
     ]
+
+
+def _page(dice: random.Random, names: Naming) -> str:
+    return f"{_SHOP}{named(dice.choice(_PAGES), names)}"
 
 
 def _ways(ways: Sequence[Sequence[tuple[int, int, Touch]]]) -> Ways:

@@ -27,6 +27,7 @@ from journey_pipeline.sandbox.world.crowds import (
     salt,
 )
 from journey_pipeline.sandbox.world.individuals import Individual, cohort_of, individual
+from journey_pipeline.sandbox.world.naming import Naming
 from journey_pipeline.sandbox.world.sessions import DAY_MS, SIGN_UP, Touch, customer_ways, visitor_ways
 
 _CUSTOMERS_SHARE = 0.5  # of all touches
@@ -107,6 +108,7 @@ class Visits:
         touchpoints_per_day: On a day of average business, nearly; half of them are customers'.
         known_share: Share of new visitors that becomes known, up to 89 days after they first came.
         steady: Whether all hours and days are equally busy.
+        names: What advertisements and pages are called.
     """
 
     def __init__(
@@ -118,13 +120,14 @@ class Visits:
         touchpoints_per_day: int,
         known_share: float,
         steady: bool,
+        names: Naming,
     ) -> None:
         self._seed = seed
-        ways = visitor_ways(seed, steady=steady)
+        ways = visitor_ways(seed, steady=steady, names=names)
         a_day = touchpoints_per_day * (1 - _CUSTOMERS_SHARE) / (ways.touches_a_way + known_share)
         self._visitors = Visitors(seed, ways, a_day, known_share, steady)
         self._kept_crowds = lru_cache(maxsize=_KEPT_DAYS)(lambda day: list(self._visitors.crowds(day)))
-        errands = customer_ways(seed, campaigns, steady=steady)
+        errands = customer_ways(seed, campaigns, steady=steady, names=names)
         visits_a_day = touchpoints_per_day * _CUSTOMERS_SHARE / errands.touches_a_way
         self._customers = Customers(seed, errands, customers, visits_a_day, steady)
 

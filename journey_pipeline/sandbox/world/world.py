@@ -19,6 +19,7 @@ from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.world.catalog import Journey, catalog, guid_text
 from journey_pipeline.sandbox.world.curve import busyness
+from journey_pipeline.sandbox.world.naming import Naming
 from journey_pipeline.sandbox.world.people import Person, contact_key, person
 from journey_pipeline.sandbox.world.routes import TABLE_BITS, Happening, Table, tables
 from journey_pipeline.sandbox.world.visits import Touchpoint, Visits
@@ -32,9 +33,9 @@ _SLICES_AN_HOUR = (12, 60, 120, 360, 1200, 3600)
 
 
 @lru_cache(maxsize=2)
-def _plans(seed: int, journeys: int) -> tuple[tuple[Journey, ...], dict[int, Table], float]:
+def _plans(seed: int, journeys: int, names: Naming) -> tuple[tuple[Journey, ...], dict[int, Table], float]:
     """The catalog and its tables, which worlds of the same seed share."""
-    found = catalog(seed, journeys)
+    found = catalog(seed, journeys, names)
     return found, *tables(found)
 
 
@@ -103,6 +104,7 @@ class World:
         steady: Whether all hours are equally busy, instead of following the curve of a week.
         touchpoints_per_day: Touches of the shop's site and mails that a day of average business has, nearly.
         known_share: Share of new visitors who become known, up to 89 days after they first came.
+        names: What journeys, e-mails and advertisements are called.
     """
 
     seed: int = 7
@@ -115,6 +117,7 @@ class World:
     steady: bool = False
     touchpoints_per_day: int = 3_000
     known_share: float = 0.4
+    names: Naming = "hostile"
     catalog: tuple[Journey, ...] = field(init=False, repr=False, compare=False)
     _tables: dict[int, Table] = field(init=False, repr=False, compare=False)
     _entries_per_hour: float = field(init=False, repr=False, compare=False)
@@ -135,7 +138,7 @@ class World:
         for name in ("late_share", "known_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"a world's {name} is a share from 0 to 1, got {getattr(self, name)}")
-        journeys, by_hour, rows_a_passage = _plans(self.seed, self.journeys)
+        journeys, by_hour, rows_a_passage = _plans(self.seed, self.journeys, self.names)
         object.__setattr__(self, "catalog", journeys)
         object.__setattr__(self, "_tables", by_hour)
         object.__setattr__(self, "_entries_per_hour", self.rows_per_hour / rows_a_passage)
@@ -172,6 +175,7 @@ class World:
             touchpoints_per_day=self.touchpoints_per_day,
             known_share=self.known_share,
             steady=self.steady,
+            names=self.names,
         )
 
     def touchpoints(self, window: Window) -> Iterator[Touchpoint]:
