@@ -70,7 +70,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".venv" / "bin").mkdir(parents=True)
     for program in Path(sys.executable).parent.iterdir():
         (folder / ".venv" / "bin" / program.name).symlink_to(program)
-    (folder / ".venv" / ".installed").touch()
+    for stamp in (".installed-to-run", ".installed"):
+        (folder / ".venv" / stamp).touch()
     file = folder / "journey_pipeline/defs/sfmc/defs.yaml"
     file.write_text(re.sub(r'start: ".*"', f'start: "{START:%Y-%m-%d-%H}:00"', file.read_text()))
     return folder
@@ -178,6 +179,24 @@ def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
         except OSError:
             time.sleep(0.2)
     return False
+
+
+def test_to_run_the_project_no_tool_of_development_is_installed(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    for target in ("demo", "dev"):
+        asked = run(f"make --dry-run {target}", tmp_path).stdout
+        assert asked.count("pip install") == 1
+        assert "[dev]" not in asked
+    asked = run("make --dry-run test", tmp_path).stdout
+    assert "-e '.[dev]'" in asked
+
+
+def test_make_help_names_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    listed = [line.split()[0] for line in run("make help", ROOT).stdout.splitlines()]
+    assert sorted(listed) == sorted(phony.split())
 
 
 @pytest.mark.parametrize("target", ["make test", "make check"])

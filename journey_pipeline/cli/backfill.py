@@ -87,7 +87,7 @@ def _span(assets: LoadAssets, start: datetime | None, end: datetime | None, now:
 def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:
     key = loaded.assets.stream.key
     if came := [window for window in loaded.windows if window.partition not in loaded.failed]:
-        results.print(partition_table(lake, loaded.assets, came))
+        results.show(partition_table(lake, loaded.assets, came))
     elif not loaded.windows:
         results.print(f"{key}: nothing to do, all {len(found.windows(State.COMPLETE))} partitions have landed")
     well = tell_outcome(notes, lake, loaded, found)
@@ -99,7 +99,8 @@ def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:
 
 def _show_plan(planned: Planned, *, again: bool) -> None:
     assets, found, windows = planned
-    table = plain_table("what", "partitions", "which", right=("partitions",), title=f"{assets.stream.key}: plan")
+    title = f"{assets.stream.key}: plan"
+    table = plain_table("what", "partitions", "which", right=("partitions",), text=("which",), title=title)
     rows = {
         "complete": found.windows(State.COMPLETE),
         "landed without events": found.windows(State.LANDED),
@@ -109,7 +110,7 @@ def _show_plan(planned: Planned, *, again: bool) -> None:
     }
     for what, which in rows.items():
         table.add_row(what, f"{len(which):,}", named(which))
-    results.print(table)
+    results.show(table)
     asked = rows["to ask the vendor for"]
     if orders := assets.orders(asked):
         _show_orders(orders)
@@ -130,4 +131,4 @@ def _show_orders(orders: Sequence[tuple[Window, datetime]]) -> None:
         days = f"{window.start:%Y-%m-%d} to {window.end - timedelta(microseconds=1):%Y-%m-%d}"
         when = f"{at:%Y-%m-%d}, from {at:%H:%M} UTC on" if at > now else f"{at:%Y-%m-%d}, today"
         table.add_row(days, f"{window.duration / timedelta(days=1):g}", when)
-    results.print(table)
+    results.show(table)

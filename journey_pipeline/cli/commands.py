@@ -16,25 +16,15 @@ from typing import Any
 import click
 
 from journey_pipeline import __version__
-from journey_pipeline.cli.output import time
+from journey_pipeline.cli.arguments import Commands, WithFaults, connections, time
 
+NAME = "journey-pipeline"
 SANDBOX_HOME, SANDBOX_HOST, SANDBOX_PORT = "data/sandbox", "127.0.0.1", 8765
 RECEIVER_HOST, RECEIVER_PORT = "127.0.0.1", 8770
 
 
-class _Commands(click.Group):
-    """Commands in the order of this module, each with the first line of its help."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(self.commands)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, (one.help or "").splitlines()[0]) for name, one in self.commands.items()])
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="journey-pipeline")
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name=NAME)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:  # noqa: FBT001 - click passes flags so
     """Loads customer-journey history from marketing platforms into Parquet and DuckDB.
@@ -72,16 +62,6 @@ def _imported(module: str) -> ModuleType:
         gc.enable()
 
 
-class _WithFaults(click.Command):
-    """A command that starts the sandbox, whose help lists the kinds of faults."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        kinds = import_module("journey_pipeline.sandbox.faults").FAULTS
-        lines = "".join(f"\n  {name:<17} {fault.does}" for name, fault in kinds.items())
-        self.epilog = f"{self.epilog}\n\n\b\nKinds of faults. The vendor:{lines}"
-        super().format_epilog(ctx, formatter)
-
-
 _FAULTS = click.option(
     "--fault", "faults", multiple=True, metavar="RULE", help="Fault, as route:kind, on the @nth call or at a ~rate."
 )
@@ -96,6 +76,7 @@ _REMOVE = click.option("--remove", is_flag=True, help="Remove all data that is g
     help="Hours to load; daily streams load their last days.",
 )
 @click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Folder of the demo's files.")
+@click.option("--hostile", is_flag=True, help="Names with line breaks, quotes and other writing directions.")
 def demo() -> None:
     """Load a day of simulated history and show the results.
 
@@ -104,7 +85,7 @@ def demo() -> None:
     """
 
 
-@_command("dev", "dev", "dev --hurry", "dev --port 3001 --fault download:503~0.1", cls=_WithFaults)
+@_command("dev", "dev", "dev --hurry", "dev --port 3001 --fault download:503~0.1", cls=WithFaults)
 @click.option("--port", default=3000, show_default=True, help="Port of the webserver; 0 picks a free one.")
 @click.option("--home", "folder", default=SANDBOX_HOME, show_default=True, help="Folder of the sandbox's files.")
 @_FAULTS
@@ -123,7 +104,7 @@ def dev() -> None:
     "sandbox",
     "sandbox --port 9000 --seed 11 --rows-per-hour 50000",
     "sandbox --fault download:503~0.1 --fault token:429@1",
-    cls=_WithFaults,
+    cls=WithFaults,
 )
 @click.option("--host", default=SANDBOX_HOST, show_default=True, help="Address to listen on.")
 @click.option("--port", default=SANDBOX_PORT, show_default=True, help="Port to listen on; 0 picks a free one.")
@@ -172,7 +153,7 @@ def receiver() -> None:
 
 
 @_command("doctor", "doctor", "doctor sfmc")
-@click.argument("connection", required=False)
+@click.argument("connection", required=False, shell_complete=connections)
 def doctor() -> None:
     """Check configuration, credentials, connections and files.
 
@@ -187,7 +168,7 @@ def doctor() -> None:
     "backfill sfmc",
     "backfill sfmc/journey_history --from 2026-11-01T05 --plan",
 )
-@click.argument("selector", metavar="CONNECTION[/STREAM]")
+@click.argument("selector", metavar="CONNECTION[/STREAM]", shell_complete=connections)
 @click.option(
     "--from",
     "start",
@@ -210,7 +191,7 @@ def backfill() -> None:
 
 
 @_command("intake", "intake insider")
-@click.argument("selector", metavar="CONNECTION[/STREAM]")
+@click.argument("selector", metavar="CONNECTION[/STREAM]", shell_complete=connections)
 def intake() -> None:
     """Take in files that people dropped in a connection's folder.
 
@@ -222,7 +203,7 @@ def intake() -> None:
 
 
 @_command("reconcile", "reconcile sfmc")
-@click.argument("selector", metavar="CONNECTION[/STREAM]")
+@click.argument("selector", metavar="CONNECTION[/STREAM]", shell_complete=connections)
 def reconcile() -> None:
     """Compare landed partitions with the vendor; reload changed ones.
 
@@ -235,7 +216,7 @@ def reconcile() -> None:
 
 
 @_command("normalize", "normalize sfmc", "normalize sfmc --from 2026-11-01 --to 2026-11-02", "normalize sfmc --diff")
-@click.argument("selector", metavar="CONNECTION[/STREAM]")
+@click.argument("selector", metavar="CONNECTION[/STREAM]", shell_complete=connections)
 @click.option("--from", "start", type=time, help="Start, UTC [default: the first partition].")
 @click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
 @click.option("--diff", is_flag=True, help="Change nothing; only print which events would change.")
@@ -278,7 +259,7 @@ def publish() -> None:
 
 
 @_command("status", "status", "status sfmc", "status --json")
-@click.argument("selector", metavar="[CONNECTION[/STREAM]]", required=False)
+@click.argument("selector", metavar="[CONNECTION[/STREAM]]", required=False, shell_complete=connections)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for monitors.")
 def status() -> None:
     """Show what is complete, missing or red.
@@ -299,7 +280,7 @@ def status() -> None:
     "exports --link 17 < link.txt",
     "exports --link 17 --quarantined",
 )
-@click.argument("connection", required=False)
+@click.argument("connection", required=False, shell_complete=connections)
 @click.option("--all", "with_ended", is_flag=True, help="Include landed and replaced exports.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(
@@ -331,27 +312,39 @@ def contact() -> None:
     """
 
 
-@_command("query", 'query "from marts.journey_daily limit 5"', 'query "from core.journey_events limit 5" --format json')
-@click.argument("sql")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
-    help="Output format.",
+@_command(
+    "query",
+    'query "from marts.journey_daily limit 5"',
+    "query questions.sql --out answer.parquet",
+    "query - --format csv < questions.sql",
 )
+@click.argument("sql", metavar="[SQL|FILE.sql|-]", required=False)
+@click.option("--file", metavar="FILE", help="Read the SQL from this file.")
+@click.option("--limit", type=click.IntRange(0), help="Give only so many rows.")
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), help="Output format [default: table].")
+@click.option("--out", metavar="FILE", help="Write the rows to a file that ends with .csv, .json or .parquet.")
 def query() -> None:
     """Run SQL on the published warehouse.
 
+    SQL is a text, a file whose name ends with .sql, or standard input if it is -. A row that is wider than the terminal
+    is shown as a list of names and values. JSON has one object a line.
+
     The file is opened read-only. A load that runs at the same time is neither visible nor blocked.
+    """
+
+
+@_command("shell")
+def shell() -> None:
+    """Open a prompt for SQL on the published warehouse.
+
+    Starts DuckDB's own program, `duckdb`, if it is installed, else a small prompt. Either opens the file read-only.
     """
 
 
 @_command(
     "report",
     "report",
-    'report "Plain welcome" --timezone Europe/Stockholm --open',
+    'report "Welcome" --timezone Europe/Stockholm --open',
     "report sfmc/0f3c5a1e --from 2026-11-01 --out welcome.html",
 )
 @click.argument("journey", required=False)
@@ -381,7 +374,7 @@ def docs() -> None:
 
 
 @_command("proof", "proof", "proof sfmc --from 2026-11-01 --out audit.html")
-@click.argument("selector", metavar="[CONNECTION[/STREAM]]", required=False)
+@click.argument("selector", metavar="[CONNECTION[/STREAM]]", required=False, shell_complete=connections)
 @click.option("--from", "start", type=time, help="Start, UTC [default: the first landed partition].")
 @click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
 @click.option("--out", metavar="FILE", help="HTML file to write [default: reports/proof.html]. The CSV goes beside it.")
@@ -393,4 +386,13 @@ def proof() -> None:
     guaranteed. Asks no vendor.
 
     Exits with 1 if totals disagree or something is missing.
+    """
+
+
+@_command("completion", "completion bash >> ~/.bashrc")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion() -> None:
+    """Print the script that completes commands in a shell.
+
+    It completes commands, options and the names of connections. Bash needs version 4.4 or later.
     """

@@ -63,7 +63,7 @@ def _show(connection: Connection, email: str) -> bool:
         mark = f"[red]{side}[/red]" if side in {ONLY_TOLD, ONLY_KNOWN} else "" if side == BOTH else side
         at = f"{event.occurred_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(at, event.channel, event.action, _text(event.journey_name), _text(event.activity_name), mark)
-    results.print(table)
+    results.show(table)
     counts = Counter(sides)
     results.print(
         f"{counts[BOTH]} on both sides, {counts[ONLY_TOLD]} only at the vendor, {counts[ONLY_KNOWN]} only in the "

@@ -75,11 +75,12 @@ OF_ALL_VENDORS = Showcase(
 )
 
 
-def demo(hours: int, folder: str) -> None:
+def demo(hours: int, folder: str, *, hostile: bool) -> None:
     """Load a day of simulated history and show the results."""
     route_logs(notes)
     use_home_of_sandbox(folder)
-    with serve(World()) as sandbox, receiving() as hooks:
+    world = World(names="hostile" if hostile else "plausible")
+    with serve(world) as sandbox, receiving() as hooks:
         os.environ.update(sandbox_environment(sandbox, hooks))
         complete = _load(hours, sandbox)
     lake = Lake(home())
@@ -120,7 +121,7 @@ def forget_the_last_sandbox() -> None:
 
 def _load(hours: int, sandbox: Sandbox) -> bool:
     lake = Lake(home())
-    complete, names = True, []
+    complete, names, lacking = True, [], []
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance, "demo")
         now = utc_now()
@@ -134,10 +135,13 @@ def _load(hours: int, sandbox: Sandbox) -> bool:
             started = time.monotonic()
             loaded = load(runner, assets, windows)
             seconds = time.monotonic() - started
-            _show_load(lake, loaded, look(lake, assets, _span(assets, hours, now), now), seconds)
+            if not _show_load(lake, loaded, look(lake, assets, _span(assets, hours, now), now), seconds):
+                lacking.append(str(assets.stream.key))
             complete = tell_outcome(notes, lake, loaded, before) and complete
             if loaded.windows:
                 names.append(assets.stream.key.connection)
+        if lacking:
+            results.say(f"No estimate to compare with, since the vendor gives none: {', '.join(lacking)}")
         _take_lists_in(runner, sandbox)
         _show_calls()
         return (sync_warehouse(runner, *dict.fromkeys(names)) if names else True) and complete
@@ -181,18 +185,21 @@ def _span(assets: LoadAssets, hours: int, now: datetime) -> Window:
     return Window(end - (timedelta(hours=hours) if is_hourly else assets.stream.first_look), end)
 
 
-def _show_load(lake: Lake, loaded: Loaded, after: Survey, seconds: float) -> None:
+def _show_load(lake: Lake, loaded: Loaded, after: Survey, seconds: float) -> bool:
+    """Shows what was loaded; whether its rows could be compared with an estimate, if there was anything to."""
     windows, stream = loaded.windows, loaded.assets.stream
     there = len(after.states) - len(windows)
     if not windows:
         results.print(f"{stream.key}: all {_counted(there, stream.granularity)} already there")
-        return
+        return True
     done = sum(after.states[window] is State.COMPLETE for window in windows)
-    results.print(partition_table(lake, loaded.assets, windows))
+    table = partition_table(lake, loaded.assets, windows)
+    results.show(table)
     results.print(
         f"{stream.key}: {'' if done == len(windows) else f'{done} of '}{_counted(len(windows), stream.granularity)} "
         f"loaded, {there} already there; {loaded.bytes / 1e6:.1f} MB in {seconds:.0f} s"
     )
+    return any(column.header == "estimate" for column in table.columns)
 
 
 def _counted(count: int, granularity: Granularity) -> str:
@@ -206,7 +213,7 @@ def _show_results(lake: Lake) -> None:
         rows = [row for batch in answer.batches for row in batch]
         if rows:  # a project may have other connections than this one
             results.print()
-            show_table(asking.QueryResult(answer.columns, iter([rows])), showcase.title)
+            show_table(asking.QueryResult(answer.columns, iter([rows])), showcase.title, text=("reason",))
 
 
 def _write_report(lake: Lake) -> str:
@@ -224,7 +231,7 @@ def _show_files(lake: Lake, report: str) -> None:
     # As a person can type it: the virtual environment may not be active.
     here = os.path.relpath(Path(sys.executable).parent / "journey-pipeline")
     command = "journey-pipeline" if shutil.which("journey-pipeline") else here
-    in_the_ui = "\n  make dev                                    the same in Dagster's UI, with sandbox and daemon"
+    in_the_ui = "\n  make dev      the same in Dagster's UI, with sandbox and daemon"
     if not Path("Makefile").exists():
         in_the_ui = ""
     results.say(
@@ -238,5 +245,6 @@ What to try next{in_the_ui}
   export JOURNEY_PIPELINE_HOME={folder}
   {command} status
   {command} query "from marts.journey_daily limit 10"
+  {command} shell
 """,
     )

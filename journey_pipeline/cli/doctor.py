@@ -51,7 +51,7 @@ def doctor(connection: str | None) -> None:
     if connection:
         chosen = [named(chosen, connection)]
     apart = [] if connection else [one for one in chosen if one.why_not_configured()]
-    table = plain_table("what", "", "says")
+    table = plain_table("what", "", "says", text=("says",))
     well = True
     lake = Lake(home())
     checks: list[tuple[str, Callable[[], Mapping[str, str | Warns]]]] = [
@@ -80,7 +80,7 @@ def doctor(connection: str | None) -> None:
                 table.add_row(f"{name} {what}", how, says)
     for one in apart:
         table.add_row(one.connection, "[dim]not set[/dim]", one.why_not_configured())
-    results.print(table)
+    results.show(table)
     sys.exit(0 if well else 1)
 
 

@@ -123,7 +123,7 @@ def _show(found: Sequence[dict[str, Any]]) -> None:
             _time(export["landed_at"]),
             _time(export["due_at"]),
         )
-    results.print_whole(table)
+    results.show(table)
     for export in found:
         for says in filter(None, (export["error"], _says_of_call(export))):
             results.print(f"{export['export_id']}: {escape(says)}", highlight=False, soft_wrap=True)

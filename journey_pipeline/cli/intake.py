@@ -54,7 +54,7 @@ def _tell(assets: LoadAssets, taken: list[Taken]) -> None:
     for one in taken:
         rows = f"{one.rows:,}" if one.window else ""
         table.add_row(one.name, one.fate.value, one.window.partition if one.window else "", rows)
-    results.print(table)
+    results.show(table)
     for one in taken:
         if one.says:
             style = "red" if one.fate in UNDONE else "yellow"

@@ -32,6 +32,8 @@ from journey_pipeline.settings import utc_now
 MEGABYTE = 1_000_000
 LONGEST_TABLE = 48
 MOST_WARNINGS = 20
+_FIGURES = ("estimate", "rows", "events", "people", "rejects", "duplicates", "MB", "seconds")
+_ALWAYS = ("rows", "events", "rejects", "duplicates", "MB", "seconds")
 MOST_SPANS = 6  # as many as fit a line
 
 
@@ -138,36 +140,43 @@ def tell(*outcomes: RunOutcome | None) -> bool:
 
 
 def partition_table(lake: Lake, assets: LoadAssets, windows: Sequence[Window], *, pulled: bool = True) -> Table:
-    """A table of estimate, rows, rejects, size and seconds; only the last partitions if there are many."""
+    """A table of each partition's figures; only the last partitions if there are many.
+
+    Rows are events, people, rejects and duplicates. Columns that would say nothing are left out: an estimate that the
+    vendor does not give, and people where no record tells of one alone.
+    """
     shown = list(windows)[-LONGEST_TABLE:]
-    figures = ("estimate", "rows", "events", "rejects", "MB", *(["seconds"] if pulled else []))
+    found = [_figures(lake, assets, window) for window in shown]
+    named = [name for name in _FIGURES if any(figures.get(name, "0") != "0" for figures in found)]
+    figures = [name for name in _FIGURES if name in {*_ALWAYS, *named} and (pulled or name != "seconds")]
     title = f"{assets.stream.key}: the last {len(shown)} of {len(windows)}" if len(windows) > len(shown) else None
-    table = plain_table("partition", *figures, right=figures, title=title)
-    for window in shown:
-        table.add_row(window.partition, *_figures(lake, assets, window)[: len(figures)])
+    table = plain_table("partition", *figures, right=tuple(figures), title=title)
+    for window, told in zip(shown, found, strict=True):
+        table.add_row(window.partition, *(told.get(name, "") for name in figures))
     return table
 
 
-def _figures(lake: Lake, assets: LoadAssets, window: Window) -> list[str]:
+def _figures(lake: Lake, assets: LoadAssets, window: Window) -> dict[str, str]:
     try:
         landing = read_holder(lake, assets.stream.key, window.partition)
         events = made_events(lake, assets.stream, window.partition)
     except LakeError:
-        return ["", "damaged", "", "", "", ""]
+        return {"rows": "damaged"}
     if landing is None or events is None:
-        return ["", "not normalized" if landing else "missing", "", "", "", ""]
+        return {"rows": "not normalized" if landing else "missing"}
     if landing.partition != window.partition:
-        return ["", f"in {landing.partition}", "", "", "", ""]
+        return {"rows": f"in {landing.partition.partition('-')[2]}"}
     newest = landing.active[-1]
-    estimate = "" if newest.estimate_rows is None else f"{newest.estimate_rows:,}"
-    return [
-        estimate,
-        f"{newest.rows:,}",
-        f"{events.events.rows:,}",
-        f"{events.rejects.rows if events.rejects else 0:,}",
-        f"{sum(file.bytes for file in newest.files) / MEGABYTE:.2f}",
-        f"{(newest.landed_at - newest.started_at).total_seconds():.1f}",
-    ]
+    estimate = {} if newest.estimate_rows is None else {"estimate": f"{newest.estimate_rows:,}"}
+    return estimate | {
+        "rows": f"{events.landed:,}",
+        "events": f"{events.events.rows:,}",
+        "people": f"{events.people:,}",
+        "rejects": f"{events.rejects.rows if events.rejects else 0:,}",
+        "duplicates": f"{events.duplicates:,}",
+        "MB": f"{sum(file.bytes for file in newest.files) / MEGABYTE:.2f}",
+        "seconds": f"{(newest.landed_at - newest.started_at).total_seconds():.1f}",
+    }
 
 
 def look(lake: Lake, assets: LoadAssets, span: Window, now: datetime) -> Survey:

@@ -15,7 +15,13 @@ from pathlib import Path
 import click
 
 from journey_pipeline.cli.commands import cli
-from journey_pipeline.cli.output import read_no_more, take_any_letter, takes_output, terminal_kept, visible
+from journey_pipeline.cli.standard_streams import (
+    read_no_more,
+    take_any_letter,
+    takes_output,
+    terminal_kept,
+    visible,
+)
 from journey_pipeline.cli.stopping import stoppable
 from journey_pipeline.errors import ConfigError, JourneyError, text_of
 from journey_pipeline.files import refusal

@@ -36,7 +36,7 @@ def normalize(selector: str, start: datetime | None, end: datetime | None, *, di
             windows = sorted({*found.windows(State.COMPLETE, State.LANDED), *found.damage})
             loaded = load(runner, assets, windows, pull=False, again=True)
             if windows:
-                results.print(partition_table(lake, assets, windows, pulled=False))
+                results.show(partition_table(lake, assets, windows, pulled=False))
             else:
                 results.print(f"{assets.stream.key}: nothing has landed in {span}")
             complete = tell_outcome(notes, lake, loaded) and complete

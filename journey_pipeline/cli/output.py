@@ -6,53 +6,20 @@ Colours and bars only on a terminal. Not here: what is written (the commands).
 from __future__ import annotations
 
 import logging
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from io import TextIOWrapper, UnsupportedOperation
+from itertools import chain
 from typing import IO, Any
 
-import click
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleRenderable, RenderableType
+from rich.console import Console, ConsoleRenderable, Group, JustifyMethod, RenderableType
 from rich.logging import RichHandler
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-_BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_CONTROLS = {
-    **{code: chr(0x2400 + code) for code in range(0x20)},
-    0x7F: "␡",
-    **{code: f"<U+{code:04X}>" for code in (*range(0x80, 0xA0), 0x2028, 0x2029, *_BIDI)},
-}
-_CONTROLS_IN_LINES = {code: shown for code, shown in _CONTROLS.items() if chr(code) not in "\n\t"}
+from journey_pipeline.cli.standard_streams import read_no_more, standard_error, visible, visible_in_a_cell
+
 _ANY_WIDTH = 10_000
-_CONTROLS_IN_A_CELL = _CONTROLS | {ord("\n"): "↵", ord("\t"): "⇥"}
-
-
-def visible(text: str) -> str:
-    """Text with its control characters made visible, because a terminal obeys them; lines and tabs stay."""
-    return text.replace("\r\n", "\n").translate(_CONTROLS_IN_LINES)
-
-
-def read_no_more(stream: IO[str]) -> None:
-    """Discards all further output of a stream, including its buffer, because its reader has gone."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
-
-
-def takes_output() -> bool:
-    """Whether standard output is writable. If not, as on a full disk, its buffer is dropped."""
-    try:
-        sys.stdout.flush()
-        os.write(sys.stdout.fileno(), b"")
-    except OSError:
-        read_no_more(sys.stdout)
-        return False
-    return True
+_LEAST_OF_TEXT = 24  # a narrower column of sentences can't be read
+_BETWEEN = 2
 
 
 class _Console(Console):
@@ -69,21 +36,64 @@ class _Console(Console):
         """Prints text to the letter; a narrow terminal folds it."""
         self.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
-    def print_whole(self, table: Table) -> None:
-        """Prints a table at its own width: a narrower terminal folds its lines, and no column is cut short."""
-        table.width = self.measure(table, options=self.options.update(width=_ANY_WIDTH)).maximum
-        self.print(table, soft_wrap=True)
+    def show(self, table: Table) -> None:
+        """Prints a table, of which no cell is ever cut.
+
+        A terminal that is too narrow for it gets folded text, or, if that is not enough, each row as lines of its own.
+        Without a terminal, as in a pipe, it has all the width that it wants.
+        """
+        if not self.file.isatty():
+            table.width = sum(_widths(self, table))
+            self.print(table, soft_wrap=True)
+        elif fits(self, table):
+            self.print(table)
+        else:
+            self.print(_upright(table))
+
+
+class _Notes(_Console):
+    """Standard error as it was when the program started, whatever takes its place meanwhile."""
+
+    @property
+    def file(self) -> IO[str]:
+        return self._file or standard_error()
+
+    @file.setter
+    def file(self, file: IO[str]) -> None:
+        self._file = file
+
+
+def fits(console: Console, table: Table) -> bool:
+    """Whether a console is wide enough for a table, where its texts may fold."""
+    pairs = zip(_widths(console, table), table.columns, strict=True)
+    return sum(width if column.no_wrap else min(width, _LEAST_OF_TEXT) for width, column in pairs) <= console.width
+
+
+def _widths(console: Console, table: Table) -> list[int]:
+    """The width of each column, with the blanks that follow."""
+    options = console.options.update(width=_ANY_WIDTH)
+    return [
+        max(console.measure(cell, options=options).maximum for cell in chain([column.header], column.cells)) + _BETWEEN
+        for column in table.columns
+    ]
+
+
+def _upright(table: Table) -> Group:
+    """A table whose rows stand one below the other, each as a list of names and values."""
+    shown: list[RenderableType] = [] if table.title is None else [table.title]
+    for number, cells in enumerate(zip(*(column.cells for column in table.columns), strict=True), start=1):
+        row = Table.grid(Column(no_wrap=True, style="bold"), Column(overflow="fold"), padding=(0, 2, 0, 0))
+        for column, cell in zip(table.columns, cells, strict=True):
+            row.add_row(column.header, cell)
+        shown += [Text(f"── {number} ──", style="dim"), row]
+    return Group(*shown)
 
 
 class _Table(Table):
     """A table whose cells take one line each."""
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
-        shown = (
-            cell.replace("\r\n", "\n").translate(_CONTROLS_IN_A_CELL) if isinstance(cell, str) else cell
-            for cell in cells
-        )
-        super().add_row(*shown, **options)
+        super().add_row(*(visible_in_a_cell(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 class _LogLines(RichHandler):
@@ -92,33 +102,7 @@ class _LogLines(RichHandler):
 
 
 results = _Console()
-notes = _Console(stderr=True)
-
-
-def take_any_letter() -> None:
-    """Makes the standard streams print `?` for letters that their encoding lacks, in place of an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-@contextmanager
-def terminal_kept() -> Iterator[None]:
-    """Inside the block notes go to standard error as it was before the block.
-
-    Dagster sends a step's standard streams into its log; without this, a bar would never be seen while a step runs.
-    """
-    try:
-        descriptor = os.dup(sys.stderr.fileno())
-    except (OSError, UnsupportedOperation):  # there is none, as under a test runner
-        yield
-        return
-    with os.fdopen(descriptor, "w", encoding=sys.stderr.encoding, errors="replace") as kept:
-        notes.file = kept
-        try:
-            yield
-        finally:
-            notes.file = None  # type: ignore[assignment]  # standard error, whatever it is by then
+notes = _Notes()
 
 
 def route_logs(console: Console) -> None:
@@ -130,24 +114,24 @@ def route_logs(console: Console) -> None:
     logger.propagate = False
 
 
-def plain_table(*columns: str, right: tuple[str, ...] = (), title: str | None = None) -> Table:
-    """A table with a header; the columns named in `right` are figures."""
-    table = _Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
-    return table
+def plain_table(
+    *columns: str, right: tuple[str, ...] = (), text: tuple[str, ...] = (), title: str | None = None
+) -> Table:
+    """A table with a header. Show it with `show`, which cuts no cell.
 
-
-def time(text: str) -> datetime:
-    """An instant in UTC from `2026-11-01`, `2026-11-01T05`, `2026-11-01T05:00`, or with an offset.
-
-    Raises:
-        click.BadParameter: If it is none; says how to write one.
+    Args:
+        right: Columns of figures.
+        text: Columns of sentences, which may fold.
     """
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not a time; write 2026-11-01, 2026-11-01T05:00 or 2026-11-01T05:00+02:00"
-        ) from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    table = _Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for column in columns:
+        justify: JustifyMethod = "right" if column in right else "left"
+        table.add_column(column, justify=justify, no_wrap=column not in text, overflow="fold")
+    return table

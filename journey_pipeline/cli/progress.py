@@ -21,13 +21,14 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from journey_pipeline.cli.output import plain_table
+from journey_pipeline.cli.output import fits, plain_table
 from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.loading.landing import Progress, watched_by
 from journey_pipeline.model import Granularity, Window, floor
 
 MEGABYTE = 1_000_000
 MOST_EXPORTS = 12
+_NARROWER = ("export", "polls", "attempt", "ready")  # left out in this order
 HOUR_S, MINUTE_S = 3600, 60
 _KINDS = {State.READY: "ready", State.LANDED: "landed", State.STOPPED: "stopped"}
 
@@ -106,7 +107,7 @@ class ProgressBar(Progress):
             return bar
         exports, then, then_s = self._exports
         now = then + timedelta(seconds=time.monotonic() - then_s)  # it goes on while a file comes
-        return Group(bar, export_table(exports, now), counted(exports))
+        return Group(bar, export_table(self._console, exports, now), counted(exports))
 
 
 class SyncProgress(ProgressBar):
@@ -130,10 +131,10 @@ class SyncProgress(ProgressBar):
             self._console.print(f"{title}: makes the events of {partitions:,} partitions again", highlight=False)
 
 
-def export_table(exports: Sequence[Export], now: datetime) -> Table:
+def export_table(console: Console, exports: Sequence[Export], now: datetime) -> Table:
     """A table of exports under way: their states, how long ago each was asked for and ready, and the next step's time.
 
-    A column that would say nothing is left out: it is to fit a terminal of 80 letters.
+    A column that would say nothing is left out, and so are the least important ones where the terminal is narrow.
     """
     under_way = [export for export in exports if export.state not in ENDED | {State.SPLIT}]
     columns: dict[str, Callable[[Export], str]] = {
@@ -152,11 +153,15 @@ def export_table(exports: Sequence[Export], now: datetime) -> Table:
     for name in ("attempt", "polls"):
         if all(getattr(export, name) <= (name == "attempt") for export in under_way):
             del columns[name]
-    table = plain_table(*columns, right=tuple(set(columns) - {"stream", "window", "state"}))
-    for export in under_way[:MOST_EXPORTS]:
-        table.add_row(*(tell(export) for tell in columns.values()))
+    for name in ("", *_NARROWER):
+        columns.pop(name, None)
+        table = plain_table(*columns, right=tuple(set(columns) - {"stream", "window", "state"}))
+        for export in under_way[:MOST_EXPORTS]:
+            table.add_row(*(tell(export) for tell in columns.values()))
+        if fits(console, table):
+            break
     if len(under_way) > MOST_EXPORTS:
-        table.add_row("", f"and {len(under_way) - MOST_EXPORTS} more")
+        table.caption = f"and {len(under_way) - MOST_EXPORTS} more"
     return table
 
 

@@ -47,7 +47,7 @@ def _reconcile(runner: Runner, lake: Lake, assets: LoadAssets) -> bool:
     _show(report, assets)
     loaded = load(runner, assets, drifted(lake, assets, report), again=True)
     if loaded.windows:
-        results.print(partition_table(lake, assets, loaded.windows))
+        results.show(partition_table(lake, assets, loaded.windows))
     return tell_outcome(notes, lake, loaded) and not report.failed
 
 
@@ -62,4 +62,4 @@ def _show(report: DriftReport, assets: LoadAssets) -> None:
         table = plain_table("partition", "what", "rows", "now", right=("rows", "now"))
         for finding in report.findings:
             table.add_row(finding.partition, finding.kind, f"{finding.rows:,}", f"{finding.estimate:,}")
-        results.print(table)
+        results.show(table)

@@ -1,20 +1,22 @@
-"""`journey-pipeline status`: what is complete, missing and red of each stream.
+"""`journey-pipeline status`: how far each stream is loaded, and what a person has to do.
 
-Not here: the state of a partition (`loading/plan.py`).
+Not here: the state of a partition (`loading/plan.py`), what the published file says (`warehouse/stream_figures.py`).
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
+from rich.table import Table
 
 from journey_pipeline.cli.configured import configured
 from journey_pipeline.cli.output import notes, plain_table, results
+from journey_pipeline.connections.connection import Connection
 from journey_pipeline.connections.project import select
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
@@ -25,43 +27,99 @@ from journey_pipeline.model import Window, iso
 from journey_pipeline.settings import home, utc_now
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.publish import glance_at_published
-from journey_pipeline.warehouse.questions import LOOKALIKES, count_lookalikes
+from journey_pipeline.warehouse.stream_figures import LOOKALIKES, StreamFigures, count_lookalikes, stream_figures
+
+_WRONG = ("missing", "not_normalized", "damaged", "red")
+_MILLION, _MANY = 1_000_000, 10_000_000
+_DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+_MOST_HOURS = timedelta(hours=48)
+Row = dict[str, Any]
 
 
 def status(selector: str | None, *, as_json: bool) -> None:
-    """Show what is complete, missing or red."""
+    """Show how far each stream is loaded, and what a person has to do."""
     lake = Lake(home())
     chosen = select(configured(), selector)
-    rows = [_row(lake, stream, connection.load_settings) for connection, stream in chosen]
-    for row in rows:
-        _tell_lookalikes(row)
-        _tell_to_normalize(row)
-        for damage in row["damaged"]:
-            notes.say(f"{row['stream']} damaged: {damage}")
-        for red in row["red"]:
-            line = f"{row['stream']} {red['partition']} {red['check']} does not hold: {red['says']}"
-            notes.say(line, style="red")
-        for warned in row["warned"]:
-            line = f"{row['stream']} {warned['partition']} {warned['check']} does not hold: {warned['says']}"
-            notes.say(line, style="yellow")
+    figures = _figures(lake)
+    now = utc_now()
+    rows = [_row(lake, connection, stream, figures.get(str(stream.key)), now) for connection, stream in chosen]
+    used = [row for row in rows if not _is_apart(row)]
     published = glance_at_published(lake)
-    if published:
-        notes.say(published, style="red")
     if as_json:
         click.echo(json.dumps(rows, indent=1))
-    else:
-        results.print_whole(_table(rows))
-    wrong = ("missing", "not_normalized", "damaged", "red")
-    sys.exit(1 if published or any(row[name] for row in rows for name in wrong) else 0)
+    elif used:
+        results.show(_table(used, now))
+    _tell(rows, used, published)
+    sys.exit(1 if published or any(row[name] for row in used for name in _WRONG) else 0)
 
 
-def _tell_to_normalize(row: Mapping[str, Any]) -> None:
-    """Prints the number of partitions without events. Damaged ones have lines of their own."""
-    number = row["to_normalize"]
-    if number:
-        what = "1 partition has" if number == 1 else f"{number:,} partitions have"
-        line = f"{row['stream']}: {what} landed without events. Run `journey-pipeline normalize {row['stream']}`"
-        notes.print(line, highlight=False, soft_wrap=True)
+def _is_apart(row: Row) -> bool:
+    """Whether its connection is not configured, and nothing of it was ever loaded."""
+    return bool(row["not_configured"]) and not any(row[name] for name in ("first", "rows", "damaged", "not_normalized"))
+
+
+def _tell(rows: Sequence[Row], used: Sequence[Row], published: str | None) -> None:
+    """Prints what the table has no room for: first what is well, last what is worst."""
+    unset = dict.fromkeys(row["stream"].partition("/")[0] for row in rows if row["not_configured"])
+    if unset:
+        notes.say(f"Not configured: {', '.join(unset)}. `journey-pipeline doctor` names the variables.")
+    if earlier := [f"{row['stream']} in {_left(row)}" for row in used if row["backlog"]]:
+        notes.say(
+            "Earlier partitions were never asked for. `journey-pipeline backfill CONNECTION` loads them. The vendor "
+            f"deletes the oldest of {', '.join(earlier)}."
+        )
+    for row in used:
+        for says in row["notes"]:
+            notes.say(says)
+        for warned in row["warned"]:
+            notes.say(_claim_line(row, warned), style="yellow")
+        for says in row["needs_a_person"]:
+            notes.say(says, style="red")
+    if published:
+        notes.say(published, style="red")
+
+
+def _row(lake: Lake, connection: Connection, stream: Stream, figures: StreamFigures | None, now: datetime) -> Row:
+    settings = connection.load_settings
+    span = whole_span(stream, now)
+    found = survey(lake, stream, span, now, settings) if span else Survey(stream, {}, now)
+    complete, missing = found.windows(State.COMPLETE), found.windows(State.MISSING)
+    landed = found.windows(State.LANDED)
+    left = found.expires_in(missing[0]) if missing else None
+    alike = _lookalikes(lake, stream)
+    row: Row = {
+        "stream": str(stream.key),
+        "not_configured": connection.why_not_configured() or None,
+        "first": iso(complete[0].start) if complete else None,
+        "last": iso(complete[-1].end) if complete else None,
+        "behind_hours": round((now - complete[-1].end) / _HOUR, 1) if complete else None,
+        "loaded_at": iso(figures.landed_at) if figures else None,
+        "rows": figures.events if figures else None,
+        "complete": len(complete),
+        "not_normalized": len(landed),
+        "to_normalize": len([window for window in landed if window not in found.damage]),
+        "damaged": list(found.damage.values()),
+        "red": _claims(found.red),
+        "warned": _claims(_warned(lake, stream, settings, complete)),
+        "missing": len(missing),
+        "backlog": len(_before_first(found)),
+        "expired": _expired_after_first(found),
+        "oldest_missing": missing[0].partition if missing else None,
+        "hours_until_deleted": round(left / _HOUR, 1) if left is not None else None,
+        "exports_for_a_person": figures.exports_for_a_person if figures else 0,
+        **{kind: alike.get(kind) for kind in LOOKALIKES},
+    }
+    unit = stream.granularity.value
+    return row | {"notes": list(_notes(row, unit)), "needs_a_person": list(_needs(row, unit))}
+
+
+def _figures(lake: Lake) -> Mapping[str, StreamFigures]:
+    """What the published file says. A failure is printed as a warning: the lake says what is missing."""
+    try:
+        return stream_figures(lake)
+    except WarehouseError as error:
+        notes.say(str(error), style="yellow")
+        return {}
 
 
 def _lookalikes(lake: Lake, stream: Stream) -> Mapping[str, int]:
@@ -73,41 +131,44 @@ def _lookalikes(lake: Lake, stream: Stream) -> Mapping[str, int]:
         return {}
 
 
-def _tell_lookalikes(row: Mapping[str, Any]) -> None:
+def _notes(row: Row, unit: str) -> Iterator[str]:
+    """What is worth knowing, and needs nobody."""
     for name, alike in (
         ("lookalikes", "person, time and action as another, with other content. The vendor may have corrected them"),
         ("of_several_people", "visitor, time and action as another person's. The vendor may have merged people"),
     ):
         if row[name]:
-            says = f"{row['stream']}: {row[name]:,} events have the same {alike}. All are kept"
-            notes.print(says, highlight=False, soft_wrap=True)
+            yield f"{row['stream']}: {row[name]:,} events have the same {alike}. All are kept"
+    if row["expired"]:
+        yield f"{row['stream']}: the vendor has deleted {_counted(row['expired'], unit)} that were never loaded"
 
 
-def _row(lake: Lake, stream: Stream, settings: LoadSettings) -> dict[str, Any]:
-    now = utc_now()
-    span = whole_span(stream, now)
-    found = survey(lake, stream, span, now, settings) if span else Survey(stream, {}, now)
-    complete = found.windows(State.COMPLETE)
-    missing = found.windows(State.MISSING)
-    landed = found.windows(State.LANDED)
-    first_lost = found.expires_in(missing[0]) if missing else None
-    alike = _lookalikes(lake, stream)
-    return {
-        "stream": str(stream.key),
-        "first": iso(complete[0].start) if complete else None,
-        "last": iso(complete[-1].end) if complete else None,
-        "complete": len(complete),
-        "not_normalized": len(landed),
-        "to_normalize": len([window for window in landed if window not in found.damage]),
-        "damaged": list(found.damage.values()),
-        "red": _claims(found.red),
-        "warned": _claims(_warned(lake, stream, settings, complete)),
-        "missing": len(missing),
-        "expired": _expired_after_first(found),
-        "oldest_missing": missing[0].partition if missing else None,
-        "hours_until_deleted": round(first_lost / timedelta(hours=1), 1) if first_lost is not None else None,
-        **{kind: alike.get(kind) for kind in LOOKALIKES},
-    }
+def _needs(row: Row, unit: str) -> Iterator[str]:
+    """What a person has to do, or to read."""
+    name = row["stream"]
+    yield from (f"{name} damaged: {damage}" for damage in row["damaged"])
+    yield from (_claim_line(row, red) for red in row["red"])
+    if number := row["to_normalize"]:
+        what = "1 partition has" if number == 1 else f"{number:,} partitions have"
+        yield f"{name}: {what} landed without events. Run `journey-pipeline normalize {name}`"
+    if gaps := row["missing"] - row["backlog"]:
+        deleted = "" if row["backlog"] else f". The vendor deletes the oldest, {row['oldest_missing']}, in {_left(row)}"
+        yield f"{name}: {_counted(gaps, unit)} missing{deleted}. Run `journey-pipeline backfill {name}`"
+    if exports := row["exports_for_a_person"]:
+        what = "1 export needs" if exports == 1 else f"{exports:,} exports need"
+        yield f"{name}: {what} a person. See `journey-pipeline exports {name.partition('/')[0]}`"
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def _claim_line(row: Row, claim: Mapping[str, str]) -> str:
+    return f"{row['stream']} {claim['partition']} {claim['check']} does not hold: {claim['says']}"
+
+
+def _left(row: Row) -> str:
+    return _brief(timedelta(hours=row["hours_until_deleted"]))
 
 
 def _claims(found: Verdicts) -> list[dict[str, str]]:
@@ -123,6 +184,12 @@ def _warned(lake: Lake, stream: Stream, settings: LoadSettings, complete: Sequen
     return of_severity(Severity.WARN, verdicts(lake, stream, stream.loaded_unsaid(complete), settings))
 
 
+def _before_first(found: Survey) -> list[Window]:
+    """The missing partitions before the first landed one: they were not asked for yet. All, if none has landed."""
+    landed = found.windows(State.COMPLETE, State.LANDED)
+    return [window for window in found.windows(State.MISSING) if not landed or window < landed[0]]
+
+
 def _expired_after_first(found: Survey) -> int:
     """Partitions that expired after the first landed one. Earlier ones were never asked for."""
     seen = [state for state in found.states.values() if state is not State.FUTURE]
@@ -130,20 +197,33 @@ def _expired_after_first(found: Survey) -> int:
     return seen[landed[0] :].count(State.EXPIRED) if landed else 0
 
 
-def _table(rows: list[dict[str, Any]]) -> Any:
-    figures = ("complete", "not normalized", "red", "missing", "expired", "hours until deleted")
-    table = plain_table("stream", "first", "last", *figures, "oldest missing", right=figures)
+def _table(rows: Sequence[Row], now: datetime) -> Table:
+    """A row for each stream. It fits 80 columns."""
+    figures = ("rows", "last load", "behind", "missing", "earlier")
+    table = plain_table("stream", *figures, right=figures)
     for row in rows:
+        gaps = row["missing"] - row["backlog"]
         table.add_row(
             row["stream"],
-            (row["first"] or "-").removesuffix(":00Z"),
-            (row["last"] or "-").removesuffix(":00Z"),
-            f"{row['complete']:,}",
-            f"{row['not_normalized']:,}",
-            f"[red]{len(row['red']):,}[/red]" if row["red"] else "0",
-            f"[red]{row['missing']:,}[/red]" if row["missing"] else "0",
-            f"{row['expired']:,}",
-            "-" if row["hours_until_deleted"] is None else f"{row['hours_until_deleted']:,}",
-            row["oldest_missing"] or "-",
+            _number(row["rows"]),
+            f"{_brief(now - datetime.fromisoformat(row['loaded_at']))} ago" if row["loaded_at"] else "-",
+            "-" if row["behind_hours"] is None else _brief(timedelta(hours=row["behind_hours"])),
+            f"[red]{gaps:,}[/red]" if gaps else "0",
+            f"{row['backlog']:,}",
         )
     return table
+
+
+def _number(number: int | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number:,}" if number < _MANY else f"{number / _MILLION:,.1f} M"
+
+
+def _brief(duration: timedelta) -> str:
+    """A duration in its largest unit, such as `14 days`, `20 h` or `5 min`."""
+    if duration >= _MOST_HOURS:
+        return f"{duration // _DAY} days"
+    if duration >= 2 * _HOUR:
+        return f"{duration // _HOUR} h"
+    return f"{max(duration, timedelta()) // _MINUTE} min"

@@ -17,7 +17,7 @@ from types import FrameType
 
 import click
 
-from journey_pipeline.cli.output import notes
+from journey_pipeline.cli.standard_streams import say_last
 
 GRACE_S = 5.0
 SIGNALLED = 128  # and the signal's number, as a shell has it
@@ -50,8 +50,7 @@ class _Stop:
         """Ends the process. Running threads may be cut, because files appear whole or not at all."""
         self._leaving.acquire()
         with suppress(OSError, ValueError):
-            notes.show_cursor()
-            notes.print(SAYS, highlight=False, soft_wrap=True)
+            say_last(SAYS)
         os._exit(SIGNALLED + self.number)
 
 

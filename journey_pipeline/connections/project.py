@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +48,19 @@ def read_connections(folder: Path) -> list[Connection] | None:
         return [one for file in _files(_definitions(folder)) for one in _connections_of(file)]
     except Exception:  # noqa: BLE001 - Dagster reads it again, and says what is wrong
         return None
+
+
+def connection_names(folder: Path) -> list[str]:
+    """The names of the same connections, as far as they can be read; no vendor's code is imported."""
+    names = []
+    with suppress(Exception):  # what is wrong is said by a command that needs them
+        for file in _files(_definitions(folder)):
+            document = msgspec.yaml.decode(file.read_bytes())
+            name = document["type"].rpartition(".")[2]
+            if name in SETTINGS and name not in NO_CONNECTIONS:
+                vendor = SETTINGS[name].partition(".")[0]
+                names.append(str((document.get("attributes") or {}).get("connection", vendor)))
+    return names
 
 
 def _definitions(folder: Path) -> Path:

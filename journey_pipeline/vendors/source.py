@@ -131,7 +131,7 @@ class Stream:
         reach: The times that an answer covers.
         claims: Additional checks of its partitions, by name (`loading/checks.py`).
         order_claims: Additional checks of its orders, by name (`loading/order_checks.py`).
-        lookalikes: The kinds of events that may be one thing told twice (`warehouse/questions.py`).
+        lookalikes: The kinds of events that may be one thing told twice (`warehouse/stream_figures.py`).
         answers: How its answers come: `at once`, `ordered` and later, or `dropped` by people.
         lacks: What the vendor can't be asked for, such as an `estimate`, or may not answer with, such as `all people`:
             why, and what is done instead.

@@ -33,11 +33,19 @@ from journey_pipeline.warehouse.connection import (
     writer_lock,
     writing,
 )
-from journey_pipeline.warehouse.removal import take_census
 from journey_pipeline.warehouse.schema import EVENTS, has_table, read_revision
 
 _DEFAULTS = WarehouseSettings()
 _COPY_AT_ONCE = 1 << 30
+# What is loaded from the lake, counted by where it lies there.
+_CENSUS = {
+    "internal.files": "select concat_ws('/', 'events', connection, stream), count(*) from internal.files group by all",
+    "internal.dimension_files": (
+        "select 'dimensions/' || connection, count(*) from internal.dimension_files group by all"
+    ),
+    "internal.drift_reports": "select parse_dirpath(path), count(*) from internal.drift_reports group by all",
+    "ops.exports": "select 'exports/ledger.json', count(*) from ops.exports having count(*) > 0",
+}
 _READ_ONLY = 0o444  # a client that opens it as DuckDB does by default would lock all others out
 
 
@@ -182,6 +190,15 @@ class Content:
         if has_table(session, EVENTS.name):
             ((events,),) = session.execute(f"select count(*) from {EVENTS.name}").fetchall()
         return cls(read_revision(session), events, take_census(session))
+
+
+def take_census(session: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How much of the lake is loaded, by place; of a warehouse of any layout."""
+    counted: dict[str, int] = {}
+    for table, sql in _CENSUS.items():
+        if has_table(session, table):
+            counted.update(session.execute(sql).fetchall())
+    return counted
 
 
 @dataclass(frozen=True, slots=True)

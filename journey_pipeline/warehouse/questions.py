@@ -1,6 +1,6 @@
-"""Questions to the warehouse: SQL on the published file, how far twins agree, which events were perhaps restated.
+"""Questions to the warehouse: SQL on the published file, and how far twins agree.
 
-Not here: one person's events (`contact.py`).
+Not here: one person's events (`contact.py`), the figures of each stream (`stream_figures.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import duckdb
 from journey_pipeline.errors import ConfigError, WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import Figure, Figures, StreamKey, Window, iso
+from journey_pipeline.settings import HOME_VARIABLE, PUBLISHED_VARIABLE, published_place
 from journey_pipeline.sql import literal
 from journey_pipeline.warehouse.connection import (
     WarehouseSettings,
@@ -31,6 +32,7 @@ from journey_pipeline.warehouse.connection import (
 from journey_pipeline.warehouse.schema import is_of_this_version
 
 _BATCH_ROWS = 10_000
+_HINTS = ("Did you mean", "Candidate bindings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,26 @@ def query(lake: Lake, sql: str) -> QueryResult:
         WarehouseError: In one line, if nothing is published yet or DuckDB refuses the SQL; also while batches are
             read.
     """
-    file = published_file(lake)
-    if not file.exists():
-        raise WarehouseError(_nothing_published(file))
     with ExitStack() as stack:
-        with naming_failures(f"opening {file.name}", "run `journey-pipeline publish` to replace it"):
-            session = stack.enter_context(reading(lake, file))
-        try:
-            session.execute(sql)
-        except duckdb.Error as error:
-            raise _refused(session, error) from error
-        columns = tuple(column[0] for column in session.description or ())
-        return QueryResult(columns, _batches(session, stack.pop_all()))
+        session = stack.enter_context(_opened(lake))
+        answer = Published(session).answer(sql)
+        return QueryResult(answer.columns, _closing(answer.batches, stack.pop_all()))
+
+
+def export_parquet(lake: Lake, sql: str, file: Path, limit: int | None = None) -> None:
+    """Writes the rows of a query on the published warehouse to a Parquet file.
+
+    Raises:
+        WarehouseError: In one line, if nothing is published yet, or DuckDB refuses the SQL or the file.
+    """
+    with _opened(lake) as session, _naming_refusals(session):
+        *before, last = session.extract_statements(sql)
+        for statement in before:
+            session.execute(statement).complete()
+        rows = session.sql(last.query)
+        if rows is None:
+            raise WarehouseError("the query gives no rows, so there is nothing to write")
+        (rows if limit is None else rows.limit(limit)).write_parquet(str(file), compression="zstd")
 
 
 def counted_events(lake: Lake, key: StreamKey, window: Window) -> Figures:
@@ -94,23 +104,40 @@ def counted_events(lake: Lake, key: StreamKey, window: Window) -> Figures:
     return {Figure(*row[:3]): row[3] for batch in found.batches for row in batch}
 
 
-def _batches(session: duckdb.DuckDBPyConnection, stack: ExitStack) -> Iterator[list[tuple[Any, ...]]]:
+def _closing(batches: Iterator[list[tuple[Any, ...]]], stack: ExitStack) -> Iterator[list[tuple[Any, ...]]]:
     with stack:
-        while True:
-            try:
-                rows = session.fetchmany(_BATCH_ROWS)
-            except duckdb.Error as error:
-                raise _refused(session, error) from error
-            if not rows:
-                return
-            yield rows
+        yield from batches
 
 
-def _refused(session: duckdb.DuckDBPyConnection, error: duckdb.Error) -> WarehouseError:
-    advice = "tables and columns: `select * from duckdb_columns()`"
+@contextmanager
+def _opened(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    file = published_file(lake)
+    if not file.exists():
+        raise WarehouseError(nothing_published(file))
+    with ExitStack() as stack:
+        with naming_failures(f"opening {file.name}", "run `journey-pipeline publish` to replace it"):
+            session = stack.enter_context(reading(lake, file))
+        yield session
+
+
+@contextmanager
+def _naming_refusals(session: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Turns DuckDB's errors about a person's SQL into a sentence that says what is wrong with it."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise WarehouseError(f"the query was refused: {_reason(session, error)}") from error
+
+
+def _reason(session: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
+    said = str(error)
+    if "read-only mode" in said or "Can only delete from" in said or "Can only update" in said:
+        return "the published file is read-only. To keep a result, write it to a file with --out."
+    proposes = any(hint in said for hint in _HINTS)  # that names tables and columns, and no value
+    reason = " ".join(said.partition("\n\n")[0].split()) if proposes else describe(error)
     if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)) and not is_of_this_version(session):
-        advice = "another version published the file: `journey-pipeline sync` publishes it anew"
-    return WarehouseError(f"the query was refused: {describe(error)}; {advice}.")
+        return f"{reason}; another version published the file: `journey-pipeline sync` publishes it anew."
+    return reason if proposes else f"{reason}; tables and columns: `select * from duckdb_columns()`."
 
 
 class Published:
@@ -125,11 +152,27 @@ class Published:
         Raises:
             WarehouseError: In one line, if DuckDB refuses the SQL.
         """
-        try:
+        with _naming_refusals(self._session):
             rows = self._session.execute(sql).fetchall()
-        except duckdb.Error as error:
-            raise _refused(self._session, error) from error
         return tuple(column[0] for column in self._session.description or ()), rows
+
+    def answer(self, sql: str) -> QueryResult:
+        """An answer whose rows are read as they are asked for, before the next question.
+
+        Raises:
+            WarehouseError: In one line, if DuckDB refuses the SQL; also while batches are read.
+        """
+        with _naming_refusals(self._session):
+            self._session.execute(sql)
+        return QueryResult(tuple(column[0] for column in self._session.description or ()), self._batches())
+
+    def _batches(self) -> Iterator[list[tuple[Any, ...]]]:
+        while True:
+            with _naming_refusals(self._session):
+                rows = self._session.fetchmany(_BATCH_ROWS)
+            if not rows:
+                return
+            yield rows
 
     def has(self, table: str) -> bool:
         """Whether it has a table or view, given as `schema.name`."""
@@ -151,17 +194,19 @@ def published(lake: Lake) -> Iterator[Published]:
     """
     file = published_file(lake)
     if not file.exists():
-        raise ConfigError(_nothing_published(file))
-    with ExitStack() as stack:
-        with naming_failures(f"opening {file.name}", "run `journey-pipeline publish` to replace it"):
-            session = stack.enter_context(reading(lake, file))
+        raise ConfigError(nothing_published(file))
+    with _opened(lake) as session:
         yield Published(session)
 
 
-def _nothing_published(file: Path) -> str:
+def nothing_published(file: Path) -> str:
+    """A sentence that names the folder where nothing is published, and the variable to set."""
+    variable, example = HOME_VARIABLE, ", such as data/sandbox after a demo"
+    if published_place():
+        variable, example = PUBLISHED_VARIABLE, ""
     return (
-        f"nothing is published yet: {file.name} is not there; run `journey-pipeline sync` and "
-        "`journey-pipeline publish`."
+        f"nothing is published yet: {file.name} is not in {file.parent}. Run `journey-pipeline sync`, or set "
+        f"{variable} to where it is{example}."
     )
 
 
@@ -324,69 +369,3 @@ def read_agreements(
         Agreement(connection, stream, twin_stream, [DayOfBoth(*row[3:]) for row in days])
         for (connection, stream, twin_stream), days in groupby(rows, lambda row: row[:3])
     ]
-
-
-_RESTATED = """
-select coalesce(sum(events), 0)::bigint
-from (
-    select count(*) as events
-    from core.journey_events
-    where connection = $connection
-        and stream = $stream
-    group by contact_id, occurred_at, vendor_action
-    having count(distinct hash(journey_id, journey_name, activity_id, activity_name, channel, properties)) > 1
-)
-"""
-_OF_SEVERAL_PEOPLE = """
-with alike as (
-    select contact_id, occurred_at, vendor_action, properties ->> '$.visitor_id' as visitor_id
-    from core.journey_events
-    where connection = $connection
-        and stream = $stream
-    window together as (partition by occurred_at, vendor_action)
-    qualify min(contact_id) over together <> max(contact_id) over together
-)
-select coalesce(sum(events), 0)::bigint
-from (
-    select count(*) as events
-    from alike
-    where visitor_id is not null
-    group by visitor_id, occurred_at, vendor_action
-    having count(distinct contact_id) > 1
-)
-"""
-
-
-LOOKALIKES = {"lookalikes": _RESTATED, "of_several_people": _OF_SEVERAL_PEOPLE}
-"""Kinds of published events that may be one thing told twice, and the question that counts them.
-
-`lookalikes` share person, time and action with one of other content; `of_several_people` share visitor, time and action
-with one of another person.
-"""
-
-
-def count_lookalikes(lake: Lake, stream: StreamKey, kinds: Sequence[str]) -> dict[str, int]:
-    """Counts events of a stream that may be one thing told twice.
-
-    Args:
-        kinds: Which of `LOOKALIKES`.
-
-    Returns:
-        The number of each kind; nothing if nothing is published yet.
-
-    Raises:
-        WarehouseError: If the published file can't be read.
-    """
-    file = published_file(lake)
-    if not (kinds and file.exists()):
-        return {}
-    try:
-        with reading(lake, file) as session:
-            which = {"connection": stream.connection, "stream": stream.stream}
-            counted = {kind: session.execute(LOOKALIKES[kind], which).fetchall() for kind in kinds}
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"counting lookalikes of {stream} failed: {describe(error)}. `journey-pipeline publish` puts a new copy "
-            "in its place."
-        ) from error
-    return {kind: int(count) for kind, ((count,),) in counted.items()}

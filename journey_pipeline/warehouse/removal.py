@@ -9,24 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import duckdb
-
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.inventory import BrokenFile
-from journey_pipeline.warehouse.schema import has_table
 
 _HEAL = "restore them, or run `journey-pipeline {command} --remove` to remove them"
-
-# What is loaded from the lake, counted by where it lies there.
-_CENSUS = {
-    "internal.files": "select concat_ws('/', 'events', connection, stream), count(*) from internal.files group by all",
-    "internal.dimension_files": (
-        "select 'dimensions/' || connection, count(*) from internal.dimension_files group by all"
-    ),
-    "internal.drift_reports": "select parse_dirpath(path), count(*) from internal.drift_reports group by all",
-    "ops.exports": "select 'exports/ledger.json', count(*) from ops.exports having count(*) > 0",
-}
 
 
 def withhold(
@@ -44,15 +31,6 @@ def withhold(
         BrokenFile(place, f"{_lack(number, loaded)}, and stay in the warehouse", _HEAL.format(command="sync"))
     )
     return True
-
-
-def take_census(session: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """How much of the lake is loaded, by place; of a warehouse of any layout."""
-    counted: dict[str, int] = {}
-    for table, sql in _CENSUS.items():
-        if has_table(session, table):
-            counted.update(session.execute(sql).fetchall())
-    return counted
 
 
 def forbid_loss(

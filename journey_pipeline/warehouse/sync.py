@@ -37,10 +37,10 @@ from journey_pipeline.warehouse.file_checks import Extent, measure
 from journey_pipeline.warehouse.inventory import BrokenFile, FoundFile, Inventory, Listing, take_inventory
 from journey_pipeline.warehouse.loaded import FileKey, Loaded, note_signatures, restate
 from journey_pipeline.warehouse.merge import KEEP_ORDER, Change, Merged, merge
-from journey_pipeline.warehouse.publish import Publication
+from journey_pipeline.warehouse.publish import Publication, take_census
 from journey_pipeline.warehouse.ranking import Losers, find_losers
 from journey_pipeline.warehouse.refresh import Changes, stale_tables
-from journey_pipeline.warehouse.removal import forbid_loss, take_census, withhold
+from journey_pipeline.warehouse.removal import forbid_loss, withhold
 from journey_pipeline.warehouse.schema import LISTED, POPULATIONS, REJECTS, made_tables, prepare
 from journey_pipeline.warehouse.side_files import (
     ListedChange,

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -93,10 +93,47 @@ def test_status_counts_what_is_missing_and_ends_with_one(terminal: Terminal, loa
     assert row["complete"] >= 3
     assert row["missing"] > 600
     assert 0 < row["hours_until_deleted"] <= 1
-    narrow = terminal("status", COLUMNS="80").out
-    assert "sfmc/journey_history" in narrow
-    assert "hours until deleted" in narrow
-    assert "…" not in narrow
+
+
+def test_status_tells_the_last_load_the_rows_and_how_far_behind_they_are(terminal: Terminal, loaded: str) -> None:
+    assert loaded
+    _, (row,) = terminal.status()
+    shown = terminal("status")
+    (events,) = json.loads(
+        terminal("query", "select count(*) as n from core.journey_events", "--format", "json").out
+    ).values()
+    assert row["rows"] == events > 0
+    assert row["last"] == f"{DAY}T08:00:00Z"
+    assert row["behind_hours"] == pytest.approx((NOW - datetime.fromisoformat(row["last"])) / timedelta(hours=1), abs=1)
+    assert NOW - timedelta(hours=1) < datetime.fromisoformat(row["loaded_at"]) < NOW + timedelta(hours=1)
+    assert re.search(rf"^ *sfmc/journey_history +{events:,} +\d+ min ago +2 days +\d+ +\d+ *$", shown.out, re.MULTILINE)
+
+
+def test_status_sets_what_was_never_asked_for_apart_from_gaps(terminal: Terminal, loaded: str) -> None:
+    assert loaded
+    _, (row,) = terminal.status()
+    gaps = row["missing"] - row["backlog"]
+    assert (gaps > 24, row["backlog"] > 600) == (True, True)
+    assert row["needs_a_person"] == [
+        f"sfmc/journey_history: {gaps:,} hours missing. Run `journey-pipeline backfill sfmc/journey_history`"
+    ]
+    said = terminal("status").err
+    assert row["needs_a_person"][0] in said
+    assert re.search(r"deletes the oldest of sfmc/journey_history in \d+ min\.$", said, re.MULTILINE)
+
+
+def test_a_home_that_was_only_just_begun_lacks_nothing_and_what_is_not_configured_stands_apart(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    begun = terminal("status", JOURNEY_PIPELINE_HOME=str(tmp_path))
+    assert begun.code == 1  # a monitor is to see that nothing is loaded
+    assert re.search(r"^ *sfmc/journey_history +- +- +- +0 +\d{3} *$", begun.out, re.MULTILINE)
+    assert "backfill sfmc/journey_history" not in begun.err
+    unset = {name: None for name in terminal.sandbox.environment() if name.startswith("SFMC_")}
+    unset |= {"SFMC_REQUESTS_PER_SECOND": None}
+    apart = terminal("status", JOURNEY_PIPELINE_HOME=str(tmp_path), **unset)
+    assert (apart.code, apart.out) == (0, "")
+    assert apart.err == "Not configured: sfmc. `journey-pipeline doctor` names the variables.\n"
 
 
 def test_a_query_answers_as_table_csv_and_json(terminal: Terminal, loaded: str) -> None:

@@ -7,7 +7,8 @@ import logging
 
 import pytest
 
-from journey_pipeline.cli.output import _Console, plain_table, route_logs, visible
+from journey_pipeline.cli.output import _Console, plain_table, route_logs
+from journey_pipeline.cli.standard_streams import visible
 
 ESC, CSI, OVERRIDE = "\x1b", "\x9b", "\u202e"
 NAMES = (f"{ESC}]0;title\x07", f"{ESC}]8;;https://example.org{ESC}\\link", f"{CSI}2J", f"{OVERRIDE}gpj.exe", "\x08\x7f")

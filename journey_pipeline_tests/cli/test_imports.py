@@ -12,7 +12,7 @@ import pytest
 
 from journey_pipeline.cli.commands import cli
 
-HEAVY = {"alembic", "dagster", "duckdb", "numpy", "pandas", "pyarrow", "pydantic", "requests", "sqlalchemy"}
+HEAVY = {"alembic", "dagster", "duckdb", "numpy", "pandas", "pyarrow", "pydantic", "requests", "rich", "sqlalchemy"}
 IMPORTED = """
 import json, sys
 from journey_pipeline.cli import main
@@ -40,9 +40,9 @@ def test_help_imports_no_large_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "needs"),
     [
-        (["query", "select 1"], {"duckdb", "pydantic"}),
-        (["exports"], {"sqlalchemy"}),
-        (["status"], {"duckdb", "numpy", "pyarrow", "pydantic", "requests"}),
+        (["query", "select 1"], {"duckdb", "rich"}),
+        (["exports"], {"rich", "sqlalchemy"}),
+        (["status"], {"duckdb", "numpy", "pyarrow", "pydantic", "requests", "rich"}),
     ],
     ids=["query", "exports", "status"],
 )

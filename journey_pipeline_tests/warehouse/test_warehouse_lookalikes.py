@@ -6,7 +6,7 @@ from pathlib import Path
 
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.publish import publish
-from journey_pipeline.warehouse.questions import LOOKALIKES, count_lookalikes
+from journey_pipeline.warehouse.stream_figures import LOOKALIKES, count_lookalikes
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.vendors.made_journeys import KEY, record, typed
 
