@@ -15,7 +15,7 @@ import click
 from rich.markup import escape
 
 from journey_pipeline.cli.configured import configured
-from journey_pipeline.cli.output import plain_table, results
+from journey_pipeline.cli.output import days, plain_table, results
 from journey_pipeline.connections.project import named
 from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports import calls
@@ -25,9 +25,11 @@ from journey_pipeline.exports.export import ENDED, Export, Verdict, needs_a_pers
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.turns import OPS_COLUMNS, listed, rows
-from journey_pipeline.model import selection
+from journey_pipeline.model import Window, selection
 from journey_pipeline.settings import ledger_url, utc_now
 from journey_pipeline.vendors.judges import judge_of
+
+_NOTHING = {"-", "0"}
 
 
 def exports(
@@ -92,45 +94,40 @@ def _needs_a_person(export: dict[str, Any]) -> bool:
 
 
 def _show(found: Sequence[dict[str, Any]]) -> None:
-    names = (
-        "stream",
-        "window",
-        "state",
-        "reason",
-        "attempt",
-        "polls",
-        "asked",
-        "called",
-        "link ends in",
-        "landed",
-        "due",
-    )
-    table = plain_table("export", *names, right=("export", "attempt", "polls"))
+    """Prints the exports. Columns that say nothing of any are left out."""
     now = utc_now()
-    for export in found:
-        state = export["state"]
-        table.add_row(
-            str(export["export_id"]),
-            f"{export['connection']}/{export['stream']}",
-            f"{export['window_start']:%Y-%m-%d %H:%M} to {export['window_end']:%m-%d %H:%M}",
-            f"[red]{state}[/red]" if _needs_a_person(export) else state,
-            export["reason"] or "-",
-            str(export["attempt"]),
-            str(export["polls"]),
-            _time(export["asked_at"]),
-            _time(export["called_at"] or export["ready_at"]),
-            _left(export["link_ends_at"], now),
-            _time(export["landed_at"]),
-            _time(export["due_at"]),
-        )
+    rows = [_cells(export, now) for export in found]
+    said = [name for name in rows[0] if any(row[name] not in _NOTHING for row in rows) or name == "state"]
+    figures = ("export", "attempt", "polls")
+    table = plain_table(*said, right=figures, spare=("polls", "attempt", "called", "asked", "due", "landed"))
+    for row in rows:
+        table.add_row(*(row[name] for name in said))
     results.show(table)
     for export in found:
         for says in filter(None, (export["error"], _says_of_call(export))):
             results.print(f"{export['export_id']}: {escape(says)}", highlight=False, soft_wrap=True)
 
 
+def _cells(export: dict[str, Any], now: datetime) -> dict[str, str]:
+    state = export["state"]
+    return {
+        "export": str(export["export_id"]),
+        "stream": f"{export['connection']}/{export['stream']}",
+        "window": days(Window(export["window_start"], export["window_end"])),
+        "state": f"[red]{state}[/red]" if _needs_a_person(export) else state,
+        "reason": export["reason"] or "-",
+        "attempt": "-" if export["attempt"] == 1 else str(export["attempt"]),
+        "polls": str(export["polls"]),
+        "asked": _time(export["asked_at"]),
+        "called": _time(export["called_at"] or export["ready_at"]),
+        "link ends in": _left(export["link_ends_at"], now),
+        "landed": _time(export["landed_at"]),
+        "due": _time(export["due_at"]),
+    }
+
+
 def _time(at: datetime | None) -> str:
-    return f"{at:%m-%d %H:%M:%S}" if at else "-"
+    return f"{at:%m-%d %H:%M}" if at else "-"
 
 
 def _left(end: datetime | None, now: datetime) -> str:

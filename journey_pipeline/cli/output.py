@@ -6,6 +6,7 @@ Colours and bars only on a terminal. Not here: what is written (the commands).
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from itertools import chain
 from typing import IO, Any
 
@@ -16,6 +17,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from journey_pipeline.cli.standard_streams import read_no_more, standard_error, visible, visible_in_a_cell
+from journey_pipeline.model import Granularity, Window, floor
 
 _ANY_WIDTH = 10_000
 _LEAST_OF_TEXT = 24  # a narrower column of sentences can't be read
@@ -39,16 +41,17 @@ class _Console(Console):
     def show(self, table: Table) -> None:
         """Prints a table, of which no cell is ever cut.
 
-        A terminal that is too narrow for it gets folded text, or, if that is not enough, each row as lines of its own.
-        Without a terminal, as in a pipe, it has all the width that it wants.
+        A terminal that is too narrow for it gets folded text and no spare columns, or, if that is not enough, each row
+        as lines of its own. Without a terminal, as in a pipe, it has all the width that it wants.
         """
         if not self.file.isatty():
             table.width = sum(_widths(self, table))
             self.print(table, soft_wrap=True)
-        elif fits(self, table):
-            self.print(table)
         else:
-            self.print(_upright(table))
+            columns = list(table.columns)
+            if not narrow(self, table):
+                table.columns = columns
+            self.print(table if _fits(self, table) else _upright(table))
 
 
 class _Notes(_Console):
@@ -63,7 +66,17 @@ class _Notes(_Console):
         self._file = file
 
 
-def fits(console: Console, table: Table) -> bool:
+def narrow(console: Console, table: Table) -> bool:
+    """Takes spare columns out of a table until the console is wide enough for it; False if it never is."""
+    spare = list(table.spare) if isinstance(table, _Table) else []
+    while not _fits(console, table) and spare:
+        name = spare.pop(0)
+        kept = [column for column in table.columns if column.header != name]
+        table.columns = [replace(column, _index=at) for at, column in enumerate(kept)]
+    return _fits(console, table)
+
+
+def _fits(console: Console, table: Table) -> bool:
     """Whether a console is wide enough for a table, where its texts may fold."""
     pairs = zip(_widths(console, table), table.columns, strict=True)
     return sum(width if column.no_wrap else min(width, _LEAST_OF_TEXT) for width, column in pairs) <= console.width
@@ -90,7 +103,13 @@ def _upright(table: Table) -> Group:
 
 
 class _Table(Table):
-    """A table whose cells take one line each."""
+    """A table whose cells take one line each.
+
+    Attributes:
+        spare: Columns that a narrow terminal can do without, the least important first.
+    """
+
+    spare: tuple[str, ...] = ()
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         super().add_row(*(visible_in_a_cell(cell) if isinstance(cell, str) else cell for cell in cells), **options)
@@ -115,13 +134,18 @@ def route_logs(console: Console) -> None:
 
 
 def plain_table(
-    *columns: str, right: tuple[str, ...] = (), text: tuple[str, ...] = (), title: str | None = None
+    *columns: str,
+    right: tuple[str, ...] = (),
+    text: tuple[str, ...] = (),
+    spare: tuple[str, ...] = (),
+    title: str | None = None,
 ) -> Table:
     """A table with a header. Show it with `show`, which cuts no cell.
 
     Args:
         right: Columns of figures.
         text: Columns of sentences, which may fold.
+        spare: Columns that a narrow terminal can do without, the least important first.
     """
     table = _Table(
         title=title,
@@ -131,7 +155,15 @@ def plain_table(
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
+    table.spare = spare
     for column in columns:
         justify: JustifyMethod = "right" if column in right else "left"
         table.add_column(column, justify=justify, no_wrap=column not in text, overflow="fold")
     return table
+
+
+def days(window: Window) -> str:
+    """A window's ends; without hours where it holds whole days."""
+    is_whole = window.start == floor(window.start, Granularity.DAY) and window.end == floor(window.end, Granularity.DAY)
+    form = "%m-%d" if is_whole else "%m-%d %H:%M"
+    return f"{window.start:{form}} to {window.end:{form}}"

@@ -21,14 +21,13 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from journey_pipeline.cli.output import fits, plain_table
+from journey_pipeline.cli.output import days, narrow, plain_table
 from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.loading.landing import Progress, watched_by
-from journey_pipeline.model import Granularity, Window, floor
 
 MEGABYTE = 1_000_000
 MOST_EXPORTS = 12
-_NARROWER = ("export", "polls", "attempt", "ready")  # left out in this order
+_SPARE = ("export", "polls", "attempt", "ready")
 HOUR_S, MINUTE_S = 3600, 60
 _KINDS = {State.READY: "ready", State.LANDED: "landed", State.STOPPED: "stopped"}
 
@@ -140,7 +139,7 @@ def export_table(console: Console, exports: Sequence[Export], now: datetime) -> 
     columns: dict[str, Callable[[Export], str]] = {
         "export": lambda export: str(export.id),
         "stream": lambda export: str(export.key),
-        "window": lambda export: _days(export.window),
+        "window": lambda export: days(export.window),
         "state": lambda export: export.standing,
         "attempt": lambda export: str(export.attempt),
         "polls": lambda export: str(export.polls),
@@ -153,23 +152,13 @@ def export_table(console: Console, exports: Sequence[Export], now: datetime) -> 
     for name in ("attempt", "polls"):
         if all(getattr(export, name) <= (name == "attempt") for export in under_way):
             del columns[name]
-    for name in ("", *_NARROWER):
-        columns.pop(name, None)
-        table = plain_table(*columns, right=tuple(set(columns) - {"stream", "window", "state"}))
-        for export in under_way[:MOST_EXPORTS]:
-            table.add_row(*(tell(export) for tell in columns.values()))
-        if fits(console, table):
-            break
+    table = plain_table(*columns, right=tuple(set(columns) - {"stream", "window", "state"}), spare=_SPARE)
+    for export in under_way[:MOST_EXPORTS]:
+        table.add_row(*(tell(export) for tell in columns.values()))
+    narrow(console, table)
     if len(under_way) > MOST_EXPORTS:
         table.caption = f"and {len(under_way) - MOST_EXPORTS} more"
     return table
-
-
-def _days(window: Window) -> str:
-    """A window's ends; without hours where it holds whole days."""
-    is_whole = window.start == floor(window.start, Granularity.DAY) and window.end == floor(window.end, Granularity.DAY)
-    form = "%m-%d" if is_whole else "%m-%d %H:%M"
-    return f"{window.start:{form}} to {window.end:{form}}"
 
 
 def _ago(at: datetime | None, now: datetime) -> str:
