@@ -31,7 +31,14 @@ def text_of(error: BaseException) -> str:
 
 
 class JourneyError(Exception):
-    """The root of all errors that the project raises on purpose."""
+    """The root of all errors that the project raises on purpose.
+
+    Attributes:
+        of_connection: Whether settings, credentials, their rights or the vendor's host are at fault: every request of
+            the connection fails alike. It is told once, nothing more is asked, and a command exits with 2.
+    """
+
+    of_connection = False
 
     def __str__(self) -> str:
         """Its message, never an empty one."""
@@ -45,6 +52,8 @@ class ConfigError(JourneyError):
         message: What is missing or wrong, and what to change.
         then: How to verify the change. `doctor` leaves it out, because it verifies by itself.
     """
+
+    of_connection = True
 
     def __init__(self, message: str, *, then: str = "") -> None:
         super().__init__(f"{message} {then}" if then else message)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from journey_pipeline.cli.load import (
     Loaded,
     Planned,
+    exit_code,
     load,
     look,
     named,
@@ -52,11 +53,13 @@ def backfill(
         else:
             order(runner, plans, again=again)
             for assets, found, windows in plans:
+                if runner.faults and not complete:
+                    break  # the stream before has told it
                 complete = (
                     _show(lake, found, load(runner, assets, windows, again=again, waits=not no_wait)) and complete
                 )
             complete = sync_warehouse(runner, selector.partition("/")[0]) and complete
-    sys.exit(0 if complete else 1)
+    sys.exit(exit_code(runner, well=complete))
 
 
 def _span(assets: LoadAssets, start: datetime | None, end: datetime | None, now: datetime) -> Window:

@@ -1,4 +1,4 @@
-"""`journey-pipeline docs`: the tables described as Markdown, as JSON, and as sources of dbt.
+"""`journey-pipeline docs`: the tables described as Markdown, as JSON, and as sources of dbt; the settings as Markdown.
 
 Not here: where the descriptions are from (`warehouse/dictionary.py`).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 
 from journey_pipeline.cli.output import results
 from journey_pipeline.files import naming_disk_troubles, write_bytes
@@ -22,10 +23,11 @@ Schemas = Mapping[str, Sequence[Table]]
 
 
 def docs(out: str | None) -> None:
-    """Describe the warehouse's tables in files."""
+    """Describe the warehouse's tables, and all settings, in files."""
     folder = local_path(out, "--out") if out else home() / _FOLDER
+    settings = import_module("journey_pipeline.components.described").settings_page()  # Dagster comes along
     with naming_disk_troubles("writing the description of the tables", folder):
-        for name, text in described(dictionary()).items():
+        for name, text in {**described(dictionary()), "settings.md": settings}.items():
             write_bytes(folder / name, text.encode())
             results.say(str(folder / name))
 

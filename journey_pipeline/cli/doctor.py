@@ -8,6 +8,7 @@ from __future__ import annotations
 import stat
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,10 +32,12 @@ from journey_pipeline.settings import (
     make_home,
     utc_now,
 )
+from journey_pipeline.transport.retry import one_try
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.publish import look_at_files
 
 NEWEST = 48  # partitions of each stream
+CALL_S = 6.0  # a load waits longer for an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,14 @@ def doctor(connection: str | None) -> None:
     table = plain_table("what", "", "says", text=("says",))
     well = True
     lake = Lake(home())
+    with one_try(CALL_S), ThreadPoolExecutor() as pool:  # with all vendors down, one wait for all of them
+        asked = [(one.connection, pool.submit(one.check).result) for one in chosen if one not in apart]
     checks: list[tuple[str, Callable[[], Mapping[str, str | Warns]]]] = [
         ("home", _home),
         ("ledger", _ledger),
         ("warehouse", lambda: look_at_files(lake)),
         *((str(stream.key), partial(_newest, lake, stream)) for _, stream in select(chosen, None)),
-        *((one.connection, one.check) for one in chosen if one not in apart),
+        *asked,
     ]
     for name, check in checks:
         try:

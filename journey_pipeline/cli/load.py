@@ -89,7 +89,8 @@ def order(runner: Runner, plans: Sequence[Planned], *, again: bool = False) -> N
     for assets, found, windows in plans:
         wanted = [window for window in windows if again or found.states[window] is State.MISSING]
         for run in loads(assets.stream, wanted, MOST_PARTITIONS):
-            runner.prepare(assets, run)
+            if not runner.faults:
+                runner.prepare(assets, run)
 
 
 def load(
@@ -108,6 +109,9 @@ def load(
     title = f"{assets.stream.key}"
     with ProgressBar(notes, len(windows), title) as bar:
         for part in loads(assets.stream, windows, MOST_PARTITIONS):
+            if runner.faults:
+                bar.failed.update({window.partition: runner.faults[0] for window in part})
+                continue
             outcome = runner.load(assets, part, pull=pull, only_missing=not again, waits=waits)
             if not outcome.succeeded and not bar.failed:
                 loaded.run_failures.append(outcome.says)
@@ -121,10 +125,15 @@ def sync_warehouse(runner: Runner, *connections: str, remove: bool = False) -> b
 
     `remove`: the warehouse drops all data that is gone from the lake.
     """
-    outcomes = [runner.pull_dimensions(connection) for connection in connections]
+    outcomes = [runner.pull_dimensions(connection) for connection in connections if not runner.faults]
     with SyncProgress(notes):
         outcomes.append(runner.sync_warehouse(remove=remove))
     return tell(*outcomes)
+
+
+def exit_code(runner: Runner, *, well: bool) -> int:
+    """What a command exits with after its runs: 2 if the connection itself is at fault, as with wrong credentials."""
+    return 2 if runner.faults else int(not well)
 
 
 def tell(*outcomes: RunOutcome | None) -> bool:

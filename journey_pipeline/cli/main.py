@@ -23,7 +23,7 @@ from journey_pipeline.cli.standard_streams import (
     visible,
 )
 from journey_pipeline.cli.stopping import stoppable
-from journey_pipeline.errors import ConfigError, JourneyError, text_of
+from journey_pipeline.errors import JourneyError, text_of
 from journey_pipeline.files import refusal
 from journey_pipeline.settings import as_text, home, load_environment_file
 
@@ -58,7 +58,7 @@ def main() -> None:
         if debug:
             raise
         click.echo(f"Error: {visible(str(error))}", err=True)
-        code = USAGE if isinstance(error, ConfigError) else 1
+        code = USAGE if error.of_connection else 1
     except Exception as error:
         if debug:
             raise

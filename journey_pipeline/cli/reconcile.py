@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from journey_pipeline.cli.load import load, partition_table, sync_warehouse, tell, tell_outcome
+from journey_pipeline.cli.load import exit_code, load, partition_table, sync_warehouse, tell, tell_outcome
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import open_instance
@@ -33,7 +33,7 @@ def reconcile(selector: str) -> None:
         for assets in streams:
             well = _reconcile(runner, lake, assets) and well
         well = sync_warehouse(runner) and well
-    sys.exit(0 if well else 1)
+    sys.exit(exit_code(runner, well=well))
 
 
 def _reconcile(runner: Runner, lake: Lake, assets: LoadAssets) -> bool:
@@ -41,6 +41,8 @@ def _reconcile(runner: Runner, lake: Lake, assets: LoadAssets) -> bool:
         results.say(f"{assets.stream.key}: {why}")
         return True
     swept = runner.sweep(assets)
+    if runner.faults:
+        return tell(swept)
     report = newest_report(lake, assets.stream.key, now=utc_now())
     if not swept.succeeded or report is None:
         raise LakeError(f"the sweep of {assets.stream.key} did not finish: {swept.says}")

@@ -19,6 +19,7 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG as PARTITION_TAG
 from dagster._core.storage.tags import WILL_RETRY_TAG
 from pydantic import Field
 
+from journey_pipeline.components.described import Described
 from journey_pipeline.components.runs import is_told_by_us, sentence_of
 from journey_pipeline.components.translator import RANGE_END, RANGE_START
 from journey_pipeline.errors import JourneyError, TransientVendorError, text_of
@@ -92,7 +93,7 @@ def send_alerts(alerts: Iterable[Alert], *, clock: Callable[[], float] = time.mo
         send_alert(alert, within_s=over_at - clock())
 
 
-class JourneyAlerts(dg.Component, dg.Model, dg.Resolvable):
+class JourneyAlerts(Described, dg.Component):
     """Alerts for failed runs and failed checks of the whole deployment.
 
     Each alert is a line in the daemon's log. If JOURNEY_PIPELINE_ALERT_URL is set, it is also posted there, as JSON

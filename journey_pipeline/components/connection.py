@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import dagster as dg
 from pydantic import Field
 
+from journey_pipeline.components.described import Described
 from journey_pipeline.components.dimension_assets import DimensionAssets
 from journey_pipeline.components.export_assets import export_sensor, ordered_definitions
 from journey_pipeline.components.figures import FIGURES
@@ -29,6 +30,7 @@ from journey_pipeline.components.standing_checks import (
 from journey_pipeline.components.sweeps import leftovers_definitions, reconciliation_definitions
 from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
 from journey_pipeline.connections.connection import TOLERANCE, Connection
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.loading.claims import Tolerance
 from journey_pipeline.loading.load import Load, LoadAtOnce
 from journey_pipeline.loading.load_ordered import LoadOrdered
@@ -36,7 +38,7 @@ from journey_pipeline.loading.reconcile import SweepSettings
 from journey_pipeline.model import StreamKey
 
 
-class ToleranceSettings(Tolerance, dg.Model, dg.Resolvable):
+class ToleranceSettings(Tolerance, Described):
     """Differences that the checks accept."""
 
 
@@ -60,7 +62,7 @@ class Way(NamedTuple):
     moves: Callable[["ConnectionComponent", Sequence[LoadAssets]], dg.Definitions]
 
 
-class ConnectionComponent(Connection, dg.Component, dg.Model, dg.Resolvable, ABC):
+class ConnectionComponent(Connection, Described, dg.Component, ABC):
     """One configured account at a vendor."""
 
     kinds: ClassVar[frozenset[str]]
@@ -125,8 +127,9 @@ class ConnectionComponent(Connection, dg.Component, dg.Model, dg.Resolvable, ABC
             keys += [*assets.upstream, assets.raw, assets.events, assets.key("reconciliation")]
         return keys
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - the base class's signature
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The assets, checks, schedules and sensors of the connection."""
+        connections_in(context.component_tree)  # refuses two of one name
         dimensions, streams = self.dimensions, self.streams
         by_way = {name: [assets for assets in streams if assets.stream.answers == name] for name in WAYS}
         return dg.Definitions.merge(
@@ -214,6 +217,17 @@ UPKEEP: Mapping[str, Callable[[ConnectionComponent, LoadAssets], dg.Definitions]
 
 
 def connections_in(tree: dg.ComponentTree) -> list[ConnectionComponent]:
-    """All connections that a project configures, whatever their vendor."""
+    """All connections that a project configures, whatever their vendor.
+
+    Raises:
+        ConfigError: If two have one name.
+    """
     # mypy wants a class that can be made; Dagster only compares types.
-    return list(tree.get_all_components(of_type=ConnectionComponent))  # type: ignore[type-abstract]
+    found = list(tree.get_all_components(of_type=ConnectionComponent))  # type: ignore[type-abstract]
+    names = [one.connection for one in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"{names.count(twice[0])} connections are called {twice[0]}. Give each a name of its own, as `connection` "
+            "in its defs.yaml."
+        )
+    return found

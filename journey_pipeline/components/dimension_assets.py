@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.components.recording import failure
 from journey_pipeline.components.schedules import DIMENSIONS, Ticks, daily
 from journey_pipeline.components.translator import Told, Translator, tags_of
 from journey_pipeline.errors import TransientVendorError, text_of
@@ -89,10 +90,11 @@ class DimensionAssets:
                 with self.open_pages() as pages:
                     rows = pull_dimensions(Lake(make_home()), self.key, pages, self.recipes)
             except Exception as error:
-                if isinstance(error, TransientVendorError) and context.retry_number < config.tries_later:
+                passes = isinstance(error, TransientVendorError) and not error.of_connection
+                if passes and context.retry_number < config.tries_later:
                     wait_s = FIRST_WAIT_S * 2**context.retry_number
                     raise dg.RetryRequested(max_retries=config.tries_later, seconds_to_wait=wait_s) from error
-                raise dg.Failure(f"{self.key}: {text_of(error)}", allow_retries=False) from error
+                raise failure(error, f"{self.key}: {text_of(error)}") from None
             for key, recipe in zip(self.assets, self.recipes, strict=True):
                 context.log.info("%s: %d rows", key.to_user_string(), rows[recipe.name])
                 yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": rows[recipe.name]})

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.recording import ended, life_of_order
+from journey_pipeline.components.recording import ended, failure, life_of_order
 from journey_pipeline.components.schedules import (
     EXPORTS,
     GAPS,
@@ -112,7 +112,7 @@ def _order(assets: LoadAssets, windows: Sequence[Window]) -> Iterator[tuple[Wind
     try:
         exports = assets.open_exports()
     except JourneyError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        raise failure(error) from None
     with exports:
         try:
             for window in windows:
@@ -120,10 +120,12 @@ def _order(assets: LoadAssets, windows: Sequence[Window]) -> Iterator[tuple[Wind
                     raise assets.stream.expiry(window, now)
             for _ in exports.want(assets.stream, windows):
                 continue
-            while exports.order_next():
+            while not exports.fault and exports.order_next():
                 continue
         except JourneyError as error:
-            raise dg.Failure(str(error)) from error
+            raise failure(error) from None
+        if exports.fault:
+            raise failure(exports.fault)
         for window in windows:
             export = exports.queue.current(assets.stream.key, window)
             assert export, window  # noqa: S101 - it was just ordered
@@ -194,6 +196,8 @@ def _order_checks(assets: LoadAssets) -> Iterator[dg.AssetChecksDefinition]:
 
 TICK_S = 55.0  # Dagster gives a tick a minute
 STARTED_AGAIN_AFTER = timedelta(hours=1)  # a run that died before it took the export up leaves no trace in the ledger
+REFUSED_FOR = timedelta(hours=1)
+NOT_LET_IN = (401, 403)
 INTERVAL_S = 30
 MOST_STEPS = 100  # of the ledger that one tick reports; Dagster records each order for each of its partitions
 
@@ -230,21 +234,35 @@ def export_sensor(
             def has_time_for(call_s: float) -> bool:
                 return queue.now() + timedelta(seconds=call_s) <= over_at
 
-            moving.move_due(is_over=lambda: not has_time_for(poll_s), may_order=lambda: has_time_for(order_s))
+            refused = _refused(queue)
+            moving.move_due(
+                is_over=lambda: not has_time_for(poll_s), may_order=lambda: not refused and has_time_for(order_s)
+            )
             ready = queue.fetchable()
             last_step, last_call = _known(context)
             step, moved = queue.moved_after(last_step, most=MOST_STEPS)
             called = calls.arrived(queue.ledger, connection, last_call)
             runs = [_landing(of[found.root.key.stream], found, queue.now()) for found in ready]
             runs += _checks(of, moved)
+            says = str(moving.fault or refused or _told(queue))
             return dg.SensorResult(
                 run_requests=runs,
-                skip_reason=None if runs else dg.SkipReason(_told(queue)),
+                skip_reason=None if runs else dg.SkipReason(says),
                 asset_events=[*_lives(context, of, moved), *_calls(of, called)],
                 cursor=f"{step} {called[-1][0] if called else last_call}",
             )
 
     return exports
+
+
+def _refused(queue: Queue) -> str:
+    """Why an order was refused lately that waits for a person, if the connection is at fault; else empty.
+
+    Others would be refused too, each with an alert of its own: until the hour is over, a person alone tries again.
+    """
+    since = queue.now() - REFUSED_FOR
+    lately = (one for one in queue.needing_a_person() if one.last_status in NOT_LET_IN and one.changed_at > since)
+    return next((one.error or "" for one in lately), "")
 
 
 def _known(context: dg.SensorEvaluationContext) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.instance import accepted_previews, history_kept_open
-from journey_pipeline.components.recording import Recorder, check_specs, ended, event_schema
+from journey_pipeline.components.recording import Recorder, check_specs, ended, event_schema, failure
 from journey_pipeline.components.translator import (
     Told,
     Translator,
@@ -232,7 +232,8 @@ def _load(context: dg.AssetExecutionContext, config: LoadConfig, assets: LoadAss
         known = recorder.of_earlier_tries()
         for outcome in load.outcomes():
             key = key_of(partitions, outcome.window)
-            _say(context, key, outcome)
+            if not outcome.of_connection:  # the step's failure tells it
+                _say(context, key, outcome)
             if outcome.error:
                 failed.append(outcome)
             elif key not in known:
@@ -259,7 +260,8 @@ def _say(context: dg.AssetExecutionContext, key: str, outcome: PartitionOutcome)
 
 
 def _try_later(context: dg.AssetExecutionContext, config: LoadConfig, failed: list[PartitionOutcome]) -> None:
-    passing = [outcome.error for outcome in failed if isinstance(outcome.error, TransientVendorError)]
+    errors = [outcome.error for outcome in failed]
+    passing = [error for error in errors if isinstance(error, TransientVendorError) and not error.of_connection]
     if not passing or context.retry_number >= config.tries_later:
         return
     asked = min(max((error.retry_after_s or 0.0 for error in passing), default=0.0), MOST_PATIENCE_S)
@@ -269,6 +271,8 @@ def _try_later(context: dg.AssetExecutionContext, config: LoadConfig, failed: li
 
 
 def _failure(assets: LoadAssets, failed: Sequence[PartitionOutcome], count: int) -> dg.Failure:
+    if fault := next((one.error for one in failed if one.of_connection), None):
+        return failure(fault)
     errors = {outcome.window: outcome.error for outcome in failed if outcome.error}
     not_landed = [window for window, error in errors.items() if isinstance(error, NotLandedError)]
     named = {key_of(assets.partitions, window): text_of(error) for window, error in errors.items()}

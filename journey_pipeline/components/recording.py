@@ -14,6 +14,7 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 
 from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.translator import key_of
+from journey_pipeline.errors import JourneyError, text_of
 from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.loading.claims import Claim, Severity
@@ -221,6 +222,20 @@ def _window(text: str) -> Window:
 
 def _read_times(life: Life) -> dict[str, datetime | None]:
     return {name: datetime.fromisoformat(at) if (at := life.get(f"{name}_at")) else None for name in TIMES[:2]}
+
+
+OF_CONNECTION = "of_connection"
+"""In the metadata of a step's failure: the connection itself is at fault."""
+
+
+def failure(error: Exception, says: str = "") -> dg.Failure:
+    """The end of a step by an error, in one sentence; not tried again by Dagster.
+
+    Args:
+        says: The sentence, where the error's own text is not enough.
+    """
+    is_fault = isinstance(error, JourneyError) and error.of_connection
+    return dg.Failure(says or text_of(error), metadata={OF_CONNECTION: True} if is_fault else {}, allow_retries=False)
 
 
 SEVERITIES = {Severity.WARN: dg.AssetCheckSeverity.WARN, Severity.ERROR: dg.AssetCheckSeverity.ERROR}

@@ -33,6 +33,7 @@ from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
 
 from journey_pipeline.components.connection import connections_in
+from journey_pipeline.components.described import Described
 from journey_pipeline.components.instance import Compacted, compact_history, is_packed, pack
 from journey_pipeline.components.runs import abandoned_runs_sensor
 from journey_pipeline.components.schedules import OLD_RUNS, Ticks, daily
@@ -304,7 +305,7 @@ def _is_line(ids: Iterable[str]) -> sa.ColumnElement[bool]:
 JOB = "old_runs"
 
 
-class JourneyRunHistory(dg.Component, dg.Model, dg.Resolvable):
+class JourneyRunHistory(Described, dg.Component):
     """Deletes old runs from Dagster's history, once a day.
 
     A run that ended more than keep_days ago loses its log. Then the run is deleted, unless it is the last one that made

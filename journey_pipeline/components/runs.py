@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from journey_pipeline.components.deployment import Deployment
 from journey_pipeline.components.dimension_assets import ListConfig
 from journey_pipeline.components.instance import history_kept_open
 from journey_pipeline.components.load_assets import LoadAssets, LoadConfig
-from journey_pipeline.components.recording import SAYS
+from journey_pipeline.components.recording import OF_CONNECTION, SAYS
 from journey_pipeline.components.sweeps import leftovers_job_name, reconciliation_job_name
 from journey_pipeline.components.translator import RANGE_END, RANGE_START, key_of
 from journey_pipeline.components.warehouse import WAREHOUSE_JOB, WAREHOUSE_OP, WAREHOUSE_POOL, SyncConfig
@@ -61,11 +61,13 @@ class Runner:
 
     Attributes:
         command: The command that starts them, for a tag of each run.
+        faults: What runs said that ended by a fault of the connection itself: further ones would say the same.
     """
 
     deployment: Deployment
     instance: dg.DagsterInstance
     command: str = ""
+    faults: list[str] = field(default_factory=list)
 
     def load(
         self, assets: LoadAssets, windows: Sequence[Window], *, pull: bool, only_missing: bool, waits: bool = True
@@ -146,6 +148,7 @@ class Runner:
         failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
         if any(was_stopped(data.error) for data in failures):
             raise KeyboardInterrupt
+        self.faults.extend(_said(data) for data in failures if _is_of_connection(data))
         return RunOutcome(
             result.run_id,
             succeeded=result.success,
@@ -204,6 +207,10 @@ def _said(data: Any) -> str:
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
     return sentence_of(data.error)
+
+
+def _is_of_connection(data: Any) -> bool:
+    return data.user_failure_data is not None and OF_CONNECTION in data.user_failure_data.metadata
 
 
 def is_told_by_us(error: Any) -> bool:

@@ -6,7 +6,7 @@ Not here: what a load does (`load_assets.py`), which partitions are missing (`lo
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
@@ -14,6 +14,7 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.translator import RANGE_END, RANGE_START, key_of, last_whole, window_of
+from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import made_events
 from journey_pipeline.loading.plan import find_gaps, loads, whole_span
@@ -78,6 +79,9 @@ def _of_backfills(instance: dg.DagsterInstance, assets: LoadAssets, graph: Any) 
                 yield target.partition_key
 
 
+Told = TypeVar("Told")
+
+
 class Ticks(NamedTuple):
     """What the ticks of some schedules and sensors depend on.
 
@@ -88,6 +92,16 @@ class Ticks(NamedTuple):
 
     are_on: bool = True
     why_not: Callable[[], str] = str
+
+    def run(self, tick: Callable[[], Told]) -> Told | dg.SkipReason:
+        """A tick, or why it is skipped: a fault of the connection is a sentence, and runs and checks of it are red."""
+        try:
+            why_not = self.why_not()
+            return dg.SkipReason(why_not) if why_not else tick()
+        except JourneyError as error:
+            if not error.of_connection:
+                raise
+            return dg.SkipReason(str(error))
 
     @property
     def of_schedules(self) -> dg.DefaultScheduleStatus:
@@ -122,9 +136,8 @@ def schedule_of(
 
     def schedule(ask: Ask) -> dg.ScheduleDefinition:
         def tick(context: dg.ScheduleEvaluationContext) -> Asked:
-            if why_not := ticks.why_not():
-                return dg.SkipReason(why_not)
-            return ask(context, context.scheduled_execution_time.astimezone(UTC))
+            at = context.scheduled_execution_time.astimezone(UTC)
+            return ticks.run(lambda: ask(context, at))
 
         return define(tick)
 
@@ -135,8 +148,7 @@ def daily(name: str, cron: str, ticks: Ticks, says: str, **what: Any) -> dg.Sche
     """A schedule that starts the same at each tick: a `job`, or the assets that are its `target`."""
 
     def tick(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        why_not = ticks.why_not()
-        return dg.SkipReason(why_not) if why_not else dg.RunRequest()
+        return ticks.run(dg.RunRequest)
 
     return dg.ScheduleDefinition(
         name=name,
@@ -159,8 +171,7 @@ def sensor_of(
 
     def sensor(look: Sense) -> dg.SensorDefinition:
         def tick(context: dg.SensorEvaluationContext) -> Sensed:
-            why_not = ticks.why_not()
-            return dg.SkipReason(why_not) if why_not else look(context)
+            return ticks.run(lambda: look(context))
 
         return define(tick)
 

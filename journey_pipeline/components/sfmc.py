@@ -6,15 +6,15 @@ Apart, as each vendor's, so that another vendor edits no file of this one. Not h
 
 from typing import ClassVar
 
-import dagster as dg
 from pydantic import Field
 
 from journey_pipeline.components.connection import ConnectionComponent, ToleranceSettings, tolerance_setting
+from journey_pipeline.components.described import Described
 from journey_pipeline.connections.sfmc import FILTERS, SfmcConnection
 from journey_pipeline.vendors.sfmc.journey_history.stream import Filters
 
 
-class SfmcFilters(Filters, dg.Model, dg.Resolvable):
+class SfmcFilters(Filters, Described):
     """Filters that the vendor applies. The column of a filter with one value is not downloaded."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.components.recording import SAYS
+from journey_pipeline.components.recording import SAYS, failure
 from journey_pipeline.components.schedules import (
     LEFTOVERS,
     MOST_PARTITIONS,
@@ -21,7 +21,7 @@ from journey_pipeline.components.schedules import (
     sensor_of,
 )
 from journey_pipeline.components.translator import Told, Translator, key_of, tags_of
-from journey_pipeline.errors import JourneyError, TransientVendorError
+from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
@@ -133,7 +133,7 @@ def reconciliation_definitions(assets: LoadAssets, ticks: Ticks, *, settings: Sw
             with closing(assets.open_source()) as source:
                 report = sweep_drift(lake, source, settings)
         except JourneyError as error:
-            raise dg.Failure(str(error), allow_retries=isinstance(error, TransientVendorError)) from error
+            raise failure(error) from None
         for partition, why in report.failed.items():
             context.log.warning("%s could not be asked: %s", partition, why)
         yield dg.MaterializeResult(

@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from journey_pipeline.components.connection import connections_in
+from journey_pipeline.components.described import Described
 from journey_pipeline.components.recording import SAYS
 from journey_pipeline.components.reports import REPORTS_ASSET, report_definitions
 from journey_pipeline.components.standing_checks import agreement_result, agreement_spec
@@ -49,7 +50,7 @@ class SyncConfig(dg.Config):
     remove: bool = Field(default=False, description="Whether the warehouse drops all data that is gone from the lake.")
 
 
-class JourneyWarehouse(dg.Component, dg.Model, dg.Resolvable):
+class JourneyWarehouse(Described, dg.Component):
     """The DuckDB warehouse over all connections, and the file for analysts.
 
     Defines an asset for each table: warehouse/journey_events, its dimensions, and the marts. New events of any

@@ -6,6 +6,7 @@ as assets, checks and schedules (`components/connection.py`), where settings are
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -32,6 +33,8 @@ if TYPE_CHECKING:  # they bring SQLAlchemy and Arrow along, and most commands op
     from journey_pipeline.loading.exports import Exports
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
+START = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:[0-9]{2}$|[{][{]"  # or a template, which is resolved later
+CONNECTION_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 TOLERANCE = "Differences that the checks accept."
 
 
@@ -53,7 +56,7 @@ def connection_name(default: Any = ...) -> Any:
     """The setting `connection` of a vendor's Component, with its default if it has one."""
     return Field(
         default,
-        pattern=r"^[a-z][a-z0-9_]*$",
+        pattern=CONNECTION_NAME.pattern,
         description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
     )
 
@@ -80,8 +83,9 @@ class Connection(BaseModel, ABC):
 
     connection: str = connection_name()
     start: str = Field(
+        json_schema_extra={"pattern": START},  # of YAML; the value has a check with a message of its own
         description='Start of the history in UTC, such as "2026-11-01-00:00". Never change it: partitions are '
-        "counted from it."
+        "counted from it.",
     )
     owners: Sequence[str] = Field(
         default_factory=list, description="Owners of the assets: e-mail addresses or team:name."
@@ -109,11 +113,21 @@ class Connection(BaseModel, ABC):
         "running", description="running: schedules and sensors start switched on. stopped: they start switched off."
     )
 
-    @field_validator("start")
+    @field_validator("connection", mode="before")
     @classmethod
-    def _start_is_a_time(cls, value: str) -> str:
+    def _connection_is_a_name(cls, value: object) -> object:
+        if not isinstance(value, str) or not CONNECTION_NAME.fullmatch(value):
+            raise ValueError(
+                f"connection is {value!r}; write it in lower case with letters, digits and _, a letter first, such as "
+                "sfmc_brand_b"
+            )
+        return value
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _start_is_a_time(cls, value: object) -> object:
         try:
-            datetime.strptime(value, START_FORMAT).replace(tzinfo=UTC)
+            datetime.strptime(str(value), START_FORMAT).replace(tzinfo=UTC)
         except ValueError:
             raise ValueError(f'start is {value!r}; write it as "2026-11-01-00:00", in quotes, UTC') from None
         return value

@@ -45,7 +45,8 @@ def read_connections(folder: Path) -> list[Connection] | None:
     setting that only Dagster knows, a template other than `{{ env.NAME }}`, or a mistake.
     """
     try:
-        return [one for file in _files(_definitions(folder)) for one in _connections_of(file)]
+        found = [one for file in _files(_definitions(folder)) for one in _connections_of(file)]
+        return found if len({one.connection for one in found}) == len(found) else None
     except Exception:  # noqa: BLE001 - Dagster reads it again, and says what is wrong
         return None
 

@@ -26,7 +26,7 @@ from types import MappingProxyType
 from typing import Any
 
 from journey_pipeline.errors import ConfigError, LedgerError
-from journey_pipeline.model import StreamKey, Window
+from journey_pipeline.model import StreamKey, Window, iso
 
 
 class State(enum.StrEnum):
@@ -238,6 +238,17 @@ class Export:
     def standing(self) -> str:
         """Its state, with the reason if there is one."""
         return f"{self.state}: {self.reason}" if self.reason else str(self.state)
+
+    def life(self) -> dict[str, Any]:
+        """Its history up to its fetch, for the manifest and the UI."""
+        times = {"requested_at": self.requested_at, "ready_at": self.ready_at}
+        return {
+            "id": self.vendor_export_id,
+            "window": str(self.window),
+            "attempt": self.attempt,
+            "polls": self.polls,
+            **{name: iso(at) if at else None for name, at in times.items()},
+        }
 
     @property
     def name(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 from journey_pipeline.errors import (
     ContractError,
@@ -32,7 +32,7 @@ from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.loading.landing import Landing
-from journey_pipeline.model import Window, iso, partition_window
+from journey_pipeline.model import Window, partition_window
 from journey_pipeline.settings import home, ledger_url, utc_now
 from journey_pipeline.vendors.judges import judge_of
 from journey_pipeline.vendors.source import Look, Plan, Source, Stream, Ticket, Verdict
@@ -58,6 +58,11 @@ class Exports:
     sources: Mapping[str, Source]
     most_pieces: int = 64
     troubles: dict[int, JourneyError] = field(default_factory=dict)
+
+    @property
+    def fault(self) -> JourneyError | None:
+        """The connection's own, once one is met: nothing more is asked, and it is told once."""
+        return next((error for error in self.troubles.values() if error.of_connection), None)
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +111,7 @@ class Exports:
         for late in bring_back_from_future(self.queue.ledger, self.queue.connection, at=at):
             log.warning("%s was last changed by a clock that is ahead of this one; its waits are over", late)
         calls = 0
-        while not is_over():
+        while not is_over() and not self.fault:
             if not ((may_order() and self.order_next()) or self.look_next(arrivals)):
                 return calls
             calls += 1
@@ -159,8 +164,11 @@ class Exports:
             look = source.look(ticket_of(export), plan_of(export), to=to, on_bytes=on_bytes)
             if look.part and landing:
                 landing.take(look.part)
-        except (TransientVendorError, ContractError) as error:
+        except VendorError as error:
             self.troubles[export.root_id] = error
+            if not isinstance(error, TransientVendorError | ContractError) and not error.of_connection:
+                self._stop(export, error)
+                return
             # A page of some gateway says nothing of it either; one that stays so counts as lost in the end.
             wait_s, says = _wait_s(error), str(error)
             self.queue.pending(export, status=error.status, error=says, retry_after_s=wait_s, acknowledged=False)
@@ -226,7 +234,7 @@ class Exports:
             return landing.commit(
                 started_at=min((part.asked_at for part in parts if part.asked_at), default=root.wanted_at),
                 request={"orders": [dict(part.request) for part in parts]},
-                answers={**self.sources[root.key.stream].answers(), "exports": [_life(part) for part in parts]},
+                answers={**self.sources[root.key.stream].answers(), "exports": [part.life() for part in parts]},
             )
 
     def _fetch_part(self, part: Export, landing: Landing) -> None:
@@ -257,7 +265,7 @@ class Exports:
             return  # the file may come whole as long as its link lives, and there is no other
         elif isinstance(error, ExportFailed) or is_broken:
             self.queue.failed(part, status=status, error=says)
-        elif not isinstance(error, TransientVendorError):
+        elif not isinstance(error, TransientVendorError) and not error.of_connection:
             self.queue.stopped(part, status=status, error=says)
 
     def _order(self, export: Export) -> None:
@@ -386,15 +394,3 @@ def _isolated(export: Export, doing: str) -> Iterator[None]:
         log.info("%s", moved)
     except Exception:
         log.exception("%s %s failed unexpectedly", doing, export)
-
-
-def _life(part: Export) -> dict[str, Any]:
-    """The history of an export up to its fetch, for the manifest and the UI."""
-    times = {"requested_at": part.requested_at, "ready_at": part.ready_at}
-    return {
-        "id": part.vendor_export_id,
-        "window": str(part.window),
-        "attempt": part.attempt,
-        "polls": part.polls,
-        **{name: iso(at) if at else None for name, at in times.items()},
-    }

@@ -150,6 +150,8 @@ class LoadAtOnce(Load[Source]):
         kept = [window for window in wanted if window not in errors]
         if kept:
             try:
+                if source.fault:
+                    raise source.fault
                 opened = source.get()
                 for plan in opened.plans(kept):
                     pull(
@@ -162,14 +164,19 @@ class LoadAtOnce(Load[Source]):
                         stopped=self._stopped.is_set,
                     )
             except JourneyError as error:
-                errors |= dict.fromkeys(kept, error)
+                errors |= dict.fromkeys(kept, source.told_once(error))
         return errors
 
 
 class _Opened:
-    """The source, opened when first needed, by one thread."""
+    """The source, opened when first needed, by one thread.
+
+    Attributes:
+        fault: The connection's own, once one is met: nothing more is asked, and all partitions fail by this one error.
+    """
 
     def __init__(self, open_source: Callable[[], Source]) -> None:
+        self.fault: JourneyError | None = None
         self._open = open_source
         self._lock = threading.Lock()
         self._opened: Source | JourneyError | None = None
@@ -185,12 +192,18 @@ class _Opened:
             raise self._opened
         return self._opened
 
+    def told_once(self, error: JourneyError) -> JourneyError:
+        """The error; of several that are the connection's own, the first."""
+        with self._lock:
+            if error.of_connection and self.fault is None:
+                self.fault = error
+            return self.fault if self.fault and error.of_connection else error
+
     def concurrency(self) -> int:
         """How many downloads at a time; 1 if it can't be opened, so that each partition tells why."""
         try:
             return self.get().concurrency
-        except JourneyError as error:
-            log.warning("%s", error)
+        except JourneyError:
             return 1
 
     def close(self) -> None:

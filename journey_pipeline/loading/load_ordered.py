@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from journey_pipeline.errors import (
     ExportFailed,
@@ -89,6 +90,9 @@ class LoadOrdered(Load[Exports]):
         moved_at, ours = exports.queue.now(), frozenset(under_way)
         while under_way:
             exports.move_due(arrivals=arrivals)
+            if exports.fault:
+                yield from failed(sorted(chain.from_iterable(under_way.values())), exports.fault)
+                return
             current_watcher().waits_for(_to_be_seen(exports, ours | under_way.keys()), exports.queue.now())
             _follow_merged(exports, under_way)
             yield from _not_sent(exports, under_way)

@@ -58,6 +58,11 @@ class PartitionOutcome:
         return self.window.partition
 
     @property
+    def of_connection(self) -> bool:
+        """Whether it failed by a fault of the connection itself, as the others will."""
+        return isinstance(self.error, JourneyError) and self.error.of_connection
+
+    @property
     def covered_by(self) -> str | None:
         """The partition whose landing holds this one's, if it has none of its own."""
         return self.landing.partition if self.landing and self.landing.partition != self.partition else None

@@ -43,7 +43,11 @@ class SweepSettings:
 def sweep_drift(
     lake: Lake, source: Source, settings: SweepSettings, *, now: Callable[[], datetime] = utc_now
 ) -> DriftReport:
-    """Asks the vendor again about every settled window that has landed and that it still keeps; writes the report."""
+    """Asks the vendor again about every settled window that has landed and that it still keeps; writes the report.
+
+    Raises:
+        VendorError: If the connection itself is at fault: no report is written, since no window was judged.
+    """
     started_at = now()
     sweep = _Sweep(lake, source)
     windows = _settled(lake, source, settings, started_at)
@@ -93,6 +97,8 @@ class _Sweep:
         try:
             estimate, rows = self.source.estimate(window), self._rows(window)
         except (VendorError, LakeError) as error:
+            if error.of_connection:
+                raise
             self._done(window, error)
             return
         if estimate is None:  # a vendor who can't tell: its answers are compared with each other as they come
@@ -120,6 +126,8 @@ class _Sweep:
                 again = content_digest([part.path], recipe)
             landed = content_digest([folder / file.name for file in attempt.files], recipe)
         except (VendorError, LakeError) as error:
+            if error.of_connection:
+                raise
             self.failed[window.partition] = str(error)
             return
         if again != landed:

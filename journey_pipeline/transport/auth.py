@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from journey_pipeline.errors import PermanentVendorError, VendorError
+from journey_pipeline.errors import ContractError, PermanentVendorError, VendorError
 from journey_pipeline.transport import retry
 from journey_pipeline.transport.response import Answer
 
 # Fields of a token request that say what is asked for, not who asks.
 _OPEN_FIELDS = frozenset({"grant_type", "scope", "account_id", "audience"})
+_NOT_LET_IN = (400, 401, 403)  # 400: an account or a scope that it does not know
+_NO_ROUTE = (404, 405)
 # Where a vendor leaves `expires_in` out (RFC 6749 only recommends it); a 401 renews sooner.
 _LIFETIME_S = 600.0
 _RENEW_BEFORE_S = 120.0  # of a short-lived token half its life
@@ -40,8 +42,8 @@ class Credential:
 class TokenRoute(Protocol):
     """Sends a token request without credentials, once: the call that needs the token is tried again as a whole."""
 
-    def __call__(self, url: str, payload: Mapping[str, str]) -> Answer:
-        """The answer; a refusal is a PermanentVendorError."""
+    def __call__(self, url: str, payload: Mapping[str, str], advice: Mapping[int, str]) -> Answer:
+        """The answer; a refusal is a PermanentVendorError with the advice for its status."""
         ...
 
 
@@ -97,7 +99,8 @@ class ClientCredentials:
 
     Args:
         payload: Fields of the token request; `grant_type` is added.
-        hint: What to say when the credentials are refused, such as the names of the variables that hold them.
+        credentials: The variables that hold them, for the message when they are refused.
+        place: The variable that holds the address, for the message when there is no such route.
     """
 
     renewable = True
@@ -107,11 +110,13 @@ class ClientCredentials:
         token_url: str,
         payload: Mapping[str, str],
         *,
-        hint: str = "",
+        credentials: str = "",
+        place: str = "",
     ) -> None:
         self._token_url = token_url
         self._payload = {"grant_type": "client_credentials", **payload}
-        self._hint = hint
+        self._advice = dict.fromkeys(_NOT_LET_IN, f"Check {credentials}.") if credentials else {}
+        self._advice |= dict.fromkeys(_NO_ROUTE, f"Check {place}.") if place else {}
         self._lock = threading.Lock()
         self._token: str | None = None
         self._renew_at_s = 0.0
@@ -152,11 +157,10 @@ class ClientCredentials:
         self._token, self._failure = None, None
         asked_at_s = retry.monotonic_s()
         try:
-            answer = ask(self._token_url, self._payload)
+            answer = ask(self._token_url, self._payload, self._advice)
             self._token, lifetime_s = _token(answer)
         except VendorError as error:
-            if isinstance(error, PermanentVendorError) and self._hint:
-                error.args = (f"{error} {self._hint}",)
+            error.of_connection = isinstance(error, PermanentVendorError | ContractError)
             self._failure = copy.copy(error)
             self._failures += 1
             raise

@@ -7,30 +7,31 @@ tried again (`retry.py`), how a body lands (`download.py`), what a vendor's rout
 from __future__ import annotations
 
 import contextlib
+import copy
 import json as jsonlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import requests
 
 from journey_pipeline import __version__, settings
-from journey_pipeline.errors import TransientVendorError, VendorError
+from journey_pipeline.errors import NotSentError, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.transport import redaction, retry
 from journey_pipeline.transport.addresses import Guard
 from journey_pipeline.transport.auth import Auth, Credential
 from journey_pipeline.transport.body import Body
 from journey_pipeline.transport.download import NO_REST, Download, Terms
-from journey_pipeline.transport.request import Destinations, Request, Timeouts, Wire, origin
-from journey_pipeline.transport.response import Answer, Asked, Downloaded, Inspector, answered
+from journey_pipeline.transport.request import REDIRECTS, Destinations, Request, Timeouts, Wire, origin
+from journey_pipeline.transport.response import Answer, Asked, Downloaded, Inspector, Refusal, answered
 from journey_pipeline.transport.retry import Action, Attempt, Limits, RetryPolicy
 
-__all__ = ["Answer", "Downloaded", "HttpClient", "Inspector"]
+__all__ = ["Answer", "Downloaded", "HttpClient", "Inspector", "Refusal"]
 
 T = TypeVar("T")
 Take = Callable[[requests.Response, Attempt], T]
@@ -59,6 +60,16 @@ _DEFAULT_LIMITS = Limits()
 _log = logging.getLogger(__name__)
 
 
+def _unexplained(_status: int, _body: bytes) -> Refusal:
+    """The vendor's words are not known."""
+    return Refusal()
+
+
+def _route(request: Request) -> str:
+    """The address of a request without its query."""
+    return request.url.partition("?")[0]
+
+
 class HttpClient:
     """Talks to one connection's vendor. Fit for threads; a context manager.
 
@@ -71,7 +82,7 @@ class HttpClient:
         timeouts: How long to wait for one request.
         limits: How often and how many at a time.
         secrets: What else must never be seen in messages and logs.
-        explain: Says what a refusal means, from status and body; it ends up in the message, redacted.
+        explain: Reads a refusal, from status and body; what it gives ends up in the message, redacted.
         chunk_bytes: How much of a body is read at once.
 
     The most bytes of one download, the longest that one answer may take, and the hosts to which a download may be
@@ -89,7 +100,7 @@ class HttpClient:
         timeouts: Timeouts = _DEFAULT_TIMEOUTS,
         limits: Limits = _DEFAULT_LIMITS,
         secrets: tuple[str, ...] = (),
-        explain: Callable[[int, bytes], str] | None = None,
+        explain: Callable[[int, bytes], Refusal] = _unexplained,
         chunk_bytes: int = _CHUNK_BYTES,
     ) -> None:
         self._vendor = vendor
@@ -108,6 +119,8 @@ class HttpClient:
         self._policy = policy
         self._longest_s = settings.longest_answer_s()
         self._explain = explain
+        self._answered: set[str] = set()  # addresses that gave an answer as asked for, without their queries
+        self._unreachable: VendorError | None = None
         redaction.guard(*_GUARDED_LOGGERS)
 
     def __enter__(self) -> Self:
@@ -273,41 +286,71 @@ class HttpClient:
                 auth.invalidate(credential.secret)
 
         with self._gate.slot(self._limits):
-            return retry.run(policy, attempt, self._before_wait, longest_s=longest_s or self._longest_s)
+            if auth and self._unreachable:
+                raise copy.copy(self._unreachable)
+            try:
+                result = retry.run(policy, attempt, self._before_wait, longest_s=longest_s or self._longest_s)
+            except VendorError as error:
+                error.of_connection |= auth is not None and self._fails_always(error, request, policy)
+                if error.of_connection and isinstance(error, NotSentError):
+                    self._unreachable = copy.copy(error)
+                raise
+        self._answered.add(_route(request))
+        return result
+
+    def _fails_always(self, error: VendorError, request: Request, policy: RetryPolicy) -> bool:
+        """Whether any request of the connection would fail so; what has worked before is no fault of its settings."""
+        if isinstance(error, NotSentError):
+            return not self._answered
+        if not isinstance(error, PermanentVendorError):
+            return False
+        if error.status in policy.of_connection:
+            return _route(request) not in self._answered
+        return error.status in {None, _UNAUTHORIZED} or error.status in REDIRECTS
 
     def _credential(self, auth: Auth, asked: Asked, this: Attempt) -> Credential:
         if auth.refused:
-            raise asked.permanent(
-                f"not sent, because the credentials were refused before: {auth.refused}", status=_UNAUTHORIZED
-            )
-
+            raise copy.copy(auth.refused)
         credential = auth.credential(partial(self._ask_token, asked, this))
         self._redactor.add(credential.secret)
         return credential
 
-    def _ask_token(self, asked: Asked, this: Attempt, url: str, payload: Mapping[str, str]) -> Answer:
+    def _ask_token(
+        self, asked: Asked, this: Attempt, url: str, payload: Mapping[str, str], advice: Mapping[int, str]
+    ) -> Answer:
         # Without a place in the queue and without tries of its own: the call that needs the token has both already.
         request = Request("POST", url, {"Content-Type": _JSON}, _json_body(payload))
         asked = replace(asked, stream=None, window=None, what=f"POST {url.partition('?')[0]} (token)")
         with self._wire.open(request, asked, credential=None, pace=lambda: None, attempt=this) as response:
             action = self._policy.action(response.status_code)
             if action is not Action.ANSWER:
-                raise self._refusal(response, _start(response, asked, this), asked, action)
+                raise self._refusal(response, _start(response, asked, this), asked, action, advice)
             return _read(asked, response, this)
 
     def _pace(self) -> None:
         self._gate.pace(self._limits)
 
-    def _refusal(self, response: requests.Response, body: bytes, asked: Asked, action: Action) -> VendorError:
+    def _refusal(
+        self,
+        response: requests.Response,
+        body: bytes,
+        asked: Asked,
+        action: Action,
+        advice: Mapping[int, str] = MappingProxyType({}),
+    ) -> VendorError:
         status = response.status_code
-        came = answered(self._redactor, status, body, self._explain(status, body) if self._explain else "")
+        said, suggested = self._explain(status, body)
+        what = (advice.get(status) or suggested).replace("<CONNECTION>", self._connection.upper())
+        came = answered(self._redactor, status, body, Refusal(said, what))
         refused = asked.transient if action is Action.RETRY else asked.permanent
         return refused(came, status=status, retry_after_s=retry.retry_after_s(response.headers))
 
     def _before_wait(self, error: TransientVendorError, wait_s: float, number: int) -> None:
         if error.retry_after_s:
             self._gate.pause(wait_s)
-        _log.warning("%s Attempt %d failed; the next one follows in %.1f s.", error, number, wait_s)
+        # Of a host that has never answered, the error tells all once the attempts are over.
+        level = logging.WARNING if self._answered or not isinstance(error, NotSentError) else logging.INFO
+        _log.log(level, "%s Attempt %d failed; the next one follows in %.1f s.", error, number, wait_s)
 
     def _request(
         self, method: str, path: str, query: Query, body: bytes | None, headers: Mapping[str, str] | None

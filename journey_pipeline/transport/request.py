@@ -221,8 +221,8 @@ class Timeouts:
     idle_s: float = 60.0
 
 
-MAX_REDIRECTS = 5
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MAXREDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Wire:
@@ -258,19 +258,19 @@ class Wire:
             PermanentVendorError: If it can't be sent, or is redirected without end or where it must not go.
         """
         start, home = request.url, origin(request.url)
-        for _ in range(MAX_REDIRECTS + 1):
+        for _ in range(MAXREDIRECTS + 1):
             pace()
             if origin(request.url) != home:
                 credential = None
             response = self._send(request, asked, credential, max(LEAST_S, attempt.left_s))
             location = response.headers.get("Location")
-            if response.status_code not in _REDIRECTS or not location or request.is_guarded:
+            if response.status_code not in REDIRECTS or not location or request.is_guarded:
                 return response
             response.close()
             request = request.redirected(response.status_code, location, asked)
             self.destinations.refuse_redirect(start, request.url, asked, status=response.status_code)
         raise asked.permanent(
-            f"was redirected more than {MAX_REDIRECTS} times. Check the connection's URL.", status=response.status_code
+            f"was redirected more than {MAXREDIRECTS} times. Check the connection's URL.", status=response.status_code
         )
 
     def close(self) -> None:
@@ -311,9 +311,7 @@ class Wire:
             raise asked.transient(f"no answer within {round(first_byte_s, 1):g} s.") from None
         except requests.exceptions.ConnectionError as error:
             failed = asked.not_sent if _is_unconnected(error) else asked.transient
-            raise failed(
-                f"no answer: {reason(error)}. If this happens again, check the connection's URL and the network."
-            ) from None
+            raise failed(f"no answer: {reason(error)}.") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             raise asked.permanent(
                 f"can't be sent ({type(error).__name__}). Check the connection's URL and credentials for stray "

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from journey_pipeline.errors import (
     ContractError,
@@ -102,12 +102,25 @@ class Asked:
         return message.encode("utf-8", "replace").decode()  # half of a surrogate pair can't be shown or kept
 
 
-def answered(redactor: Redactor, status: int, body: bytes, explanation: str) -> str:
-    """The text of a refusal: status, the start of the body, its meaning, what to do."""
-    quote = redactor.quote(body)
-    parts = [f"answered {status}{f' ({quote})' if quote else ' with an empty body'}."]
-    parts += [f"{part.rstrip('.')}." for part in (explanation.strip(), _NEXT.get(status, "")) if part]
-    return " ".join(parts)
+class Refusal(NamedTuple):
+    """A vendor's refusal, as its own module reads it.
+
+    Attributes:
+        said: The vendor's own words, if it gave any.
+        advice: What to do, a sentence; `<CONNECTION>` stands for the prefix of the variables. Empty: what the status
+            suggests.
+    """
+
+    said: str = ""
+    advice: str = ""
+
+
+def answered(redactor: Redactor, status: int, body: bytes, refusal: Refusal) -> str:
+    """The text of a refusal: status, the vendor's words or else the start of the body, and one advice."""
+    quote = f"the vendor says: {refusal.said.strip().rstrip('.')}" if refusal.said.strip() else redactor.quote(body)
+    came = f"answered {status}{f' ({quote})' if quote else ' with an empty body'}."
+    advice = refusal.advice or _NEXT.get(status, "")
+    return f"{came} {advice.rstrip('.')}." if advice else came
 
 
 def reason(error: BaseException) -> str:

@@ -26,7 +26,7 @@ from typing import TypeVar
 import tenacity
 
 from journey_pipeline import settings
-from journey_pipeline.errors import ConfigError, RepeatedCutError, TransientVendorError
+from journey_pipeline.errors import ConfigError, NotSentError, RepeatedCutError, TransientVendorError
 
 NO_WAITING_VARIABLE = "JOURNEY_PIPELINE_NO_WAITING"
 _SHORTEST_S = 0.001
@@ -41,12 +41,17 @@ class Waits(list[float]):
 
 
 class _Clock:
-    """How far the monotonic clock was moved on. It never goes back, not even when a switch is turned off."""
+    """How far the monotonic clock was moved on. It never goes back, not even when a switch is turned off.
+
+    Attributes:
+        one_try_s: See `one_try`; None outside of it.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.ahead_s = 0.0
         self.switches: list[Waits] = []
+        self.one_try_s: float | None = None
 
 
 _clock = _Clock()
@@ -97,6 +102,16 @@ def no_waiting() -> Iterator[Waits]:
             _clock.switches = [other for other in _clock.switches if other is not waits]
 
 
+@contextmanager
+def one_try(call_s: float) -> Iterator[None]:
+    """For a person who waits: inside of it each call makes one attempt, which may take so many seconds in all."""
+    _clock.one_try_s = call_s
+    try:
+        yield
+    finally:
+        _clock.one_try_s = None
+
+
 T = TypeVar("T")
 
 _MOST_S = 1e9  # thirty years: a header may hold any number of digits
@@ -133,6 +148,8 @@ class RetryPolicy:
         least_wait_s: By status, the shortest wait where the vendor gives no `Retry-After`.
         expiry_words: By status, a word of the body, in any case, by which a refusal means that the credential has
             expired: it is renewed once then, as after a 401.
+        of_connection: Refusals that every request of the connection would meet, if the route has answered none: of a
+            right that is missing, of a route that is not there.
     """
 
     attempts: int = 4
@@ -143,6 +160,7 @@ class RetryPolicy:
     statuses: Mapping[int, Action] = field(default_factory=dict)
     least_wait_s: Mapping[int, float] = field(default_factory=dict)
     expiry_words: Mapping[int, str] = field(default_factory=dict)
+    of_connection: frozenset[int] = frozenset({403, 404})
 
     def says_expired(self, status: int, body: bytes) -> bool:
         """Whether a refusal is one of a credential that has expired."""
@@ -197,6 +215,8 @@ def run(
         TransientVendorError: The last one, when attempts or time are used up, or the vendor asks to wait longer than
             the policy allows; then at once, and `retry_after_s` says how long.
     """
+    if _clock.one_try_s:
+        policy = replace(policy, attempts=1, deadline_s=min(_clock.one_try_s, policy.deadline_s or longest_s))
     deadline_s = policy.deadline_s or longest_s
     deadline_at_s = monotonic_s() + deadline_s
     limit = f"{deadline_s:g} s{'' if policy.deadline_s else f', as {settings.ANSWER_TIME_VARIABLE} says'}"
@@ -252,6 +272,8 @@ def _why_stop(
     if error.retry_after_s is not None and error.retry_after_s > policy.retry_after_ceiling_s:
         return f"It asks to wait {error.retry_after_s:.0f} s, longer than this command waits: run it again after that"
     gave_up = f"Gave up after {number} attempt{'s' if number > 1 else ''}"
+    if in_vain >= policy.attempts and isinstance(error, NotSentError):
+        return f"{gave_up}: check the connection's URL and the network, or run it again later"
     if in_vain >= policy.attempts:
         return f"{gave_up}: run it again later"
     if monotonic_s() + state.upcoming_sleep > deadline_at_s:

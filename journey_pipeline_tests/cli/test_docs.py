@@ -31,12 +31,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {file.name: file.read_text() for file in folder.iterdir()}
 
 
-FILES = ["core.md", "marts.md", "ops.md", "tables.md", "tables.json", "sources.yml"]
+FILES = ["core.md", "marts.md", "ops.md", "tables.md", "tables.json", "sources.yml", "settings.md"]
 
 
-def test_the_page_of_the_repository_is_what_the_command_writes(written: dict[str, str]) -> None:
-    assert PAGE.read_text() == written["tables.md"], (
-        "run `journey-pipeline docs --out /tmp/tables` and copy tables.md to docs/"
+@pytest.mark.parametrize("page", ["tables.md", "settings.md"])
+def test_the_page_of_the_repository_is_what_the_command_writes(written: dict[str, str], page: str) -> None:
+    assert PAGE.with_name(page).read_text() == written[page], (
+        f"run `journey-pipeline docs --out /tmp/pages` and copy {page} to docs/"
     )
 
 

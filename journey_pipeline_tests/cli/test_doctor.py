@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -82,3 +83,39 @@ def test_doctor_shows_a_connection_apart_of_which_nothing_is_set(terminal: Termi
     some = terminal("doctor", APSIS_REQUESTS_PER_SECOND=None, **{**unset, "APSIS_CLIENT_ID": "shop"})
     assert some.code == 1
     assert "APSIS_URL, APSIS_CLIENT_SECRET not set" in some.out
+
+
+VENDORS = ("apsis", "insider", "layerfive", "sfmc")
+
+
+@pytest.fixture(scope="module")
+def silent() -> Iterator[str]:
+    """The address of a host that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("", "no answer within"),
+        ("http://127.0.0.1:1", "no answer: Connection refused"),
+        ("http://vendor.invalid", "no answer: "),
+    ],
+    ids=["silent", "refusing", "without an address"],
+)
+def test_doctor_makes_one_attempt_and_says_in_a_line_that_a_vendor_is_down(
+    terminal: Terminal, silent: str, address: str, says: str
+) -> None:
+    make_project(terminal.folder, *VENDORS)
+    terminal.changes["COLUMNS"] = "1000"
+    down = {
+        name: address or silent
+        for name in terminal.sandbox.environment()
+        if name.endswith("_URL") and not name.endswith(("WEBHOOK_URL", "ANALYTICS_URL"))
+    }
+    told = terminal("doctor", **down)
+    assert told.code == 1
+    lines = [line for line in told.out.splitlines() if " fails " in line]
+    assert [line.split()[0] for line in lines] == list(VENDORS)
+    assert all(says in line and "Gave up after 1 attempt:" in line for line in lines)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline_tests.crash.commands import Ended
+from journey_pipeline_tests.projects import make_project
 
 pytestmark = pytest.mark.slow(reason="each test starts Dagster's command in a project of its own")
 
@@ -40,13 +41,35 @@ def test_components_are_listed_with_what_they_do(another_project: Path, dg_in: D
     assert "journey_pipeline.components.JourneyWarehouse" in listed.out
 
 
+def test_a_new_file_loads_and_has_variables_and_all_settings_as_comments(another_project: Path, dg_in: Dg) -> None:
+    for component in ("SfmcJourneyHistory", "InsiderExports"):
+        made = dg_in(another_project, "scaffold", "defs", f"journey_pipeline.components.{component}", component.lower())
+        assert made.code == 0, made.out + made.err
+    text = (another_project / "shop/defs/insiderexports/defs.yaml").read_text()
+    assert "INSIDEREXPORTS_REQUEST_TOKEN" in text
+    assert "  # lookback_days: 7\n" in text
+    checked = dg_in(another_project, "check", "defs")
+    assert checked.code == 0, checked.out + checked.err
+
+
+def test_of_two_files_of_one_type_a_mistake_in_either_is_found_by_check_defs(another_project: Path, dg_in: Dg) -> None:
+    """`dg check yaml` looks at one of them alone: see docs/dagster-faults.md."""
+    for wrong in ("brand_a", "brand_c"):
+        make_project(another_project, "brand_b", "brand_a", "brand_c")
+        file = another_project / f"shop/defs/{wrong}/defs.yaml"
+        file.write_text(f"{file.read_text()}  nonsense: 1\n")
+        checked = dg_in(another_project, "check", "defs")
+        assert checked.code != 0
+        assert "nonsense" in checked.out + checked.err
+
+
 @pytest.mark.parametrize(
     ("wrong", "command", "explained"),
     [
         ("  nonsense: 1\n", "yaml", "'nonsense' was unexpected"),
         ("  columns: some\n", "defs", "columns"),
         ("  filters: {status: [Failed]}\n", "yaml", "filters"),
-        ("  start: yesterday\n", "defs", "2026-11-01-00:00"),
+        ("  start: yesterday\n", "yaml", "attributes.start 'yesterday' does not match '^[0-9]{4}-"),
         ("  connection: Brand B\n", "defs", "connection"),
         ("  translation: {groop: shop}\n", "yaml", "translation"),
     ],

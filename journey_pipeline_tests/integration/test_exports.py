@@ -18,7 +18,6 @@ from journey_pipeline.components.export_assets import DATA_VERSION
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.translator import RANGE_END, RANGE_START, key_of, window_of
-from journey_pipeline.errors import ConfigError
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
@@ -363,8 +362,7 @@ def test_a_missing_variable_breaks_this_connection_alone(
     runner: Runner, assets: LoadAssets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("APSIS_CLIENT_SECRET")
-    with pytest.raises(ConfigError, match="APSIS_CLIENT_SECRET"):
-        tick(runner)
+    assert "APSIS_CLIENT_SECRET not set" in tick(runner).skip_message
     assert not order(runner, assets, *days_ago(5)).success
     outcome = runner.load(assets, days_ago(5), pull=True, only_missing=True)
     assert "APSIS_CLIENT_SECRET" in outcome.says

@@ -226,7 +226,7 @@ def test_too_many_sections_stop_at_once_and_say_what_to_configure(backfills: Bac
     (outcome,) = backfills.load(DAY, stream="email_events")
     assert isinstance(outcome.error, PermanentVendorError)
     assert outcome.error.status == 413
-    assert "name those that are needed under `sections`" in str(outcome.error)
+    assert "Name the sections that are needed under `sections`" in str(outcome.error)
     (again,) = backfills.load(DAY, stream="email_events", waits=False)
     assert isinstance(again.error, ExportFailed)
     assert "`sections`" in str(again.error)

@@ -29,7 +29,7 @@ from journey_pipeline_tests.transport.flaky_server import (
 
 T = TypeVar("T")
 THREADS = 32
-HINT = "Set ACME_CLIENT_ID and ACME_CLIENT_SECRET to what the vendor's console shows."
+CREDENTIALS = "ACME_CLIENT_ID and ACME_CLIENT_SECRET"
 
 
 class Vendor:
@@ -60,7 +60,7 @@ def vendor(server: FlakyServer) -> Vendor:
 
 def credentials(server: FlakyServer) -> ClientCredentials:
     payload = {"client_id": "k3v9t1-client", "client_secret": "hush-hush-secret", "account_id": "510004711"}
-    return ClientCredentials(f"{server.url}/v2/token", payload, hint=HINT)
+    return ClientCredentials(f"{server.url}/v2/token", payload, credentials=CREDENTIALS)
 
 
 def in_threads(work: Callable[[int], T]) -> list[T]:
@@ -200,7 +200,7 @@ def test_refused_credentials_are_sent_once_by_however_many_threads(
     assert {error.status for error in errors} == {status}
     for error in errors:
         assert "invalid_client" in str(error)
-        assert str(error).endswith(HINT)
+        assert str(error).endswith(f"Check {CREDENTIALS}.")
         assert "hush-hush" not in str(error)
     assert (server.count("/v2/token"), server.count("/v1/data"), waits) == (1, 0, [])
 

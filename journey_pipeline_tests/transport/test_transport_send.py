@@ -7,9 +7,11 @@ from email.utils import format_datetime
 
 import pytest
 
-from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError, VendorError
+from journey_pipeline.errors import ContractError, NotSentError, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.model import Window
+from journey_pipeline.transport.auth import BearerKey
 from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.response import Refusal
 from journey_pipeline.transport.retry import Action, RetryPolicy, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
@@ -138,9 +140,13 @@ def test_the_error_after_the_last_attempt_says_where_it_happened(
 
 def test_the_vendor_may_explain_a_refusal(server: FlakyServer, client_of: MakeClient) -> None:
     server.on("/x", json({"errorcode": 20002, "mail": "ann@example.com"}, 403))
-    client = client_of(server, explain=lambda status, _: f"{status}: journeys_read is missing for ann@example.com")
-    with pytest.raises(PermanentVendorError, match="403: journeys_read is missing") as caught:
-        client.send("GET", "/x")
+
+    def explain(_status: int, body: bytes) -> Refusal:
+        return Refusal(body.decode(), "Grant journeys_read to <CONNECTION>_CLIENT_ID.")
+
+    told = r"answered 403 \(the vendor says: .*20002.*\)\. Grant journeys_read to ACME_\w+_CLIENT_ID\.$"
+    with pytest.raises(PermanentVendorError, match=told) as caught:
+        client_of(server, explain=explain).send("GET", "/x")
     assert "ann@" not in str(caught.value)
 
 
@@ -395,3 +401,39 @@ def test_an_answer_that_ends_within_its_headers_is_not_an_empty_answer(
     server.on("/x", [b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\n", close], [head(204)])
     assert client_of(server).send("GET", "/x").status == 204
     assert len(waits) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(401, [True, True, True]), (403, [True, False]), (404, [True, False])]
+)
+def test_a_refusal_is_of_the_connection_unless_the_route_has_answered_before(
+    server: FlakyServer, client_of: MakeClient, status: int, expected: list[bool]
+) -> None:
+    server.on("/x", json({}, status), json({}), json({}, status))
+    client = client_of(server, auth=BearerKey("key"))
+    told = []
+    for _ in range(3):
+        try:
+            client.send("GET", "/x")
+        except PermanentVendorError as error:
+            told.append(error.of_connection)
+    assert told == expected
+
+
+def test_a_host_that_never_answered_is_asked_by_one_call_alone(
+    server: FlakyServer, client_of: MakeClient, waits: Waits, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.close()
+    client = client_of(server, auth=BearerKey("key"))
+    told = []
+    for path in ("/x", "/y"):
+        with pytest.raises(NotSentError) as caught:
+            client.send("GET", path)
+        told.append(str(caught.value))
+        assert caught.value.of_connection
+    assert told[0] == told[1]
+    assert told[0].endswith(
+        "Gave up after 4 attempts: check the connection's URL and the network, or run it again later."
+    )
+    assert len(waits) == 3
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]

@@ -187,11 +187,11 @@ def test_definitions_survive_the_landing_that_keeps_them() -> None:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b'{"message":"No such section","code":"42"}', "the vendor says: No such section (code 42)"),
-        (b'{"errors":[{"field":"x"}]}', 'the vendor says: [{"field": "x"}]'),
-        (b"plain text", "the account has too many sections"),
-        (b"", "name those that are needed under `sections`"),
+        (b'{"message":"No such section","code":"42"}', "No such section (code 42)"),
+        (b'{"errors":[{"field":"x"}]}', '[{"field": "x"}]'),
+        (b"plain text", "the account has too many"),
+        (b"", "Name the sections that are needed under `sections`"),
     ],
 )
 def test_a_refusal_says_what_the_vendor_says_and_what_to_do(body: bytes, expected: str) -> None:
-    assert expected in explain(413, body)
+    assert expected in " ".join(explain(413, body))

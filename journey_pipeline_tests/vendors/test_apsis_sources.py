@@ -329,7 +329,7 @@ def test_another_403_is_permanent_and_asked_once(vendor: Vendor) -> None:
     source = vendor.profiles()
     plan = source.plan(DAY)
     vendor.sandbox.options.apsis.forbidden = True
-    with pytest.raises(PermanentVendorError, match="check what the API key may do") as raised:
+    with pytest.raises(PermanentVendorError, match="Check what the API key may do") as raised:
         source.order(plan, "1-1")
     assert raised.value.status == 403
     assert vendor.sandbox.calls.count("profile_order") == 1
@@ -363,7 +363,7 @@ def test_an_order_that_may_have_been_taken_says_so_and_is_sent_once(
 def test_too_many_sections_say_what_to_configure(vendor: Vendor) -> None:
     vendor.sandbox.options.apsis.extra_sections = 30
     source = vendor.emails(Selection(sections=("usercreated.sections.main-x1",)))
-    with pytest.raises(PermanentVendorError, match="name those that are needed under `sections`") as raised:
+    with pytest.raises(PermanentVendorError, match="Name the sections that are needed under `sections`") as raised:
         source.order(source.plan(DAY), "1-1")
     assert raised.value.status == 413
 
@@ -510,7 +510,7 @@ def test_the_doctor_calls_each_route_and_orders_nothing(vendor: Vendor) -> None:
 
 def test_the_doctor_shows_what_a_refusal_says(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APSIS_CLIENT_SECRET", "not-the-secret")
-    with pytest.raises(PermanentVendorError, match="check APSIS_CLIENT_ID and APSIS_CLIENT_SECRET") as raised:
+    with pytest.raises(PermanentVendorError, match="Check APSIS_CLIENT_ID and APSIS_CLIENT_SECRET") as raised:
         check(vendor.account(), NOW)
     assert "not-the-secret" not in str(raised.value)
 

@@ -17,26 +17,25 @@ from journey_pipeline.errors import ContractError, PermanentVendorError, Transie
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
-from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Inspector
+from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Inspector, Refusal
 from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.apsis.definitions import IN_SECTIONS, Page, discriminators, items_of
 
 _ADVICE = {
-    400: "the order is wrong: compare sections, attributes, tags and event types in defs.yaml with the account's",
-    401: "check <CONNECTION>_CLIENT_ID and <CONNECTION>_CLIENT_SECRET",
-    403: "check what the API key may do in APSIS One",
-    404: "check <CONNECTION>_URL, and the discriminators in defs.yaml",
-    413: "the account has too many sections for one export: name those that are needed under `sections` in defs.yaml",
-    415: "the vendor takes no such body any more; please report it",
-    422: "the order is wrong: compare sections, attributes, tags and event types in defs.yaml with the account's",
+    400: "Compare sections, attributes, tags and event types in defs.yaml with the account's: the order is wrong.",
+    401: "Check <CONNECTION>_CLIENT_ID and <CONNECTION>_CLIENT_SECRET.",
+    403: "Check what the API key may do in APSIS One.",
+    404: "Check <CONNECTION>_URL, and the discriminators in defs.yaml.",
+    413: "Name the sections that are needed under `sections` in defs.yaml: the account has too many for one export.",
+    415: "Report it: the vendor takes no such body any more.",
+    422: "Compare sections, attributes, tags and event types in defs.yaml with the account's: the order is wrong.",
 }
 
 
-def explain(status: int, body: bytes) -> str:
-    """The meaning of a refusal and what to do: JSON with `message`, `errors` or `code`, or anything else."""
-    said = _said(body)
-    return "; ".join(part for part in (f"the vendor says: {said}" if said else "", _ADVICE.get(status, "")) if part)
+def explain(status: int, body: bytes) -> Refusal:
+    """A refusal in JSON with `message`, `errors` or `code`, or in anything else."""
+    return Refusal(_said(body), _ADVICE.get(status, ""))
 
 
 def _said(body: bytes) -> str:
@@ -49,7 +48,7 @@ def _said(body: bytes) -> str:
     found = [answer[name] for name in ("message", "errors", "error_description", "error") if answer.get(name)]
     text = found[0] if found and isinstance(found[0], str) else json.dumps(found[0]) if found else ""
     code = answer.get("code")
-    return f"{text} (code {code})" if text and code else text
+    return f"{text.rstrip('.')} (code {code})" if text and code else text
 
 
 PROFILE_EXPORTS = "/audience/profiles/exports"
@@ -69,13 +68,15 @@ ORDER_S = 30.0
 _NOT_FOUND = 404
 # An expired token may be answered as a 403 that says so (observed in public code: C3).
 _EXPIRY_WORDS = {403: "expired"}
-POLICY = RetryPolicy(expiry_words=_EXPIRY_WORDS)
+# A 404 is an export's or an address's own: a wrong URL is met when the token is asked for.
+_OF_CONNECTION = frozenset({403})
+POLICY = RetryPolicy(expiry_words=_EXPIRY_WORDS, of_connection=_OF_CONNECTION)
 # An order is sent once. The ledger decides whether to send it again.
-ORDER_POLICY = RetryPolicy(attempts=1, expiry_words=_EXPIRY_WORDS)
+ORDER_POLICY = replace(POLICY, attempts=1)
 # What a poll's status means depends on the generation of its address, and trying again at once helps none of them.
 VERDICTS = (202, 404, 410, 503)
-_LOOK_POLICY = RetryPolicy(attempts=1, statuses=dict.fromkeys(VERDICTS, Action.ANSWER), expiry_words=_EXPIRY_WORDS)
-_TAKE_POLICY = RetryPolicy(statuses=dict.fromkeys(VERDICTS, Action.PERMANENT), expiry_words=_EXPIRY_WORDS)
+_LOOK_POLICY = replace(POLICY, attempts=1, statuses=dict.fromkeys(VERDICTS, Action.ANSWER))
+_TAKE_POLICY = replace(POLICY, statuses=dict.fromkeys(VERDICTS, Action.PERMANENT))
 # A poll that takes the file along is a poll: what fails it is soon asked for again, and other exports wait meanwhile.
 _POLL_POLICY = replace(_TAKE_POLICY, attempts=_LOOK_POLICY.attempts)
 
@@ -108,7 +109,8 @@ class ApsisClient:
         auth = ClientCredentials(
             f"{given['url'].rstrip('/')}/oauth/token",
             {name: given[name] for name in ("client_id", "client_secret")},
-            hint=f"check {prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET",
+            credentials=f"{prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET",
+            place=f"{prefix}_URL",
         )
         self.connection = connection
         self._looking = replace(_LOOK_POLICY, deadline_s=poll_s)
@@ -123,7 +125,7 @@ class ApsisClient:
             timeouts=timeouts or Timeouts(),
             limits=limits.paced(given.get("requests_per_second")),
             secrets=(given["client_secret"],),
-            explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
+            explain=explain,
         )
 
     def order_profiles(self, body: Mapping[str, Any], *, window: object) -> Answer:

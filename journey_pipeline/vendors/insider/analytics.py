@@ -23,7 +23,7 @@ ANALYTICS_VARIABLES = ("analytics_key", "analytics_url")
 URL = "https://architect-analytics.api.useinsider.com"
 JOURNEYS, JOURNEY = "/v1/journeys", "/v1/journey"
 PAGE = 300  # the most that a page holds
-_ADVICE = "check <CONNECTION>_ANALYTICS_KEY, a key of the kind Analytics"
+_ADVICE = "Check <CONNECTION>_ANALYTICS_KEY, a key of the kind Analytics."
 
 
 class AnalyticsClient:
@@ -36,12 +36,6 @@ class AnalyticsClient:
     """
 
     def __init__(self, connection: str, key: str, url: str, *, limits: Limits) -> None:
-        prefix = connection.upper()
-
-        def said(status: int, body: bytes) -> str:
-            text = explain(status, body, {401: _ADVICE, 403: _ADVICE})
-            return text.replace("<CONNECTION>", prefix)
-
         self._http = HttpClient(
             vendor="insider",
             connection=connection,
@@ -49,7 +43,7 @@ class AnalyticsClient:
             auth=BearerKey(key),
             limits=limits,
             secrets=(key,),
-            explain=said,
+            explain=partial(explain, advice={401: _ADVICE, 403: _ADVICE}),
         )
 
     @classmethod

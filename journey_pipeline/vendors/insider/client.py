@@ -17,8 +17,9 @@ from journey_pipeline.errors import ConfigError, ContractError
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables, variable_name
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.client import Answer, Downloaded, HttpClient
+from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Refusal
 from journey_pipeline.transport.request import Timeouts, is_local
+from journey_pipeline.transport.response import answered
 from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
 
@@ -40,13 +41,13 @@ _ASK_POLICY = RetryPolicy(attempts=2, deadline_s=ASK_S)
 _LINK_POLICY = RetryPolicy()
 
 _ADVICE = {
-    400: "The order is wrong: compare the segment, which must be a dynamic one, the events, parameters and attributes "
-    "with the account's",
-    401: "Check <CONNECTION>_REQUEST_TOKEN, the key of the Unified Customer Database, and <CONNECTION>_PARTNER_NAME",
-    403: "Check <CONNECTION>_REQUEST_TOKEN, the key of the Unified Customer Database, and from which addresses it may "
-    "be used",
-    404: "Check <CONNECTION>_URL",
-    405: "The vendor takes no such request any more; please report it",
+    400: "Compare the segment, which must be a dynamic one, the events, parameters and attributes with the account's: "
+    "the order is wrong.",
+    401: "Check <CONNECTION>_REQUEST_TOKEN, the key of the Unified Customer Database, and <CONNECTION>_PARTNER_NAME.",
+    403: "Check <CONNECTION>_REQUEST_TOKEN, the key of the Unified Customer Database, <CONNECTION>_PARTNER_NAME, and "
+    "from which addresses the key may be used.",
+    404: "Check <CONNECTION>_URL.",
+    405: "Report it: the vendor takes no such request any more.",
 }
 _PARTNER = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _ATTRIBUTE = re.compile(r"[A-Za-z0-9_.]+")
@@ -133,10 +134,9 @@ def _is_hook(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_local(host))
 
 
-def explain(status: int, body: bytes, advice: Mapping[int, str] = _ADVICE) -> str:
-    """The meaning of a refusal and what to do, in both of the vendor's envelopes or in none."""
-    said = _said(body)
-    return "; ".join(part for part in (f"the vendor says: {said}" if said else "", advice.get(status, "")) if part)
+def explain(status: int, body: bytes, advice: Mapping[int, str] = _ADVICE) -> Refusal:
+    """A refusal, in both of the vendor's envelopes or in none."""
+    return Refusal(_said(body), advice.get(status, ""))
 
 
 def speaks_of_a_limit(body: bytes) -> bool:
@@ -179,7 +179,6 @@ class InsiderClient:
         self.account = Account.of(connection)
         self.connection = connection
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
-        prefix = connection.upper()
         self._named = {"X-PARTNER-NAME": self.account.partner}
         self._ordering = replace(_ORDER_POLICY, deadline_s=order_s)
         common: dict[str, Any] = {
@@ -193,7 +192,7 @@ class InsiderClient:
         }
         self._http = HttpClient(
             auth=BearerKey(given["request_token"], header="X-REQUEST-TOKEN", scheme=""),
-            explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
+            explain=explain,
             **common,
         )
         # What is no route of the vendor's gets no token, on whatever host it is.
@@ -259,8 +258,9 @@ class InsiderClient:
 
     def refused(self, answer: Answer) -> str:
         """What a refusal that was handed back says, for people."""
-        said = explain(answer.status, answer.body).replace("<CONNECTION>", self.connection.upper())
-        return f"{answer.asked}: answered {answer.status}. {said}."
+        said, advice = explain(answer.status, answer.body)
+        told = Refusal(said, advice.replace("<CONNECTION>", self.connection.upper()))
+        return f"{answer.asked}: {answered(answer.asked.redactor, answer.status, answer.body, told)}"
 
     def close(self) -> None:
         """Closes its connections."""

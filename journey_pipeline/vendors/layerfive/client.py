@@ -7,6 +7,7 @@ Not here: HTTP itself (`transport/`), what an answer holds (`customer_journeys/a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
@@ -27,6 +28,7 @@ STREAM = "customer_journeys"
 TIMEOUTS = Timeouts(first_byte_s=600.0)
 LIMITS = Limits(concurrency=1)
 _HEADERS = {"Accept": "application/json"}
+_UNKNOWN = 404  # a person; else it is the address that is wrong
 _NO_RECORDS = b"[]"  # a 204 is a whole answer (assumed)
 
 
@@ -55,18 +57,19 @@ class LayerFiveClient:
         auth_scheme: str = "Bearer",
     ) -> None:
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
-        prefix = connection.upper()
         self._base_url = given["url"].rstrip("/")
         self._connection = connection
+        policy = policy or RetryPolicy()
+        self._of_one = replace(policy, of_connection=policy.of_connection - {_UNKNOWN})
         self._http = HttpClient(
             vendor="layerfive",
             connection=connection,
             base_url=self._base_url,
             auth=BearerKey(given["api_key"], header=auth_header, scheme=auth_scheme),
-            policy=policy or RetryPolicy(),
+            policy=policy,
             timeouts=timeouts,
             limits=limits.paced(given.get("requests_per_second")),
-            explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
+            explain=explain,
         )
 
     def since(
@@ -109,7 +112,8 @@ class LayerFiveClient:
         Raises:
             PermanentVendorError: With status 404 if the address is unknown (assumed).
         """
-        return self._download(ROUTE, urlencode({"email": email}), to, evidence=evidence, inspector=inspector)
+        query = urlencode({"email": email})
+        return self._download(ROUTE, query, to, evidence=evidence, inspector=inspector, policy=self._of_one)
 
     def recent(self, to: Path, *, inspector: Callable[[], JourneyInspector] = JourneyInspector) -> Downloaded:
         """Downloads the last 24 hours of known people (documented); see `since`."""
@@ -167,6 +171,7 @@ class LayerFiveClient:
         window: object = None,
         on_bytes: Callable[[int], None] | None = None,
         evidence: Path | None = None,
+        policy: RetryPolicy | None = None,
     ) -> Downloaded:
         return self._http.download(
             "GET",
@@ -180,6 +185,7 @@ class LayerFiveClient:
             stream=STREAM,
             window=window,
             no_content=_NO_RECORDS,
+            policy=policy,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.model import Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
-from journey_pipeline.transport.client import Answer, Downloaded, HttpClient
+from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Refusal
 from journey_pipeline.transport.request import Timeouts
 from journey_pipeline.transport.retry import Limits, RetryPolicy
 from journey_pipeline.vendors.csv_answer import CsvInspector
@@ -63,8 +64,11 @@ class SfmcClient:
         auth = ClientCredentials(
             f"{given['auth_url'].rstrip('/')}/v2/token",
             payload,
-            hint=f"check {prefix}_CLIENT_ID, {prefix}_CLIENT_SECRET and {prefix}_ACCOUNT_ID",
+            credentials=f"{prefix}_CLIENT_ID, {prefix}_CLIENT_SECRET and {prefix}_ACCOUNT_ID",
+            place=f"{prefix}_AUTH_URL",
         )
+        # Where freshness is not to be had, a fixed lag is taken.
+        self._optional = replace(policy or POLICY, of_connection=frozenset())
         self._http = HttpClient(
             vendor="sfmc",
             connection=connection,
@@ -74,7 +78,7 @@ class SfmcClient:
             timeouts=timeouts or Timeouts(),
             limits=limits.paced(given.get("requests_per_second")),
             secrets=(given["client_secret"],),
-            explain=lambda status, body: explain(status, body).replace("<CONNECTION>", prefix),
+            explain=explain,
         )
 
     def estimate(self, body: dict[str, Any], columns: tuple[str, ...], *, window: Window) -> Estimate:
@@ -117,7 +121,8 @@ class SfmcClient:
 
     def freshness(self) -> timedelta:
         """Asks by how much the history trails reality; an estimate for the whole account (documented)."""
-        return self._http.send("GET", f"{HISTORY}/freshness", stream="journey_history").read_by(read_freshness)
+        answer = self._http.send("GET", f"{HISTORY}/freshness", stream="journey_history", policy=self._optional)
+        return answer.read_by(read_freshness)
 
     def journey_pages(self) -> Iterator[bytes]:
         """Every version of every journey with its activities, as the pages came.
@@ -154,7 +159,7 @@ class SfmcClient:
             late = ", which is unusually far: hours load that much later" if lag > UNUSUAL_LAG else ""
             said["freshness"] = f"history trails by {lag.total_seconds():.0f} s{late}"
         except VendorError as error:
-            if error.status in {400, 401}:
+            if error.status in {None, 400, 401}:
                 raise
             said["freshness"] = f"not available ({error.status}): hours are loaded after a fixed lag"
         items, total = _items(next(self._pages()))
@@ -250,18 +255,17 @@ def read_freshness(answer: Any) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def explain(status: int, body: bytes) -> str:
+def explain(status: int, body: bytes) -> Refusal:
     """The meaning of a refusal and what to do, by status and error envelope (contract of the vendor, section 7)."""
     message, code = _envelope(body)
-    said = f"the vendor says: {message}" if message else ""
-    told = f" (errorcode {code})" if code else ""
     advice = {
-        400: "the request is wrong: check filters and columns in defs.yaml",
-        401: "check <CONNECTION>_CLIENT_ID and <CONNECTION>_CLIENT_SECRET",
-        403: "grant the installed package the scopes journeys_read and list_and_subscribers_read",
-        404: "check <CONNECTION>_REST_URL, and that journey history is enabled for the account",
+        400: "Check filters and columns in defs.yaml: the request is wrong.",
+        401: "Check <CONNECTION>_CLIENT_ID and <CONNECTION>_CLIENT_SECRET.",
+        403: "Grant the installed package the scopes journeys_read and list_and_subscribers_read.",
+        404: "Check <CONNECTION>_REST_URL, and that journey history is enabled for the account.",
     }.get(status, "")
-    return "; ".join(part for part in (said + told if said else "", advice) if part)
+    said = f"{message.rstrip('.')}{f' (errorcode {code})' if code else ''}" if message else ""
+    return Refusal(said, advice)
 
 
 def _envelope(body: bytes) -> tuple[str, str]:

@@ -287,7 +287,9 @@ class UserEvents(Source):
         key = self.stream.key
         context: dict[str, Any] = {"vendor": key.vendor, "connection": key.connection, "stream": key.stream}
         if not speaks_of_a_limit(answer.body):
-            return PermanentVendorError(said, status=answer.status, **context)
+            refused = PermanentVendorError(said, status=answer.status, **context)
+            refused.of_connection = True
+            return refused
         wait_s = answer.retry_after_s or self._until_next_day()
         return TransientVendorError(
             f"{said} It speaks of a limit: the day's request is used.",

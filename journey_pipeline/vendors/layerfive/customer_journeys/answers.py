@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from journey_pipeline.errors import ContractError
+from journey_pipeline.transport.response import Refusal
 from journey_pipeline.vendors.json_answer import JsonInspector
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import Detection, MappingSettings, is_tellable
 
@@ -248,12 +249,13 @@ class JourneyInspector(JsonInspector):
             self.rows += sum(len(unfolded(parsed_or_none(record), self._nested)) for record in records)
 
 
-def explain(status: int, _body: bytes) -> str:
-    """The meaning of a refusal and what to do (contract of the vendor, section 5)."""
-    refused = "the key is missing, wrong, revoked or not allowed to read customer journeys: check <CONNECTION>_API_KEY"
-    return {
-        400: "the request is refused: its date may lie in the future for the vendor",
+def explain(status: int, _body: bytes) -> Refusal:
+    """What to do about a refusal (contract of the vendor, section 5)."""
+    refused = "Check <CONNECTION>_API_KEY: it is wrong, revoked or not allowed to read customer journeys."
+    advice = {
+        400: "Check the date: it may lie in the future for the vendor.",
         401: refused,
         403: refused,
-        404: "check <CONNECTION>_URL: it is the address before /api",
+        404: "Check <CONNECTION>_URL: it is the address before /api.",
     }.get(status, "")
+    return Refusal(advice=advice)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -272,6 +272,9 @@ class _HistoryInspector(CsvInspector):
 _ANSWERED_SPELLING = {"complete": "Complete", "failed": "Failed"}
 
 
+STATUS = "(?i)^(complete|failed)$"
+
+
 class Filters(BaseModel):
     """Filters that the vendor applies. The column of a filter with one value is not downloaded."""
 
@@ -280,7 +283,9 @@ class Filters(BaseModel):
     contact_keys: Sequence[str] = Field((), description="Contact keys, case-sensitive.")
     activity_types: Sequence[str] = Field((), description="Types of activities, such as EMAILV2.")
     definition_ids: Sequence[str] = Field((), description="Ids of journey versions.")
-    statuses: Sequence[str] = Field((), description="Statuses, such as Failed or Complete.")
+    statuses: Sequence[Annotated[str, Field(pattern=STATUS)]] = Field(
+        (), description="Statuses: Complete or Failed, in any case. Of others nothing is published."
+    )
     definition_instance_ids: Sequence[str] = Field(
         (), description="Ids of single passages of a contact through a journey."
     )
