@@ -43,7 +43,10 @@ ROLES: Mapping[str, frozenset[str]] = {
     "marts": frozenset({"duckdb", "sql"}),
     "reports": frozenset(),
 }
-"""The roles of assets, and their kinds in addition to the vendor's."""
+"""The roles of assets, and their kinds in addition to the vendor's and to the role itself.
+
+Dagster's graph names a node by the end of its key alone: its role tells it from others of the same stream.
+"""
 OF_VENDOR = frozenset({"requests", "raw", "dimensions", "reconciliation"})
 """Those that show the vendor's icon, too."""
 
@@ -96,7 +99,7 @@ class Translator:
         return dg.AssetSpec(
             [part for part in (told.role, told.connection, told.name) if part],
             group_name=told.connection or told.role,
-            kinds={*ROLES[told.role], *(self.kinds if told.role in OF_VENDOR else ())},
+            kinds={told.role, *ROLES[told.role], *(self.kinds if told.role in OF_VENDOR else ())},
             owners=list(self.owners),
             **given,
         )
