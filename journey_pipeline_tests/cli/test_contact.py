@@ -113,7 +113,7 @@ def test_nobody_is_an_empty_timeline_and_no_address_is_in_any_message(
     assert done.code == 0
     assert counted(done.out) == [0, 0, 0, 0]
     refused = terminal("contact", "nobody@example.org", LAYERFIVE_API_KEY="wrong")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "LAYERFIVE_API_KEY" in refused.err
     assert "nobody" not in refused.out + refused.err
     empty = terminal("contact", "nobody@example.org", JOURNEY_PIPELINE_HOME=str(tmp_path))

@@ -169,7 +169,8 @@ def test_a_file_of_an_earlier_version_is_refused_with_what_to_do(loaded: Termina
         "another version published the file: `journey-pipeline sync` publishes it anew."
     )
     mistyped = loaded("query", "from marts.enrolments")
-    assert "tables and columns: " in mistyped.err
+    assert 'Did you mean "enrolment_steps"?' in mistyped.err
+    assert "another version" not in mistyped.err
 
 
 def test_days_of_entry_can_be_chosen(loaded: Terminal, busiest: dict[str, str], tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ _LOOK_POLICY = replace(POLICY, attempts=1, statuses=dict.fromkeys(VERDICTS, Acti
 _TAKE_POLICY = replace(POLICY, statuses=dict.fromkeys(VERDICTS, Action.PERMANENT))
 # A poll that takes the file along is a poll: what fails it is soon asked for again, and other exports wait meanwhile.
 _POLL_POLICY = replace(_TAKE_POLICY, attempts=_LOOK_POLICY.attempts)
+# A link that is refused has ended, whatever the account may do.
+_LINK_POLICY = replace(POLICY, of_connection=frozenset())
 
 
 class ApsisClient:
@@ -227,6 +229,7 @@ class ApsisClient:
             evidence=evidence,
             stream="email_events",
             window=window,
+            policy=_LINK_POLICY,
             resumes=True,
         )
 
