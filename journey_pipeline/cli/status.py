@@ -180,8 +180,9 @@ def _claims(found: Verdicts) -> list[dict[str, str]]:
 
 
 def _warned(lake: Lake, stream: Stream, settings: LoadSettings, complete: Sequence[Window]) -> Verdicts:
-    """The warnings that no command has said."""
-    return of_severity(Severity.WARN, verdicts(lake, stream, stream.loaded_unsaid(complete), settings))
+    """The warnings that no command has said: those of what people drop, which a sensor takes in."""
+    unsaid = [] if stream.asks_vendor else complete
+    return of_severity(Severity.WARN, verdicts(lake, stream, unsaid, settings))
 
 
 def _before_first(found: Survey) -> list[Window]:

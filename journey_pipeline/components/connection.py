@@ -169,7 +169,7 @@ class ConnectionComponent(Connection, Described, dg.Component, ABC):
 
     def ticks_of(self, assets: LoadAssets) -> Ticks:
         """The same of one stream; what people drop is taken in without the vendor."""
-        return Ticks(self.ticks.are_on) if assets.stream.answers == "dropped" else self.ticks
+        return self.ticks if assets.stream.asks_vendor else Ticks(self.ticks.are_on)
 
 
 def _sensor(connection: ConnectionComponent, streams: Sequence[LoadAssets]) -> dg.Definitions:

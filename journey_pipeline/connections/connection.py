@@ -148,9 +148,7 @@ class Connection(BaseModel, ABC):
         Also empty if something has landed: then the variables are gone, and each day without them loses data.
         """
         lake = Lake(home())
-        if any(
-            lake.landing_root(stream.key).is_dir() for stream in self.offered.values() if stream.answers != "dropped"
-        ):
+        if any(lake.landing_root(stream.key).is_dir() for stream in self.offered.values() if stream.asks_vendor):
             return ""
         return why_not_configured(self.connection, self.required_variables, self.optional_variables)
 

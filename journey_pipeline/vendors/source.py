@@ -1,7 +1,6 @@
 """The interface of streams for `loading/`: an answer at once, or an export that comes later.
 
-Not here: any vendor's own rules (their folders), what is remembered of an export (`exports/`), the steps that a
-partition goes through (`loading/`).
+Not here: a vendor's own rules (its folder), what is remembered of an export (`exports/`), a load's steps (`loading/`).
 """
 
 from __future__ import annotations
@@ -168,6 +167,11 @@ class Stream:
         return max(self.granularity.duration, self.reach.longest, self.reach.onward) // self.granularity.duration
 
     @property
+    def asks_vendor(self) -> bool:
+        """Whether its vendor is asked for it, with credentials."""
+        return self.answers != "dropped"
+
+    @property
     def loaded_by(self) -> str:
         """The command that loads it."""
         return "intake" if self.answers == "dropped" else "backfill"
@@ -182,10 +186,6 @@ class Stream:
         if self.answers == "dropped":
             return "empty"
         return "expired" if self.is_expired(window, now) else "missing"
-
-    def loaded_unsaid(self, complete: Sequence[Window]) -> Sequence[Window]:
-        """Those of its complete partitions whose warnings no command said: a sensor takes in what people drop."""
-        return complete if self.answers == "dropped" else ()
 
     def is_expired(self, window: Window, now: datetime) -> bool:
         """Whether the vendor no longer keeps all of a window: its answer would look like an empty one."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from journey_pipeline.errors import ConfigError, WarehouseError
+from journey_pipeline.errors import ConfigError, WarehouseError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import Figure, Figures, StreamKey, Window, iso
 from journey_pipeline.settings import HOME_VARIABLE, PUBLISHED_VARIABLE, published_place
@@ -130,7 +130,7 @@ def _naming_refusals(session: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _reason(session: duckdb.DuckDBPyConnection, error: duckdb.Error) -> str:
-    said = str(error)
+    said = text_of(error)
     if "read-only mode" in said or "Can only delete from" in said or "Can only update" in said:
         return "the published file is read-only. To keep a result, write it to a file with --out."
     proposes = any(hint in said for hint in _HINTS)  # that names tables and columns, and no value

@@ -120,7 +120,7 @@ def test_a_failed_run_alerts_with_what_its_step_said(
     assert "2 of 2 partitions failed" in posted["text"]
     first, last = (f"{hour.start:%Y-%m-%d-%H:%M}" for hour in hours_ago(6, 2))
     assert posted["facts"] == {"run": outcome.run_id, "partition": f"{first} to {last}"}
-    assert "of sfmc__journey_history failed" in posted["title"]
+    assert "of sfmc__journey_history_load failed" in posted["title"]
     assert "sandbox-secret" not in json.dumps(posted)
 
 

@@ -191,6 +191,7 @@ def test_the_newest_days_are_ordered_at_ten_past_midnight_and_more_of_them_on_su
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_project(tmp_path, "insider", package="calling_shop")
+    monkeypatch.setenv("INSIDER_URL", "https://unification.useinsider.com")
     with monkeypatch.context() as patch:
         patch.syspath_prepend(folder)
         definitions = load_deployment(folder).definitions
