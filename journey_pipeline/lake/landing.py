@@ -63,7 +63,7 @@ def has_attempt_since(partition: Path, since: datetime) -> bool:
 
 def answered_from(lake: Lake, stream: StreamKey) -> datetime | None:
     """When the first answer of a stream was asked for, of those that are here; None if there is none."""
-    return min(_times(lake.landing_dir(stream, "").glob("*/*")), default=None)
+    return min(_times(lake.landing_root(stream).glob("*/*")), default=None)
 
 
 def answered_last(lake: Lake, stream: StreamKey, partition: str) -> datetime | None:

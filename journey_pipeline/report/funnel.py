@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from journey_pipeline.report.part import Answered, Plot, label
+from journey_pipeline.report.part import Answered, Plot, label, names_axis
 
 MOST_BARS = 60
 ENTERED = "entered"
@@ -51,13 +51,7 @@ def funnel(answered: Answered) -> Plot | None:
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
         "grid": {"left": 8, "right": 96, "top": 34, "bottom": 8, "containLabel": True},
         "xAxis": {"type": "value", "minInterval": 1, "splitNumber": 4},
-        "yAxis": {
-            "type": "category",
-            "inverse": True,
-            "data": [label(step["name"]) for step in steps],
-            "axisTick": {"show": False},
-            "axisLabel": {"width": 240, "overflow": "truncate", "interval": 0},
-        },
+        "yAxis": names_axis([step["name"] for step in steps]),
         "series": series,
     }
     counted = "1 step" if len(steps) == 2 else f"{len(steps) - 1} steps"  # noqa: PLR2004 - the entry and one

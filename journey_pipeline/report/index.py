@@ -8,7 +8,7 @@ from __future__ import annotations
 from journey_pipeline import __version__
 from journey_pipeline.report.journey import Span
 from journey_pipeline.report.page import Page
-from journey_pipeline.report.part import Answered, Part, Plot, ask, label
+from journey_pipeline.report.part import Answered, Part, Plot, ask, names_axis
 from journey_pipeline.warehouse.questions import Published
 
 MOST_BARS = 25
@@ -47,13 +47,7 @@ def _bars(answered: Answered) -> Plot | None:
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
         "grid": {"left": 8, "right": 70, "top": 8, "bottom": 8, "containLabel": True},
         "xAxis": {"type": "value", "minInterval": 1, "splitNumber": 4},
-        "yAxis": {
-            "type": "category",
-            "inverse": True,
-            "data": [label(f"{row['name']} ({row['connection']})") for row in busiest],
-            "axisTick": {"show": False},
-            "axisLabel": {"width": 280, "overflow": "truncate", "interval": 0},
-        },
+        "yAxis": names_axis([f"{row['name']} ({row['connection']})" for row in busiest], width_px=280),
         "series": [
             {
                 "type": "bar",

@@ -6,7 +6,7 @@ Not here: the plots (`sankey.py`, `funnel.py`, `sides.py`, `daily.py`, `hours.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,17 @@ def ask(published: Published, name: str, values: Mapping[str, str]) -> Answered:
         sql = sql.replace(f"{{{value}}}", literal(values[value]))
     columns, rows = published.ask(sql)
     return Answered(sql, columns, rows)
+
+
+def names_axis(names: Iterable[object], width_px: int = 240) -> dict[str, Any]:
+    """The axis of a plot with a bar, or some, for each name, the first one on top."""
+    return {
+        "type": "category",
+        "inverse": True,
+        "data": [label(name) for name in names],
+        "axisTick": {"show": False},
+        "axisLabel": {"width": width_px, "overflow": "truncate", "interval": 0},
+    }
 
 
 def label(name: object) -> str:

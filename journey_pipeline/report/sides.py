@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from journey_pipeline.report.part import Answered, Plot, label
+from journey_pipeline.report.part import Answered, Plot, label, names_axis
 
 MOST_STEPS = 40
 _COLOURS = {"one": "#8a8f98", "other": "#4c78a8"}
@@ -24,13 +24,7 @@ def sides(answered: Answered) -> Plot | None:
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
         "grid": {"left": 8, "right": 60, "top": 34, "bottom": 8, "containLabel": True},
         "xAxis": {"type": "value", "axisLabel": {"formatter": "{value} %"}, "splitNumber": 4},
-        "yAxis": {
-            "type": "category",
-            "inverse": True,
-            "data": [label(row["name"]) for row in rows],
-            "axisTick": {"show": False},
-            "axisLabel": {"width": 240, "overflow": "truncate", "interval": 0},
-        },
+        "yAxis": names_axis([row["name"] for row in rows]),
         "series": [
             {
                 "type": "bar",

@@ -79,7 +79,6 @@ class Download:
         self._asked = asked
         self._began_at_s = monotonic_s()
         self._cut: _Arriving | None = None
-        self._had_bytes = 0
         self._tries = _Tries()
 
     def __enter__(self) -> Self:
@@ -110,14 +109,14 @@ class Download:
         if response.status_code == _ACCEPTED:
             raise self._asked.transient("answered 202: accepted, without data yet.", status=_ACCEPTED)
         arriving = self._rest(response, attempt) or self._anew(response, attempt)
+        had_bytes = arriving.body.wire.bytes
         try:
             arriving.land()
         except VendorError as error:
             if self._terms.resumes and arriving.validator and arriving.body.is_broken_off:
                 self._cut = arriving
                 if isinstance(error, TransientVendorError):
-                    error.brought_more = arriving.body.wire.bytes - self._had_bytes >= _BROUGHT_MORE_BYTES
-                self._had_bytes = arriving.body.wire.bytes
+                    error.brought_more = arriving.body.wire.bytes - had_bytes >= _BROUGHT_MORE_BYTES
                 raise
             arriving.discard()
             judged = self._tries.judged(error, arriving)
@@ -149,7 +148,6 @@ class Download:
         return arriving
 
     def _forget(self) -> None:
-        self._had_bytes = 0
         if self._cut:
             self._cut.discard()
             self._cut = None

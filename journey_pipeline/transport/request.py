@@ -221,7 +221,7 @@ class Timeouts:
     idle_s: float = 60.0
 
 
-MAXREDIRECTS = 5
+MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -258,7 +258,7 @@ class Wire:
             PermanentVendorError: If it can't be sent, or is redirected without end or where it must not go.
         """
         start, home = request.url, origin(request.url)
-        for _ in range(MAXREDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             pace()
             if origin(request.url) != home:
                 credential = None
@@ -270,7 +270,7 @@ class Wire:
             request = request.redirected(response.status_code, location, asked)
             self.destinations.refuse_redirect(start, request.url, asked, status=response.status_code)
         raise asked.permanent(
-            f"was redirected more than {MAXREDIRECTS} times. Check the connection's URL.", status=response.status_code
+            f"was redirected more than {MAX_REDIRECTS} times. Check the connection's URL.", status=response.status_code
         )
 
     def close(self) -> None:

@@ -1,15 +1,27 @@
 -- The two most frequent outcomes of the split that most came to, side by side: how far the enrolments of each came
-with outcomes as (
+with passed as (
     select
+        connection,
+        enrolment_id,
+        is_let_in,
         step_key,
-        outcome,
-        count(distinct enrolment_id) as enrolments
+        activity_id,
+        activity_name,
+        action,
+        outcome
     from marts.enrolment_steps
     where connection = {connection}
         and journey_root_id = {root}
         and entered_on >= {first}::date
         and entered_on < {last}::date
-        and is_let_in
+),
+outcomes as (
+    select
+        step_key,
+        outcome,
+        count(distinct enrolment_id) as enrolments
+    from passed
+    where is_let_in
         and action = 'decide'
         and outcome is not null
     group by step_key, outcome
@@ -46,13 +58,9 @@ members as (
     select
         enrolment_id,
         min(outcome) as side
-    from marts.enrolment_steps
+    from passed
     join sides on step_key = split and outcome in (one, other)
-    where connection = {connection}
-        and journey_root_id = {root}
-        and entered_on >= {first}::date
-        and entered_on < {last}::date
-        and is_let_in
+    where is_let_in
     group by enrolment_id
 )
 select
@@ -65,15 +73,11 @@ select
     any_value(other) as other,
     count(distinct enrolment_id) filter (side = other) as reached_other,
     round(100 * count(distinct enrolment_id) filter (side = other) / any_value(entered_other), 1) as percent_other
-from marts.enrolment_steps as steps
+from passed as steps
 join members using (enrolment_id)
 cross join sides
 left join core.activities as places
     on steps.connection = places.connection
     and steps.activity_id = places.activity_id
-where steps.connection = {connection}
-    and steps.journey_root_id = {root}
-    and steps.entered_on >= {first}::date
-    and steps.entered_on < {last}::date
 group by steps.step_key
 order by rank nulls last, step
