@@ -24,7 +24,7 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import ENDED, Export, Verdict, needs_a_person
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
-from journey_pipeline.exports.turns import OPS_COLUMNS, listed, rows
+from journey_pipeline.exports.turns import listed, shown
 from journey_pipeline.model import Window, selection
 from journey_pipeline.settings import ledger_url, utc_now
 from journey_pipeline.vendors.judges import judge_of
@@ -62,15 +62,14 @@ def exports(
 
 
 def _found(ledger: Ledger, connection: str | None, *, with_ended: bool) -> list[dict[str, Any]]:
-    names = [column.name for column in OPS_COLUMNS]
     with ledger.reading() as tx:
         called = calls.newest(tx)
         successors = calls.called_late(tx)
     found = listed(ledger, connection=connection, with_ended=True)
-    shown = [export for export in found if with_ended or export.state not in ENDED or export.id in successors]
     return [
-        dict(zip(names, row, strict=True)) | _told(export, called.get(export.id), successors.get(export.id))
-        for export, row in zip(shown, rows(shown), strict=True)
+        shown(export) | _told(export, called.get(export.id), successors.get(export.id))
+        for export in found
+        if with_ended or export.state not in ENDED or export.id in successors
     ]
 
 

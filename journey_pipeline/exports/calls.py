@@ -217,8 +217,6 @@ def heed(tx: Transaction, connection: str, policy: ExportPolicy, *, at: datetime
 
     The process that asks does so, since its waits and ceilings are those of the connection. A receiver knows none.
     """
-    if policy.hook_life is None:
-        return
     forget_ended(tx, at=at)
     present = (callbacks.c.export_id == exports.c.id) & (callbacks.c.attempt == exports.c.attempt)
     none_came = callbacks.c.verdict.in_([Verdict.NOTICE, Verdict.EXPIRED])

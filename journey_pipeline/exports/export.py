@@ -19,7 +19,7 @@ Not here: when an export goes along an edge (`policy.py`, `queue.py`), how it is
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -144,19 +144,6 @@ class Order:
     request: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class SmallerOrder:
-    """A part of an export that was too large.
-
-    Attributes:
-        window: What it is for; inside the window of the export.
-        request: The request without its window.
-    """
-
-    window: Window
-    request: Mapping[str, Any]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
     """One export, as the ledger had it at one instant. The process that claimed it answers with this value.
@@ -250,6 +237,10 @@ class Export:
             **{name: iso(at) if at else None for name, at in times.items()},
         }
 
+    def order(self, window: Window, request: Mapping[str, Any]) -> Order:
+        """An order of other extent or content that lands where this one does."""
+        return Order(self.key, self.partition, window, request)
+
     @property
     def name(self) -> str:
         """Names it and its present attempt; its random waits go by it."""
@@ -291,13 +282,13 @@ class Collection:
         return f"{self.root.key}/{self.root.partition}:{self.root.id}:{attempts}:{versions}"
 
 
-def check_parts(export: Export, parts: tuple[SmallerOrder, ...]) -> None:
+def check_parts(export: Export, parts: Sequence[Order]) -> None:
     """Checks that parts are smaller than the whole and leave nothing of its window out.
 
     Raises:
         ConfigError: If they are or do.
     """
-    if len(parts) < 2 or any(part == SmallerOrder(export.window, export.request) for part in parts):  # noqa: PLR2004
+    if len(parts) < 2 or any((part.window, part.request) == (export.window, export.request) for part in parts):  # noqa: PLR2004
         raise ConfigError(f"{export} can't be split into {len(parts)} parts of which one is as large as itself")
     covered_until = export.window.start
     for window in sorted(part.window for part in parts):

@@ -14,7 +14,7 @@ from sqlalchemy import and_, select
 
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import turns
-from journey_pipeline.exports.export import ENDED, Edge, Export, Order, Reason, SmallerOrder, State, check_parts
+from journey_pipeline.exports.export import ENDED, Edge, Export, Order, Reason, State, check_parts
 from journey_pipeline.exports.ledger import Ledger, Transaction
 from journey_pipeline.exports.tables import exports
 from journey_pipeline.model import Window, partition_window
@@ -41,13 +41,12 @@ def want(tx: Transaction, order: Order, *, at: datetime, again: bool) -> Export:
     return tx.add(_new(order, position=tx.next_position(order.key.connection), at=at))
 
 
-def split(tx: Transaction, export: Export, parts: tuple[SmallerOrder, ...], *, at: datetime) -> list[Export]:
+def split(tx: Transaction, export: Export, parts: Sequence[Order], *, at: datetime) -> list[Export]:
     """Implements `Queue.split`."""
     check_parts(export, parts)
     gone = tx.move(export, Edge.SPLIT, at=at, due_at=at, poll_address=None)
     below = {"parent_id": gone.id, "root_id": gone.root_id}
-    orders = [Order(gone.key, gone.partition, part.window, part.request) for part in parts]
-    return [tx.add(_new(order, position=gone.position, at=at) | below) for order in orders]
+    return [tx.add(_new(part, position=gone.position, at=at) | below) for part in parts]
 
 
 def merge_waiting(tx: Transaction, connection: str, longest: Mapping[str, timedelta], *, at: datetime) -> None:
@@ -88,13 +87,10 @@ def _merge(tx: Transaction, newest: Export, others: Sequence[Export], at: dateti
     oldest = min(merged, key=lambda export: export.window)
     most = {name: max(getattr(one, name) for one in merged) for name in ("due_at", "tries", "failures", "losses")}
     least = {name: min(getattr(one, name) for one in merged) for name in ("position", "wanted_at")}
-    if (
-        newest.attempt
-    ):  # its file, which may come after all, is of its own window: it must not pass for the merged one's
+    if newest.attempt:
+        # Its file, which may come after all, is of its own window: it must not pass for the merged one's.
         others = merged
-        newest = tx.add(
-            _new(Order(newest.key, newest.partition, newest.window, newest.request), position=newest.position, at=at)
-        )
+        newest = tx.add(_new(newest.order(newest.window, newest.request), position=newest.position, at=at))
     replace(tx, others, Reason.MERGED, at=at)
     tx.change(newest, at=at, window_start=oldest.window.start, partition_key=oldest.partition, **most, **least)
 
@@ -210,7 +206,13 @@ def ask_again(
 
 
 def deliver(tx: Transaction, export: Export, *, at: datetime, **where: Any) -> Export:
-    """The file is there: it is fetched next. Parts that stood in for it are no longer needed."""
+    """The file is there: it is fetched next. Parts that stood in for it are no longer needed.
+
+    Raises:
+        ExportMovedOn: If it has landed or was replaced.
+    """
+    if export.state in ENDED:
+        raise ExportMovedOn(f"the file came too late: {export}")
     moved = tx.move(export, Edge.DELIVER, at=at, due_at=at, ready_at=at, tries=0, error=None, **where)
     if export.state is State.SPLIT:
         replace(tx, parts_of(tx, export), Reason.SUPERSEDED, at=at)
@@ -226,17 +228,6 @@ def deliver_link(tx: Transaction, export: Export, attempt: int, link: str, *, at
         return export
     known = {} if export.attempt == attempt else NOTHING_KNOWN
     return deliver(tx, export, at=at, **{**known, "poll_address": link})
-
-
-def not_ended(export: Export, attempt: int) -> Export:
-    """The export, if it may still land.
-
-    Raises:
-        ExportMovedOn: If it has landed or was replaced.
-    """
-    if export.state in ENDED:
-        raise ExportMovedOn(f"the file of attempt {attempt} came too late: {export}")
-    return export
 
 
 def end_leases_of_the_dead(ledger: Ledger, connection: str, *, at: datetime) -> list[Export]:

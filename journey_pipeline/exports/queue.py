@@ -3,8 +3,7 @@
 A process that takes up an export holds a lease on it, written before the vendor is called. The lease runs out by
 itself, and at once if its holder died on this machine. A slow holder can still answer until another process takes the
 export up. Each answer is one transaction; if another process changed the export meanwhile, it raises `ExportMovedOn`.
-Not here: whose turn it is (`turns.py`), how orders are made (`orders.py`), the states (`export.py`), waits and ceilings
-(`policy.py`), what people see (`turns.py`), reading a vendor's answer (`vendors/`).
+Not here: whose turn it is (`turns.py`), how orders are made (`orders.py`), states (`export.py`), waits (`policy.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import calls, orders, turns
-from journey_pipeline.exports.export import Collection, Edge, Export, Order, Reason, SmallerOrder, State
+from journey_pipeline.exports.export import Collection, Edge, Export, Order, Reason, State
 from journey_pipeline.exports.ledger import NO_LEASE, Ledger, Transaction, lease
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import exports
@@ -30,7 +29,6 @@ _UNREADABLE = (
 )
 _HOUR = timedelta(hours=1)
 _REACHABLE = "Is the hook reachable from outside? `journey-pipeline doctor` asks its address."
-_NO_ADDRESS: dict[str, Any] = {"poll_address": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ class Queue:
         at = self.now()
         with self.ledger.writing() as tx:
             tx.lock_queue(self.connection)
-            calls.heed(tx, self.connection, self.policy, at=at)
+            self._heed_calls(tx, at)
             for export in tx.find(turns.unanswered(self.connection, at)):
                 self._note_unanswered(tx, export, at)
             if not turns.may_ask(tx, self.connection, self.policy, at):
@@ -165,7 +163,7 @@ class Queue:
         """
         at = self.now()
         with self.ledger.writing() as tx:
-            calls.heed(tx, self.connection, self.policy, at=at)
+            self._heed_calls(tx, at)
             while found := tx.find(turns.to_look(self.connection, self.streams, at)):
                 if not self.policy.is_polled:
                     self._look_at_clock(tx, found[0], at)
@@ -211,7 +209,7 @@ class Queue:
         """
         at = self.now()
         with self.ledger.writing() as tx:
-            now = orders.not_ended(tx.get(export.id), export.attempt)
+            now = tx.get(export.id)
             if now.state is State.READY:
                 return now
             where = {name: getattr(export, name) for name in ("requested_at", *orders.NOTHING_KNOWN)}
@@ -225,8 +223,7 @@ class Queue:
             ExportMovedOn: If it has landed or was replaced. Nothing more is to be done.
         """
         with self.ledger.writing() as tx:
-            now = orders.not_ended(tx.get(export_id), attempt)
-            return orders.deliver_link(tx, now, attempt, address, at=self.now())
+            return orders.deliver_link(tx, tx.get(export_id), attempt, address, at=self.now())
 
     def failed(self, export: Export, *, status: int | None, error: str, retry_after_s: float | None = None) -> Export:
         """The vendor took it on and made nothing of it, or a broken file: asked for again later, up to a ceiling."""
@@ -244,12 +241,12 @@ class Queue:
     def stopped(self, export: Export, *, status: int | None, error: str) -> Export:
         """Asking, looking or fetching again would give the same: a person must change something, as the error says."""
         at = self.now()
-        said = {"last_status": status, "error": error, **_NO_ADDRESS}
+        said = {"last_status": status, "error": error, "poll_address": None}
         with self.ledger.writing() as tx:
             now = orders.as_asked(tx, export) if export.state is State.ASKING else export
             return tx.move(now, Edge.STOP, at=at, reason=Reason.REJECTED, due_at=at, **said)
 
-    def split(self, export: Export, parts: Sequence[SmallerOrder]) -> list[Export]:
+    def split(self, export: Export, parts: Sequence[Order]) -> list[Export]:
         """Replaces an export that was too large by smaller ones. They take its place in the queue and land together.
 
         Args:
@@ -260,7 +257,7 @@ class Queue:
             ConfigError: If the parts leave a time out, or one is as large as the whole.
         """
         with self.ledger.writing() as tx:
-            return orders.split(tx, export, tuple(parts), at=self.now())
+            return orders.split(tx, export, parts, at=self.now())
 
     def fetchable(self) -> list[Collection]:
         """Exports whose files are all ready and that no process fetches, in the order of the queue. Takes no lease."""
@@ -313,7 +310,7 @@ class Queue:
             if {export.id for export in tree if export.state is State.READY} != {part.id for part in collection.parts}:
                 raise ExportMovedOn(f"the parts of {collection.root} have changed since they were taken up")
             for export in (export for export in tree if export.state is not State.REPLACED):
-                tx.move(held.get(export.id, export), Edge.LAND, at=at, landed_at=at, error=None, **_NO_ADDRESS)
+                tx.move(held.get(export.id, export), Edge.LAND, at=at, landed_at=at, error=None, poll_address=None)
             return tx.get(collection.root.id)
 
     def renew(self, export: Export) -> None:
@@ -369,9 +366,12 @@ class Queue:
         """
         with self.ledger.reading() as tx:
             moves = tx.moves(self.connection, step, most)
-            return (moves[-1][0] if moves else step), [
-                tx.tree(root) for root in dict.fromkeys(root for _, root in moves)
-            ]
+            trees = [tx.tree(root) for root in dict.fromkeys(root for _, root in moves)]
+            return (moves[-1][0] if moves else step), trees
+
+    def _heed_calls(self, tx: Transaction, at: datetime) -> None:
+        if self.policy.hook_life:
+            calls.heed(tx, self.connection, self.policy, at=at)
 
     def _note_unanswered(self, tx: Transaction, export: Export, at: datetime, **error: str) -> Export:
         due_at = self.policy.ask_unknown_at(export, at)

@@ -7,7 +7,6 @@ what came of it (`queue.py`).
 from __future__ import annotations
 
 from collections.abc import Collection as Names
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -233,9 +232,6 @@ def _next_day(at: datetime) -> datetime:
     return floor(at, Granularity.DAY) + Granularity.DAY.duration
 
 
-OPS_COLUMNS = EXPORT_COLUMNS
-
-
 def listed(ledger: Ledger, *, connection: str | None = None, with_ended: bool = False) -> list[Export]:
     """Exports, oldest order first; those that have landed or were replaced only if asked for."""
     query = select(exports).order_by(exports.c.position, exports.c.id)
@@ -247,34 +243,19 @@ def listed(ledger: Ledger, *, connection: str | None = None, with_ended: bool = 
         return tx.find(query)
 
 
-def rows(found: Iterable[Export]) -> list[tuple[Any, ...]]:
-    """Exports as rows of `ops.exports`, in the order of `OPS_COLUMNS`; nothing secret is in them."""
-    return [
-        (
-            export.id,
-            export.parent_id,
-            export.key.vendor,
-            export.key.connection,
-            export.key.stream,
-            export.partition,
-            export.window.start,
-            export.window.end,
-            str(export.state),
-            export.reason and str(export.reason),
-            export.attempt,
-            export.polls,
-            export.failures,
-            export.losses,
-            export.vendor_export_id,
-            export.wanted_at,
-            export.asked_at,
-            export.requested_at,
-            export.polled_at,
-            export.ready_at,
-            export.landed_at,
-            None if export.state in ENDED | {State.STOPPED, State.SPLIT} else export.due_at,
-            export.last_status,
-            export.error,
-        )
-        for export in found
-    ]
+def shown(export: Export) -> dict[str, Any]:
+    """An export as a row of `ops.exports`, by column; nothing secret is in it."""
+    told = {
+        "export_id": export.id,
+        "part_of": export.parent_id,
+        "vendor": export.key.vendor,
+        "connection": export.key.connection,
+        "stream": export.key.stream,
+        "partition_key": export.partition,
+        "window_start": export.window.start,
+        "window_end": export.window.end,
+        "state": str(export.state),
+        "reason": export.reason and str(export.reason),
+        "due_at": None if export.state in ENDED | {State.STOPPED, State.SPLIT} else export.due_at,
+    }
+    return {name: told[name] if name in told else getattr(export, name) for name in (c.name for c in EXPORT_COLUMNS)}

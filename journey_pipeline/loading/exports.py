@@ -24,7 +24,7 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import Collection, Export, Order, SmallerOrder, State
+from journey_pipeline.exports.export import Collection, Export, Order, State
 from journey_pipeline.exports.inbox import Inbox
 from journey_pipeline.exports.orders import bring_back_from_future, end_leases_of_the_dead
 from journey_pipeline.exports.policy import ExportPolicy
@@ -312,7 +312,7 @@ class Exports:
     def _make_smaller(self, export: Export, look: Look) -> None:
         """Orders the same in smaller pieces; a vendor who failed again and again may have had too much to do."""
         if pieces := self.sources[export.key.stream].smaller(plan_of(export)):
-            self.queue.split(export, [SmallerOrder(piece.window, piece.request) for piece in pieces])
+            self.queue.split(export, [export.order(piece.window, piece.request) for piece in pieces])
         elif look.verdict is Verdict.FAILED:
             wait_s = look.retry_after_s
             self.queue.failed(export, status=look.status, error=look.says, retry_after_s=wait_s)

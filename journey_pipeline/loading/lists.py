@@ -17,7 +17,7 @@ from typing import Any
 
 from journey_pipeline.errors import ConfigError, LakeError, LedgerError
 from journey_pipeline.exports.database import is_there, open_ledger
-from journey_pipeline.exports.turns import OPS_COLUMNS, listed, rows
+from journey_pipeline.exports.turns import listed, shown
 from journey_pipeline.files import naming_disk_troubles, write_bytes
 from journey_pipeline.lake.documents import ExportListing, put_listing
 from journey_pipeline.lake.layout import Lake
@@ -93,12 +93,9 @@ def list_exports(lake: Lake, url: str) -> bool:
 
 
 def _read(url: str) -> ExportListing:
-    names = [column.name for column in OPS_COLUMNS]
     with open_ledger(url) as ledger:
-        found = rows(listed(ledger, with_ended=True))
-    return ExportListing(
-        exports=tuple(dict(zip(names, (_as_json(value) for value in row), strict=True)) for row in found)
-    )
+        found = [shown(export) for export in listed(ledger, with_ended=True)]
+    return ExportListing(exports=tuple({name: _as_json(value) for name, value in row.items()} for row in found))
 
 
 def _as_json(value: Any) -> Any:

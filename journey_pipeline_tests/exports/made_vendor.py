@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import calls
-from journey_pipeline.exports.export import ENDED, Collection, Export, SmallerOrder, State, Verdict
+from journey_pipeline.exports.export import ENDED, Collection, Export, State, Verdict
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
@@ -156,7 +156,7 @@ class Worker:
             case "gone":
                 self.queue(at).lost(export, status=410, error="gone")
             case "too large":
-                halves = [SmallerOrder(window, export.request) for window in export.window.halves()]
+                halves = [export.order(window, export.request) for window in export.window.halves()]
                 self.queue(at).split(export, halves)
 
     def hear(self, made_id: str, at: datetime) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from journey_pipeline.errors import ConfigError, ExportMovedOn
 from journey_pipeline.exports import turns as listing
-from journey_pipeline.exports.export import Export, SmallerOrder, State
+from journey_pipeline.exports.export import Export, Order, State
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.model import Window
 from journey_pipeline_tests.exports.made_orders import (
@@ -24,8 +24,8 @@ from journey_pipeline_tests.exports.made_orders import (
 )
 
 
-def halves(export: Export) -> list[SmallerOrder]:
-    return [SmallerOrder(window, export.request) for window in export.window.halves()]
+def halves(export: Export) -> list[Order]:
+    return [export.order(window, export.request) for window in export.window.halves()]
 
 
 def split_in_two(ledger: Ledger) -> tuple[Export, list[Export]]:
@@ -88,7 +88,7 @@ def test_a_part_can_be_split_again(ledger: Ledger) -> None:
 def test_event_types_can_be_split_within_one_window(ledger: Ledger) -> None:
     root = wanted(ledger, events=["open", "click"])
     requested(ledger)
-    smaller = [SmallerOrder(root.window, {"events": [event]}) for event in ("open", "click")]
+    smaller = [root.order(root.window, {"events": [event]}) for event in ("open", "click")]
     parts = queue(ledger).split(polled(ledger), smaller)
     assert [part.request for part in parts] == [{"events": ["open"]}, {"events": ["click"]}]
 
@@ -149,5 +149,5 @@ def test_parts_that_leave_a_time_out_are_refused(ledger: Ledger) -> None:
     outside = Window(root.window.start, root.window.end + HOUR)
     for windows in ([first], [first, first], [second, second], [root.window, first], [first, outside]):
         with pytest.raises(ConfigError, match="can't be split"):
-            queue(ledger).split(export, [SmallerOrder(window, export.request) for window in windows])
+            queue(ledger).split(export, [export.order(window, export.request) for window in windows])
     assert export_of(ledger, export.id) == export

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.turns import OPS_COLUMNS, listed
-from journey_pipeline.exports.turns import rows as shown_rows
+from journey_pipeline.exports.turns import listed, shown
 from journey_pipeline.loading.lists import list_exports
+from journey_pipeline.model import EXPORT_COLUMNS
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.exports.made_orders import ADDRESS, MINUTE, NOW, made_ready, queue, requested, wanted
@@ -39,7 +39,7 @@ def test_analysts_see_what_the_ledger_shows_and_nothing_secret(made: MadeLake, u
         requested(ledger)
         assert list_exports(made.lake, url)
         sync(made.lake, SMALL)
-        assert held(made) == shown_rows(listed(ledger, with_ended=True))
+        assert held(made) == [tuple(shown(export).values()) for export in listed(ledger, with_ended=True)]
     assert [state for (state,) in held(made, "state")] == ["ready", "pending", "wanted"]
     for file in (made.lake.export_listing, warehouse_file(made.lake)):
         assert b"s3cr3t" not in file.read_bytes()
@@ -53,7 +53,7 @@ def test_the_table_has_the_columns_of_the_listing_with_their_comments(made: Made
         "select column_name, comment from duckdb_columns() where schema_name = 'ops' and table_name = 'exports' "
         "order by column_index",
     )
-    assert described == [(column.name, column.comment) for column in OPS_COLUMNS]
+    assert described == [(column.name, column.comment) for column in EXPORT_COLUMNS]
 
 
 def test_without_a_ledger_the_table_is_empty_and_no_ledger_is_made(made: MadeLake, url: str, tmp_path: Path) -> None:
