@@ -10,7 +10,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -313,9 +313,7 @@ def download_origins(connection: str) -> frozenset[str]:
     Raises:
         ConfigError: If an entry is neither, such as an address with a path or a pattern.
     """
-    variable = variable_name(connection, DOWNLOAD_HOSTS_FIELD)
-    given = (entry.strip().lower() for entry in os.environ.get(variable, "").split(","))
-    return frozenset(_origin(entry, variable) for entry in given if entry)
+    return frozenset(origin for _, origin in _origins(connection))
 
 
 def spelled_out_origins(connection: str) -> frozenset[str]:
@@ -324,9 +322,15 @@ def spelled_out_origins(connection: str) -> frozenset[str]:
     Raises:
         ConfigError: See `download_origins`.
     """
+    return frozenset(origin for entry, origin in _origins(connection) if "://" in entry)
+
+
+def _origins(connection: str) -> Iterator[tuple[str, str]]:
+    """Each entry as it is written, and as an origin."""
     variable = variable_name(connection, DOWNLOAD_HOSTS_FIELD)
-    given = (entry.strip().lower() for entry in os.environ.get(variable, "").split(","))
-    return frozenset(_origin(entry, variable) for entry in given if "://" in entry)
+    for given in os.environ.get(variable, "").split(","):
+        if entry := given.strip().lower():
+            yield entry, _origin(entry, variable)
 
 
 def _origin(entry: str, variable: str) -> str:

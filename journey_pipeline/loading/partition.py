@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from journey_pipeline.errors import JourneyError, LakeError, NotLandedError
 from journey_pipeline.files import naming_disk_troubles
@@ -31,6 +31,7 @@ from journey_pipeline.vendors.source import Stream
 
 if TYPE_CHECKING:
     from journey_pipeline.normalize.difference import Difference
+    from journey_pipeline.normalize.run import About
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,9 @@ def compare_events(lake: Lake, stream: Stream, window: Window, settings: LoadSet
     holder = _holder(lake, stream, window.partition, always=True)
     if holder.partition != window.partition:
         return None
+    about = _about(lake, stream, holder)
     try:
-        with finished(
-            lake, stream.key, holder.partition, stream.recipe, **_about(lake, stream, holder, settings)
-        ) as done:
+        with finished(lake, stream.key, holder.partition, stream.recipe, settings.limits, **about) as done:
             return difference(lake, done)
     except NoneReadableError as none:
         raise none.newest from None
@@ -151,28 +151,18 @@ def _holder(lake: Lake, stream: Stream, partition: str, *, always: bool) -> Land
 def _normalize(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> EventsManifest:
     from journey_pipeline.normalize.run import normalize  # noqa: PLC0415 - brings Arrow along; a survey makes no events
 
-    about = _about(lake, stream, landing, settings)
-    return normalize(lake, stream.key, landing.partition, stream.recipe, **about)
+    about = _about(lake, stream, landing)
+    return normalize(lake, stream.key, landing.partition, stream.recipe, settings.limits, **about)
 
 
-class _About(TypedDict):
-    """What normalizing has to know of a landing."""
-
-    limits: NormalizeLimits
-    inside: Window
-    repeated_from: datetime | None
-    covers: list[str]
-
-
-def _about(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> _About:
+def _about(lake: Lake, stream: Stream, landing: LandingManifest) -> About:
     inside = _inside(stream, landing)
     since = inside.start + stream.reach.back
-    return _About(
-        limits=settings.limits,
-        inside=inside,
-        repeated_from=stream.reach.repeated_from(since, landing.attempts[-1].answered_by),
-        covers=_covered(lake, stream, landing, inside.end),
-    )
+    return {
+        "inside": inside,
+        "repeated_from": stream.reach.repeated_from(since, landing.attempts[-1].answered_by),
+        "covers": _covered(lake, stream, landing, inside.end),
+    }
 
 
 def _covered(lake: Lake, stream: Stream, landing: LandingManifest, until: datetime) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from journey_pipeline import __version__
 from journey_pipeline.errors import JourneyError, LakeError
@@ -46,6 +47,21 @@ class Finished:
     unreadable: Mapping[str, JourneyError]
 
 
+class About(TypedDict, total=False):
+    """What is told of a landing.
+
+    Attributes:
+        inside: Where its events should lie in time; else in the partition's window. Those outside are counted.
+        repeated_from: Of answers whose reach moves with their asking: the newest one should have the events from then
+            on; those before have aged out and are not counted as withdrawn.
+        covers: Later partitions that its answers hold too; the manifest says so.
+    """
+
+    inside: Window
+    repeated_from: datetime | None
+    covers: Sequence[str]
+
+
 class NoneReadableError(Exception):
     """None of a partition's attempts can be read."""
 
@@ -61,23 +77,12 @@ def normalize(
     partition: str,
     recipe: Recipe,
     limits: NormalizeLimits | None = None,
-    *,
-    inside: Window | None = None,
-    repeated_from: datetime | None = None,
-    covers: Sequence[str] = (),
+    **about: Unpack[About],
 ) -> EventsManifest:
     """Makes a partition's events, rejects and attributes of its landing, and puts them in place.
 
     An attempt that can't be read is set aside with its reason, and events are made of the others; those that were made
     of it earlier are kept. One that was set aside is tried again.
-
-    Args:
-        recipe: How its records become events.
-        limits: What the work may use.
-        inside: Where its events should lie in time; the partition's window if None. Those outside are counted.
-        repeated_from: Of answers whose reach moves with their asking: the newest one should have the events from then
-            on; those before have aged out and are not counted as withdrawn.
-        covers: Later partitions that its answers hold too; the manifest says so.
 
     Returns:
         The manifest of the events. Its `unaccounted` says whether as many records were met as were counted while
@@ -89,9 +94,7 @@ def normalize(
         ContractError: If none can be read, the newest one since its reader can't understand it. Likewise.
     """
     try:
-        with finished(
-            lake, stream, partition, recipe, limits, inside=inside, repeated_from=repeated_from, covers=covers
-        ) as done:
+        with finished(lake, stream, partition, recipe, limits, **about) as done:
             put_events(lake, done.manifest, done.events, **done.beside)
             _mark(lake, done.landing, done.manifest, done.unreadable)
     except NoneReadableError as none:
@@ -107,10 +110,7 @@ def finished(
     partition: str,
     recipe: Recipe,
     limits: NormalizeLimits | None = None,
-    *,
-    inside: Window | None = None,
-    repeated_from: datetime | None = None,
-    covers: Sequence[str] = (),
+    **about: Unpack[About],
 ) -> Iterator[Finished]:
     """The files that `normalize` puts in place, for as long as the block runs; nothing of the lake changes by itself.
 
@@ -125,7 +125,7 @@ def finished(
         codes = read_codes(recipe.codes, recipe.decoded)
         macros = (BELIEVABLE, MASKED, *(table.macro for table in codes))
         with session(lake, limits, work, macros=macros) as opened:
-            steps = Steps(opened, lake, landing, recipe, repeated_from)
+            steps = Steps(opened, lake, landing, recipe, about.get("repeated_from"))
             made, unreadable = steps.make_of_readable()
             if not made:
                 raise NoneReadableError(landing, unreadable)
@@ -136,14 +136,14 @@ def finished(
             found = inspect_events(
                 opened,
                 kept.events,
-                inside or partition_window(partition),
+                about.get("inside") or partition_window(partition),
                 codes,
                 by_arrival=recipe.windows_of_arrival,
                 filled=_filled(recipe, made),
                 numbers=recipe.numbers,
                 turns_alternate=recipe.turns_alternate,
             )
-            manifest = _manifest(landing, recipe, made, found, attributes, kept=kept, covers=covers)
+            manifest = _manifest(landing, recipe, made, found, attributes, kept=kept, covers=about.get("covers", ()))
             beside = {
                 "rejects": kept.rejects,
                 "attributes": attributes.path if attributes else None,
