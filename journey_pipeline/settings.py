@@ -10,7 +10,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -305,32 +305,21 @@ def download_hosts(connection: str) -> frozenset[str]:
     return frozenset(one.hostname or "" for one in parts if one.scheme == "https" and one.port is None)
 
 
-def download_origins(connection: str) -> frozenset[str]:
+def download_origins(connection: str, *, spelled_out: bool = False) -> frozenset[str]:
     """Where a connection's files may lie: `<CONNECTION>_DOWNLOAD_HOSTS`, each as scheme, host and port.
 
-    A host alone stands for https on port 443. An entry with a scheme stands for just that scheme, host and port.
+    A host alone stands for https on port 443. An entry with a scheme stands for just that scheme, host and port, and is
+    taken at its word, private or not.
+
+    Args:
+        spelled_out: Whether to give the entries with a scheme alone.
 
     Raises:
         ConfigError: If an entry is neither, such as an address with a path or a pattern.
     """
-    return frozenset(origin for _, origin in _origins(connection))
-
-
-def spelled_out_origins(connection: str) -> frozenset[str]:
-    """Those of `download_origins` that are written with their scheme: they are taken at their word, private or not.
-
-    Raises:
-        ConfigError: See `download_origins`.
-    """
-    return frozenset(origin for entry, origin in _origins(connection) if "://" in entry)
-
-
-def _origins(connection: str) -> Iterator[tuple[str, str]]:
-    """Each entry as it is written, and as an origin."""
     variable = variable_name(connection, DOWNLOAD_HOSTS_FIELD)
-    for given in os.environ.get(variable, "").split(","):
-        if entry := given.strip().lower():
-            yield entry, _origin(entry, variable)
+    given = (entry.strip().lower() for entry in os.environ.get(variable, "").split(","))
+    return frozenset(_origin(entry, variable) for entry in given if entry and ("://" in entry or not spelled_out))
 
 
 def _origin(entry: str, variable: str) -> str:

@@ -111,7 +111,7 @@ class HttpClient:
         self._redactor = redaction.Redactor((*secrets, *(auth.secrets if auth else ())))
         connections = max(limits.concurrency, _CONNECTIONS)
         destinations = Destinations(connection, base_url, settings.download_hosts(connection))
-        guard = Guard(settings.spelled_out_origins(connection))
+        guard = Guard(settings.download_origins(connection, spelled_out=True))
         self._wire = Wire(timeouts, USER_AGENT, connections, destinations, guard)
         self._auth = auth
         self._gate = retry.gate(connection)
