@@ -29,7 +29,7 @@ from journey_pipeline.model import Judged
 from journey_pipeline.transport.redaction import MASK, Redactor, everywhere
 
 NONCE_BYTES = 32
-BY_HAND = "by hand"
+BY_HAND, IN_ANSWER = "by hand", "in the answer to the order"
 
 DEEPEST = 8
 UNREADABLE_BYTES = 4 << 10
@@ -37,7 +37,7 @@ _LONGEST_SAYS = 1000
 _MOST_TOLD = 100
 _DAY, _HALVED_FOR = timedelta(days=1), timedelta(days=7)
 _ADDRESS = re.compile(r"https?:[^\s\"]+", re.IGNORECASE)
-_GIVEN_LIFE = timedelta(days=1)
+GIVEN_LIFE = timedelta(days=1)
 
 JudgeOf = Callable[[str, str], Callable[[object, datetime], Judged]]
 """Finds the judge of a vendor's connection: of what a call says, decoded from JSON, or of a link as text."""
@@ -185,7 +185,8 @@ def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime) ->
         at: Now.
     """
     if judged:
-        judged = replace(judged, breaks=_shown(judged.breaks), notice=_shown(judged.notice))
+        # The rule is our own text; what the vendor says may hold anything.
+        judged = replace(judged, breaks=everywhere(judged.breaks[:_LONGEST_SAYS]), notice=_shown(judged.notice))
     export = tx.get(call.export_id)
     said = _sha256(judged.path.encode() if judged and judged.path else call.body)
     verdict = _verdict(tx, export, call, judged, said)
@@ -290,6 +291,12 @@ def kept_back(tx: Transaction, export: Export) -> Call | None:
     return None
 
 
+def has_link(tx: Transaction, export: Export, *, at: datetime) -> bool:
+    """Whether a link was called for an export that lives and is still kept, readable or not."""
+    mine = (callbacks.c.export_id == export.id) & (callbacks.c.verdict == Verdict.DELIVERED)
+    return bool(tx.rows(select(callbacks.c.id).where(mine, callbacks.c.body.is_not(None), callbacks.c.ends_at > at)))
+
+
 def release(tx: Transaction, kept: Call, judged: Judged, *, at: datetime) -> Verdict:
     """Takes a call from quarantine, whose link is judged anew and breaks no rule any more."""
     waits = (callbacks.c.export_id == kept.export_id) & (callbacks.c.verdict == Verdict.QUARANTINED)
@@ -303,7 +310,7 @@ def give(tx: Transaction, export: Export, link: str, judged: Judged, *, at: date
     if judged.ends_at and judged.ends_at <= at:
         return Verdict.EXPIRED
     body = json.dumps(link).encode()
-    call = Call(export.id, export.attempt, at, BY_HAND, body, at + _GIVEN_LIFE)
+    call = Call(export.id, export.attempt, at, BY_HAND, body, at + GIVEN_LIFE)
     return take(tx, call, judged, at=at)
 
 

@@ -116,8 +116,8 @@ def cut_waiting(
                 continue
             name = Window(piece.start, piece.start + partition).partition
             order = Order(whole.key, name, piece, whole.request)
-            times = {"due_at": whole.due_at, "wanted_at": whole.wanted_at}
-            tx.add(_new(order, position=whole.position, at=at) | times)
+            waits = {"due_at": whole.due_at, "wanted_at": whole.wanted_at, "tries": whole.tries}
+            tx.add(_new(order, position=whole.position, at=at) | waits)
 
 
 def _cut(window: Window, most: timedelta) -> list[Window]:

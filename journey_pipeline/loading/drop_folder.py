@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import os
 import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ _UNFINISHED = (".part", ".tmp", ".crdownload")
 _PACKED = (".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".xls", ".xlsx")
 BESIDE = ".json"
 _LONGEST_BESIDE = 1 << 16
+_LONGEST_NAME = 200  # bytes: others stand beside it, with longer names
 _OWNER = 0o700
 
 
@@ -89,6 +91,9 @@ class DropFolder:
 
 def why_not_claimed(path: Path, held: set[str]) -> Taken | None:
     """Why a file is not to be claimed; None if it may be."""
+    if len(os.fsencode(path.name)) > _LONGEST_NAME or not path.name.isprintable():
+        says = f"rename it: its name has more than {_LONGEST_NAME} bytes, or a letter that can't be shown"
+        return Taken(shown_name(path), Fate.IGNORED, says)
     if not stat.S_ISREG(path.lstat().st_mode):
         return Taken(path.name, Fate.IGNORED, "it is no regular file")
     name = path.name.lower()
@@ -99,6 +104,11 @@ def why_not_claimed(path: Path, held: set[str]) -> Taken | None:
     if is_list(path) or is_packed(path):
         return None
     return Taken(path.name, Fate.IGNORED, f"its name ends in none of {', '.join(LISTS)}")
+
+
+def shown_name(path: Path) -> str:
+    """The name of a file as any terminal and log takes it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in path.name)
 
 
 def is_list(path: Path) -> bool:

@@ -290,8 +290,8 @@ class Exports:
                 generation=ticket.generation,
                 status=ticket.status,
             )
-            if ticket.is_ready and ticket.poll_address:
-                self.queue.delivered(export.id, export.attempt, ticket.poll_address)
+            if ticket.called:
+                self.queue.called(export, ticket.called, judge_of)
 
     def _note(self, export: Export, look: Look) -> None:
         """Writes down what a look found out."""

@@ -36,6 +36,7 @@ from journey_pipeline.loading.drop_folder import (
     is_unchanged,
     read_document,
     sha256_of,
+    shown_name,
     why_not_claimed,
 )
 from journey_pipeline.loading.landing import Landing
@@ -112,7 +113,7 @@ class Intake:
             since = datetime.fromisoformat(seen.known.setdefault(found.name, iso(self.now())))
             if found.says and (is_new or found.fate is Fate.WAITS):  # what is ignored is told once
                 yield replace(found, since=since)
-        seen.keep({path.name for path in self.folder.waiting})
+        seen.keep({shown_name(path) for path in self.folder.waiting})
 
     def _finish_moves(self) -> None:
         """Moves documents after the lists that an intake moved before it ended early."""

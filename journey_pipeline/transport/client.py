@@ -278,7 +278,7 @@ class HttpClient:
                     body = _start(response, asked, this)
                     is_expired = action is Action.RENEW_AUTH or policy.says_expired(response.status_code, body)
                     if not (auth and credential and at_home and renewals and is_expired):
-                        refusal = self._refusal(response, body, asked, action)
+                        refusal = self._refusal(response, body, asked, policy)
                         if auth and at_home and response.status_code == _UNAUTHORIZED:
                             auth.refused = refusal
                         raise refusal
@@ -322,9 +322,8 @@ class HttpClient:
         request = Request("POST", url, {"Content-Type": _JSON}, _json_body(payload))
         asked = replace(asked, stream=None, window=None, what=f"POST {url.partition('?')[0]} (token)")
         with self._wire.open(request, asked, credential=None, pace=lambda: None, attempt=this) as response:
-            action = self._policy.action(response.status_code)
-            if action is not Action.ANSWER:
-                raise self._refusal(response, _start(response, asked, this), asked, action, advice)
+            if self._policy.action(response.status_code) is not Action.ANSWER:
+                raise self._refusal(response, _start(response, asked, this), asked, self._policy, advice)
             return _read(asked, response, this)
 
     def _pace(self) -> None:
@@ -335,14 +334,14 @@ class HttpClient:
         response: requests.Response,
         body: bytes,
         asked: Asked,
-        action: Action,
+        policy: RetryPolicy,
         advice: Mapping[int, str] = MappingProxyType({}),
     ) -> VendorError:
-        status = response.status_code
+        status = policy.meant(response.status_code, body)
         said, suggested = self._explain(status, body)
         what = (advice.get(status) or suggested).replace("<CONNECTION>", self._connection.upper())
-        came = answered(self._redactor, status, body, Refusal(said, what))
-        refused = asked.transient if action is Action.RETRY else asked.permanent
+        came = answered(self._redactor, response.status_code, body, Refusal(said, what), meant=status)
+        refused = asked.transient if policy.action(status) is Action.RETRY else asked.permanent
         return refused(came, status=status, retry_after_s=retry.retry_after_s(response.headers))
 
     def _before_wait(self, error: TransientVendorError, wait_s: float, number: int) -> None:

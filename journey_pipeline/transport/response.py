@@ -115,11 +115,15 @@ class Refusal(NamedTuple):
     advice: str = ""
 
 
-def answered(redactor: Redactor, status: int, body: bytes, refusal: Refusal) -> str:
-    """The text of a refusal: status, the vendor's words or else the start of the body, and one advice."""
+def answered(redactor: Redactor, status: int, body: bytes, refusal: Refusal, *, meant: int) -> str:
+    """The text of a refusal: status, the vendor's words or else the start of the body, and one advice.
+
+    Args:
+        meant: The status that it means, by which advice is given.
+    """
     quote = f"the vendor says: {refusal.said.strip().rstrip('.')}" if refusal.said.strip() else redactor.quote(body)
     came = f"answered {status}{f' ({quote})' if quote else ' with an empty body'}."
-    advice = refusal.advice or _NEXT.get(status, "")
+    advice = refusal.advice or _NEXT.get(meant, "")
     return f"{came} {advice.rstrip('.')}." if advice else came
 
 

@@ -251,14 +251,14 @@ class Ticket:
         poll_address: Where to look or fetch, if it gave an address; treated as a secret.
         generation: Which rules the address goes by.
         status: Of the answer; None if it is not fresh from the vendor.
-        is_ready: Whether the file can be fetched from there already.
+        called: The answer's body, where it is what the vendor calls with otherwise. It holds a secret.
     """
 
     export_id: str | None = None
     poll_address: str | None = None
     generation: int | None = None
     status: int | None = None
-    is_ready: bool = False
+    called: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

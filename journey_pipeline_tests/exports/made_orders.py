@@ -8,6 +8,7 @@ from typing import Any
 
 from journey_pipeline.exports.export import AT_VENDOR, Export, Order, State
 from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.orders import deliver_link
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.exports.turns import listed
@@ -38,6 +39,16 @@ def queue(
 ) -> Queue:
     """The queue at an instant."""
     return Queue(connection, ledger, policy, lambda: at, streams or {})
+
+
+def delivered(queue: Queue, export_id: int, attempt: int, address: str) -> Export:
+    """The file of an attempt can be fetched from an address.
+
+    Raises:
+        ExportMovedOn: If the export has ended.
+    """
+    with queue.ledger.writing() as tx:
+        return deliver_link(tx, tx.get(export_id), attempt, address, at=queue.now())
 
 
 def export_of(ledger: Ledger, export_id: int) -> Export:

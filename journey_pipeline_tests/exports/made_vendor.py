@@ -18,7 +18,7 @@ from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.model import Judged, Window
-from journey_pipeline_tests.exports.made_orders import queue
+from journey_pipeline_tests.exports.made_orders import delivered, queue
 
 SMALL_ENOUGH = timedelta(hours=12)
 
@@ -181,7 +181,7 @@ class Worker:
     def _called(self, export_id: int, attempt: int, link: str, at: datetime) -> Export | None:
         """Calls on the hook of an attempt, or delivers without one."""
         if not self.policy.hook_life:
-            return self.queue(at).delivered(export_id, attempt, link)
+            return delivered(self.queue(at), export_id, attempt, link)
         with self.ledger.writing() as tx:
             hook = calls.find_hook(tx, self.nonces[export_id, attempt], at=at)
             if hook is None:

@@ -18,6 +18,7 @@ from journey_pipeline.exports.export import Export, Reason, State, Verdict
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import callbacks
+from journey_pipeline.exports.turns import listed
 from journey_pipeline.model import Judged
 from journey_pipeline.transport.redaction import everywhere
 from journey_pipeline_tests.exports.made_orders import DAY, HOUR, MINUTE, NOW, STEADY, export_of, order, queue, wanted
@@ -154,6 +155,14 @@ def test_a_link_that_breaks_a_rule_waits_in_quarantine_and_its_export_goes_on(le
         assert calls.kept_back(tx, export) is None
     assert queue(ledger, NOW + HOUR, policy=CALLED).needing_a_person() == []
     assert export_of(ledger, export.id).poll_address == LINK
+
+
+def test_the_rule_that_a_link_breaks_is_told_with_the_hosts_that_may_be(ledger: Ledger) -> None:
+    wanted(ledger)
+    rule = "its host is none of https://files.example; INSIDER_DOWNLOAD_HOSTS names those that may be"
+    called(ledger, asked(ledger), judged(breaks=rule))
+    with ledger.reading() as tx:
+        assert calls.newest(tx)[1].says == rule
 
 
 def test_a_notice_of_the_vendor_fails_the_attempt_that_it_was_for(ledger: Ledger) -> None:
@@ -348,3 +357,22 @@ def test_for_a_week_after_a_notice_orders_are_halved_and_the_newest_and_the_olde
     assert {days for _, days in asked_for[1:7]} <= {1, 2, 3}
     assert asked_for[7][1] >= 7  # a week has passed, and it is tried again
     assert days_missing <= set(range(asked_for[7][0], 8))
+
+
+def test_pieces_that_are_refused_again_and_again_stay_as_they_are_and_count_their_tries(ledger: Ledger) -> None:
+    """The vendor had too much to do yesterday; today the receiver is not there."""
+    first = queue(ledger, NOW, policy=LOOKS_AT_CLOCK, streams=WEEK)
+    first.want(order(-6, days=7))
+    called(ledger, first.asked(asked(ledger)), Judged(notice="too large"), at=NOW)
+    tries = 0
+    for minute in range(60):
+        now = queue(ledger, NOW + DAY + minute * MINUTE, policy=LOOKS_AT_CLOCK, streams=WEEK)
+        if export := now.next_to_ask():
+            assert export.tries == tries
+            now.refused(export, status=None, error="the receiver is not there", retry_after_s=600)
+            tries += 1
+    assert tries == 6
+    assert len(listed(ledger, with_ended=True)) <= 7 * (tries + 1)  # by each request, and not by each look
+    assert now.next_due_at() == NOW + DAY + HOUR
+    late = queue(ledger, NOW + DAY + 7 * HOUR, policy=replace(LOOKS_AT_CLOCK, overdue_after=6 * HOUR))
+    assert late.needing_a_person()

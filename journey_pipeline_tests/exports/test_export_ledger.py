@@ -27,6 +27,7 @@ from journey_pipeline_tests.exports.made_orders import (
     SECOND,
     STEADY,
     claimed,
+    delivered,
     export_of,
     made_ready,
     order,
@@ -287,9 +288,9 @@ def test_a_callback_makes_an_export_ready_whether_or_not_the_request_was_answere
     asked = claimed(ledger)
     if has_answered:
         queue(ledger).asked(asked)
-    found = queue(ledger, NOW + HOUR).delivered(asked.id, 1, ADDRESS)
+    found = delivered(queue(ledger, NOW + HOUR), asked.id, 1, ADDRESS)
     assert (found.state, found.poll_address) == (State.READY, ADDRESS)
-    assert queue(ledger, NOW + HOUR).delivered(asked.id, 1, ADDRESS) == found
+    assert delivered(queue(ledger, NOW + HOUR), asked.id, 1, ADDRESS) == found
     with pytest.raises(ExportMovedOn):
         queue(ledger, NOW + HOUR).asked(asked)
 
@@ -353,13 +354,13 @@ def test_a_callback_counts_for_any_attempt_and_from_every_state_that_is_no_end(
     wanted(ledger)
     requested(ledger)
     guess(ledger, polled(ledger))
-    found = queue(ledger, NOW + 2 * DAY).delivered(1, 1, ADDRESS)
+    found = delivered(queue(ledger, NOW + 2 * DAY), 1, 1, ADDRESS)
     assert (found.state, found.reason, found.poll_address) == (State.READY, None, ADDRESS)
-    renewed = queue(ledger, NOW + 2 * DAY).delivered(1, 1, f"{ADDRESS}&again=1")
+    renewed = delivered(queue(ledger, NOW + 2 * DAY), 1, 1, f"{ADDRESS}&again=1")
     assert renewed.poll_address == f"{ADDRESS}&again=1"
     give_up(ledger, 1, at=NOW + 2 * DAY)
     with pytest.raises(ExportMovedOn, match="came too late"):
-        queue(ledger, NOW + 2 * DAY).delivered(1, 1, ADDRESS)
+        delivered(queue(ledger, NOW + 2 * DAY), 1, 1, ADDRESS)
 
 
 def test_a_plain_refusal_counts_though_nobody_waited_for_it_any_longer(ledger: Ledger) -> None:
@@ -612,7 +613,7 @@ def test_after_an_outage_one_order_holds_all_missing_windows(ledger: Ledger) -> 
         assert (export_of(ledger, merged).state, export_of(ledger, merged).reason) == (State.REPLACED, Reason.MERGED)
     assert queue(ledger).current(PROFILES, order(4).window) == asked
     with pytest.raises(ExportMovedOn):
-        queue(ledger, at).delivered(ids[0], 0, ADDRESS)
+        delivered(queue(ledger, at), ids[0], 0, ADDRESS)
 
 
 def test_no_order_is_merged_past_the_longest_window(ledger: Ledger) -> None:
@@ -651,7 +652,7 @@ def test_a_late_file_of_a_merged_order_does_not_pass_for_all_that_it_was_merged_
     late = queue(ledger, NOW + DAY)
     for answer in (
         lambda: late.asked(early),
-        lambda: late.delivered(1, 1, ADDRESS),
+        lambda: delivered(late, 1, 1, ADDRESS),
         lambda: late.ready(early, status=200),
     ):
         with pytest.raises(ExportMovedOn):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from journey_pipeline.errors import ConfigError, LedgerError
+from journey_pipeline.exports import calls
+from journey_pipeline.exports.calls import Call
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Reason, State
 from journey_pipeline.exports.turns import listed
+from journey_pipeline.model import Judged
 from journey_pipeline.settings import LINK_KEY_VARIABLE
 from journey_pipeline_tests.exports.conftest import empty_database
 from journey_pipeline_tests.exports.made_orders import (
@@ -21,7 +25,9 @@ from journey_pipeline_tests.exports.made_orders import (
     DAY,
     HOUR,
     NOW,
+    STEADY,
     claimed,
+    delivered,
     export_of,
     made_ready,
     queue,
@@ -46,7 +52,7 @@ def test_an_address_lies_nowhere_in_clear_and_is_read_again(url: str, tmp_path: 
         wanted(ledger, 1)
         requested(ledger)
         callback = claimed(ledger)
-        queue(ledger, NOW + HOUR).delivered(callback.id, 1, ADDRESS)
+        delivered(queue(ledger, NOW + HOUR), callback.id, 1, ADDRESS)
         held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         with ledger.reading() as tx:
             sealed = tx._connection.scalar(text("select poll_address from journey_exports where id = 1"))
@@ -90,7 +96,7 @@ def test_two_who_make_a_key_at_once_go_by_the_same(url: str) -> None:
         together.wait()
         with open_ledger(url) as ledger:
             wanted(ledger, day)
-            queue(ledger, NOW + HOUR).delivered(next(one.id for one in listed(ledger)), 0, f"{ADDRESS}&{day}")
+            delivered(queue(ledger, NOW + HOUR), next(one.id for one in listed(ledger)), 0, f"{ADDRESS}&{day}")
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(write, range(4)))
@@ -132,6 +138,33 @@ def test_an_export_whose_address_can_not_be_decrypted_is_ordered_again_and_says_
         assert "can't be decrypted" in str(export.error)
         assert LINK_KEY_VARIABLE in str(export.error)
         assert claimed(ledger, at=NOW + DAY).attempt == 2
+
+
+def test_a_link_that_lives_is_not_given_up_for_the_sake_of_a_key(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receiver has the new key already, and the process that fetches has not."""
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    policy = replace(STEADY, hook_life=2 * DAY)
+    monkeypatch.setenv(LINK_KEY_VARIABLE, f"{new},{old}")
+    said = Judged(link=ADDRESS, path="/1", ends_at=NOW + DAY)
+    with open_ledger(url) as ledger:
+        wanted(ledger)
+        asked = claimed(ledger, policy=policy)
+        with ledger.writing() as tx:
+            calls.take(tx, Call(asked.id, 1, NOW, "192.0.2.1", b"{}", NOW + DAY), said, at=NOW)
+    monkeypatch.setenv(LINK_KEY_VARIABLE, old)
+    with open_ledger(url) as ledger:
+        assert queue(ledger, NOW + HOUR, policy=policy).lease_to_fetch(1) is None
+        export = export_of(ledger, 1)
+        assert (export.state, export.losses) == (State.STOPPED, 0)
+        for words in (LINK_KEY_VARIABLE, "exports --link 1 --quarantined", "--again"):
+            assert words in str(export.error)
+    monkeypatch.setenv(LINK_KEY_VARIABLE, f"{new},{old}")
+    with open_ledger(url) as ledger:
+        with ledger.writing() as tx:
+            kept = calls.kept_back(tx, export)
+            assert kept is not None
+            calls.release(tx, kept, said, at=NOW + HOUR)
+        assert export_of(ledger, 1).poll_address == ADDRESS
 
 
 @pytest.mark.parametrize("value", ["secret", "c2VjcmV0", f"{'A' * 43}=,x"])

@@ -338,6 +338,18 @@ def test_what_is_no_file_of_its_own_is_left_where_it_is_and_told_once(folder: Fo
     assert folder.files("incoming") == ["a.csv", "b.csv", "c.csv", "d.txt"]
 
 
+@pytest.mark.parametrize("name", [b"a\xff.csv", b"a\nb.csv", b"x" * 243 + b".csv"], ids=["no UTF-8", "a line", "long"])
+def test_a_name_that_no_other_can_stand_beside_holds_up_none_of_the_others(folder: Folder, name: bytes) -> None:
+    folder.drop(name="b.csv")
+    (folder.inbox["incoming"] / os.fsdecode(name)).write_text(LIST)
+    by_fate = {taken.fate: taken for taken in folder.take()}
+    assert set(by_fate) == {Fate.IGNORED, Fate.LANDED}
+    assert "rename it" in by_fate[Fate.IGNORED].says
+    assert by_fate[Fate.IGNORED].name.isprintable()
+    assert folder.files("incoming") == [os.fsdecode(name)]
+    assert folder.take() == []
+
+
 def test_only_their_owner_may_look_into_the_folders(folder: Folder) -> None:
     folder.inbox.make()
     modes = {name: (folder.inbox[name].stat().st_mode & 0o777) for name in ("incoming", "processing", "done")}

@@ -17,9 +17,10 @@ import pytest
 import requests
 
 from journey_pipeline.components.figures import figures_result
-from journey_pipeline.errors import NotSentError, TransientVendorError
+from journey_pipeline.errors import ExportFailed, NotSentError, TransientVendorError
+from journey_pipeline.exports import calls
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import Export, Reason, State
+from journey_pipeline.exports.export import Export, Reason, State, Verdict
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.exports.turns import listed
@@ -41,11 +42,13 @@ from journey_pipeline.transport.retry import no_waiting
 from journey_pipeline.vendors.insider.analytics import AnalyticsClient
 from journey_pipeline.vendors.insider.client import LIMITS, InsiderClient
 from journey_pipeline.vendors.insider.user_events.stream import Choice, UserEvents, user_events_stream
+from journey_pipeline.vendors.source import Plan, Ticket
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.questions import counted_events
 from journey_pipeline.warehouse.sync import sync
 from journey_pipeline_tests.contract.hooks import HOOKS
+from journey_pipeline_tests.exports.made_orders import delivered
 
 pytestmark = pytest.mark.slow(reason="days of exports pass in each test")
 
@@ -308,6 +311,28 @@ def test_calls_in_any_number_and_at_any_time_land_once(shop: Shop, kind: str) ->
     assert len(shop.sandbox.calls.to("file")) == 1
 
 
+def test_a_link_in_the_answer_that_breaks_a_rule_waits_in_quarantine(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INSIDER_DOWNLOAD_HOSTS", "files.example")
+    shop.switch(call="in_answer")
+    shop.load(*days(TODAY, 1))
+    queue = shop.queue()
+    with queue.ledger, queue.ledger.reading() as tx:
+        told = calls.newest(tx)[1]
+    assert (told.verdict, told.needs_a_person) == (Verdict.QUARANTINED, True)
+    assert "its scheme is http, not https" in str(told.says)
+    assert shop.sandbox.calls.to("file") == []
+
+
+def test_what_version_2_would_call_with_is_no_file(shop: Shop) -> None:
+    shop.switch(call="no_call")
+    queue = shop.queue()
+    source = UserEvents(InsiderClient("insider"), STREAM, Choice(check_receiver=False), now=queue.now)
+    with closing(source), pytest.raises(ExportFailed, match="no link"):
+        source.fetch(Ticket(poll_address="v2:exp_1"), Plan(days(TODAY, 1)[0], {}), shop.lake.home / "file")
+
+
 def test_a_vendor_that_calls_without_a_link_has_made_none(shop: Shop) -> None:
     shop.switch(call="no_url")
     (outcome,) = shop.load(*days(TODAY, 1))
@@ -431,7 +456,7 @@ def test_a_call_that_does_not_come_is_told_louder_with_time(
         assert (found["call_came"].holds, found["call_came"].severity) == (call_came, severity)
         assert found["link_was_fetched_in_time"].holds
         assert found["days_request_was_used"].holds
-        queue.delivered(1, 1, "https://example.com/link")
+        delivered(queue, 1, 1, "https://example.com/link")
         shop.sandbox.clock.move(timedelta(hours=13))
         assert not {one.name: one for one in order_claims(STREAM, queue)}["link_was_fetched_in_time"].holds
         shop.sandbox.clock.set(MORNING + timedelta(days=2))

@@ -113,6 +113,15 @@ def test_a_call_without_a_url_is_the_vendors_notice() -> None:
     assert (found.notice, found.breaks, found.link) == ('{"message": "too large"}', "", "")
 
 
+@pytest.mark.parametrize("export_id", ["", "\ud800", "a/../b", "x" * 201])
+def test_an_id_of_an_export_that_is_none_breaks_a_rule(export_id: str) -> None:
+    assert judged({"export_id": export_id}).breaks == "its `export_id` is none"
+
+
+def test_an_id_beside_an_error_is_the_vendors_notice() -> None:
+    assert judged({"export_id": "exp_1", "error": "too large"}).notice == '"too large"'
+
+
 def test_an_entry_of_the_list_with_a_scheme_allows_just_that_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INSIDER_PARTNER_NAME", "acmeshop")
     monkeypatch.setenv("INSIDER_DOWNLOAD_HOSTS", "http://127.0.0.1:8765,files.example")
@@ -136,8 +145,8 @@ def test_a_vendor_that_does_not_call_has_no_judge() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(),
-    lambda deeper: st.lists(deeper) | st.dictionaries(st.just("url") | st.text(), deeper),
+    st.none() | st.booleans() | st.floats() | st.text(st.characters(exclude_categories=())),
+    lambda deeper: st.lists(deeper) | st.dictionaries(st.sampled_from(["url", "export_id"]) | st.text(), deeper),
     max_leaves=10,
 )
 
@@ -146,7 +155,8 @@ JSON = st.recursive(
 @settings(max_examples=examples(50))
 def test_whatever_is_called_with_is_judged(said: object) -> None:
     found = judged(said)
-    assert found.breaks or found.notice
+    assert found.breaks or found.notice or re.fullmatch(r"v2:[^/]+", found.link)
+    assert found.path.isascii()
 
 
 @given(st.text(max_size=40), st.integers(0, len(LINK)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,9 +23,11 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.retry import no_waiting
-from journey_pipeline.vendors.insider.client import InsiderClient
+from journey_pipeline.vendors.insider.client import COLUMNS, InsiderClient
 from journey_pipeline.vendors.insider.user_events.stream import Choice, UserEvents, user_events_stream
 from journey_pipeline.vendors.source import Plan, Ticket
+from journey_pipeline_tests.transport.flaky_server import FlakyServer
+from journey_pipeline_tests.transport.flaky_server import json as json_answer
 
 NOW = datetime(2026, 3, 8, 0, 30, tzinfo=UTC)
 WEEK = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC))
@@ -181,6 +184,18 @@ def test_trouble_with_the_names_costs_no_request(sandbox: Sandbox, kind: str) ->
     assert "Nothing was ordered" in str(error)
     assert error.retry_after_s == (3600 if kind == "429_long" else None)
     assert sandbox.calls.count("order") == 0
+
+
+def test_a_limit_of_the_names_that_comes_as_403_costs_no_request_and_is_asked_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(FlakyServer()) as vendor:
+        vendor.on(COLUMNS, json_answer({"error": "Request limit exceeded"}, 403))
+        monkeypatch.setenv("INSIDER_URL", vendor.url)
+        error = refused(sandbox)
+    assert (type(error), error.status) == (NotSentError, 429)
+    assert "answered 403 (the vendor says: Request limit exceeded)" in str(error)
+    assert "REQUEST_TOKEN" not in str(error)
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -17,7 +17,7 @@ from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
 from journey_pipeline.transport.client import HttpClient
 from journey_pipeline.transport.retry import Limits
-from journey_pipeline.vendors.insider.client import explain
+from journey_pipeline.vendors.insider.client import POLICY, explain
 
 ANALYTICS_VARIABLES = ("analytics_key", "analytics_url")
 URL = "https://architect-analytics.api.useinsider.com"
@@ -41,6 +41,7 @@ class AnalyticsClient:
             connection=connection,
             base_url=url,
             auth=BearerKey(key),
+            policy=POLICY,
             limits=limits,
             secrets=(key,),
             explain=partial(explain, advice={401: _ADVICE, 403: _ADVICE}),

@@ -19,7 +19,6 @@ from journey_pipeline.settings import connection_variables, variable_name
 from journey_pipeline.transport.auth import BearerKey
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Refusal
 from journey_pipeline.transport.request import Timeouts, is_local
-from journey_pipeline.transport.response import answered
 from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
 
@@ -33,10 +32,11 @@ LIMITS = Limits()
 # Before an order, and where a tick of the sensor has a minute: assumed, both.
 ASK_S = 12.0
 ORDER_S = 30.0
-# 403 may be the token's, or speak of a limit, as on other hosts of the vendor (contract, 1.3): the caller tells which.
-_ORDER_POLICY = RetryPolicy(attempts=1, statuses={403: Action.ANSWER})
-_STATUS_POLICY = RetryPolicy(attempts=1, deadline_s=ASK_S, statuses={404: Action.ANSWER})
-_ASK_POLICY = RetryPolicy(attempts=2, deadline_s=ASK_S)
+# 403 may be the token's, or speak of a limit (contract, 1.3; of hosts other than the analytics one assumed).
+POLICY = RetryPolicy(limit_words={403: ("limit", "too many", "quota")})
+_ORDER_POLICY = replace(POLICY, attempts=1)
+_STATUS_POLICY = replace(POLICY, attempts=1, deadline_s=ASK_S, statuses={404: Action.ANSWER})
+_ASK_POLICY = replace(POLICY, attempts=2, deadline_s=ASK_S)
 # A link that does not work at once may work later, and is tried again for as long as it lives: not in a row.
 _LINK_POLICY = RetryPolicy()
 
@@ -139,11 +139,6 @@ def explain(status: int, body: bytes, advice: Mapping[int, str] = _ADVICE) -> Re
     return Refusal(_said(body), advice.get(status, ""))
 
 
-def speaks_of_a_limit(body: bytes) -> bool:
-    """Whether a refusal is for the number of requests, and not for the token."""
-    return re.search(rb"limit|too many|quota", body, re.IGNORECASE) is not None
-
-
 def _said(body: bytes) -> str:
     try:
         answer = read_json(body)
@@ -207,7 +202,7 @@ class InsiderClient:
         return self._http.send("POST", COLUMNS, json={"table": table}, headers=self._named, stream=table)
 
     def order(self, body: Mapping[str, Any], *, window: object, path: str = EXPORT) -> Answer:
-        """Sends an order, once. A refusal with 403 is an answer: it may speak of a limit."""
+        """Sends an order, once."""
         return self._http.send(
             "POST",
             path,
@@ -255,12 +250,6 @@ class InsiderClient:
             packed=is_packed,
             guarded=True,
         )
-
-    def refused(self, answer: Answer) -> str:
-        """What a refusal that was handed back says, for people."""
-        said, advice = explain(answer.status, answer.body)
-        told = Refusal(said, advice.replace("<CONNECTION>", self.connection.upper()))
-        return f"{answer.asked}: {answered(answer.asked.redactor, answer.status, answer.body, told)}"
 
     def close(self) -> None:
         """Closes its connections."""

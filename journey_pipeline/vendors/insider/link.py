@@ -24,6 +24,7 @@ LINK_LIFE, CLOCK_AHEAD = timedelta(hours=24), timedelta(minutes=15)
 
 _LONGEST, _LONGEST_NOTICE = 8_192, 500
 _WRITTEN = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+_NAME = re.compile(r"[A-Za-z0-9\-._~:]{1,200}")
 _SIGNED = frozenset(
     f"X-Amz-{name}" for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
 )
@@ -78,9 +79,11 @@ def judge_call(said: object, rules: Rules, *, at: datetime) -> Judged:
 
 def _judge_second(said: Mapping[str, Any], *, at: datetime) -> Judged:
     """Judges a call of version 2, which is provisional: it names an export, whose chunks are asked for by its id."""
-    if said.get("status") in {"failed", "expired"}:
+    if said.get("error") or said.get("status") in {"failed", "expired"}:
         return Judged(notice=json.dumps(said.get("error"), ensure_ascii=False)[:_LONGEST_NOTICE])
-    name = f"{SECOND}{said['export_id'][:_LONGEST]}"
+    if not _NAME.fullmatch(said["export_id"]):
+        return Judged(breaks="its `export_id` is none")
+    name = f"{SECOND}{said['export_id']}"
     return Judged(link=name, path=name, ends_at=at + LINK_LIFE)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from journey_pipeline.errors import (
     ContractError,
     ExportExpired,
+    ExportFailed,
     JourneyError,
     NotSentError,
     PermanentVendorError,
@@ -24,12 +25,13 @@ from journey_pipeline.errors import (
     VendorError,
 )
 from journey_pipeline.formats.small_answers import read_json
-from journey_pipeline.model import Figures, Granularity, Judged, StreamKey, Window
+from journey_pipeline.model import Figures, Granularity, StreamKey, Window
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.response import Answer
+from journey_pipeline.transport.retry import TOO_MANY
 from journey_pipeline.vendors.insider.analytics import AnalyticsClient
-from journey_pipeline.vendors.insider.client import EXPORT, InsiderClient, speaks_of_a_limit
-from journey_pipeline.vendors.insider.link import end_of, judge_of
+from journey_pipeline.vendors.insider.client import EXPORT, InsiderClient
+from journey_pipeline.vendors.insider.link import SECOND, end_of
 from journey_pipeline.vendors.insider.names import Wanted, discover
 from journey_pipeline.vendors.insider.user_events.columns import CONTACTS, USER_EVENTS
 from journey_pipeline.vendors.source import Look, Part, Plan, Reach, Request, Source, Stream, Ticket, Verdict
@@ -46,8 +48,6 @@ _RECEIVER_AGAIN_S = 600.0
 _AFTER_MIDNIGHT = timedelta(minutes=5)
 # After these an export may have been made: a gateway gave up waiting (contract, 1.3). After other 5xx there is none.
 _MAY_BE_MADE = frozenset({504, 520, 524})
-_TOO_MANY = 429
-_FORBIDDEN = 403
 
 
 def user_events_stream(connection: str, start: datetime) -> Stream:
@@ -151,12 +151,9 @@ class UserEvents(Source):
             wanted = self._wanted(plan.request)
         body = self._body(plan, wanted, f"{self._client.account.webhook}/{name}")
         try:
-            answer = self._client.order(body, window=plan.window, path=self.export_path)
+            return self._ticket(self._client.order(body, window=plan.window, path=self.export_path))
         except TransientVendorError as error:
             raise self._judged(error) from None
-        if answer.status == _FORBIDDEN:
-            raise self._forbidden(answer)
-        return self._ticket(answer)
 
     def look(
         self,
@@ -182,6 +179,11 @@ class UserEvents(Source):
     ) -> Part:
         """Downloads the file behind the link, as `Source` says; what fails is worth a try while the link lives."""
         link = ticket.poll_address or ""
+        if link.startswith(SECOND):
+            raise ExportFailed(
+                f"{self.stream.key}: the vendor called with an export's id and no link, as version 2 does.",
+                **self.stream.key.naming(plan.window),
+            )
         ends_at = end_of(link)
         if ends_at and ends_at <= self._now():
             raise ExportExpired(self._ended(ends_at), **self.stream.key.naming(plan.window))
@@ -278,25 +280,9 @@ class UserEvents(Source):
         """An order that failed; `status` is None if the vendor may have made an export."""
         if error.status in _MAY_BE_MADE:
             error.status = None
-        elif error.status == _TOO_MANY and error.retry_after_s is None:
+        elif error.status == TOO_MANY and error.retry_after_s is None:
             error.retry_after_s = self._until_next_day()
         return error
-
-    def _forbidden(self, answer: Answer) -> VendorError:
-        said = self._client.refused(answer)
-        key = self.stream.key
-        context: dict[str, Any] = {"vendor": key.vendor, "connection": key.connection, "stream": key.stream}
-        if not speaks_of_a_limit(answer.body):
-            refused = PermanentVendorError(said, status=answer.status, **context)
-            refused.of_connection = True
-            return refused
-        wait_s = answer.retry_after_s or self._until_next_day()
-        return TransientVendorError(
-            f"{said} It speaks of a limit: the day's request is used.",
-            status=_TOO_MANY,
-            retry_after_s=wait_s,
-            **context,
-        )
 
     def _until_next_day(self) -> float:
         now = self._now().astimezone(UTC)
@@ -304,15 +290,13 @@ class UserEvents(Source):
         return (day + _AFTER_MIDNIGHT - now).total_seconds()
 
     def _ticket(self, answer: Answer) -> Ticket:
-        """The answer to an order that was taken on: empty as a rule; one that names a link is judged as a call."""
+        """The answer to an order that was taken on: empty as a rule; one that names a link counts as a call."""
         try:
             said = read_json(answer.body)
         except ValueError:
             said = None
-        judged = judge_of(self.stream.key.connection)(said, self._now()) if isinstance(said, dict) else Judged()
-        if not judged.link or judged.breaks:
-            return Ticket(status=answer.status)
-        return Ticket(poll_address=judged.link, status=answer.status, is_ready=True)
+        is_call = isinstance(said, dict) and "url" in said
+        return Ticket(status=answer.status, called=answer.body if is_call else b"")
 
     def _unfetched(self, error: PermanentVendorError, ends_at: datetime | None, plan: Plan) -> VendorError:
         if ends_at and ends_at <= self._now():
