@@ -12,7 +12,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,23 +21,26 @@ from sqlalchemy import RowMapping, insert, select, update
 
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports import orders, turns
-from journey_pipeline.exports.export import ENDED, Export, Reason, State, Verdict
+from journey_pipeline.exports.export import ENDED, Edge, Export, Reason, State, Verdict
 from journey_pipeline.exports.ledger import Ledger, Transaction
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import callbacks, exports, hooks
-from journey_pipeline.model import Judged
+from journey_pipeline.model import Judged, selection
+from journey_pipeline.settings import LINK_KEY_VARIABLE
 from journey_pipeline.transport.redaction import MASK, Redactor, everywhere
 
 NONCE_BYTES = 32
 BY_HAND, IN_ANSWER = "by hand", "in the answer to the order"
 
+UNREADABLE = "its address can't be decrypted with the key of this process"
+SAME_KEY = f"Set {LINK_KEY_VARIABLE} to the same key everywhere, with the earlier one behind a comma"
+
 DEEPEST = 8
 UNREADABLE_BYTES = 4 << 10
 _LONGEST_SAYS = 1000
 _MOST_TOLD = 100
-_DAY, _HALVED_FOR = timedelta(days=1), timedelta(days=7)
 _ADDRESS = re.compile(r"https?:[^\s\"]+", re.IGNORECASE)
-GIVEN_LIFE = timedelta(days=1)
+_GIVEN_LIFE = timedelta(days=1)
 
 JudgeOf = Callable[[str, str], Callable[[object, datetime], Judged]]
 """Finds the judge of a vendor's connection: of what a call says, decoded from JSON, or of a link as text."""
@@ -169,6 +172,13 @@ def decoded(body: bytes) -> object:
     return said
 
 
+def take_answer(ledger: Ledger, export: Export, body: bytes, judge_of: JudgeOf, *, at: datetime) -> Verdict:
+    """Takes the answer to an order that is what the vendor calls with otherwise."""
+    judged = judge(export.key.vendor, export.key.connection, body, judge_of, at=at)
+    with ledger.writing() as tx:
+        return take(tx, Call(export.id, export.attempt, at, IN_ANSWER, body, at + _GIVEN_LIFE), judged, at=at)
+
+
 def _members(value: object) -> Collection[object]:
     if isinstance(value, dict):
         return value.values()
@@ -291,10 +301,22 @@ def kept_back(tx: Transaction, export: Export) -> Call | None:
     return None
 
 
-def has_link(tx: Transaction, export: Export, *, at: datetime) -> bool:
-    """Whether a link was called for an export that lives and is still kept, readable or not."""
+def stop_unreadable(tx: Transaction, export: Export, *, at: datetime) -> bool:
+    """Stops an export whose link lives, and can't be decrypted: it is not given up for the sake of a key.
+
+    Returns:
+        Whether there is such a link.
+    """
     mine = (callbacks.c.export_id == export.id) & (callbacks.c.verdict == Verdict.DELIVERED)
-    return bool(tx.rows(select(callbacks.c.id).where(mine, callbacks.c.body.is_not(None), callbacks.c.ends_at > at)))
+    if not tx.rows(select(callbacks.c.id).where(mine, callbacks.c.body.is_not(None), callbacks.c.ends_at > at)):
+        return False
+    error = (
+        f"{UNREADABLE}, and there is no second link. {SAME_KEY}, then run `journey-pipeline exports --link {export.id} "
+        "--quarantined`. If the key is lost, order it again: `journey-pipeline backfill "
+        f"{selection(export.key, export.window)} --again`."
+    )
+    tx.move(export, Edge.STOP, at=at, reason=Reason.REJECTED, due_at=at, error=error, poll_address=None)
+    return True
 
 
 def release(tx: Transaction, kept: Call, judged: Judged, *, at: datetime) -> Verdict:
@@ -310,30 +332,8 @@ def give(tx: Transaction, export: Export, link: str, judged: Judged, *, at: date
     if judged.ends_at and judged.ends_at <= at:
         return Verdict.EXPIRED
     body = json.dumps(link).encode()
-    call = Call(export.id, export.attempt, at, BY_HAND, body, at + GIVEN_LIFE)
+    call = Call(export.id, export.attempt, at, BY_HAND, body, at + _GIVEN_LIFE)
     return take(tx, call, judged, at=at)
-
-
-def arrange_waiting(tx: Transaction, connection: str, longest: Mapping[str, timedelta], *, at: datetime) -> None:
-    """Merges the orders that wait, and for a week after the vendor called without a file cuts them to half of its size.
-
-    Then the newest and the oldest of what is missing are asked for in turn, so that neither waits for good.
-
-    Args:
-        longest: The longest window of one order, by stream.
-    """
-    orders.merge_waiting(tx, connection, longest, at=at)
-    for stream in longest:
-        mine = (exports.c.connection == connection) & (exports.c.stream == stream)
-        noticed = mine & (callbacks.c.verdict == Verdict.NOTICE) & (callbacks.c.at > at - _HALVED_FOR)
-        columns = (callbacks.c.at, exports.c.window_start, exports.c.window_end)
-        rows = tx.rows(select(*columns).join(exports, exports.c.id == callbacks.c.export_id).where(noticed))
-        if rows:
-            half_days = min((row["window_end"] - row["window_start"]) / 2 // _DAY for row in rows)
-            since = max(row["at"] for row in rows)
-            is_newest_first = turns.asks_since(tx, connection, since) % 2 == 0
-            most = max(int(half_days), 1) * _DAY
-            orders.cut_waiting(tx, connection, stream, most, is_newest_first=is_newest_first, at=at)
 
 
 def forget_ended(tx: Transaction, *, at: datetime) -> None:

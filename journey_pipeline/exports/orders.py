@@ -14,14 +14,15 @@ from sqlalchemy import and_, select
 
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import turns
-from journey_pipeline.exports.export import ENDED, Edge, Export, Order, Reason, State, check_parts
+from journey_pipeline.exports.export import ENDED, Edge, Export, Order, Reason, State, Verdict, check_parts
 from journey_pipeline.exports.ledger import Ledger, Transaction
-from journey_pipeline.exports.tables import exports
+from journey_pipeline.exports.tables import callbacks, exports
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.processes import is_dead
 
 Asked = TypeVar("Asked", bound=Export | Order)
 
+_DAY, _HALVED_FOR = timedelta(days=1), timedelta(days=7)
 _CLOCKS_DIFFER = timedelta(hours=1)  # of machines that share a ledger, at most
 NOTHING_KNOWN: dict[str, Any] = dict.fromkeys(("vendor_export_id", "poll_address", "generation"))
 _ANEW: dict[str, Any] = {**dict.fromkeys(("tries", "failures", "losses"), 0), **NOTHING_KNOWN}
@@ -49,7 +50,29 @@ def split(tx: Transaction, export: Export, parts: Sequence[Order], *, at: dateti
     return [tx.add(_new(part, position=gone.position, at=at) | below) for part in parts]
 
 
-def merge_waiting(tx: Transaction, connection: str, longest: Mapping[str, timedelta], *, at: datetime) -> None:
+def arrange_waiting(tx: Transaction, connection: str, longest: Mapping[str, timedelta], *, at: datetime) -> None:
+    """Merges the orders that wait, and for a week after the vendor called without a file cuts them to half of its size.
+
+    Then the newest and the oldest of what is missing are asked for in turn, so that neither waits for good.
+
+    Args:
+        longest: The longest window of one order, by stream.
+    """
+    _merge_waiting(tx, connection, longest, at=at)
+    for stream in longest:
+        mine = (exports.c.connection == connection) & (exports.c.stream == stream)
+        noticed = mine & (callbacks.c.verdict == Verdict.NOTICE) & (callbacks.c.at > at - _HALVED_FOR)
+        columns = (callbacks.c.at, exports.c.window_start, exports.c.window_end)
+        rows = tx.rows(select(*columns).join(exports, exports.c.id == callbacks.c.export_id).where(noticed))
+        if rows:
+            half_days = min((row["window_end"] - row["window_start"]) / 2 // _DAY for row in rows)
+            since = max(row["at"] for row in rows)
+            is_newest_first = turns.asks_since(tx, connection, since) % 2 == 0
+            most = max(int(half_days), 1) * _DAY
+            _cut_waiting(tx, connection, stream, most, is_newest_first=is_newest_first, at=at)
+
+
+def _merge_waiting(tx: Transaction, connection: str, longest: Mapping[str, timedelta], *, at: datetime) -> None:
     """Merges the orders that are not with the vendor and ask for the same, each stream's into its newest.
 
     Its window holds theirs and all that lies between, in the place of the oldest; it is due when all of them are.
@@ -95,7 +118,7 @@ def _merge(tx: Transaction, newest: Export, others: Sequence[Export], at: dateti
     tx.change(newest, at=at, window_start=oldest.window.start, partition_key=oldest.partition, **most, **least)
 
 
-def cut_waiting(
+def _cut_waiting(
     tx: Transaction, connection: str, stream: str, most: timedelta, *, is_newest_first: bool, at: datetime
 ) -> None:
     """Cuts the orders of a stream that are not with the vendor and are longer than the vendor makes now.

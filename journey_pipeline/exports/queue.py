@@ -15,16 +15,14 @@ from typing import Any
 
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import calls, orders, turns
-from journey_pipeline.exports.export import Collection, Edge, Export, Order, Reason, State, Verdict
+from journey_pipeline.exports.export import Collection, Edge, Export, Order, Reason, State
 from journey_pipeline.exports.ledger import NO_LEASE, Ledger, Transaction, lease
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.tables import exports
 from journey_pipeline.exports.turns import listed
-from journey_pipeline.model import StreamKey, Window, selection
-from journey_pipeline.settings import LINK_KEY_VARIABLE
+from journey_pipeline.model import StreamKey, Window
 
-_SAME_KEY = f"Set {LINK_KEY_VARIABLE} to the same key everywhere, with the earlier one behind a comma"
-_UNREADABLE = "its address can't be decrypted with the key of this process"
+_UNREADABLE = f"{calls.UNREADABLE}, so it is ordered again. {calls.SAME_KEY}, to keep the others."
 _HOUR = timedelta(hours=1)
 _REACHABLE = "Is the hook reachable from outside? `journey-pipeline doctor` asks its address."
 
@@ -86,7 +84,7 @@ class Queue:
             if not (tx.find(to_ask) and turns.may_ask(tx, self.connection, self.policy, at)):
                 return None
             if self.policy.asks_per_day is not None:
-                calls.arrange_waiting(tx, self.connection, self.streams, at=at)
+                orders.arrange_waiting(tx, self.connection, self.streams, at=at)
             for export in tx.find(to_ask):
                 # What is known of an earlier attempt must not be taken for this one's.
                 fresh = {"attempt": export.attempt + 1, "polls": 0, "asked_at": at, **orders.NOTHING_KNOWN}
@@ -214,15 +212,6 @@ class Queue:
             where = {name: getattr(export, name) for name in ("requested_at", *orders.NOTHING_KNOWN)}
             seen = {"polls": now.polls + 1, "polled_at": at, "last_status": status}
             return orders.deliver(tx, now, at=at, **where, **seen)
-
-    def called(self, export: Export, body: bytes, judge_of: calls.JudgeOf) -> Verdict:
-        """The answer to an order is what the vendor calls with otherwise; it counts as a call."""
-        at = self.now()
-        judged = calls.judge(export.key.vendor, self.connection, body, judge_of, at=at)
-        forget_at = at + (self.policy.hook_life or calls.GIVEN_LIFE)
-        call = calls.Call(export.id, export.attempt, at, calls.IN_ANSWER, body, forget_at)
-        with self.ledger.writing() as tx:
-            return calls.take(tx, call, judged, at=at)
 
     def failed(self, export: Export, *, status: int | None, error: str, retry_after_s: float | None = None) -> Export:
         """The vendor took it on and made nothing of it, or a broken file: asked for again later, up to a ceiling."""
@@ -388,17 +377,8 @@ class Queue:
             tx.move(export, Edge.DELAY, at=at, reason=Reason.OVERDUE, error=late, **told)
 
     def _note_unreadable(self, tx: Transaction, export: Export, at: datetime) -> None:
-        """A link that lives is all there is: it is not given up for the sake of a key. Anything else is asked again."""
-        if not calls.has_link(tx, export, at=at):
-            error = f"{_UNREADABLE}, so it is ordered again. {_SAME_KEY}, to keep the others."
-            self._note_lost(tx, export, None, error)
-            return
-        error = (
-            f"{_UNREADABLE}, and there is no second link. {_SAME_KEY}, then run `journey-pipeline exports --link "
-            f"{export.id} --quarantined`. If the key is lost, order it again: `journey-pipeline backfill "
-            f"{selection(export.key, export.window)} --again`."
-        )
-        tx.move(export, Edge.STOP, at=at, reason=Reason.REJECTED, due_at=at, error=error, poll_address=None)
+        if not calls.stop_unreadable(tx, export, at=at):
+            self._note_lost(tx, export, None, _UNREADABLE)
 
     def _note_lost(self, tx: Transaction, export: Export, status: int | None, error: str) -> Export:
         at = self.now()

@@ -23,6 +23,7 @@ from journey_pipeline.errors import (
     TransientVendorError,
     VendorError,
 )
+from journey_pipeline.exports.calls import take_answer
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Collection, Export, Order, State
 from journey_pipeline.exports.inbox import Inbox
@@ -291,7 +292,7 @@ class Exports:
                 status=ticket.status,
             )
             if ticket.called:
-                self.queue.called(export, ticket.called, judge_of)
+                take_answer(self.queue.ledger, export, ticket.called, judge_of, at=self.queue.now())
 
     def _note(self, export: Export, look: Look) -> None:
         """Writes down what a look found out."""

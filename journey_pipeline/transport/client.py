@@ -276,7 +276,7 @@ class HttpClient:
                     # Another host's refusal, after a redirect, says nothing about the credential.
                     at_home = origin(response.url) == origin(self._base_url)
                     body = _start(response, asked, this)
-                    is_expired = action is Action.RENEW_AUTH or policy.says_expired(response.status_code, body)
+                    is_expired = policy.action(policy.meant(response.status_code, body)) is Action.RENEW_AUTH
                     if not (auth and credential and at_home and renewals and is_expired):
                         refusal = self._refusal(response, body, asked, policy)
                         if auth and at_home and response.status_code == _UNAUTHORIZED:

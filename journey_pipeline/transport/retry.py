@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,7 +30,6 @@ from journey_pipeline.errors import ConfigError, NotSentError, RepeatedCutError,
 
 NO_WAITING_VARIABLE = "JOURNEY_PIPELINE_NO_WAITING"
 _SHORTEST_S = 0.001
-TOO_MANY = 429
 
 
 class Waits(list[float]):
@@ -147,10 +146,8 @@ class RetryPolicy:
         statuses: What to do about a status, where it differs from `STATUSES` and from the rule of its class: 2xx is
             an answer, 5xx is tried again, anything else is permanent.
         least_wait_s: By status, the shortest wait where the vendor gives no `Retry-After`.
-        expiry_words: By status, a word of the body, in any case, by which a refusal means that the credential has
-            expired: it is renewed once then, as after a 401.
-        limit_words: By status, words of the body of which each means that too much is asked for: the refusal is one
-            with 429 then.
+        meanings: By status, words of the body, in any case, by which a refusal means another status: by 401 the
+            credential has expired, and is renewed once.
         of_connection: Refusals that every request of the connection would meet, if the route has answered none: of a
             right that is missing, of a route that is not there.
     """
@@ -162,19 +159,13 @@ class RetryPolicy:
     deadline_s: float | None = None
     statuses: Mapping[int, Action] = field(default_factory=dict)
     least_wait_s: Mapping[int, float] = field(default_factory=dict)
-    expiry_words: Mapping[int, str] = field(default_factory=dict)
-    limit_words: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    meanings: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     of_connection: frozenset[int] = frozenset({403, 404})
-
-    def says_expired(self, status: int, body: bytes) -> bool:
-        """Whether a refusal is one of a credential that has expired."""
-        word = self.expiry_words.get(status)
-        return word is not None and word.lower().encode() in body.lower()
 
     def meant(self, status: int, body: bytes) -> int:
         """The status that a refusal means."""
-        said = body.lower()
-        return TOO_MANY if any(word.encode() in said for word in self.limit_words.get(status, ())) else status
+        words = self.meanings.get(status, {}).items()
+        return next((meant for word, meant in words if word.encode() in body.lower()), status)
 
     def action(self, status: int) -> Action:
         """The action for a status."""

@@ -67,10 +67,10 @@ ORDER_S = 30.0
 
 _NOT_FOUND = 404
 # An expired token may be answered as a 403 that says so (observed in public code: C3).
-_EXPIRY_WORDS = {403: "expired"}
+_MEANINGS = {403: {"expired": 401}}
 # A 404 is an export's or an address's own: a wrong URL is met when the token is asked for.
 _OF_CONNECTION = frozenset({403})
-POLICY = RetryPolicy(expiry_words=_EXPIRY_WORDS, of_connection=_OF_CONNECTION)
+POLICY = RetryPolicy(meanings=_MEANINGS, of_connection=_OF_CONNECTION)
 # An order is sent once. The ledger decides whether to send it again.
 ORDER_POLICY = replace(POLICY, attempts=1)
 # What a poll's status means depends on the generation of its address, and trying again at once helps none of them.

@@ -26,6 +26,7 @@ EXPORT = "/api/raw/v1/export"
 COLUMNS = "/api/user/v3/metadata/columns"
 REQUIRED_VARIABLES = ("url", "partner_name", "request_token", "segment_id", "webhook_url")
 OPTIONAL_VARIABLES = ("format", "attributes", "requests_per_second", "requests_per_day")
+TOO_MANY = 429
 FORMATS = ("parquet", "csv", "json")
 LIMITS = Limits()
 
@@ -33,7 +34,7 @@ LIMITS = Limits()
 ASK_S = 12.0
 ORDER_S = 30.0
 # 403 may be the token's, or speak of a limit (contract, 1.3; of hosts other than the analytics one assumed).
-POLICY = RetryPolicy(limit_words={403: ("limit", "too many", "quota")})
+POLICY = RetryPolicy(meanings={403: dict.fromkeys(("limit", "too many", "quota"), TOO_MANY)})
 _ORDER_POLICY = replace(POLICY, attempts=1)
 _STATUS_POLICY = replace(POLICY, attempts=1, deadline_s=ASK_S, statuses={404: Action.ANSWER})
 _ASK_POLICY = replace(POLICY, attempts=2, deadline_s=ASK_S)

@@ -28,9 +28,8 @@ from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.model import Figures, Granularity, StreamKey, Window
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.response import Answer
-from journey_pipeline.transport.retry import TOO_MANY
 from journey_pipeline.vendors.insider.analytics import AnalyticsClient
-from journey_pipeline.vendors.insider.client import EXPORT, InsiderClient
+from journey_pipeline.vendors.insider.client import EXPORT, TOO_MANY, InsiderClient
 from journey_pipeline.vendors.insider.link import SECOND, end_of
 from journey_pipeline.vendors.insider.names import Wanted, discover
 from journey_pipeline.vendors.insider.user_events.columns import CONTACTS, USER_EVENTS
