@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,17 +21,19 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NoReturn
 from urllib.request import urlopen
 
 from journey_pipeline.cli.demo import forget_the_last_sandbox, sandbox_environment, use_home_of_sandbox
 from journey_pipeline.cli.output import notes
 from journey_pipeline.cli.receiver import receiving
+from journey_pipeline.cli.standard_streams import say_last
 from journey_pipeline.cli.stopping import ends_by_itself
-from journey_pipeline.components.agenda import Agenda, start_now
+from journey_pipeline.components.agenda import Agenda, Asked, asked_now, start
 from journey_pipeline.components.alerts import URL_VARIABLE as ALERT_VARIABLE
-from journey_pipeline.components.deployment import is_in_project, load_deployment
+from journey_pipeline.components.deployment import Deployment, is_in_project, load_deployment
 from journey_pipeline.components.instance import open_instance
-from journey_pipeline.components.runs import canceling
+from journey_pipeline.components.runs import cancel_unfinished
 from journey_pipeline.errors import ConfigError, text_of
 from journey_pipeline.processes import running_in_group
 from journey_pipeline.sandbox.server import serve
@@ -38,7 +41,6 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import home, make_home
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PATIENCE_S = 2.0  # for processes that were told to end
 LOG_FILE = "dev.log"
 LOG_LINES = 20
 
@@ -59,15 +61,24 @@ def dev(port: int, folder: str, faults: Sequence[str], hurry: bool) -> None:  # 
                 os.environ.update(sandbox_environment(sandbox, hooks))
                 forget_the_last_sandbox()
                 with _alerts_shown(), _dagster(port, log) as child:
+                    deployment = load_deployment()  # while Dagster starts
+                    coming = Agenda.of(deployment, datetime.now(UTC))
+                    asked = _asked_now(deployment) if hurry else []
                     if _answers(port, child):
                         _say_where(port, sandbox.url, log)
-                        _say_what(port, hurry=hurry)
+                        _start(asked, port)
+                        _say_next(coming)
                     child.wait()
             _show_end(log)
         except KeyboardInterrupt:
-            notes.say("Stopped.")
-            return
+            _leave()
     sys.exit(1)
+
+
+def _leave() -> NoReturn:
+    """Ends the process at once: all is put away, but a sandbox's answer may still be made in a thread."""
+    say_last("Stopped.")
+    os._exit(0)
 
 
 def _free(port: int) -> int:
@@ -99,12 +110,19 @@ def _signals_interrupt() -> Iterator[None]:
 
 @contextmanager
 def _dagster(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Webserver and daemon; at the end they and their runs are gone."""
-    command = [sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--log-level", "warning"]
-    with open_instance() as instance, log.open("wb") as lines:
+    """Webserver and daemon; at the end they, their runs and their temporary files are gone.
+
+    They are killed: told to end they take many seconds, and nothing that is landed depends on how a process ends.
+    """
+    command = [sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--log-level", "warning", "--no-check-yaml"]
+    with (
+        open_instance() as instance,
+        tempfile.TemporaryDirectory(prefix="journey-dev-", ignore_cleanup_errors=True) as left,
+        log.open("wb") as lines,
+    ):
         child = subprocess.Popen(  # noqa: S603 - our own interpreter
             [*command, "--host", "127.0.0.1", "--port", str(port)],
-            env=os.environ | {"VIRTUAL_ENV": sys.prefix},
+            env=os.environ | {"VIRTUAL_ENV": sys.prefix, "TMPDIR": left},
             stdin=subprocess.DEVNULL,
             stdout=lines,
             stderr=lines,
@@ -115,18 +133,11 @@ def _dagster(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             for ending in ENDINGS:
                 signal.signal(ending, signal.SIG_IGN)  # it is being done
-            with canceling(instance):
-                _end(child)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ends all processes of the session: nicely at first, then at once."""
-    for ending in (signal.SIGINT, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, ending)
-        deadline = time.monotonic() + PATIENCE_S
-        while (child.poll() is None or running_in_group(child.pid)) and time.monotonic() < deadline:
-            time.sleep(0.05)
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            while child.poll() is None or running_in_group(child.pid):
+                time.sleep(0.05)
+            cancel_unfinished(instance)
 
 
 def _answers(port: int, child: subprocess.Popen[bytes]) -> bool:
@@ -159,7 +170,8 @@ def _alerts_shown() -> Iterator[None]:
         return
     with ThreadingHTTPServer(("127.0.0.1", 0), _Alerts) as server:
         os.environ[ALERT_VARIABLE] = "http://{}:{}/".format(*server.server_address[:2])
-        threading.Thread(target=server.serve_forever, name="alerts", daemon=True).start()
+        # It looks only so often whether it is to end.
+        threading.Thread(target=server.serve_forever, args=(0.1,), name="alerts", daemon=True).start()
         try:
             yield
         finally:
@@ -176,14 +188,19 @@ def _say_where(port: int, sandbox: str, log: Path) -> None:
     )
 
 
-def _say_what(port: int, *, hurry: bool) -> None:
-    deployment = load_deployment()
-    if hurry:
+def _asked_now(deployment: Deployment) -> list[Asked]:
+    with open_instance() as instance:
+        return asked_now(deployment, instance)
+
+
+def _start(asked: Sequence[Asked], port: int) -> None:
+    if asked:
         notes.say("\nStarted at once")
-        with open_instance() as instance:
-            for line in start_now(deployment, instance, port):
-                notes.say(f"  {line}")
-    coming = Agenda.of(deployment, datetime.now(UTC))
+    for line in start(asked, port):
+        notes.say(f"  {line}")
+
+
+def _say_next(coming: Agenda) -> None:
     notes.say("\nWhat comes next, UTC")
     for due in coming.loads:
         notes.say(f"  {due.at:%a %H:%M}  {due.what}: {', '.join(due.streams)}")

@@ -16,7 +16,14 @@ from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +34,7 @@ from journey_pipeline.loading.landing import Progress, watched_by
 
 MEGABYTE = 1_000_000
 MOST_EXPORTS = 12
+LONGEST_BAR, SHORTEST_BAR = 40, 8
 _SPARE = ("export", "polls", "attempt", "ready")
 HOUR_S, MINUTE_S = 3600, 60
 _KINDS = {State.READY: "ready", State.LANDED: "landed", State.STOPPED: "stopped"}
@@ -42,16 +50,7 @@ class ProgressBar(Progress):
 
     def __init__(self, console: Console, total: int, title: str) -> None:
         self._console = console
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rows]:,} rows  {task.fields[megabytes]:.1f} MB"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-        )
+        self._bar = Bar(console=console)
         self._task = self._bar.add_task(title, total=total, rows=0, megabytes=0.0)
         self._exports: tuple[Sequence[Export], datetime, float] | None = None
         self._told: dict[int, str] = {}
@@ -101,12 +100,13 @@ class ProgressBar(Progress):
             self._bar.update(self._task, advance=1, rows=self.rows)
 
     def _drawn(self) -> RenderableType:
+        self._bar.columns = _columns(self._console, self._bar)
         bar = self._bar.get_renderable()
         if self._exports is None:
             return bar
         exports, then, then_s = self._exports
         now = then + timedelta(seconds=time.monotonic() - then_s)  # it goes on while a file comes
-        return Group(bar, export_table(self._console, exports, now), counted(exports))
+        return Group(bar, _shown(self._console, exports, now), counted(exports))
 
 
 class SyncProgress(ProgressBar):
@@ -130,12 +130,39 @@ class SyncProgress(ProgressBar):
             self._console.print(f"{title}: makes the events of {partitions:,} partitions again", highlight=False)
 
 
-def export_table(console: Console, exports: Sequence[Export], now: datetime) -> Table:
-    """A table of exports under way: their states, how long ago each was asked for and ready, and the next step's time.
+def _columns(console: Console, bar: Bar) -> tuple[ProgressColumn, ...]:
+    """What a bar shows: on a narrow terminal not the least important, and on the narrowest only names and counts."""
+    name, count = TextColumn("{task.description}"), MofNCompleteColumn()
+    figures = TextColumn("{task.fields[rows]:,} rows  {task.fields[megabytes]:.1f} MB")
+    left = (TextColumn("left"), TimeRemainingColumn())
+    for more in ((figures, TimeElapsedColumn(), *left), (figures, *left), left, ()):
+        width = sum(max(len(column(task)) + 1 for task in bar.tasks) for column in (name, count, *more))
+        if width <= console.width:
+            break
+    room = min(console.width - width - 1, LONGEST_BAR)
+    return (name, *([BarColumn(room)] if room >= SHORTEST_BAR else []), count, *more)
 
-    A column that would say nothing is left out, and so are the least important ones where the terminal is narrow.
-    """
+
+def _shown(console: Console, exports: Sequence[Export], now: datetime) -> RenderableType:
+    """The exports under way as a table, or as lines where the terminal is too narrow for one."""
     under_way = [export for export in exports if export.state not in ENDED | {State.SPLIT}]
+    table = _table(exports, under_way, now)
+    if narrow(console, table):
+        return table
+    lines = [_lines(export, now) for export in under_way[:MOST_EXPORTS]]
+    return Text("\n".join([*lines, str(table.caption)] if table.caption else lines))
+
+
+def _lines(export: Export, now: datetime) -> str:
+    step = _next(export, now)
+    return f"{export.key} {export.standing}\n  {days(export.window)}{step and f', next {step}'}"
+
+
+def _table(exports: Sequence[Export], under_way: Sequence[Export], now: datetime) -> Table:
+    """Their states, how long ago each was asked for and ready, and the next step's time.
+
+    A column that would say nothing is left out.
+    """
     columns: dict[str, Callable[[Export], str]] = {
         "export": lambda export: str(export.id),
         "stream": lambda export: str(export.key),
@@ -155,7 +182,6 @@ def export_table(console: Console, exports: Sequence[Export], now: datetime) -> 
     table = plain_table(*columns, right=tuple(set(columns) - {"stream", "window", "state"}), spare=_SPARE)
     for export in under_way[:MOST_EXPORTS]:
         table.add_row(*(tell(export) for tell in columns.values()))
-    narrow(console, table)
     if len(under_way) > MOST_EXPORTS:
         table.caption = f"and {len(under_way) - MOST_EXPORTS} more"
     return table

@@ -56,19 +56,7 @@ class Agenda:
         return cls(loads, sensors, len(schedules) - sum(schedule.job_name in loading for schedule in schedules))
 
 
-def start_now(deployment: Deployment, instance: dg.DagsterInstance, port: int) -> Iterator[str]:
-    """Starts at once what the schedules that load and order would start now; gives a line for each run.
-
-    Args:
-        port: Where the webserver listens on this machine; the daemon beside it starts the runs.
-    """
-    client = DagsterGraphQLClient("127.0.0.1", port_number=port)
-    for asked in _apart(_asked_now(deployment, instance)):
-        client.submit_job_execution(asked.job, run_config=dict(asked.config), tags=dict(asked.tags))
-        yield f"{asked.job}: {asked.first if asked.first == asked.last else f'{asked.first} to {asked.last}'}"
-
-
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """A run, over the partitions from the first to the last."""
 
     job: str
@@ -78,17 +66,36 @@ class _Asked(NamedTuple):
     config: Mapping[str, Any]
 
     @classmethod
-    def of(cls, job: str, request: dg.RunRequest) -> "_Asked":
+    def of(cls, job: str, request: dg.RunRequest) -> "Asked":
+        """What a schedule's request asks for."""
         key, tags = request.partition_key, request.tags
         if key:
             return cls(job, key, key, {**tags, PARTITION_NAME_TAG: key}, request.run_config)
         return cls(job, tags[RANGE_START], tags[RANGE_END], tags, request.run_config)
 
-    def is_part_of(self, other: "_Asked") -> bool:
+    def is_part_of(self, other: "Asked") -> bool:
+        """Whether another run holds all of it."""
         return self.job == other.job and other.first <= self.first and self.last <= other.last
 
 
-def _asked_now(deployment: Deployment, instance: dg.DagsterInstance) -> Iterator[_Asked]:
+def asked_now(deployment: Deployment, instance: dg.DagsterInstance) -> list[Asked]:
+    """The runs that the schedules that load and order would start now."""
+    return _apart(_of_schedules(deployment, instance))
+
+
+def start(runs: Iterable[Asked], port: int) -> Iterator[str]:
+    """Starts runs; gives a line for each.
+
+    Args:
+        port: Where the webserver listens on this machine; the daemon beside it starts the runs.
+    """
+    client = DagsterGraphQLClient("127.0.0.1", port_number=port)
+    for asked in runs:
+        client.submit_job_execution(asked.job, run_config=dict(asked.config), tags=dict(asked.tags))
+        yield f"{asked.job}: {asked.first if asked.first == asked.last else f'{asked.first} to {asked.last}'}"
+
+
+def _of_schedules(deployment: Deployment, instance: dg.DagsterInstance) -> Iterator[Asked]:
     loading, now = _loading(deployment), datetime.now(UTC)
     with accepted_previews():
         repository = deployment.definitions.get_repository_def()
@@ -98,12 +105,12 @@ def _asked_now(deployment: Deployment, instance: dg.DagsterInstance) -> Iterator
                     instance=instance, repository_def=repository, scheduled_execution_time=now
                 )
                 found = schedule.evaluate_tick(context).run_requests or ()
-                yield from (_Asked.of(request.job_name or schedule.job_name, request) for request in found)
+                yield from (Asked.of(request.job_name or schedule.job_name, request) for request in found)
 
 
-def _apart(found: Iterable[_Asked]) -> list[_Asked]:
+def _apart(found: Iterable[Asked]) -> list[Asked]:
     """Those that no other one holds whole: schedules know of each other's runs only once those have begun."""
-    kept: list[_Asked] = []
+    kept: list[Asked] = []
     for one in found:
         if not any(one.is_part_of(other) for other in kept):
             kept = [*(other for other in kept if not other.is_part_of(one)), one]

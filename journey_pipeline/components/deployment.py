@@ -112,6 +112,6 @@ def _loading() -> Iterator[None]:
     except Exception as error:
         said = text_of(error)
         if error.__cause__:  # Dagster tells all Components before the one that is wrong, and not why
-            said = f"{said.splitlines()[0].rstrip(':')}: {text_of(error.__cause__)}"
+            said = f"{said.splitlines()[0].rstrip(':.')}: {text_of(error.__cause__)}"
         more = "`dg check yaml` and `dg check defs` tell more"
         raise ConfigError(f"the configuration can't be loaded; {more}. {said}") from error

@@ -293,16 +293,10 @@ def abandoned_runs_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition
     return abandoned_runs
 
 
-@contextmanager
-def canceling(instance: dg.DagsterInstance) -> Iterator[None]:
-    """Cancels the runs under way that the daemon started; the block ends their processes."""
-    under_way = [run for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)) if PROCESS_TAG not in run.tags]
-    for run in under_way:
-        instance.report_run_canceling(run)
-    yield
-    for run in under_way:
-        now = instance.get_run_by_id(run.run_id)
-        if now and now.status is dg.DagsterRunStatus.CANCELING:
+def cancel_unfinished(instance: dg.DagsterInstance) -> None:
+    """Marks the runs canceled that the daemon had started, once their processes are gone."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+        if PROCESS_TAG not in run.tags:
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             instance.report_run_canceled(run)
 

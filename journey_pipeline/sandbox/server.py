@@ -45,7 +45,17 @@ def build_app(sandbox: Sandbox) -> ASGIApp:
             *(route for one in sandbox.simulators.values() if isinstance(one, FileHost) for route in one.root_routes()),
         ]
     )
-    return _Dated(app, sandbox.clock)
+    return _quiet(_Dated(app, sandbox.clock))
+
+
+def _quiet(app: ASGIApp) -> ASGIApp:
+    """Ends a call that is cancelled without a word: only `shutdown` cancels, and the caller is gone by then."""
+
+    async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return quiet
 
 
 class _Dated:

@@ -31,6 +31,7 @@ SPAN = (f"{END - timedelta(days=1):%Y-%m-%d}", f"{END:%Y-%m-%d}")
 STREAMS = ("apsis/profile_events", "apsis/email_events")
 PENDING = timedelta(hours=1)
 ROW = rf"{{stream}} +{SPAN[0][5:]} to {SPAN[1][5:]} +pending +\d+ +\d+ s +- +(in|now)"
+NARROW_ROW = rf"{{stream}} pending\s+{SPAN[0][5:]} to {SPAN[1][5:]}, next (in|now)"
 LINE = r"\d\d:\d\d:\d\d export \d of {stream} for .* \(pending, attempt 1\)"
 
 
@@ -75,7 +76,7 @@ def all_are_seen_pending(said: str, pattern: str) -> bool:
     return all(re.search(pattern.format(stream=stream), said) for stream in STREAMS)
 
 
-def seen_on_a_terminal(environment: dict[str, str], folder: Path, sandbox: Sandbox) -> tuple[int, str]:
+def seen_on_a_terminal(environment: dict[str, str], folder: Path, sandbox: Sandbox, row: str) -> tuple[int, str]:
     """The exit code, and all that was drawn, one drawing after the other, without the codes that move the cursor.
 
     The exports are pending until both streams' were drawn; then their time passes.
@@ -90,7 +91,7 @@ def seen_on_a_terminal(environment: dict[str, str], folder: Path, sandbox: Sandb
         with suppress(OSError):  # so does Linux say that nobody writes there any more
             while piece := terminal.readline():
                 drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", piece)
-                if sandbox.options.apsis.pending_s and all_are_seen_pending(drawn, ROW) and "3 pending" in drawn:
+                if sandbox.options.apsis.pending_s and all_are_seen_pending(drawn, row) and "3 pending" in drawn:
                     sandbox.options.apsis.pending_s = 0.0
                     sandbox.clock.move(PENDING)
         return process.wait(), drawn
@@ -99,11 +100,24 @@ def seen_on_a_terminal(environment: dict[str, str], folder: Path, sandbox: Sandb
 def test_on_a_terminal_exports_of_both_streams_are_seen_pending_while_the_step_runs(
     environment: dict[str, str], tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    code, drawn = seen_on_a_terminal(environment, tmp_path, sandbox)
+    code, drawn = seen_on_a_terminal(environment, tmp_path, sandbox, ROW)
     assert code == 0, drawn
     # Both were ordered before the first was waited for: the profile export and the reports of two sections.
     assert "3 pending, 0 ready, 0 landed" in drawn
     assert len(re.findall("polls +asked", drawn)) > 1
+
+
+@pytest.mark.parametrize("columns", [40, 60])
+def test_on_a_narrow_terminal_nothing_of_it_is_cut(
+    environment: dict[str, str], tmp_path: Path, sandbox: Sandbox, columns: int
+) -> None:
+    environment["COLUMNS"] = str(columns)
+    code, drawn = seen_on_a_terminal(environment, tmp_path, sandbox, NARROW_ROW)
+    assert code == 0, drawn
+    assert "…" not in drawn
+    drawings = [line for line in re.split(r"[\r\n]+", drawn) if re.search("/2|pending|next", line)]
+    assert drawings
+    assert max(map(len, drawings)) <= columns
 
 
 def test_in_a_log_each_export_tells_what_becomes_of_it(

@@ -12,11 +12,13 @@ import pytest
 import requests
 
 from journey_pipeline.errors import ConfigError
+from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.sfmc.options import SfmcOptions
 from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.sandbox.apsis_caller import ApsisCaller
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 RUN = """
@@ -78,6 +80,18 @@ def test_a_stopped_sandbox_is_gone_with_its_files_and_its_open_downloads(world: 
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{sandbox.url}/_sandbox/health", timeout=30)
+
+
+def test_a_sandbox_that_is_stopped_while_it_makes_an_answer_says_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serve(World(), clock=SandboxClock.frozen(NOW)) as sandbox:
+        caller = ApsisCaller(sandbox)
+        months = caller.everything(Window(NOW - timedelta(days=60), NOW))  # its first piece takes seconds
+        answer = caller.get(caller.ordered(months), stream=True, encoding="gzip")
+    with closing(answer), pytest.raises(requests.RequestException):
+        list(answer.iter_content(1 << 16))
+    assert caplog.records == []
 
 
 def test_a_taken_port_is_a_matter_for_a_person(world: World) -> None:

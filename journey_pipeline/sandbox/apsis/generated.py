@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from journey_pipeline.sandbox.apsis.envelope import RefusedError
@@ -35,12 +36,12 @@ class Generated:
         self._chunks, self._closed, self._between = chunks, closed, between
 
     def raw(self) -> Iterator[bytes]:
-        """The file."""
-        return self._chunks()
+        """The file. It breaks off when the sandbox is being stopped: by then nobody listens."""
+        return takewhile(lambda _: not self._closed.is_set(), self._chunks())
 
     def packed(self, most: int | None = None) -> Iterator[bytes]:
         """The file as gzip, the first `most` bytes of that."""
-        packed = (chunk for chunk in repack(self._chunks()) if chunk)
+        packed = (chunk for chunk in repack(self.raw()) if chunk)
         return packed if most is None else first_bytes(packed, most)
 
     def through(self, change: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Generated:
