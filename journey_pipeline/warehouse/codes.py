@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from journey_pipeline.model import Column
@@ -39,6 +40,7 @@ COLUMNS = (
 )
 
 
+@cache
 def codes_table() -> Table:
     """The table `core.codes`."""
     rows = [

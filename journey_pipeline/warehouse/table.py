@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -77,7 +77,7 @@ class Table:
         """The tables that the SELECT names."""
         return frozenset(_READS.findall(_COMMENT.sub("", self.sql)))
 
-    @property
+    @cached_property
     def column_names(self) -> frozenset[str]:
         """The names of its columns."""
         return frozenset(column.name for column in self.columns)
@@ -86,7 +86,7 @@ class Table:
         """Whether all columns of a unit are among its own."""
         return self.column_names.issuperset(unit)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Changes with anything about it."""
         return hashlib.sha256(repr((self.name, self.comment, self.columns, self.sql)).encode()).hexdigest()
@@ -98,7 +98,13 @@ def read_tables(folder: Path) -> tuple[Table, ...]:
     Raises:
         WarehouseError: If a header is not complete, or tables read each other in a circle.
     """
-    tables = {table.name: table for table in map(read_table, sorted(folder.glob("*/*.sql")))}
+    files = sorted(folder.glob("*/*.sql"))
+    return _ordered(tuple((f"{file.parent.name}.{file.stem}", file.read_text(encoding="utf-8")) for file in files))
+
+
+@lru_cache(maxsize=1)  # a process asks for the same ones again and again, and to take them apart takes a while
+def _ordered(texts: tuple[tuple[str, str], ...]) -> tuple[Table, ...]:
+    tables = {name: read_table(name, text) for name, text in texts}
     order = TopologicalSorter({name: sorted(table.reads & tables.keys()) for name, table in tables.items()})
     try:
         ordered = [tables[name] for name in order.static_order()]
@@ -121,14 +127,12 @@ def _without_views(table: Table, views: Mapping[str, Table]) -> Table:
     return table
 
 
-def read_table(file: Path) -> Table:
-    """A table from its SQL file: a header of `--` lines, which is its documentation, and a SELECT.
+def read_table(name: str, text: str) -> Table:
+    """A table from the text of its SQL file: a header of `--` lines, which is its documentation, and a SELECT.
 
     Raises:
         WarehouseError: If the header is not complete.
     """
-    text = file.read_text(encoding="utf-8")
-    name = f"{file.parent.name}.{file.stem}"
     header = [line.removeprefix("--").strip() for line in text.splitlines() if line.startswith("--")]
     split = header.index("") if "" in header else len(header)
     columns = [Column(found[1], "", found[2]) for line in header[split + 1 :] if (found := _COLUMN.fullmatch(line))]
