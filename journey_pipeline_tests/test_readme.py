@@ -1,6 +1,6 @@
 """Every command of the README and the pages it names runs, as it is written there, in a clone of the project.
 
-A block of commands that no test runs has a paragraph before it that says so, with the reason: "**Not run**: ...".
+Not here: the demo and the queries after it (`cli/test_demo.py`), the UI (`cli/test_dev.py`).
 """
 
 from __future__ import annotations
@@ -9,19 +9,14 @@ import os
 import re
 import shlex
 import shutil
-import signal
-import socket
 import stat
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-import duckdb
 import pytest
 import yaml
 from cryptography.fernet import Fernet
@@ -37,24 +32,10 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer, Request
+from journey_pipeline_tests.pages import LINES, NOT_RUN, PAGES, README, ROOT, TEXT, lines_with, make_clone, run
 from journey_pipeline_tests.projects import NOW, make_project
-from journey_pipeline_tests.warehouse.messages import assert_messages_are_as_in_the_model
-from journey_pipeline_tests.warehouse.passages import assert_marts_are_as_in_the_model
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-PAGES = {
-    name: (ROOT / name).read_text()
-    for name in re.findall(r"\(([\w/-]+\.md)\)", README)
-    if name not in {"docs/operations.md", "benchmarks/README.md"} and not name.startswith("docs/vendors/")
-}
-TEXT = "\n".join([README, *PAGES.values()])
-SHELL = re.compile(r"([^\n]*)\n\n?^ *```sh\n(.*?)\n *```", re.MULTILINE | re.DOTALL)
-FOUND = [(said, block.split("\n")) for said, block in SHELL.findall(TEXT)]
-BLOCKS = [block for said, block in FOUND if "**Not run**: " not in said]
-NOT_RUN = [block for said, block in FOUND if "**Not run**: " in said]
 START = floor(NOW, Granularity.HOUR) - timedelta(hours=6)  # each hour since then goes through Dagster
-LINES = [line.strip() for block in BLOCKS for line in block]
 
 pytestmark = pytest.mark.xdist_group("readme")
 STARTS = pytest.mark.slow(reason="starts processes as a newcomer does")
@@ -62,16 +43,7 @@ STARTS = pytest.mark.slow(reason="starts processes as a newcomer does")
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's files, with the virtual environment that the tests run in."""
-    folder = tmp_path_factory.mktemp("readme") / "journey_pipeline"
-    # What is compiled comes along: each program that starts in the clone would compile it again.
-    skipped = shutil.ignore_patterns(".venv", ".git", "data", ".*_cache", ".hypothesis", "*.egg-info")
-    shutil.copytree(ROOT, folder, ignore=skipped)
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    for program in Path(sys.executable).parent.iterdir():
-        (folder / ".venv" / "bin" / program.name).symlink_to(program)
-    for stamp in (".installed-to-run", ".installed"):
-        (folder / ".venv" / stamp).touch()
+    folder = make_clone(tmp_path_factory.mktemp("readme") / "journey_pipeline")
     file = folder / "journey_pipeline/defs/sfmc/defs.yaml"
     file.write_text(re.sub(r'start: ".*"', f'start: "{START:%Y-%m-%d-%H}:00"', file.read_text()))
     return folder
@@ -81,23 +53,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sandbox() -> Iterator[Sandbox]:
     with serve(World(rows_per_hour=60, contacts=100), clock=SandboxClock(NOW)) as running:
         yield running
-
-
-def run(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    given = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "COLUMNS": "160",
-        "PYTHONPATH": str(folder),
-        **environment,
-    }
-    return subprocess.run(["bash", "-ec", script], cwd=folder, env=given, capture_output=True, text=True, check=False)
-
-
-def lines_with(*words: str) -> list[str]:
-    found = [line for line in LINES if any(word in line for word in words)]
-    assert found, f"neither the README nor its pages have a line with {words}"
-    return found
 
 
 TESTED = (
@@ -120,25 +75,6 @@ def test_no_command_of_the_pages_is_left_untested() -> None:
     assert [line for line in LINES if not any(words in line for words in TESTED)] == []
 
 
-@STARTS
-def test_the_demo_and_the_queries_after_it(clone: Path) -> None:
-    demo = [f"{line} DEMO_ARGS='--hours 4'" for line in lines_with("make demo")]  # shows as much as a day's
-    script = "\n".join([*demo, *lines_with("query")])
-    done = run(script, clone)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "What each journey did" in done.stdout
-    assert "partition_key" in done.stdout
-    (page,) = re.findall(r"(\S+\.html) +the busiest journey as a page", done.stdout)
-    assert (clone / page).stat().st_size > 500_000
-    questions = re.findall(r"```sql\n(.*?)```", PAGES["docs/analysts.md"], re.DOTALL)
-    assert questions
-    with duckdb.connect(clone / "data/sandbox/journeys.duckdb", read_only=True) as warehouse:
-        for question in questions:
-            warehouse.sql(question).fetchall()
-    assert_marts_are_as_in_the_model(clone / "data/sandbox/warehouse.duckdb")
-    assert_messages_are_as_in_the_model(clone / "data/sandbox/warehouse.duckdb")
-
-
 def test_the_demo_loads_as_many_hours_as_the_page_says() -> None:
     (hours,) = [option.default for option in cli.commands["demo"].params if option.name == "hours"]
     assert f"the last {hours} hours" in " ".join(README.split())
@@ -152,33 +88,6 @@ def test_the_commands_for_a_real_account(clone: Path, sandbox: Sandbox) -> None:
     done = run(script, clone, SFMC_REQUESTS_PER_SECOND="500", **present)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (clone / "data/journeys.duckdb").exists()
-
-
-@STARTS
-def test_the_ui_comes_up_and_goes_down(clone: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(clone), "PYTHONPATH": str(clone)}
-    (line,) = lines_with("make dev")
-    with socket.create_server(("127.0.0.1", 0)) as free:  # README's own port may be taken, by another run of the tests
-        port = free.getsockname()[1]
-    started = ["bash", "-ec", f"exec {line} DEV_ARGS='--port {port}'"]
-    process = subprocess.Popen(started, cwd=clone, env=environment, start_new_session=True)
-    try:
-        assert _answers(f"http://127.0.0.1:{port}/server_info", process)
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait()
-    with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5)
-
-
-def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
-    while process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own address
-                return bool(answer.status == 200)
-        except OSError:
-            time.sleep(0.2)
-    return False
 
 
 def test_to_run_the_project_no_tool_of_development_is_installed(tmp_path: Path) -> None:

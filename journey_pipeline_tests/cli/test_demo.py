@@ -1,12 +1,11 @@
 """`demo`, as a newcomer runs it from an installed wheel, in a folder with nothing else: killed, interrupted, run to its
-end, and once more.
+end. Then once more as the README has it, in a clone, with the queries after it.
 
-Not here: the demo of a day, and the questions after it (`test_readme.py`).
+All in one folder, since a demo that loads everything takes half a minute of a processor.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -27,8 +26,12 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import AT_VENDOR, State
 from journey_pipeline.exports.turns import listed
 from journey_pipeline_tests.packages import installed_wheel
+from journey_pipeline_tests.pages import PAGES, in_clone, lines_with, make_clone, run
+from journey_pipeline_tests.warehouse.messages import assert_messages_are_as_in_the_model
+from journey_pipeline_tests.warehouse.passages import assert_marts_are_as_in_the_model
 
-COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo", "--hours", "6"]
+HOURS = 6  # shows as much as a day's
+COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo", "--hours", str(HOURS)]
 
 pytestmark = [
     pytest.mark.slow(reason="a demo is started four times"),
@@ -59,9 +62,15 @@ class Ended:
 
 @dataclass(frozen=True)
 class Demos:
-    """Demos one after the other in one folder."""
+    """Demos one after the other in one home.
+
+    Attributes:
+        folder: Where the first three were started.
+        clone: Of the project, with the home that they left.
+    """
 
     folder: Path
+    clone: Path
     killed: Ended
     interrupted: Ended
     finished: Ended
@@ -70,32 +79,35 @@ class Demos:
 
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
-    folder = tmp_path_factory.mktemp("demo")
+    folder, clone = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("clone") / "journey_pipeline"
     wheel = installed_wheel(tmp_path_factory.mktemp("wheel"))
-    demo = partial(run_demo, folder, wheel)
+    demo = partial(run_demo, COMMAND, folder, wheel)
     with ExitStack() as started:
-        killed = demo(started, signal.SIGKILL, lambda: is_export_pending(folder))
-        interrupted = demo(started, signal.SIGINT, lambda: has_an_hour_landed(folder))
-        yield Demos(folder, killed, interrupted, demo(started), demo(started))
+        killed = demo(started, ending=signal.SIGKILL, at=lambda: is_export_pending(folder))
+        interrupted = demo(started, ending=signal.SIGINT, at=lambda: has_an_hour_landed(folder))
+        finished = demo(started)
+        (folder / "data").rename(make_clone(clone) / "data")
+        (line,) = lines_with("make demo")
+        again = run_demo(["bash", "-ec", f"{line} DEMO_ARGS='--hours {HOURS}'"], clone, clone, started)
+        yield Demos(folder, clone, killed, interrupted, finished, again)
 
 
 def run_demo(
+    command: list[str],
     folder: Path,
-    wheel: Path,
+    package: Path,
     started: ExitStack,
+    *,
     ending: signal.Signals | None = None,
     at: Callable[[], bool] = lambda: True,
 ) -> Ended:
     """Runs a demo to its end, or ends it in the middle; none outlasts the tests."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "COLUMNS": "160",
-        "PYTHONPATH": str(wheel),
+    environment = in_clone(folder) | {
+        "PYTHONPATH": str(package),
         "JOURNEY_PIPELINE_LEDGER_URL": f"sqlite:///{folder / 'real.db'}",
     }
     pipe = subprocess.PIPE
-    process = subprocess.Popen(COMMAND, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
     started.callback(process.communicate)
     started.callback(process.kill)
     family = []
@@ -166,6 +178,25 @@ def test_another_demo_loads_only_what_is_missing(demos: Demos) -> None:
     shown = demos.again.shown
     assert "all 6 hours already there" in shown or "1 hour loaded, 5 already there" in shown
     assert demos.again.rows >= demos.finished.rows
+    assert not (demos.clone / "real.db").exists()
+
+
+def test_the_queries_after_the_demo(demos: Demos) -> None:
+    shown = demos.again.shown
+    assert "What each journey did" in shown
+    assert "make dev" in shown
+    (page,) = re.findall(r"(\S+\.html) +the busiest journey as a page", shown)
+    assert (demos.clone / page).stat().st_size > 500_000
+    done = run("\n".join(lines_with("query")), demos.clone)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "partition_key" in done.stdout
+    questions = re.findall(r"```sql\n(.*?)```", PAGES["docs/analysts.md"], re.DOTALL)
+    assert questions
+    with duckdb.connect(demos.clone / "data/sandbox/journeys.duckdb", read_only=True) as warehouse:
+        for question in questions:
+            warehouse.sql(question).fetchall()
+    assert_marts_are_as_in_the_model(demos.clone / "data/sandbox/warehouse.duckdb")
+    assert_messages_are_as_in_the_model(demos.clone / "data/sandbox/warehouse.duckdb")
 
 
 def test_a_demo_that_is_killed_while_exports_are_pending_does_not_wait_for_them_the_next_time(demos: Demos) -> None:
@@ -174,7 +205,7 @@ def test_a_demo_that_is_killed_while_exports_are_pending_does_not_wait_for_them_
     shown = demos.finished.shown
     ordered = shown.index("apsis/email_events: 1 day loaded")
     assert shown.index("sfmc/journey_history: ") < ordered
-    with open_ledger(f"sqlite:///{demos.folder / 'data/sandbox/exports.db'}") as ledger:
+    with open_ledger(f"sqlite:///{demos.clone / 'data/sandbox/exports.db'}") as ledger:
         states = {export.state for export in listed(ledger, with_ended=True)}
     assert states == {State.REPLACED, State.LANDED}
     assert demos.finished.unfinished == demos.again.unfinished == []
