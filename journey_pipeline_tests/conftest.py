@@ -27,8 +27,9 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes folders of its own there
 ROOM = 8 << 30
 # The groups and modules that take longest, the longest first.
 LONGEST = (
-    *("test_demo.py", "test_operations_page.py", "test_benchmarks.py", "test_warehouse_sync.py", "test_contract_faults.py"),
-    *("test_every_stream.py", "test_crash_backfill.py", "clients", "readme", "test_load_ordered.py"),
+    *("test_demo.py", "test_operations_page.py", "test_benchmarks.py", "test_warehouse_sync.py"),
+    *("test_contract_faults.py", "test_every_stream.py", "test_crash_backfill.py", "clients", "readme"),
+    "test_load_ordered.py",
     *("test_verdicts.py", "test_contract_crash.py", "test_earlier_home.py", "test_warehouse_crash.py"),
 )
 _stderr = os.dup(2)  # before pytest captures it

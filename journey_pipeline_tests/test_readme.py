@@ -32,7 +32,7 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer, Request
-from journey_pipeline_tests.pages import LINES, NOT_RUN, PAGES, README, ROOT, TEXT, lines_with, make_clone, run
+from journey_pipeline_tests.pages import LINES, NOT_RUN, PAGES, README, ROOT, lines_with, make_clone, run
 from journey_pipeline_tests.projects import NOW, make_project
 
 START = floor(NOW, Granularity.HOUR) - timedelta(hours=6)  # each hour since then goes through Dagster
