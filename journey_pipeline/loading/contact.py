@@ -32,7 +32,7 @@ class PeopleSource(Protocol):
     stream: Stream
     person_reach: timedelta
 
-    def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Part:
+    def person(self, email: str, to: Path) -> Part:
         """Downloads the vendor's data of a person to a file; for an unknown person, a file without records."""
         ...
 
@@ -80,7 +80,7 @@ def ask_for_person(
     with TemporaryDirectory(dir=lake.work_dir, prefix="contact-") as folder:
         scratch = Lake(Path(folder))
         with Landing(scratch, key, window, recipe.extension, at=asked_at, now=now) as landing:
-            landing.take(source.person(email, landing.place))
+            landing.take(source.person(email, landing.place.file))
             landing.commit()
         manifest = normalize(scratch, key, window.partition, recipe, limits)
         yield Asked(scratch.events_file(key, window.partition), manifest, asked_at - source.person_reach, asked_at)

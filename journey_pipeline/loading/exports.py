@@ -160,9 +160,8 @@ class Exports:
             ExportMovedOn: If another process has changed it.
         """
         source = self.sources[export.key.stream]
-        to, on_bytes = (landing.place, landing.received) if landing else (None, None)
         try:
-            look = source.look(ticket_of(export), plan_of(export), to=to, on_bytes=on_bytes)
+            look = source.look(ticket_of(export), plan_of(export), to=landing.place if landing else None)
             if look.part and landing:
                 landing.take(look.part)
         except VendorError as error:
@@ -239,17 +238,16 @@ class Exports:
             )
 
     def _fetch_part(self, part: Export, landing: Landing) -> None:
-        source, evidence = self.sources[part.key.stream], landing.evidence
+        source = self.sources[part.key.stream]
         ticket, plan = ticket_of(part), plan_of(part)
         try:
-            got = source.fetch(ticket, plan, landing.place, on_bytes=landing.received, evidence=evidence)
+            got = source.fetch(ticket, plan, landing.place)
             while got.next_page:
                 landing.take(got)
-                evidence = landing.evidence
-                got = source.fetch(ticket, plan, landing.place, after=got, on_bytes=landing.received, evidence=evidence)
+                got = source.fetch(ticket, plan, landing.place, after=got)
         except VendorError as error:
             # Of what was broken on its way nothing is kept: then the file itself is.
-            is_broken = isinstance(error, ContractError) or evidence.exists()
+            is_broken = isinstance(error, ContractError) or landing.evidence.exists()
             if is_broken:
                 again = "fetched" if source.stream.links_live else "ordered"
                 landing.blame(error, f"the export is {again} again.")

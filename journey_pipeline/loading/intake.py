@@ -214,7 +214,7 @@ class Intake:
         window = Window(start, start + stream.granularity.duration)
         at = self.now()
         with Landing(self.lake, stream.key, window, stream.recipe.extension, at=at, now=self.now) as landing:
-            place = landing.place
+            place = landing.place.file
             with LandingFile(place) as file:
                 digest = _pack(path, file, is_gzip=found.is_gzip)
             if not found.is_gzip and digest != found.content_sha256:

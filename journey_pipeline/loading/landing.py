@@ -32,6 +32,7 @@ from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.settings import utc_now
+from journey_pipeline.transport.response import Place
 from journey_pipeline.vendors.source import Estimate, Part, Plan, Source
 
 
@@ -134,9 +135,9 @@ class Landing:
         return name_attempt(self._lake, self._key, self._window, self._at)
 
     @property
-    def place(self) -> Path:
+    def place(self) -> Place:
         """Where the next part goes."""
-        return self.folder.part(len(self.parts), self._extension)
+        return Place(self.folder.part(len(self.parts), self._extension), self.received, self.evidence)
 
     @property
     def evidence(self) -> Path:
@@ -321,14 +322,7 @@ class _Download:
 
     def _part(self, plan: Plan, estimate: Estimate | None, after: Part | None = None) -> Part:
         try:
-            part = self.source.download(
-                plan,
-                self.landing.place,
-                estimate=estimate,
-                after=after,
-                on_bytes=self.landing.received,
-                evidence=self.landing.evidence,
-            )
+            part = self.source.download(plan, self.landing.place, estimate=estimate, after=after)
         except ContractError as error:
             self._blame(error)
             raise

@@ -24,6 +24,7 @@ from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.model import Window, floor
 from journey_pipeline.normalize.landed_file import content_digest
 from journey_pipeline.settings import utc_now
+from journey_pipeline.transport.response import Place
 from journey_pipeline.vendors.source import Estimate, Source
 
 
@@ -121,7 +122,7 @@ class _Sweep:
         self.lake.work_dir.mkdir(parents=True, exist_ok=True)
         try:
             with TemporaryDirectory(dir=self.lake.work_dir) as scratch:
-                to = Path(scratch) / f"again.{recipe.extension}"
+                to = Place(Path(scratch) / f"again.{recipe.extension}")
                 part = self.source.download(self.source.plan(window), to, estimate=self.estimates[window])
                 again = content_digest([part.path], recipe)
             landed = content_digest([folder / file.name for file in attempt.files], recipe)

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -28,7 +27,7 @@ from journey_pipeline.transport.auth import Auth, Credential
 from journey_pipeline.transport.body import Body
 from journey_pipeline.transport.download import NO_REST, Download, Terms
 from journey_pipeline.transport.request import REDIRECTS, Destinations, Request, Timeouts, Wire, origin
-from journey_pipeline.transport.response import Answer, Asked, Downloaded, Inspector, Refusal, answered
+from journey_pipeline.transport.response import Answer, Asked, Downloaded, Inspector, Place, Refusal, answered
 from journey_pipeline.transport.retry import Action, Attempt, Limits, RetryPolicy
 
 __all__ = ["Answer", "Downloaded", "HttpClient", "Inspector", "Refusal"]
@@ -188,13 +187,11 @@ class HttpClient:
         method: str,
         path: str,
         *,
-        to: Path,
+        to: Place,
         query: Query = "",
         json: object = None,
         headers: Mapping[str, str] | None = None,
         inspector: Callable[[], Inspector] | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
         stream: str | None = None,
         window: object = None,
         policy: RetryPolicy | None = None,
@@ -209,10 +206,7 @@ class HttpClient:
         starts over, or goes on where it broke off. Arguments that are not named here are those of `send`.
 
         Args:
-            to: Where the file appears when all is well.
             inspector: Makes an inspector for each attempt, which sees the inflated bytes in passing.
-            on_bytes: Told the size of each piece that came over the wire, of all attempts.
-            evidence: Where the start and the end of an inflated answer are kept that is not as documented.
             no_content: What lands in place of the empty body of a 204, so that it reads as an answer without records.
             resumes: Whether the vendor gives the rest of a body that was cut off, if an ETag or the time of its last
                 change names it. What came of it is kept until the call ends, and no longer.
@@ -234,9 +228,7 @@ class HttpClient:
         if guarded:
             largest, longest_s = settings.largest_linked_bytes(), settings.longest_linked_s()
             spare = settings.spare_disk_bytes()
-        terms = Terms(
-            to, inspector, on_bytes, evidence, no_content, resumes, packed, largest, self._chunk_bytes, spare, guarded
-        )
+        terms = Terms(to, inspector, no_content, resumes, packed, largest, self._chunk_bytes, spare, guarded)
         policy = policy or self._policy
         if resumes:  # a refusal of the rest is no refusal of the whole
             policy = replace(policy, statuses={**dict.fromkeys(NO_REST, Action.ANSWER), **policy.statuses})

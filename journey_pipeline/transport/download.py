@@ -31,7 +31,7 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.files import LandingFile
 from journey_pipeline.transport.body import Body, Checksum, Deflater
-from journey_pipeline.transport.response import Asked, Downloaded, FileInspector, Inspector
+from journey_pipeline.transport.response import Asked, Downloaded, FileInspector, Inspector, Place
 from journey_pipeline.transport.retry import Attempt, http_date, monotonic_s
 
 _ACCEPTED, _NO_CONTENT, _PARTIAL_CONTENT = 202, 204, 206
@@ -58,10 +58,8 @@ class Terms:
         is_stored: Whether it lies in a storage whose ETag is the MD5 of a body, if it looks like one.
     """
 
-    to: Path
+    to: Place
     inspector: Callable[[], Inspector] | None
-    on_bytes: Callable[[int], None] | None
-    evidence: Path | None
     no_content: bytes
     resumes: bool
     packed: bool | Callable[[bytes], bool]
@@ -120,7 +118,7 @@ class Download:
                 raise
             arriving.discard()
             judged = self._tries.judged(error, arriving)
-            raise _told(judged, self._asked, arriving, response.status_code, keep_at=self._terms.evidence) from None
+            raise _told(judged, self._asked, arriving, response.status_code, keep_at=self._terms.to.evidence) from None
         except BaseException:
             arriving.discard()
             raise
@@ -171,7 +169,7 @@ class _Arriving:
         self._inspector = terms.inspector() if terms.inspector else None
         self._damage: DamagedAnswerError | None = None
         self._open = ExitStack()
-        self._file = self._open.enter_context(LandingFile(terms.to))
+        self._file = self._open.enter_context(LandingFile(terms.to.file))
 
     def land(self) -> None:
         """Writes what comes to the file and shows it to the inspector in passing; at the end puts the file in place."""
@@ -180,8 +178,8 @@ class _Arriving:
         self._leave_room(int(told) if re.fullmatch(r"[0-9]{1,18}", told) else 0)
         for wire, raw in body:
             self._take(wire, raw)
-            if self._terms.on_bytes:
-                self._terms.on_bytes(len(wire))
+            if self._terms.to.on_bytes:
+                self._terms.to.on_bytes(len(wire))
         self._judge()
         if self._is_packed is not False:
             file.write(self._held if body.is_gzip else self._deflater.finish())
@@ -221,7 +219,7 @@ class _Arriving:
             OSError: If what comes would fill it.
         """
         self._seen_room_at, spare = self._file.bytes, self._terms.spare_bytes
-        if spare and shutil.disk_usage(self._terms.to.parent).free < coming + spare:
+        if spare and shutil.disk_usage(self._terms.to.file.parent).free < coming + spare:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def discard(self) -> None:
@@ -241,7 +239,7 @@ class _Arriving:
     def downloaded(self, *, seconds: float, attempts: int) -> Downloaded:
         """The file on disk now."""
         return Downloaded(
-            path=self._terms.to,
+            path=self._terms.to.file,
             sha256=self._file.sha256,
             bytes=self._file.bytes,
             raw_bytes=self._raw_bytes,

@@ -230,6 +230,21 @@ def _ends_early(error: JSONDecodeError) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a download goes.
+
+    Attributes:
+        file: Where the file appears when all is well.
+        on_bytes: Told the size of each piece that came over the wire, of all attempts.
+        evidence: Where the start and the end of an inflated answer are kept that is not as documented.
+    """
+
+    file: Path
+    on_bytes: Callable[[int], None] | None = None
+    evidence: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Downloaded:
     """A body that lies on disk, complete.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from journey_pipeline.errors import ExportExpired
 from journey_pipeline.model import Figures, Granularity, StreamKey, Window, contiguous, iso
 from journey_pipeline.recipe import Recipe
-from journey_pipeline.transport.response import Downloaded
+from journey_pipeline.transport.response import Downloaded, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,12 +342,10 @@ class Source(ABC):
     def download(
         self,
         plan: Plan,
-        to: Path,
+        to: Place,
         *,
         estimate: Estimate | None,
         after: Part | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Part:
         """Downloads an answer to a file, completely or not at all; keeps one that is no such file as evidence.
 
@@ -368,9 +366,7 @@ class Source(ABC):
         """
         raise NotImplementedError(f"{self.stream.key} answers at once")
 
-    def look(
-        self, ticket: Ticket, plan: Plan, *, to: Path | None = None, on_bytes: Callable[[int], None] | None = None
-    ) -> Look:
+    def look(self, ticket: Ticket, plan: Plan, *, to: Place | None = None) -> Look:
         """Asks how far an export is; given a place, it takes the file along where that is the answer.
 
         Raises:
@@ -383,11 +379,9 @@ class Source(ABC):
         self,
         ticket: Ticket,
         plan: Plan,
-        to: Path,
+        to: Place,
         *,
         after: Part | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Part:
         """Downloads the file of an export that is ready, or the one after another; completely or not at all.
 

@@ -27,9 +27,9 @@ def landing_of(lake: Lake, **given: object) -> Landing:
 
 def came(landing: Landing, content: bytes = b"a,b\n1,2\n") -> Part:
     """A part that was written to its place."""
-    write_bytes(landing.place, content)
+    write_bytes(landing.place.file, content)
     digest = hashlib.sha256(content).hexdigest()
-    return Part(landing.place, HOUR, digest, len(content), len(content), 1, ("a", "b"), "identity")
+    return Part(landing.place.file, HOUR, digest, len(content), len(content), 1, ("a", "b"), "identity")
 
 
 def left(lake: Lake) -> Iterator[str]:

@@ -16,6 +16,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.model import Window, partition_window
+from journey_pipeline.transport.response import Place
 from journey_pipeline.vendors.apsis.profile_events.stream import profile_events_stream
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import customer_journeys_stream
 from journey_pipeline.vendors.sfmc.journey_history.stream import journey_history_stream
@@ -51,13 +52,13 @@ class Folder(Asked):
         lying = {window: self._folder / f"{window.partition}.csv" for window in windows}
         return [Plan(window, {"file": file.name}, (window,)) for window, file in lying.items() if file.exists()]
 
-    def download(self, plan: Plan, to: Path, **_: Any) -> Part:
+    def download(self, plan: Plan, to: Place, **_: Any) -> Part:
         raw = (self._folder / plan.request["file"]).read_bytes()
-        write_bytes(to, content := gzip.compress(raw, mtime=0))
+        write_bytes(to.file, content := gzip.compress(raw, mtime=0))
         header, *rows = raw.decode().splitlines()
         digest = hashlib.sha256(content).hexdigest()
         columns = tuple(header.split(","))
-        return Part(to, plan.window, digest, len(content), len(raw), len(rows), columns, "identity")
+        return Part(to.file, plan.window, digest, len(content), len(raw), len(rows), columns, "identity")
 
 
 def days(count: int) -> list[Window]:

@@ -15,6 +15,7 @@ from journey_pipeline.errors import ContractError, LakeError, PermanentVendorErr
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.settings import LINKED_SIZE_VARIABLE, SPARE_DISK_VARIABLE
 from journey_pipeline.transport.addresses import ForbiddenAddressError, Guard, is_of_this_network
+from journey_pipeline.transport.response import Place
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient, answer, close, head
 
 PUBLIC = "93.184.216.34"
@@ -82,7 +83,7 @@ def test_a_name_that_stands_for_a_private_address_is_not_connected_to(
     client = client_of(server, download_hosts="files.example")
     port = server.url.rpartition(":")[2]
     with pytest.raises(PermanentVendorError, match="stands for an address of this machine") as error:
-        client.download("GET", f"http://files.example:{port}/p?sig=s3cr3t", to=tmp_path / "file", guarded=True)
+        client.download("GET", f"http://files.example:{port}/p?sig=s3cr3t", to=Place(tmp_path / "file"), guarded=True)
     assert (error.value.status, names.asked, server.seen) == (None, 1, [])
     assert "s3cr3t" not in str(error.value)
 
@@ -109,10 +110,10 @@ def test_an_origin_that_is_spelled_out_is_taken_at_its_word(
     for hosts, is_taken in (("", False), ("127.0.0.1", False), (server.url, True), ("http://127.0.0.1:1", False)):
         client = client_of(server, download_hosts=hosts)
         if is_taken:
-            assert client.download("GET", "/p", to=tmp_path / "file", guarded=True).raw_bytes == len(BODY)
+            assert client.download("GET", "/p", to=Place(tmp_path / "file"), guarded=True).raw_bytes == len(BODY)
         else:
             with pytest.raises(PermanentVendorError):
-                client.download("GET", "/p", to=tmp_path / "file", guarded=True)
+                client.download("GET", "/p", to=Place(tmp_path / "file"), guarded=True)
     assert len(server.seen) == 1
 
 
@@ -126,11 +127,11 @@ def test_no_proxy_is_asked_and_no_redirect_is_followed(
     client = client_of(server, download_hosts=server.url)
     server.on("/p", answer(200, BODY, Set_Cookie="a=b"), answer(200, BODY))
     for _ in range(2):
-        client.download("GET", "/p", to=tmp_path / "file", guarded=True)
+        client.download("GET", "/p", to=Place(tmp_path / "file"), guarded=True)
     assert not any({"cookie", "authorization"} & set(seen.headers) for seen in server.seen)
     server.on("/r", answer(302, b"", Location=f"{server.url}/p"))
     with pytest.raises(PermanentVendorError, match="302"):
-        client.download("GET", "/r", to=tmp_path / "other", guarded=True)
+        client.download("GET", "/r", to=Place(tmp_path / "other"), guarded=True)
     assert [seen.path for seen in server.seen] == ["/p", "/p", "/r"]
 
 
@@ -144,7 +145,7 @@ def test_a_name_that_can_not_be_looked_up_is_tried_again(
     client = client_of(server)
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(TransientVendorError, match="Temporary failure"):
-        client.download("GET", "http://files.example/p", to=tmp_path / "file", guarded=True)
+        client.download("GET", "http://files.example/p", to=Place(tmp_path / "file"), guarded=True)
 
 
 def test_a_file_behind_a_link_has_bounds_of_its_own(
@@ -154,14 +155,14 @@ def test_a_file_behind_a_link_has_bounds_of_its_own(
     server.on("/p", answer(200, BODY))
     monkeypatch.setenv(LINKED_SIZE_VARIABLE, str(len(BODY) / 2 / (1 << 30)))
     with pytest.raises(ContractError, match="more than"):
-        client.download("GET", "/p", to=tmp_path / "file", guarded=True)
+        client.download("GET", "/p", to=Place(tmp_path / "file"), guarded=True)
     monkeypatch.delenv(LINKED_SIZE_VARIABLE)
     monkeypatch.setenv(SPARE_DISK_VARIABLE, "1")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=(1 << 30) + len(BODY) - 1))
     with pytest.raises(LakeError, match="is full"), naming_disk_troubles("landing", tmp_path):
-        client.download("GET", "/p", to=tmp_path / "file", guarded=True)
+        client.download("GET", "/p", to=Place(tmp_path / "file"), guarded=True)
     assert list(tmp_path.iterdir()) == []
-    client.download("GET", "/p", to=tmp_path / "file")
+    client.download("GET", "/p", to=Place(tmp_path / "file"))
 
 
 MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
@@ -173,17 +174,17 @@ def test_a_file_of_other_bytes_than_its_etag_tells_does_not_land(
 ) -> None:
     client, place, evidence = client_of(server, download_hosts=server.url), tmp_path / "file", tmp_path / "evidence"
     server.on("/p", answer(200, BODY[:-1] + b"y", ETag=f'"{MD5}"'), answer(200, BODY, ETag=f'"{MD5}"'))
-    assert client.download("GET", "/p", to=place, packed=False, evidence=evidence, guarded=True).attempts == 2
+    assert client.download("GET", "/p", to=Place(place, evidence=evidence), packed=False, guarded=True).attempts == 2
     assert place.read_bytes() == BODY
     for headers in (
         {"ETag": f'"{MD5[:-1]}0-2"'},
         {"ETag": f'"{MD5[::-1]}"', "X-Amz-Server-Side-Encryption": "aws:kms"},
     ):
         server.on("/k", answer(200, BODY, **headers))
-        assert client.download("GET", "/k", to=place, guarded=True).attempts == 1
+        assert client.download("GET", "/k", to=Place(place), guarded=True).attempts == 1
     server.on("/q", *[answer(200, BODY, ETag=f'"{MD5[::-1]}"')] * 2)
     with pytest.raises(ContractError, match=r"the one that its ETag tells.* The same bytes came twice"):
-        client.download("GET", "/q", to=place, evidence=evidence, guarded=True)
+        client.download("GET", "/q", to=Place(place, evidence=evidence), guarded=True)
     assert evidence.read_bytes() == BODY
 
 
@@ -193,4 +194,4 @@ def test_the_rest_of_a_file_counts_for_its_md5(server: FlakyServer, client_of: M
     came = f"bytes 400-{len(BODY) - 1}/{len(BODY)}"
     whole = [head(200, Content_Length=str(len(BODY)), **tag) + BODY[:400], close]
     server.on("/p", whole, answer(206, BODY[400:], Content_Range=came, **tag))
-    assert client.download("GET", "/p", to=tmp_path / "file", resumes=True, guarded=True).attempts == 2
+    assert client.download("GET", "/p", to=Place(tmp_path / "file"), resumes=True, guarded=True).attempts == 2

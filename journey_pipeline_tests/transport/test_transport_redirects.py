@@ -11,7 +11,7 @@ from journey_pipeline.errors import PermanentVendorError
 from journey_pipeline.transport.auth import Auth, BearerKey, ClientCredentials
 from journey_pipeline.transport.redaction import Redactor
 from journey_pipeline.transport.request import Destinations, Request, origin
-from journey_pipeline.transport.response import Asked
+from journey_pipeline.transport.response import Asked, Place
 from journey_pipeline.transport.retry import Waits
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient, Piece, answer, gz, head, json
 
@@ -158,7 +158,7 @@ def test_a_redirect_to_a_host_that_nobody_named_is_refused_and_names_host_and_se
     with pytest.raises(
         PermanentVendorError, match=r"302: .*another host, localhost, .*ACME_NORTH_DOWNLOAD_HOSTS"
     ) as raised:
-        client.download("GET", "/x", to=tmp_path / "part")
+        client.download("GET", "/x", to=Place(tmp_path / "part"))
     assert "secret-of-the-link" not in str(raised.value)
     assert ([seen.path for seen in server.seen], waits) == (["/x"], [])
 
@@ -221,6 +221,6 @@ def test_a_download_follows_to_a_file_host_and_lands_there(
     server.on("/x", to(f"{elsewhere.url}/file"))
     elsewhere.on("/file", answer(body=gz(b"Id\n1\n"), Content_Encoding="gzip"))
     client = client_of(server, auth=KEY, download_hosts="127.0.0.1")
-    landed = client.download("POST", "/x", json={}, to=tmp_path / "part")
+    landed = client.download("POST", "/x", json={}, to=Place(tmp_path / "part"))
     assert landed.raw_bytes == 5
     assert (elsewhere.seen[0].method, "authorization" in elsewhere.seen[0].headers) == ("GET", False)

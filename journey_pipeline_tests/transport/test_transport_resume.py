@@ -15,7 +15,7 @@ import pytest
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.transport.request import Timeouts
-from journey_pipeline.transport.response import Downloaded
+from journey_pipeline.transport.response import Downloaded, Place
 from journey_pipeline.transport.retry import NO_WAITING_VARIABLE, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
@@ -42,8 +42,9 @@ CHILD = """
 import sys
 from pathlib import Path
 from journey_pipeline.transport.client import HttpClient
-url, to = sys.argv[1:]
-HttpClient(vendor="acme", connection="acme_child", base_url=url).download("GET", "/file", to=Path(to), resumes=True)
+from journey_pipeline.transport.response import Place
+url, to = sys.argv[1], Place(Path(sys.argv[2]))
+HttpClient(vendor="acme", connection="acme_child", base_url=url).download("GET", "/file", to=to, resumes=True)
 """
 NO_WAITING = {**os.environ, NO_WAITING_VARIABLE: "1"}
 
@@ -56,7 +57,7 @@ def load(server: FlakyServer, client_of: MakeClient, tmp_path: Path, waits: Wait
 
     def run(*, resumes: bool = True, **more: object) -> Downloaded:
         client = client_of(server, chunk_bytes=10_000, timeouts=Timeouts(idle_s=0.3))
-        return client.download("GET", PATH, to=tmp_path / "file.gz", resumes=resumes, **more)
+        return client.download("GET", PATH, to=Place(tmp_path / "file.gz"), resumes=resumes, **more)
 
     return run
 
@@ -140,7 +141,7 @@ def test_a_large_file_may_be_cut_off_more_often_than_tries_in_vain_are_made(
 
     server.on(PATH, piece)
     client = client_of(server, timeouts=Timeouts(idle_s=5))
-    got = client.download("GET", PATH, to=tmp_path / "file", resumes=True, packed=False)
+    got = client.download("GET", PATH, to=Place(tmp_path / "file"), resumes=True, packed=False)
     assert (got.path.read_bytes() == body, got.attempts, sent) == (True, cuts + 1, len(body))
     assert max(waits) < 4, "a cut that brought something does not make the next wait longer"
 

@@ -10,6 +10,7 @@ import pytest
 
 from journey_pipeline.errors import ConfigError, ContractError, PermanentVendorError, TransientVendorError
 from journey_pipeline.model import partition_window
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
@@ -77,9 +78,7 @@ def hurried(client: ApsisClient) -> Iterator[ApsisClient]:
 
 
 def taken(client: ApsisClient, link: str, to: Path) -> int:
-    got = client.take_emails(
-        link, TOKEN, to, inspector=lambda: CsvInspector(("a",)), on_bytes=None, evidence=None, window=None
-    )
+    got = client.take_emails(link, TOKEN, Place(to), inspector=lambda: CsvInspector(("a",)), window=None)
     rows: int = got.inspector.rows
     return rows
 
@@ -129,7 +128,7 @@ def test_a_report_without_a_byte_is_asked_for_again_and_is_no_empty_day(
     file = gz(",".join(NEEDED_COLUMNS).encode() + b"\n")
     vendor.server.on("/files/1", answer(200), answer(200), answer(200, file))
     source = EmailEvents(Account(client), email_events_stream("apsis", DAY.start))
-    part = source.fetch(Ticket(export_id="rp-1"), Plan(DAY, {"sections": [{}]}), tmp_path / "part.csv.gz")
+    part = source.fetch(Ticket(export_id="rp-1"), Plan(DAY, {"sections": [{}]}), Place(tmp_path / "part.csv.gz"))
     assert (part.rows, vendor.server.count("/files/1")) == (0, 3)
 
 

@@ -33,6 +33,7 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.apsis.account import Account, check
 from journey_pipeline.vendors.apsis.client import ApsisClient
@@ -89,7 +90,7 @@ class Vendor:
                 pending = [*source.smaller(plan), *pending]
                 continue
             assert look.verdict is Verdict.READY
-            parts.append(source.fetch(ticket, plan, folder.part(len(parts), source.stream.recipe.extension)))
+            parts.append(source.fetch(ticket, plan, Place(folder.part(len(parts), source.stream.recipe.extension))))
         attempt = Attempt(
             attempt=folder.name,
             started_at=NOW,
@@ -250,7 +251,7 @@ def test_the_same_status_means_what_the_address_generation_says(
     ticket = source.order(plan, "1-1")
     vendor.wait(timedelta(seconds=age))
     assert source.look(ticket, plan).verdict is expected
-    taken = source.look(ticket, plan, to=vendor.home / "part.json.gz")
+    taken = source.look(ticket, plan, to=Place(vendor.home / "part.json.gz"))
     assert (taken.verdict, taken.part is not None) == (expected, expected is Verdict.READY)
 
 
@@ -265,7 +266,7 @@ def test_a_poll_hands_on_when_the_vendor_wants_the_next_one(
     plan = profiles.plan(DAY)
     ticket = profiles.order(plan, "1-1")
     for to in (None, vendor.home / "part.json.gz"):
-        assert profiles.look(ticket, plan, to=to).retry_after_s == retry_after_s
+        assert profiles.look(ticket, plan, to=Place(to)).retry_after_s == retry_after_s
     report = emails.plan(DAY)
     assert emails.look(emails.order(report, "1-1"), report).retry_after_s == retry_after_s
 
@@ -278,7 +279,7 @@ def test_an_id_that_the_vendor_does_not_know_is_gone(vendor: Vendor, generation:
     vendor.sandbox.apsis.exports.clear()
     assert source.look(ticket, plan).verdict is Verdict.GONE
     with pytest.raises(ExportExpired, match="the file is gone"):
-        source.fetch(ticket, plan, vendor.home / "part.json.gz")
+        source.fetch(ticket, plan, Place(vendor.home / "part.json.gz"))
 
 
 def test_a_look_takes_no_file(vendor: Vendor) -> None:
@@ -296,7 +297,7 @@ def test_an_export_that_failed_is_no_outage_and_is_not_asked_for_again_at_once(v
     vendor.sandbox.calls.clear()
     assert source.look(ticket, plan).verdict is Verdict.FAILED
     with pytest.raises(ExportFailed, match="503"):
-        source.fetch(ticket, plan, vendor.home / "part.json.gz")
+        source.fetch(ticket, plan, Place(vendor.home / "part.json.gz"))
     assert vendor.sandbox.calls.count("profile_poll") == 2
 
 
@@ -306,7 +307,7 @@ def test_a_cut_download_is_repeated_from_the_same_address(vendor: Vendor, kind: 
     ticket, plan = ordered_by(vendor, source)
     vendor.sandbox.calls.clear()
     vendor.sandbox.faults.add(f"apsis/profile_poll:{kind}@1")
-    part = source.fetch(ticket, plan, vendor.home / "part.json.gz")
+    part = source.fetch(ticket, plan, Place(vendor.home / "part.json.gz"))
     assert part.rows == sum(
         record["copies"] for record in vendor.sandbox.apsis.profile_truth(DAY, NOW) if record["section"] == "1234"
     )
@@ -441,11 +442,11 @@ def test_a_report_that_is_too_large_or_gone_says_so(vendor: Vendor) -> None:
     ticket, plan = ordered_by(vendor, source)
     assert source.look(ticket, plan).verdict is Verdict.TOO_LARGE
     with pytest.raises(ExportFailed):
-        source.fetch(ticket, plan, vendor.home / "part.csv.gz")
+        source.fetch(ticket, plan, Place(vendor.home / "part.csv.gz"))
     vendor.wait(timedelta(days=8))
     assert source.look(ticket, plan).verdict is Verdict.GONE
     with pytest.raises(ExportExpired):
-        source.fetch(ticket, plan, vendor.home / "part.csv.gz")
+        source.fetch(ticket, plan, Place(vendor.home / "part.csv.gz"))
 
 
 def test_the_files_token_goes_in_its_header_and_the_bearer_token_not_to_another_host(
@@ -453,7 +454,7 @@ def test_the_files_token_goes_in_its_header_and_the_bearer_token_not_to_another_
 ) -> None:
     vendor.sandbox.options.apsis.files_host = "localhost"
     source = vendor.emails()
-    source.fetch(*ordered_by(vendor, source), vendor.home / "part.csv.gz")
+    source.fetch(*ordered_by(vendor, source), Place(vendor.home / "part.csv.gz"))
     (status,) = vendor.sandbox.calls.to("email_status")
     (file,) = vendor.sandbox.calls.to("email_file")
     assert status.query == {"header_auth": "true"}
@@ -464,10 +465,10 @@ def test_the_files_token_goes_in_its_header_and_the_bearer_token_not_to_another_
 def test_of_a_file_that_was_cut_off_only_the_rest_is_asked_for(vendor: Vendor) -> None:
     source = vendor.emails()
     ticket, plan = ordered_by(vendor, source)
-    whole = source.fetch(ticket, plan, vendor.home / "whole.csv.gz")
+    whole = source.fetch(ticket, plan, Place(vendor.home / "whole.csv.gz"))
     vendor.sandbox.faults.add("apsis/email_file:cut_byte=3000@1")
     with no_waiting():
-        part = source.fetch(ticket, plan, vendor.home / "part.csv.gz")
+        part = source.fetch(ticket, plan, Place(vendor.home / "part.csv.gz"))
     first, second = vendor.sandbox.calls.to("email_file")[1:]
     assert whole.bytes > 3000
     assert (first.headers.get("range"), second.headers["range"], second.status) == (None, "bytes=3000-", 206)
@@ -480,11 +481,11 @@ def test_a_link_that_has_ended_is_asked_for_again(vendor: Vendor) -> None:
     ticket, plan = ordered_by(vendor, source)
     vendor.sandbox.options.apsis.link_life_s = 0
     with pytest.raises(PermanentVendorError) as raised:
-        source.fetch(ticket, plan, vendor.home / "part.csv.gz")
+        source.fetch(ticket, plan, Place(vendor.home / "part.csv.gz"))
     assert raised.value.status == 403
     assert vendor.sandbox.calls.count("email_status") == 3
     vendor.sandbox.options.apsis.link_life_s = 900
-    assert source.fetch(ticket, plan, vendor.home / "part.csv.gz").rows > 0
+    assert source.fetch(ticket, plan, Place(vendor.home / "part.csv.gz")).rows > 0
 
 
 def test_what_is_no_file_lands_nowhere_and_leaves_evidence(vendor: Vendor) -> None:
@@ -493,7 +494,7 @@ def test_what_is_no_file_lands_nowhere_and_leaves_evidence(vendor: Vendor) -> No
     vendor.sandbox.faults.add("apsis/profile_poll:html_200")
     to, evidence = vendor.home / "part.json.gz", vendor.home / "evidence.txt"
     with pytest.raises(ContractError, match="HTML page"):
-        source.fetch(ticket, plan, to, evidence=evidence)
+        source.fetch(ticket, plan, Place(to, evidence=evidence))
     assert not to.exists()
     assert evidence.read_text().startswith("<html>")
 

@@ -19,6 +19,7 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import no_waiting
 from journey_pipeline.vendors.insider.client import InsiderClient
 from journey_pipeline.vendors.insider.user_events.stream import Choice, UserEvents, user_events_stream
@@ -80,7 +81,7 @@ def fetch(sandbox: Sandbox, address: str, folder: Path) -> Part:
     try:
         plan = Plan(DAY, opened.request(DAY))
         place = folder / f"part-0.{stream.recipe.extension}"
-        return opened.fetch(Ticket(poll_address=address), plan, place, evidence=folder / "evidence.txt")
+        return opened.fetch(Ticket(poll_address=address), plan, Place(place, evidence=folder / "evidence.txt"))
     finally:
         opened.close()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.model import Window
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import no_waiting
 from journey_pipeline.vendors.insider.client import InsiderClient
 from journey_pipeline.vendors.insider.user_events.stream import Choice, UserEvents, user_events_stream
@@ -108,7 +109,7 @@ def test_a_presigned_file_of_s3_is_judged_fetched_and_goes_on_after_a_break_with
     source = UserEvents(InsiderClient("insider"), user_events_stream("insider", DAY.start), Choice())
     with no_waiting():
         part = source.fetch(
-            Ticket(poll_address=link), Plan(DAY, {}), tmp_path / "part-0.csv.gz", evidence=tmp_path / "evidence"
+            Ticket(poll_address=link), Plan(DAY, {}), Place(tmp_path / "part-0.csv.gz", evidence=tmp_path / "evidence")
         )
     source.close()
     assert (part.rows, part.raw_bytes) == (5_000, len(BODY))

@@ -22,6 +22,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.landing import pull
 from journey_pipeline.model import Granularity, Window, partition_window
 from journey_pipeline.normalize.run import normalize
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Limits, Waits, no_waiting
 from journey_pipeline.vendors.layerfive.client import ROUTE, TIMEOUTS, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
@@ -123,7 +124,7 @@ def test_a_day_is_asked_for_a_day_early_and_lands_as_it_came(
 ) -> None:
     packed = gz(BODY)
     server.on(ROUTE, answer(body=packed, Content_Encoding="gzip", Content_Type="application/json"))
-    part = source.download(source.plan(WINDOW), tmp_path / "part-0.json.gz", estimate=source.estimate(WINDOW))
+    part = source.download(source.plan(WINDOW), Place(tmp_path / "part-0.json.gz"), estimate=source.estimate(WINDOW))
     (asked,) = server.seen
     assert (asked.method, asked.path, asked.query) == ("GET", ROUTE, "event_date=2026-11-18")
     assert asked.headers["authorization"] == f"Bearer {KEY}"
@@ -155,7 +156,7 @@ def test_the_day_asked_for_is_the_accounts_in_which_the_window_starts(
 def test_the_key_goes_where_the_connection_says(server: FlakyServer, name: str, tmp_path: Path) -> None:
     server.on(ROUTE, answer(body=BODY))
     source = source_of(name, auth_header="X-API-Key", auth_scheme="")
-    source.download(source.plan(WINDOW), tmp_path / "a.gz", estimate=None)
+    source.download(source.plan(WINDOW), Place(tmp_path / "a.gz"), estimate=None)
     source.close()
     assert server.seen[0].headers["x-api-key"] == KEY
     assert "authorization" not in server.seen[0].headers
@@ -185,7 +186,7 @@ def test_a_redirect_to_the_path_with_a_slash_is_followed_on_the_host(
     where = target if slash == "/" else server.url + target
     server.on(ROUTE, answer(301, Location=where))
     server.on(f"{ROUTE}/", answer(body=BODY))
-    assert source.download(source.plan(WINDOW), tmp_path / "a.gz", estimate=None).rows == 2
+    assert source.download(source.plan(WINDOW), Place(tmp_path / "a.gz"), estimate=None).rows == 2
     assert server.seen[1].query == "event_date=2026-11-18"
     assert server.seen[1].headers["authorization"] == f"Bearer {KEY}"
 
@@ -198,7 +199,7 @@ def test_a_redirect_to_another_host_is_an_error_and_nobody_is_asked_there(
     server.on(ROUTE, answer(302, Location=f"{other.url}/"))
     try:
         with pytest.raises(PermanentVendorError, match="another host"):
-            source.download(source.plan(WINDOW), tmp_path / "a.gz", estimate=None)
+            source.download(source.plan(WINDOW), Place(tmp_path / "a.gz"), estimate=None)
         assert other.seen == []
     finally:
         other.close()
@@ -211,10 +212,10 @@ def pages(server: FlakyServer, *links: Any) -> None:
 
 
 def all_pages(source: CustomerJourneys, folder: Path) -> list[Any]:
-    parts = [source.download(source.plan(WINDOW), folder / "0.gz", estimate=None)]
+    parts = [source.download(source.plan(WINDOW), Place(folder / "0.gz"), estimate=None)]
     while parts[-1].next_page:
         to = folder / f"{len(parts)}.gz"
-        parts.append(source.download(source.plan(WINDOW), to, estimate=None, after=parts[-1]))
+        parts.append(source.download(source.plan(WINDOW), Place(to), estimate=None, after=parts[-1]))
     return parts
 
 
@@ -277,11 +278,11 @@ def test_a_page_that_was_cut_off_can_be_asked_for_again(
     first, second = body_of(record(), next="?page=2"), body_of(record(n=2), next="?page=3")
     broken = [answer(500)] * 4
     server.on(ROUTE, answer(body=first), *broken, answer(body=second), answer(body=BODY))
-    part = source.download(source.plan(WINDOW), tmp_path / "0.gz", estimate=None)
+    part = source.download(source.plan(WINDOW), Place(tmp_path / "0.gz"), estimate=None)
     with pytest.raises(TransientVendorError):
-        source.download(source.plan(WINDOW), tmp_path / "1.gz", estimate=None, after=part)
-    again = source.download(source.plan(WINDOW), tmp_path / "1.gz", estimate=None, after=part)
-    assert source.download(source.plan(WINDOW), tmp_path / "2.gz", estimate=None, after=again).rows == 2
+        source.download(source.plan(WINDOW), Place(tmp_path / "1.gz"), estimate=None, after=part)
+    again = source.download(source.plan(WINDOW), Place(tmp_path / "1.gz"), estimate=None, after=part)
+    assert source.download(source.plan(WINDOW), Place(tmp_path / "2.gz"), estimate=None, after=again).rows == 2
 
 
 INSIDE_STRING = BODY[: BODY.index(b"individual_id") + 4]
@@ -304,11 +305,11 @@ def test_a_cut_body_is_never_a_landing(
     server.on(ROUTE, cuts[form])
     to = tmp_path / "a.gz"
     with pytest.raises(TransientVendorError):
-        source.download(source.plan(WINDOW), to, estimate=None)
+        source.download(source.plan(WINDOW), Place(to), estimate=None)
     assert len(server.seen) == (2 if form == "closed" and cut else 4)  # to the wire such an end is a proper one
     assert not to.exists()
     server.on(ROUTE, cuts[form], answer(body=BODY))
-    assert source.download(source.plan(WINDOW), to, estimate=None).rows == 2
+    assert source.download(source.plan(WINDOW), Place(to), estimate=None).rows == 2
     assert content(to) == BODY
 
 
@@ -337,7 +338,7 @@ def test_each_refusal_is_of_its_class_and_says_what_to_do(
     name = source.stream.key.connection
     server.on(ROUTE, reply)
     with pytest.raises(error, match=told) as caught:
-        source.download(source.plan(WINDOW), tmp_path / "a.gz", estimate=None, evidence=tmp_path / "evidence")
+        source.download(source.plan(WINDOW), Place(tmp_path / "a.gz", evidence=tmp_path / "evidence"), estimate=None)
     assert type(caught.value) is error
     assert (caught.value.vendor, caught.value.connection, caught.value.stream) == (
         "layerfive",
@@ -356,7 +357,7 @@ def test_what_stops_being_json_late_is_tried_again(
 ) -> None:
     long = body_of(*[record(n=number) for number in range(500)])
     server.on(ROUTE, answer(body=long[:-2] + b"}" + long[-1:]), answer(body=long))
-    assert source.download(source.plan(WINDOW), tmp_path / "a.gz", estimate=None).rows == 500
+    assert source.download(source.plan(WINDOW), Place(tmp_path / "a.gz"), estimate=None).rows == 500
     assert len(server.seen) == 2
 
 
@@ -452,7 +453,7 @@ def test_a_count_that_differs_is_told_and_one_that_is_no_number_is_not(
     server: FlakyServer, source: CustomerJourneys, tmp_path: Path, count: Any
 ) -> None:
     server.on(ROUTE, answer(body=body_of(record(), count=count)))
-    part = source.download(source.plan(WINDOW), tmp_path / "a.gz", estimate=None)
+    part = source.download(source.plan(WINDOW), Place(tmp_path / "a.gz"), estimate=None)
     assert (part.rows, part.promised_rows) == (1, 7 if count == 7 else None)
 
 
@@ -461,7 +462,7 @@ def test_a_count_of_persons_is_no_count_of_their_touches(
 ) -> None:
     person = {"individual_id": "p", "touchpoints": [{"time": 1}, {"time": 2}]}
     server.on(ROUTE, answer(body=body_of(person, person)))
-    part = source.download(source.plan(WINDOW), tmp_path / "a.gz", estimate=None)
+    part = source.download(source.plan(WINDOW), Place(tmp_path / "a.gz"), estimate=None)
     assert (part.rows, part.promised_rows) == (4, 4)
     assert part.columns == ("time", "individual_id")
 

@@ -17,6 +17,7 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world.world import World
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
@@ -71,7 +72,7 @@ def loaded(home: Path, settings: MappingSettings | None = None) -> tuple[MadeJou
     parts: list[Part] = []
     while not parts or parts[-1].next_page:
         to = home / f"{len(parts)}.json.gz"
-        parts.append(source.download(source.plan(WINDOW), to, estimate=None, after=parts[-1] if parts else None))
+        parts.append(source.download(source.plan(WINDOW), Place(to), estimate=None, after=parts[-1] if parts else None))
     source.close()
     made = MadeJourneys(home, settings or MappingSettings()).land(
         *[gzip.decompress(part.path.read_bytes()) for part in parts]

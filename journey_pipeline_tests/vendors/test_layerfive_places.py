@@ -16,6 +16,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
 from journey_pipeline.model import Granularity, partition_window
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.layerfive.client import ROUTE, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
@@ -197,7 +198,7 @@ def test_the_component_hands_declared_places_to_the_one_who_counts_and_the_one_w
     declared = {"start": "2026-11-01-00:00", "records": "data.rows", "events": "hits"}
     source = LayerFiveCustomerJourneys.resolve_from_dict(declared).open_people()
     server.on(ROUTE, json(placed(hits("p-1", 1, 2))))
-    assert source.download(source.plan(WINDOW), tmp_path / "part-0.json.gz", estimate=None).rows == 2
+    assert source.download(source.plan(WINDOW), Place(tmp_path / "part-0.json.gz"), estimate=None).rows == 2
     assert source.stream.recipe.records_at == {"records": "data.rows", "events": "hits"}
     source.close()
 

@@ -15,7 +15,7 @@ import pytest
 
 from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.response import Downloaded
+from journey_pipeline.transport.response import Downloaded, Place
 from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.parquet_answer import ParquetInspector
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, Piece, answer, chunked, close, head
@@ -53,7 +53,7 @@ class Load:
             return client.download(
                 "GET",
                 "/file",
-                to=self.folder / "part-0.parquet",
+                to=Place(self.folder / "part-0.parquet"),
                 inspector=partial(ParquetInspector, columns),
                 packed=False,
                 resumes=resumes,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Inspector, Refusal
 from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.apsis.definitions import IN_SECTIONS, Page, discriminators, items_of
 
@@ -143,11 +143,9 @@ class ApsisClient:
     def take_profiles(
         self,
         address: str,
-        to: Path,
+        to: Place,
         *,
         inspector: Callable[[], Inspector],
-        on_bytes: Callable[[int], None] | None,
-        evidence: Path | None,
         window: object,
         is_poll: bool,
     ) -> Downloaded:
@@ -163,8 +161,6 @@ class ApsisClient:
             address,
             to=to,
             inspector=inspector,
-            on_bytes=on_bytes,
-            evidence=evidence,
             stream="profile_events",
             window=window,
             policy=_POLL_POLICY if is_poll else _TAKE_POLICY,
@@ -207,11 +203,9 @@ class ApsisClient:
         self,
         link: str,
         token: str | None,
-        to: Path,
+        to: Place,
         *,
         inspector: Callable[[], Inspector],
-        on_bytes: Callable[[int], None] | None,
-        evidence: Path | None,
         window: object,
     ) -> Downloaded:
         """Downloads a report's file. The token goes to the link's host alone, the bearer token only to the account's.
@@ -225,8 +219,6 @@ class ApsisClient:
             to=to,
             headers={"Accept-Encoding": "identity", **({AUTH_HEADER: token} if token else {})},
             inspector=inspector,
-            on_bytes=on_bytes,
-            evidence=evidence,
             stream="email_events",
             window=window,
             policy=_LINK_POLICY,

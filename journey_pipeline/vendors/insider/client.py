@@ -7,9 +7,8 @@ Not here: HTTP itself (`transport/`), which events are asked for (`names.py`), w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from journey_pipeline.settings import connection_variables, variable_name
 from journey_pipeline.transport.auth import BearerKey
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Refusal
 from journey_pipeline.transport.request import Timeouts, is_local
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
 
@@ -229,10 +229,8 @@ class InsiderClient:
     def fetch(
         self,
         link: str,
-        to: Path,
+        to: Place,
         *,
-        on_bytes: Callable[[int], None] | None,
-        evidence: Path | None,
         window: object,
     ) -> Downloaded:
         """Downloads the file behind a link; one that was cut off goes on where it ended. A redirect is a refusal."""
@@ -242,8 +240,6 @@ class InsiderClient:
             link,
             to=to,
             inspector=ExportInspector,
-            on_bytes=on_bytes,
-            evidence=evidence,
             stream="user_events",
             window=window,
             policy=_LINK_POLICY,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from journey_pipeline.errors import ContractError
@@ -17,6 +16,7 @@ from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
 from journey_pipeline.transport.client import Downloaded, HttpClient
 from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Limits, RetryPolicy
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector, explain
 
@@ -75,18 +75,14 @@ class LayerFiveClient:
     def since(
         self,
         day: date,
-        to: Path,
+        to: Place,
         *,
         window: object = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
         inspector: Callable[[], JourneyInspector] = JourneyInspector,
     ) -> Downloaded:
         """Downloads what known people did since a day, and 90 days of people who became known since (documented).
 
         Args:
-            to: Where the file appears when all is well.
-            evidence: Where the start of an answer is kept that is not as documented.
             inspector: Makes the one who looks at the answer while it lands, by what the connection says of its records.
 
         Raises:
@@ -95,16 +91,13 @@ class LayerFiveClient:
             ContractError: If the answer is no JSON with records, but a page or an error.
         """
         query = urlencode({"event_date": day.isoformat()})
-        return self._download(
-            ROUTE, query, to, window=window, on_bytes=on_bytes, evidence=evidence, inspector=inspector
-        )
+        return self._download(ROUTE, query, to, window=window, inspector=inspector)
 
     def person(
         self,
         email: str,
-        to: Path,
+        to: Place,
         *,
-        evidence: Path | None = None,
         inspector: Callable[[], JourneyInspector] = JourneyInspector,
     ) -> Downloaded:
         """Downloads the last 90 days of one person (documented); see `since`.
@@ -113,24 +106,22 @@ class LayerFiveClient:
             PermanentVendorError: With status 404 if the address is unknown (assumed).
         """
         query = urlencode({"email": email})
-        return self._download(ROUTE, query, to, evidence=evidence, inspector=inspector, policy=self._of_one)
+        return self._download(ROUTE, query, to, inspector=inspector, policy=self._of_one)
 
-    def recent(self, to: Path, *, inspector: Callable[[], JourneyInspector] = JourneyInspector) -> Downloaded:
+    def recent(self, to: Place, *, inspector: Callable[[], JourneyInspector] = JourneyInspector) -> Downloaded:
         """Downloads the last 24 hours of known people (documented); see `since`."""
         return self._download(ROUTE, "", to, inspector=inspector)
 
     def page(
         self,
         link: str,
-        to: Path,
+        to: Place,
         *,
         window: object = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
         inspector: Callable[[], JourneyInspector] = JourneyInspector,
     ) -> Downloaded:
         """Downloads a further page of an answer, whose address `resolved` gave; see `since`."""
-        return self._download(link, "", to, window=window, on_bytes=on_bytes, evidence=evidence, inspector=inspector)
+        return self._download(link, "", to, window=window, inspector=inspector)
 
     def resolved(self, link: str) -> str:
         """The whole address of a `next` link, absolute or relative, on the connection's own host.
@@ -165,12 +156,10 @@ class LayerFiveClient:
         self,
         path: str,
         query: str,
-        to: Path,
+        to: Place,
         *,
         inspector: Callable[[], JourneyInspector] = JourneyInspector,
         window: object = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
         policy: RetryPolicy | None = None,
     ) -> Downloaded:
         return self._http.download(
@@ -180,8 +169,6 @@ class LayerFiveClient:
             query=query,
             headers=_HEADERS,
             inspector=inspector,
-            on_bytes=on_bytes,
-            evidence=evidence,
             stream=STREAM,
             window=window,
             no_content=_NO_RECORDS,

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from journey_pipeline.errors import ContractError, VendorError
@@ -21,6 +20,7 @@ from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
 from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Refusal
 from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Limits, RetryPolicy
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.source import Estimate
@@ -95,10 +95,8 @@ class SfmcClient:
         columns: tuple[str, ...],
         *,
         window: Window,
-        to: Path,
+        to: Place,
         inspector: Callable[[], CsvInspector],
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Downloaded:
         """Downloads the history of a window as CSV.
 
@@ -113,8 +111,6 @@ class SfmcClient:
             json=body,
             headers={"x-direct-pipe": "true"},
             inspector=inspector,
-            on_bytes=on_bytes,
-            evidence=evidence,
             stream="journey_history",
             window=str(window),
         )

@@ -23,6 +23,7 @@ from journey_pipeline.errors import (
 from journey_pipeline.model import Window
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.transport.client import Downloaded
+from journey_pipeline.transport.response import Place
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.attributes import NAMED_COLUMN, VERSIONED_COLUMN, EmailAttributes
 from journey_pipeline.vendors.apsis.orders import (
@@ -164,8 +165,7 @@ class EmailEvents(Source):
         ticket: Ticket,
         plan: Plan,
         *,
-        to: Path | None = None,  # noqa: ARG002 - look and download are two requests here
-        on_bytes: Callable[[int], None] | None = None,  # noqa: ARG002 - likewise
+        to: Place | None = None,  # noqa: ARG002 - look and download are two requests here
     ) -> Look:
         """Asks how far an export is.
 
@@ -193,19 +193,15 @@ class EmailEvents(Source):
         self,
         ticket: Ticket,
         plan: Plan,
-        to: Path,
+        to: Place,
         *,
         after: Part | None = None,  # noqa: ARG002 - one file
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Part:
         """Downloads the file, as `Source` says. A link that has ended is asked for again."""
         take = partial(
             self._account.client.take_emails,
             to=to,
             inspector=partial(_ReportInspector, NEEDED_COLUMNS),
-            on_bytes=on_bytes,
-            evidence=evidence,
             window=plan.window,
         )
         return Part.of(self._with_fresh_links(ticket, take), plan.window)

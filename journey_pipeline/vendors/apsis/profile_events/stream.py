@@ -23,6 +23,7 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.model import Window
 from journey_pipeline.recipe import Recipe, Twin
+from journey_pipeline.transport.response import Place
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.attributes import ProfileAttributes
 from journey_pipeline.vendors.apsis.client import VERDICTS
@@ -137,8 +138,7 @@ class ProfileEvents(Source):
         ticket: Ticket,
         plan: Plan,
         *,
-        to: Path | None = None,
-        on_bytes: Callable[[int], None] | None = None,
+        to: Place | None = None,
     ) -> Look:
         """Asks how far an export is. Given a place, the first answer that has the file puts it there.
 
@@ -150,7 +150,7 @@ class ProfileEvents(Source):
             looked = self._account.client.profile_status(self._address(ticket))
             return _look(looked.status, ticket, retry_after_s=looked.retry_after_s)
         try:
-            return self._take(ticket, plan, to, on_bytes=on_bytes, evidence=None, is_poll=True)
+            return self._take(ticket, plan, replace(to, evidence=None), is_poll=True)
         except (TransientVendorError, ContractError) as error:
             if error.status != _OK:
                 raise
@@ -160,14 +160,12 @@ class ProfileEvents(Source):
         self,
         ticket: Ticket,
         plan: Plan,
-        to: Path,
+        to: Place,
         *,
         after: Part | None = None,  # noqa: ARG002 - one file
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Part:
         """Downloads the file, as `Source` says; the same address gives it again for a day (documented: D1)."""
-        look = self._take(ticket, plan, to, on_bytes=on_bytes, evidence=evidence, is_poll=False)
+        look = self._take(ticket, plan, to, is_poll=False)
         if look.part:
             return look.part
         failure: Callable[..., VendorError] = {
@@ -193,21 +191,10 @@ class ProfileEvents(Source):
         """Closes the account's connections."""
         self._account.client.close()
 
-    def _take(
-        self,
-        ticket: Ticket,
-        plan: Plan,
-        to: Path,
-        *,
-        on_bytes: Callable[[int], None] | None,
-        evidence: Path | None,
-        is_poll: bool,
-    ) -> Look:
+    def _take(self, ticket: Ticket, plan: Plan, to: Place, *, is_poll: bool) -> Look:
         take = partial(
             self._account.client.take_profiles,
             inspector=partial(ProfileInspector, self._longest_profile_bytes),
-            on_bytes=on_bytes,
-            evidence=evidence,
             window=plan.window,
             is_poll=is_poll,
         )

@@ -7,15 +7,14 @@ and what both share (`stream.py`), how the chunks' columns are called (`columns.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from journey_pipeline.errors import ConfigError, ContractError, ExportExpired, TransientVendorError
 from journey_pipeline.settings import variable_name
-from journey_pipeline.transport.response import Answer
+from journey_pipeline.transport.response import Answer, Place
 from journey_pipeline.vendors.insider.link import judge_chunk
 from journey_pipeline.vendors.insider.names import Wanted
 from journey_pipeline.vendors.insider.user_events.stream import UserEvents
@@ -92,11 +91,10 @@ class UserEventsV2(UserEvents):
         ticket: Ticket,
         plan: Plan,
         *,
-        to: Path | None = None,
-        on_bytes: Callable[[int], None] | None = None,
+        to: Place | None = None,
     ) -> Look:
         """Asks how far an export is; a state that is not known is pending."""
-        del to, on_bytes
+        del to
         if ticket.export_id is None:
             return super().look(ticket, plan)
         answer = self._client.export_status(self._path(ticket.export_id), window=plan.window)
@@ -113,11 +111,9 @@ class UserEventsV2(UserEvents):
         self,
         ticket: Ticket,
         plan: Plan,
-        to: Path,
+        to: Place,
         *,
         after: Part | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Part:
         """Downloads the next chunk: those of people first. Each time the vendor is asked for fresh links."""
         number = int(after.next_page or 0) if after else 0
@@ -133,7 +129,7 @@ class UserEventsV2(UserEvents):
                 f"{self.stream.key}: the link of chunk {number + 1} breaks a rule: {broken}. It was not fetched.",
                 **self.stream.key.naming(plan.window),
             )
-        got = super().fetch(Ticket(poll_address=link), plan, to, on_bytes=on_bytes, evidence=evidence)
+        got = super().fetch(Ticket(poll_address=link), plan, to)
         return replace(got, next_page=str(number + 1) if number + 1 < len(chunks) else None)
 
     def _chunks(self, ticket: Ticket, plan: Plan) -> list[str]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from journey_pipeline.errors import (
@@ -27,7 +26,7 @@ from journey_pipeline.errors import (
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.model import Figures, Granularity, StreamKey, Window
 from journey_pipeline.settings import utc_now
-from journey_pipeline.transport.response import Answer
+from journey_pipeline.transport.response import Answer, Place
 from journey_pipeline.vendors.insider.analytics import AnalyticsClient
 from journey_pipeline.vendors.insider.client import EXPORT, TOO_MANY, InsiderClient
 from journey_pipeline.vendors.insider.link import SECOND, end_of
@@ -159,22 +158,19 @@ class UserEvents(Source):
         ticket: Ticket,
         plan: Plan,
         *,
-        to: Path | None = None,
-        on_bytes: Callable[[int], None] | None = None,
+        to: Place | None = None,
     ) -> Look:
         """Looks at the clock alone: the vendor can't be asked how far an export is."""
-        del ticket, plan, to, on_bytes
+        del ticket, plan, to
         return Look(Verdict.UNACKNOWLEDGED, 0, "the vendor has not called yet")
 
     def fetch(
         self,
         ticket: Ticket,
         plan: Plan,
-        to: Path,
+        to: Place,
         *,
         after: Part | None = None,  # noqa: ARG002 - one file
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Part:
         """Downloads the file behind the link, as `Source` says; what fails is worth a try while the link lives."""
         link = ticket.poll_address or ""
@@ -187,12 +183,12 @@ class UserEvents(Source):
         if ends_at and ends_at <= self._now():
             raise ExportExpired(self._ended(ends_at), **self.stream.key.naming(plan.window))
         try:
-            got = self._client.fetch(link, to, on_bytes=on_bytes, evidence=evidence, window=plan.window)
+            got = self._client.fetch(link, to, window=plan.window)
         except PermanentVendorError as error:
             if error.status is None:  # it was not sent, and would not be the next time
                 raise
             raise self._unfetched(error, ends_at, plan) from None
-        lying = to.with_name(f"{to.name.partition('.')[0]}.{got.inspector.extension}")
+        lying = to.file.with_name(f"{to.file.name.partition('.')[0]}.{got.inspector.extension}")
         got.path.rename(lying)
         return replace(Part.of(got, plan.window, dated=got.dated), path=lying)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from isal import igzip
@@ -24,6 +24,7 @@ from journey_pipeline.model import Granularity, StreamKey, Window
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.transport.body import Deflater
 from journey_pipeline.transport.client import Downloaded
+from journey_pipeline.transport.response import Place
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import ARRAYS, JourneyInspector
 from journey_pipeline.vendors.layerfive.customer_journeys.columns import COLUMNS, CONSTANTS
@@ -93,13 +94,6 @@ def customer_journeys_stream(
     )
 
 
-class _LookedAt(TypedDict):
-    """The inspector of an answer while it lands, and where its start is kept if it is not as documented."""
-
-    inspector: Callable[[], JourneyInspector]
-    evidence: Path | None
-
-
 class CustomerJourneys(Source):
     """Customer journeys of one connection, as `vendors.source` asks for windows and for people.
 
@@ -140,12 +134,10 @@ class CustomerJourneys(Source):
     def download(
         self,
         plan: Plan,
-        to: Path,
+        to: Place,
         *,
         estimate: Estimate | None,  # noqa: ARG002 - there is none
         after: Part | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Part:
         """Downloads a page of everything since the window's day; where there are no pages, that is the answer.
 
@@ -154,15 +146,15 @@ class CustomerJourneys(Source):
             PermanentVendorError: On a refusal.
             ContractError: If the answer is no JSON with records, or its pages lead away or around.
         """
-        looked_at, window = self._looked_at(evidence), plan.window
+        inspector, window = partial(JourneyInspector, self.settings), plan.window
         if after is None or after.next_page is None:
             self._pages.begin(window)
-            got = self._client.since(self._day(window), to, window=window, on_bytes=on_bytes, **looked_at)
+            got = self._client.since(self._day(window), to, window=window, inspector=inspector)
         else:
-            got = self._client.page(after.next_page, to, window=window, on_bytes=on_bytes, **looked_at)
+            got = self._client.page(after.next_page, to, window=window, inspector=inspector)
         return part_of(got, window, next_page=self._pages.next_of(window, got.inspector))
 
-    def person(self, email: str, to: Path, *, evidence: Path | None = None) -> Part:
+    def person(self, email: str, to: Path) -> Part:
         """Downloads the last 90 days of one person to a file; for an unknown person, a file without records.
 
         An answer in pages is put together, for the sake of the one file.
@@ -172,9 +164,9 @@ class CustomerJourneys(Source):
         """
         window = Window(self.stream.start, self.stream.start + self.person_reach)
         self._pages.begin(window)
-        looked_at = self._looked_at(evidence)
+        inspector = partial(JourneyInspector, self.settings)
         try:
-            got = self._client.person(email, to, **looked_at)
+            got = self._client.person(email, Place(to), inspector=inspector)
         except PermanentVendorError as error:
             if error.status != _UNKNOWN_PERSON:
                 raise
@@ -185,7 +177,7 @@ class CustomerJourneys(Source):
         with tempfile.TemporaryDirectory(dir=to.parent, prefix="pages-") as folder:
             pages = [first]
             while link := pages[-1].next_page:
-                got = self._client.page(link, Path(folder) / f"{len(pages)}.json.gz", **looked_at)
+                got = self._client.page(link, Place(Path(folder) / f"{len(pages)}.json.gz"), inspector=inspector)
                 pages.append(part_of(got, window, next_page=self._pages.next_of(window, got.inspector)))
             return joined(pages, to, window, self.settings)
 
@@ -201,9 +193,6 @@ class CustomerJourneys(Source):
     def close(self) -> None:
         """Closes the account's connections."""
         self._client.close()
-
-    def _looked_at(self, evidence: Path | None) -> _LookedAt:
-        return {"inspector": partial(JourneyInspector, self.settings), "evidence": evidence}
 
     def _day(self, window: Window) -> date:
         return (window.start.astimezone(ZoneInfo(self.settings.timezone)) - self._overlap).date()
@@ -312,7 +301,7 @@ def told_of_sample(client: LayerFiveClient, to: Path, settings: MappingSettings)
         VendorError: As for any request.
     """
     try:
-        seen: JourneyInspector = client.recent(to, inspector=partial(_Glance, settings)).inspector
+        seen: JourneyInspector = client.recent(Place(to), inspector=partial(_Glance, settings)).inspector
     except _EnoughError as enough:
         seen = enough.seen
     if seen.no_records:

@@ -7,7 +7,7 @@ event (`events.sql`), where its files go (`loading/`, `lake/`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from journey_pipeline.errors import TransientVendorError, VendorError
 from journey_pipeline.model import Granularity, StreamKey, Window, floor, iso
 from journey_pipeline.recipe import Recipe
+from journey_pipeline.transport.response import Place
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.sfmc.client import UNUSUAL_LAG, SfmcClient
 from journey_pipeline.vendors.source import Estimate, Freshness, Part, Plan, Source, Stream
@@ -194,12 +195,10 @@ class JourneyHistory(Source):
     def download(
         self,
         plan: Plan,
-        to: Path,
+        to: Place,
         *,
         estimate: Estimate | None,
         after: Part | None = None,  # noqa: ARG002 - an hour comes as one file, never in pages
-        on_bytes: Callable[[int], None] | None = None,
-        evidence: Path | None = None,
     ) -> Part:
         """Downloads a window to a file; keeps the start of an answer that is no such file as evidence.
 
@@ -214,8 +213,6 @@ class JourneyHistory(Source):
             window=plan.window,
             to=to,
             inspector=inspector,
-            on_bytes=on_bytes,
-            evidence=evidence,
         )
         return Part.of(got, plan.window)
 
