@@ -50,7 +50,7 @@ test: $(STAMP)   ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
 test-fast: $(STAMP)  ## Run what is not slow: no crashes, terminals or other projects, few warehouses, and not each fault of each vendor
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
+	@EXAMPLES=.2 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 crash: $(STAMP)  ## Kill backfills, receivers, daemons and writers at random instants: as often as make crash N=500 says, or again as SEED=123 did
 	@CRASH_SEEDS=$(N) CRASH_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist worksteal journey_pipeline_tests/crash \

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from journey_pipeline_tests.crash.commands import CommandServer
+from journey_pipeline_tests.examples import examples
 
 TEARDOWN_LIMIT_S = 120
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes folders of its own there
@@ -48,7 +49,13 @@ def pytest_configure() -> None:
     if MEMORY.is_dir() and min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     # How long an example takes says how busy the machine is, and nothing of the property.
-    settings.register_profile("suite", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        "suite",
+        settings.default,
+        max_examples=examples(100),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     settings.load_profile("suite")
 
 

@@ -105,16 +105,16 @@ def test_a_transaction_that_breaks_leaves_nothing_behind(ledger: Ledger) -> None
         assert tx.steps(before.id) == []
 
 
-def test_looking_whether_there_is_a_ledger_makes_none(ledger_url: str) -> None:
-    assert not is_there(ledger_url)
-    assert not is_there(ledger_url)
-    with open_ledger(ledger_url):
-        assert is_there(ledger_url)
-    assert is_there(ledger_url)
+def test_looking_whether_there_is_a_ledger_makes_none(empty_url: str) -> None:
+    assert not is_there(empty_url)
+    assert not is_there(empty_url)
+    with open_ledger(empty_url):
+        assert is_there(empty_url)
+    assert is_there(empty_url)
 
 
-def test_a_ledger_waits_for_others_no_longer_than_it_is_told(ledger_url: str) -> None:
-    with open_ledger(ledger_url) as holder, open_ledger(ledger_url, waits_s=0.1) as hasty:
+def test_a_ledger_waits_for_others_no_longer_than_it_is_told(empty_url: str) -> None:
+    with open_ledger(empty_url) as holder, open_ledger(empty_url, waits_s=0.1) as hasty:
         wanted(holder)
         with holder.writing() as tx:
             assert tx.get(1).id == 1

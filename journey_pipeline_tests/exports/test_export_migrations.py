@@ -68,9 +68,9 @@ def write_first_version(url: str) -> None:
 
 
 @pytest.fixture
-def first_version(ledger_url: str) -> str:
-    write_first_version(ledger_url)
-    return ledger_url
+def first_version(empty_url: str) -> str:
+    write_first_version(empty_url)
+    return empty_url
 
 
 def rows(url: str) -> list[Any]:

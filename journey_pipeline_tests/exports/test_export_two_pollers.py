@@ -55,8 +55,8 @@ def poller(url: str, at: datetime = NOW) -> Iterator[Poller]:
         started.process.communicate()
 
 
-def test_two_pollers_never_hold_the_same_export(ledger_url: str) -> None:
-    with poller(ledger_url) as one, poller(ledger_url) as other:
+def test_two_pollers_never_hold_the_same_export(empty_url: str) -> None:
+    with poller(empty_url) as one, poller(empty_url) as other:
         for step in range(2):
             one.go()
             other.go()
@@ -66,23 +66,23 @@ def test_two_pollers_never_hold_the_same_export(ledger_url: str) -> None:
     assert [claim for claim, times in Counter(claims).items() if times > 1] == []
     kinds = Counter(claim.split()[0] for claim in claims)
     assert kinds == {"ask": ORDERS, "poll": ORDERS, "land": ORDERS}
-    with open_ledger(ledger_url) as ledger:
+    with open_ledger(empty_url) as ledger:
         exports = listing.listed(ledger, with_ended=True)
     assert [export.state for export in exports] == [State.LANDED] * ORDERS
 
 
-def test_another_poller_finishes_what_one_that_was_killed_has_left(ledger_url: str) -> None:
-    with poller(ledger_url) as killed:
+def test_another_poller_finishes_what_one_that_was_killed_has_left(empty_url: str) -> None:
+    with poller(empty_url) as killed:
         killed.go()
         killed.go()
         said = [killed.line() for _ in range(ORDERS)]
         assert "" not in said
         killed.process.kill()
-    with poller(ledger_url, NOW + DAY) as heir:
+    with poller(empty_url, NOW + DAY) as heir:
         heir.go()
         heir.go()
         heir.finish()
-    with open_ledger(ledger_url) as ledger, ledger.reading() as tx:
+    with open_ledger(empty_url) as ledger, ledger.reading() as tx:
         for export in listing.listed(ledger, with_ended=True):
             assert export.state is State.LANDED
             assert [edge for edge, *_ in tx.steps(export.id)].count(Edge.LAND) == 1

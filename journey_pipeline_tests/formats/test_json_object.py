@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from journey_pipeline.formats.json_object import ObjectSplitter
 from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
+from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.formats.json_texts import NAMES, OBJECTS, TEXTS, VALUES, WAYS, pieces, written
 
 Pairs = list[tuple[str, Any]]
-BOUNDED = settings(max_examples=40)
+BOUNDED = settings(max_examples=examples(40))
 SIZES = st.sampled_from([1, 7, 64])
 BUFFERS = st.sampled_from([30, 200, 1000])
 HINTS = st.sampled_from([None, "sections"])

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.formats.json_scan import BrokenError, CutError, DocumentError, NoRecordsError, OversizedError
+from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.formats.json_texts import OBJECTS, SCALARS, VALUES, WAYS, pieces, written
 
 ARRAYS = ("results", "data")
-BOUNDED = settings(max_examples=40)
+BOUNDED = settings(max_examples=examples(40))
 SIZES = st.sampled_from([1, 2, 7, 64])
 LONG = "x" * (1 << 20)
 

@@ -32,6 +32,7 @@ from journey_pipeline.vendors.insider.user_profiles.source import (
 )
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.new_home import put_warehouse
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ADA, BOB = "1712345678901a1b2c3d4e5.0f1e2d3c", "1712345678902a1b2c3d4e5.0f1e2d3c"
@@ -100,7 +101,7 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path)
+    return Folder(put_warehouse(tmp_path))
 
 
 def test_a_list_becomes_attributes_and_members_of_a_journey_and_no_event(folder: Folder) -> None:

@@ -19,6 +19,7 @@ from journey_pipeline.sandbox.world import Touchpoint, World
 from journey_pipeline.sandbox.world.crowds import NEVER_MS
 from journey_pipeline.sandbox.world.individuals import cohort_of, individual, number_of, visitor_number
 from journey_pipeline.sandbox.world.sessions import DAY_MS
+from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.sandbox.cases import Case
 
 DAY = timedelta(days=1)
@@ -39,7 +40,7 @@ def days_since_1970(at: datetime) -> int:
 
 
 @given(st.permutations(range(6)))
-@settings(max_examples=5)
+@settings(max_examples=examples(5))
 def test_a_day_is_the_same_whatever_was_asked_before(order: list[int]) -> None:
     fresh = World(touchpoints_per_day=400, contacts=1_000, steady=True)
     asked = {number: told(fresh, days_at(START + number * DAY)) for number in order}
@@ -47,7 +48,7 @@ def test_a_day_is_the_same_whatever_was_asked_before(order: list[int]) -> None:
 
 
 @given(st.lists(st.integers(1, 3 * DAY_MS - 1), max_size=6, unique=True))
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 def test_any_parts_of_three_days_hold_exactly_their_touchpoints(cuts_ms: list[int]) -> None:
     bounds = [START + timedelta(milliseconds=cut) for cut in (0, *sorted(cuts_ms), 3 * DAY_MS)]
     parts = sum((told(WORLD, Window(start, end)) for start, end in pairwise(bounds)), Counter[Touchpoint]())
@@ -55,7 +56,7 @@ def test_any_parts_of_three_days_hold_exactly_their_touchpoints(cuts_ms: list[in
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1)))  # noqa: DTZ001 - made aware below
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 def test_any_day_of_any_year_has_touchpoints_inside_of_it(at: datetime) -> None:
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
     start_ms = days_since_1970(midnight) * DAY_MS

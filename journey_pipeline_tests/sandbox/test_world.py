@@ -13,6 +13,7 @@ from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.world import Event, World
 from journey_pipeline.sandbox.world.curve import busyness
+from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.sandbox.cases import Case
 
 HOUR = timedelta(hours=1)
@@ -34,7 +35,7 @@ def fingerprint(events: list[Event]) -> list[tuple[object, ...]]:
 
 
 @given(st.permutations(range(8)))
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 def test_an_hour_is_the_same_whatever_was_asked_before(order: list[int]) -> None:
     fresh = World(rows_per_hour=300, contacts=500, late_share=0.1, steady=True)
     asked = {number: fingerprint(told(fresh, hour_at(START + number * HOUR))) for number in order}
@@ -42,7 +43,7 @@ def test_an_hour_is_the_same_whatever_was_asked_before(order: list[int]) -> None
 
 
 @given(st.lists(st.integers(1, 3_599_999), max_size=12, unique=True))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_any_sub_windows_of_an_hour_hold_exactly_its_events(cuts_ms: list[int]) -> None:
     bounds = [START + timedelta(milliseconds=cut) for cut in (0, *sorted(cuts_ms), 3_600_000)]
     parts = [event for start, end in pairwise(bounds) for event in WORLD.events(Window(start, end))]
@@ -50,7 +51,7 @@ def test_any_sub_windows_of_an_hour_hold_exactly_its_events(cuts_ms: list[int]) 
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1)))  # noqa: DTZ001 - made aware below
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_any_hour_of_any_year_has_events_inside_of_it(at: datetime) -> None:
     window = hour_at(at.replace(minute=0, second=0, microsecond=0, tzinfo=UTC))
     events = told(WORLD, window)

@@ -14,6 +14,7 @@ from journey_pipeline.model import ACTIONS, CHANNELS
 from journey_pipeline.vendors.apsis.profile_events.file import ProfileInspector
 from journey_pipeline.vendors.apsis.profile_events.reader import ProfileEventReader
 from journey_pipeline.vendors.apsis.profile_events.stream import PROFILE_EVENTS, profile_events_recipe
+from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.vendors.made_apsis import (
     DEFINED,
     LANDED_AT,
@@ -465,7 +466,7 @@ EVENTS = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     found=st.dictionaries(st.text(), st.lists(EVENTS | JSON, max_size=3), max_size=4),
     size=st.integers(1, 300),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.vendors.csv_answer import CsvInspector
+from journey_pipeline_tests.examples import examples
 
 BOM = b"\xef\xbb\xbf"
 
@@ -40,7 +41,7 @@ tables = st.integers(1, 4).flatmap(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     table=tables,
     line_end=st.sampled_from(["\n", "\r\n", "\r"]),
@@ -75,7 +76,7 @@ def test_records_are_counted_as_the_csv_module_counts_them(
     assert inspector.ends_with_newline is ended
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     table=st.lists(st.lists(st.text('ab ,"\n', max_size=5), min_size=2, max_size=2), max_size=8), cut=st.integers(1, 9)
 )
