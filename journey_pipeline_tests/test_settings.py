@@ -17,6 +17,7 @@ from journey_pipeline.warehouse.connection import published_file
 from journey_pipeline_tests.crash.commands import CommandServer, Ended, Request
 from journey_pipeline_tests.projects import make_project
 
+STARTS = pytest.mark.slow(reason="commands are started")
 URLS = ["s3://bucket/prefix", "s3:/bucket", "gs://bucket", "abfss://box@account/x", "file:///srv/data", "az:box/x"]
 
 
@@ -59,6 +60,7 @@ def test_a_url_is_no_home_of_dagster_either(tmp_path: Path, monkeypatch: pytest.
     assert not list(tmp_path.iterdir())
 
 
+@STARTS
 @pytest.mark.parametrize("command", [("status",), ("sync",), ("demo", "--home", "s3://bucket/x")], ids=lambda c: c[0])
 def test_a_command_says_that_a_url_is_no_folder_and_ends_with_two(
     command: tuple[str, ...], tmp_path: Path, run: Callable[..., Ended]
@@ -99,6 +101,7 @@ def test_a_home_that_can_not_be_made_is_a_configuration_error(tmp_path: Path, mo
         settings.make_home()
 
 
+@STARTS
 def test_what_a_command_writes_is_its_owners_alone_and_doctor_tells_of_an_open_home(
     tmp_path: Path, run: Callable[..., Ended]
 ) -> None:
@@ -114,6 +117,7 @@ def test_what_a_command_writes_is_its_owners_alone_and_doctor_tells_of_an_open_h
     assert f"chmod 700 {home}" in run(folder, "doctor").out
 
 
+@STARTS
 def test_the_published_file_may_lie_where_analysts_reach_it(tmp_path: Path, run: Callable[..., Ended]) -> None:
     folder = make_project(tmp_path / "project", "sfmc")
     analysts = tmp_path / "analysts"

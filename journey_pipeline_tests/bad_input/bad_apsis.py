@@ -90,7 +90,6 @@ class BadApsis:
     policy: ExportPolicy = field(default_factory=ExportPolicy)
 
     def __post_init__(self) -> None:
-        self.lake.home.mkdir(parents=True, exist_ok=True)
         self.ledger = open_ledger(f"sqlite:///{self.lake.home / 'exports.db'}")
         self._good: dict[str, Reply] = {}
         on = self.on

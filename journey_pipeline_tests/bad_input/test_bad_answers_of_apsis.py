@@ -21,6 +21,7 @@ from journey_pipeline_tests.bad_input.bad_apsis import (
     BadApsis,
     emails,
 )
+from journey_pipeline_tests.new_home import put_warehouse
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, answer, json
 
 HUGE = b"9" * 400
@@ -74,7 +75,7 @@ PLACES = {
 @pytest.fixture
 def vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BadApsis]:
     server = FlakyServer()
-    made = BadApsis(server, Lake(tmp_path / "home"))
+    made = BadApsis(server, Lake(put_warehouse(tmp_path / "home")))
     for name, value in made.environment().items():
         monkeypatch.setenv(name, value)
     try:

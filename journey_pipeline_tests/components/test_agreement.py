@@ -88,6 +88,13 @@ def test_a_day_is_not_compared_while_its_late_events_are_missing_which_lie_in_th
     assert [each.occurred_on.day for each in found.days] == [2, 5]
 
 
+@pytest.fixture(scope="module")
+def six_days(tmp_path_factory: pytest.TempPathFactory) -> TwinLake:
+    made = TwinLake(put_warehouse(tmp_path_factory.mktemp("six_days")))
+    put_days(made, range(1, 7), range(20), range(20))
+    return made
+
+
 @pytest.mark.parametrize(
     ("state", "ready_at", "compared"),
     [
@@ -100,14 +107,13 @@ def test_a_day_is_not_compared_while_its_late_events_are_missing_which_lie_in_th
     ],
 )
 def test_a_day_of_which_an_order_is_under_way_is_not_compared(
-    twins: TwinLake, state: str, ready_at: str | None, compared: list[int]
+    six_days: TwinLake, state: str, ready_at: str | None, compared: list[int]
 ) -> None:
-    put_days(twins, range(1, 7), range(20), range(20))
     order: dict[str, int | str | None] = dict.fromkeys((column.name for column in EXPORT_COLUMNS), None)
     order |= {"export_id": 1, "connection": "apsis", "stream": "email_events", "partition_key": "2026-11-04"}
     order |= {"window_start": "2026-11-04T00:00:00+00:00", "window_end": "2026-11-05T00:00:00+00:00"}
-    put_listing(twins.lake, ExportListing(exports=({**order, "state": state, "ready_at": ready_at},)))
-    (found,) = agreements(twins)
+    put_listing(six_days.lake, ExportListing(exports=({**order, "state": state, "ready_at": ready_at},)))
+    (found,) = agreements(six_days)
     assert [each.occurred_on.day for each in found.days] == compared
 
 

@@ -26,8 +26,9 @@ FIRST, SECOND = Window(TODAY - 40 * DAY, TODAY - 38 * DAY).partitions(Granularit
 
 
 @pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with serve(World(touchpoints_per_day=1500, contacts=2500)) as running:
+def sandbox(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    contacts = getattr(request, "param", 500)
+    with serve(World(touchpoints_per_day=contacts * 3 // 5, contacts=contacts)) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
         yield running
@@ -54,6 +55,8 @@ def load(
     return {claim.name: claim for claim in outcome.claims}
 
 
+@pytest.mark.slow(reason="only the days of many people tell")
+@pytest.mark.parametrize("sandbox", [2500], indirect=True)
 def test_an_account_that_answers_for_new_people_alone_is_called_narrow_and_heals_as_it_is_told(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

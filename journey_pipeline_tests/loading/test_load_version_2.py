@@ -127,7 +127,9 @@ def arrived(outcomes: list[PartitionOutcome]) -> None:
     assert [outcome.error for outcome in outcomes if outcome.error] == []
 
 
-@pytest.mark.parametrize("form", ["parquet", "csv"])
+@pytest.mark.parametrize(
+    "form", ["parquet", pytest.param("csv", marks=pytest.mark.slow(reason="both versions are loaded"))]
+)
 def test_chunks_of_people_and_events_give_what_version_1_gives(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, form: str, tmp_path: Path
 ) -> None:

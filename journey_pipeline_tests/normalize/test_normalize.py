@@ -18,6 +18,7 @@ from journey_pipeline_tests.lake.made_landing import KEY, NOTES, PARTITION, Made
 from journey_pipeline_tests.reading import SESSION
 
 AT = "2026-11-20T09:58:11Z"
+MANY = pytest.mark.slow(reason="tens of thousands of records")
 
 
 def notes(*ids: str, text: str = "x") -> bytes:
@@ -227,8 +228,13 @@ def test_a_column_of_codes_that_went_wrong_does_not_fill_the_manifest(made: Made
     assert max(len(code) for code in codes) <= 80
 
 
-@pytest.mark.parametrize("limits", [NormalizeLimits(), NormalizeLimits(memory="100MB", keys_at_a_time=7_000)])
-@pytest.mark.parametrize("tail", [b"", b"9,short\r\n", b'"1",2026-11-20T09:58:11Z,again,x\r\n'])
+@pytest.mark.parametrize(
+    "limits", [NormalizeLimits(), pytest.param(NormalizeLimits(memory="100MB", keys_at_a_time=7_000), marks=MANY)]
+)
+@pytest.mark.parametrize(
+    "tail",
+    [b"", *(pytest.param(tail, marks=MANY) for tail in (b"9,short\r\n", b'"1",2026-11-20T09:58:11Z,again,x\r\n'))],
+)
 def test_normalizing_again_gives_the_same_bytes(made: MadeLanding, tail: bytes, limits: NormalizeLimits) -> None:
     made.land(notes(*(str(number) for number in range(30_000))) + tail)
     manifest = made.normalize()

@@ -102,6 +102,7 @@ def test_faults_of_form_and_refusals_of_the_recipe_are_both_kept(made: MadeLandi
     assert manifest.unaccounted == 0
 
 
+@pytest.mark.slow(reason="tens of thousands of records")
 def test_normalizing_again_gives_the_same_bytes(made: MadeLanding) -> None:
     land(made, *[note(str(number), Text="y" * 50) for number in range(30_000)], 7, note("1"))
     manifest = made.normalize()

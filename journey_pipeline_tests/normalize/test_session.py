@@ -83,7 +83,9 @@ def test_one_that_can_not_be_opened_is_not_at_work_afterwards(lake: Lake) -> Non
         assert opened.is_alone
 
 
-@pytest.mark.parametrize("tail", ["", "9,short\r\n"])
+@pytest.mark.parametrize(
+    "tail", ["", pytest.param("9,short\r\n", marks=pytest.mark.slow(reason="tens of thousands of records"))]
+)
 def test_events_are_the_same_bytes_beside_other_partitions_as_alone(made: MadeLanding, tail: str) -> None:
     made.land(as_csv([[str(number), "2026-11-20T09:00:00Z", "C", "x"] for number in range(30_000)]) + tail.encode())
     made.normalize()

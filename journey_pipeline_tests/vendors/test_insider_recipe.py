@@ -195,7 +195,9 @@ def test_a_page_in_parquet_that_claims_to_be_huge_takes_no_more_memory_than_is_c
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600 << 10
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+@pytest.mark.parametrize(
+    "form", ["parquet", *(pytest.param(form, marks=pytest.mark.slow(reason="a big file")) for form in ("csv", "json"))]
+)
 def test_a_field_of_20_megabytes_is_kept(tmp_path: Path, form: str) -> None:
     row = {**ENTER, "e_reason": "x" * 20_000_000}
     made = landed(tmp_path, as_format(form, list(row), [list(row.values())]))
