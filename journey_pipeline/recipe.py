@@ -56,7 +56,6 @@ class Population(NamedTuple):
     """What all people in a file have in common, as far as it is known.
 
     Attributes:
-        exported_at: When the file was exported.
         population: By what they were filtered, such as `enter`.
     """
 

@@ -346,7 +346,6 @@ def connection_variables(
 
     Args:
         connection: The connection's name, which prefixes its variables.
-        required: Fields that must be set.
 
     Raises:
         ConfigError: If required variables are missing or blank; names all of them.

@@ -86,7 +86,6 @@ class Ticks(NamedTuple):
     """What the ticks of some schedules and sensors depend on.
 
     Attributes:
-        are_on: Whether they start switched on.
         why_not: Says at each tick why it skips; nothing if it does its work.
     """
 

@@ -54,10 +54,7 @@ class Hook:
     """The hook of an attempt, found by its nonce.
 
     Attributes:
-        export_id: Of which export.
-        attempt: Of which attempt.
         vendor: Whose rules its calls go by.
-        connection: Of which connection.
         ends_at: When it takes no more calls.
     """
 
@@ -73,10 +70,8 @@ class Told:
     """The newest call of an export, for people; nothing secret is in it.
 
     Attributes:
-        at: When it came.
         verdict: What it was good for.
         says: The rule that it breaks, or the vendor's notice.
-        ends_at: When its link ends.
         is_kept: Whether what it said is still kept.
     """
 
@@ -97,9 +92,6 @@ class Call:
     """A call as it came.
 
     Attributes:
-        export_id: Of which export.
-        attempt: Of which attempt.
-        at: When it came.
         peer: Who called, as an address.
         body: As it came; it holds a secret.
         forget_at: When its body is of no more use, if its link does not say so.
@@ -189,10 +181,7 @@ def take(tx: Transaction, call: Call, judged: Judged | None, *, at: datetime) ->
     """Keeps a call. A good link makes its export ready; that there is no file is heeded by who asks (`heed`).
 
     Args:
-        tx: Writes.
-        call: As it came.
         judged: What it says; None if it is no JSON.
-        at: Now.
     """
     if judged:
         # The rule is our own text; what the vendor says may hold anything.

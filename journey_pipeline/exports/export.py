@@ -157,7 +157,6 @@ class Export:
         parent_id: The export that it is a part of, if that was too large.
         root_id: The export at the top: itself, unless it is a part.
         position: Its place in the connection's queue; parts have the place of what they are parts of.
-        state: How far it has come.
         reason: Why it is there, where it did not get there by the straight way.
         version: Counts every change; a change based on an earlier version is refused.
         attempt: How often it has been asked for.
@@ -172,13 +171,9 @@ class Export:
         lease: Token of the process that holds it.
         leased_until: When others may take it over.
         due_at: When it is next to be asked for, polled or fetched.
-        wanted_at: When it was ordered here.
         asked_at: When it was last asked for.
         requested_at: When the vendor took the present attempt on.
-        polled_at: When it was last polled.
         ready_at: When its file was found to be ready.
-        landed_at: When its file had landed.
-        changed_at: When anything last changed.
         last_status: The HTTP status of the last answer; None if there was none.
         error: What went wrong last, without secrets or persons.
         hook: The nonce of the present attempt, for the process that asks; nothing keeps it. A secret.

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class FullError(Exception):
-    """So many calls wait on hooks that nobody could look up that no more are kept."""
+    """As many calls wait as are kept: the ledger could not be asked whose hooks they came on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,6 @@ class Waiting:
 
     Attributes:
         nonce: The end of the address that was called. A secret.
-        at: When it came.
         peer: Who called.
         body: As it came. It holds a secret.
     """
@@ -54,7 +53,6 @@ class Inbox:
     """The calls that wait, in `<home>/inbox/<connection>/calls/`.
 
     Attributes:
-        home: The home folder.
         vault: Encrypts them.
     """
 

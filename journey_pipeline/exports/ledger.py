@@ -41,10 +41,6 @@ class Ledger:
 
     Args:
         engine: Engine of its database, from `database.open_ledger`.
-        vault: Encrypts its addresses.
-
-    Attributes:
-        vault: As given.
     """
 
     def __init__(self, engine: Engine, vault: Vault) -> None:
@@ -84,10 +80,6 @@ class Transaction:
 
     Args:
         connection: A connection to the database, in a transaction.
-        vault: Encrypts addresses.
-
-    Attributes:
-        vault: As given.
     """
 
     def __init__(self, connection: Connection, vault: Vault) -> None:

@@ -79,9 +79,7 @@ def _merge_waiting(tx: Transaction, connection: str, longest: Mapping[str, timed
 
     Args:
         tx: Holds the connection's queue.
-        connection: Whose orders.
         longest: The longest window of one order, by stream.
-        at: Now.
     """
     for stream, most in longest.items():
         for newest, *others in merging(tx.find(turns.waiting(connection, stream)), most):
@@ -156,9 +154,7 @@ def give_up(ledger: Ledger, export_id: int, *, at: datetime) -> Export:
     """Ends an order that the vendor will never make, with all its parts: who next wants its window orders it anew.
 
     Args:
-        ledger: Where it is kept.
         export_id: The export at the top or any part.
-        at: Now.
 
     Returns:
         The export at the top.

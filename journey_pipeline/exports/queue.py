@@ -33,7 +33,6 @@ class Queue:
 
     Attributes:
         policy: The vendor's limits and waits.
-        now: The clock.
         streams: The streams that are served here, with the longest window of one order; none named: all. All of a
             connection share its limits.
     """

@@ -31,7 +31,6 @@ class RawRecord(NamedTuple):
 
     Attributes:
         raw: Its bytes, with the line end.
-        fields: How many fields it has.
         closed: False if the file ended inside one of its quotes.
         end: Where it ends, in bytes from the file's start.
     """
@@ -86,7 +85,6 @@ class RecordCounter:
         delimiter: One byte.
 
     Attributes:
-        count: Records so far.
         inside_quotes: Whether what came so far ends inside a quoted field.
         last: The last record without its line end, its own line ends as line feeds; None if it is longer than 64 KiB.
     """

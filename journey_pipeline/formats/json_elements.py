@@ -50,7 +50,6 @@ class Elements:
 
     Attributes:
         at: Where the next byte lies that `feed` is given.
-        count: Elements so far.
         starts: Where the elements lie that `feed` gave last.
         rest: What followed the closing bracket in the piece that held it; None before the container is closed.
     """

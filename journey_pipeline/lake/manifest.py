@@ -117,7 +117,6 @@ class Attempt(Document):
         landed_at: When the last file was complete.
         dated: What the vendor's clock said of the last file, as far as it can be believed; None in notes of earlier
             versions.
-        package_version: Of journey_pipeline.
         request: What was asked, without secrets.
         constants: Columns that were not downloaded because the request made them constant, and their values.
         estimate_rows: What the vendor said the window holds, if it said so.

@@ -70,7 +70,6 @@ class LandedCsv:
     """One CSV file of an attempt, with its header read.
 
     Attributes:
-        path: Where it lies.
         delimiter: Its field separator.
         header: Its columns as they stand in it; empty if the file has not even a header.
         header_bytes: Where the first record starts, the byte order mark not counted.

@@ -143,7 +143,6 @@ class ContentDigest:
 
     Attributes:
         header: Its header line, if it is delimited text; the same columns in another order are another header.
-        records: How many records it has.
         total: The sum of the records' hashes.
     """
 

@@ -25,7 +25,6 @@ class Told:
 
     Attributes:
         exported_at: When the newest of their files was exported.
-        people: How many records there are.
         rows: Those of the attributes.
         members: Those of the populations.
         masked: Values that are hidden.

@@ -46,7 +46,6 @@ def select_events(stream: StreamKey, partition: str, recipe: Recipe, *, for_dedu
     """The events of the relation `landing`, in its order.
 
     Args:
-        partition: The partition that holds them.
         for_deduplication: Whether `key_is_content` is given as well.
     """
     extra = {"key_is_content": "key_is_content"} if for_deduplication else {}
@@ -112,9 +111,7 @@ class CodeTable:
     """A table of codes.
 
     Attributes:
-        name: What the SQL calls it.
         columns: Its columns; the first holds the codes.
-        rows: Its rows.
     """
 
     name: str

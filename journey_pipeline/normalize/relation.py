@@ -122,7 +122,6 @@ def with_group(properties: pa.Array[Any], name: str, members: Mapping[str, pa.Ar
 
     Args:
         properties: JSON objects, as `json_objects` gives them.
-        rows: How many rows there are.
     """
     plain, inner = _text(properties), _text(json_objects(members, rows))
     joined = cast("Callable[..., pa.Array[Any]]", pc.binary_join_element_wise)

@@ -56,7 +56,6 @@ class Session:
     Attributes:
         connection: Where statements run.
         folder: Where temporary files go; removed at the end.
-        limits: What it may use.
     """
 
     connection: duckdb.DuckDBPyConnection

@@ -167,10 +167,8 @@ class HttpClient:
         """Sends a request and reads the answer into memory.
 
         Args:
-            method: Such as `POST`.
             path: Below the base URL, or a whole address; the credential goes along only to the base URL's host.
             query: Ready to send, commas bare; or names and values, which are encoded.
-            json: The body, if not None.
             window: For messages; anything that reads well as text.
 
         Raises:

@@ -249,14 +249,12 @@ class Downloaded:
     """A body that lies on disk, complete.
 
     Attributes:
-        path: Where.
         sha256: Of the file as it lies there.
         bytes: Its size.
         raw_bytes: Size of the body inflated.
         received_as: How the vendor sent it, `gzip` or `identity`. Where it lies in the same way, these are its bytes.
         headers: Of the answer, by name, in any case.
         seconds: From the first attempt's start to the file in place.
-        attempts: How many it took.
         inspector: The one that saw this body to its end, or None.
     """
 

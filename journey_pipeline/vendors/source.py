@@ -40,12 +40,9 @@ class Part:
     """One downloaded file of a window, complete and checked.
 
     Attributes:
-        path: Where it lies.
-        window: What was asked for.
         sha256: Of the file.
         bytes: Its size.
         raw_bytes: Its size inflated.
-        rows: Records in it.
         columns: Its header, or the names of its records' fields.
         received_as: How the vendor sent it, `gzip` or `identity`.
         promised_rows: How many records the answer itself says it has, where it does.
@@ -121,9 +118,6 @@ class Stream:
     """The facts about a stream that need no request: no credentials, no connection.
 
     Attributes:
-        key: Which stream of which connection.
-        granularity: The length of its partitions.
-        recipe: How its files become events.
         retention: How long the vendor keeps a window after its start, our reserve taken off.
         start: Where its first partition starts, UTC.
         requests_per_answer: How many requests one answer costs, as a rule.

@@ -53,7 +53,6 @@ class WarehouseSettings:
 
     Attributes:
         memory: DuckDB's memory limit; it spills to disk beyond.
-        threads: DuckDB's threads.
         lock_wait_s: How long to wait while another process writes.
         batch_rows: How many new events are sorted and inserted at a time.
         removable: Up to which share of a stream's partitions go from the warehouse because they are not in the lake any

@@ -42,7 +42,6 @@ class Definition(NamedTuple):
 
     Attributes:
         discriminator: How orders name it.
-        name: For people.
         type: Of an attribute's values.
     """
 
@@ -58,7 +57,6 @@ class Section:
     Attributes:
         discriminator: How orders name it.
         id: How files name it.
-        name: For people.
         attributes: By version id.
         tags: By version id.
         events: By version id.

@@ -36,16 +36,11 @@ class Names:
         tags: Tags of a section, by discriminator.
         event_types: Event types of a section, by discriminator.
         events: Object with the times of a profile export's events.
-        start_at: Start of the window.
-        end_at: Its end.
         segment_filter: Object with the segments.
-        segments: List of segments in it.
         email_attributes: Attributes of an e-mail export, by version id.
         email_tags: Its tags, by version id.
         first_address: In the answer: where to poll, by the rules of the first generation.
         second_address: The same, by those of the second.
-        export_id: Id of a profile export.
-        report_id: Id of an e-mail export.
     """
 
     sections: str = "sections"
