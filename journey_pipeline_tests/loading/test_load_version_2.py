@@ -54,14 +54,14 @@ class Shop:
 
     def __init__(self, sandbox: Sandbox, lake: Lake) -> None:
         self.sandbox, self.lake = sandbox, lake
+        self.ledger = open_ledger(f"sqlite:///{lake.home}/exports.db")
 
     def switch(self, **options: Any) -> None:
         self.sandbox.options.change(json.dumps({"insider": options}).encode())
 
     def queue(self) -> Queue:
-        ledger = open_ledger(f"sqlite:///{self.lake.home}/exports.db")
         longest = {STREAM.key.stream: STREAM.reach.longest}
-        return Queue("insider", ledger, POLICY, self.sandbox.clock.now, longest)
+        return Queue("insider", self.ledger, POLICY, self.sandbox.clock.now, longest)
 
     def load(self, *, version: int = 2, names: Names | None = None, polls: bool = True) -> list[PartitionOutcome]:
         queue = self.queue()
@@ -94,9 +94,8 @@ class Shop:
             return session.execute(f"select {select} from {files} order by all").fetchall()
 
     def export(self) -> Any:
-        queue = self.queue()
-        with queue.ledger:
-            (found,) = listed(queue.ledger, with_ended=True)
+        with self.ledger:
+            (found,) = listed(self.ledger, with_ended=True)
         return found
 
 
@@ -157,7 +156,6 @@ def test_chunks_of_people_and_events_give_what_version_1_gives(
     tiers = {row[0]: row[1] for row in shop.rows("profile_key, value", "attributes") if row[1] and "@" not in row[1]}
     assert tiers[profile_id(WITHOUT_EVENTS)] == attribute(WITHOUT_EVENTS, "c_loyalty_tier", masked=False)
     first = Shop(shop.sandbox, Lake(tmp_path / "first"))
-    first.lake.home.mkdir()
     HOOKS.home = first.lake.home
     shop.sandbox.insider.forget()
     shop.sandbox.clock.freeze(MORNING)
