@@ -76,7 +76,8 @@ def returns(stays: Sequence[str]) -> int:
 
 @cache
 def _file(code: CodeType) -> str | None:
-    if not code.co_flags & CO_OPTIMIZED:  # the body of a module or a class, which runs where it is imported first
+    # The body of a module or a class, and a value that it computes, run where the module is imported first.
+    if not code.co_flags & CO_OPTIMIZED or code.co_qualname == "<genexpr>":
         return None
     try:
         name = Path(code.co_filename).relative_to(PACKAGE)

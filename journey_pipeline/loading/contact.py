@@ -17,7 +17,8 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
 from journey_pipeline.loading.landing import Landing
 from journey_pipeline.model import Window, floor
-from journey_pipeline.normalize.run import NormalizeLimits, normalize
+from journey_pipeline.normalize.run import normalize
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.settings import utc_now
 from journey_pipeline.vendors.source import Part, Stream
 

@@ -17,7 +17,7 @@ from typing import TypedDict, Unpack
 from journey_pipeline import __version__
 from journey_pipeline.errors import JourneyError, LakeError
 from journey_pipeline.files import EVENTS_LOCK, exclusive, naming_disk_troubles
-from journey_pipeline.lake.events import describe_parquet, is_normalized, put_events, recipe_digest
+from journey_pipeline.lake.events import describe_parquet, put_events, recipe_digest
 from journey_pipeline.lake.landing import mark_superseded, read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import WARNINGS, EventsManifest, LandingManifest, ParquetFile
@@ -31,8 +31,6 @@ from journey_pipeline.normalize.recipe_sql import BELIEVABLE, MASKED, read_codes
 from journey_pipeline.normalize.session import NormalizeLimits, Session, session
 from journey_pipeline.normalize.steps import Attributes, Made, Steps
 from journey_pipeline.recipe import Recipe
-
-__all__ = ["NormalizeLimits", "is_normalized", "normalize"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,6 @@ from journey_pipeline.transport.request import REDIRECTS, Destinations, Request,
 from journey_pipeline.transport.response import Answer, Asked, Downloaded, Inspector, Place, Refusal, answered
 from journey_pipeline.transport.retry import Action, Attempt, Limits, RetryPolicy
 
-__all__ = ["Answer", "Downloaded", "HttpClient", "Inspector", "Refusal"]
-
 T = TypeVar("T")
 Take = Callable[[requests.Response, Attempt], T]
 Query = str | Mapping[str, Any]

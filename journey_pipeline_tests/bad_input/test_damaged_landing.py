@@ -16,7 +16,8 @@ from journey_pipeline.lake.landing import mark_covered, read_landing
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.loading.plan import State, inspect_landing, is_due, survey
-from journey_pipeline.normalize.run import NormalizeLimits, normalize
+from journey_pipeline.normalize.run import normalize
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline_tests.bad_input.bad_vendor import (
     DOWNLOAD,
     HOUR,

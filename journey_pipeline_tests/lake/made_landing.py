@@ -16,7 +16,8 @@ from journey_pipeline.lake.landing import AttemptFolder, commit_attempt, name_at
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest
 from journey_pipeline.model import StreamKey, Window, partition_window
-from journey_pipeline.normalize.run import NormalizeLimits, normalize
+from journey_pipeline.normalize.run import normalize
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.recipe import Recipe
 from journey_pipeline_tests.reading import read_parquet
 

@@ -10,7 +10,7 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import read_landing, restore_landing, set_aside
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.model import partition_window
-from journey_pipeline.normalize.run import NormalizeLimits
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline_tests.lake.made_landing import KEY, PARTITION, MadeLanding, as_csv
 
 

@@ -17,7 +17,8 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt
 from journey_pipeline.loading.landing import StoppedError, pull
 from journey_pipeline.model import Window, partition_window
-from journey_pipeline.normalize.run import NormalizeLimits, normalize
+from journey_pipeline.normalize.run import normalize
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.vendors.sfmc.journey_history.stream import LEAN_COLUMNS, Filters, JourneyHistory
 from journey_pipeline_tests.loading.conftest import NOW, OpenSource

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.normalize.run import NormalizeLimits
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline_tests.lake.made_landing import KEY, PARTITION, MadeLanding, as_csv
 
 HEADER = b"Id,At,Who,Text\r\n"

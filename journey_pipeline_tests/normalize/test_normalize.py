@@ -13,7 +13,7 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.events import is_normalized, verify_events
 from journey_pipeline.lake.landing import mark_superseded
 from journey_pipeline.model import EVENT_COLUMNS, EVENTS_ONLY
-from journey_pipeline.normalize.run import NormalizeLimits
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline_tests.lake.made_landing import KEY, NOTES, PARTITION, MadeLanding, as_csv
 from journey_pipeline_tests.reading import SESSION
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journey_pipeline.normalize.run import NormalizeLimits
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline_tests.examples import examples
 from journey_pipeline_tests.lake.made_landing import MadeLanding, as_csv
 

@@ -16,9 +16,9 @@ from journey_pipeline.errors import ContractError, PermanentVendorError, Transie
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
-from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Inspector, Refusal
+from journey_pipeline.transport.client import HttpClient
 from journey_pipeline.transport.request import Timeouts
-from journey_pipeline.transport.response import Place
+from journey_pipeline.transport.response import Answer, Downloaded, Inspector, Place, Refusal
 from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.apsis.definitions import IN_SECTIONS, Page, discriminators, items_of
 

@@ -16,9 +16,9 @@ from journey_pipeline.errors import ConfigError, ContractError
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables, variable_name
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Refusal
+from journey_pipeline.transport.client import HttpClient
 from journey_pipeline.transport.request import Timeouts, is_local
-from journey_pipeline.transport.response import Place
+from journey_pipeline.transport.response import Answer, Downloaded, Place, Refusal
 from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
 

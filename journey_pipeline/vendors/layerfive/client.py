@@ -14,9 +14,9 @@ from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 from journey_pipeline.errors import ContractError
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.client import Downloaded, HttpClient
+from journey_pipeline.transport.client import HttpClient
 from journey_pipeline.transport.request import Timeouts
-from journey_pipeline.transport.response import Place
+from journey_pipeline.transport.response import Downloaded, Place
 from journey_pipeline.transport.retry import Limits, RetryPolicy
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector, explain
 

@@ -18,9 +18,9 @@ from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.model import Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
-from journey_pipeline.transport.client import Answer, Downloaded, HttpClient, Refusal
+from journey_pipeline.transport.client import HttpClient
 from journey_pipeline.transport.request import Timeouts
-from journey_pipeline.transport.response import Place
+from journey_pipeline.transport.response import Answer, Downloaded, Place, Refusal
 from journey_pipeline.transport.retry import Limits, RetryPolicy
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.source import Estimate

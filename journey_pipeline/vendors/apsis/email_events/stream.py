@@ -22,8 +22,7 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.model import Window
 from journey_pipeline.recipe import Recipe
-from journey_pipeline.transport.client import Downloaded
-from journey_pipeline.transport.response import Place
+from journey_pipeline.transport.response import Downloaded, Place
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.attributes import NAMED_COLUMN, VERSIONED_COLUMN, EmailAttributes
 from journey_pipeline.vendors.apsis.orders import (

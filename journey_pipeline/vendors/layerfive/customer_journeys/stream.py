@@ -23,8 +23,7 @@ from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.model import Granularity, StreamKey, Window
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.transport.body import Deflater
-from journey_pipeline.transport.client import Downloaded
-from journey_pipeline.transport.response import Place
+from journey_pipeline.transport.response import Downloaded, Place
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import ARRAYS, JourneyInspector
 from journey_pipeline.vendors.layerfive.customer_journeys.columns import COLUMNS, CONSTANTS
