@@ -7,10 +7,11 @@ reader reads (`record_reader.py`), where a record ends (`formats/json_records.py
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -147,10 +148,13 @@ def _read_one(record: bytes) -> Any:
 
 def _texts(values: Sequence[Any]) -> pa.Array[Any]:
     """Values as the text of a CSV, NULL where they are empty."""
-    try:
-        texts = pa.array(values, pa.string())
-    except (pa.ArrowTypeError, pa.ArrowInvalid):  # some are no text
+    kinds = set(map(type, values)) - {NoneType}
+    if kinds <= {int}:
+        with suppress(OverflowError):  # beyond 64 bits
+            return pa.array(values, pa.int64()).cast(pa.string())
+    if not kinds <= {str}:
         return pa.array(list(map(_text, values)), pa.string())
+    texts = pa.array(values, pa.string())
     is_empty = pc.equal(texts, pa.scalar(""))
     return pc.if_else(is_empty, None, texts) if pc.any(is_empty).as_py() else texts
 
