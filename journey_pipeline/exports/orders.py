@@ -131,14 +131,14 @@ def _cut_waiting(
             continue
         partition = partition_window(whole.partition).duration
         replace(tx, [whole], Reason.HALVED, at=at)
+        so_far = {name: getattr(whole, name) for name in ("due_at", "wanted_at", "tries", "failures", "losses")}
         for piece in (pieces[-1], *pieces[:-1]) if is_newest_first else pieces:
             others = tx.find(turns.under_way(whole.key, piece).where(exports.c.state.not_in(ENDED)))
             if any(other.request == whole.request for other in others):
                 continue
             name = Window(piece.start, piece.start + partition).partition
             order = Order(whole.key, name, piece, whole.request)
-            waits = {"due_at": whole.due_at, "wanted_at": whole.wanted_at, "tries": whole.tries}
-            tx.add(_new(order, position=whole.position, at=at) | waits)
+            tx.add(_new(order, position=whole.position, at=at) | so_far)
 
 
 def _cut(window: Window, most: timedelta) -> list[Window]:

@@ -359,6 +359,22 @@ def test_for_a_week_after_a_notice_orders_are_halved_and_the_newest_and_the_olde
     assert days_missing <= set(range(asked_for[7][0], 8))
 
 
+def test_a_vendor_that_makes_no_file_of_a_day_either_needs_a_person(ledger: Ledger) -> None:
+    asked_for = []
+    for today in range(3):
+        now = queue(ledger, NOW + today * DAY, policy=LOOKS_AT_CLOCK, streams=WEEK)
+        now.want(order(today - 6, days=7))
+        export = now.next_to_ask()
+        assert export is not None
+        asked_for.append(export.window.duration.days)
+        assert now.needing_a_person() == []
+        called(ledger, now.asked(export), Judged(notice="too large"), at=NOW + today * DAY)
+    later = queue(ledger, NOW + 2 * DAY + HOUR, policy=LOOKS_AT_CLOCK, streams=WEEK)
+    later.next_to_look()
+    assert asked_for == [7, 3, 1]
+    assert [one.state for one in later.needing_a_person()] == [State.STOPPED]
+
+
 def test_pieces_that_are_refused_again_and_again_stay_as_they_are_and_count_their_tries(ledger: Ledger) -> None:
     """The vendor had too much to do yesterday; today the receiver is not there."""
     first = queue(ledger, NOW, policy=LOOKS_AT_CLOCK, streams=WEEK)

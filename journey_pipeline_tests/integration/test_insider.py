@@ -124,7 +124,7 @@ def test_a_range_is_ordered_called_for_fetched_and_published(
     assert ticked(tmp_path / "watching", tick.cursor).asset_events == []
     checked = terminal("doctor", "insider")
     assert checked.code == 0, checked.out
-    for words in ("answers through http://127.0.0.1:", "used by export 1 for", "journey_enter"):
+    for words in ("answers through http://127.0.0.1:", "used by export 1 for", "journey_enter", sandbox.url):
         assert words in checked.out
     spent = terminal("backfill", "insider", "--from", "2026-11-15", "--to", "2026-11-16")
     assert spent.code == 1

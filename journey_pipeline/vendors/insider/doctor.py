@@ -10,9 +10,11 @@ from datetime import datetime
 
 from journey_pipeline.errors import ConfigError, JourneyError
 from journey_pipeline.model import CLOCK_DIFFERENCE
+from journey_pipeline.settings import download_origins
 from journey_pipeline.transport.retry import http_date
 from journey_pipeline.vendors.insider.analytics import AnalyticsClient
 from journey_pipeline.vendors.insider.client import InsiderClient, listed
+from journey_pipeline.vendors.insider.link import ORIGINS
 from journey_pipeline.vendors.insider.names import discover
 
 
@@ -36,6 +38,7 @@ def check(
         "clock": _clock(http_date(answer.headers.get("Date", "")), now()),
         "segment": f"{account.segment}; the vendor says only of an order whether it is a dynamic one",
         "files": f"{account.format}, with the attributes {', '.join(account.attributes)}",
+        "hosts": ", ".join(sorted(download_origins(client.connection) or ORIGINS)),
         "journeys": _journeys(analytics),
     }
     if fingerprint is not None:
