@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -88,6 +89,13 @@ class MadeLake:
     def __init__(self, home: Path) -> None:
         self.lake = Lake(home)
         self.files: dict[tuple[StreamKey, str], list[Event]] = {}
+
+    def copied(self, home: Path) -> MadeLake:
+        """The same lake and warehouse in a home of their own: to copy them takes a tenth of making them."""
+        shutil.copytree(self.lake.home, home)
+        copy = MadeLake(home)
+        copy.files = dict(self.files)
+        return copy
 
     def put(
         self,

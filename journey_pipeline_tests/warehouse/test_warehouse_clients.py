@@ -20,6 +20,7 @@ from journey_pipeline.warehouse.connection import WarehouseSettings, published_f
 from journey_pipeline.warehouse.publish import find_published_fault, glance_at_published, look_at_files, publish
 from journey_pipeline.warehouse.questions import query
 from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.new_home import put_warehouse
 from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, events
 
 pytestmark = pytest.mark.slow(reason="a warehouse is made in each test, and clients are started")
@@ -63,10 +64,17 @@ def seen(made: MadeLake) -> list[object]:
     return [row for batch in query(made.lake, COUNT).batches for row in batch]
 
 
-@pytest.fixture
-def published(made: MadeLake) -> MadeLake:
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> MadeLake:
+    made = MadeLake(put_warehouse(tmp_path_factory.mktemp("clients") / "home"))
     made.put(FIVE, events(range(3)))
     sync(made.lake, SMALL)
+    return made
+
+
+@pytest.fixture
+def published(synced: MadeLake, tmp_path: Path) -> MadeLake:
+    made = synced.copied(tmp_path / "home")
     publish(made.lake, SMALL)
     return made
 

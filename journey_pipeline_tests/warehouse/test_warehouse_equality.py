@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -10,6 +11,7 @@ from journey_pipeline.errors import WarehouseError
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.equality import Proof, compare_with_lake, proof_file
 from journey_pipeline.warehouse.sync import sync
+from journey_pipeline_tests.new_home import put_warehouse
 from journey_pipeline_tests.warehouse.made_lake import SFMC, MadeLake, events
 
 pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
@@ -18,12 +20,18 @@ SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 FIVE, SIX = "2026-11-01T05", "2026-11-01T06"
 
 
-@pytest.fixture
-def synced(made: MadeLake) -> MadeLake:
+@pytest.fixture(scope="module")
+def synced_once(tmp_path_factory: pytest.TempPathFactory) -> MadeLake:
+    made = MadeLake(put_warehouse(tmp_path_factory.mktemp("equality") / "home"))
     made.put(FIVE, events([1, 2], attempt="a1"))
     made.put(SIX, events([2, 3], attempt="a2"))
     sync(made.lake, SMALL)
     return made
+
+
+@pytest.fixture
+def synced(synced_once: MadeLake, tmp_path: Path) -> MadeLake:
+    return synced_once.copied(tmp_path / "home")
 
 
 def test_a_synced_warehouse_equals_the_lake(synced: MadeLake) -> None:

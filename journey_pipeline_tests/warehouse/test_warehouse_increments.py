@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from journey_pipeline.warehouse import refresh
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.sync import rebuild, sync
+from journey_pipeline_tests.new_home import put_warehouse
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, MadeLake, assert_is_as_in_the_model, dump
 
 pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
@@ -36,11 +38,17 @@ def busy_hour(rows: int = 400) -> list[Event]:
     ]
 
 
-@pytest.fixture
-def busy(made: MadeLake) -> MadeLake:
+@pytest.fixture(scope="module")
+def busy_once(tmp_path_factory: pytest.TempPathFactory) -> MadeLake:
+    made = MadeLake(put_warehouse(tmp_path_factory.mktemp("increments") / "home"))
     made.put(FIVE, busy_hour())
     sync(made.lake, SMALL)
     return made
+
+
+@pytest.fixture
+def busy(busy_once: MadeLake, tmp_path: Path) -> MadeLake:
+    return busy_once.copied(tmp_path / "home")
 
 
 def assert_as_rebuilt(made: MadeLake) -> None:
