@@ -54,9 +54,9 @@ def dev(port: int, folder: str, faults: Sequence[str], hurry: bool) -> None:  # 
     port = _free(port)
     use_home_of_sandbox(folder)
     log = make_home() / LOG_FILE
-    notes.say("Starting Dagster ...")
     with _signals_interrupt():
         try:
+            notes.say("Starting Dagster ...")
             with serve(World(names="plausible"), faults=faults) as sandbox, receiving() as hooks:
                 os.environ.update(sandbox_environment(sandbox, hooks))
                 forget_the_last_sandbox()
