@@ -43,6 +43,7 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE, utc_now
 
 STEP = timedelta(minutes=5)  # schedules are due at multiples of it
+ROWS_PER_HOUR = 200  # so few that an export of the whole history is made within a client's patience, beside four runs
 MOST_RUNS = 4
 MOST_WAITING = 12  # the clock stands while more runs wait, as it would not outrun a machine that keeps up
 
@@ -210,7 +211,7 @@ def vendors() -> Iterator[Callable[[datetime], None]]:
 
 def _serve(told: int, answers: int) -> None:
     with (
-        serve(World(), clock=SandboxClock()) as sandbox,
+        serve(World(rows_per_hour=ROWS_PER_HOUR), clock=SandboxClock()) as sandbox,
         receiving() as hooks,
         os.fdopen(told) as hears,
         os.fdopen(answers, "w", buffering=1) as say,

@@ -102,8 +102,9 @@ def _show(stream: Stream, compared: list[Difference]) -> None:
     total, *others = compared
     for other in others:
         total.add(other)
+    count = "1 partition" if len(compared) == 1 else f"{len(compared):,} partitions"
     results.say(
-        f"{stream.key}: {len(compared):,} partitions compared; events {total.events[0]:,} before, {total.events[1]:,} "
+        f"{stream.key}: {count} compared; events {total.events[0]:,} before, {total.events[1]:,} "
         f"after; rejects {total.rejects[0]:,} before, {total.rejects[1]:,} after"
     )
     results.print(_table(total))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from journey_pipeline.errors import ConfigError, JourneyError
+from journey_pipeline.errors import ConfigError, VendorError
 from journey_pipeline.model import CLOCK_DIFFERENCE
 from journey_pipeline.settings import download_origins
 from journey_pipeline.transport.retry import http_date
@@ -56,10 +56,11 @@ def _receiver(client: InsiderClient, fingerprint: str) -> str:
     where = f"{client.account.webhook}/health"
     try:
         found = client.fingerprint()
-    except JourneyError as error:
+    except VendorError as error:
+        said = f"it answered {error.status}" if error.status else "no answer"
         raise ConfigError(
-            f"the receiver can't be reached through {where} ({error}). Start `journey-pipeline receiver`, and check "
-            "the proxy in front of it."
+            f"the receiver can't be reached through {where}: {said}. Start `journey-pipeline receiver`, and check the "
+            "proxy in front of it."
         ) from error
     if found != fingerprint:
         raise ConfigError(
