@@ -21,10 +21,11 @@ from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports import calls
 from journey_pipeline.exports.calls import Told
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import ENDED, Export, Verdict, needs_a_person
+from journey_pipeline.exports.export import ENDED, Export, State, Verdict
 from journey_pipeline.exports.ledger import Ledger
 from journey_pipeline.exports.orders import give_up
-from journey_pipeline.exports.turns import listed, shown
+from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.turns import listed, shown, stuck
 from journey_pipeline.model import Window, selection
 from journey_pipeline.settings import ledger_url, utc_now
 from journey_pipeline.vendors.judges import judge_of
@@ -58,7 +59,7 @@ def exports(
         _show(found)
     else:
         results.print("no export is under way" if not with_ended else "no export was ordered so far")
-    sys.exit(1 if any(_needs_a_person(export) for export in found) else 0)
+    sys.exit(1 if any(export["needs_a_person"] for export in found) else 0)
 
 
 def _found(ledger: Ledger, connection: str | None, *, with_ended: bool) -> list[dict[str, Any]]:
@@ -66,11 +67,28 @@ def _found(ledger: Ledger, connection: str | None, *, with_ended: bool) -> list[
         called = calls.newest(tx)
         successors = calls.called_late(tx)
     found = listed(ledger, connection=connection, with_ended=True)
+    needing = _needing_a_person(ledger, found)
     return [
-        shown(export) | _told(export, called.get(export.id), successors.get(export.id))
+        shown(export)
+        | {"needs_a_person": export.id in needing}
+        | _told(export, called.get(export.id), successors.get(export.id))
         for export in found
         if with_ended or export.state not in ENDED or export.id in successors
     ]
+
+
+def _needing_a_person(ledger: Ledger, found: Sequence[Export]) -> set[int]:
+    """The ids of exports that need a person, as the check `no_export_needs_a_person` has it."""
+    at = utc_now()
+    # Only of those that wait for another try does a setting say how long they may.
+    waits = any(export.state is State.WANTED and export.tries for export in found)
+    policies = {one.connection: one.export_policy for one in configured()} if waits else {}
+    with ledger.reading() as tx:
+        return {
+            export.id
+            for connection in {export.key.connection for export in found}
+            for export in tx.find(stuck(connection, policies.get(connection, ExportPolicy()), at))
+        }
 
 
 def _told(export: Export, call: Told | None, successor: int | None) -> dict[str, Any]:
@@ -85,11 +103,6 @@ def _told(export: Export, call: Told | None, successor: int | None) -> dict[str,
         "call_says": newer or call.says,
         "link_ends_at": call.ends_at if has_link else None,
     }
-
-
-def _needs_a_person(export: dict[str, Any]) -> bool:
-    is_kept_back = export["call"] == Verdict.QUARANTINED and export["link_ends_at"] is not None
-    return needs_a_person(export["state"], export["reason"]) or is_kept_back
 
 
 def _show(found: Sequence[dict[str, Any]]) -> None:
@@ -113,7 +126,7 @@ def _cells(export: dict[str, Any], now: datetime) -> dict[str, str]:
         "export": str(export["export_id"]),
         "stream": f"{export['connection']}/{export['stream']}",
         "window": days(Window(export["window_start"], export["window_end"])),
-        "state": f"[red]{state}[/red]" if _needs_a_person(export) else state,
+        "state": f"[red]{state}[/red]" if export["needs_a_person"] else state,
         "reason": export["reason"] or "-",
         "attempt": "-" if export["attempt"] == 1 else str(export["attempt"]),
         "polls": str(export["polls"]),

@@ -122,11 +122,6 @@ def after(state: State, edge: Edge) -> State:
     return target
 
 
-def needs_a_person(state: str, reason: str | None) -> bool:
-    """Whether an export has stopped, takes longer than it should, or has lost the vendor's one link."""
-    return state == State.STOPPED or reason in {Reason.OVERDUE, Reason.EXPIRED}
-
-
 @dataclass(frozen=True, slots=True)
 class Order:
     """An order to a vendor.
@@ -243,8 +238,11 @@ class Export:
 
     @property
     def needs_a_person(self) -> bool:
-        """See `needs_a_person`."""
-        return needs_a_person(self.state, self.reason)
+        """Whether it has stopped, takes longer than it should, or has lost the vendor's one link.
+
+        `turns.stuck` also finds those that wait for too long, and those of which a call was set aside.
+        """
+        return self.state is State.STOPPED or self.reason in {Reason.OVERDUE, Reason.EXPIRED}
 
     @property
     def is_awaited(self) -> bool:

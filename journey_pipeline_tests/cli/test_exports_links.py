@@ -174,6 +174,20 @@ def test_an_export_without_a_call_needs_a_person_once_it_is_overdue(ledger: Ledg
     assert "Is the hook reachable from outside?" in shown.output
 
 
+@pytest.mark.parametrize(("hours", "code"), [(5, 0), (7, 1)])
+def test_an_order_that_is_refused_for_longer_than_its_connection_allows_needs_a_person(
+    ledger: Ledger, hours: int, code: int
+) -> None:
+    then = queue(ledger, utc_now() - timedelta(hours=hours), policy=POLICY, connection="insider")
+    then.want(order(key=EVENTS))
+    export = then.next_to_ask()
+    assert export is not None
+    then.refused(export, status=None, error="the receiver does not answer")
+    shown = run("--json")
+    (told,) = json.loads(shown.output)
+    assert (shown.exit_code, told["reason"], told["needs_a_person"]) == (code, "refused", bool(code))
+
+
 def test_a_vendors_notice_is_shown_without_addresses(ledger: Ledger) -> None:
     export = asked(ledger)
     called(ledger, export, {"message": "too large, write to ada@example.com"})
