@@ -76,6 +76,7 @@ def page(loaded: Terminal, busiest: dict[str, str]) -> Path:
 
 def test_a_page_has_the_figures_of_the_marts(page: Path, busiest: dict[str, str]) -> None:
     data = data_of(page)
+    assert data["wrong"] == []
     assert data["figures"][0][:2] == ["Entered", busiest["entered"]]
     parts = {part["title"]: part for part in data["parts"]}
     flow, reached, days = parts["Flow"], parts["Steps reached"], parts["By day of entry"]

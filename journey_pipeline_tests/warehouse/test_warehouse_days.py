@@ -7,7 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from journey_pipeline.model import StreamKey
+from journey_pipeline.report.part import ask
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
+from journey_pipeline.warehouse.publish import publish
+from journey_pipeline.warehouse.questions import published
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, SFMC, Event, MadeLake, dump, rows_of
 
@@ -41,6 +44,17 @@ def test_covered_days_missing_days_and_hours_show(made: MadeLake) -> None:
         ("journey_history", datetime(2026, 11, 5, tzinfo=UTC)),
         ("user_events", datetime(2026, 11, 3, tzinfo=UTC)),
     ]
+
+
+def test_a_page_misses_hours_between_the_first_and_the_last_alone(made: MadeLake) -> None:
+    for hour in (22, 23, 24, 25, 27, 49):
+        at = MIDNIGHT + timedelta(hours=hour)
+        made.put(f"{at:%Y-%m-%dT%H}", [Event(hour, at=at)], SFMC)
+    sync(made.lake, SMALL)
+    publish(made.lake)
+    with published(made.lake) as file:
+        (reach,) = ask(file, "reach", {"connection": SFMC.connection})
+    assert (reach["until"], reach["hours_missing"]) == ("2026-11-03 02:00", 1 + 20 + 1)
 
 
 def test_lateness_is_that_of_the_event_and_not_of_the_answer_that_brought_it(made: MadeLake) -> None:

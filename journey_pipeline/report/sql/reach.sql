@@ -3,7 +3,9 @@ select
     stream,
     strftime(min(day), '%Y-%m-%d') as since,
     strftime(timezone('UTC', max(horizon)), '%Y-%m-%d %H:%M') as until,
-    sum(hours_expected - hours_landed)::bigint as hours_missing
+    sum(
+        hours_expected - hours_landed - greatest(0, date_diff('hour', timezone('UTC', horizon), day + interval 1 day))
+    )::bigint as hours_missing
 from ops.days
 where connection = {connection}
 group by stream
