@@ -326,6 +326,8 @@ class HttpClient:
         advice: Mapping[int, str] = MappingProxyType({}),
     ) -> VendorError:
         status = policy.meant(response.status_code, body)
+        if policy.action(status) is Action.RENEW_AUTH:  # the credential is new: whatever has expired is not that
+            status = response.status_code
         said, suggested = self._explain(status, body)
         what = (advice.get(status) or suggested).replace("<CONNECTION>", self._connection.upper())
         came = answered(self._redactor, response.status_code, body, Refusal(said, what), meant=status)
