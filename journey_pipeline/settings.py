@@ -129,9 +129,14 @@ def home() -> Path:
     """The folder that holds lake and warehouse: `JOURNEY_PIPELINE_HOME`, or `data` in the working directory.
 
     Raises:
-        ConfigError: If the variable holds a URL.
+        ConfigError: If the variable holds a URL, or a file stands there.
     """
-    return local_path(os.environ.get(HOME_VARIABLE, "").strip() or DEFAULT_HOME, HOME_VARIABLE)
+    folder = local_path(os.environ.get(HOME_VARIABLE, "").strip() or DEFAULT_HOME, HOME_VARIABLE)
+    if files := [place for place in (folder, *folder.parents) if place.is_file()]:
+        raise ConfigError(
+            f"the home {folder} can't be written, for {files[0]} is a file. Set {HOME_VARIABLE} to a writable folder."
+        )
+    return folder
 
 
 def make_home() -> Path:

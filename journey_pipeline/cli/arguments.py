@@ -11,6 +11,9 @@ from pathlib import Path
 
 import click
 
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.model import Window
+
 
 class Commands(click.Group):
     """Commands in the order in which they were made, each with the first line of its help."""
@@ -44,11 +47,22 @@ def time(text: str) -> datetime:
     """
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):  # with an offset, the first and the last day of all may be none in UTC
         raise click.BadParameter(
             f"{text!r} is not a time; write 2026-11-01, 2026-11-01T05:00 or 2026-11-01T05:00+02:00"
         ) from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def span(start: datetime, end: datetime) -> Window:
+    """What lies between --from and --to.
+
+    Raises:
+        ConfigError: If that is nothing.
+    """
+    if start >= end:
+        raise ConfigError(f"--from {start:%Y-%m-%dT%H:%M} is not before --to {end:%Y-%m-%dT%H:%M} UTC")
+    return Window(start, end)
 
 
 def connections(_: click.Context, __: click.Parameter, begun: str) -> list[str]:

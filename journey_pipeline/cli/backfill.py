@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from journey_pipeline.cli.arguments import span
 from journey_pipeline.cli.load import (
     Loaded,
     Planned,
@@ -67,8 +68,7 @@ def _span(assets: LoadAssets, start: datetime | None, end: datetime | None, now:
     oldest = floor(now - assets.stream.retention, granularity) + granularity.duration
     start = start or max(oldest, assets.stream.start)
     end = end or floor(now, granularity)
-    if start >= end:
-        raise ConfigError(f"--from {start:%Y-%m-%dT%H:%M} is not before --to {end:%Y-%m-%dT%H:%M} UTC")
+    asked = span(start, end)
     if end <= assets.stream.start:
         raise ConfigError(
             f"{assets.stream.key} starts at {assets.stream.start:%Y-%m-%dT%H:%M} UTC. To load earlier data, set an "
@@ -81,10 +81,9 @@ def _span(assets: LoadAssets, start: datetime | None, end: datetime | None, now:
             highlight=False,
             soft_wrap=True,
         )
-    span = Window(start, end)
-    if not span.partitions(granularity):
-        raise ConfigError(f"--from and --to hold no whole {granularity.value} ({span})")
-    return span
+    if not asked.partitions(granularity):
+        raise ConfigError(f"--from and --to hold no whole {granularity.value} ({asked})")
+    return asked
 
 
 def _show(lake: Lake, found: Survey, loaded: Loaded) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from journey_pipeline import __version__
-from journey_pipeline.cli.arguments import Commands, WithFaults, connections, time
+from journey_pipeline.cli.arguments import Commands, WithFaults, connections, span, time
 
 NAME = "journey-pipeline"
 SANDBOX_HOME, SANDBOX_HOST, SANDBOX_PORT = "data/sandbox", "127.0.0.1", 8765
@@ -41,6 +41,8 @@ def _command(module: str, *examples: str, cls: type[click.Command] = click.Comma
     def made(shown: Callable[[], None]) -> click.Command:
         @wraps(shown)
         def work(**given: Any) -> None:
+            if given.get("start") and given.get("end"):
+                span(given["start"], given["end"])
             getattr(_imported(f"journey_pipeline.cli.{module}"), shown.__name__)(**given)
 
         lines = "".join(f"\n  journey-pipeline {example}" for example in examples)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from journey_pipeline.cli.arguments import span
 from journey_pipeline.cli.configured import configured
 from journey_pipeline.cli.load import load, look, partition_table, sync_warehouse, tell_outcome
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
@@ -47,14 +48,14 @@ def normalize(selector: str, start: datetime | None, end: datetime | None, *, di
     with open_instance() as instance:
         runner = Runner(load_deployment(), instance, "normalize")
         for assets in runner.deployment.streams(selector):
-            span = Window(start or assets.stream.start, end or now)
-            found = look(lake, assets, span, now)
+            asked = span(start or assets.stream.start, end or now)
+            found = look(lake, assets, asked, now)
             windows = sorted({*found.windows(State.COMPLETE, State.LANDED), *found.damage})
             loaded = load(runner, assets, windows, pull=False, again=True)
             if windows:
                 results.show(partition_table(lake, assets, windows, pulled=False))
             else:
-                results.print(f"{assets.stream.key}: nothing has landed in {span}")
+                results.print(f"{assets.stream.key}: nothing has landed in {asked}")
             complete = tell_outcome(notes, lake, loaded) and complete
         complete = sync_warehouse(runner) and complete
     sys.exit(0 if complete else 1)

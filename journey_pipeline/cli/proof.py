@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from journey_pipeline.cli.output import notes, results
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.load_assets import LoadAssets
-from journey_pipeline.errors import LakeError, WarehouseError
+from journey_pipeline.errors import ConfigError, LakeError, WarehouseError
 from journey_pipeline.files import naming_disk_troubles, write_bytes
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
@@ -50,6 +50,8 @@ def proof(selector: str | None, start: datetime | None, end: datetime | None, ou
     with published(lake) as warehouse:
         loaded = {(stream, key): (own, events) for stream, key, own, events in warehouse.ask(_LOADED)[1]}
         surveys = [found for assets in chosen if (found := _survey(lake, assets, start, end, now))]
+        if not surveys:
+            raise ConfigError("no partition lies in this span, so there is nothing to prove. Widen --from and --to.")
         lines = [line for found in surveys for line in _lines(lake, found, loaded)]
         disagreements = list(_disagreements(lake, warehouse, loaded, [str(one.stream.key) for one in surveys]))
     limits = [*_LIMITS, *(limit for found in surveys for limit in _limits(found))]

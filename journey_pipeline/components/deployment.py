@@ -4,6 +4,7 @@ That is the Dagster project whose `pyproject.toml` or `dg.toml` stands in the wo
 it is the `defs/` folder that comes with this package. Not here: running anything (`runs.py`).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster_shared.utils.config import discover_config_file
+from pydantic import ValidationError
 
 import journey_pipeline.defs
 from journey_pipeline.components.connection import ConnectionComponent, connections_in
@@ -20,6 +22,9 @@ from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.warehouse import JourneyWarehouse
 from journey_pipeline.connections.project import named, select
 from journey_pipeline.errors import ConfigError, JourneyError, text_of
+
+# Pydantic's own words in the place of a value.
+_TYPES = re.compile(r"\.(constrained-[a-z]+|[a-z-]+\[.*\]|(bool|float|int)(?= at ))")
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,23 @@ def _loading() -> Iterator[None]:
     except Exception as error:
         said = text_of(error)
         if error.__cause__:  # Dagster tells all Components before the one that is wrong, and not why
-            said = f"{said.splitlines()[0].rstrip(':.')}: {text_of(error.__cause__)}"
+            said = f"{said.splitlines()[0].rstrip(':.')}: {_why(error.__cause__)}"
         more = "`dg check yaml` and `dg check defs` tell more"
         raise ConfigError(f"the configuration can't be loaded; {more}. {said}") from error
+
+
+def _why(error: BaseException) -> str:
+    """The text of an error. Of wrong settings it is one line: where each stands, its value and what is wrong."""
+    if not isinstance(error, ValidationError):
+        return text_of(error)
+    found = error.errors(include_url=False)
+    # A template may stand for each value: what has another mistake is no text, besides.
+    told = [one for one in found if one["type"] != "string_type"] or found
+    return "; ".join(_mistake(one["type"], one["msg"], one["loc"], one["input"]) for one in told)
+
+
+def _mistake(kind: str, says: str, place: tuple[int | str, ...], given: object) -> str:
+    if kind == "value_error":  # of ours, which names the setting
+        return says.removeprefix("Value error, ")
+    where = _TYPES.sub("", ".".join(map(str, place)))
+    return f"{where}{f' is {given!r}' if isinstance(given, str | int | float) else ''}: {says}"

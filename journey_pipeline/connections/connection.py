@@ -33,8 +33,8 @@ if TYPE_CHECKING:  # they bring SQLAlchemy and Arrow along, and most commands op
     from journey_pipeline.loading.exports import Exports
 
 START_FORMAT = "%Y-%m-%d-%H:%M"
-START = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:[0-9]{2}$|[{][{]"  # or a template, which is resolved later
 CONNECTION_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
+OR_TEMPLATE = "|[{][{]"  # in a pattern of YAML; a template is resolved later
 TOLERANCE = "Differences that the checks accept."
 
 
@@ -56,7 +56,7 @@ def connection_name(default: Any = ...) -> Any:
     """The setting `connection` of a vendor's Component, with its default if it has one."""
     return Field(
         default,
-        pattern=CONNECTION_NAME.pattern,
+        json_schema_extra={"pattern": CONNECTION_NAME.pattern + OR_TEMPLATE},  # the value has a check of its own
         description="Name of the connection. It prefixes its assets, its folders and, in upper case, its variables.",
     )
 
@@ -64,7 +64,9 @@ def connection_name(default: Any = ...) -> Any:
 def memory_setting(default: str, description: str) -> Any:
     """A setting that is a limit of DuckDB's memory."""
     pattern = r"(?i)^[0-9]+([.][0-9]+)? ?([kmgt]i?b?|%)$"
-    return Field(default, pattern=pattern, description=f"{description} As DuckDB writes it, such as 500MB.")
+    return Field(
+        default, pattern=pattern + OR_TEMPLATE, description=f"{description} As DuckDB writes it, such as 500MB."
+    )
 
 
 class Connection(BaseModel, ABC):
@@ -83,7 +85,7 @@ class Connection(BaseModel, ABC):
 
     connection: str = connection_name()
     start: str = Field(
-        json_schema_extra={"pattern": START},  # of YAML; the value has a check with a message of its own
+        json_schema_extra={"pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:[0-9]{2}$" + OR_TEMPLATE},  # likewise
         description='Start of the history in UTC, such as "2026-11-01-00:00". Never change it: partitions are '
         "counted from it.",
     )

@@ -72,7 +72,7 @@ def export_parquet(lake: Lake, sql: str, file: Path, limit: int | None = None) -
         WarehouseError: In one line, if nothing is published yet, or DuckDB refuses the SQL or the file.
     """
     with _opened(lake) as session, _naming_refusals(session):
-        *before, last = session.extract_statements(sql)
+        *before, last = _statements(session, sql)
         for statement in before:
             session.execute(statement).complete()
         rows = session.sql(last.query)
@@ -120,6 +120,13 @@ def _opened(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
         yield session
 
 
+def _statements(session: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Statement]:
+    """The statements of a text, of which there is at least one."""
+    if found := session.extract_statements(sql):
+        return found
+    raise WarehouseError("the query holds no statement.")
+
+
 @contextmanager
 def _naming_refusals(session: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Turns DuckDB's errors about a person's SQL into a sentence that says what is wrong with it."""
@@ -163,6 +170,7 @@ class Published:
             WarehouseError: In one line, if DuckDB refuses the SQL; also while batches are read.
         """
         with _naming_refusals(self._session):
+            _statements(self._session, sql)
             self._session.execute(sql)
         return QueryResult(tuple(column[0] for column in self._session.description or ()), self._batches())
 

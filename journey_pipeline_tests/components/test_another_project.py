@@ -70,7 +70,7 @@ def test_of_two_files_of_one_type_a_mistake_in_either_is_found_by_check_defs(ano
         ("  columns: some\n", "defs", "columns"),
         ("  filters: {status: [Failed]}\n", "yaml", "filters"),
         ("  start: yesterday\n", "yaml", "attributes.start 'yesterday' does not match '^[0-9]{4}-"),
-        ("  connection: Brand B\n", "defs", "connection"),
+        ("  connection: Brand B\n", "yaml", "attributes.connection 'Brand B' does not match '^[a-z]"),
         ("  translation: {groop: shop}\n", "yaml", "translation"),
     ],
 )
