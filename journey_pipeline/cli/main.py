@@ -34,7 +34,7 @@ OWNER_ALONE = 0o077
 def main() -> None:
     """Runs the command and exits: 0 done, 1 not everything done, 2 wrong usage or configuration.
 
-    It exits with 130 after Ctrl-C and with 143 after SIGTERM.
+    It exits with 130 after Ctrl-C, with 143 after SIGTERM and with 129 once its terminal is closed.
     """
     os.umask(OWNER_ALONE)  # any file may hold personal data
     take_any_letter()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a command ends within seconds, with one sentence and an exit code.
+"""Ctrl-C, SIGTERM and a closed terminal: a command ends within seconds, with one sentence and an exit code.
 
 What runs is interrupted, so that it cleans up. What does not end by that, as a thread that waits for a vendor, is cut
 after some seconds, or at once by a second signal. Not here: how `sandbox` and `dev` end, which end well when stopped.
@@ -56,11 +56,14 @@ class _Stop:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Inside the block a signal ends the command within seconds, with 130 or 143."""
+    """Inside the block a signal ends the command within seconds, with 130, 143 or, once its terminal is closed, 129."""
     stop = _Stop()
     watched, told = socket.socketpair()
     told.settimeout(0)
-    before = {number: signal.signal(number, stop.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop.interrupt) for number in numbers}
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     watch = threading.Thread(target=stop.watch, args=(watched,), name="signals", daemon=True)
     watch.start()

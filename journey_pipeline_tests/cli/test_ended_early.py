@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow(reason="a terminal, and new interpreters")
 
 HOUR = ("--from", "2026-11-18T05", "--to", "2026-11-18T06")
 DAY = ("--from", "2026-11-18", "--to", "2026-11-19")
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 COUNT = ("query", "select count(*) from core.journey_events")
 
 HasCome = Callable[[Terminal, float], bool]
@@ -94,6 +94,10 @@ def is_rebuilding(terminal: Terminal, _: float) -> bool:
     return (terminal.home / "warehouse.rebuilding.duckdb").exists()
 
 
+def is_writing(terminal: Terminal, _: float) -> bool:
+    return any(terminal.folder.glob(".answer.csv.*"))
+
+
 def has_begun(_: Terminal, seconds: float) -> bool:
     return seconds > 1.0
 
@@ -114,6 +118,7 @@ def made_to_wait(sandbox: Sandbox, route: str) -> HasCome:
         (("doctor", "sfmc"), "token", signal.SIGTERM),
         (("rebuild",), is_rebuilding, signal.SIGINT),
         (("query", "select count(*) from range(1000000) a, range(1000000) b"), has_begun, signal.SIGTERM),
+        (("query", "from range(1000000) a, range(1000000) b", "--out", "answer.csv"), is_writing, signal.SIGHUP),
     ],
 )
 def test_a_command_that_is_stopped_while_it_waits_says_so_and_leaves_nothing_half_done(
@@ -126,7 +131,7 @@ def test_a_command_that_is_stopped_while_it_waits_says_so_and_leaves_nothing_hal
     ended = replace(loaded, server=server)(*arguments)
     assert ended.code == CODES[number], ended.err
     assert [line for line in ended.err.splitlines() if line and " export " not in line] == [SAYS]
-    assert [path for path in loaded.home.rglob("*") if "rebuilding" in path.name or path.suffix == ".tmp"] == []
+    assert [path for path in loaded.folder.rglob("*") if "rebuilding" in path.name or path.suffix == ".tmp"] == []
     assert loaded(*COUNT).out == count
 
 
