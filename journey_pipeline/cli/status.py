@@ -19,17 +19,17 @@ from journey_pipeline.cli.output import notes, plain_table, results
 from journey_pipeline.connections.connection import Connection
 from journey_pipeline.connections.project import select
 from journey_pipeline.errors import WarehouseError
+from journey_pipeline.lake.landing import answered_from
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.partition import LoadSettings
-from journey_pipeline.loading.plan import State, Survey, Verdicts, of_severity, survey, verdicts, whole_span
+from journey_pipeline.loading.plan import Gaps, State, Survey, Verdicts, of_severity, survey, verdicts, whole_span
 from journey_pipeline.model import Window, iso
 from journey_pipeline.settings import home, utc_now
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.publish import glance_at_published
 from journey_pipeline.warehouse.stream_figures import LOOKALIKES, StreamFigures, count_lookalikes, stream_figures
 
-_WRONG = ("missing", "not_normalized", "damaged", "red")
 _MILLION, _MANY = 1_000_000, 10_000_000
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 _MOST_HOURS = timedelta(hours=48)
@@ -50,7 +50,7 @@ def status(selector: str | None, *, as_json: bool) -> None:
     elif used:
         results.show(_table(used, now))
     _tell(rows, used, published)
-    sys.exit(1 if published or any(row[name] for row in used for name in _WRONG) else 0)
+    sys.exit(1 if published or any(row["needs_a_person"] for row in used) else 0)
 
 
 def _is_apart(row: Row) -> bool:
@@ -65,8 +65,8 @@ def _tell(rows: Sequence[Row], used: Sequence[Row], published: str | None) -> No
         notes.say(f"Not configured: {', '.join(unset)}. `journey-pipeline doctor` names the variables.")
     if earlier := [f"{row['stream']} in {_left(row)}" for row in used if row["backlog"]]:
         notes.say(
-            "Earlier partitions were never asked for. `journey-pipeline backfill CONNECTION` loads them. The vendor "
-            f"deletes the oldest of {', '.join(earlier)}."
+            "Earlier partitions ended before the first load. The gap filler of Dagster loads them, and so does "
+            f"`journey-pipeline backfill CONNECTION`. The vendor deletes the oldest of {', '.join(earlier)}."
         )
     for row in used:
         for says in row["notes"]:
@@ -85,7 +85,7 @@ def _row(lake: Lake, connection: Connection, stream: Stream, figures: StreamFigu
     found = survey(lake, stream, span, now, settings) if span else Survey(stream, {}, now)
     complete, missing = found.windows(State.COMPLETE), found.windows(State.MISSING)
     landed = found.windows(State.LANDED)
-    left = found.expires_in(missing[0]) if missing else None
+    gaps, begun = Gaps(stream, tuple(missing), tuple(landed), now), answered_from(lake, stream.key) or now
     alike = _lookalikes(lake, stream)
     row: Row = {
         "stream": str(stream.key),
@@ -102,10 +102,11 @@ def _row(lake: Lake, connection: Connection, stream: Stream, figures: StreamFigu
         "red": _claims(found.red),
         "warned": _claims(_warned(lake, stream, settings, complete)),
         "missing": len(missing),
-        "backlog": len(_before_first(found)),
+        "backlog": len(gaps.earlier(begun)),
+        "urgent": gaps.is_urgent(connection.requests_per_second, begun),
         "expired": _expired_after_first(found),
         "oldest_missing": missing[0].partition if missing else None,
-        "hours_until_deleted": round(left / _HOUR, 1) if left is not None else None,
+        "hours_until_deleted": round(gaps.deleted_in / _HOUR, 1) if gaps.deleted_in is not None else None,
         "exports_for_a_person": figures.exports_for_a_person if figures else 0,
         **{kind: alike.get(kind) for kind in LOOKALIKES},
     }
@@ -151,12 +152,23 @@ def _needs(row: Row, unit: str) -> Iterator[str]:
     if number := row["to_normalize"]:
         what = "1 partition has" if number == 1 else f"{number:,} partitions have"
         yield f"{name}: {what} landed without events. Run `journey-pipeline normalize {name}`"
-    if gaps := row["missing"] - row["backlog"]:
-        deleted = "" if row["backlog"] else f". The vendor deletes the oldest, {row['oldest_missing']}, in {_left(row)}"
-        yield f"{name}: {_counted(gaps, unit)} missing{deleted}. Run `journey-pipeline backfill {name}`"
+    if lacks := _lacks(row, unit):
+        yield f"{name}: {lacks}. Run `journey-pipeline backfill {name}`"
     if exports := row["exports_for_a_person"]:
         what = "1 export needs" if exports == 1 else f"{exports:,} exports need"
         yield f"{name}: {what} a person. See `journey-pipeline exports {name.partition('/')[0]}`"
+
+
+def _lacks(row: Row, unit: str) -> str:
+    """What is missing and needs a person, by the rule of the check `no_partition_is_missing`; empty if nothing is."""
+    if row["missing"] and not (row["complete"] or row["not_normalized"]):
+        return "nothing is loaded"
+    gaps = row["missing"] - row["backlog"]
+    if not (gaps or row["urgent"]):
+        return ""
+    earlier = f"{_counted(row['backlog'], unit)} from before the first load may be lost"
+    said = f"{_counted(gaps, unit)} missing" if gaps else earlier
+    return f"{said}. The vendor deletes the oldest, {row['oldest_missing']}, in {_left(row)}"
 
 
 def _counted(number: int, unit: str) -> str:
@@ -183,12 +195,6 @@ def _warned(lake: Lake, stream: Stream, settings: LoadSettings, complete: Sequen
     """The warnings that no command has said: those of what people drop, which a sensor takes in."""
     unsaid = [] if stream.asks_vendor else complete
     return of_severity(Severity.WARN, verdicts(lake, stream, unsaid, settings))
-
-
-def _before_first(found: Survey) -> list[Window]:
-    """The missing partitions before the first landed one: they were not asked for yet. All, if none has landed."""
-    landed = found.windows(State.COMPLETE, State.LANDED)
-    return [window for window in found.windows(State.MISSING) if not landed or window < landed[0]]
 
 
 def _expired_after_first(found: Survey) -> int:

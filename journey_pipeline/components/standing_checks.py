@@ -84,8 +84,6 @@ def standing_definitions(assets: LoadAssets, standing: Standing, ticks: schedule
 
 NAMED = 10
 UNDER_WAY = timedelta(hours=1)  # so long after its answer was asked for a partition may lack its events
-RESERVE = timedelta(hours=24)  # for a person to act
-CATCHING_UP_RESERVE = timedelta(hours=2)  # the gap filler takes the oldest first, once an hour
 
 
 def _completeness(assets: LoadAssets) -> dg.AssetCheckResult:
@@ -101,10 +99,9 @@ def completeness_result(gaps: Gaps, *, begun: datetime, lost: int, requests_per_
 
     Partitions that ended before loading began are no gaps while the gap filler brings them in time.
     """
-    earlier = [window for window in gaps.missing if window.end <= begun]
+    earlier = gaps.earlier(begun)
     late = [window for window in gaps.missing if window.end > begun]
-    is_catching_up = not (late or gaps.unfinished)
-    urgent = gaps.is_urgent(requests_per_s, CATCHING_UP_RESERVE if is_catching_up else RESERVE)
+    urgent = gaps.is_urgent(requests_per_s, begun)
     hours = gaps.deleted_in / timedelta(hours=1) if gaps.deleted_in is not None else None
     named = ", ".join(window.partition for window in [*late, *gaps.unfinished, *earlier][:NAMED])
     says = f"{len(late)} missing, {len(gaps.unfinished)} landed without events"
@@ -119,7 +116,7 @@ def completeness_result(gaps: Gaps, *, begun: datetime, lost: int, requests_per_
         says += f". Load them now with `journey-pipeline backfill {gaps.stream.key}`, or they are lost"
     return dg.AssetCheckResult(
         check_name=COMPLETENESS.name,
-        passed=is_catching_up and not urgent,
+        passed=gaps.is_catching_up(begun) and not urgent,
         severity=dg.AssetCheckSeverity.ERROR if urgent else dg.AssetCheckSeverity.WARN,
         description=says,
         metadata={

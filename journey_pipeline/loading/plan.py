@@ -24,6 +24,9 @@ from journey_pipeline.loading.partition import LoadSettings, judge, lacking_mark
 from journey_pipeline.model import Window, contiguous, floor
 from journey_pipeline.vendors.source import Stream
 
+RESERVE = timedelta(hours=24)  # for a person to act
+CATCHING_UP_RESERVE = timedelta(hours=2)  # the gap filler takes the oldest first, once an hour
+
 
 class State(enum.Enum):
     """How far a partition has come."""
@@ -165,9 +168,18 @@ class Gaps:
         """The same, of unfinished ones only those of a kind: of others the events may just be made."""
         return replace(self, unfinished=tuple(filter(is_settled, self.unfinished)))
 
-    def is_urgent(self, requests_per_s: float, reserve: timedelta) -> bool:
+    def earlier(self, begun: datetime) -> list[Window]:
+        """The missing partitions that ended before loading began: no gaps while the gap filler brings them in time."""
+        return [window for window in self.missing if window.end <= begun]
+
+    def is_catching_up(self, begun: datetime) -> bool:
+        """Whether nothing is missing but what ended before loading began."""
+        return not self.unfinished and len(self.earlier(begun)) == len(self.missing)
+
+    def is_urgent(self, requests_per_s: float, begun: datetime) -> bool:
         """Whether the oldest partition may be gone before the backlog is worked off, with a reserve of time."""
         left = self.deleted_in
+        reserve = CATCHING_UP_RESERVE if self.is_catching_up(begun) else RESERVE
         return left is not None and left < self.needed(requests_per_s) + reserve
 
     def next(self, busy: Collection[Window], at_most: int) -> list[Window]:

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,8 +19,13 @@ from click.testing import CliRunner
 import journey_pipeline
 from journey_pipeline.cli.commands import cli
 from journey_pipeline.model import StreamKey
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
+from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.projects import NOW
 
 pytestmark = pytest.mark.slow(reason="a terminal that loads")
@@ -109,26 +114,45 @@ def test_status_tells_the_last_load_the_rows_and_how_far_behind_they_are(termina
     assert re.search(rf"^ *sfmc/journey_history +{events:,} +\d+ min ago +2 days +\d+ +\d+ *$", shown.out, re.MULTILINE)
 
 
-def test_status_sets_what_was_never_asked_for_apart_from_gaps(terminal: Terminal, loaded: str) -> None:
+def test_status_sets_what_is_from_before_the_first_load_apart_from_gaps(terminal: Terminal, loaded: str) -> None:
     assert loaded
     _, (row,) = terminal.status()
-    gaps = row["missing"] - row["backlog"]
-    assert (gaps > 24, row["backlog"] > 600) == (True, True)
-    assert row["needs_a_person"] == [
-        f"sfmc/journey_history: {gaps:,} hours missing. Run `journey-pipeline backfill sfmc/journey_history`"
-    ]
+    assert (row["missing"], row["urgent"]) == (row["backlog"], True)
+    (lost,) = row["needs_a_person"]
+    assert f": {row['backlog']} hours from before the first load may be lost. The vendor deletes the oldest" in lost
     said = terminal("status").err
-    assert row["needs_a_person"][0] in said
+    assert lost in said
     assert re.search(r"deletes the oldest of sfmc/journey_history in \d+ min\.$", said, re.MULTILINE)
+    tomorrow = (NOW + timedelta(days=1) - datetime.now(UTC)).total_seconds()
+    (row,) = json.loads(terminal("status", "--json", **{CLOCK_OFFSET_VARIABLE: str(tomorrow)}).out)
+    gaps = row["missing"] - row["backlog"]
+    assert 23 <= gaps <= 25
+    assert f": {gaps} hours missing. The vendor deletes the oldest" in row["needs_a_person"][0]
 
 
-def test_a_home_that_was_only_just_begun_lacks_nothing_and_what_is_not_configured_stands_apart(
+def test_status_ends_well_while_history_from_before_the_first_load_is_still_to_come(
+    command_server: CommandServer, tmp_path: Path
+) -> None:
+    with serve(World(rows_per_hour=20, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
+        terminal = Terminal.at(tmp_path, command_server, sandbox, "layerfive")
+        assert terminal("backfill", "layerfive", "--from", DAY).code == 0
+        newest = terminal("status")
+        assert re.search(r"^ *layerfive/customer_journeys .* 0 +[1-9]\d* *$", newest.out, re.MULTILINE)
+        assert newest.code == 0, newest.err
+        # The gap filler takes the oldest first: what is between is no gap either.
+        day = json.loads(terminal("status", "--json").out)[0]["oldest_missing"]
+        assert terminal("backfill", "layerfive", "--from", day, "--to", f"{NOW - timedelta(days=6):%Y-%m-%d}").code == 0
+        code, (row,) = terminal.status()
+        assert (code, row["needs_a_person"]) == (0, [])
+
+
+def test_status_of_a_home_in_which_nothing_is_loaded_says_so_and_what_is_not_configured_stands_apart(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     begun = terminal("status", JOURNEY_PIPELINE_HOME=str(tmp_path))
-    assert begun.code == 1  # a monitor is to see that nothing is loaded
+    assert begun.code == 1  # a monitor is to see it
     assert re.search(r"^ *sfmc/journey_history +- +- +- +0 +\d{3} *$", begun.out, re.MULTILINE)
-    assert "backfill sfmc/journey_history" not in begun.err
+    assert "nothing is loaded. Run `journey-pipeline backfill sfmc/journey_history`" in begun.err
     unset = {name: None for name in terminal.sandbox.environment() if name.startswith("SFMC_")}
     unset |= {"SFMC_REQUESTS_PER_SECOND": None}
     apart = terminal("status", JOURNEY_PIPELINE_HOME=str(tmp_path), **unset)
