@@ -244,7 +244,7 @@ Where it is
 What to try next{in_the_ui}
   export JOURNEY_PIPELINE_HOME={folder}
   {command} status
-  {command} query "select action, sum(events) from marts.journey_daily group by all"
+  {command} query "select action, sum(events) as events from marts.journey_daily group by all order by all"
   {command} shell
 """,
     )

@@ -26,7 +26,7 @@ from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import AT_VENDOR, State
 from journey_pipeline.exports.turns import listed
 from journey_pipeline_tests.packages import installed_wheel
-from journey_pipeline_tests.pages import PAGES, in_clone, lines_with, make_clone, run
+from journey_pipeline_tests.pages import PAGES, README, in_clone, lines_with, make_clone, run
 from journey_pipeline_tests.warehouse.messages import assert_messages_are_as_in_the_model
 from journey_pipeline_tests.warehouse.passages import assert_marts_are_as_in_the_model
 
@@ -187,14 +187,16 @@ def test_the_queries_after_the_demo(demos: Demos) -> None:
     assert "make dev" in shown
     (page,) = re.findall(r"(\S+\.html) +the busiest journey as a page", shown)
     assert (demos.clone / page).stat().st_size > 500_000
+    (offered,) = re.findall(r"journey-pipeline (query .+)", README)
+    assert offered in shown
     done = run("\n".join(lines_with("query")), demos.clone)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "partition_key" in done.stdout
     questions = re.findall(r"```sql\n(.*?)```", PAGES["docs/analysts.md"], re.DOTALL)
     assert questions
     with duckdb.connect(demos.clone / "data/sandbox/journeys.duckdb", read_only=True) as warehouse:
-        for question in questions:
-            warehouse.sql(question).fetchall()
+        unanswered = [question for question in questions if not warehouse.sql(question).fetchall()]
+    assert [question for question in unanswered if "ana@example.org" not in question] == []
     assert_marts_are_as_in_the_model(demos.clone / "data/sandbox/warehouse.duckdb")
     assert_messages_are_as_in_the_model(demos.clone / "data/sandbox/warehouse.duckdb")
 
