@@ -16,6 +16,7 @@ import click
 
 from journey_pipeline.cli.commands import cli
 from journey_pipeline.cli.standard_streams import (
+    open_closed_streams,
     read_no_more,
     take_any_letter,
     takes_output,
@@ -37,6 +38,7 @@ def main() -> None:
     It exits with 130 after Ctrl-C, with 143 after SIGTERM and with 129 once its terminal is closed.
     """
     os.umask(OWNER_ALONE)  # any file may hold personal data
+    open_closed_streams()
     take_any_letter()
     # DuckDB's extension calls what is not taken apart at the end a leak, on standard error.
     atexit.register(gc.unfreeze)

@@ -20,6 +20,7 @@ _CONTROLS = {
 }
 _CONTROLS_IN_LINES = {code: shown for code, shown in _CONTROLS.items() if chr(code) not in "\n\t"}
 _CONTROLS_IN_A_CELL = _CONTROLS | {ord("\n"): "↵", ord("\t"): "⇥"}
+_STANDARD_ERROR = 2
 _SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -49,6 +50,20 @@ def takes_output() -> bool:
         read_no_more(sys.stdout)
         return False
     return True
+
+
+def open_closed_streams() -> None:
+    """Opens nothing in place of standard streams that were closed, as by `2>&-`.
+
+    Else the next file that is opened would get the number of one, and what a library prints would go into that file.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        os.set_inheritable(number, True)  # noqa: FBT003 - the library's signature
+    os.close(number)
+    sys.stdin, sys.stdout, sys.stderr = (
+        stream or os.fdopen(number, mode)
+        for number, (stream, mode) in enumerate(((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w")))
+    )
 
 
 def take_any_letter() -> None:

@@ -162,3 +162,22 @@ def test_a_full_output_is_named_and_not_the_home(loaded: Terminal) -> None:
     assert ended.code == 1
     assert ended.err.startswith("Error: the output can't be written (No space left on device).")
     assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "ends"),
+    [
+        ("2>&-", ("query", "select 42 as n", "--format", "csv"), (0, "n\n42\n", "")),
+        ("<&-", ("query", "-"), (1, "", "Error: the query holds no statement.\n")),
+        (">&- 2>&-", ("query", "select 42 as n", "--out", "closed.csv"), (0, "", "")),
+    ],
+)
+def test_a_stream_that_is_closed_hinders_no_command(
+    loaded: Terminal, closed: str, arguments: tuple[str, ...], ends: tuple[int, str, str]
+) -> None:
+    started = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "journey_pipeline.cli.main", *arguments]
+    environment = os.environ | {"JOURNEY_PIPELINE_HOME": str(loaded.home)}
+    done = subprocess.run(started, cwd=loaded.folder, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == ends
+    written = loaded.folder / "closed.csv"
+    assert "closed.csv" not in arguments or written.read_text() == "n\n42\n"
