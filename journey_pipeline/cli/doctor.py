@@ -123,11 +123,15 @@ def _newest(lake: Lake, stream: Stream) -> dict[str, str]:
     start = max(stream.start, end - NEWEST * stream.granularity.duration)
     if start >= end:
         return {"": "its first partition has not ended yet"}
-    found = survey(lake, stream, Window(start, end), now)
+    # What is dropped today is of today, which has not ended.
+    found = survey(lake, stream, Window(start, end + stream.granularity.duration), now)
     if found.damage:
         raise LakeError("; ".join(found.damage.values()))
     landed = len(found.windows(State.COMPLETE, State.LANDED))
-    return {"": f"{landed} of the newest {len(found.states)} partitions have landed and are undamaged"}
+    newest = landed + len(found.windows(State.MISSING, State.EXPIRED))
+    if not newest:
+        return {"": "no file was dropped lately"}
+    return {"": f"{landed} of the newest {newest} partitions have landed and are undamaged"}
 
 
 def _rights(folder: Path) -> str | Warns:

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
-from journey_pipeline.cli.commands import backfill, intake, status
+from journey_pipeline.cli.commands import backfill, doctor, intake, status
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.errors import ConfigError
@@ -127,8 +127,12 @@ def test_the_command_takes_lists_in_up_to_the_published_warehouse(
     home: Path, shop: Path, incoming: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert deployment
+    assert "no file was dropped lately" in " ".join(run(shop, monkeypatch, doctor, "insider").output.split())
     drop(incoming, LIST, "list.csv")
     assert run(shop, monkeypatch, intake, "insider").exit_code == 0
+    assert "1 of the newest 1 partitions have landed" in " ".join(
+        run(shop, monkeypatch, doctor, "insider").output.split()
+    )
     with duckdb.connect(str(home / "journeys.duckdb"), read_only=True) as session:
         found = session.execute("select attribute_id, attribute_name, value from core.profile_attributes order by 1")
         assert found.fetchall() == [("c_loyalty_tier", "Loyalty Tier", "gold"), ("email", "Email", "ada@example.com")]
