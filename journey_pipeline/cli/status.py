@@ -19,7 +19,6 @@ from journey_pipeline.cli.output import notes, plain_table, results
 from journey_pipeline.connections.connection import Connection
 from journey_pipeline.connections.project import select
 from journey_pipeline.errors import WarehouseError
-from journey_pipeline.lake.landing import answered_from
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.partition import LoadSettings
@@ -85,7 +84,8 @@ def _row(lake: Lake, connection: Connection, stream: Stream, figures: StreamFigu
     found = survey(lake, stream, span, now, settings) if span else Survey(stream, {}, now)
     complete, missing = found.windows(State.COMPLETE), found.windows(State.MISSING)
     landed = found.windows(State.LANDED)
-    gaps, begun = Gaps(stream, tuple(missing), tuple(landed), now), answered_from(lake, stream.key) or now
+    gaps = Gaps.of(found, now)
+    begun = gaps.begun(lake)
     alike = _lookalikes(lake, stream)
     row: Row = {
         "stream": str(stream.key),

@@ -12,7 +12,7 @@ import dagster as dg
 from journey_pipeline.components import schedules
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.errors import JourneyError
-from journey_pipeline.lake.landing import answered_from, answered_last
+from journey_pipeline.lake.landing import answered_last
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import (
     Gaps,
@@ -90,8 +90,9 @@ def _completeness(assets: LoadAssets) -> dg.AssetCheckResult:
     now, lake, key = utc_now(), Lake(home()), assets.stream.key
     gaps = find_gaps(lake, assets.stream, now, until=now - (assets.fresh_for - assets.stream.granularity.duration))
     gaps = gaps.settled(lambda window: (answered_last(lake, key, window.partition) or now) < now - UNDER_WAY)
-    begun = answered_from(lake, key) or now
-    return completeness_result(gaps, begun=begun, lost=_lost(lake, assets, now), requests_per_s=assets.requests_per_s)
+    return completeness_result(
+        gaps, begun=gaps.begun(lake), lost=_lost(lake, assets, now), requests_per_s=assets.requests_per_s
+    )
 
 
 def completeness_result(gaps: Gaps, *, begun: datetime, lost: int, requests_per_s: float) -> dg.AssetCheckResult:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from journey_pipeline.errors import LakeError
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing
+from journey_pipeline.lake.landing import answered_before, answered_from, lacks_attempts, read_holder, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.repair import damaged_parts, set_damaged_aside
 from journey_pipeline.loading.checks import claims, covered
@@ -26,6 +26,7 @@ from journey_pipeline.vendors.source import Stream
 
 RESERVE = timedelta(hours=24)  # for a person to act
 CATCHING_UP_RESERVE = timedelta(hours=2)  # the gap filler takes the oldest first, once an hour
+STALLED = timedelta(hours=24)  # so long without an answer for history, none is coming in
 
 
 class State(enum.Enum):
@@ -143,12 +144,21 @@ class Gaps:
     Attributes:
         missing: Partitions that have not landed, oldest first.
         unfinished: Partitions that have landed and whose events are not made yet, oldest first.
+        first: The first partition that has landed; None if none has.
     """
 
     stream: Stream
     missing: tuple[Window, ...]
     unfinished: tuple[Window, ...]
     now: datetime
+    first: Window | None = None
+
+    @classmethod
+    def of(cls, found: Survey, now: datetime) -> Gaps:
+        """Those that a survey found."""
+        first = next(iter(found.windows(State.COMPLETE, State.LANDED)), None)
+        missing, unfinished = found.windows(State.MISSING), found.windows(State.LANDED)
+        return cls(found.stream, tuple(missing), tuple(unfinished), now, first)
 
     @property
     def count(self) -> int:
@@ -167,6 +177,17 @@ class Gaps:
     def settled(self, is_settled: Callable[[Window], bool]) -> Gaps:
         """The same, of unfinished ones only those of a kind: of others the events may just be made."""
         return replace(self, unfinished=tuple(filter(is_settled, self.unfinished)))
+
+    def begun(self, lake: Lake) -> datetime:
+        """When loading began: what is missing from before then is no gap while it comes in time.
+
+        While history comes in, by a gap filler that takes the oldest first, it is the time of the first load. Once none
+        has come for a day, it is the start of the first landed partition: a hole behind that is a gap.
+        """
+        begun = answered_from(lake, self.stream.key) or self.now
+        came = answered_before(lake, self.stream.key, begun)
+        is_stalled = came is None or self.now - came > STALLED
+        return min(begun, self.first.start) if self.first and is_stalled else begun
 
     def earlier(self, begun: datetime) -> list[Window]:
         """The missing partitions that ended before loading began: no gaps while the gap filler brings them in time."""
@@ -200,8 +221,7 @@ def find_gaps(lake: Lake, stream: Stream, now: datetime, *, until: datetime | No
     end = floor(min(now, until or now), granularity)
     if start >= end:
         return Gaps(stream, (), (), now)
-    found = survey(lake, stream, Window(start, end), now)
-    return Gaps(stream, tuple(found.windows(State.MISSING)), tuple(found.windows(State.LANDED)), now)
+    return Gaps.of(survey(lake, stream, Window(start, end), now), now)
 
 
 Verdicts = Mapping[Window, tuple[Claim, ...]]

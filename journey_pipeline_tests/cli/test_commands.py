@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -123,11 +124,22 @@ def test_status_sets_what_is_from_before_the_first_load_apart_from_gaps(terminal
     said = terminal("status").err
     assert lost in said
     assert re.search(r"deletes the oldest of sfmc/journey_history in \d+ min\.$", said, re.MULTILINE)
-    tomorrow = (NOW + timedelta(days=1) - datetime.now(UTC)).total_seconds()
-    (row,) = json.loads(terminal("status", "--json", **{CLOCK_OFFSET_VARIABLE: str(tomorrow)}).out)
-    gaps = row["missing"] - row["backlog"]
-    assert 23 <= gaps <= 25
+    _, gaps, _ = gaps_in(terminal, timedelta(hours=12))
+    assert 11 <= gaps <= 13
+
+
+def test_status_takes_a_hole_for_a_gap_once_no_history_has_come_in_for_a_day(terminal: Terminal, loaded: str) -> None:
+    assert loaded
+    row, gaps, behind = gaps_in(terminal, timedelta(days=2))
+    assert gaps == pytest.approx(behind, abs=1)  # all since the last partition that was loaded
     assert f": {gaps} hours missing. The vendor deletes the oldest" in row["needs_a_person"][0]
+
+
+def gaps_in(terminal: Terminal, later: timedelta) -> tuple[dict[str, Any], int, float]:
+    """The row of `status` at a later time, the gaps in it, and how many hours it is behind."""
+    offset_s = (NOW + later - datetime.now(UTC)).total_seconds()
+    (row,) = json.loads(terminal("status", "--json", **{CLOCK_OFFSET_VARIABLE: str(offset_s)}).out)
+    return row, row["missing"] - row["backlog"], row["behind_hours"]
 
 
 def test_status_ends_well_while_history_from_before_the_first_load_is_still_to_come(
