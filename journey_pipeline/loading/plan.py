@@ -184,6 +184,8 @@ class Gaps:
         While history comes in, by a gap filler that takes the oldest first, it is the time of the first load. Once none
         has come for a day, it is the start of the first landed partition: a hole behind that is a gap.
         """
+        if not self.missing:  # and no folders need to be listed
+            return self.now
         begun = answered_from(lake, self.stream.key) or self.now
         came = answered_before(lake, self.stream.key, begun)
         is_stalled = came is None or self.now - came > STALLED
