@@ -20,7 +20,7 @@ from journey_pipeline.errors import LakeError
 from journey_pipeline.files import LANDING_LOCK, exclusive, flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake, selection_at
 from journey_pipeline.lake.manifest import Attempt, LandingManifest, Note
-from journey_pipeline.model import Granularity, StreamKey, Window, partition_window
+from journey_pipeline.model import Granularity, StreamKey, Window, is_partition, partition_window
 
 NOTE = "attempt.json"
 
@@ -61,15 +61,12 @@ def has_attempt_since(partition: Path, since: datetime) -> bool:
     return any(path.name >= first and _NAME.fullmatch(path.name) for path in partition.iterdir())
 
 
-def answered_from(lake: Lake, stream: StreamKey) -> datetime | None:
-    """When the first answer of a stream was asked for, of those that are here; None if there is none."""
-    return min(_times(lake.landing_root(stream).glob("*/*")), default=None)
-
-
-def answered_before(lake: Lake, stream: StreamKey, end: datetime) -> datetime | None:
-    """When the newest answer was asked for of the partitions that had ended by then; None if there is none."""
-    folders = (path for path in lake.landing_root(stream).glob("*/*") if _NAME.fullmatch(path.name))
-    return max(_times(path for path in folders if partition_window(path.parent.name).end <= end), default=None)
+def answers(lake: Lake, stream: StreamKey) -> Iterator[tuple[Window, datetime]]:
+    """Each answer that is here: the partition it was asked for, and when; by names alone, in no order."""
+    for folder in lake.landing_root(stream).glob("*"):
+        if is_partition(folder.name):
+            window = partition_window(folder.name)
+            yield from ((window, at) for at in _times(folder.glob("*")))
 
 
 def answered_last(lake: Lake, stream: StreamKey, partition: str) -> datetime | None:

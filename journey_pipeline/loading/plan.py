@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from journey_pipeline.errors import LakeError
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import answered_before, answered_from, lacks_attempts, read_holder, read_landing
+from journey_pipeline.lake.landing import answers, lacks_attempts, read_holder, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.repair import damaged_parts, set_damaged_aside
 from journey_pipeline.loading.checks import claims, covered
@@ -186,8 +186,9 @@ class Gaps:
         """
         if not self.missing:  # and no folders need to be listed
             return self.now
-        begun = answered_from(lake, self.stream.key) or self.now
-        came = answered_before(lake, self.stream.key, begun)
+        answered = list(answers(lake, self.stream.key))
+        begun = min((at for _, at in answered), default=self.now)
+        came = max((at for window, at in answered if window.end <= begun), default=None)
         is_stalled = came is None or self.now - came > STALLED
         return min(begun, self.first.start) if self.first and is_stalled else begun
 

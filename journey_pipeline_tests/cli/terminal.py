@@ -80,5 +80,6 @@ class Terminal:
     def status(self) -> tuple[int, list[dict[str, Any]]]:
         """What `status --json` ends with and says."""
         ended = self("status", "--json")
+        assert ended.out, ended.err
         rows: list[dict[str, Any]] = json.loads(ended.out)
         return ended.code, rows

@@ -33,13 +33,13 @@ def started(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[s
             running.send_signal(signal.SIGTERM)
 
 
-def until(running: subprocess.Popen[str], text: str) -> str:
-    """What it says up to a line that begins with a text."""
+def until(running: subprocess.Popen[str], pattern: str) -> str:
+    """What it says up to a line that begins as a pattern says."""
     assert running.stderr
     said = ""
     for line in running.stderr:
         said += line
-        if line.startswith(text):
+        if re.match(pattern, line):
             return said
     raise AssertionError(said)
 
@@ -64,8 +64,8 @@ def test_in_a_clone_it_says_where_it_answers_and_what_it_starts_and_ends_with_ct
         assert "sfmc/download:503@1" in requests.get(f"{sandbox}/_sandbox/faults", timeout=60).text
         said = until(running, "  ") + until(running, "What comes next")
         assert re.search(r"  sfmc__journey_history_load: \S+ to \S+\n", said)
+        assert re.search(r"gaps: .*sfmc/journey_history", until(running, r"  \d+ more schedules"))
         ended = end(running, signal.SIGINT)
-    assert re.search(r"gaps: .*sfmc/journey_history", ended)
     assert ended.endswith("Stopped.\n")  # make says a line more of a command that fails
     assert "Traceback" not in ended
     assert (clone / "home" / "dev.log").exists()
