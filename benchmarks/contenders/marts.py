@@ -1,7 +1,7 @@
 """The cost of the marts of passages as the warehouse grows: an hour more, all anew, and questions asked of them.
 
-`marts ENTRIES_OF_DAY DAYS ...` brings the warehouse to each of the numbers of days in turn, and then takes three busy
-hours one by one. Not here: the warehouse without passages (`warehouse_growth.py`).
+`marts ENTRIES_OF_DAY FROM_DAY TO_DAY` brings the warehouse from one number of days to another, and then takes three
+busy hours one by one. Not here: the warehouse without passages (`warehouse_growth.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import duckdb
 from benchmarks.contenders.direct import published_rows
 from benchmarks.made_lake import day, hour
 from benchmarks.made_walks import make_walks
-from benchmarks.task import Stopwatch, Task, peak_mib, say
+from benchmarks.task import Stopwatch, Task, say
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, warehouse_file, writing
 from journey_pipeline.warehouse.publish import publish
@@ -44,14 +44,11 @@ def main() -> None:
     """Grows a warehouse in the task's home."""
     watch = Stopwatch()
     lake = Lake(Task.given().home)
-    entries, *sizes = (int(argument) for argument in sys.argv[1:])
-    grown, done = [], 0
-    for days in sizes:
-        make_walks(lake, [day(number) for number in range(done, days)], entries)
-        sync(lake)
-        grown.append(_figures(lake, days, entries))
-        done = days + 1  # the day of the single hours stays as it is
-    say(published_rows(lake), watch.seconds, grown=grown)
+    entries, first, last = (int(argument) for argument in sys.argv[1:])
+    make_walks(lake, [day(number) for number in range(first, last)], entries)
+    sync(lake)
+    figures = _figures(lake, last, entries)
+    say(published_rows(lake), watch.seconds, **figures)
 
 
 def _figures(lake: Lake, days: int, entries: int) -> dict[str, Any]:
@@ -61,7 +58,6 @@ def _figures(lake: Lake, days: int, entries: int) -> dict[str, Any]:
     return {
         "hour_cpu_s": statistics.median(hours),
         "anew_cpu_s": anew_cpu_s,
-        "peak_mib": peak_mib(),
         "file_mib": published.bytes / (1 << 20),
         **_asked(lake),
     }
