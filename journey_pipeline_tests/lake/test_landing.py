@@ -11,8 +11,8 @@ import pytest
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import (
-    answered_from,
     answered_last,
+    answers,
     commit_attempt,
     lacks_attempts,
     last_answers,
@@ -50,12 +50,14 @@ def test_attempts_are_named_after_their_time_and_never_alike(tmp_path: Path) -> 
     assert re.fullmatch(r"20261120T120000000000Z-[0-9a-f]{8}", names[0])
 
 
-def test_answers_tell_when_the_first_of_a_stream_and_the_last_of_a_partition_was_asked_for(tmp_path: Path) -> None:
+def test_answers_tell_for_which_partition_and_when_each_was_asked_for(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
-    assert (answered_from(lake, KEY), answered_last(lake, KEY, PARTITION)) == (None, None)
-    for window, at in ((WINDOW, NOON), (WINDOW, NOON + 2 * DAY), (NEXT, NOON + DAY)):
+    assert (list(answers(lake, KEY)), answered_last(lake, KEY, PARTITION)) == ([], None)
+    asked = [(WINDOW, NOON), (WINDOW, NOON + 2 * DAY), (NEXT, NOON + DAY)]
+    for window, at in asked:
         begin_attempt(lake, KEY, window, at)
-    assert answered_from(lake, KEY) == NOON
+    shutil.copytree(lake.landing_dir(KEY, PARTITION), lake.landing_root(KEY) / f"{PARTITION} copy")
+    assert sorted(answers(lake, KEY), key=str) == sorted(asked, key=str)
     assert answered_last(lake, KEY, PARTITION) == NOON + 2 * DAY
     assert answered_last(lake, KEY, NEXT.partition) == NOON + DAY
 
