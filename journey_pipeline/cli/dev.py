@@ -43,6 +43,7 @@ from journey_pipeline.settings import home, make_home
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_FILE = "dev.log"
 LOG_LINES = 20
+ROWS_PER_HOUR = 300  # the simulators make weeks of history while Dagster works beside them
 
 
 def dev(port: int, folder: str, faults: Sequence[str], hurry: bool) -> None:  # noqa: FBT001 - click passes flags so
@@ -57,7 +58,8 @@ def dev(port: int, folder: str, faults: Sequence[str], hurry: bool) -> None:  # 
     with _signals_interrupt():
         try:
             notes.say("Starting Dagster ...")
-            with serve(World(names="plausible"), faults=faults) as sandbox, receiving() as hooks:
+            world = World(rows_per_hour=ROWS_PER_HOUR, names="plausible")
+            with serve(world, faults=faults) as sandbox, receiving() as hooks:
                 os.environ.update(sandbox_environment(sandbox, hooks))
                 forget_the_last_sandbox()
                 with _alerts_shown(), _dagster(port, log) as child:
