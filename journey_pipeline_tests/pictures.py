@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import requests
 from websockets.sync.client import ClientConnection, connect
 
@@ -81,6 +82,7 @@ class Browser:
 
     def take(self, url: str, page: Page, picture: Path, *, within_s: float = 240.0) -> None:
         """Opens a page, waits until it is complete, and takes a picture."""
+        click.echo(f"Taking {picture.name} ...")
         self.call("Page.navigate", url=url)
         wait_until(lambda: all(text in str(self.run("document.body?.innerText")) for text in page.texts), url, within_s)
         time.sleep(SETTLES_S)
@@ -136,6 +138,7 @@ def dev(home: Path) -> Iterator[str]:
             done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
             return done.returncode == 0 and done.stdout.split()[-1] == "4"
 
+        click.echo("Waiting for four connections in the published file ...")
         wait_until(is_loaded, "four connections in the published file", 1200)
         yield address
     finally:

@@ -332,6 +332,8 @@ def query() -> None:
     is shown as a list of names and values. JSON has one object a line.
 
     The file is opened read-only. A load that runs at the same time is neither visible nor blocked.
+
+    Exits with 1 if the query is refused, with 2 if nothing is published yet.
     """
 
 

@@ -16,7 +16,8 @@ from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import StreamKey, iso
 from journey_pipeline.sql import literal
-from journey_pipeline.warehouse.connection import describe, published_file, reading
+from journey_pipeline.warehouse.connection import describe
+from journey_pipeline.warehouse.questions import opened_published
 
 _SQL = """
 with told as (
@@ -108,15 +109,13 @@ def compare_person(lake: Lake, stream: StreamKey, *, email: str, told: Path, sin
         since: How far back the vendor's answer goes; earlier events of the warehouse are left out.
 
     Raises:
-        WarehouseError: If nothing is published yet, or the files can't be read.
+        ConfigError: If nothing is published yet.
+        WarehouseError: If the files can't be read.
     """
-    file = published_file(lake)
-    if not file.exists():
-        raise WarehouseError(f"nothing is published yet: {file.name} is not there; run `journey-pipeline sync`.")
     which = {"connection": stream.connection, "stream": stream.stream}
     whom = {**which, "email": email, "since": iso(since)}
     try:
-        with reading(lake, file) as session:
+        with opened_published(lake) as session:
             rows = session.execute(_SQL.format(file=literal(str(told))), whom).fetchall()
             ((loaded_from, loaded_at),) = session.execute(_LOADED_SQL, which).fetchall()
     except duckdb.Error as error:

@@ -56,11 +56,11 @@ def query(lake: Lake, sql: str) -> QueryResult:
         sql: One or more statements; the last one's rows are given.
 
     Raises:
-        WarehouseError: In one line, if nothing is published yet or DuckDB refuses the SQL; also while batches are
-            read.
+        ConfigError: If nothing is published yet.
+        WarehouseError: In one line, if DuckDB refuses the SQL; also while batches are read.
     """
     with ExitStack() as stack:
-        session = stack.enter_context(_opened(lake))
+        session = stack.enter_context(opened_published(lake))
         answer = Published(session).answer(sql)
         return QueryResult(answer.columns, _closing(answer.batches, stack.pop_all()))
 
@@ -69,9 +69,10 @@ def export_parquet(lake: Lake, sql: str, file: Path, limit: int | None = None) -
     """Writes the rows of a query on the published warehouse to a Parquet file.
 
     Raises:
-        WarehouseError: In one line, if nothing is published yet, or DuckDB refuses the SQL or the file.
+        ConfigError: If nothing is published yet.
+        WarehouseError: In one line, if DuckDB refuses the SQL or the file.
     """
-    with _opened(lake) as session, _naming_refusals(session):
+    with opened_published(lake) as session, _naming_refusals(session):
         *before, last = _statements(session, sql)
         for statement in before:
             session.execute(statement).complete()
@@ -110,10 +111,16 @@ def _closing(batches: Iterator[list[tuple[Any, ...]]], stack: ExitStack) -> Iter
 
 
 @contextmanager
-def _opened(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened_published(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published file, read-only, as it is now.
+
+    Raises:
+        ConfigError: If nothing is published yet.
+        WarehouseError: If the file can't be opened.
+    """
     file = published_file(lake)
     if not file.exists():
-        raise WarehouseError(nothing_published(file))
+        raise ConfigError(_nothing_published(file))
     with ExitStack() as stack:
         with naming_failures(f"opening {file.name}", "run `journey-pipeline publish` to replace it"):
             session = stack.enter_context(reading(lake, file))
@@ -200,14 +207,11 @@ def published(lake: Lake) -> Iterator[Published]:
         ConfigError: If nothing is published yet.
         WarehouseError: If the file can't be opened.
     """
-    file = published_file(lake)
-    if not file.exists():
-        raise ConfigError(nothing_published(file))
-    with _opened(lake) as session:
+    with opened_published(lake) as session:
         yield Published(session)
 
 
-def nothing_published(file: Path) -> str:
+def _nothing_published(file: Path) -> str:
     """A sentence that names the folder where nothing is published, and the variable to set."""
     variable, example = HOME_VARIABLE, ", such as data/sandbox after a demo"
     if published_place():

@@ -117,7 +117,7 @@ def test_nobody_is_an_empty_timeline_and_no_address_is_in_any_message(
     assert "LAYERFIVE_API_KEY" in refused.err
     assert "nobody" not in refused.out + refused.err
     empty = terminal("contact", "nobody@example.org", JOURNEY_PIPELINE_HOME=str(tmp_path))
-    assert "nothing is published yet" in empty.err
+    assert (empty.code, "nothing is published yet" in empty.err) == (2, True)
 
 
 def test_a_person_leaves_no_file_behind(terminal: Terminal, loaded: str, busiest: str) -> None:

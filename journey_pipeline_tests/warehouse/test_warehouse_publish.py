@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from journey_pipeline.errors import WarehouseError
+from journey_pipeline.errors import ConfigError, WarehouseError
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, wal_of, warehouse_file
 from journey_pipeline.warehouse.publish import copy_file, publish
 from journey_pipeline.warehouse.questions import query
@@ -138,7 +138,7 @@ def test_times_of_a_query_are_utc(made: MadeLake) -> None:
 
 
 def test_a_query_before_the_first_publish_says_what_to_do(never_synced: MadeLake) -> None:
-    with pytest.raises(WarehouseError, match="nothing is published yet"):
+    with pytest.raises(ConfigError, match="nothing is published yet"):
         query(never_synced.lake, COUNT)
 
 
