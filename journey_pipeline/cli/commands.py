@@ -266,7 +266,8 @@ def publish() -> None:
 def status() -> None:
     """Show what is complete, missing or red.
 
-    A partition is missing if the vendor keeps it and it has not landed. It is red if one of its checks found a loss.
+    A partition is missing if the vendor keeps it and it has not landed `missing_after_hours` after its end. It is red
+    if one of its checks found a loss.
 
     Exits with 1 if a partition is missing or red, if a landed partition has no events yet, if a file is damaged, or if
     another program changed the published file. Warnings about lists that people dropped are shown too.

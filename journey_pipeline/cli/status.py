@@ -82,9 +82,8 @@ def _row(lake: Lake, connection: Connection, stream: Stream, figures: StreamFigu
     settings = connection.load_settings
     span = whole_span(stream, now)
     found = survey(lake, stream, span, now, settings) if span else Survey(stream, {}, now)
-    complete, missing = found.windows(State.COMPLETE), found.windows(State.MISSING)
-    landed = found.windows(State.LANDED)
-    gaps = Gaps.of(found, now)
+    complete, landed = found.windows(State.COMPLETE), found.windows(State.LANDED)
+    gaps = Gaps.of(found, now, until=now - timedelta(hours=connection.missing_after_hours))
     begun = gaps.begun(lake)
     alike = _lookalikes(lake, stream)
     row: Row = {
@@ -101,11 +100,12 @@ def _row(lake: Lake, connection: Connection, stream: Stream, figures: StreamFigu
         "damaged": list(found.damage.values()),
         "red": _claims(found.red),
         "warned": _claims(_warned(lake, stream, settings, complete)),
-        "missing": len(missing),
+        "missing": len(gaps.missing),
+        "not_due": len(found.windows(State.MISSING)) - len(gaps.missing),
         "backlog": len(gaps.earlier(begun)),
         "urgent": gaps.is_urgent(connection.requests_per_second, begun),
         "expired": _expired_after_first(found),
-        "oldest_missing": missing[0].partition if missing else None,
+        "oldest_missing": gaps.missing[0].partition if gaps.missing else None,
         "hours_until_deleted": round(gaps.deleted_in / _HOUR, 1) if gaps.deleted_in is not None else None,
         "exports_for_a_person": figures.exports_for_a_person if figures else 0,
         **{kind: alike.get(kind) for kind in LOOKALIKES},

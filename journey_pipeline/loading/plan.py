@@ -154,11 +154,11 @@ class Gaps:
     first: Window | None = None
 
     @classmethod
-    def of(cls, found: Survey, now: datetime) -> Gaps:
-        """Those that a survey found."""
+    def of(cls, found: Survey, now: datetime, *, until: datetime | None = None) -> Gaps:
+        """Those that a survey found; with `until`, of missing ones only those that had ended by then."""
         first = next(iter(found.windows(State.COMPLETE, State.LANDED)), None)
-        missing, unfinished = found.windows(State.MISSING), found.windows(State.LANDED)
-        return cls(found.stream, tuple(missing), tuple(unfinished), now, first)
+        missing = [window for window in found.windows(State.MISSING) if window.end <= (until or now)]
+        return cls(found.stream, tuple(missing), tuple(found.windows(State.LANDED)), now, first)
 
     @property
     def count(self) -> int:
