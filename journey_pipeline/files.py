@@ -135,11 +135,12 @@ _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST}
 
 
 @contextmanager
-def naming_disk_troubles(attempt: str, folder: Path) -> Iterator[None]:
+def naming_disk_troubles(attempt: str, folder: Path, chosen_by: str | None = None) -> Iterator[None]:
     """Turns the operating system's refusals inside the block into a LakeError.
 
     Args:
         attempt: What is being done, such as `landing sfmc/journey_history 2026-11-01T05`.
+        chosen_by: The option by which a person chose the folder, if not by JOURNEY_PIPELINE_HOME.
 
     Raises:
         LakeError: If the disk is full, the folder can't be written, or it fails in another way.
@@ -147,29 +148,29 @@ def naming_disk_troubles(attempt: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LakeError(f"{attempt} failed: {refusal(error, folder)}") from error
+        raise LakeError(f"{attempt} failed: {refusal(error, folder, chosen_by)}") from error
 
 
-def refusal(error: OSError, folder: Path) -> str:
+def refusal(error: OSError, folder: Path, chosen_by: str | None = None) -> str:
     """A sentence that names the folder, why the disk refused, and what to do."""
-    why = text_of(error)
+    why, by = text_of(error), chosen_by or "JOURNEY_PIPELINE_HOME"
     if error.errno == errno.ENOENT and error.filename is None:  # as `tempfile` has it
         return f"no folder for temporary files is writable ({why}). Set TMPDIR to a writable folder, and run it again."
     if error.errno in _IN_THE_WAY:
         named = error.filename2 or error.filename or folder
         return (
-            f"{folder} can't be written: {named} is a file where a folder goes ({why}). Move it away, or set "
-            "JOURNEY_PIPELINE_HOME to another folder, and try again."
+            f"{folder} can't be written: {named} is a file where a folder goes ({why}). Move it away, or choose "
+            f"another folder with {by}, and try again."
         )
     if error.errno in _FULL:
         return (
-            f"the disk that holds {folder} is full ({why}). Nothing half-written is left; free some space, or move the "
-            "home to a larger disk (JOURNEY_PIPELINE_HOME), and run it again."
+            f"the disk that holds {folder} is full ({why}). Nothing half-written is left; free some space, or move to "
+            f"a larger disk with {by}, and run it again."
         )
     if error.errno in _FORBIDDEN:
         return (
-            f"{folder} can't be written ({why}). Let this user write there, or set JOURNEY_PIPELINE_HOME to a "
-            "writable folder, and run it again."
+            f"{folder} can't be written ({why}). Let this user write there, or choose a writable folder with "
+            f"{by}, and run it again."
         )
     if error.errno == errno.EISDIR:
         place = error.filename2 or error.filename or folder

@@ -147,10 +147,11 @@ def dev(home: Path) -> Iterator[str]:
 
 
 def write_report(lake: Lake, file: Path) -> Path:
-    """Writes the page of the Salesforce journey that most entered."""
+    """Writes the page of the journey that most entered."""
     with published(lake) as answering:
-        busiest = next(row for row in ask_journeys(answering, Span()) if row["connection"] == "sfmc")
-        (written,) = write_journeys(answering, [f"sfmc/{busiest['root']}"], Span(), lake.home, file)
+        busiest = next(iter(ask_journeys(answering, Span())))
+        named = f"{busiest['connection']}/{busiest['root']}"
+        (written,) = write_journeys(answering, [named], Span(), lake.home, file)
         return written.file
 
 

@@ -266,8 +266,7 @@ def publish() -> None:
 def status() -> None:
     """Show what is complete, missing or red.
 
-    A partition is missing if the vendor keeps it and it has not landed `missing_after_hours` after its end. It is red
-    if one of its checks found a loss.
+    A partition is missing if it has not landed `missing_after_hours` after its end, and red if a check found a loss.
 
     Exits with 1 if a partition is missing or red, if a landed partition has no events yet, if a file is damaged, or if
     another program changed the published file. Warnings about lists that people dropped are shown too.
@@ -333,8 +332,6 @@ def query() -> None:
     is shown as a list of names and values. JSON has one object a line.
 
     The file is opened read-only. A load that runs at the same time is neither visible nor blocked.
-
-    Exits with 1 if the query is refused, with 2 if nothing is published yet.
     """
 
 

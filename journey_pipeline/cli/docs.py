@@ -26,7 +26,7 @@ def docs(out: str | None) -> None:
     """Describe the warehouse's tables, and all settings, in files."""
     folder = local_path(out, "--out") if out else home() / _FOLDER
     settings = import_module("journey_pipeline.components.described").settings_page()  # Dagster comes along
-    with naming_disk_troubles("writing the description of the tables", folder):
+    with naming_disk_troubles("writing the description of the tables", folder, "--out"):
         for name, text in {**described(dictionary()), "settings.md": settings}.items():
             write_bytes(folder / name, text.encode())
             results.say(str(folder / name))

@@ -56,7 +56,7 @@ def proof(selector: str | None, start: datetime | None, end: datetime | None, ou
         disagreements = list(_disagreements(lake, warehouse, loaded, [str(one.stream.key) for one in surveys]))
     limits = [*_LIMITS, *(limit for found in surveys for limit in _limits(found))]
     made = Proof(lines, disagreements, limits, f"{now:%Y-%m-%d %H:%M}")
-    with naming_disk_troubles("writing the proof", place.parent):
+    with naming_disk_troubles("writing the proof", place.parent, "--out"):
         write_bytes(place, html(proof_page(made)).encode())
         write_bytes(place.with_suffix(".csv"), proof_csv(made).encode())
     for said in disagreements:

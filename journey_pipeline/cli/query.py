@@ -83,7 +83,7 @@ def _write(lake: Lake, sql: str, limit: int | None, path: Path) -> None:
     writers: dict[str, Callable[[asking.QueryResult, IO[str]], None]] = {".csv": _write_csv, ".json": _write_json}
     if path.suffix not in {*writers, _PARQUET}:
         raise ConfigError(f"--out ends with {path.suffix or 'no ending'}; give it .csv, .json or .parquet.")
-    with naming_disk_troubles(f"writing {path.name}", path.parent), replacing(path) as temporary:
+    with naming_disk_troubles(f"writing {path.name}", path.parent, "--out"), replacing(path) as temporary:
         if path.suffix == _PARQUET:
             asking.export_parquet(lake, sql, temporary, limit)
         else:

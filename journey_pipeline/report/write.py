@@ -46,7 +46,7 @@ class Written:
 def write_index(published: Published, span: Span, home: Path, out: Path | None = None) -> Path:
     """Writes the page of all journeys, and gives its place."""
     check_published(published, span)
-    return _write(index_page(ask_journeys(published, span)), out or home / FOLDER / "index.html")
+    return _write(index_page(ask_journeys(published, span)), home / FOLDER / "index.html", out)
 
 
 def write_journeys(
@@ -65,11 +65,12 @@ def write_journeys(
 def _write_journey(published: Published, journey: Journey, span: Span, home: Path, out: Path | None) -> Written:
     page = journey_page(published, journey, span)
     steps = next(part.answered for part in page.parts if part.title == STEPS)
-    return Written(journey, _write(page, out or home / FOLDER / _file_name(journey)), thumbnail(steps))
+    return Written(journey, _write(page, home / FOLDER / _file_name(journey), out), thumbnail(steps))
 
 
-def _write(page: Page, place: Path) -> Path:
-    with naming_disk_troubles(f"writing {place.name}", place.parent):
+def _write(page: Page, usual: Path, out: Path | None) -> Path:
+    place = out or usual
+    with naming_disk_troubles(f"writing {place.name}", place.parent, "--out" if out else None):
         write_bytes(place, html(page).encode())
     return place
 

@@ -114,6 +114,10 @@ def test_a_limit_holds_for_every_form(home: Path) -> None:
 def test_another_ending_or_a_format_beside_it_is_refused(home: Path, tmp_path: Path) -> None:
     assert "give it .csv, .json or .parquet" in str(asked(home, "select 1", "--out", "answer.xls").exception)
     assert asked(home, "select 1", "--out", str(tmp_path / "a.csv"), "--format", "csv").exit_code == 2
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    refused = str(asked(home, "select 1", "--out", str(in_the_way / "a.csv")).exception)
+    assert "choose another folder with --out" in refused
 
 
 @pytest.mark.parametrize(
