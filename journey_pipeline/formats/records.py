@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import pyarrow as pa
+if TYPE_CHECKING:  # a stream is declared with its reader, and most commands read no file
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +92,23 @@ class InformedReader(RecordReader, Protocol):
         ...
 
 
+AttributeRow = Sequence[str | bool | None]
+"""The values of `model.ATTRIBUTE_COLUMNS`, in that order."""
+
+
 class AttributeReader(Protocol):
     """Reads the attributes out of the landed files of one stream; given by a vendor with its recipe.
 
     Attributes:
         version: Says how they are read; those that another one read are read anew.
-        schema: The columns of `model.ATTRIBUTE_COLUMNS`, in that order.
     """
 
     version: str
-    schema: pa.Schema
 
-    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
+    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[AttributeRow]:
         """Reads a file; a row an attribute of a person, and of rows with one key the last one counts.
 
-        The key is section_id, profile_key and attribute_id. Only a bounded number of rows is held at a time.
+        The key is section_id, profile_key and attribute_id. It holds no more than a bounded part of the file.
 
         Args:
             chunks: Its inflated bytes without byte order mark, in pieces of any size.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +29,10 @@ from journey_pipeline.sql import literal
 ATTRIBUTE_KEY = ("section_id", "profile_key", "attribute_id")
 _TYPED = ", ".join(f"{column.name}::{column.type} as {column.name}" for column in ATTRIBUTE_COLUMNS)
 _KEY = ", ".join(ATTRIBUTE_KEY)
+_SCHEMA = pa.schema(
+    [(column.name, pa.bool_() if column.type == "BOOLEAN" else pa.string()) for column in ATTRIBUTE_COLUMNS]
+)
+_ROWS_AT_ONCE = 16_384
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,9 +121,8 @@ def write_attributes(
     """
     staged = to.with_suffix(".staged.parquet")
     paths = [folder / file.name for file in attempt.files]
-    if not copy_batches(
-        session, _attributes(reader, answers, paths), reader.schema, f"select {_TYPED} from landing", staged
-    ):
+    batches = _attributes(reader, answers, paths)
+    if not copy_batches(session, batches, _SCHEMA, f"select {_TYPED} from landing", staged):
         return 0
     numbered = f"read_parquet({literal(str(staged))}, file_row_number = true)"
     return session.copy(
@@ -137,4 +141,9 @@ def _attributes(
 ) -> Iterator[pa.RecordBatch]:
     for path in paths:
         with closing(Inflated(path)) as content:
-            yield from told_of_file(reader.read(content.chunks(), answers), path)
+            rows = told_of_file(reader.read(content.chunks(), answers), path)
+            while some := list(islice(rows, _ROWS_AT_ONCE)):
+                columns = [
+                    pa.array(values, one.type) for values, one in zip(zip(*some, strict=True), _SCHEMA, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)

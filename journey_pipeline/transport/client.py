@@ -26,9 +26,19 @@ from journey_pipeline.transport.addresses import Guard
 from journey_pipeline.transport.auth import Auth, Credential
 from journey_pipeline.transport.body import Body
 from journey_pipeline.transport.download import NO_REST, Download, Terms
-from journey_pipeline.transport.request import REDIRECTS, Destinations, Request, Timeouts, Wire, origin
-from journey_pipeline.transport.response import Answer, Asked, Downloaded, Inspector, Place, Refusal, answered
-from journey_pipeline.transport.retry import Action, Attempt, Limits, RetryPolicy
+from journey_pipeline.transport.policy import Action, Limits, RetryPolicy, Timeouts
+from journey_pipeline.transport.request import REDIRECTS, Destinations, Request, Wire, origin
+from journey_pipeline.transport.response import (
+    Answer,
+    Asked,
+    Downloaded,
+    Inspector,
+    Place,
+    Refusal,
+    answered,
+    retry_after_s,
+)
+from journey_pipeline.transport.retry import Attempt
 
 T = TypeVar("T")
 Take = Callable[[requests.Response, Attempt], T]
@@ -332,7 +342,7 @@ class HttpClient:
         what = (advice.get(status) or suggested).replace("<CONNECTION>", self._connection.upper())
         came = answered(self._redactor, response.status_code, body, Refusal(said, what), meant=status)
         refused = asked.transient if policy.action(status) is Action.RETRY else asked.permanent
-        return refused(came, status=status, retry_after_s=retry.retry_after_s(response.headers))
+        return refused(came, status=status, retry_after_s=retry_after_s(response.headers))
 
     def _before_wait(self, error: TransientVendorError, wait_s: float, number: int) -> None:
         if error.retry_after_s:

@@ -31,8 +31,8 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.files import LandingFile
 from journey_pipeline.transport.body import Body, Checksum, Deflater
-from journey_pipeline.transport.response import Asked, Downloaded, FileInspector, Inspector, Place
-from journey_pipeline.transport.retry import Attempt, http_date, monotonic_s
+from journey_pipeline.transport.response import Asked, Downloaded, FileInspector, Inspector, Place, http_date
+from journey_pipeline.transport.retry import Attempt, monotonic_s
 
 _ACCEPTED, _NO_CONTENT, _PARTIAL_CONTENT = 202, 204, 206
 _CHANGED, _NO_SUCH_RANGE = 412, 416

@@ -23,6 +23,7 @@ from journey_pipeline import settings
 from journey_pipeline.transport.addresses import ForbiddenAddressError, Guard, is_of_this_network
 from journey_pipeline.transport.auth import Credential
 from journey_pipeline.transport.body import LEAST_S, TimedAdapter
+from journey_pipeline.transport.policy import Timeouts
 from journey_pipeline.transport.response import Asked, reason
 from journey_pipeline.transport.retry import Attempt
 
@@ -204,21 +205,6 @@ def _port(url: str) -> int | None:
 
 def _told(host: str) -> str:
     return host if len(host) <= _LONGEST_NAMED else f"{host[:_LONGEST_NAMED]}…"
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Limits of one request, in seconds.
-
-    Attributes:
-        connect_s: Until the connection stands.
-        first_byte_s: From the request to the end of the answer's head; exports think for a while before they answer.
-        idle_s: Between two pieces of the body.
-    """
-
-    connect_s: float = 10.0
-    first_byte_s: float = 300.0
-    idle_s: float = 60.0
 
 
 MAX_REDIRECTS = 5

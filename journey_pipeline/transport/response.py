@@ -1,7 +1,7 @@
 """Results of a request: an answer in memory, a file on disk, or an error with the request and the answer.
 
 Every message of the transport is made here: what was attempted, what came back and what to do next, redacted. Not here:
-which status is which kind of error (`retry.py`), the error classes themselves (`errors.py`).
+which status is which kind of error (`policy.py`), the error classes themselves (`errors.py`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import http.client
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -24,9 +25,9 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.transport.redaction import Redactor
-from journey_pipeline.transport.retry import http_date, retry_after_s
 
 _MESSAGE_LIMIT = 600
+_MOST_S = 1e9  # thirty years: a header may hold any number of digits
 _CONTEXT = ("vendor", "connection", "stream", "window", "status")
 
 _NEXT = {
@@ -136,6 +137,29 @@ def reason(error: BaseException) -> str:
         return str(root)
     text = getattr(root, "strerror", None) or type(root).__name__
     return str(text)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The seconds of the `Retry-After` header; None if it is absent or unreadable.
+
+    A date counts from the answer's own `Date`, so that a vendor's wrong clock does no harm. Source: RFC 9110, 10.2.3.
+    """
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), _MOST_S)
+    at = http_date(value)
+    if at is None:
+        return None
+    return max(0.0, (at - (http_date(headers.get("Date", "")) or datetime.now(UTC))).total_seconds())
+
+
+def http_date(value: str) -> datetime | None:
+    """The instant that a header says, or None if it says none."""
+    try:
+        at = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 T = TypeVar("T")

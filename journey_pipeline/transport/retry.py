@@ -3,30 +3,28 @@
 Vendors throttle by account, so pace and places are counted by the connection's name over all clients of this process.
 Tries take seconds to minutes; longer ones belong to the asset's policy in `components/`. Only here the transport sleeps
 and tells time, so that tests can switch the sleeping off: a wait is recorded then, and the monotonic clock is moved on
-by it. Not here: how a status becomes an error (`client.py`).
+by it. Not here: the policy that says how often (`policy.py`), how a status becomes an error (`client.py`).
 """
 
 from __future__ import annotations
 
 import copy
-import enum
 import itertools
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from types import MappingProxyType
-from typing import TypeVar
-
-import tenacity
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from journey_pipeline import settings
-from journey_pipeline.errors import ConfigError, NotSentError, RepeatedCutError, TransientVendorError
+from journey_pipeline.errors import NotSentError, RepeatedCutError, TransientVendorError
+from journey_pipeline.transport.policy import Limits, RetryPolicy
+
+if TYPE_CHECKING:
+    import tenacity
 
 NO_WAITING_VARIABLE = "JOURNEY_PIPELINE_NO_WAITING"
 _SHORTEST_S = 0.001
@@ -60,11 +58,6 @@ _clock = _Clock()
 def monotonic_s() -> float:
     """Seconds on a clock that only moves forward, waits that were skipped included."""
     return time.monotonic() + _clock.ahead_s
-
-
-def utc_now() -> datetime:
-    """The time of day, UTC."""
-    return datetime.now(UTC)
 
 
 def wait(seconds: float, *, for_rate: bool = False) -> None:
@@ -114,67 +107,6 @@ def one_try(call_s: float) -> Iterator[None]:
 
 T = TypeVar("T")
 
-_MOST_S = 1e9  # thirty years: a header may hold any number of digits
-
-
-class Action(enum.Enum):
-    """Actions for an answer's status."""
-
-    ANSWER = "hand it back"
-    RETRY = "try again"
-    RENEW_AUTH = "renew the credentials once, then give up"
-    PERMANENT = "give up"
-
-
-STATUSES: Mapping[int, Action] = MappingProxyType(
-    {401: Action.RENEW_AUTH, 408: Action.RETRY, 425: Action.RETRY, 429: Action.RETRY}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often, how long, and for which answers.
-
-    Attributes:
-        attempts: Requests in a row that bring nothing, the first one included.
-        first_wait_s: Wait before the second; it doubles from there. Up to half of it comes on top of every wait,
-            at random.
-        longest_wait_s: Where the doubling ends.
-        retry_after_ceiling_s: Longest `Retry-After` that is waited for here. The caller handles longer ones.
-        deadline_s: For all attempts together, waits and a body that still comes included; None: as long as the setting
-            for one answer says.
-        statuses: What to do about a status, where it differs from `STATUSES` and from the rule of its class: 2xx is
-            an answer, 5xx is tried again, anything else is permanent.
-        least_wait_s: By status, the shortest wait where the vendor gives no `Retry-After`.
-        meanings: By status, words of the body, in any case, by which a refusal means another status: by 401 the
-            credential has expired, and is renewed once.
-        of_connection: Refusals that every request of the connection would meet, if the route has answered none: of a
-            right that is missing, of a route that is not there.
-    """
-
-    attempts: int = 4
-    first_wait_s: float = 2.0
-    longest_wait_s: float = 60.0
-    retry_after_ceiling_s: float = 120.0
-    deadline_s: float | None = None
-    statuses: Mapping[int, Action] = field(default_factory=dict)
-    least_wait_s: Mapping[int, float] = field(default_factory=dict)
-    meanings: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
-    of_connection: frozenset[int] = frozenset({403, 404})
-
-    def meant(self, status: int, body: bytes) -> int:
-        """The status that a refusal means."""
-        words = self.meanings.get(status, {}).items()
-        return next((meant for word, meant in words if word.encode() in body.lower()), status)
-
-    def action(self, status: int) -> Action:
-        """The action for a status."""
-        for table in (self.statuses, STATUSES):
-            if status in table:
-                return table[status]
-        by_class = {2: Action.ANSWER, 5: Action.RETRY}
-        return by_class.get(status // 100, Action.PERMANENT)
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -215,6 +147,8 @@ def run(
         TransientVendorError: The last one, when attempts or time are used up, or the vendor asks to wait longer than
             the policy allows; then at once, and `retry_after_s` says how long.
     """
+    import tenacity  # noqa: PLC0415 - the clock above is asked by commands that send nothing
+
     if _clock.one_try_s:
         policy = replace(policy, attempts=1, deadline_s=min(_clock.one_try_s, policy.deadline_s or longest_s))
     deadline_s = policy.deadline_s or longest_s
@@ -289,62 +223,6 @@ def _error(state: tenacity.RetryCallState) -> TransientVendorError:
     if not isinstance(error, TransientVendorError):
         raise TypeError(f"only a transient error leads to another attempt, not {error!r}")
     return error
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The seconds of the `Retry-After` header; None if it is absent or unreadable.
-
-    A date counts from the answer's own `Date`, so that a vendor's wrong clock does no harm. Source: RFC 9110, 10.2.3.
-    """
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value), _MOST_S)
-    at = http_date(value)
-    if at is None:
-        return None
-    return max(0.0, (at - (http_date(headers.get("Date", "")) or utc_now())).total_seconds())
-
-
-def http_date(value: str) -> datetime | None:
-    """The instant that a header says, or None if it says none."""
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one connection. The defaults are for vendors that publish none (assumed).
-
-    Attributes:
-        requests_per_s: Starts of requests, spread evenly.
-        concurrency: Calls at a time. A call that waits for its next attempt keeps its place: a vendor in trouble is
-            not asked by the next in line.
-    """
-
-    requests_per_s: float = 1.0
-    concurrency: int = 2
-
-    def __post_init__(self) -> None:
-        if self.requests_per_s <= 0 or self.concurrency < 1:
-            raise ConfigError(f"limits must be above zero, got {self}")
-
-    def paced(self, requests_per_s: str | None) -> Limits:
-        """The same with a pace that a variable gives; as they are where it is not set.
-
-        Raises:
-            ConfigError: If it is not a number above zero.
-        """
-        if requests_per_s is None:
-            return self
-        try:
-            return replace(self, requests_per_s=float(requests_per_s))
-        except ValueError:
-            raise ConfigError(
-                f"REQUESTS_PER_SECOND of a connection is {requests_per_s!r}; write a number such as 1.5"
-            ) from None
 
 
 class Gate:

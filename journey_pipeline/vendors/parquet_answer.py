@@ -8,9 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
 from journey_pipeline.formats.csv_records import folded
 from journey_pipeline.formats.small_answers import PAGE_BYTES, foreign_form, told_of_page
@@ -69,6 +66,9 @@ class ParquetInspector:
             DamagedAnswerError: If it can't be read: asked again, it may come whole.
             ContractError: If a column is missing.
         """
+        import pyarrow as pa  # noqa: PLC0415 - few commands look into a file
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
         try:
             with pq.ParquetFile(file) as found:
                 self.rows = found.metadata.num_rows

@@ -31,7 +31,7 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.policy import Timeouts
 from journey_pipeline.transport.retry import no_waiting
 from journey_pipeline_tests.loading.made_exports import DAY, PATIENT, PROFILES, Backfills, days
 

@@ -6,19 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.formats.json_scan import CutError
+from journey_pipeline.formats.records import AttributeRow
 from journey_pipeline.lake.events import find_damage, is_normalized, verify_events
-from journey_pipeline.model import ATTRIBUTE_COLUMNS
 from journey_pipeline_tests.lake.made_landing import KEY, NOTES, PARTITION, MadeLanding, as_csv
 from journey_pipeline_tests.reading import read_parquet
 
-SCHEMA = pa.schema(
-    [(column.name, pa.bool_() if column.type == "BOOLEAN" else pa.string()) for column in ATTRIBUTE_COLUMNS]
-)
 NINE = "2026-11-20T09:00:00Z"
 
 
@@ -27,17 +23,14 @@ class WhoWrote:
     """Of notes: everybody's last text, as an attribute."""
 
     version: str = "1"
-    schema: pa.Schema = SCHEMA
 
-    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
+    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[AttributeRow]:
         lines = b"".join(chunks).decode().splitlines()
         if "the end is missing" in lines[-1]:
             raise CutError("ends too early", at=len(lines))
         section = answers[0].get("section")
-        rows = [(section, row["Who"], "7", None, "text", row["Text"], False) for row in csv.DictReader(lines)]
-        for row in rows:
-            columns = [pa.array([value], field.type) for value, field in zip(row, SCHEMA, strict=True)]
-            yield pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+        for row in csv.DictReader(lines):
+            yield section, row["Who"], "7", None, "text", row["Text"], False
 
 
 @pytest.fixture

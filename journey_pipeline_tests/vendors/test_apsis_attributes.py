@@ -8,7 +8,7 @@ import pytest
 
 from journey_pipeline.formats.json_scan import CutError
 from journey_pipeline.normalize.record_reader import ATTRIBUTE_KEY
-from journey_pipeline.vendors.apsis.attributes import SCHEMA, EmailAttributes, ProfileAttributes
+from journey_pipeline.vendors.apsis.attributes import EmailAttributes, ProfileAttributes
 from journey_pipeline_tests.vendors.made_apsis import DEFINED, event, export, profile
 
 Row = dict[str, Any]
@@ -19,15 +19,12 @@ def pieces(body: bytes, size: int) -> Iterator[bytes]:
 
 
 def rows_of_profiles(body: bytes, defined: Any = DEFINED) -> list[Row]:
-    batches = list(ProfileAttributes().read(pieces(body, 1000), [{"definitions": defined}]))
-    assert all(batch.schema == SCHEMA for batch in batches)
-    return [row for batch in batches for row in batch.to_pylist()]
+    rows = ProfileAttributes().read(pieces(body, 1000), [{"definitions": defined}])
+    return [row._asdict() for row in rows]
 
 
 def rows_of_emails(text: str, size: int = 7) -> list[Row]:
-    batches = list(EmailAttributes().read(pieces(text.encode(), size), []))
-    assert all(batch.schema == SCHEMA for batch in batches)
-    return [row for batch in batches for row in batch.to_pylist()]
+    return [row._asdict() for row in EmailAttributes().read(pieces(text.encode(), size), [])]
 
 
 def row(attribute_id: str, value: str | None, attribute: str | None, name: str | None, is_tag: bool | None) -> Row:

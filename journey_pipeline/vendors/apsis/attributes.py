@@ -11,13 +11,10 @@ import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
-import pyarrow as pa
 
-from journey_pipeline.model import ATTRIBUTE_COLUMNS
 from journey_pipeline.vendors.apsis.definitions import Definitions, Section
 from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES, Faulty, Keyed, profiles
 from journey_pipeline.vendors.apsis.profile_events.reader import ANSWER
@@ -26,11 +23,7 @@ VERSIONED_COLUMN = r".*\(version_id: (\d+)\)"
 NAMED_COLUMN = r"(.*?) *\(version_id: \d+\)"
 """The header of a requested attribute or tag in an e-mail export (documented: D2)."""
 
-SCHEMA = pa.schema(
-    [(column.name, pa.bool_() if column.type == "BOOLEAN" else pa.string()) for column in ATTRIBUTE_COLUMNS]
-)
 _RULES = "2"  # raised when attributes are read another way, so that they are read anew
-_ROWS_AT_ONCE = 16_384
 _TAG = "TAG"
 _SET = "true"
 _LONGEST_FIELD = 64 << 20
@@ -60,7 +53,7 @@ _UNKNOWN = _Known()
 
 
 class _Row(NamedTuple):
-    """A row of `SCHEMA`."""
+    """The values of `model.ATTRIBUTE_COLUMNS`."""
 
     section_id: str | None
     profile_key: str
@@ -81,23 +74,21 @@ class ProfileAttributes:
     """
 
     version = _RULES
-    schema = SCHEMA
 
     def __init__(self, *, longest_bytes: int = LONGEST_PROFILE_BYTES) -> None:
         self._longest_bytes = longest_bytes
 
-    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
-        """Reads a file; as `formats.attributes.AttributeReader` says."""
+    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[_Row]:
+        """Reads a file; as `formats.records.AttributeReader` says."""
         sections = Definitions.of_answers(one.get(ANSWER, {}) for one in answers).sections
         known = {section_id: _known_of(section) for section_id, section in sections.items()}
-        found = (
+        return (
             row
             for some in profiles(chunks, as_raw=False, longest_bytes=self._longest_bytes)
             if not isinstance(some, Faulty)
             for keyed in some
             for row in _of_profile(keyed, known)
         )
-        return _batches(found)
 
 
 class EmailAttributes:
@@ -107,13 +98,12 @@ class EmailAttributes:
     """
 
     version = _RULES
-    schema = SCHEMA
 
-    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
-        """Reads a file; as `formats.attributes.AttributeReader` says."""
+    def read(self, chunks: Iterable[bytes], answers: Sequence[Mapping[str, Any]]) -> Iterator[_Row]:
+        """Reads a file; as `formats.records.AttributeReader` says."""
         del answers
         csv.field_size_limit(_LONGEST_FIELD)
-        return _batches(_of_records(_records(chunks)))
+        return _of_records(_records(chunks))
 
 
 def _of_profile(keyed: Keyed, known: Mapping[str, Mapping[str, _Known]]) -> Iterator[_Row]:
@@ -203,11 +193,3 @@ def _text(raw: msgspec.Raw) -> str | None:
         return None
     text = value.decode(errors="replace")  # one value that is not UTF-8 must not fail a day
     return msgspec.json.decode(text, type=str) if text.startswith('"') else text
-
-
-def _batches(rows: Iterator[_Row]) -> Iterator[pa.RecordBatch]:
-    while some := list(islice(rows, _ROWS_AT_ONCE)):
-        columns = [
-            pa.array(list(values), field.type) for values, field in zip(zip(*some, strict=True), SCHEMA, strict=True)
-        ]
-        yield pa.RecordBatch.from_arrays(columns, schema=SCHEMA)

@@ -16,10 +16,8 @@ from journey_pipeline.errors import ContractError, PermanentVendorError, Transie
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
-from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.policy import Action, Limits, RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Answer, Downloaded, Inspector, Place, Refusal
-from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.apsis.definitions import IN_SECTIONS, Page, discriminators, items_of
 
 _ADVICE = {
@@ -106,6 +104,8 @@ class ApsisClient:
         poll_s: float = POLL_S,
         order_s: float = ORDER_S,
     ) -> None:
+        from journey_pipeline.transport.client import HttpClient  # noqa: PLC0415 - few commands send requests
+
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
         prefix = connection.upper()
         auth = ClientCredentials(

@@ -15,8 +15,7 @@ from journey_pipeline.errors import ContractError
 from journey_pipeline.model import Figure, Figures, Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.retry import Limits
+from journey_pipeline.transport.policy import Limits
 from journey_pipeline.vendors.insider.client import POLICY, explain
 
 ANALYTICS_VARIABLES = ("analytics_key", "analytics_url")
@@ -36,6 +35,8 @@ class AnalyticsClient:
     """
 
     def __init__(self, connection: str, key: str, url: str, *, limits: Limits) -> None:
+        from journey_pipeline.transport.client import HttpClient  # noqa: PLC0415 - few commands send requests
+
         self._http = HttpClient(
             vendor="insider",
             connection=connection,

@@ -16,10 +16,8 @@ from journey_pipeline.errors import ConfigError, ContractError
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables, variable_name
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.request import Timeouts, is_local
+from journey_pipeline.transport.policy import Action, Limits, RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Answer, Downloaded, Place, Refusal
-from journey_pipeline.transport.retry import Action, Limits, RetryPolicy
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
 
 EXPORT = "/api/raw/v1/export"
@@ -125,6 +123,8 @@ def requests_per_day(connection: str) -> int | None:
 
 def _is_hook(url: str) -> bool:
     """Whether an address can be that of a receiver: https, or http of this machine or its network alone."""
+    from journey_pipeline.transport.request import is_local  # noqa: PLC0415 - as below
+
     try:
         parts = urlsplit(url)
         host = parts.hostname
@@ -172,6 +172,8 @@ class InsiderClient:
         limits: Limits = LIMITS,
         order_s: float = ORDER_S,
     ) -> None:
+        from journey_pipeline.transport.client import HttpClient  # noqa: PLC0415 - few commands send requests
+
         self.account = Account.of(connection)
         self.connection = connection
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)

@@ -11,7 +11,7 @@ from datetime import datetime
 from journey_pipeline.errors import ConfigError, VendorError
 from journey_pipeline.model import CLOCK_DIFFERENCE
 from journey_pipeline.settings import download_origins
-from journey_pipeline.transport.retry import http_date
+from journey_pipeline.transport.response import http_date
 from journey_pipeline.vendors.insider.analytics import AnalyticsClient
 from journey_pipeline.vendors.insider.client import InsiderClient, listed
 from journey_pipeline.vendors.insider.link import ORIGINS

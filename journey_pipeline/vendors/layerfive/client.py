@@ -14,10 +14,8 @@ from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 from journey_pipeline.errors import ContractError
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.policy import Limits, RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Downloaded, Place
-from journey_pipeline.transport.retry import Limits, RetryPolicy
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector, explain
 
 ROUTE = "/api/v1/customer-journey-details"
@@ -56,6 +54,8 @@ class LayerFiveClient:
         auth_header: str = "Authorization",
         auth_scheme: str = "Bearer",
     ) -> None:
+        from journey_pipeline.transport.client import HttpClient  # noqa: PLC0415 - few commands send requests
+
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
         self._base_url = given["url"].rstrip("/")
         self._connection = connection

@@ -18,10 +18,8 @@ from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.model import Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
-from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.request import Timeouts
+from journey_pipeline.transport.policy import Limits, RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Answer, Downloaded, Place, Refusal
-from journey_pipeline.transport.retry import Limits, RetryPolicy
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.source import Estimate
 
@@ -56,6 +54,8 @@ class SfmcClient:
         timeouts: Timeouts | None = None,
         limits: Limits = LIMITS,
     ) -> None:
+        from journey_pipeline.transport.client import HttpClient  # noqa: PLC0415 - few commands send requests
+
         self.limits = limits
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
         payload = {"grant_type": "client_credentials"}

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from journey_pipeline.formats.records import Records
 from journey_pipeline.vendors.apsis.definitions import Definition, Definitions
@@ -27,6 +25,9 @@ from journey_pipeline.vendors.apsis.profile_events.file import (
     profiles,
     with_own_stack,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FIELDS = (
     "correlation_id",
@@ -186,6 +187,9 @@ def _scalar(raw: msgspec.Raw) -> Scalar:
 
 def _texts(values: list[Scalar]) -> pa.Array[Any]:
     """Values as text, empty ones as NULL. A column has mostly one kind of them, which Arrow then takes as a whole."""
+    import pyarrow as pa  # noqa: PLC0415 - as above
+    import pyarrow.compute as pc  # noqa: PLC0415
+
     try:
         texts = pa.array(values, pa.string())
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -252,6 +256,8 @@ class _Batch:
 
     def records(self) -> Records:
         """The records as columns."""
+        import pyarrow as pa  # noqa: PLC0415 - a stream is declared with its reader, and few commands read
+
         names = [one.name if one else None for one in self.types]
         properties = event_properties(self.events, self.section_ids, names)
         for place, others in self.others.items():

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from journey_pipeline.formats.records import Reading, Records
 from journey_pipeline.recipe import People, Population, Recipe
@@ -86,6 +85,8 @@ class _Reading:
             yield self._batch(header, some)
 
     def _batch(self, header: Header, some: Sequence[tuple[int, tuple[list[str], str]]]) -> Records:
+        import pyarrow as pa  # noqa: PLC0415 - a stream is declared with its reader, and few commands read
+
         width = len(header.ids)
         good = [one for one in some if len(one[1][0]) == width]
         self.faults += len(some) - len(good)

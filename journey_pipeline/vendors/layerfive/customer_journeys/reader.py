@@ -11,7 +11,6 @@ from itertools import chain, islice
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from journey_pipeline.errors import ContractError
 from journey_pipeline.formats.json_records import RecordSplitter
@@ -190,6 +189,8 @@ class _Rows:
 
     def records(self, first: int) -> Records:
         """The rows as columns; `first` is the number of the first event in the file."""
+        import pyarrow as pa  # noqa: PLC0415 - a stream is declared with its reader, and few commands read
+
         columns = dict(zip(COLUMNS, zip(*self._rows, strict=True), strict=True)) if self._rows else {}
         constants = {name: pa.repeat(pa.scalar(value), len(self._rows)) for name, value in self._constants.items()}
         return Records(

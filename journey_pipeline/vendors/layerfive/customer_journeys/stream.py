@@ -22,7 +22,6 @@ from journey_pipeline.files import LandingFile
 from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.model import Granularity, StreamKey, Window
 from journey_pipeline.recipe import Recipe
-from journey_pipeline.transport.body import Deflater
 from journey_pipeline.transport.response import Downloaded, Place
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import ARRAYS, JourneyInspector
@@ -244,6 +243,8 @@ def part_of(got: Downloaded, window: Window, *, next_page: str | None = None) ->
 
 def joined(pages: Sequence[Part], to: Path, window: Window, settings: MappingSettings) -> Part:
     """Puts the records of pages into one file, as an array where the connection has it; of no pages, one of none."""
+    from journey_pipeline.transport.body import Deflater  # noqa: PLC0415 - it brings requests along
+
     deflater, raw_bytes = Deflater(), 0
     with LandingFile(to) as file:
         for piece in _array(pages, settings.records_path):
