@@ -162,7 +162,7 @@ class _Places:
         return cls(
             _around(lake.landing_dir(key, _ANY)),
             tuple(map(_around, always)),
-            tuple((_around(place), _partitions_in(place.parent)) for place in beside),
+            tuple((_around(place), partitions_in(place.parent)) for place in beside),
         )
 
     def sign(self, partition: str, holder: str, parts: Iterable[str]) -> list[Signature | None]:
@@ -180,7 +180,8 @@ def _around(path: Path) -> tuple[str, str]:
     return before, after
 
 
-def _partitions_in(folder: Path) -> frozenset[str]:
+def partitions_in(folder: Path) -> frozenset[str]:
+    """The partitions that have a file or a folder there, by names alone."""
     with suppress(FileNotFoundError, NotADirectoryError):
         return frozenset(file.stem for file in folder.iterdir())
     return frozenset()

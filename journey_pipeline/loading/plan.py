@@ -19,7 +19,7 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.repair import damaged_parts, set_damaged_aside
 from journey_pipeline.loading.checks import claims, covered
 from journey_pipeline.loading.claims import Claim, Severity
-from journey_pipeline.loading.memo import UNSEEN, Entry, Memo, judged_by
+from journey_pipeline.loading.memo import UNSEEN, Entry, Memo, judged_by, partitions_in
 from journey_pipeline.loading.partition import LoadSettings, judge, lacking_marks, made_events
 from journey_pipeline.model import Window, contiguous, floor
 from journey_pipeline.vendors.source import Stream
@@ -68,15 +68,19 @@ class Survey:
 def survey(lake: Lake, stream: Stream, span: Window, now: datetime, judging: LoadSettings | None = None) -> Survey:
     """Looks at each partition of a span, and judges complete ones by some settings. Sends no request.
 
-    What was found complete is not looked at again while its files are the same (`memo.py`).
+    What was found complete is not looked at again while its files are the same (`memo.py`). Nor is what has no files:
+    of a new stream that is most of its history.
     """
     windows = span.partitions(stream.granularity)
     memo = Memo.open(lake, stream)
     known = memo.recall(windows)
-    seen = known | memo.look(window for window in windows if window not in known)
-    states = {window: State.COMPLETE if window in known else _state(lake, stream, window, now) for window in windows}
+    there = partitions_in(lake.landing_root(stream.key)) | partitions_in(lake.events_file(stream.key, "any").parent)
+    looked_at = [window for window in windows if window not in known and window.partition in there]
+    seen = known | memo.look(looked_at)
+    states = {window: State.COMPLETE if window in known else _absence(stream, window, now) for window in windows}
+    states |= {window: _state(lake, stream, window, now) for window in looked_at}
     states |= dict.fromkeys(_held_unmarked(lake, stream, states), State.LANDED)
-    suspect = [w for w, state in states.items() if state in {State.LANDED, State.MISSING, State.EXPIRED}]
+    suspect = [window for window in looked_at if states[window] in {State.LANDED, State.MISSING, State.EXPIRED}]
     damage = {window: found for window in suspect if (found := find_damage(lake, stream.key, window.partition))}
     complete = {window: seen.get(window, UNSEEN) for window, state in states.items() if state is State.COMPLETE}
     red, complete = _judge(lake, stream, complete, judging) if judging else ({}, complete)
@@ -104,9 +108,11 @@ def _state(lake: Lake, stream: Stream, window: Window, now: datetime) -> State:
         return State.LANDED
     if holder or lacks_attempts(lake, stream.key, window.partition):
         return State.LANDED
-    if window.end > now:
-        return State.FUTURE
-    return State(stream.absence(window, now))
+    return _absence(stream, window, now)
+
+
+def _absence(stream: Stream, window: Window, now: datetime) -> State:
+    return State.FUTURE if window.end > now else State(stream.absence(window, now))
 
 
 def _held_unmarked(lake: Lake, stream: Stream, states: Mapping[Window, State]) -> list[Window]:
