@@ -39,8 +39,8 @@ from journey_pipeline.processes import running_in_group
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import home, make_home
+from journey_pipeline.signals import ENDINGS, ended_by
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOG_FILE = "dev.log"
 LOG_LINES = 20
 ROWS_PER_HOUR = 300  # the simulators make weeks of history while Dagster works beside them
@@ -55,26 +55,33 @@ def dev(port: int, folder: str, faults: Sequence[str], hurry: bool) -> None:  # 
     port = _free(port)
     use_home_of_sandbox(folder)
     log = make_home() / LOG_FILE
-    with _signals_interrupt():
+    ends_by_itself()
+    # Dagster below would stop at no signal that a shell made a background job ignore.
+    with ended_by(signal.default_int_handler):
         try:
             notes.say("Starting Dagster ...")
-            world = World(rows_per_hour=ROWS_PER_HOUR, names="plausible")
-            with serve(world, faults=faults) as sandbox, receiving() as hooks:
-                os.environ.update(sandbox_environment(sandbox, hooks))
-                forget_the_last_sandbox()
-                with _alerts_shown(), _dagster(port, log) as child:
-                    deployment = load_deployment()  # while Dagster starts
-                    coming = Agenda.of(deployment, datetime.now(UTC))
-                    asked = _asked_now(deployment) if hurry else []
-                    if _answers(port, child):
-                        _say_where(port, sandbox.url, log)
-                        _start(asked, port)
-                        _say_next(coming)
-                    child.wait()
+            _run(port, log, faults, hurry=hurry)
             _show_end(log)
         except KeyboardInterrupt:
             _leave()
     sys.exit(1)
+
+
+def _run(port: int, log: Path, faults: Sequence[str], *, hurry: bool) -> None:
+    """Runs all of it until Dagster ends."""
+    world = World(rows_per_hour=ROWS_PER_HOUR, names="plausible")
+    with serve(world, faults=faults) as sandbox, receiving() as hooks:
+        os.environ.update(sandbox_environment(sandbox, hooks))
+        forget_the_last_sandbox()
+        with _alerts_shown(), _dagster(port, log) as child:
+            deployment = load_deployment()  # while Dagster starts
+            coming = Agenda.of(deployment, datetime.now(UTC))
+            asked = _asked_now(deployment) if hurry else []
+            if _answers(port, child):
+                _say_where(port, sandbox.url, log)
+                _start(asked, port)
+                _say_next(coming)
+            child.wait()
 
 
 def _leave() -> NoReturn:
@@ -93,21 +100,6 @@ def _free(port: int) -> int:
             f"the webserver can't listen on 127.0.0.1:{port} ({text_of(error)}). Stop what listens there, or choose "
             "another `--port`."
         ) from error
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal interrupt what runs.
-
-    Background jobs of a shell ignore Ctrl-C and hand that down; Dagster would then stop at no signal at all.
-    """
-    ends_by_itself()
-    before = {ending: signal.signal(ending, signal.default_int_handler) for ending in ENDINGS}
-    try:
-        yield
-    finally:
-        for ending, handler in before.items():
-            signal.signal(ending, handler)
 
 
 @contextmanager

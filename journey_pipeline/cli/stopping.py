@@ -18,6 +18,7 @@ from types import FrameType
 import click
 
 from journey_pipeline.cli.standard_streams import say_last
+from journey_pipeline.signals import ended_by
 
 GRACE_S = 5.0
 SIGNALLED = 128  # and the signal's number, as a shell has it
@@ -60,27 +61,22 @@ def stoppable() -> Iterator[None]:
     stop = _Stop()
     watched, told = socket.socketpair()
     told.settimeout(0)
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, stop.interrupt) for number in numbers}
-    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
-    watch = threading.Thread(target=stop.watch, args=(watched,), name="signals", daemon=True)
-    watch.start()
-    try:
-        yield
-    except (click.Abort, KeyboardInterrupt):
-        stop.number = stop.number or signal.SIGINT
-    finally:
-        if stop.number:
-            with suppress(OSError, ValueError):
-                sys.stdout.flush()
-            stop.leave()
-        ends_by_itself()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        told.close()
-        watch.join()
+    with ended_by(stop.interrupt):
+        signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+        watch = threading.Thread(target=stop.watch, args=(watched,), name="signals", daemon=True)
+        watch.start()
+        try:
+            yield
+        except (click.Abort, KeyboardInterrupt):
+            stop.number = stop.number or signal.SIGINT
+        finally:
+            if stop.number:
+                with suppress(OSError, ValueError):
+                    sys.stdout.flush()
+                stop.leave()
+            ends_by_itself()
+            told.close()
+            watch.join()
 
 
 def ends_by_itself() -> None:

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import resource
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from journey_pipeline.receiver.app import ARRIVES_S, Receiver
+from journey_pipeline.signals import ended_by
 
 LONGEST_HEAD_BYTES = 16 << 10
 DRAINS_EVERY_S = 5.0
@@ -65,15 +65,9 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Inside the block a signal stops the server; it is not raised again."""
-        if threading.current_thread() is not threading.main_thread():
+        is_main = threading.current_thread() is threading.main_thread()
+        with ended_by(self._stop) if is_main else contextlib.nullcontext():
             yield
-            return
-        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     async def main_loop(self) -> None:
         """As uvicorn's; beside it the calls that wait are taken."""
@@ -155,7 +149,7 @@ def _take_many_connections() -> None:
 def serve(
     receiver: Receiver, listener: socket.socket, *, trusted_proxies: Sequence[str], on_ready: Callable[[], None]
 ) -> None:
-    """Serves until SIGINT or SIGTERM; calls under way are answered first."""
+    """Serves until Ctrl-C, SIGTERM or a closed terminal; calls under way are answered first."""
     serving = server(receiver, trusted_proxies=trusted_proxies)
     with listener, contextlib.closing(receiver), serving.capture_signals():
         on_ready()

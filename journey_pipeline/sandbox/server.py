@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import tempfile
 import threading
@@ -30,6 +29,7 @@ from journey_pipeline.sandbox.registry import FileHost
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.wire import EXTENSION
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.signals import ended_by
 
 DEFAULT_HOST = "127.0.0.1"
 _TICK_S = 0.1  # what uvicorn's ticks count in
@@ -121,7 +121,7 @@ def run(
     cache_dir: Path | None = None,
     on_ready: Callable[[Sandbox], None] = lambda _: None,
 ) -> None:
-    """Serves the sandbox until SIGINT or SIGTERM, which end it at once and cleanly, downloads or not.
+    """Serves the sandbox until Ctrl-C, SIGTERM or a closed terminal. They end it at once and cleanly, downloads too.
 
     Args:
         port: To listen on; a free one if 0.
@@ -172,15 +172,9 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
+        is_main = threading.current_thread() is threading.main_thread()
+        with ended_by(lambda *_: self.stop()) if is_main else contextlib.nullcontext():
             yield
-            return
-        before = {number: signal.signal(number, lambda *_: self.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     async def main_loop(self) -> None:
         """As uvicorn's, but `stop` wakes it."""

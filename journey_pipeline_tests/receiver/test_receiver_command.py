@@ -51,7 +51,10 @@ def command(home: Path, ledger: Ledger, *options: str) -> Iterator[tuple[Running
             process.kill()
 
 
-def test_it_answers_what_it_has_when_it_is_stopped_and_leaves_no_secret_anywhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_it_answers_what_it_has_when_it_is_stopped_and_leaves_no_secret_anywhere(
+    tmp_path: Path, stop: signal.Signals
+) -> None:
     with open_ledger(f"sqlite:///{tmp_path / 'exports.db'}") as ledger, command(tmp_path, ledger) as (running, process):
         url, mail = link("n4me"), "ada@example.com"
         exports = [running.ask(day) for day in range(5)]
@@ -70,7 +73,7 @@ def test_it_answers_what_it_has_when_it_is_stopped_and_leaves_no_secret_anywhere
             head = f"POST /{exports[3].hook} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
             slow.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
             assert slow.recv(100).startswith(b"HTTP/1.1 100")  # it waits for the body
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(stop)
             slow.sendall(body)
             assert slow.recv(100).startswith(b"HTTP/1.1 200")
         assert process.stdout is not None

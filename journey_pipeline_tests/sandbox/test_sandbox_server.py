@@ -18,6 +18,7 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.sfmc.options import SfmcOptions
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.signals import ENDINGS
 from journey_pipeline_tests.sandbox.apsis_caller import ApsisCaller
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
@@ -106,7 +107,7 @@ def test_a_wrong_fault_rule_stops_the_start(world: World) -> None:
         pass
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", ENDINGS)
 def test_a_running_sandbox_ends_cleanly_at_a_signal_with_a_call_under_way(stop: signal.Signals) -> None:
     command = [sys.executable, "-c", RUN, "token:slow_first_byte=600"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
