@@ -85,6 +85,7 @@ def _become_command(request: dict[str, Any], program: str, main: Callable[[], No
         os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     code = _exit_code(main)
     threading._shutdown()
+    atexit.unregister(gc.unfreeze)  # or the collection goes through all that was imported, too
     atexit._run_exitfuncs()
     gc.collect()  # what nobody closed says so
     sys.stdout.flush()
