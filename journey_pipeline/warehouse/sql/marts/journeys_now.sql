@@ -12,19 +12,29 @@
 -- activity_name: The step's name, from core.activities.
 -- enrolments: Open enrolments there.
 -- since: The earliest time at which one of them came there, UTC.
+-- From the passages themselves: marts.journey_enrolments would look up all their numbers, for counts that need none.
+with counted as (
+    select
+        connection,
+        journey_id,
+        coalesce(named_activity_id, last_activity_id) as activity_id,
+        count(*) as enrolments,
+        min(last_event_at) as since
+    from internal.passages
+    where status = 'open'
+    group by all
+)
 select
-    enrolments.connection,
-    enrolments.journey_root_id,
-    enrolments.journey_id,
-    enrolments.journey_version,
-    enrolments.journey_name,
-    coalesce(enrolments.next_activity_id, enrolments.last_activity_id) as activity_id,
-    any_value(activities.activity_name) as activity_name,
-    count(*) as enrolments,
-    min(enrolments.last_event_at) as since
-from marts.journey_enrolments as enrolments
-left join core.activities
-    on enrolments.connection = activities.connection
-    and coalesce(enrolments.next_activity_id, enrolments.last_activity_id) = activities.activity_id
-where enrolments.status = 'open'
-group by all
+    counted.connection,
+    roots.journey_root_id,
+    counted.journey_id,
+    roots.journey_version,
+    roots.journey_name,
+    counted.activity_id,
+    activities.activity_name,
+    counted.enrolments,
+    counted.since
+from counted
+join internal.journey_roots as roots using (connection, journey_id)
+left join core.activities as activities using (connection, activity_id)
+where not roots.is_test

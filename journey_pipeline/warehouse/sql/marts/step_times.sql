@@ -31,6 +31,12 @@ left join core.activities as earlier
     on steps.connection = earlier.connection
     and steps.previous_activity_id = earlier.activity_id
 where steps.journey_root_id = root
+    -- Says nothing new, but tells DuckDB at the scan which journeys' steps it needs, even if root is a subquery.
+    and steps.journey_id in (
+        select versions.journey_id
+        from internal.journey_roots as versions
+        where versions.journey_root_id = root
+    )
     and steps.is_let_in
     and steps.entered_on between first_day and last_day
 group by 1, 3
