@@ -120,6 +120,8 @@ class Recipe:
             `landing.properties` itself.
         elsewhere: A pattern; columns whose names fit it are known and read elsewhere, as attributes of people are: they
             are in no properties.
+        last_of: A known column; of each of its values the last record of a file is wanted, and a source that finds it by
+            itself leaves out the others.
         format: Of the vendor's file. `csv` stands for any delimited text; a Parquet file is read where it lies. `any`:
             of each file, as its name says.
         compression: How the file lies in the landing, whatever way it came: `gzip`, or empty where its reader seeks.
@@ -148,6 +150,7 @@ class Recipe:
     properties: Mapping[str, str] = field(default_factory=dict)
     property_groups: Mapping[str, str] = field(default_factory=dict)
     elsewhere: str = ""
+    last_of: str = ""
     format: Literal["csv", "json", "parquet", "any"] = "csv"
     compression: Literal["gzip", ""] = "gzip"
     delimiter: str = ","

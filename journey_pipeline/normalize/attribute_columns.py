@@ -31,6 +31,7 @@ def recipe_of_attributes(recipe: Recipe, attributes: AttributeColumns) -> Recipe
         key_columns=(attributes.person,),
         property_groups={"": attributes.pattern},
         elsewhere=_ALL_OTHERS,
+        last_of=attributes.person,
         format=recipe.format,
         delimiter=recipe.delimiter,
         named=recipe.named,
@@ -123,15 +124,13 @@ def is_masked(masked: Sequence[str]) -> str:
 
 
 def _rows_of(attributes: AttributeColumns, answers: Sequence[Mapping[str, Any]], staged: Path) -> str:
+    records = f"read_parquet({literal(str(staged))}, file_row_number = true)"
     return f"""
         select {attribute_columns(attributes.names(answers), attributes.masked)}
         from (
             select person, unnest(map_entries(properties::json::map(varchar, varchar))) as entry
-            from (
-                select *
-                from read_parquet({literal(str(staged))}, file_row_number = true)
-                qualify row_number() over (partition by person order by file_row_number desc) = 1
-            )
+            from {records}
+            where file_row_number in (select max(file_row_number) from {records} group by person)
         )
         order by profile_key, attribute_id
     """

@@ -103,7 +103,11 @@ class ParquetSource(Source):
         columns = enumerate(zip(self.header, self.types, strict=True))
         texts = "".join(f"{_text(*column) if place in used else 'null::varchar'}, " for place, column in columns)
         file = f"read_parquet({literal(str(self.path))}, file_row_number = true)"
-        select = f"select {texts}{more}file_row_number + 1 from {file}"
+        where = ""
+        if (person := self.columns.known.get(self.recipe.last_of)) is not None:
+            last = f"select max(file_row_number) from {file} group by {identifier(self.header[person])}"
+            where = f" where file_row_number in ({last})"
+        select = f"select {texts}{more}file_row_number + 1 from {file}{where}"
         try:
             reader: Any = self.connection.sql(select).to_arrow_reader(_ROWS_AT_ONCE)
             for batch in reader:
