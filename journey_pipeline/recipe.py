@@ -120,7 +120,7 @@ class Recipe:
             `landing.properties` itself.
         elsewhere: A pattern; columns whose names fit it are known and read elsewhere, as attributes of people are: they
             are in no properties.
-        last_of: A known column; of each of its values the last record of a file is wanted, and a source that finds it by
+        last_of: A known column; of each of its values a file's last record is wanted, and a source that finds it by
             itself leaves out the others.
         format: Of the vendor's file. `csv` stands for any delimited text; a Parquet file is read where it lies. `any`:
             of each file, as its name says.

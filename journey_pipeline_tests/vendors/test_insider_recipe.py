@@ -97,6 +97,20 @@ def test_columns_go_by_name_and_unknown_ones_to_properties(tmp_path: Path, form:
 
 
 @pytest.mark.parametrize("form", FORMATS)
+def test_the_last_row_of_a_person_tells_the_attributes(tmp_path: Path, form: str) -> None:
+    header = [*ENTER, "a_c_loyalty_tier"]
+    people = [("17a.2", "b@example.org", "new"), ("17a.1", "a@example.org", "new"), ("", "c@example.org", "gold")]
+    told = [*people, ("17a.1", "a@example.org", "gold"), ("17a.2", "", "silver")]
+    rows = [{**ENTER, "iid": iid, "a_email": email, "a_c_loyalty_tier": tier} for iid, email, tier in told]
+    made = landed(tmp_path, as_format(form, header, [[row[name] for name in header] for row in rows]))
+    assert made.attributes("profile_key, attribute_id, value") == [
+        ("17a.1", "c_loyalty_tier", "gold"),
+        ("17a.1", "email", "a@example.org"),
+        ("17a.2", "c_loyalty_tier", "silver"),
+    ]
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_a_column_that_is_there_twice_or_lacks_is_a_broken_contract(tmp_path: Path, form: str) -> None:
     with pytest.raises(ContractError, match="lacks iid"):
         landed(tmp_path, as_format(form, ["event_name", "e_timestamp"], [["journey_enter", "2026-03-01T00:00:00Z"]]))
@@ -125,6 +139,23 @@ def test_rows_of_wrong_form_are_rejects_with_their_bytes(tmp_path: Path) -> None
     made = landed(tmp_path / "ndjson", line + b"\n{broken\n[1]\n" + line + b"\n")
     assert made.rejects("raw, reason") == [("{broken", "unreadable JSON"), ("[1]", "not a JSON object")]
     assert (made.manifest.landed, made.manifest.unaccounted, len(made.events())) == (4, 0, 1)
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json"])
+def test_members_that_come_later_in_a_file_are_read_whatever_their_names(tmp_path: Path, form: str) -> None:
+    """Each some thousand records, since they are read so many at a time."""
+    later = [{"fresh": 5}, {'odd "name"\n': [1.0, None]}, {"fresh": None, "a_c_tier": "old"}, {"a_c_tier": "gold"}]
+    rows = [{**VIEWED, "e_number": number, **later[number // 5000]} for number in range(20_000)]
+    lines = [json.dumps(row).encode() for row in rows]
+    lines[7000] = b"[1]"
+    body = b"[" + b",".join(lines) + b"]" if form == "json" else b"\n".join(lines)
+    made = landed(tmp_path, body)
+    told = [{"fresh": "5"}, {'odd "name"\n': "[1.0,null]"}, {}, {}]
+    expected = [({"e_number": str(n), **told[n // 5000]}, n + 1) for n in range(20_000) if n != 7000]
+    assert [(json.loads(said), row) for said, row in made.events("properties, landing_row")] == expected
+    assert made.rejects("raw, landing_row") == [("[1]", 7001)]
+    assert made.attributes("profile_key, attribute_id, value") == [("17a.1", "c_tier", "gold")]
+    assert made.manifest.unknown_columns == ("fresh", 'odd "name"\n')
 
 
 @pytest.mark.parametrize(
