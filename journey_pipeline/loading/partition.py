@@ -31,7 +31,7 @@ from journey_pipeline.vendors.source import Stream
 
 if TYPE_CHECKING:
     from journey_pipeline.normalize.difference import Difference
-    from journey_pipeline.normalize.run import About
+    from journey_pipeline.normalize.run import Extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,9 @@ def compare_events(lake: Lake, stream: Stream, window: Window, settings: LoadSet
     holder = _holder(lake, stream, window.partition, always=True)
     if holder.partition != window.partition:
         return None
-    about = _about(lake, stream, holder)
+    extent = _extent(lake, stream, holder)
     try:
-        with finished(lake, stream.key, holder.partition, stream.recipe, settings.limits, **about) as done:
+        with finished(lake, stream.key, holder.partition, stream.recipe, settings.limits, **extent) as done:
             return difference(lake, done)
     except NoneReadableError as none:
         raise none.newest from None
@@ -151,11 +151,11 @@ def _holder(lake: Lake, stream: Stream, partition: str, *, always: bool) -> Land
 def _normalize(lake: Lake, stream: Stream, landing: LandingManifest, settings: LoadSettings) -> EventsManifest:
     from journey_pipeline.normalize.run import normalize  # noqa: PLC0415 - brings Arrow along; a survey makes no events
 
-    about = _about(lake, stream, landing)
-    return normalize(lake, stream.key, landing.partition, stream.recipe, settings.limits, **about)
+    extent = _extent(lake, stream, landing)
+    return normalize(lake, stream.key, landing.partition, stream.recipe, settings.limits, **extent)
 
 
-def _about(lake: Lake, stream: Stream, landing: LandingManifest) -> About:
+def _extent(lake: Lake, stream: Stream, landing: LandingManifest) -> Extent:
     inside = _inside(stream, landing)
     since = inside.start + stream.reach.back
     return {

@@ -45,8 +45,8 @@ class Finished:
     unreadable: Mapping[str, JourneyError]
 
 
-class About(TypedDict, total=False):
-    """What is told of a landing.
+class Extent(TypedDict, total=False):
+    """How far a landing's answers reach.
 
     Attributes:
         inside: Where its events should lie in time; else in the partition's window. Those outside are counted.
@@ -75,7 +75,7 @@ def normalize(
     partition: str,
     recipe: Recipe,
     limits: NormalizeLimits | None = None,
-    **about: Unpack[About],
+    **extent: Unpack[Extent],
 ) -> EventsManifest:
     """Makes a partition's events, rejects and attributes of its landing, and puts them in place.
 
@@ -92,7 +92,7 @@ def normalize(
         ContractError: If none can be read, the newest one since its reader can't understand it. Likewise.
     """
     try:
-        with finished(lake, stream, partition, recipe, limits, **about) as done:
+        with finished(lake, stream, partition, recipe, limits, **extent) as done:
             put_events(lake, done.manifest, done.events, **done.beside)
             _mark(lake, done.landing, done.manifest, done.unreadable)
     except NoneReadableError as none:
@@ -108,7 +108,7 @@ def finished(
     partition: str,
     recipe: Recipe,
     limits: NormalizeLimits | None = None,
-    **about: Unpack[About],
+    **extent: Unpack[Extent],
 ) -> Iterator[Finished]:
     """The files that `normalize` puts in place, for as long as the block runs; nothing of the lake changes by itself.
 
@@ -123,7 +123,7 @@ def finished(
         codes = read_codes(recipe.codes, recipe.decoded)
         macros = (BELIEVABLE, MASKED, *(table.macro for table in codes))
         with session(lake, limits, work, macros=macros) as opened:
-            steps = Steps(opened, lake, landing, recipe, about.get("repeated_from"))
+            steps = Steps(opened, lake, landing, recipe, extent.get("repeated_from"))
             made, unreadable = steps.make_of_readable()
             if not made:
                 raise NoneReadableError(landing, unreadable)
@@ -134,14 +134,14 @@ def finished(
             found = inspect_events(
                 opened,
                 kept.events,
-                about.get("inside") or partition_window(partition),
+                extent.get("inside") or partition_window(partition),
                 codes,
                 by_arrival=recipe.windows_of_arrival,
                 filled=_filled(recipe, made),
                 numbers=recipe.numbers,
                 turns_alternate=recipe.turns_alternate,
             )
-            manifest = _manifest(landing, recipe, made, found, attributes, kept=kept, covers=about.get("covers", ()))
+            manifest = _manifest(landing, recipe, made, found, attributes, kept=kept, covers=extent.get("covers", ()))
             beside = {
                 "rejects": kept.rejects,
                 "attributes": attributes.path if attributes else None,
