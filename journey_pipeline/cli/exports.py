@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
 from rich.markup import escape
 
 from journey_pipeline.cli.configured import configured
-from journey_pipeline.cli.output import days, plain_table, results
+from journey_pipeline.cli.output import days, duration, plain_table, results
 from journey_pipeline.connections.project import named
 from journey_pipeline.errors import ConfigError, LedgerError
 from journey_pipeline.exports import calls
@@ -145,8 +145,7 @@ def _time(at: datetime | None) -> str:
 def _left(end: datetime | None, now: datetime) -> str:
     if end is None:
         return "-"
-    minutes = int((end - now) / timedelta(minutes=1))
-    return f"{minutes // 60} h {minutes % 60} min" if minutes > 0 else "ended"
+    return duration(end - now) if end > now else "ended"
 
 
 def _says_of_call(export: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from itertools import chain
 from typing import IO, Any
 
@@ -22,6 +23,7 @@ from journey_pipeline.model import Granularity, Window, floor
 _ANY_WIDTH = 10_000
 _LEAST_OF_TEXT = 24  # a narrower column of sentences can't be read
 _BETWEEN = 2
+_UNITS = {"days": timedelta(days=1), "h": timedelta(hours=1), "min": timedelta(minutes=1), "s": timedelta(seconds=1)}
 
 
 class _Console(Console):
@@ -167,3 +169,11 @@ def days(window: Window) -> str:
     is_whole = window.start == floor(window.start, Granularity.DAY) and window.end == floor(window.end, Granularity.DAY)
     form = "%m-%d" if is_whole else "%m-%d %H:%M"
     return f"{window.start:{form}} to {window.end:{form}}"
+
+
+def duration(length: timedelta) -> str:
+    """A duration in the largest unit of which it has two, such as `14 days`, `20 h`, `5 min` or `12 s`."""
+    for unit, one in _UNITS.items():
+        if length >= 2 * one:
+            return f"{length // one} {unit}"
+    return f"{max(length, timedelta()) // timedelta(seconds=1)} s"

@@ -28,7 +28,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from journey_pipeline.cli.output import days, narrow, plain_table
+from journey_pipeline.cli.output import days, duration, narrow, plain_table
 from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.loading.landing import Progress, watched_by
 
@@ -36,7 +36,6 @@ MEGABYTE = 1_000_000
 MOST_EXPORTS = 12
 LONGEST_BAR, SHORTEST_BAR = 40, 8
 _SPARE = ("export", "polls", "attempt", "ready")
-HOUR_S, MINUTE_S = 3600, 60
 _KINDS = {State.READY: "ready", State.LANDED: "landed", State.STOPPED: "stopped"}
 
 
@@ -188,13 +187,13 @@ def _table(exports: Sequence[Export], under_way: Sequence[Export], now: datetime
 
 
 def _ago(at: datetime | None, now: datetime) -> str:
-    return "-" if at is None else span(now - at)
+    return "-" if at is None else duration(now - at)
 
 
 def _next(export: Export, now: datetime) -> str:
     if export.state in {State.READY, State.STOPPED}:
         return ""
-    return f"in {span(export.due_at - now)}" if export.due_at > now else "now"
+    return f"in {duration(export.due_at - now)}" if export.due_at > now else "now"
 
 
 def counted(exports: Sequence[Export]) -> Text:
@@ -203,13 +202,3 @@ def counted(exports: Sequence[Export]) -> Text:
     kinds = Counter(_KINDS.get(export.state, "pending") for export in exports if export.id not in split)
     shown = [kind for kind in ("pending", "ready", "landed", "stopped") if kinds[kind] or kind != "stopped"]
     return Text(", ".join(f"{kinds[kind]} {kind}" for kind in shown), style="dim")
-
-
-def span(duration: timedelta) -> str:
-    """A duration as people say it, such as `12 s`, `5 min` or `3 h 20 min`."""
-    seconds = max(0, round(duration.total_seconds()))
-    if seconds < 2 * MINUTE_S:
-        return f"{seconds} s"
-    if seconds < HOUR_S:
-        return f"{seconds // MINUTE_S} min"
-    return f"{seconds // HOUR_S} h {seconds % HOUR_S // MINUTE_S} min"

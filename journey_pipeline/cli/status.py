@@ -15,7 +15,7 @@ import click
 from rich.table import Table
 
 from journey_pipeline.cli.configured import configured
-from journey_pipeline.cli.output import notes, plain_table, results
+from journey_pipeline.cli.output import duration, notes, plain_table, results
 from journey_pipeline.connections.connection import Connection
 from journey_pipeline.connections.project import select
 from journey_pipeline.errors import WarehouseError
@@ -30,8 +30,7 @@ from journey_pipeline.warehouse.publish import glance_at_published
 from journey_pipeline.warehouse.stream_figures import LOOKALIKES, StreamFigures, count_lookalikes, stream_figures
 
 _MILLION, _MANY = 1_000_000, 10_000_000
-_DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-_MOST_HOURS = timedelta(hours=48)
+_HOUR = timedelta(hours=1)
 Row = dict[str, Any]
 
 
@@ -180,7 +179,7 @@ def _claim_line(row: Row, claim: Mapping[str, str]) -> str:
 
 
 def _left(row: Row) -> str:
-    return _brief(timedelta(hours=row["hours_until_deleted"]))
+    return duration(timedelta(hours=row["hours_until_deleted"]))
 
 
 def _claims(found: Verdicts) -> list[dict[str, str]]:
@@ -213,8 +212,8 @@ def _table(rows: Sequence[Row], now: datetime) -> Table:
         table.add_row(
             row["stream"],
             _number(row["rows"]),
-            f"{_brief(now - datetime.fromisoformat(row['loaded_at']))} ago" if row["loaded_at"] else "-",
-            "-" if row["behind_hours"] is None else _brief(timedelta(hours=row["behind_hours"])),
+            f"{duration(now - datetime.fromisoformat(row['loaded_at']))} ago" if row["loaded_at"] else "-",
+            "-" if row["behind_hours"] is None else duration(timedelta(hours=row["behind_hours"])),
             f"[red]{gaps:,}[/red]" if gaps else "0",
             f"{row['backlog']:,}",
         )
@@ -225,12 +224,3 @@ def _number(number: int | None) -> str:
     if number is None:
         return "-"
     return f"{number:,}" if number < _MANY else f"{number / _MILLION:,.1f} M"
-
-
-def _brief(duration: timedelta) -> str:
-    """A duration in its largest unit, such as `14 days`, `20 h` or `5 min`."""
-    if duration >= _MOST_HOURS:
-        return f"{duration // _DAY} days"
-    if duration >= 2 * _HOUR:
-        return f"{duration // _HOUR} h"
-    return f"{max(duration, timedelta()) // _MINUTE} min"
