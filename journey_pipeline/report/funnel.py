@@ -1,4 +1,4 @@
-"""How far enrolments came: a bar a step, in the journey's order."""
+"""How far enrolments came, in the journey's order: a bar a step, and two where versions or variants are compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ MOST_BARS = 60
 ENTERED = "entered"
 SHARES = (("went_on", "went on"), ("open_here", "are here"), ("ended_here", "ended here"))
 COLOURS = {"went_on": "#4c78a8", "open_here": "#e3a33b", "ended_here": "#8a8f98"}
-_BAR_PX, _AXIS_PX = 26, 70
+MOST_PAIRS = 40
+_SIDES = {"one": "#8a8f98", "other": "#4c78a8"}
+_BAR_PX, _PAIR_PX, _AXIS_PX = 26, 40, 70
 
 
 def shown(funnel: Answered) -> list[dict[str, Any]]:
@@ -60,6 +62,36 @@ def funnel(answered: Answered) -> Plot | None:
 
 def _figures(reached: int, entered: int) -> str:
     return f"{reached:,}  {reached / entered:.0%}"
+
+
+def sides(answered: Answered) -> Plot | None:
+    """Two bars for each of the steps that most came to: the percent of two versions or variants. Without two none."""
+    rows = list(answered)
+    if not rows:
+        return None
+    most = sorted(rows, key=lambda row: -row["reached_one"] - row["reached_other"])[:MOST_PAIRS]
+    chosen = {row["step"] for row in most}
+    rows = [row for row in rows if row["step"] in chosen]
+    names = {side: label(rows[0][side]) for side in _SIDES}
+    option = {
+        "aria": {"enabled": True, "decal": {"show": True}},
+        "legend": {"top": 0, "data": list(names.values())},
+        "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
+        "grid": {"left": 8, "right": 60, "top": 34, "bottom": 8, "containLabel": True},
+        "xAxis": {"type": "value", "axisLabel": {"formatter": "{value} %"}, "splitNumber": 4},
+        "yAxis": names_axis([row["name"] for row in rows]),
+        "series": [
+            {
+                "type": "bar",
+                "name": names[side],
+                "itemStyle": {"color": colour},
+                "label": {"show": True, "position": "right", "formatter": "{c} %"},
+                "data": [row[f"percent_{side}"] for row in rows],
+            }
+            for side, colour in _SIDES.items()
+        ],
+    }
+    return Plot(option, _AXIS_PX + _PAIR_PX * len(rows), f"{names['one']} beside {names['other']}, {len(rows)} steps.")
 
 
 def thumbnail(answered: Answered, most: int = 8) -> str:

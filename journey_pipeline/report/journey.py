@@ -1,7 +1,6 @@
 """The page of one journey, and how a journey is found by what a person calls it.
 
-Not here: the plots (`sankey.py`, `funnel.py`, `sides.py`, `daily.py`, `hours.py`, `days.py`), all
-journeys (`index.py`).
+Not here: the plots (`sankey.py`, `funnel.py`, `over_time.py`), all journeys (`index.py`).
 """
 
 from __future__ import annotations
@@ -14,14 +13,12 @@ from typing import Any
 
 from journey_pipeline import __version__
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.report.daily import daily
-from journey_pipeline.report.days import days as days_strip
-from journey_pipeline.report.funnel import funnel
-from journey_pipeline.report.hours import hours
+from journey_pipeline.report.funnel import funnel, sides
+from journey_pipeline.report.over_time import daily, hours
+from journey_pipeline.report.over_time import days as days_strip
 from journey_pipeline.report.page import Page
 from journey_pipeline.report.part import Answered, Part, ask, label
 from journey_pipeline.report.sankey import sankey
-from journey_pipeline.report.sides import sides
 from journey_pipeline.warehouse.questions import Published
 
 STEPS = "Steps reached"

@@ -1,7 +1,7 @@
 """A part of a page: a question with its SQL and its answer, as a table and perhaps as a plot.
 
 Names of journeys and steps are untrusted text. They go into the page as JSON alone, and its script sets them as text.
-Not here: the plots (`sankey.py`, `funnel.py`, `sides.py`, `daily.py`, `hours.py`, `days.py`), the page (`page.py`).
+Not here: the plots (`sankey.py`, `funnel.py`, `over_time.py`), the page (`page.py`).
 """
 
 from __future__ import annotations

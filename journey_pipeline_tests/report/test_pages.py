@@ -16,11 +16,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.report.daily import daily
-from journey_pipeline.report.days import days
 from journey_pipeline.report.funnel import MOST_BARS, funnel, thumbnail
-from journey_pipeline.report.hours import hours
 from journey_pipeline.report.journey import Journey, find_journey
+from journey_pipeline.report.over_time import daily, days, hours
 from journey_pipeline.report.page import Page, html
 from journey_pipeline.report.part import Answered, Part, label
 from journey_pipeline.report.proof import Line, Proof, proof_csv
