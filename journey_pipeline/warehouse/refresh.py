@@ -20,14 +20,12 @@ import duckdb
 from journey_pipeline.errors import WarehouseError, text_of
 from journey_pipeline.sql import identifier
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES
+from journey_pipeline.warehouse.slices import slices
 from journey_pipeline.warehouse.step_places import compute_step_places
 from journey_pipeline.warehouse.table import Table, comment_on, create_table, forget_tables, note_tables
 
 # Units are made again together up to this many rows, so that counting and sorting them stays inside memory.
 _SPAN_ROWS = 2_000_000
-# Sorting a row of a passage takes about 1.3 KiB. With this much for each, the units that are made at once need less
-# than half of DuckDB's memory limit. Smaller slices would spread the rows of a day over more places that a sync reads.
-_BYTES_OF_ROW = 3_200
 _DAY = "occurred_on"
 # Where a table has one of these, a unit's rows lie between the first and the last event of its life.
 _TIMES = ("occurred_at", "first_event_at")
@@ -161,11 +159,17 @@ class Changes:
             self._touch(table, changed, shared)
             if any(source.lives != table.lives for source in changed):  # else its units have been measured
                 self._measure_lives(table)
-        for part in self._spans(table, shared) if _DAY in table.unit else self._slices(table, shared):
+        for part in self._parts(table, shared):
             select = table.sql
             for source in shared:
                 select = self._put(select, source, f"from {source.name} as own {self._chosen(table, source, part)}")
             self._replace(table, select, self._chosen(table, table, part))
+
+    def _parts(self, table: Table, sources: Sequence[Table]) -> Iterable[str]:
+        """Which of a table's units are made at once, in turn: so many that they fit into the memory limit."""
+        if _DAY in table.unit:
+            return self._spans(table, sources)
+        return slices(self.session, table, sources) if table in self.stale else [""]
 
     def _empty_if(self, table: Table, must: bool) -> None:  # noqa: FBT001 - it reads as a sentence
         """Makes a table from the ground up if it must be."""
@@ -202,16 +206,6 @@ class Changes:
         (span,) = self.session.execute(f"select min(first), max(last) from ({ends}) as ends (first, last)").fetchall()
         if all(span):
             self.spans[lives.name] = span
-
-    def _slices(self, table: Table, sources: Sequence[Table]) -> list[str]:
-        """The units of a table in so many parts that each fits into the memory limit; the touched ones at once."""
-        if table not in self.stale:
-            return [""]
-        counts = [self.session.execute(f"select count(*) from {source.name}").fetchall()[0][0] for source in sources]
-        ((limit,),) = self.session.execute("select parse_formatted_bytes(current_setting('memory_limit'))").fetchall()
-        parts = 1 + max(counts) * _BYTES_OF_ROW // limit
-        unit = ", ".join(f"own.{identifier(name)}" for name in table.unit)
-        return [f"where hash({unit}) % {parts} = {number}" for number in range(parts)] if parts > 1 else [""]
 
     def _chosen(self, table: Table, source: Table, days: str) -> str:
         """Which rows of a source, or of the table itself, belong to the units that are made now."""

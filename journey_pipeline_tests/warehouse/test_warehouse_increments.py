@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
-from journey_pipeline.warehouse import refresh
+from journey_pipeline.warehouse import slices
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.new_home import put_warehouse
@@ -104,7 +105,12 @@ def test_a_step_that_nobody_takes_any_more_leaves_its_day(busy: MadeLake) -> Non
 def test_passages_that_do_not_fit_into_memory_at_once_are_made_in_slices(
     busy: MadeLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    journeys = [None, *(f"J-{number}" for number in range(8))]
+    told = zip(busy_hour(), cycle(journeys), strict=False)
+    busy.put(SIX, [replace(event, key=1000 + event.key, journey=journey) for event, journey in told])
+    sync(busy.lake, SMALL)
     at_once = dump(busy.lake)
-    monkeypatch.setattr(refresh, "_BYTES_OF_ROW", 10_000_000)
-    rebuild(busy.lake, SMALL)
-    assert dump(busy.lake) == at_once
+    for bytes_of_row in (1_000_000, 10_000_000):  # two slices of some journeys each; more slices than journeys
+        monkeypatch.setattr(slices, "_BYTES_OF_ROW", bytes_of_row)
+        rebuild(busy.lake, SMALL)
+        assert dump(busy.lake) == at_once
