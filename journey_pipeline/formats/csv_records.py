@@ -11,10 +11,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # a stream is declared with its reader, and most commands read no file
+    import numpy as np
+    import numpy.typing as npt
 
 _QUOTE, _LINE_FEED = b'"\n'
 _PLAIN = 0
@@ -90,6 +91,8 @@ class RecordCounter:
     """
 
     def __init__(self, delimiter: bytes = b",") -> None:
+        import numpy as np  # noqa: PLC0415 - as above
+
         self.count = 0
         self.inside_quotes = False
         self.last: bytes | None = b""
@@ -126,6 +129,8 @@ class RecordCounter:
             chunk = chunk.lstrip(b"\n")  # blank lines in a row, of which there may be millions
             if not chunk:
                 return
+        import numpy as np  # noqa: PLC0415 - as above
+
         content = np.frombuffer(chunk, np.uint8)
         quotes = self._acting_quotes(content)
         ends = np.flatnonzero(content == _LINE_FEED)
@@ -157,6 +162,8 @@ class RecordCounter:
 
     def _acting_quotes(self, content: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
         """Where the quotes are that open or close a quoted field."""
+        import numpy as np  # noqa: PLC0415 - as above
+
         quotes = np.flatnonzero(content == _QUOTE)
         opening = quotes[int(self.inside_quotes) :: 2]
         before = content[opening - 1]

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from journey_pipeline.formats.json_scan import (
     OPEN,
     SCANNED_AT_ONCE,
@@ -360,6 +358,8 @@ class _Open:
     _last: int = -1
 
     def take(self, marks: Marks, start: int) -> None:
+        import numpy as np  # noqa: PLC0415 - as in `json_scan`
+
         # The last bracket that opened a depth is the one that is open, if any is at the end.
         for depth in range(_VALUE, min(int(marks.depths.max(initial=0)), _DEEPEST) + 1):
             opening = np.flatnonzero((marks.kinds == OPEN) & (marks.depths == depth))

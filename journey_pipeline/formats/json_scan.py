@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # a stream is declared with its reader, and most commands read no file
+    import numpy as np
+    import numpy.typing as npt
 
 
 class DocumentError(Exception):
@@ -56,12 +57,10 @@ _QUOTE, _BACKSLASH, OPEN, _CLOSE, _COMMA = 1, 2, 3, 4, 5
 _KIND_OF = {ord('"'): _QUOTE, ord("\\"): _BACKSLASH, ord(","): _COMMA}
 _KIND_OF |= dict.fromkeys(b"{[", OPEN) | dict.fromkeys(b"}]", _CLOSE)
 _KINDS = bytes(_KIND_OF.get(byte, 0) for byte in range(256))
-_STEP = np.zeros(256, np.int8)
-_STEP[OPEN], _STEP[_CLOSE] = 1, -1
 
-Integers = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
-Flags = npt.NDArray[np.bool_]
+Integers: TypeAlias = "npt.NDArray[np.int64]"
+Bytes: TypeAlias = "npt.NDArray[np.uint8]"
+Flags: TypeAlias = "npt.NDArray[np.bool_]"
 
 
 class Marks(NamedTuple):
@@ -115,6 +114,8 @@ class Scanner:
 
     def scan(self, piece: bytes | memoryview) -> Marks:
         """Takes the next piece, cut anywhere."""
+        import numpy as np  # noqa: PLC0415 - as above
+
         text = bytes(piece)
         kinds_of_all = np.frombuffer(text.translate(_KINDS), np.uint8)
         positions = np.flatnonzero(kinds_of_all != 0)  # of truth values it is twice as fast as of bytes
@@ -129,13 +130,16 @@ class Scanner:
             self.inside_string = bool(inside[-1])
         marks = np.flatnonzero(~inside & (kinds >= OPEN))
         kinds = kinds[marks]
-        depths = np.cumsum(_STEP[kinds], dtype=np.int64) + self.depth
+        steps = (kinds == OPEN).astype(np.int8) - (kinds == _CLOSE)
+        depths = np.cumsum(steps, dtype=np.int64) + self.depth
         if depths.size:
             self.depth = int(depths[-1])
         return Marks(positions[marks], kinds, depths)
 
     def _drop_escaped(self, quotes: Flags, positions: Integers, backslashes: Integers, length: int) -> None:
         """Takes out the quotes that a backslash escapes: an odd run of them escapes what follows it."""
+        import numpy as np  # noqa: PLC0415 - as above
+
         if not backslashes.size:
             return
         first = np.flatnonzero(np.diff(backslashes, prepend=-2) != 1)

@@ -54,7 +54,7 @@ def test_help_imports_no_large_package(tmp_path: Path) -> None:
     [
         (["query", "select 1"], {"duckdb", "rich"}),
         (["exports"], {"rich", "sqlalchemy"}),
-        (["status"], {"duckdb", "numpy", "pydantic", "rich"}),
+        (["status"], {"duckdb", "pydantic", "rich"}),
     ],
     ids=["query", "exports", "status"],
 )
