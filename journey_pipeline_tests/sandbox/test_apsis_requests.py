@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -10,9 +11,13 @@ import pytest
 import requests
 
 from journey_pipeline.model import Window
+from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
-from journey_pipeline_tests.sandbox.apsis_caller import EMAIL, EXPORTS, MAIN, REPORTS, ApsisCaller
+from journey_pipeline.sandbox.server import serve
+from journey_pipeline.sandbox.world import World
+from journey_pipeline_tests.sandbox.apsis_caller import EMAIL, EXPORTS, MAIN, REPORTS, ApsisCaller, events
 from journey_pipeline_tests.sandbox.cases import Case
+from journey_pipeline_tests.sandbox.conftest import NOW
 
 pytestmark = pytest.mark.slow(reason="reports are made in each test")
 
@@ -161,20 +166,30 @@ def test_three_months_are_taken(apsis: ApsisCaller) -> None:
     assert apsis.post(EXPORTS, bounds(start_at="2026-08-20T00:00:00Z")).status_code == 202
 
 
-def test_without_an_end_the_window_is_a_week(apsis: ApsisCaller) -> None:
+@pytest.fixture
+def quiet() -> Iterator[ApsisCaller]:
+    """A vendor of whose weeks there is little to tell."""
+    with serve(World(rows_per_hour=20, contacts=100, steady=True), clock=SandboxClock.frozen(NOW)) as sandbox:
+        caller = ApsisCaller(sandbox)
+        with caller.session:
+            yield caller
+
+
+def test_without_an_end_the_window_is_a_week(quiet: ApsisCaller) -> None:
     start = "2026-11-10T00:00:00Z"
     asked = section(event_discriminators=["com.apsis1.events.ma-entered"])
-    open_ended = apsis.profiles(asked | {"events": {"start_at": start}})
-    apsis.rewind()
-    assert open_ended == apsis.profiles(asked | {"events": {"start_at": start, "end_at": "2026-11-17T00:00:00Z"}})
+    open_ended = quiet.profiles(asked | {"events": {"start_at": start}})
+    quiet.rewind()
+    assert list(events(open_ended))
+    assert open_ended == quiet.profiles(asked | {"events": {"start_at": start, "end_at": "2026-11-17T00:00:00Z"}})
 
 
-def test_without_an_end_a_report_is_of_a_week(apsis: ApsisCaller) -> None:
+def test_without_an_end_a_report_is_of_a_week(quiet: ApsisCaller) -> None:
     start = datetime(2026, 11, 10, tzinfo=UTC)
-    open_ended = apsis.emails(Window(start, start + timedelta(days=1)), end_at=None)
-    apsis.rewind()
+    open_ended = quiet.emails(Window(start, start + timedelta(days=1)), end_at=None)
+    quiet.rewind()
     assert open_ended
-    assert open_ended == apsis.emails(Window(start, start + timedelta(days=7)))
+    assert open_ended == quiet.emails(Window(start, start + timedelta(days=7)))
 
 
 def test_without_any_attribute_or_tag_the_file_has_no_profiles(apsis: ApsisCaller) -> None:
