@@ -19,6 +19,8 @@ from journey_pipeline_tests.new_home import put_warehouse
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, day, events
 from journey_pipeline_tests.warehouse.made_twins import EMAILS, PROFILES, Told, TwinLake
 
+pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
+
 SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0)
 ASSET = dg.AssetKey("any")
 

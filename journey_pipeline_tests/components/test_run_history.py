@@ -49,6 +49,7 @@ def test_every_asset_of_a_deployment_is_one_whose_runs_may_go(deployment: Deploy
     assert set(made) <= known
 
 
+@pytest.mark.slow(reason="a run of Dagster")
 def test_the_job_says_how_many_runs_went_and_how_much_room_that_gave(
     deployment: Deployment, instance: dg.DagsterInstance
 ) -> None:

@@ -110,6 +110,7 @@ def sensor_alerts(runner: Runner, name: str, run_id: str) -> None:
     sensor(given)
 
 
+@pytest.mark.slow(reason="a run of Dagster")
 def test_a_failed_run_alerts_with_what_its_step_said(
     runner: Runner, assets: LoadAssets, sandbox: Sandbox, inbox: Inbox
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_failed_run_alerts_with_what_its_step_said(
     assert "sandbox-secret" not in json.dumps(posted)
 
 
+@pytest.mark.slow(reason="a run of Dagster")
 def test_a_failed_check_of_a_run_that_went_well_alerts_with_its_partition(
     runner: Runner, assets: LoadAssets, sandbox: Sandbox, inbox: Inbox
 ) -> None:
@@ -138,6 +140,7 @@ def test_a_failed_check_of_a_run_that_went_well_alerts_with_its_partition(
     assert posted["facts"]["partition"].endswith(":00")
 
 
+@pytest.mark.slow(reason="a run of Dagster")
 def test_a_check_that_failed_of_many_partitions_is_one_alert(
     runner: Runner, assets: LoadAssets, sandbox: Sandbox, inbox: Inbox
 ) -> None:
@@ -174,6 +177,7 @@ def test_a_run_whose_process_could_not_begin_says_why_and_that_it_is_started_aga
     assert posted["text"].endswith("Dagster starts it again by itself.")
 
 
+@pytest.mark.slow(reason="a run of Dagster")
 def test_the_words_of_an_error_that_is_not_ours_are_in_no_alert(runner: Runner, inbox: Inbox) -> None:
     @dg.asset
     def broken() -> None:

@@ -117,6 +117,7 @@ def test_threads_that_end_at_the_same_time_keep_one_anothers_attempts(tmp_path: 
     assert {attempt.attempt for attempt in landing.attempts} == names
 
 
+@pytest.mark.slow(reason="new interpreters")
 def test_processes_that_end_at_the_same_time_keep_one_anothers_attempts(tmp_path: Path) -> None:
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         names = set(pool.map(commit_empty, [tmp_path] * 20, range(20)))

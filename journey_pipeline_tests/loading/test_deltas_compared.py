@@ -21,6 +21,8 @@ from journey_pipeline.vendors.layerfive.client import LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline_tests.integration.truth import TODAY
 
+pytestmark = pytest.mark.slow(reason="days of many people are loaded in each test")
+
 DAY = timedelta(days=1)
 FIRST, SECOND = Window(TODAY - 40 * DAY, TODAY - 38 * DAY).partitions(Granularity.DAY)
 
@@ -55,7 +57,6 @@ def load(
     return {claim.name: claim for claim in outcome.claims}
 
 
-@pytest.mark.slow(reason="only the days of many people tell")
 @pytest.mark.parametrize("sandbox", [2500], indirect=True)
 def test_an_account_that_answers_for_new_people_alone_is_called_narrow_and_heals_as_it_is_told(
     sandbox: Sandbox, tmp_path: Path

@@ -35,6 +35,8 @@ from journey_pipeline.vendors.insider.user_events.second import Names, UserEvent
 from journey_pipeline.vendors.insider.user_events.stream import Choice, UserEvents, user_events_stream
 from journey_pipeline_tests.contract.hooks import HOOKS
 
+pytestmark = pytest.mark.slow(reason="exports go all their way over HTTP")
+
 TODAY = datetime(2026, 3, 8, tzinfo=UTC)
 MORNING = TODAY + timedelta(minutes=10)
 DAYS = Window(TODAY - timedelta(days=2), TODAY)
@@ -126,9 +128,7 @@ def arrived(outcomes: list[PartitionOutcome]) -> None:
     assert [outcome.error for outcome in outcomes if outcome.error] == []
 
 
-@pytest.mark.parametrize(
-    "form", ["parquet", pytest.param("csv", marks=pytest.mark.slow(reason="both versions are loaded"))]
-)
+@pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_chunks_of_people_and_events_give_what_version_1_gives(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, form: str, tmp_path: Path
 ) -> None:

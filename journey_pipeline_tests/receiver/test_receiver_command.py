@@ -27,6 +27,8 @@ from journey_pipeline.vendors.judges import judge_of
 from journey_pipeline_tests.exports.made_orders import export_of
 from journey_pipeline_tests.receiver.conftest import PARTNER, Running, link
 
+pytestmark = pytest.mark.slow(reason="each test starts a receiver as a new interpreter")
+
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "receiver", "--port", "0"]
 
 

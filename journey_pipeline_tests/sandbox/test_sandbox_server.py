@@ -107,6 +107,7 @@ def test_a_wrong_fault_rule_stops_the_start(world: World) -> None:
         pass
 
 
+@pytest.mark.slow(reason="a new interpreter")
 @pytest.mark.parametrize("stop", ENDINGS)
 def test_a_running_sandbox_ends_cleanly_at_a_signal_with_a_call_under_way(stop: signal.Signals) -> None:
     command = [sys.executable, "-c", RUN, "token:slow_first_byte=600"]
@@ -124,6 +125,7 @@ def test_a_running_sandbox_ends_cleanly_at_a_signal_with_a_call_under_way(stop: 
     assert (process.returncode, output, errors) == (0, "stopped\n", "")
 
 
+@pytest.mark.slow(reason="a new interpreter")
 def test_the_command_lets_vendors_keep_as_many_days_as_it_is_told() -> None:
     command = [sys.executable, "-m", "journey_pipeline.cli.main", "sandbox", "--port", "0", "--days", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
