@@ -35,8 +35,10 @@ def postgres_url() -> Iterator[str]:
     initdb, pg_ctl = postgres_tool("initdb"), postgres_tool("pg_ctl")
     if initdb is None or pg_ctl is None:
         pytest.skip("PostgreSQL's server is not installed")
-    # Not below pytest's folders, which the server's user may not enter; and short, as a socket's path has to be.
-    with tempfile.TemporaryDirectory(prefix="jp-pg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+    # Not below pytest's folders, which the server's user may not enter; and short, as a socket's path has to be. Beside
+    # them, as they may lie in memory: a server that is stopped at once leaves thousands of files of emptied tables.
+    place = os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp")  # noqa: S108 - mkdtemp makes a folder of its own there
+    with tempfile.TemporaryDirectory(prefix="jp-pg-", dir=place, ignore_cleanup_errors=True) as folder:
         user = USER if os.geteuid() == 0 else None
         if user:
             shutil.chown(folder, user)
