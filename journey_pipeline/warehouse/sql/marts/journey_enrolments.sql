@@ -65,10 +65,12 @@ join internal.journey_roots as roots using (connection, journey_id)
 left join internal.shared_numbers as shared
     on passages.connection = shared.connection
     and passages.enrolment_id = shared.enrolment_id
-left join internal.reentries
+-- With the root, so that a question of one journey looks up the re-entries of that one, not of all.
+left join (from internal.reentries join internal.journey_roots using (connection, journey_id)) as reentries
     on passages.connection = reentries.connection
     and passages.journey_id = reentries.journey_id
     and passages.contact_id = reentries.contact_id
     and passages.enrolment_id is not distinct from reentries.enrolment_id
     and passages.first_event_at = reentries.first_event_at
+    and roots.journey_root_id = reentries.journey_root_id
 where not roots.is_test
