@@ -155,7 +155,7 @@ def gaps_in(terminal: Terminal, later: timedelta) -> tuple[dict[str, Any], int, 
 def test_status_ends_well_while_history_from_before_the_first_load_is_still_to_come(
     command_server: CommandServer, tmp_path: Path
 ) -> None:
-    with serve(World(rows_per_hour=20, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
+    with serve(World(touchpoints_per_day=60, contacts=20), clock=SandboxClock(NOW)) as sandbox:
         terminal = Terminal.at(tmp_path, command_server, sandbox, "layerfive")
         assert terminal("backfill", "layerfive", "--from", DAY).code == 0
         newest = terminal("status")

@@ -37,6 +37,20 @@ def terminal(tmp_path: Path, command_server: CommandServer) -> Iterator[Terminal
         yield Terminal.at(tmp_path, command_server, sandbox, "sfmc")
 
 
+@pytest.fixture(scope="module")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Iterator[Terminal]:
+    with serve(World(rows_per_hour=10, contacts=20, steady=True), clock=SandboxClock(NOW)) as sandbox:
+        terminal = Terminal.at(tmp_path_factory.mktemp("loaded"), command_server, sandbox, "sfmc")
+        assert terminal(*LOAD).code == 0
+        yield terminal
+
+
+@pytest.fixture
+def loaded(loaded_once: Terminal, tmp_path: Path) -> Terminal:
+    """A terminal at a home of its own, in which the hours are loaded."""
+    return loaded_once.with_copy(tmp_path / "home")
+
+
 def red(terminal: Terminal) -> list[tuple[str, str]]:
     code, (row,) = terminal.status()
     assert code == 1
@@ -64,31 +78,29 @@ def test_rows_that_a_settled_hour_lacks_are_told_until_they_came(terminal: Termi
     assert red(terminal) == []
 
 
-def test_a_row_that_is_unaccounted_for_is_told(terminal: Terminal) -> None:
-    assert terminal(*LOAD).code == 0
-    path = terminal.lake.events_manifest(HISTORY, HOURS[1])
+def test_a_row_that_is_unaccounted_for_is_told(loaded: Terminal) -> None:
+    path = loaded.lake.events_manifest(HISTORY, HOURS[1])
     events = EventsManifest.read(path)
     assert events
     events.model_copy(update={"unaccounted": 1, "landed": events.landed + 1}).write(path)
-    assert red(terminal) == [(HOURS[1], "no_row_is_lost")]
-    told = terminal(*LOAD)
+    assert red(loaded) == [(HOURS[1], "no_row_is_lost")]
+    told = loaded(*LOAD)
     assert told.code == 1
     assert f"{HOURS[1]} no_row_is_lost does not hold: " in told.err
-    assert terminal("normalize", "sfmc", *LOAD[2:]).code == 0
-    assert red(terminal) == []
+    assert loaded("normalize", "sfmc", *LOAD[2:]).code == 0
+    assert red(loaded) == []
 
 
-def test_a_partition_that_is_gone_right_after_its_load_is_told(terminal: Terminal) -> None:
-    assert terminal(*LOAD).code == 0
+def test_a_partition_that_is_gone_right_after_its_load_is_told(loaded: Terminal) -> None:
     (assets,) = SfmcJourneyHistory(connection="sfmc", start="2026-01-01-00:00").streams
-    loaded = Loaded(assets, [partition_window(hour) for hour in HOURS])
+    partitions = Loaded(assets, [partition_window(hour) for hour in HOURS])
     told = StringIO()
-    assert tell_outcome(Console(file=told), terminal.lake, loaded)
+    assert tell_outcome(Console(file=told), loaded.lake, partitions)
     assert told.getvalue() == ""
-    part = next(terminal.lake.landing_dir(HISTORY, HOURS[1]).rglob("part-*"))
+    part = next(loaded.lake.landing_dir(HISTORY, HOURS[1]).rglob("part-*"))
     part.unlink()
-    shutil.rmtree(terminal.lake.landing_dir(HISTORY, HOURS[0]))
-    assert not tell_outcome(Console(file=told), terminal.lake, loaded)
+    shutil.rmtree(loaded.lake.landing_dir(HISTORY, HOURS[0]))
+    assert not tell_outcome(Console(file=told), loaded.lake, partitions)
     gone, damaged = told.getvalue().splitlines()
     assert gone.startswith(f"sfmc/journey_history {HOURS[0]} was loaded, and its files are missing: check the disk")
     assert damaged.startswith(
