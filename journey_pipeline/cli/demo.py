@@ -20,6 +20,7 @@ from journey_pipeline.cli.load import (
     Planned,
     load,
     look,
+    named,
     order,
     partition_table,
     sync_warehouse,
@@ -29,6 +30,7 @@ from journey_pipeline.cli.load import (
 from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.cli.query import show_table
 from journey_pipeline.cli.receiver import receiving
+from journey_pipeline.cli.second_day import DAY, is_told_again, load_a_day_ago
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
 from journey_pipeline.components.instance import open_instance
@@ -42,6 +44,7 @@ from journey_pipeline.exports.turns import listed
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, Survey
 from journey_pipeline.model import Granularity, Window, floor
+from journey_pipeline.normalize.inspection import events_within
 from journey_pipeline.report.index import ask_journeys
 from journey_pipeline.report.journey import Span
 from journey_pipeline.report.write import write_journeys
@@ -126,17 +129,20 @@ def _load(hours: int, sandbox: Sandbox) -> bool:
         runner = Runner(load_deployment(), instance, "demo")
         now = utc_now()
         asked = runner.deployment.loaded_by("backfill")
-        found = [(assets, look(lake, assets, _span(assets, hours, now), now)) for assets in asked]
-        plans = [Planned(assets, survey, to_load(runner, assets, survey, again=False)) for assets, survey in found]
         forget_the_last_sandbox()
-        order(runner, plans)
+        plans = [_plan(runner, sandbox, assets, _span(assets, hours, now), now) for assets in asked]
+        told_before = {plan.assets.stream.key: _events_before(lake, plan) for plan in plans}
+        for again in (True, False):
+            order(runner, [plan for plan in plans if is_told_again(plan.assets.stream) is again], again=again)
         # What is ordered comes last: the vendor is at work on it while the others load.
-        for assets, before, windows in sorted(plans, key=lambda plan: bool(plan.assets.upstream)):
+        for plan in sorted(plans, key=lambda plan: bool(plan.assets.upstream)):
+            assets, before, windows = plan
             started = time.monotonic()
-            loaded = load(runner, assets, windows)
+            loaded = load(runner, assets, windows, again=is_told_again(assets.stream))
             seconds = time.monotonic() - started
             if not _show_load(lake, loaded, look(lake, assets, _span(assets, hours, now), now), seconds):
                 lacking.append(str(assets.stream.key))
+            _show_healed(lake, plan, told_before[assets.stream.key])
             complete = tell_outcome(notes, lake, loaded, before) and complete
             if loaded.windows:
                 names.append(assets.stream.key.connection)
@@ -145,6 +151,39 @@ def _load(hours: int, sandbox: Sandbox) -> bool:
         _take_lists_in(runner, sandbox)
         _show_calls()
         return (sync_warehouse(runner, *dict.fromkeys(names)) if names else True) and complete
+
+
+def _plan(runner: Runner, sandbox: Sandbox, assets: LoadAssets, span: Window, now: datetime) -> Planned:
+    """What is to be loaded of a stream; if its newest day is missing, days that are told again with it too."""
+    lake = Lake(home())
+    found = look(lake, assets, span, now)
+    if is_told_again(assets.stream):
+        load_a_day_ago(runner, sandbox, assets, found)
+        found = look(lake, assets, span, now)
+    windows = to_load(runner, assets, found, again=False)
+    return Planned(assets, found, list(found.states) if windows and is_told_again(assets.stream) else windows)
+
+
+def _told_days(plan: Planned) -> Window | None:
+    """The days of a stream that had been told before its next answer tells them again; None if there are none."""
+    days = plan.found.windows(State.COMPLETE) if plan.windows and is_told_again(plan.assets.stream) else []
+    return Window(days[0].start, days[-1].end) if days else None
+
+
+def _events_before(lake: Lake, plan: Planned) -> int:
+    """How many events of those days there are."""
+    days = _told_days(plan)
+    return events_within(lake, plan.assets.stream.key, days) if days else 0
+
+
+def _show_healed(lake: Lake, plan: Planned, before: int) -> None:
+    """Shows how many late events an answer has brought of days that had been told before it."""
+    if days := _told_days(plan):
+        key = plan.assets.stream.key
+        late = events_within(lake, key, days) - before
+        told = named(plan.found.windows(State.COMPLETE))
+        says = f"{key}: the answer with the next day brought {late} late events of {told}"
+        results.print(says, highlight=False, soft_wrap=True)
 
 
 def _take_lists_in(runner: Runner, sandbox: Sandbox) -> None:
@@ -174,7 +213,7 @@ def _show_calls() -> None:
         for export in listed(ledger, with_ended=True):
             if export.id in called and export.asked_at and export.landed_at:
                 times = (export.asked_at, called[export.id].at, export.landed_at)
-                asked, came, landed = (f"{at:%H:%M:%S}" for at in times)
+                asked, came, landed = (f"{at:%m-%d %H:%M:%S}" for at in times)
                 says = f"{export.key}: ordered at {asked}, the vendor called with a link at {came}, landed at {landed}"
                 results.print(says, highlight=False, soft_wrap=True)
 
@@ -182,7 +221,8 @@ def _show_calls() -> None:
 def _span(assets: LoadAssets, hours: int, now: datetime) -> Window:
     end = floor(now, assets.stream.granularity)
     is_hourly = assets.stream.granularity is Granularity.HOUR
-    return Window(end - (timedelta(hours=hours) if is_hourly else assets.stream.first_look), end)
+    days = assets.stream.first_look + (DAY if is_told_again(assets.stream) else timedelta())
+    return Window(end - (timedelta(hours=hours) if is_hourly else days), end)
 
 
 def _show_load(lake: Lake, loaded: Loaded, after: Survey, seconds: float) -> bool:

@@ -268,6 +268,19 @@ def compare_overlap(
     return Overlap(earlier, shared, lacking, people, people_lacking, moved, fewer)
 
 
+def events_within(lake: Lake, stream: StreamKey, span: Window) -> int:
+    """How many events of a span a stream's files have, each once, whichever partition's files they are."""
+    files = lake.events_file(stream, "*")
+    if not any(lake.home.glob(lake.relative(files))):
+        return 0
+    with duckdb.connect(config={"threads": 1}) as session:
+        (counted,) = session.execute(
+            "select count(distinct event_key) from read_parquet(?) where occurred_at >= ? and occurred_at < ?",
+            [str(files), span.start, span.end],
+        ).fetchall()
+    return int(counted[0])
+
+
 _NAMES = ("journey_name", "channel", "action", "events")
 _STATEMENT = """
     select coalesce(journey_name, '') as journey_name, channel, action, count(*) as events

@@ -167,6 +167,7 @@ def test_a_newcomer_sees_partitions_results_files_and_what_to_try(demos: Demos) 
         "What to try next",
     ):
         assert words in shown
+    assert re.search(r"insider/user_events: the answer with the next day brought \d+ late events of 20\d\d-", shown)
     assert "make dev" not in shown  # there is no Makefile
     assert demos.finished.rows > 0
     assert not (demos.folder / "real.db").exists()
