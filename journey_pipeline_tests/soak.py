@@ -216,7 +216,9 @@ def _serve(told: int, answers: int) -> None:
         os.fdopen(told) as hears,
         os.fdopen(answers, "w", buffering=1) as say,
     ):
-        say.write(json.dumps(sandbox_environment(sandbox, hooks)) + "\n")
+        environment = sandbox_environment(sandbox, hooks)
+        os.environ.update(environment)  # the receiver judges links by it
+        say.write(json.dumps(environment) + "\n")
         for line in hears:
             now = datetime.fromisoformat(line.strip())
             sandbox.clock.set(now)
