@@ -36,6 +36,7 @@ from journey_pipeline.cli.receiver import receiving
 from journey_pipeline.components.deployment import Deployment, load_deployment
 from journey_pipeline.components.instance import accepted_previews, open_instance
 from journey_pipeline.components.runs import Runner
+from journey_pipeline.components.translator import RANGE_END, RANGE_START
 from journey_pipeline.components.warehouse import WAREHOUSE_POOL
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
@@ -50,11 +51,12 @@ MOST_WAITING = 12  # the clock stands while more runs wait, as it would not outr
 
 @dataclass
 class Asked:
-    """A run that waits for its turn."""
+    """A run that waits for its turn; `span` has the first and the last partition if it is over a range."""
 
     name: str
     pools: frozenset[str]
     work: Callable[[dg.DagsterInstance], object]
+    span: tuple[str, ...] = ()
 
 
 @dataclass
@@ -128,9 +130,20 @@ class Soak:
             self.instance.report_runless_asset_event(event)
         self.cursors[name] = getattr(data, "cursor", None)
         for request in data.run_requests or ():
+            asked = self._asked(request.job_name or job, request)
             if not request.run_key or (name, request.run_key) not in self.known:
                 self.known.add((name, request.run_key or ""))
-                self.queue.append(self._asked(request.job_name or job, request))
+                if not self._is_under_way(asked):
+                    self.queue.append(asked)
+
+    def _is_under_way(self, asked: Asked) -> bool:
+        """Whether an equal load of a range waits or runs.
+
+        Dagster makes a run as it is asked for, so that a second one keeps what the first one lands. Here it is made as
+        it starts, and would order the range again.
+        """
+        others = (*self.queue, *self.running.values())
+        return bool(asked.span) and (asked.name, asked.span) in {(other.name, other.span) for other in others}
 
     def _asked(self, name: str, request: dg.RunRequest) -> Asked:
         job = self.deployment.definitions.resolve_job_def(name)
@@ -144,7 +157,8 @@ class Soak:
         def work(instance: dg.DagsterInstance) -> None:
             job.execute_in_process(instance=instance, raise_on_error=False, **given)
 
-        return Asked(name, pools, work)
+        span = tuple(request.tags[name] for name in (RANGE_START, RANGE_END) if name in request.tags)
+        return Asked(name, pools, work, span)
 
     def _ask_for_sync(self) -> None:
         """Once any events are new, as the automation of the warehouse does: while loads go on."""

@@ -12,7 +12,7 @@ import dagster as dg
 from journey_pipeline.components import schedules
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.errors import JourneyError
-from journey_pipeline.lake.landing import answered_last
+from journey_pipeline.lake.landing import landed_last
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import (
     Gaps,
@@ -83,13 +83,13 @@ def standing_definitions(assets: LoadAssets, standing: Standing, ticks: schedule
 
 
 NAMED = 10
-UNDER_WAY = timedelta(hours=1)  # so long after its answer was asked for a partition may lack its events
+UNDER_WAY = timedelta(hours=1)  # so long after its answer is complete a partition may lack its events
 
 
 def _completeness(assets: LoadAssets) -> dg.AssetCheckResult:
     now, lake, key = utc_now(), Lake(home()), assets.stream.key
     gaps = find_gaps(lake, assets.stream, now, until=now - (assets.fresh_for - assets.stream.granularity.duration))
-    gaps = gaps.settled(lambda window: (answered_last(lake, key, window.partition) or now) < now - UNDER_WAY)
+    gaps = gaps.settled(lambda window: (landed_last(lake, key, window.partition) or now) < now - UNDER_WAY)
     return completeness_result(
         gaps, begun=gaps.begun(lake), lost=_lost(lake, assets, now), requests_per_s=assets.requests_per_s
     )

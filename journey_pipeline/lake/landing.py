@@ -11,6 +11,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,8 +70,14 @@ def answers(lake: Lake, stream: StreamKey) -> Iterator[tuple[Window, datetime]]:
             yield from ((window, at) for at in _times(folder.glob("*")))
 
 
-def answered_last(lake: Lake, stream: StreamKey, partition: str) -> datetime | None:
-    """When the newest answer for a partition was asked for; None if it has no answer of its own."""
+def landed_last(lake: Lake, stream: StreamKey, partition: str) -> datetime | None:
+    """When the newest answer for a partition was complete; None if it has no answer of its own.
+
+    Where no manifest can be read it is when the newest answer was asked for.
+    """
+    with suppress(LakeError):  # reported when its events are needed
+        if (landing := read_landing(lake, stream, partition)) and landing.attempts:
+            return max(attempt.landed_at for attempt in landing.attempts)
     return max(_times(lake.landing_dir(stream, partition).glob("*")), default=None)
 
 

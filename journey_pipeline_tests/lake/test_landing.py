@@ -11,10 +11,10 @@ import pytest
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.landing import (
-    answered_last,
     answers,
     commit_attempt,
     lacks_attempts,
+    landed_last,
     last_answers,
     mark_covered,
     mark_superseded,
@@ -52,14 +52,24 @@ def test_attempts_are_named_after_their_time_and_never_alike(tmp_path: Path) -> 
 
 def test_answers_tell_for_which_partition_and_when_each_was_asked_for(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
-    assert (list(answers(lake, KEY)), answered_last(lake, KEY, PARTITION)) == ([], None)
+    assert list(answers(lake, KEY)) == []
     asked = [(WINDOW, NOON), (WINDOW, NOON + 2 * DAY), (NEXT, NOON + DAY)]
     for window, at in asked:
         begin_attempt(lake, KEY, window, at)
     shutil.copytree(lake.landing_dir(KEY, PARTITION), lake.landing_root(KEY) / f"{PARTITION} copy")
     assert sorted(answers(lake, KEY), key=str) == sorted(asked, key=str)
-    assert answered_last(lake, KEY, PARTITION) == NOON + 2 * DAY
-    assert answered_last(lake, KEY, NEXT.partition) == NOON + DAY
+
+
+def test_a_partition_tells_when_its_newest_answer_was_complete_or_else_asked_for(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    assert landed_last(lake, KEY, PARTITION) is None
+    folder = begin_attempt(lake, KEY, WINDOW, NOON)
+    assert landed_last(lake, KEY, PARTITION) == NOON
+    attempt = Attempt(attempt=folder.name, started_at=NOON, landed_at=NOON + DAY, package_version="0")
+    commit_attempt(lake, KEY, WINDOW, attempt)
+    assert landed_last(lake, KEY, PARTITION) == NOON + DAY
+    lake.landing_manifest(KEY, PARTITION).write_bytes(b"{")
+    assert landed_last(lake, KEY, PARTITION) == NOON
 
 
 def test_a_partition_has_landed_only_when_its_manifest_is_there(tmp_path: Path) -> None:
