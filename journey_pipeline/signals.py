@@ -6,6 +6,7 @@ Not here: how a command ends by them (`cli/stopping.py`).
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,9 +18,12 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def ended_by(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     """Inside the block these signals call a handler, even those that a shell made a background job ignore.
 
-    A program under `nohup` goes on ignoring that its terminal is closed.
+    A program under `nohup` goes on ignoring that its terminal is closed. In a thread besides the main one, to which
+    signals don't come, nothing changes.
     """
-    taken = [ending for ending in ENDINGS if ending is not signal.SIGHUP or signal.getsignal(ending) != signal.SIG_IGN]
+    is_main = threading.current_thread() is threading.main_thread()
+    is_told = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+    taken = [ending for ending in ENDINGS if is_main and (is_told or ending is not signal.SIGHUP)]
     before = {ending: signal.signal(ending, handler) for ending in taken}
     try:
         yield

@@ -37,7 +37,7 @@ def load_a_day_ago(runner: Runner, sandbox: Sandbox, assets: LoadAssets, found: 
 @contextmanager
 def _a_day_ago(sandbox: Sandbox) -> Iterator[None]:
     """Sets the vendors' clock back by a day inside of the block, and this process's with it."""
-    offset_s = float(os.environ.get(CLOCK_OFFSET_VARIABLE, "0"))
+    offset_s = float(os.environ.get(CLOCK_OFFSET_VARIABLE) or "0")
     sandbox.clock.move(-DAY)
     os.environ[CLOCK_OFFSET_VARIABLE] = str(offset_s - DAY.total_seconds())
     try:

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import resource
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
@@ -65,8 +64,7 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Inside the block a signal stops the server; it is not raised again."""
-        is_main = threading.current_thread() is threading.main_thread()
-        with ended_by(self._stop) if is_main else contextlib.nullcontext():
+        with ended_by(self._stop):
             yield
 
     async def main_loop(self) -> None:

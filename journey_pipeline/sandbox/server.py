@@ -172,8 +172,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        is_main = threading.current_thread() is threading.main_thread()
-        with ended_by(lambda *_: self.stop()) if is_main else contextlib.nullcontext():
+        with ended_by(lambda *_: self.stop()):
             yield
 
     async def main_loop(self) -> None:
