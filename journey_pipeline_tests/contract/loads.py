@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.policy import ExportPolicy
+from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.exports import Exports
@@ -55,7 +55,13 @@ OpenSource: TypeAlias = Callable[[Timeouts], Source]
 OpenExportSource: TypeAlias = Callable[[Timeouts], Source]
 
 SHORTEST_NAP = timedelta(seconds=1)
-POLICY = ExportPolicy(overdue_after=timedelta(minutes=65))  # longer than any wait that a vendor asks for here
+# Exports may take longer than any wait that a vendor asks for here, and few looks at them are enough.
+SELDOM = timedelta(minutes=30)
+POLICY = ExportPolicy(
+    overdue_after=timedelta(minutes=65),
+    polling=Backoff(longest=SELDOM),
+    refusal=Backoff(shortest=timedelta(seconds=30), longest=SELDOM),
+)
 
 
 def windowed(stream: Stream, open_source: OpenSource) -> Load:
