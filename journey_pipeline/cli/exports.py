@@ -87,7 +87,7 @@ def _needing_a_person(ledger: Ledger, found: Sequence[Export]) -> set[int]:
         return {
             export.id
             for connection in {export.key.connection for export in found}
-            for export in tx.find(stuck(connection, policies.get(connection, ExportPolicy()), at))
+            for export in stuck(tx, connection, policies.get(connection, ExportPolicy()), at)
         }
 
 

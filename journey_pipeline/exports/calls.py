@@ -254,8 +254,7 @@ def called_late(tx: Transaction) -> dict[int, int]:
     late = select(exports).where(exports.c.id.in_(select(callbacks.c.export_id).where(_IS_LATE)))
     found: dict[int, int] = {}
     for export in tx.find(late.where(exports.c.state == State.REPLACED)):
-        newer = turns.under_way(export.key, export.window).where(exports.c.state.not_in(ENDED)).limit(1)
-        for successor in tx.find(newer):
+        for successor in turns.under_way(tx, export.key, export.window)[:1]:
             found[export.id] = successor.id
     return found
 

@@ -3,7 +3,7 @@
 SQLite is told to keep a write-ahead log, so that people can list exports while a poller writes, to wait for other
 writers, and to have every commit on the disk before it says so: a power cut must not lose the note of an order that
 was sent. A migration happens in the transaction that opens the ledger, and other processes wait: a killed process
-leaves the ledger as it was. Not here: tables and transactions (`ledger.py`).
+leaves the ledger as it was. Not here: the tables (`tables.py`), transactions (`ledger.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, in
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from journey_pipeline.errors import ConfigError, LedgerError, text_of
-from journey_pipeline.exports.ledger import Ledger, explained
+from journey_pipeline.exports.ledger import Ledger, begin, explained
 from journey_pipeline.exports.tables import SCHEMA_VERSION, callbacks, hooks, metadata, schema
 from journey_pipeline.exports.vault import Vault, open_vault
 from journey_pipeline.settings import LEDGER_VARIABLE
@@ -127,7 +127,7 @@ def _sqlite(url: URL, waits_s: float) -> Engine:
         ) from error
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": waits_s})
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", begin)
     return engine
 
 
@@ -148,11 +148,6 @@ def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _wipe(engine: Engine) -> None:

@@ -75,6 +75,15 @@ class Ledger:
             yield Transaction(connection, self.vault)
 
 
+def begin(connection: Connection) -> None:
+    """Begins a transaction in SQLite: one that writes waits for the others at once."""
+    connection.exec_driver_sql("BEGIN" if _only_reads(connection) else "BEGIN IMMEDIATE")
+
+
+def _only_reads(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("reads"))
+
+
 class Transaction:
     """Reads and changes of the ledger in one transaction.
 
@@ -130,7 +139,7 @@ class Transaction:
             LedgerError: If there is none of that id.
         """
         query = select(exports).where(exports.c.id == export_id)
-        if not self._connection.get_execution_options().get("reads"):
+        if not _only_reads(self._connection):
             query = query.with_for_update()
         found = self.find(query)
         if not found:
@@ -140,7 +149,7 @@ class Transaction:
     def tree(self, root_id: int) -> list[Export]:
         """An export and its parts, in the order in which they were made; locked as by `get`."""
         query = select(exports).where(exports.c.root_id == root_id).order_by(exports.c.id)
-        if not self._connection.get_execution_options().get("reads"):
+        if not _only_reads(self._connection):
             query = query.with_for_update()
         return self.find(query)
 
@@ -200,12 +209,6 @@ class Transaction:
         """Changes the lease of an export for its holder. The version does not guard it: others' claims end it."""
         held = (exports.c.id == export.id) & (exports.c.lease == export.lease)
         return bool(self._connection.execute(update(exports).where(held).values(**changes)).rowcount)
-
-    def steps(self, export_id: int) -> Sequence[tuple[Edge, State, State, datetime]]:
-        """The edges that an export has taken, oldest first: edge, from, to, when."""
-        query = select(transitions).where(transitions.c.export_id == export_id).order_by(transitions.c.id)
-        rows = self._connection.execute(query).mappings()
-        return [(Edge(row["edge"]), State(row["from_state"]), State(row["to_state"]), row["at"]) for row in rows]
 
     def moves(self, connection: str, step: int, most: int) -> list[tuple[int, int]]:
         """The edges that a connection's exports have taken since a step: its number, and the export at the top."""

@@ -30,7 +30,7 @@ _ANEW: dict[str, Any] = {**dict.fromkeys(("tries", "failures", "losses"), 0), **
 
 def want(tx: Transaction, order: Order, *, at: datetime, again: bool) -> Export:
     """Implements `Queue.want`."""
-    for root in tx.find(turns.under_way(order.key, order.window).where(exports.c.state.not_in(ENDED))):
+    for root in turns.under_way(tx, order.key, order.window):
         tree = tx.tree(root.id)
         stopped = [export for export in tree if export.state is State.STOPPED]
         if root.request == order.request:
@@ -82,7 +82,7 @@ def _merge_waiting(tx: Transaction, connection: str, longest: Mapping[str, timed
         longest: The longest window of one order, by stream.
     """
     for stream, most in longest.items():
-        for newest, *others in merging(tx.find(turns.waiting(connection, stream)), most):
+        for newest, *others in merging(turns.waiting(tx, connection, stream), most):
             _merge(tx, newest, others, at)
 
 
@@ -125,7 +125,7 @@ def _cut_waiting(
         most: The longest window that may be asked for.
         is_newest_first: Whether the newest piece comes before the others, and not after them.
     """
-    for whole in tx.find(turns.waiting(connection, stream)):
+    for whole in turns.waiting(tx, connection, stream):
         pieces = _cut(whole.window, most)
         if len(pieces) == 1:
             continue
@@ -133,8 +133,7 @@ def _cut_waiting(
         replace(tx, [whole], Reason.HALVED, at=at)
         so_far = {name: getattr(whole, name) for name in ("due_at", "wanted_at", "tries", "failures", "losses")}
         for piece in (pieces[-1], *pieces[:-1]) if is_newest_first else pieces:
-            others = tx.find(turns.under_way(whole.key, piece).where(exports.c.state.not_in(ENDED)))
-            if any(other.request == whole.request for other in others):
+            if any(other.request == whole.request for other in turns.under_way(tx, whole.key, piece)):
                 continue
             name = Window(piece.start, piece.start + partition).partition
             order = Order(whole.key, name, piece, whole.request)

@@ -18,7 +18,6 @@ from journey_pipeline.exports import calls, orders, turns
 from journey_pipeline.exports.export import Collection, Edge, Export, Order, Reason, State
 from journey_pipeline.exports.ledger import NO_LEASE, Ledger, Transaction, lease
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.tables import exports
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.model import StreamKey, Window
 
@@ -77,21 +76,22 @@ class Queue:
         with self.ledger.writing() as tx:
             tx.lock_queue(self.connection)
             self._heed_calls(tx, at)
-            for export in tx.find(turns.unanswered(self.connection, at)):
-                self._note_unanswered(tx, export, at)
-            to_ask = turns.to_ask(self.connection, self.streams, at)
-            if not (tx.find(to_ask) and turns.may_ask(tx, self.connection, self.policy, at)):
+            for lapsed in turns.unanswered(tx, self.connection, at):
+                self._note_unanswered(tx, lapsed, at)
+            export = turns.to_ask(tx, self.connection, self.streams, at)
+            if export is None or not turns.may_ask(tx, self.connection, self.policy, at):
                 return None
             if self.policy.asks_per_day is not None:
                 orders.arrange_waiting(tx, self.connection, self.streams, at=at)
-            for export in tx.find(to_ask):
-                # What is known of an earlier attempt must not be taken for this one's.
-                fresh = {"attempt": export.attempt + 1, "polls": 0, "asked_at": at, **orders.NOTHING_KNOWN}
-                fresh |= dict.fromkeys(("requested_at", "polled_at", "ready_at"))
-                asked = tx.move(export, Edge.ASK, at=at, **fresh, **lease(at, self.policy.ask_lease))
-                life = self.policy.hook_life
-                return replace(asked, hook=calls.make_hook(tx, asked, at=at, life=life)) if life else asked
-        return None
+                export = turns.to_ask(tx, self.connection, self.streams, at)
+            if export is None:
+                return None
+            # What is known of an earlier attempt must not be taken for this one's.
+            fresh = {"attempt": export.attempt + 1, "polls": 0, "asked_at": at, **orders.NOTHING_KNOWN}
+            fresh |= dict.fromkeys(("requested_at", "polled_at", "ready_at"))
+            asked = tx.move(export, Edge.ASK, at=at, **fresh, **lease(at, self.policy.ask_lease))
+            life = self.policy.hook_life
+            return replace(asked, hook=calls.make_hook(tx, asked, at=at, life=life)) if life else asked
 
     def asked(
         self,
@@ -160,13 +160,13 @@ class Queue:
         at = self.now()
         with self.ledger.writing() as tx:
             self._heed_calls(tx, at)
-            while found := tx.find(turns.to_look(self.connection, self.streams, at)):
+            while export := turns.to_look(tx, self.connection, self.streams, at):
                 if not self.policy.is_polled:
-                    self._look_at_clock(tx, found[0], at)
-                elif not found[0].has_unreadable_address:
-                    return tx.change(found[0], at=at, **lease(at, self.policy.call_lease))
+                    self._look_at_clock(tx, export, at)
+                elif not export.has_unreadable_address:
+                    return tx.change(export, at=at, **lease(at, self.policy.call_lease))
                 else:
-                    self._note_unreadable(tx, found[0], at)
+                    self._note_unreadable(tx, export, at)
         return None
 
     def pending(
@@ -325,8 +325,7 @@ class Queue:
     def current(self, key: StreamKey, window: Window) -> Export | None:
         """The newest order whose window holds the given one, whatever its state; None if there was none."""
         with self.ledger.reading() as tx:
-            newest = turns.under_way(key, window).where(exports.c.state != State.REPLACED).limit(1)
-            return next(iter(tx.find(newest)), None)
+            return turns.newest(tx, key, window)
 
     def tree(self, root_id: int) -> list[Export]:
         """An order as it is now: the export at the top and all that stand in for it, in the order of their making."""
@@ -340,7 +339,7 @@ class Queue:
     def needing_a_person(self) -> list[Export]:
         """Exports that stopped, or take longer than they should; see `turns.stuck`."""
         with self.ledger.reading() as tx:
-            return tx.find(turns.stuck(self.connection, self.policy, self.now()))
+            return turns.stuck(tx, self.connection, self.policy, self.now())
 
     def moved_after(self, step: int, *, most: int) -> tuple[int, list[list[Export]]]:
         """The orders that any process has moved since a step.

@@ -28,22 +28,24 @@ def mine(connection: str, streams: Names[str] = ()) -> ColumnElement[bool]:
     return and_(ours, exports.c.stream.in_(streams)) if streams else ours
 
 
-def to_ask(connection: str, streams: Names[str], at: datetime) -> Select[Any]:
-    """The export to ask for next, in the order in which they were wanted."""
+def to_ask(tx: Transaction, connection: str, streams: Names[str], at: datetime) -> Export | None:
+    """The export to ask for next, in the order in which they were wanted; None if none is due."""
     due = select(exports).where(mine(connection, streams), exports.c.state == State.WANTED, exports.c.due_at <= at)
-    return due.order_by(exports.c.position, exports.c.id).limit(1).with_for_update()
+    return _first(tx, due.order_by(exports.c.position, exports.c.id).with_for_update())
 
 
-def waiting(connection: str, stream: str) -> Select[Any]:
+def waiting(tx: Transaction, connection: str, stream: str) -> list[Export]:
     """The orders of a stream that are not with the vendor, the newest window first."""
     whole = select(exports).where(mine(connection, [stream]), exports.c.parent_id.is_(None))
-    return whole.where(exports.c.state == State.WANTED).order_by(exports.c.window_end.desc(), exports.c.id.desc())
+    wanted = whole.where(exports.c.state == State.WANTED)
+    return tx.find(wanted.order_by(exports.c.window_end.desc(), exports.c.id.desc()))
 
 
-def to_look(connection: str, streams: Names[str], at: datetime) -> Select[Any]:
-    """The export to look at next: the one that has been due for longest."""
+def to_look(tx: Transaction, connection: str, streams: Names[str], at: datetime) -> Export | None:
+    """The export to look at next, the one that has been due for longest; None if none is due."""
     due = select(exports).where(mine(connection, streams), exports.c.state == State.PENDING, exports.c.due_at <= at)
-    return due.where(_is_free(at)).order_by(exports.c.due_at, exports.c.id).limit(1).with_for_update(skip_locked=True)
+    in_turn = due.where(_is_free(at)).order_by(exports.c.due_at, exports.c.id)
+    return _first(tx, in_turn.with_for_update(skip_locked=True))
 
 
 def fetchable(tx: Transaction, connection: str, streams: Names[str], at: datetime) -> list[Collection]:
@@ -73,10 +75,10 @@ def is_awaited() -> ColumnElement[bool]:
     return or_(exports.c.state.in_(AT_VENDOR), is_unanswered)
 
 
-def unanswered(connection: str, at: datetime) -> Select[Any]:
+def unanswered(tx: Transaction, connection: str, at: datetime) -> list[Export]:
     """Exports whose asking process is dead or has given up. The vendor may have made them."""
     asked = and_(mine(connection), exports.c.state == State.ASKING, exports.c.leased_until <= at)
-    return select(exports).where(asked).order_by(exports.c.id).with_for_update()
+    return tx.find(select(exports).where(asked).order_by(exports.c.id).with_for_update())
 
 
 def asks_since(tx: Transaction, connection: str, at: datetime) -> int:
@@ -97,14 +99,27 @@ def may_ask(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime
     return not is_full and not _is_day_full(tx, connection, policy, at)
 
 
-def under_way(key: StreamKey, window: Window) -> Select[Any]:
-    """The orders whose window holds the given one, newest first."""
+def newest(tx: Transaction, key: StreamKey, window: Window) -> Export | None:
+    """The newest order whose window holds the given one; None if there is none, or all of them were replaced."""
+    return _first(tx, _holding(key, window).where(exports.c.state != State.REPLACED))
+
+
+def under_way(tx: Transaction, key: StreamKey, window: Window) -> list[Export]:
+    """The orders under way whose window holds the given one, newest first."""
+    return tx.find(_holding(key, window).where(exports.c.state.not_in(ENDED)))
+
+
+def _holding(key: StreamKey, window: Window) -> Select[Any]:
     return (
         select(exports)
         .where(mine(key.connection, [key.stream]), exports.c.parent_id.is_(None))
         .where(exports.c.window_start <= window.start, exports.c.window_end >= window.end)
         .order_by(exports.c.id.desc())
     )
+
+
+def _first(tx: Transaction, query: Select[Any]) -> Export | None:
+    return next(iter(tx.find(query.limit(1))), None)
 
 
 def next_due_at(
@@ -166,7 +181,7 @@ def accepted(ledger: Ledger, connection: str, day: Window) -> tuple[int, bool]:
         return tx.count(select(func.count(transitions.c.id)).where(ours, taken)), bool(tx.count(wanted))
 
 
-def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:
+def stuck(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> list[Export]:
     """Exports that need a person, and those that were refused or unanswered for longer than they should be.
 
     Those whose window has landed with a later order are left out: nothing is missing any more.
@@ -195,7 +210,7 @@ def stuck(connection: str, policy: ExportPolicy, at: datetime) -> Select[Any]:
         waiting,
     )
     found = select(exports).where(mine(connection), late, ~made_up_for.exists())
-    return found.order_by(exports.c.position, exports.c.id)
+    return tx.find(found.order_by(exports.c.position, exports.c.id))
 
 
 def _free_at(export: Export) -> datetime:

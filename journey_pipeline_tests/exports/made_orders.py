@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from journey_pipeline.exports.export import AT_VENDOR, Export, Order, State
-from journey_pipeline.exports.ledger import Ledger
+from sqlalchemy import select
+
+from journey_pipeline.exports.export import AT_VENDOR, Edge, Export, Order, State
+from journey_pipeline.exports.ledger import Ledger, Transaction
 from journey_pipeline.exports.orders import deliver_link
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.queue import Queue
+from journey_pipeline.exports.tables import transitions
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.model import StreamKey, Window
 
@@ -27,6 +30,12 @@ ADDRESS = "https://api.apsis.example/exports/ex-1?sig=s3cr3t"
 def order(day: int = 0, *, days: int = 1, key: StreamKey = PROFILES, **request: Any) -> Order:
     window = Window(MIDNIGHT + day * DAY, MIDNIGHT + (day + days) * DAY)
     return Order(key, window.start.strftime("%Y-%m-%d"), window, request or {"sections": ["main"]})
+
+
+def steps(tx: Transaction, export_id: int) -> list[tuple[Edge, State, State, datetime]]:
+    """The edges that an export has taken, oldest first: edge, from, to, when."""
+    query = select(transitions).where(transitions.c.export_id == export_id).order_by(transitions.c.id)
+    return [(Edge(row["edge"]), State(row["from_state"]), State(row["to_state"]), row["at"]) for row in tx.rows(query)]
 
 
 def queue(

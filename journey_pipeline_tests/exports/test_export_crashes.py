@@ -7,7 +7,7 @@ import pytest
 from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.export import Edge, State
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline_tests.exports.made_orders import DAY, NOW, POLICY, queue, wanted
+from journey_pipeline_tests.exports.made_orders import DAY, NOW, POLICY, queue, steps, wanted
 from journey_pipeline_tests.exports.made_vendor import Crash, Moment, Vendor, Worker
 
 pytestmark = pytest.mark.slow(reason="each step ends at each of its moments")
@@ -38,7 +38,7 @@ def test_an_order_lands_once_wherever_a_worker_dies(ledger: Ledger, step: str, m
     assert not deaths
     assert {export.state for export in listing.listed(ledger, with_ended=True)} == {State.LANDED}
     with ledger.reading() as tx:
-        assert [edge for edge, *_ in tx.steps(root.id)].count(Edge.LAND) == 1
+        assert [edge for edge, *_ in steps(tx, root.id)].count(Edge.LAND) == 1
     # Dead after the lake had it: it lands there again, and its events count once.
     twice = step == "collect" and moment in {Moment.ACTED, Moment.NOTING}
     assert [number for number, _ in worker.landings] == [root.id] * (1 + twice)

@@ -13,7 +13,7 @@ from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.database import is_there, open_ledger
 from journey_pipeline.exports.export import Edge
 from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline_tests.exports.made_orders import NOW, claimed, export_of, wanted
+from journey_pipeline_tests.exports.made_orders import NOW, claimed, export_of, steps, wanted
 
 
 def test_it_lies_in_the_home_unless_a_url_says_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_a_transaction_that_breaks_leaves_nothing_behind(ledger: Ledger) -> None
         ask_and_break()
     assert export_of(ledger, before.id) == before
     with ledger.reading() as tx:
-        assert tx.steps(before.id) == []
+        assert steps(tx, before.id) == []
 
 
 def test_looking_whether_there_is_a_ledger_makes_none(empty_url: str) -> None:

@@ -22,6 +22,7 @@ from journey_pipeline_tests.exports.made_orders import (
     made_ready,
     queue,
     requested,
+    steps,
     wanted,
 )
 
@@ -95,7 +96,7 @@ def test_what_a_killed_process_was_asking_for_may_have_been_made_and_is_asked_fo
     assert again
     assert again.attempt == 2
     with ledger.reading() as tx:
-        assert [edge for edge, *_ in tx.steps(1)] == [Edge.ASK, Edge.ASK_AGAIN, Edge.ASK]
+        assert [edge for edge, *_ in steps(tx, 1)] == [Edge.ASK, Edge.ASK_AGAIN, Edge.ASK]
 
 
 def test_a_lease_that_has_run_out_is_nobody_s_to_end(ledger: Ledger, ledger_url: str) -> None:

@@ -35,6 +35,7 @@ from journey_pipeline_tests.exports.made_orders import (
     polled,
     queue,
     requested,
+    steps,
     stopped_in,
     wanted,
 )
@@ -56,7 +57,7 @@ def test_an_export_is_wanted_asked_for_polled_fetched_and_landed(ledger: Ledger)
     done = queue(ledger, NOW + 2 * HOUR).landed(collection)
     assert (done.state, done.landed_at, done.attempt) == (State.LANDED, NOW + 2 * HOUR, 1)
     with ledger.reading() as tx:
-        edges = [edge for edge, *_ in tx.steps(ordered.id)]
+        edges = [edge for edge, *_ in steps(tx, ordered.id)]
     assert edges == ["ask", "answer", "deliver", "land"]
 
 
@@ -256,7 +257,7 @@ def test_a_poller_who_died_while_asking_leaves_an_unknown_export_that_is_asked_f
     again = claimed(ledger, at=NOW + 10 * MINUTE)
     assert (again.id, again.attempt) == (asked.id, 2)
     with ledger.reading() as tx:
-        assert [edge for edge, *_ in tx.steps(asked.id)] == ["ask", "ask_again", "ask"]
+        assert [edge for edge, *_ in steps(tx, asked.id)] == ["ask", "ask_again", "ask"]
 
 
 def test_a_late_answer_counts_if_nobody_has_asked_again(ledger: Ledger) -> None:

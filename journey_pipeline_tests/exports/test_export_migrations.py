@@ -22,7 +22,7 @@ from journey_pipeline.exports.calls import find_hook
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Edge, Export, Order, after
 from journey_pipeline.exports.turns import listed
-from journey_pipeline_tests.exports.made_orders import DAY, HOUR, NOW, POLICY, queue
+from journey_pipeline_tests.exports.made_orders import DAY, HOUR, NOW, POLICY, queue, steps
 
 pytestmark = pytest.mark.slow(reason="a ledger is brought over at each of its statements")
 
@@ -90,7 +90,7 @@ def test_an_earlier_ledger_says_the_same_in_states_and_reasons_of_today(first_ve
         assert [found[export_id].standing for export_id in sorted(found)] == STANDINGS
         assert found[2].poll_address == "https://api.apsis.example/exports/ex-2?sig=s3cr3t-2"
         with ledger.reading() as tx:
-            walks = {export_id: tx.steps(export_id) for export_id in found}
+            walks = {export_id: steps(tx, export_id) for export_id in found}
     assert [edge for edge, *_ in walks[9]] == [*[Edge.ASK, Edge.ANSWER, Edge.ASK_AGAIN] * 2, *["ask", "answer", "stop"]]
     wrong = [step for walk in walks.values() for step in walk if after(step[1], step[0]) is not step[2]]
     assert wrong == []
@@ -127,7 +127,7 @@ def test_a_request_of_an_earlier_ledger_counts_for_its_day(first_version: str) -
     with open_ledger(first_version) as ledger:
         # Of the day's requests two were plainly refused, by exports 6 and 8.
         with ledger.reading() as tx:
-            asked = [step for export in range(1, 18) for step in tx.steps(export) if step[0] is Edge.ASK]
+            asked = [step for export in range(1, 18) for step in steps(tx, export) if step[0] is Edge.ASK]
         today = sum(at.date() == NOW.date() for *_, at in asked) - 2
         for limit, is_full in ((today, True), (today + 1, False)):
             policy = replace(POLICY, pending_limit=100, asks_per_day=limit)

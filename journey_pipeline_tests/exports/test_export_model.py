@@ -26,7 +26,7 @@ from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline_tests.examples import examples
-from journey_pipeline_tests.exports.made_orders import NOW, order, queue
+from journey_pipeline_tests.exports.made_orders import NOW, order, queue, steps
 from journey_pipeline_tests.exports.made_vendor import Crash, Made, Moment, Vendor, Worker
 
 pytestmark = pytest.mark.slow(reason="histories of fifty steps")
@@ -160,7 +160,7 @@ class Exports(RuleBasedStateMachine):
     def all_is_well(self) -> None:
         with self.ledger.reading() as tx:
             exports = tx.find(select(tables.exports).order_by(tables.exports.c.id))
-            walks = {export.id: tx.steps(export.id) for export in exports}
+            walks = {export.id: steps(tx, export.id) for export in exports}
         roots = [export for export in exports if not export.is_part]
         if self.worker.policy.pending_limit:
             no_more_is_pending_than_may_be(exports, walks)

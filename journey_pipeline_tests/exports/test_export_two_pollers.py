@@ -15,7 +15,7 @@ import pytest
 from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Edge, State
-from journey_pipeline_tests.exports.made_orders import DAY, NOW
+from journey_pipeline_tests.exports.made_orders import DAY, NOW, steps
 
 pytestmark = pytest.mark.slow(reason="two processes poll")
 
@@ -85,4 +85,4 @@ def test_another_poller_finishes_what_one_that_was_killed_has_left(empty_url: st
     with open_ledger(empty_url) as ledger, ledger.reading() as tx:
         for export in listing.listed(ledger, with_ended=True):
             assert export.state is State.LANDED
-            assert [edge for edge, *_ in tx.steps(export.id)].count(Edge.LAND) == 1
+            assert [edge for edge, *_ in steps(tx, export.id)].count(Edge.LAND) == 1

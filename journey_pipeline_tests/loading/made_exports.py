@@ -28,6 +28,7 @@ from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import Source
+from journey_pipeline_tests.exports.made_orders import steps
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = Window(datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 19, tzinfo=UTC))
@@ -116,7 +117,7 @@ class Backfills:
     def edges(self, export_id: int) -> list[str]:
         """What an export went through."""
         with self.ledger.reading() as tx:
-            return [str(edge) for edge, *_ in tx.steps(export_id)]
+            return [str(edge) for edge, *_ in steps(tx, export_id)]
 
     def manifest(self, window: Window = DAY, stream: str = "profile_events") -> LandingManifest:
         key = (PROFILES if stream == "profile_events" else EMAILS).key
