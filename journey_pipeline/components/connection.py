@@ -51,12 +51,13 @@ class Way(NamedTuple):
     """A way in which answers come.
 
     Attributes:
+        load: Begins what takes partitions of a connection's stream through.
         before: What is materialized before the landing, by its role.
         keeps: What asks for the newest partition and for what is missing; takes the most that are asked for at a time.
         moves: What moves the answers of all such streams of a connection.
     """
 
-    load: Callable[[LoadAssets], Callable[..., Load[Any]]]
+    load: Callable[["ConnectionComponent", StreamKey], Callable[..., Load[Any]]]
     before: tuple[str, ...]
     keeps: Callable[[LoadAssets, int, Ticks], dg.Definitions]
     moves: Callable[["ConnectionComponent", Sequence[LoadAssets]], dg.Definitions]
@@ -88,7 +89,7 @@ class ConnectionComponent(Connection, Described, dg.Component, ABC):
                 open_source=partial(self.open_source, stream.key.stream),
                 open_dropped=partial(self.open_dropped, stream.key),
                 open_exports=self.open_exports,
-                load=WAYS[stream.answers].load,
+                load=WAYS[stream.answers].load(self, stream.key),
                 before=WAYS[stream.answers].before,
                 fresh_for=stream.granularity.duration + timedelta(hours=self.missing_after_hours),
                 requests_per_s=self.requests_per_second,
@@ -188,19 +189,19 @@ def _sensor(connection: ConnectionComponent, streams: Sequence[LoadAssets]) -> d
 
 WAYS: Mapping[str, Way] = {
     "at once": Way(
-        load=lambda assets: partial(LoadAtOnce, open=assets.open_source),
+        load=lambda connection, key: partial(LoadAtOnce, open=partial(connection.open_source, key.stream)),
         before=(),
         keeps=pulled_definitions,
         moves=lambda _connection, _streams: dg.Definitions(),
     ),
     "ordered": Way(
-        load=lambda assets: partial(LoadOrdered, open=assets.open_exports),
+        load=lambda connection, _key: partial(LoadOrdered, open=connection.open_exports),
         before=("requests",),
         keeps=ordered_definitions,
         moves=_sensor,
     ),
     "dropped": Way(
-        load=lambda assets: partial(LoadAtOnce, open=assets.open_dropped),
+        load=lambda connection, key: partial(LoadAtOnce, open=partial(connection.open_dropped, key)),
         before=(),
         keeps=dropped_definitions,
         moves=lambda connection, streams: intake_definitions(streams, connection.ticks_of(streams[0])),

@@ -79,7 +79,7 @@ class LoadAssets:
     open_source: Callable[[], Source]
     open_dropped: Callable[[], DropSource]
     open_exports: Callable[[], Exports]
-    load: Callable[["LoadAssets"], Callable[..., Load[Any]]]
+    load: Callable[..., Load[Any]]
     before: tuple[str, ...]
     fresh_for: timedelta
     requests_per_s: float
@@ -216,7 +216,7 @@ class LoadAssets:
 
 def _load(context: dg.AssetExecutionContext, config: LoadConfig, assets: LoadAssets) -> Iterator[Any]:
     lake, partitions = Lake(make_home()), assets.partitions
-    load = assets.load(assets)(
+    load = assets.load(
         lake=lake,
         stream=assets.stream,
         windows=[window_of(partitions, key) for key in context.partition_keys],
