@@ -122,10 +122,8 @@ class Recipe:
             are in no properties.
         last_of: A known column; of each of its values a file's last record is wanted, and a source that finds it by
             itself leaves out the others.
-        format: Of the vendor's file. `csv` stands for any delimited text; a Parquet file is read where it lies. `any`:
+        format: Of the vendor's file. A Parquet file is read where it lies. `any`:
             of each file, as its name says.
-        compression: How the file lies in the landing, whatever way it came: `gzip`, or empty where its reader seeks.
-        delimiter: The field separator of the vendor's file, if it is delimited text.
         windows_of_arrival: Whether windows may mean arrival: an event is outside only if both of its times are.
         repeats_are_usual: Whether the vendor sends events again as a rule; only how events are made depends on it.
         reader: Reads the vendor's file, if it is JSON. Then `properties` and what is unknown are its affair. Without it
@@ -152,8 +150,6 @@ class Recipe:
     elsewhere: str = ""
     last_of: str = ""
     format: Literal["csv", "json", "parquet", "any"] = "csv"
-    compression: Literal["gzip", ""] = "gzip"
-    delimiter: str = ","
     reader: RecordReader | None = None
     records_at: Mapping[str, str] = field(default_factory=dict)
     windows_of_arrival: bool = False
@@ -172,9 +168,8 @@ class Recipe:
 
     @property
     def extension(self) -> str:
-        """The extension of landed files."""
-        named = "tsv" if self.format == "csv" and self.delimiter == "\t" else self.format
-        return f"{named}.gz" if self.compression else named
+        """The extension of landed files: text lies as gzip, and a reader of Parquet seeks."""
+        return self.format if self.format == "parquet" else f"{self.format}.gz"
 
 
 @dataclass(frozen=True, slots=True)

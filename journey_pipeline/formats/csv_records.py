@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # a stream is declared with its reader, and most commands rea
     import numpy as np
     import numpy.typing as npt
 
+DELIMITER = b","
 _QUOTE, _LINE_FEED = b'"\n'
 _PLAIN = 0
 _LONGEST_KEPT = 1 << 16
@@ -46,12 +47,11 @@ class TooLongError(Exception):
     """A record is longer than allowed."""
 
 
-def split_records(chunks: Iterable[bytes], delimiter: bytes, longest: int) -> Iterator[RawRecord]:
+def split_records(chunks: Iterable[bytes], longest: int) -> Iterator[RawRecord]:
     """Cuts a CSV into records, byte for byte.
 
     Args:
         chunks: The file's bytes without byte order mark, in pieces of any size.
-        delimiter: One byte.
         longest: The most bytes of one record.
 
     Raises:
@@ -70,7 +70,7 @@ def split_records(chunks: Iterable[bytes], delimiter: bytes, longest: int) -> It
         if size > longest:
             raise TooLongError
         lines.append(line)
-        found, quoted = _scan(line, delimiter, quoted=quoted, start=int(quoted and len(lines) == 1))
+        found, quoted = _scan(line, quoted=quoted, start=int(quoted and len(lines) == 1))
         delimiters += found
         if not quoted:
             yield RawRecord(b"".join(lines), delimiters + 1, closed=True, end=end)
@@ -82,15 +82,12 @@ def split_records(chunks: Iterable[bytes], delimiter: bytes, longest: int) -> It
 class RecordCounter:
     """Counts the records of a CSV that streams by, in a few passes over whole pieces.
 
-    Args:
-        delimiter: One byte.
-
     Attributes:
         inside_quotes: Whether what came so far ends inside a quoted field.
         last: The last record without its line end, its own line ends as line feeds; None if it is longer than 64 KiB.
     """
 
-    def __init__(self, delimiter: bytes = b",") -> None:
+    def __init__(self) -> None:
         import numpy as np  # noqa: PLC0415 - as above
 
         self.count = 0
@@ -101,7 +98,7 @@ class RecordCounter:
         self._before = _LINE_FEED
         self._field_starts_after = np.zeros(256, np.bool_)
         # A quote that closes, with one right after it: the two are one quote inside the field.
-        self._field_starts_after[[_LINE_FEED, _QUOTE, *delimiter]] = True
+        self._field_starts_after[[_LINE_FEED, _QUOTE, *DELIMITER]] = True
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next piece, cut anywhere; the first one without byte order mark."""
@@ -190,13 +187,13 @@ class RecordCounter:
         return acting
 
 
-def fields_of(record: bytes, delimiter: str) -> list[str]:
+def fields_of(record: bytes) -> list[str]:
     """The fields of one record in UTF-8.
 
     Raises:
         UnicodeDecodeError: If it is not UTF-8.
     """
-    return next(csv.reader(io.StringIO(record.decode(), newline=""), delimiter=delimiter))
+    return next(csv.reader(io.StringIO(record.decode(), newline="")))
 
 
 def without_line_end(record: bytes) -> bytes:
@@ -204,7 +201,7 @@ def without_line_end(record: bytes) -> bytes:
     return record.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _scan(line: bytes, delimiter: bytes, *, quoted: bool, start: int) -> tuple[int, bool]:
+def _scan(line: bytes, *, quoted: bool, start: int) -> tuple[int, bool]:
     """How many delimiters stand outside of quotes, and whether the line ends inside quotes."""
     at, found = start, 0
     while True:
@@ -216,7 +213,7 @@ def _scan(line: bytes, delimiter: bytes, *, quoted: bool, start: int) -> tuple[i
             if line[at : at + 1] == b'"':
                 at += 1
                 continue
-        at = line.find(delimiter, at)
+        at = line.find(DELIMITER, at)
         if at < 0:
             return found, False
         found += 1

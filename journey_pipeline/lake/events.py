@@ -30,7 +30,7 @@ def recipe_digest(recipe: Recipe) -> str:
         "key_columns": recipe.key_columns,
         "properties": list(recipe.properties.items()),
         "codes": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in recipe.codes.items()},
-        "delimiter": recipe.delimiter,
+        "delimiter": ",",  # of every CSV; the digests of what has landed hold it
         **({"decoded": list(recipe.decoded.items())} if recipe.decoded else {}),
         **({"property_groups": list(recipe.property_groups.items())} if recipe.property_groups else {}),
         **({"elsewhere": recipe.elsewhere} if recipe.elsewhere else {}),

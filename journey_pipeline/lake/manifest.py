@@ -97,16 +97,6 @@ class LandedFile(Document):
     columns: tuple[str, ...] = ()
     window: str | None = None
 
-    @property
-    def compression(self) -> str:
-        """How it lies there, as its name says: `gzip`, or nothing."""
-        return "gzip" if self.name.endswith(".gz") else ""
-
-    @property
-    def format(self) -> str:
-        """The format of its content, as its name says: `csv`, `tsv`, `json` or `parquet`."""
-        return self.name.removesuffix(".gz").rpartition(".")[2]
-
 
 class Attempt(Document):
     """One complete answer for a partition.

@@ -33,7 +33,6 @@ def recipe_of_attributes(recipe: Recipe, attributes: AttributeColumns) -> Recipe
         elsewhere=_ALL_OTHERS,
         last_of=attributes.person,
         format=recipe.format,
-        delimiter=recipe.delimiter,
         named=recipe.named,
         of_people=recipe.of_people,
     )

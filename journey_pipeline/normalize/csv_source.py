@@ -20,6 +20,7 @@ from pyarrow import csv as pa_csv
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.formats.csv_records import (
+    DELIMITER,
     RawRecord,
     TooLongError,
     fields_of,
@@ -70,13 +71,11 @@ class LandedCsv:
     """One CSV file of an attempt, with its header read.
 
     Attributes:
-        delimiter: Its field separator.
         header: Its columns as they stand in it; empty if the file has not even a header.
         header_bytes: Where the first record starts, the byte order mark not counted.
     """
 
     path: Path
-    delimiter: str
     header: tuple[str, ...]
     header_bytes: int
 
@@ -101,7 +100,7 @@ class CsvSource(Source):
         Raises:
             LakeError: If it is not what landed, or its header lacks what must be there.
         """
-        landed = open_landed(path, file, recipe.delimiter)
+        landed = open_landed(path, file)
         columns = map_columns(landed.header, recipe, constants, path)
         return cls(
             path=path,
@@ -161,7 +160,7 @@ class CsvSource(Source):
         return record.fault is None
 
 
-def open_landed(path: Path, file: LandedFile, delimiter: str) -> LandedCsv:
+def open_landed(path: Path, file: LandedFile) -> LandedCsv:
     """Checks a landed file against its manifest and reads its header.
 
     Raises:
@@ -169,15 +168,15 @@ def open_landed(path: Path, file: LandedFile, delimiter: str) -> LandedCsv:
     """
     check_landed(path, file)
     with closing(Inflated(path)) as content:
-        records = split_records(content.chunks(), delimiter.encode(), LONGEST_HEADER_BYTES)
+        records = split_records(content.chunks(), LONGEST_HEADER_BYTES)
         try:
             first = next(records, None)
-            header = fields_of(first.raw, delimiter) if first else []
+            header = fields_of(first.raw) if first else []
         except (TooLongError, UnicodeDecodeError, csv.Error) as error:
             raise LakeError(
                 f"{path} has no readable header line, so its columns are unknown. Look at the file."
             ) from error
-    return LandedCsv(path, delimiter, tuple(header), first.end if first else 0)
+    return LandedCsv(path, tuple(header), first.end if first else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,17 +253,16 @@ def checked_records(landed: LandedCsv, longest_bytes: int) -> Iterator[CheckedRe
     """
     with closing(Inflated(landed.path)) as content:
         content.read(landed.header_bytes)
-        delimiter = landed.delimiter.encode()
         try:
-            for number, record in enumerate(split_records(content.chunks(), delimiter, longest_bytes), start=1):
-                yield _check(number, record, len(landed.header), delimiter)
+            for number, record in enumerate(split_records(content.chunks(), longest_bytes), start=1):
+                yield _check(number, record, len(landed.header))
         except TooLongError as error:
             raise LongRecordError from error
 
 
-def _check(number: int, record: RawRecord, expected: int, delimiter: bytes) -> CheckedRecord:
+def _check(number: int, record: RawRecord, expected: int) -> CheckedRecord:
     raw = without_line_end(record.raw) if record.closed else record.raw
-    empty = delimiter * (expected - 1) if expected > 1 else b'""'
+    empty = DELIMITER * (expected - 1) if expected > 1 else b'""'
     if not record.closed:
         # The rest of the file stands in this one field: how many records that was can't be known.
         return CheckedRecord(number, raw, "a quote is opened and never closed", empty)
@@ -307,7 +305,7 @@ def _open(content: io.IOBase, landed: LandedCsv, options: pa_csv.ReadOptions) ->
         reader = pa_csv.open_csv(
             cast("IO[Any]", content),
             read_options=options,
-            parse_options=pa_csv.ParseOptions(delimiter=landed.delimiter, newlines_in_values=True),
+            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types=types, strings_can_be_null=True, null_values=[""], quoted_strings_can_be_null=True
             ),

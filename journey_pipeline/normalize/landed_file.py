@@ -189,5 +189,5 @@ def _records(content: Inflated, file: Path, recipe: Recipe) -> Iterator[bytes]:
         return (
             record for some in told_of_file(RecordSplitter(flat=True).split(content.chunks()), file) for record in some
         )
-    records = split_records(content.chunks(), recipe.delimiter.encode(), LONGEST_RECORD_BYTES)
+    records = split_records(content.chunks(), LONGEST_RECORD_BYTES)
     return (without_line_end(record.raw) for record in records)

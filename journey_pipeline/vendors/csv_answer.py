@@ -1,4 +1,4 @@
-"""Checks of delimited text while it lands, for every vendor.
+"""Checks of a CSV while it lands, for every vendor.
 
 Error pages, a wrong header, a cut end and a broken one are noticed, records are counted. A cut is worth another try; a
 fault of form comes again with the same bytes. Not here: where a record ends (`formats/csv_records.py`), typing of
@@ -12,7 +12,14 @@ import io
 from collections.abc import Sequence
 
 from journey_pipeline.errors import ContractError, TransientVendorError
-from journey_pipeline.formats.csv_records import RecordCounter, TooLongError, folded, split_records, without_line_end
+from journey_pipeline.formats.csv_records import (
+    DELIMITER,
+    RecordCounter,
+    TooLongError,
+    folded,
+    split_records,
+    without_line_end,
+)
 from journey_pipeline.formats.small_answers import PAGE_BYTES, foreign_form, json_object, told_of_page
 
 _BOM = b"\xef\xbb\xbf"
@@ -35,14 +42,13 @@ class CsvInspector:
         ends_with_newline: Whether the last byte ended a line.
     """
 
-    def __init__(self, expected_columns: Sequence[str] = (), *, delimiter: bytes = b",") -> None:
+    def __init__(self, expected_columns: Sequence[str] = ()) -> None:
         self.columns: tuple[str, ...] = ()
         self.empty_body = True
         self.ends_with_newline = False
         self._expected = tuple(expected_columns)
-        self._delimiter = delimiter
         self._head: bytes | None = b""
-        self._records = RecordCounter(delimiter)
+        self._records = RecordCounter()
         self._tail = b""
 
     @property
@@ -100,7 +106,7 @@ class CsvInspector:
             self._refuse_page(text)
         # A page is read on for the sake of its message; a mark that came in part is not a header's first letter.
         undecided = not text.strip(_BLANK) or text.lstrip(_BLANK).startswith(_PAGES) or _BOM.startswith(text)
-        header = None if undecided else _first_record(text, self._delimiter)
+        header = None if undecided else _first_record(text)
         if header is not None:
             self._begin(text, header)
         elif len(text) > _LONGEST_HEADER:
@@ -145,7 +151,7 @@ class CsvInspector:
         """A cut hits one field; a quote that is never closed swallows whole records."""
         opened = self._tail if self._records.last is None else self._records.last
         lines = opened.splitlines()[1:]
-        if any(line.count(self._delimiter) >= len(self.columns) - 1 for line in lines):
+        if any(line.count(DELIMITER) >= len(self.columns) - 1 for line in lines):
             return ContractError(
                 f"a quote is opened and never closed: the records from number {self.rows:,} on can't be told apart. "
                 "The vendor's file itself is broken: report it to the vendor."
@@ -170,13 +176,13 @@ class CsvInspector:
 
     def _fields(self, record: bytes) -> list[str]:
         text = io.StringIO(record.decode("utf-8", "replace"), newline="")
-        return next(csv.reader(text, delimiter=self._delimiter.decode("ascii")), [])
+        return next(csv.reader(text), [])
 
 
-def _first_record(text: bytes, delimiter: bytes) -> bytes | None:
+def _first_record(text: bytes) -> bytes | None:
     """The first record without its line end, or None if it is not complete."""
     try:
-        record = next(split_records([text], delimiter, _LONGEST_HEADER), None)
+        record = next(split_records([text], _LONGEST_HEADER), None)
     except TooLongError:
         return None
     return without_line_end(record.raw) if record and record.closed and record.raw.endswith((b"\n", b"\r")) else None

@@ -78,6 +78,7 @@ class MadeLanding:
     home: Path
     recipe: Recipe = NOTES
     attempts: int = 0
+    packed: bool = True
 
     @property
     def lake(self) -> Lake:
@@ -97,8 +98,9 @@ class MadeLanding:
         counts = [rows] * len(bodies) if isinstance(rows, int) else rows or [count_records(body) for body in bodies]
         files = []
         for number, body in enumerate(bodies):
-            content = gzip.compress(body, compresslevel=1, mtime=0) if self.recipe.compression else body
-            path = folder.part(number, self.recipe.extension)
+            extension = self.recipe.extension if self.packed else self.recipe.extension.removesuffix(".gz")
+            content = gzip.compress(body, compresslevel=1, mtime=0) if extension.endswith(".gz") else body
+            path = folder.part(number, extension)
             path.write_bytes(content)
             files.append(
                 LandedFile(

@@ -71,7 +71,7 @@ def landed(
     folder = begin_attempt(lake, key, window, landed_at)
     files = []
     for number, body in enumerate(bodies):
-        inspector = ProfileInspector(longest_profile_bytes) if recipe.reader else CsvInspector(delimiter=b",")
+        inspector = ProfileInspector(longest_profile_bytes) if recipe.reader else CsvInspector()
         inspector.feed(body)
         inspector.finish(verified=True)
         content = gzip.compress(body, mtime=0)

@@ -25,9 +25,8 @@ def inspect(
     columns: Sequence[str] = ("Id", "Name"),
     cut_every: int = 0,
     verified: bool = True,
-    delimiter: bytes = b",",
 ) -> CsvInspector:
-    inspector = CsvInspector(columns, delimiter=delimiter)
+    inspector = CsvInspector(columns)
     step = cut_every or len(body) or 1
     for start in range(0, len(body), step):
         inspector.feed(body[start : start + step])
@@ -113,11 +112,6 @@ def test_no_byte_at_all_is_reported_and_not_judged(verified: bool) -> None:
 def test_columns_are_those_of_the_header_whatever_their_order_and_quotes() -> None:
     inspector = inspect(b'"Na,me","I\nd",x\n1,2,3\n', columns=("I\nd", "Na,me"))
     assert inspector.columns == ("Na,me", "I\nd", "x")
-
-
-def test_a_tab_can_separate() -> None:
-    inspector = inspect(b"Id\tName\n1\ta,b\n", delimiter=b"\t")
-    assert (inspector.columns, inspector.rows) == (("Id", "Name"), 1)
 
 
 @pytest.mark.parametrize("cut_every", [0, 1])
