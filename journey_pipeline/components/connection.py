@@ -15,7 +15,8 @@ from pydantic import Field
 
 from journey_pipeline.components.described import Described
 from journey_pipeline.components.dimension_assets import DimensionAssets
-from journey_pipeline.components.export_assets import export_sensor, ordered_definitions
+from journey_pipeline.components.export_assets import ordered_definitions
+from journey_pipeline.components.export_sensor import export_sensor
 from journey_pipeline.components.figures import FIGURES
 from journey_pipeline.components.intake import dropped_definitions, intake_definitions
 from journey_pipeline.components.load_assets import LoadAssets

@@ -1,47 +1,39 @@
-"""The orders of a stream whose answers are exports, `requests/…` before `raw/…`, and what keeps them moving.
+"""The orders of a stream whose answers are exports, `requests/…` before `raw/…`, and the schedules that order.
 
-A request is an order in the ledger. One sensor for a connection orders, polls and starts the landing of what is ready:
-a tick has a time budget, and an export that is broken stops none of the others. Not here: the step of landing and
-events (`load_assets.py`), when orders are made (`schedules.py`), single steps (`loading/exports.py`).
+A request is an order in the ledger. Not here: what keeps orders moving (`export_sensor.py`), their checks
+(`export_checks.py`), the step of landing and events (`load_assets.py`), the times of schedules (`schedules.py`).
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
+from journey_pipeline.components.export_checks import export_checks
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.recording import ended, failure, life_of_order
 from journey_pipeline.components.schedules import (
-    EXPORTS,
     GAPS,
     MOST_PARTITIONS,
     Ticks,
-    daily,
     key_at,
     request,
     run_over,
     schedule_of,
-    sensor_of,
 )
-from journey_pipeline.components.standing_checks import standing_check
-from journey_pipeline.components.translator import key_of, last_whole, tags_of, window_of
+from journey_pipeline.components.translator import key_of, last_whole, window_of
 from journey_pipeline.errors import JourneyError
-from journey_pipeline.exports import calls
-from journey_pipeline.exports.export import ENDED, Collection, Export, State
+from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.exports.queue import Queue
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.loading.exports import Exports
-from journey_pipeline.loading.order_checks import ORDER_CLAIMS, order_claims
 from journey_pipeline.loading.plan import find_gaps
 from journey_pipeline.model import Window, contiguous
 from journey_pipeline.settings import home
 
 # Orders don't change data, so they must not mark landed partitions stale.
 DATA_VERSION = "orders"
-
+SUNDAY = 7
 
 Life = dg.AssetMaterialization | dg.AssetObservation
 
@@ -65,7 +57,7 @@ def ordered_definitions(assets: LoadAssets, most: int, ticks: Ticks) -> dg.Defin
     """Schedules that order the newest and the missing partitions of a stream. The connection's sensor starts loads."""
     return dg.Definitions.merge(
         request_definitions(assets),
-        export_check(assets, ticks),
+        export_checks(assets, ticks),
         dg.Definitions(schedules=request_schedules(assets, ticks, most_partitions=most)),
     )
 
@@ -130,202 +122,6 @@ def _order(assets: LoadAssets, windows: Sequence[Window]) -> Iterator[tuple[Wind
             export = exports.queue.current(assets.stream.key, window)
             assert export, window  # noqa: S101 - it was just ordered
             yield window, exports.queue.tree(export.root_id)
-
-
-SUNDAY = 7
-CHECK = "no_export_needs_a_person"
-NAMED = 5
-
-
-def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
-    """The job that looks for exports of a stream that need a person, and judges its orders."""
-    names = (CHECK, *assets.stream.order_claims)
-    return dg.define_asset_job(
-        f"{assets.op_name}_exports_check",
-        selection=dg.AssetSelection.checks(*(dg.AssetCheckKey(assets.requests, name) for name in names)),
-        description=f"Looks for exports of {assets.stream.key} that need a person.",
-        tags=assets.tags,
-    )
-
-
-def export_check(assets: LoadAssets, ticks: Ticks) -> dg.Definitions:
-    """The check for exports that need a person, and the schedule that runs it. The sensor brings the job."""
-    spec = dg.AssetCheckSpec(CHECK, asset=assets.requests, description="No export has stopped or is overdue.")
-
-    def no_export_needs_a_person() -> Iterator[dg.AssetCheckResult]:
-        with assets.open_exports() as opened:
-            stuck = [export for export in opened.queue.needing_a_person() if export.key == assets.stream.key]
-        named = "; ".join(f"{export}: {export.error or 'no answer yet'}" for export in stuck[:NAMED])
-        yield dg.AssetCheckResult(
-            asset_key=assets.requests,
-            check_name=CHECK,
-            passed=not stuck,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=named or "no export has stopped",
-            metadata={"stuck": len(stuck)},
-        )
-
-    job_name = check_job(assets).name
-    says = f"Runs the check {CHECK} of {assets.stream.key}."
-    schedule = daily(job_name, EXPORTS, ticks, says, tags=assets.tags, job_name=job_name)
-    check = standing_check(spec.get_python_identifier(), [spec], no_export_needs_a_person)
-    return dg.Definitions(asset_checks=[check, *_order_checks(assets)], schedules=[schedule])
-
-
-def _order_checks(assets: LoadAssets) -> Iterator[dg.AssetChecksDefinition]:
-    """The claims about orders that the stream names."""
-    if not assets.stream.order_claims:
-        return
-    said = {name: ORDER_CLAIMS[name][0] for name in assets.stream.order_claims}
-    specs = [dg.AssetCheckSpec(name, asset=assets.requests, description=says) for name, says in said.items()]
-
-    def orders() -> Iterator[dg.AssetCheckResult]:
-        with assets.open_exports() as opened:
-            claims = order_claims(assets.stream, opened.queue)
-        for claim in claims:
-            yield dg.AssetCheckResult(
-                asset_key=assets.requests,
-                check_name=claim.name,
-                passed=claim.holds,
-                severity=dg.AssetCheckSeverity[claim.severity.name],
-                description=claim.says,
-            )
-
-    yield standing_check(f"{assets.op_name}_orders", specs, orders)
-
-
-TICK_S = 55.0  # Dagster gives a tick a minute
-STARTED_AGAIN_AFTER = timedelta(hours=1)  # a run that died before it took the export up leaves no trace in the ledger
-REFUSED_FOR = timedelta(hours=1)
-NOT_LET_IN = (401, 403)
-INTERVAL_S = 30
-MOST_STEPS = 100  # of the ledger that one tick reports; Dagster records each order for each of its partitions
-
-
-def export_sensor(
-    connection: str,
-    streams: Sequence[LoadAssets],
-    *,
-    open_exports: Callable[[], Exports],
-    poll_s: float,
-    order_s: float,
-    ticks: Ticks,
-) -> dg.SensorDefinition:
-    """Orders, polls, and starts the landing of what is ready.
-
-    Args:
-        poll_s: How long a poll may last: none is begun that a tick might not see the end of.
-        order_s: The same of an order.
-    """
-    of = {assets.stream.key.stream: assets for assets in streams}
-
-    does = (
-        f"Orders and polls the due exports of {connection}, and starts the landing of ready ones. The partitions of "
-        "their requests show their states."
-    )
-    jobs = [job for assets in streams for job in (assets.load_job, check_job(assets))]
-
-    @sensor_of(f"{connection}_exports", INTERVAL_S, ticks, does, tags=tags_of(connection), jobs=jobs)
-    def exports(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        with open_exports() as moving:
-            queue = moving.queue
-            over_at = queue.now() + timedelta(seconds=TICK_S)
-
-            def has_time_for(call_s: float) -> bool:
-                return queue.now() + timedelta(seconds=call_s) <= over_at
-
-            refused = _refused(queue)
-            moving.move_due(
-                is_over=lambda: not has_time_for(poll_s), may_order=lambda: not refused and has_time_for(order_s)
-            )
-            ready = queue.fetchable()
-            last_step, last_call = _known(context)
-            step, moved = queue.moved_after(last_step, most=MOST_STEPS)
-            called = calls.arrived(queue.ledger, connection, last_call)
-            runs = [_landing(of[found.root.key.stream], found, queue.now()) for found in ready]
-            runs += _checks(of, moved)
-            says = str(moving.fault or refused or _told(queue))
-            return dg.SensorResult(
-                run_requests=runs,
-                skip_reason=None if runs else dg.SkipReason(says),
-                asset_events=[*_lives(context, of, moved), *_calls(of, called)],
-                cursor=f"{step} {called[-1][0] if called else last_call}",
-            )
-
-    return exports
-
-
-def _refused(queue: Queue) -> str:
-    """Why an order was refused lately that waits for a person, if the connection is at fault; else empty.
-
-    Others would be refused too, each with an alert of its own: until the hour is over, a person alone tries again.
-    """
-    since = queue.now() - REFUSED_FOR
-    lately = (one for one in queue.needing_a_person() if one.last_status in NOT_LET_IN and one.changed_at > since)
-    return next((one.error or "" for one in lately), "")
-
-
-def _known(context: dg.SensorEvaluationContext) -> tuple[int, int]:
-    """The last step of the ledger, and the last call of a vendor, that an earlier tick has reported."""
-    numbers = [int(number) for number in (context.cursor or "").split() if number.isdecimal()]
-    step, call, *_ = [*numbers, 0, 0]
-    return step, call
-
-
-def _calls(
-    of: Mapping[str, LoadAssets], called: Sequence[tuple[int, Export, calls.Told]]
-) -> Iterator[dg.AssetObservation]:
-    """The calls that arrived, for each partition of the requests that they are for."""
-    for _, root, told in called:
-        if assets := of.get(root.key.stream):
-            metadata: dict[str, Any] = {
-                "called_at": dg.MetadataValue.timestamp(told.at),
-                "verdict": str(told.verdict),
-                **({"says": told.says} if told.says else {}),
-                "link_ends_at": dg.MetadataValue.timestamp(told.ends_at),
-                "export": root.id,
-            }
-            for window in root.window.partitions(assets.stream.granularity):
-                key = key_of(assets.partitions, window)
-                yield dg.AssetObservation(assets.requests, partition=key, metadata=metadata)
-
-
-def _lives(
-    context: dg.SensorEvaluationContext, of: Mapping[str, LoadAssets], moved: Sequence[Sequence[Export]]
-) -> Iterator[Life]:
-    for tree in moved:
-        root = tree[0]
-        context.log.info("%s", root)
-        if root.key.stream in of and root.state is not State.REPLACED:
-            yield from lives(of[root.key.stream], tree)
-
-
-def _checks(of: Mapping[str, LoadAssets], moved: Sequence[Sequence[Export]]) -> Iterator[dg.RunRequest]:
-    """A run of the check for each order that has just come to need a person: its alert is not to wait for the hour."""
-    for tree in moved:
-        stuck = [export for export in tree if export.needs_a_person]
-        if stuck and (assets := of.get(tree[0].key.stream)):
-            run_key = " ".join(f"{export.id}.{export.attempt} {export.state} {export.reason}" for export in stuck)
-            yield dg.RunRequest(run_key=run_key, job_name=check_job(assets).name)
-
-
-def _landing(assets: LoadAssets, found: Collection, now: datetime) -> dg.RunRequest:
-    windows = found.root.window.partitions(assets.stream.granularity)
-    ready_for = now - max(part.ready_at or now for part in found.parts)
-    # The landing is of this very chance to fetch it: what landed of an earlier order is no reason to leave it.
-    return request(assets, windows, run_key=f"{found.run_key}:{ready_for // STARTED_AGAIN_AFTER}", again=True)
-
-
-def _told(queue: Queue) -> str:
-    waiting = queue.under_way()
-    if not waiting:
-        return "no export is under way"
-    states = Counter(export.standing for export in waiting)
-    counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    due = queue.next_due_at()
-    return f"{counted}; " + (
-        f"the next call is due at {due:%Y-%m-%d %H:%M:%S} UTC" if due else "none will go on by itself"
-    )
 
 
 def request_schedules(assets: LoadAssets, ticks: Ticks, *, most_partitions: int) -> list[dg.ScheduleDefinition]:

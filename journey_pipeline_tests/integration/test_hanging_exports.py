@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from journey_pipeline.components.deployment import Deployment, load_deployment
-from journey_pipeline.components.export_assets import export_sensor
+from journey_pipeline.components.export_sensor import export_sensor
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.runs import Runner
 from journey_pipeline.components.schedules import Ticks
