@@ -64,6 +64,7 @@ from journey_pipeline.settings import (
 )
 from journey_pipeline.warehouse import questions as asking
 
+ROWS_PER_HOUR = 2_000  # of average business
 SANDBOX_PACE = "200"  # requests per second, orders per day: a vendor on this machine needs no sparing
 OF_ALL_VENDORS = Showcase(
     "Why people were not reached",
@@ -82,7 +83,7 @@ def demo(hours: int, folder: str, *, hostile: bool) -> None:
     """Load a day of simulated history and show the results."""
     route_logs(notes)
     use_home_of_sandbox(folder)
-    world = World(names="hostile" if hostile else "plausible")
+    world = World(rows_per_hour=ROWS_PER_HOUR, names="hostile" if hostile else "plausible")
     with serve(world) as sandbox, receiving() as hooks:
         os.environ.update(sandbox_environment(sandbox, hooks))
         complete = _load(hours, sandbox)

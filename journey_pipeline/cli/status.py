@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -61,11 +62,8 @@ def _tell(rows: Sequence[Row], used: Sequence[Row], published: str | None) -> No
     unset = dict.fromkeys(row["stream"].partition("/")[0] for row in rows if row["not_configured"])
     if unset:
         notes.say(f"Not configured: {', '.join(unset)}. `journey-pipeline doctor` names the variables.")
-    if earlier := [f"{row['stream']} in {_left(row)}" for row in used if row["backlog"]]:
-        notes.say(
-            "Earlier partitions ended before the first load. The gap filler of Dagster loads them, and so does "
-            f"`journey-pipeline backfill CONNECTION`. The vendor deletes the oldest of {', '.join(earlier)}."
-        )
+    for says in _earlier([row for row in used if row["backlog"]]):
+        notes.say(says)
     for row in used:
         for says in row["notes"]:
             notes.say(says)
@@ -75,6 +73,17 @@ def _tell(rows: Sequence[Row], used: Sequence[Row], published: str | None) -> No
             notes.say(says, style="red")
     if published:
         notes.say(published, style="red")
+
+
+def _earlier(rows: Sequence[Row]) -> Iterator[str]:
+    """What loads earlier partitions; then, for each stream, when the vendor deletes the oldest, the soonest first."""
+    if not rows:
+        return
+    yield "Earlier partitions ended before the first load. Dagster's gap filler loads them, and so does"
+    yield "`journey-pipeline backfill CONNECTION`. The vendor deletes the oldest"
+    width = max(len(row["stream"]) for row in rows)
+    for row in sorted(rows, key=itemgetter("hours_until_deleted")):
+        yield f"  of {row['stream']:{width}}  in {_left(row)}"
 
 
 def _row(lake: Lake, connection: Connection, stream: Stream, figures: StreamFigures | None, now: datetime) -> Row:
