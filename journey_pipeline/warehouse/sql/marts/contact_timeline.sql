@@ -22,7 +22,7 @@
 -- activity_id: The step.
 -- activity_name: The step's name, from core.activities, or else the event's.
 -- activity_type: The step's type in the event.
--- message_id: The message; NULL for events of none.
+-- message_id: The message; NULL for events without one.
 -- outcome: The step's outcome, in the vendor's words; NULL if it tells none.
 -- reason: The reason as text.
 -- enrolment_id: The enrolment where the vendor numbers it (Salesforce); NULL otherwise.

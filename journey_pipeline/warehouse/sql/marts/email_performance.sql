@@ -1,5 +1,6 @@
--- E-mails and what came of them, under the day of sending. All counts add up over rows; rates are ratios of sums, see
--- the macro marts.email_rates. Tests are left out, and of what two streams report there is one, see core.linked_events.
+-- E-mails by day of sending: sent, delivered, bounced, opened, clicked. All counts add up over rows; rates are ratios of
+-- sums, see the macro marts.email_rates. Tests are left out. An event that two streams report counts once, see
+-- core.linked_events.
 -- Grain: one row per e-mail, journey, step, variation and UTC day of sending.
 -- Key: connection, message_id, journey_id, activity_id, variation, sent_on.
 -- Made: a view.
@@ -10,7 +11,7 @@
 -- journey_id: The journey's version; NULL for an e-mail outside of journeys.
 -- journey_name: The journey's name; NULL for an e-mail outside of journeys.
 -- activity_id: The step; outside of journeys the part of the e-mail that was sent, such as a split's.
--- activity_name: The step's name, from core.activities. Insider has none.
+-- activity_name: The step's name, from core.activities. Insider has it only with an analytics key.
 -- variation: The variation of a split test; only APSIS tells it.
 -- sent_on: The UTC day of the try, or of a response without a send.
 -- is_ripe: Whether the connection has events of 7 days after it: before that, responses are still to come.
@@ -24,7 +25,7 @@
 -- bounced_unknown: E-mails that came back, of an unknown kind, or with a notice; NULL as bounced_hard.
 -- opened: E-mails opened, by people or machines; NULL where the connection does not tell, as Salesforce.
 -- opens: Opens; NULL where the connection does not tell, as Salesforce.
--- opened_machine: E-mails that only machines opened; NULL, since none of the vendors has a sign of it.
+-- opened_machine: E-mails that only machines opened; always NULL, since no vendor tells them apart.
 -- clicked: E-mails clicked; NULL where the connection does not tell, as Salesforce.
 -- clicks: Clicks; NULL where the connection does not tell, as Salesforce.
 -- engaged: E-mails opened or clicked; NULL where the connection tells of neither, as Salesforce.

@@ -1,4 +1,4 @@
--- Steps of enrolments in order: all events of an enrolment but enter, exit and a refusal, and but what people did with
+-- Steps of enrolments in order: all events of an enrolment, apart from enters, exits, refusals and what people did with
 -- messages. In one instant enters come first, then steps by step_rank, then exits and goals. Tests are left out.
 -- Grain: one row per visit of a step.
 -- Key: connection, enrolment_id, step_number.
@@ -13,7 +13,7 @@
 -- is_let_in: Whether its entry is known and it was not refused: funnels and transitions hold only such.
 -- activity_id: The step; NULL for LayerFive, which has none.
 -- step_key: The step's key, the same in all versions of the journey; see core.activities.
--- activity_name: The step's name, from core.activities. Insider has none.
+-- activity_name: The step's name, from core.activities. Insider has it only with an analytics key.
 -- activity_type: The step's type, from core.activities.
 -- channel: The channel.
 -- action: What happened.

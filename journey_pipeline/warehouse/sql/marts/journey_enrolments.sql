@@ -1,6 +1,6 @@
 -- Enrolments: one passage of one person through one version of a journey. Tests are left out.
--- Salesforce numbers them. Elsewhere (APSIS, Insider, LayerFive) an enter begins one, but one that comes within 60 s
--- after another, and what a person did before the first known enter is one of unknown entry.
+-- Salesforce numbers them. Elsewhere (APSIS, Insider, LayerFive) an enter begins one, unless it comes within 60 s after
+-- another. What a person did before the first known enter is an enrolment of unknown entry.
 -- A number that the vendor gave to several people or versions has contact and journey after it, with | between.
 -- What people did with messages (open, click, ...) is no part of them: see marts.messages.
 -- One with a refused entry (a skip) is refused; it is finished if its last step, or the one named next, is an end.

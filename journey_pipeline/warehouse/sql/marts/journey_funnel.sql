@@ -13,7 +13,7 @@
 -- entered_on: The UTC day of entry.
 -- activity_id: The step; entered for all that entered.
 -- step_key: The step's key, the same in all versions; entered for all that entered.
--- activity_name: The step's name, from core.activities. Insider has none.
+-- activity_name: The step's name, from core.activities. Insider has it only with an analytics key.
 -- activity_type: The step's type, from core.activities.
 -- step_rank: Place in the version's graph, 0 for entered; NULL where the vendor lists no graph (all but Salesforce).
 -- reached: Enrolments that were at the step.

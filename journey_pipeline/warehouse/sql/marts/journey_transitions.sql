@@ -15,7 +15,7 @@
 -- to_activity_id: A step, or the status of an enrolment that had no later step, such as finished, failed or open.
 -- to_activity_name: The step's name, from core.activities; NULL for a status.
 -- moves: How often. Moves add up over rows.
--- seconds_total: Seconds between the two, added up: by moves it is the mean; NULL where to_activity_id is a status.
+-- seconds_total: Seconds between the two, added up; divided by moves, the mean; NULL where to_activity_id is a status.
 select
     counts.connection,
     roots.journey_root_id,

@@ -16,7 +16,7 @@
 -- journey_id: The journey's version; NULL for a message outside of journeys.
 -- journey_name: The journey's name; NULL for a message outside of journeys.
 -- activity_id: The step; outside of journeys the part of the message that was sent, such as a split's.
--- activity_name: The step's name, from core.activities. Insider has none.
+-- activity_name: The step's name, from core.activities. Insider has it only with an analytics key.
 -- variation: The variation of a split test; only APSIS tells it.
 -- sent_at: When it was handed over, UTC; NULL if it was not, or if the send is not known.
 -- sent_on: The UTC day of the try, or of the response without a send.
