@@ -202,7 +202,7 @@ def _take_lists_in(runner: Runner, sandbox: Sandbox) -> None:
         for event in recorded(assets, taken):
             runner.instance.report_runless_asset_event(event)
         for one in taken:
-            says = f"{assets.stream.key}: {one.name} was dropped: {one.fate.value}, {one.rows} people"
+            says = f"{assets.stream.key}: the list {one.name} {one.fate.value}: {one.rows} people"
             results.print(says, highlight=False, soft_wrap=True)
 
 

@@ -131,7 +131,7 @@ def _newest(lake: Lake, stream: Stream) -> dict[str, str]:
     newest = landed + len(found.windows(State.MISSING, State.EXPIRED))
     if not newest:
         return {"": "no file was dropped lately"}
-    return {"": f"{landed} of the newest {newest} partitions have landed and are undamaged"}
+    return {"": f"of the newest {newest} partitions {landed} have landed, undamaged"}
 
 
 def _rights(folder: Path) -> str | Warns:

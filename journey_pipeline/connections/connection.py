@@ -86,8 +86,8 @@ class Connection(BaseModel, ABC):
     connection: str = connection_name()
     start: str = Field(
         json_schema_extra={"pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{2}:[0-9]{2}$" + OR_TEMPLATE},  # likewise
-        description='Start of the history in UTC, such as "2026-11-01-00:00". Never change it: partitions are '
-        "counted from it.",
+        description='Start of the history in UTC, such as "2026-11-01-00:00". An earlier one may be set at any time. '
+        "A later one leaves out what has landed before it.",
     )
     owners: Sequence[str] = Field(
         default_factory=list, description="Owners of the assets: e-mail addresses or team:name."

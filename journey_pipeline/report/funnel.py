@@ -52,7 +52,7 @@ def funnel(answered: Answered) -> Plot | None:
         "legend": {"top": 0, "data": [title for _, title in SHARES]},
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
         "grid": {"left": 8, "right": 96, "top": 34, "bottom": 8, "containLabel": True},
-        "xAxis": {"type": "value", "minInterval": 1, "splitNumber": 4},
+        "xAxis": {"type": "value", "minInterval": 1, "splitNumber": 4, "axisLabel": {"hideOverlap": True}},
         "yAxis": names_axis([step["name"] for step in steps]),
         "series": series,
     }
@@ -78,7 +78,7 @@ def sides(answered: Answered) -> Plot | None:
         "legend": {"top": 0, "data": list(names.values())},
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
         "grid": {"left": 8, "right": 60, "top": 34, "bottom": 8, "containLabel": True},
-        "xAxis": {"type": "value", "axisLabel": {"formatter": "{value} %"}, "splitNumber": 4},
+        "xAxis": {"type": "value", "axisLabel": {"formatter": "{value} %", "hideOverlap": True}, "splitNumber": 4},
         "yAxis": names_axis([row["name"] for row in rows]),
         "series": [
             {

@@ -46,7 +46,7 @@ def _bars(answered: Answered) -> Plot | None:
     option = {
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
         "grid": {"left": 8, "right": 70, "top": 8, "bottom": 8, "containLabel": True},
-        "xAxis": {"type": "value", "minInterval": 1, "splitNumber": 4},
+        "xAxis": {"type": "value", "minInterval": 1, "splitNumber": 4, "axisLabel": {"hideOverlap": True}},
         "yAxis": names_axis([f"{row['name']} ({row['connection']})" for row in busiest], width_px=280),
         "series": [
             {

@@ -244,16 +244,17 @@ def look_at_files(lake: Lake) -> dict[str, str]:
 
 
 def _read(lake: Lake, file: Path) -> str:
+    name = file.name if file.is_relative_to(lake.home) else file
     if not file.exists():
-        return f"{file} is not there yet"
+        return f"{name} is not there yet"
     try:
         with reading(lake, file, "500MB", threads=1) as session:
             ((events, days),) = session.execute(_SQL).fetchall()
     except duckdb.Error as error:
         if is_locked(error):
-            return f"{file} is being written"
+            return f"{name} is being written"
         raise WarehouseError(f"{file} can't be read ({describe(error)}). Run `journey-pipeline rebuild`.") from error
-    return f"{file} holds {events:,} events of {days:,} days"
+    return f"{name} holds {events:,} events of {days:,} days"
 
 
 def glance_at_published(lake: Lake) -> str | None:

@@ -88,9 +88,9 @@ class SyncReport:
 
     def __str__(self) -> str:
         """The changes in one line."""
-        anew = f"made anew ({self.rebuilt}): " if self.rebuilt else ""
+        anew = " made anew" if self.rebuilt else ""
         return (
-            f"warehouse {anew}{self.added:,} partitions added, {self.replaced:,} replaced, {self.removed:,} removed; "
+            f"warehouse{anew}: {self.added:,} partitions added, {self.replaced:,} replaced, {self.removed:,} removed; "
             f"{self.rows_inserted:,} events in, {self.rows_deleted:,} out, in {self.seconds:.1f} s"
         )
 

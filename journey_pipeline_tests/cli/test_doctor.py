@@ -34,7 +34,7 @@ def test_doctor_names_each_file_that_is_damaged_and_what_heals_it(terminal: Term
     assert terminal("backfill", "sfmc", *span).code == 0
     well = terminal("doctor")
     assert well.code == 0, well.out
-    assert "1 of the newest 48 partitions have landed and are undamaged" in well.out
+    assert "of the newest 48 partitions 1 have landed, undamaged" in well.out
 
     (events,) = (terminal.home / "events").rglob("*.parquet")
     (terminal.home / "exports.db").unlink(missing_ok=True)

@@ -51,7 +51,7 @@ def test_a_fault_of_the_connection_is_told_once_with_one_advice_and_exits_with_2
     ended = terminal.with_copy(tmp_path / "home")("backfill", vendor, *SPAN, **wrong)
     assert ended.code == 2
     told, warehouse = (ended.err + ended.out).splitlines()
-    assert warehouse.startswith("warehouse 0 partitions added")
+    assert warehouse.startswith("warehouse: 0 partitions added")
     assert " failed: " in told
     assert told.endswith((f" {advice}", f" {advice} Nothing was ordered."))
     assert told.lower().count("check ") == 1

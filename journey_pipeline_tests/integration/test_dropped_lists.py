@@ -130,7 +130,7 @@ def test_the_command_takes_lists_in_up_to_the_published_warehouse(
     assert "no file was dropped lately" in " ".join(run(shop, monkeypatch, doctor, "insider").output.split())
     drop(incoming, LIST, "list.csv")
     assert run(shop, monkeypatch, intake, "insider").exit_code == 0
-    assert "1 of the newest 1 partitions have landed" in " ".join(
+    assert "of the newest 1 partitions 1 have landed" in " ".join(
         run(shop, monkeypatch, doctor, "insider").output.split()
     )
     with duckdb.connect(str(home / "journeys.duckdb"), read_only=True) as session:
