@@ -49,6 +49,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def flush_file(path: Path) -> None:
     """Waits until a file's content is on disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.files import replacing
+from journey_pipeline.files import replacing, sha256_of
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
@@ -43,7 +43,7 @@ def recipe_digest(recipe: Recipe) -> str:
 
 def describe_parquet(path: Path, rows: int) -> ParquetFile:
     """The facts about a Parquet file for its manifest."""
-    return ParquetFile(sha256=_sha256(path), bytes=path.stat().st_size, rows=rows)
+    return ParquetFile(sha256=sha256_of(path), bytes=path.stat().st_size, rows=rows)
 
 
 def put_events(
@@ -140,7 +140,7 @@ def _advice(landing: LandingManifest) -> str:
 def verify_events(lake: Lake, manifest: EventsManifest) -> bool:
     """Whether the files are what the manifest says, byte for byte."""
     files = _files(lake, manifest)
-    return all(_size(path) == file.bytes and _sha256(path) == file.sha256 for path, file in files.items())
+    return all(_size(path) == file.bytes and sha256_of(path) == file.sha256 for path, file in files.items())
 
 
 def _files(lake: Lake, manifest: EventsManifest) -> dict[Path, ParquetFile]:
@@ -161,8 +161,3 @@ def _move(path: Path, to: Path) -> None:
 
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -7,7 +7,6 @@ whose answer holds this one. Not here: when to look (`loading/plan.py`), making 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.files import naming_disk_troubles
+from journey_pipeline.files import naming_disk_troubles, sha256_of
 from journey_pipeline.lake.landing import attempts_there, has_attempt_since, mark_covered, read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest
@@ -88,9 +87,7 @@ def damage_of(path: Path, file: LandedFile, *, by_content: bool) -> str:
         return f"{path} has {size} of {file.bytes} bytes, other content than landed"
     if not by_content:
         return ""
-    with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return "" if digest == file.sha256 else f"{path} has other content than landed"
+    return "" if sha256_of(path) == file.sha256 else f"{path} has other content than landed"
 
 
 Lacking = Mapping[str, list[tuple[str, str]]]

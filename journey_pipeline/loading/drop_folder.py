@@ -6,7 +6,6 @@ Not here: what is done with them (`intake.py`).
 from __future__ import annotations
 
 import enum
-import hashlib
 import json
 import os
 import stat
@@ -149,12 +148,6 @@ def free_place(folder: Path, name: str) -> Path:
         number += 1
         place = folder / f"{stem}~{number}{dot}{suffixes}"
     return place
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

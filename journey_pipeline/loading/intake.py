@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from journey_pipeline.errors import ContractError, JourneyError, LakeError
-from journey_pipeline.files import LandingFile, exclusive, flush_dir, naming_disk_troubles, write_bytes
+from journey_pipeline.files import LandingFile, exclusive, flush_dir, naming_disk_troubles, sha256_of, write_bytes
 from journey_pipeline.lake.landing import lacks_attempts, last_answers, read_landing, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import WARNINGS, LandingManifest
@@ -35,7 +35,6 @@ from journey_pipeline.loading.drop_folder import (
     is_list,
     is_unchanged,
     read_document,
-    sha256_of,
     shown_name,
     why_not_claimed,
 )

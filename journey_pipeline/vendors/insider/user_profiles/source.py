@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from journey_pipeline.errors import ContractError, JourneyError
+from journey_pipeline.files import sha256_of
 from journey_pipeline.model import CLOCK_DIFFERENCE, Granularity, StreamKey, Window, iso
 from journey_pipeline.vendors.dropped import DroppedFile, DropSource
 from journey_pipeline.vendors.insider.client import InsiderClient
@@ -156,7 +157,7 @@ class UserProfiles(DropSource):
                 "defs.yaml"
             )
         read = _Read(file, self._settings.limits)
-        if about.sha256 and about.sha256 != read.file_sha256():
+        if about.sha256 and about.sha256 != sha256_of(file):
             raise ContractError("its content is not what `sha256` in the .json file beside it says")
         table = self._table(read, answers.get(CONTACTS, {}))
         written = {**about.written(), "exported_at": iso(exported_at)}
@@ -246,10 +247,6 @@ class _Read:
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
-
-    def file_sha256(self) -> str:
-        with self._file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
         with gzip.open(self._file) if self.is_gzip else self._file.open("rb") as opened:
