@@ -5,11 +5,9 @@ Not here: its rows (`normalize/`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
-from journey_pipeline.formats.csv_records import folded
 from journey_pipeline.formats.small_answers import PAGE_BYTES, foreign_form, told_of_page
 
 _MARK = b"PAR1"
@@ -18,20 +16,16 @@ _MARK = b"PAR1"
 class ParquetInspector:
     """Checks one Parquet file and reads how many rows it has.
 
-    Args:
-        expected_columns: Columns that the file must have, in any order.
-
     Attributes:
         rows: Its rows; final once `look` has returned.
         columns: Its columns; likewise.
         nested: Those of them whose values hold others.
     """
 
-    def __init__(self, expected_columns: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         self.rows = 0
         self.columns: tuple[str, ...] = ()
         self.nested: tuple[str, ...] = ()
-        self._expected = tuple(expected_columns)
         self._start = b""
         self._end = b""
 
@@ -64,7 +58,6 @@ class ParquetInspector:
 
         Raises:
             DamagedAnswerError: If it can't be read: asked again, it may come whole.
-            ContractError: If a column is missing.
         """
         import pyarrow as pa  # noqa: PLC0415 - few commands look into a file
         import pyarrow.parquet as pq  # noqa: PLC0415
@@ -76,12 +69,6 @@ class ParquetInspector:
                 self.nested = tuple(one.name for one in found.schema_arrow if pa.types.is_nested(one.type))
         except (pa.ArrowException, OSError):
             raise DamagedAnswerError("the Parquet file's table of contents can't be read: it is broken.") from None
-        there = {folded(name) for name in self.columns}
-        if missing := [name for name in self._expected if folded(name) not in there]:
-            raise ContractError(
-                f"the Parquet file lacks the columns {', '.join(missing)}: it has {len(self.columns)} columns. Compare "
-                "it with the vendor's documentation."
-            )
 
     def _is_page(self) -> bool:
         return self._start.lstrip().startswith((b"<", b"{"))
