@@ -41,6 +41,7 @@ from journey_pipeline.components.warehouse import JourneyWarehouse
 from journey_pipeline.errors import ConfigError, JourneyError, text_of
 from journey_pipeline.files import refusal
 
+JOB = "old_runs"
 AT_A_TIME = 100  # runs that go in one transaction; those who write meanwhile wait for it
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 FAILED = [dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED]
@@ -62,15 +63,14 @@ _checks = AssetCheckExecutionsTable.c
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Runs that may go: those of these assets alone, and of the job."""
+    """Runs that may go: those of these assets alone, and of the job that deletes runs."""
 
     assets: AbstractSet[dg.AssetKey]
-    job: str
     everybodys: bool = False
 
     def holds(self, run: dg.DagsterRun, assets: AbstractSet[dg.AssetKey]) -> bool:
         """Whether a run of some assets may go."""
-        return self.everybodys or run.job_name == self.job or (bool(assets) and assets <= self.assets)
+        return self.everybodys or run.job_name == JOB or (bool(assets) and assets <= self.assets)
 
 
 @dataclass(slots=True)
@@ -302,9 +302,6 @@ def _is_line(ids: Iterable[str]) -> sa.ColumnElement[bool]:
     return sa.and_(_events.run_id.in_(ids), sa.or_(kind.is_(None), kind.not_in(LASTING)))
 
 
-JOB = "old_runs"
-
-
 class JourneyRunHistory(Described, dg.Component):
     """Deletes old runs from Dagster's history, once a day.
 
@@ -333,7 +330,7 @@ class JourneyRunHistory(Described, dg.Component):
         def whose() -> Whose:
             keys = [key for connection in connections_in(tree) for key in connection.keys]
             keys += [key for found in tree.get_all_components(of_type=JourneyWarehouse) for key in found.keys]
-            return Whose(frozenset(keys), JOB, everybodys=self.everybodys_runs)
+            return Whose(frozenset(keys), everybodys=self.everybodys_runs)
 
         job = self._job(whose)
         running = self.schedules == "running"

@@ -24,6 +24,7 @@ from journey_pipeline.normalize.session import NormalizeLimits, Session
 from journey_pipeline.recipe import Recipe
 
 Item = TypeVar("Item")
+_AHEAD = 4
 
 
 @dataclass(slots=True)
@@ -51,9 +52,9 @@ class Batches(Generic[Item]):
 
 
 @contextmanager
-def read_ahead(items: Iterator[Item], depth: int = 4) -> Iterator[Iterator[Item]]:
+def read_ahead(items: Iterator[Item]) -> Iterator[Iterator[Item]]:
     """Items made by another thread, which has ended when the block ends, whether all of them were taken or not."""
-    made: queue.Queue[Item | BaseException | None] = queue.Queue(depth)
+    made: queue.Queue[Item | BaseException | None] = queue.Queue(_AHEAD)
     stopped = threading.Event()
 
     def make() -> None:

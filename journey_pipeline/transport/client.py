@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 
-from journey_pipeline import __version__, settings
+from journey_pipeline import settings
 from journey_pipeline.errors import NotSentError, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.transport import redaction, retry
 from journey_pipeline.transport.addresses import Guard
@@ -44,7 +44,6 @@ T = TypeVar("T")
 Take = Callable[[requests.Response, Attempt], T]
 Query = str | Mapping[str, Any]
 
-USER_AGENT = f"journey-pipeline/{__version__}"
 LARGEST_ANSWER_BYTES = 64 << 20
 _REFUSAL_BYTES = 64 << 10
 _READ_BYTES = 64 << 10
@@ -119,7 +118,7 @@ class HttpClient:
         connections = max(limits.concurrency, _CONNECTIONS)
         destinations = Destinations(connection, base_url, settings.download_hosts(connection))
         guard = Guard(settings.download_origins(connection, spelled_out=True))
-        self._wire = Wire(timeouts, USER_AGENT, connections, destinations, guard)
+        self._wire = Wire(timeouts, connections, destinations, guard)
         self._auth = auth
         self._gate = retry.gate(connection)
         self._limits = limits
@@ -146,14 +145,14 @@ class HttpClient:
         """Takes care that a secret which a vendor's answer held is never seen in messages and logs."""
         self._redactor.add(secret)
 
-    def look(self, path: str, *, policy: RetryPolicy, stream: str | None = None, window: object = None) -> Answer:
+    def look(self, path: str, *, policy: RetryPolicy, stream: str) -> Answer:
         """Sends a GET and looks at the answer's head alone; a body, however large, is left unread. See `send`.
 
         Raises:
             VendorError: As for `send`.
         """
         request = self._request("GET", path, "", None, None)
-        asked = self._asked(request, stream, window)
+        asked = self._asked(request, stream, None)
 
         def head(response: requests.Response, _: Attempt) -> Answer:
             return Answer(response.status_code, response.headers, b"", asked)

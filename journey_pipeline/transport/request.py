@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
-from journey_pipeline import settings
+from journey_pipeline import __version__, settings
 from journey_pipeline.transport.addresses import ForbiddenAddressError, Guard, is_of_this_network
 from journey_pipeline.transport.auth import Credential
 from journey_pipeline.transport.body import LEAST_S, TimedAdapter
@@ -207,6 +207,7 @@ def _told(host: str) -> str:
     return host if len(host) <= _LONGEST_NAMED else f"{host[:_LONGEST_NAMED]}…"
 
 
+_USER_AGENT = f"journey-pipeline/{__version__}"
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -214,13 +215,11 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 class Wire:
     """Sends requests. Fit for threads: the pool of connections is shared, nothing else is kept between requests."""
 
-    def __init__(
-        self, timeouts: Timeouts, user_agent: str, connections: int, destinations: Destinations, guard: Guard
-    ) -> None:
+    def __init__(self, timeouts: Timeouts, connections: int, destinations: Destinations, guard: Guard) -> None:
         self.destinations = destinations
         self._timeouts = timeouts
-        self._session = _session(user_agent, TimedAdapter(timeouts.idle_s, connections))
-        self._guarded = _session(user_agent, TimedAdapter(timeouts.idle_s, connections, guard))
+        self._session = _session(TimedAdapter(timeouts.idle_s, connections))
+        self._guarded = _session(TimedAdapter(timeouts.idle_s, connections, guard))
         self._guarded.trust_env = False  # no proxy of the environment: it would look the name up by itself
         self._guarded.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
@@ -317,10 +316,10 @@ class _Session(requests.Session):
         return None
 
 
-def _session(user_agent: str, adapter: TimedAdapter) -> _Session:
+def _session(adapter: TimedAdapter) -> _Session:
     session = _Session()
     session.headers.clear()
-    session.headers.update({"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip"})
+    session.headers.update({"User-Agent": _USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"})
     # Without this, requests would take credentials from a .netrc file and put them over ours.
     session.auth = _as_it_is
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -34,7 +34,7 @@ def of_apsis(home: Path, recipe: Recipe, body: bytes, **answers: Any) -> list[tu
     made = made_apsis.landed(home, recipe, body, **answers)
     landing = LandingManifest.read(made.lake.landing_manifest(made.key, made_apsis.PARTITION))
     assert landing
-    stream = stream_of("apsis", START, recipe, requests=1)
+    stream = stream_of("apsis", START, recipe)
     return [(one.name, one.severity) for one in claims(stream, landing, made.manifest, Tolerance()) if not one.holds]
 
 

@@ -29,7 +29,7 @@ HOUR = dg.AssetKey(["raw", "shop", "hours"])
 TABLE = dg.AssetKey(["warehouse", "table"])
 FOREIGN = dg.AssetKey("foreign")
 CHECKS = [dg.AssetCheckKey(HOUR, "rows_are_right"), dg.AssetCheckKey(TABLE, "is_well")]
-OURS = Whose(frozenset({HOUR, TABLE}), job="old_runs")
+OURS = Whose(frozenset({HOUR, TABLE}))
 
 
 class HourConfig(dg.Config):
@@ -273,7 +273,7 @@ def test_runs_that_touch_an_asset_of_others_stay_unless_everybodys_may_go(instan
     assert (done.runs, done.logs) == (1, 0)
     assert kept(instance) == others
     assert own not in others
-    assert forget(instance, Whose(frozenset(), "old_runs", everybodys=True)).runs == 3
+    assert forget(instance, Whose(frozenset(), everybodys=True)).runs == 3
 
 
 def test_a_run_that_goes_on_or_belongs_to_an_unfinished_backfill_stays(instance: dg.DagsterInstance) -> None:
@@ -380,7 +380,7 @@ def test_events_that_are_all_in_one_database_go_by_the_same_rules() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run = runs_in(instance)
         old, last = run(FOREIGN), run(FOREIGN)
-        everybodys = Whose(frozenset(), "old_runs", everybodys=True)
+        everybodys = Whose(frozenset(), everybodys=True)
         done = forget(instance, everybodys)
         assert (done.runs, done.logs) == (1, 1)
         assert kept(instance) == {last}

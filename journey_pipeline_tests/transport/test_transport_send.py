@@ -314,7 +314,9 @@ def test_redirects_share_one_deadline(server: FlakyServer, client_of: MakeClient
 
 def test_a_look_gives_status_and_headers_and_leaves_the_body_unread(server: FlakyServer, client_of: MakeClient) -> None:
     server.on("/x", [head(404, Content_Length="900000000000", Retry_After="90") + b"{", stall])
-    looked = client_of(server).look("/x", policy=RetryPolicy(attempts=1, statuses={404: Action.ANSWER}))
+    looked = client_of(server).look(
+        "/x", stream="things", policy=RetryPolicy(attempts=1, statuses={404: Action.ANSWER})
+    )
     assert (looked.status, looked.body, looked.retry_after_s) == (404, b"", 90.0)
 
 

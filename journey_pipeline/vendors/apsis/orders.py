@@ -247,8 +247,8 @@ TRAILING_DAYS = 3
 _PLAIN_REFUSALS = frozenset({408, 425, 429, 500, 503})
 
 
-def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int) -> Stream:
-    """A stream of a connection, known without asking the vendor. `requests`: how many an export costs, as a rule."""
+def stream_of(connection: str, start: datetime, recipe: Recipe) -> Stream:
+    """A stream of a connection, known without asking the vendor."""
     key = StreamKey("apsis", connection, recipe.stream)
     return Stream(
         key=key,
@@ -256,7 +256,7 @@ def stream_of(connection: str, start: datetime, recipe: Recipe, *, requests: int
         recipe=recipe,
         retention=RETENTION,
         start=start,
-        requests_per_answer=requests,
+        requests_per_answer=5,  # the order, polls, a download, the definitions
         asked_again=TRAILING_DAYS,
         reach=Reach(longest=LONGEST_WINDOW),
         answers="ordered",

@@ -33,7 +33,7 @@ ASK_S = 12.0
 ORDER_S = 30.0
 # 403 may be the token's, or speak of a limit (contract, 1.3; of hosts other than the analytics one assumed).
 POLICY = RetryPolicy(meanings={403: dict.fromkeys(("limit", "too many", "quota"), TOO_MANY)})
-_ORDER_POLICY = replace(POLICY, attempts=1)
+_ORDER_POLICY = replace(POLICY, attempts=1, deadline_s=ORDER_S)
 _STATUS_POLICY = replace(POLICY, attempts=1, deadline_s=ASK_S, statuses={404: Action.ANSWER})
 _ASK_POLICY = replace(POLICY, attempts=2, deadline_s=ASK_S)
 # A link that does not work at once may work later, and is tried again for as long as it lives: not in a row.
@@ -155,7 +155,6 @@ class InsiderClient:
     Args:
         connection: Name of the connection; prefixes its variables.
         limits: Requests per second and at a time.
-        order_s: How long an order may last.
 
     Attributes:
         account: What the variables say.
@@ -170,7 +169,6 @@ class InsiderClient:
         *,
         timeouts: Timeouts | None = None,
         limits: Limits = LIMITS,
-        order_s: float = ORDER_S,
     ) -> None:
         from journey_pipeline.transport.client import HttpClient  # noqa: PLC0415 - few commands send requests
 
@@ -178,7 +176,6 @@ class InsiderClient:
         self.connection = connection
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
         self._named = {"X-PARTNER-NAME": self.account.partner}
-        self._ordering = replace(_ORDER_POLICY, deadline_s=order_s)
         common: dict[str, Any] = {
             "vendor": "insider",
             "connection": connection,
@@ -213,7 +210,7 @@ class InsiderClient:
             headers=self._named,
             stream="user_events",
             window=window,
-            policy=self._ordering,
+            policy=_ORDER_POLICY,
         )
 
     def export_status(self, path: str, *, window: object) -> Answer:

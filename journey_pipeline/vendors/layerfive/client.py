@@ -7,7 +7,6 @@ Not here: HTTP itself (`transport/`), what an answer holds (`customer_journeys/a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
@@ -26,7 +25,7 @@ STREAM = "customer_journeys"
 TIMEOUTS = Timeouts(first_byte_s=600.0)
 LIMITS = Limits(concurrency=1)
 _HEADERS = {"Accept": "application/json"}
-_UNKNOWN = 404  # a person; else it is the address that is wrong
+_OF_ONE = RetryPolicy(of_connection=RetryPolicy().of_connection - {404})  # of a person; else the address is wrong
 _NO_RECORDS = b"[]"  # a 204 is a whole answer (assumed)
 
 
@@ -48,7 +47,6 @@ class LayerFiveClient:
         self,
         connection: str,
         *,
-        policy: RetryPolicy | None = None,
         timeouts: Timeouts = TIMEOUTS,
         limits: Limits = LIMITS,
         auth_header: str = "Authorization",
@@ -59,14 +57,11 @@ class LayerFiveClient:
         given = connection_variables(connection, REQUIRED_VARIABLES, OPTIONAL_VARIABLES)
         self._base_url = given["url"].rstrip("/")
         self._connection = connection
-        policy = policy or RetryPolicy()
-        self._of_one = replace(policy, of_connection=policy.of_connection - {_UNKNOWN})
         self._http = HttpClient(
             vendor="layerfive",
             connection=connection,
             base_url=self._base_url,
             auth=BearerKey(given["api_key"], header=auth_header, scheme=auth_scheme),
-            policy=policy,
             timeouts=timeouts,
             limits=limits.paced(given.get("requests_per_second")),
             explain=explain,
@@ -106,7 +101,7 @@ class LayerFiveClient:
             PermanentVendorError: With status 404 if the address is unknown (assumed).
         """
         query = urlencode({"email": email})
-        return self._download(ROUTE, query, to, inspector=inspector, policy=self._of_one)
+        return self._download(ROUTE, query, to, inspector=inspector, policy=_OF_ONE)
 
     def recent(self, to: Place, *, inspector: Callable[[], JourneyInspector] = JourneyInspector) -> Downloaded:
         """Downloads the last 24 hours of known people (documented); see `since`."""

@@ -50,7 +50,6 @@ class SfmcClient:
         self,
         connection: str,
         *,
-        policy: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         limits: Limits = LIMITS,
     ) -> None:
@@ -68,13 +67,13 @@ class SfmcClient:
             place=f"{prefix}_AUTH_URL",
         )
         # Where freshness is not to be had, a fixed lag is taken.
-        self._optional = replace(policy or POLICY, of_connection=frozenset())
+        self._optional = replace(POLICY, of_connection=frozenset())
         self._http = HttpClient(
             vendor="sfmc",
             connection=connection,
             base_url=given["rest_url"],
             auth=auth,
-            policy=policy or POLICY,
+            policy=POLICY,
             timeouts=timeouts or Timeouts(),
             limits=limits.paced(given.get("requests_per_second")),
             secrets=(given["client_secret"],),

@@ -113,8 +113,8 @@ log = logging.getLogger(__name__)
 
 
 def email_events_stream(connection: str, start: datetime) -> Stream:
-    """The stream of a connection, known without asking the vendor: an order, some polls and a download a section."""
-    return stream_of(connection, start, EMAIL_EVENTS, requests=5)
+    """The stream of a connection, known without asking the vendor."""
+    return stream_of(connection, start, EMAIL_EVENTS)
 
 
 class _Report(NamedTuple):

@@ -85,8 +85,8 @@ _WRONG_ID = (Verdict.GONE, "answered 404: the vendor knows no such export")
 def profile_events_stream(
     connection: str, start: datetime, *, longest_profile_bytes: int = LONGEST_PROFILE_BYTES
 ) -> Stream:
-    """The stream of a connection, known without asking the vendor: an order, polls, a download, the definitions."""
-    return stream_of(connection, start, profile_events_recipe(longest_profile_bytes), requests=5)
+    """The stream of a connection, known without asking the vendor."""
+    return stream_of(connection, start, profile_events_recipe(longest_profile_bytes))
 
 
 class ProfileEvents(Source):
