@@ -26,6 +26,8 @@ PACKAGE = Path(__file__).parents[2] / "journey_pipeline"
 DECLARED = {"sfmc/journey_history": SFMC, "apsis/profile_events": APSIS}
 POLLS = {"look_next"}
 """The functions that look at one export, from whose turn it is to what came of it."""
+COMPUTED = {"<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"}
+"""The names of what a module itself computes; inside of a function they have its name before them."""
 POLLING = ("loading", "exports")
 """The packages whose files are followed during a poll; what a vendor is asked over is the same for any answer."""
 
@@ -76,8 +78,8 @@ def returns(stays: Sequence[str]) -> int:
 
 @cache
 def _file(code: CodeType) -> str | None:
-    # The body of a module or a class, and a value that it computes, run where the module is imported first.
-    if not code.co_flags & CO_OPTIMIZED or code.co_qualname == "<genexpr>":
+    # The body of a module or a class, and the values that it computes, run where the module is imported first.
+    if not code.co_flags & CO_OPTIMIZED or code.co_qualname in COMPUTED:
         return None
     try:
         name = Path(code.co_filename).relative_to(PACKAGE)
