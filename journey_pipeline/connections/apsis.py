@@ -134,7 +134,7 @@ class ApsisConnection(Connection):
         return Lists("definitions", ALL, self.open_dimension_pages)
 
     def check(self) -> Mapping[str, str]:
-        """Asks for the definitions and orders one hour of each export; says how the answers' fields are called."""
+        """Asks for the definitions, and each route of exports for one that does not exist; never orders."""
         account = self._account()
         with closing(account.client):
             return check(account, utc_now())
