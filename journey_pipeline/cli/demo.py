@@ -12,6 +12,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +32,6 @@ from journey_pipeline.cli.load import (
 from journey_pipeline.cli.output import notes, results, route_logs
 from journey_pipeline.cli.query import show_table
 from journey_pipeline.cli.receiver import receiving
-from journey_pipeline.cli.second_day import DAY, is_told_again, load_a_day_ago
 from journey_pipeline.components.deployment import load_deployment
 from journey_pipeline.components.instance import HOME_VARIABLE as DAGSTER_HOME
 from journey_pipeline.components.instance import open_instance
@@ -53,6 +54,7 @@ from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.settings import (
+    CLOCK_OFFSET_VARIABLE,
     HOME_VARIABLE,
     LEDGER_FILE,
     LEDGER_VARIABLE,
@@ -62,9 +64,11 @@ from journey_pipeline.settings import (
     local_path,
     utc_now,
 )
+from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse import questions as asking
 
 ROWS_PER_HOUR = 2_000  # of average business
+DAY = timedelta(days=1)
 SANDBOX_PACE = "200"  # requests per second, orders per day: a vendor on this machine needs no sparing
 OF_ALL_VENDORS = Showcase(
     "Why people were not reached",
@@ -134,12 +138,12 @@ def _load(hours: int, sandbox: Sandbox) -> bool:
         plans = [_plan(runner, sandbox, assets, _span(assets, hours, now), now) for assets in asked]
         told_before = {plan.assets.stream.key: _events_before(lake, plan) for plan in plans}
         for again in (True, False):
-            order(runner, [plan for plan in plans if is_told_again(plan.assets.stream) is again], again=again)
+            order(runner, [plan for plan in plans if _is_told_again(plan.assets.stream) is again], again=again)
         # What is ordered comes last: the vendor is at work on it while the others load.
         for plan in sorted(plans, key=lambda plan: bool(plan.assets.upstream)):
             assets, before, windows = plan
             started = time.monotonic()
-            loaded = load(runner, assets, windows, again=is_told_again(assets.stream))
+            loaded = load(runner, assets, windows, again=_is_told_again(assets.stream))
             seconds = time.monotonic() - started
             if not _show_load(lake, loaded, look(lake, assets, _span(assets, hours, now), now), seconds):
                 lacking.append(str(assets.stream.key))
@@ -158,16 +162,45 @@ def _plan(runner: Runner, sandbox: Sandbox, assets: LoadAssets, span: Window, no
     """What is to be loaded of a stream; if its newest day is missing, days that are told again with it too."""
     lake = Lake(home())
     found = look(lake, assets, span, now)
-    if is_told_again(assets.stream):
-        load_a_day_ago(runner, sandbox, assets, found)
+    if _is_told_again(assets.stream):
+        _load_a_day_ago(runner, sandbox, assets, found)
         found = look(lake, assets, span, now)
     windows = to_load(runner, assets, found, again=False)
-    return Planned(assets, found, list(found.states) if windows and is_told_again(assets.stream) else windows)
+    return Planned(assets, found, list(found.states) if windows and _is_told_again(assets.stream) else windows)
+
+
+def _is_told_again(stream: Stream) -> bool:
+    """Whether each order of a stream asks for days before its newest one too, and its answers are compared."""
+    return stream.asked_again > 0 and "earlier_answer_is_repeated" in stream.claims
+
+
+def _load_a_day_ago(runner: Runner, sandbox: Sandbox, assets: LoadAssets, found: Survey) -> None:
+    """Loads all days but the newest, as the vendor told them a day ago, if none of them is there.
+
+    So the demo shows that an event which came late is healed by the next day's answer.
+    """
+    *earlier, _ = found.states
+    if set(found.states.values()) == {State.MISSING}:
+        with _a_day_ago(sandbox):
+            load(runner, assets, earlier)
+
+
+@contextmanager
+def _a_day_ago(sandbox: Sandbox) -> Iterator[None]:
+    """Sets the vendors' clock back by a day inside of the block, and this process's with it."""
+    offset_s = float(os.environ.get(CLOCK_OFFSET_VARIABLE) or "0")
+    sandbox.clock.move(-DAY)
+    os.environ[CLOCK_OFFSET_VARIABLE] = str(offset_s - DAY.total_seconds())
+    try:
+        yield
+    finally:
+        os.environ[CLOCK_OFFSET_VARIABLE] = str(offset_s)
+        sandbox.clock.move(DAY)
 
 
 def _told_days(plan: Planned) -> Window | None:
     """The days of a stream that had been told before its next answer tells them again; None if there are none."""
-    days = plan.found.windows(State.COMPLETE) if plan.windows and is_told_again(plan.assets.stream) else []
+    days = plan.found.windows(State.COMPLETE) if plan.windows and _is_told_again(plan.assets.stream) else []
     return Window(days[0].start, days[-1].end) if days else None
 
 
@@ -222,7 +255,7 @@ def _show_calls() -> None:
 def _span(assets: LoadAssets, hours: int, now: datetime) -> Window:
     end = floor(now, assets.stream.granularity)
     is_hourly = assets.stream.granularity is Granularity.HOUR
-    days = assets.stream.first_look + (DAY if is_told_again(assets.stream) else timedelta())
+    days = assets.stream.first_look + (DAY if _is_told_again(assets.stream) else timedelta())
     return Window(end - (timedelta(hours=hours) if is_hourly else days), end)
 
 
