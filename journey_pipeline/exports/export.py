@@ -1,6 +1,6 @@
 """An export as everybody sees it, its states, and the one table of how it gets from one to another.
 
-Values only, as they were read at one instant. An edge that is not in the table raises.
+Values only, as they were read at one instant. The ledger refuses an edge that is not in the table.
 
     wanted --ask--> asking --answer--> pending --deliver--> ready --land--> landed
       ^  ^            |                   |                   |
@@ -25,7 +25,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from journey_pipeline.errors import ConfigError, LedgerError
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import StreamKey, Window, iso
 
 
@@ -105,21 +105,6 @@ TRANSITIONS: Mapping[Edge, tuple[frozenset[State], State]] = MappingProxyType(
         Edge.REPLACE: (frozenset(State) - ENDED, State.REPLACED),
     }
 )
-
-
-def after(state: State, edge: Edge) -> State:
-    """The state at the end of an edge.
-
-    Raises:
-        LedgerError: If no such edge leaves the state.
-    """
-    sources, target = TRANSITIONS[edge]
-    if state not in sources:
-        raise LedgerError(
-            f"an export that is {state} can't {edge}: that is for one that is {', '.join(sorted(sources))}. "
-            "Read the export again and go by its state."
-        )
-    return target
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError, text_of
-from journey_pipeline.exports.export import ENDED, Edge, Export, Reason, State, after
+from journey_pipeline.exports.export import ENDED, TRANSITIONS, Edge, Export, Reason, State
 from journey_pipeline.exports.tables import callbacks, exports, queues, schema, transitions
 from journey_pipeline.exports.vault import Vault
 from journey_pipeline.model import StreamKey, Window
@@ -34,6 +34,21 @@ NO_LEASE: dict[str, Any] = {"lease": None, "leased_until": None}
 def lease(at: datetime, duration: timedelta) -> dict[str, Any]:
     """Columns that lease an export to this process for a while."""
     return {"lease": f"{uuid.uuid4().hex}/{this_process()}", "leased_until": at + duration}
+
+
+def after(state: State, edge: Edge) -> State:
+    """The state at the end of an edge.
+
+    Raises:
+        LedgerError: If no such edge leaves the state.
+    """
+    sources, target = TRANSITIONS[edge]
+    if state not in sources:
+        raise LedgerError(
+            f"an export that is {state} can't {edge}: that is for one that is {', '.join(sorted(sources))}. "
+            "Read the export again and go by its state."
+        )
+    return target
 
 
 class Ledger:
