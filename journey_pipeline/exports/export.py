@@ -112,7 +112,6 @@ class Order:
     """An order to a vendor.
 
     Attributes:
-        key: Of which stream.
         partition: The partition that it lands under: the first one of its window.
         window: What it is for; one or several partitions.
         request: The request without its window, as JSON. It is shown to people: no secrets, no personal data.
@@ -130,9 +129,7 @@ class Export:
 
     Attributes:
         id: Its own id; a vendor never sees it.
-        key: Which stream it belongs to.
         partition: The partition that it lands under.
-        window: What it is for.
         request: The request without its window.
         parent_id: The export that it is a part of, if that was too large.
         root_id: The export at the top: itself, unless it is a part.

@@ -38,7 +38,6 @@ class Waiting:
 
     Attributes:
         nonce: The end of the address that was called. A secret.
-        peer: Who called.
         body: As it came. It holds a secret.
     """
 
@@ -50,11 +49,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """The calls that wait, in `<home>/inbox/<connection>/calls/`.
-
-    Attributes:
-        vault: Encrypts them.
-    """
+    """The calls that wait, in `<home>/inbox/<connection>/calls/`."""
 
     home: Path
     vault: Vault

@@ -43,7 +43,6 @@ class DriftReport(Document):
         asked: Partitions whose estimate was asked again.
         compared: Partitions that were downloaded again to compare contents.
         failed: Partitions that could not be asked, and why.
-        findings: What has drifted.
     """
 
     format: int = 1

@@ -199,7 +199,6 @@ class Kept:
     """Finished files with what was kept of earlier ones.
 
     Attributes:
-        events: The events file.
         rejects: The rejects file, if there are any.
         event_rows: How many of its events come from attempts that can't be read.
         reject_rows: How many of its rejects do.

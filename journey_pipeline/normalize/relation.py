@@ -184,9 +184,6 @@ class ColumnMap:
 def map_columns(header: Sequence[str], recipe: Recipe, constants: Mapping[str, str], path: Path) -> ColumnMap:
     """Maps a file's header to the recipe's columns.
 
-    Args:
-        path: The file, for messages.
-
     Raises:
         LakeError: If the file has a header that lacks a column which must be there.
     """
@@ -231,7 +228,6 @@ def read_batch(records: Records, name: str, constants: Mapping[str, str], schema
     Args:
         name: Of their file, as lineage names it.
         constants: Values of columns that were not downloaded.
-        schema: Of `landing`.
     """
     rows = len(records.numbers)
 

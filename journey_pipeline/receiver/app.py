@@ -78,7 +78,6 @@ class Receiver:
         ledger: Where calls are kept. It waits for other writers no longer than a call may wait.
         inbox: Where they wait if the ledger can't be written.
         judge_of: Finds the judge of a connection's calls.
-        now: The clock.
         unknown: Requests that name no hook.
     """
 

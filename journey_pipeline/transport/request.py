@@ -38,7 +38,6 @@ class Request:
 
     Attributes:
         method: Upper case.
-        body: Bytes, or None.
         is_guarded: Whether the addresses of its host are checked, and no redirect is followed.
     """
 

@@ -274,7 +274,6 @@ class Downloaded:
 
     Attributes:
         sha256: Of the file as it lies there.
-        bytes: Its size.
         raw_bytes: Size of the body inflated.
         received_as: How the vendor sent it, `gzip` or `identity`. Where it lies in the same way, these are its bytes.
         headers: Of the answer, by name, in any case.

@@ -39,11 +39,7 @@ class DroppedFile:
 
 
 class DropSource(Source):
-    """A stream whose files people drop in a folder.
-
-    Attributes:
-        folder: The folder.
-    """
+    """A stream whose files people drop in a folder."""
 
     folder: Path
 

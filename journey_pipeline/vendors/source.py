@@ -41,7 +41,6 @@ class Part:
 
     Attributes:
         sha256: Of the file.
-        bytes: Its size.
         raw_bytes: Its size inflated.
         columns: Its header, or the names of its records' fields.
         received_as: How the vendor sent it, `gzip` or `identity`.

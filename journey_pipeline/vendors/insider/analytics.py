@@ -30,8 +30,6 @@ class AnalyticsClient:
 
     Args:
         connection: Name of the connection; prefixes its variables.
-        key: Its key.
-        url: Of the host.
     """
 
     def __init__(self, connection: str, key: str, url: str, *, limits: Limits) -> None:

@@ -57,8 +57,6 @@ class Account:
     """What the variables of a connection say.
 
     Attributes:
-        url: Of the vendor.
-        partner: The account's name.
         segment: The dynamic segment whose users are exported.
         webhook: The public address of our receiver.
         format: Of the files that are asked for.
@@ -155,9 +153,6 @@ class InsiderClient:
     Args:
         connection: Name of the connection; prefixes its variables.
         limits: Requests per second and at a time.
-
-    Attributes:
-        account: What the variables say.
 
     Raises:
         ConfigError: If a variable of the connection is missing or wrong.

@@ -25,7 +25,6 @@ def check(
 
     Args:
         fingerprint: That of the ledger, with which the receiver must answer; None: it is not asked.
-        now: The clock.
 
     Raises:
         JourneyError: If the variables, the key or the account are not as they should be.

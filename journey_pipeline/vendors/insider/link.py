@@ -65,7 +65,6 @@ def judge_call(said: object, rules: Rules, *, at: datetime) -> Judged:
 
     Args:
         said: Its body, decoded from JSON; or a link that a person gave, as text.
-        at: When it came.
     """
     if isinstance(said, dict) and isinstance(said.get("export_id"), str) and "url" not in said:
         return _judge_second(said, at=at)
@@ -94,11 +93,7 @@ def judge_chunk(link: str, connection: str, at: datetime) -> str:
 
 
 def judge_link(link: str, rules: Rules, *, at: datetime) -> Judged:
-    """Judges a link.
-
-    Args:
-        at: When it came.
-    """
+    """Judges a link."""
     if wrong := _miswritten(link):
         return Judged(link=link, breaks=wrong)
     try:

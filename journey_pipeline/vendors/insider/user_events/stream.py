@@ -96,12 +96,9 @@ class UserEvents(Source):
     """User events of one connection, as `vendors.source.Source` asks for it.
 
     Args:
-        client: The account.
         stream: Which stream it is, as `user_events_stream` gives it.
-        choice: What an order asks for.
         open_analytics: Opens the analytics host; None where there is no key for it.
         fingerprint: Gives that of the ledger, which the receiver must answer with.
-        now: The clock.
     """
 
     def __init__(
