@@ -12,13 +12,15 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from journey_pipeline.errors import LakeError, text_of
 
+LEFTOVER_AGE = timedelta(days=1)  # far longer than any file takes to be written
 TEMPORARY_SUFFIX = ".tmp"
 _RANDOM = 12  # hexadecimal digits
 TEMPORARY_FILES = f".*.{'[0-9a-f]' * _RANDOM}{TEMPORARY_SUFFIX}"
@@ -41,6 +43,16 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     flush_dir(path.parent)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Removes what killed writers of a file left a day ago or longer, where no sweep of the lake comes."""
+    limit = time.time() - LEFTOVER_AGE.total_seconds()
+    for leftover in path.parent.glob(TEMPORARY_FILES):
+        is_of_it = leftover.name[1 : -len(TEMPORARY_SUFFIX) - _RANDOM - 1] == path.name
+        with suppress(FileNotFoundError):  # another one removed it
+            if is_of_it and leftover.stat().st_mtime < limit:
+                leftover.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -155,6 +167,19 @@ def naming_disk_troubles(attempt: str, folder: Path, chosen_by: str | None = Non
         yield
     except OSError as error:
         raise LakeError(f"{attempt} failed: {refusal(error, folder, chosen_by)}") from error
+
+
+def met_full_disk(error: BaseException | None) -> OSError | None:
+    """The refusal of a full disk that began an error, told by a library's text; None if something else began it.
+
+    A library's last error may only say that it could not roll back after that.
+    """
+    while error:
+        for number in _FULL:
+            if os.strerror(number) in str(error):
+                return OSError(number, os.strerror(number))
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def refusal(error: OSError, folder: Path, chosen_by: str | None = None) -> str:

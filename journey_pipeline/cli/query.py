@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from journey_pipeline.cli.output import notes, plain_table, results
 from journey_pipeline.errors import ConfigError
-from journey_pipeline.files import naming_disk_troubles, replacing
+from journey_pipeline.files import naming_disk_troubles, remove_unfinished, replacing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home, local_path
 from journey_pipeline.warehouse import questions as asking
@@ -46,18 +46,15 @@ def _asked(sql: str | None, file: str | None) -> str:
     """The SQL: as given, of a file, or from standard input."""
     if (sql is None) == (file is None):
         raise click.UsageError("give SQL, a file with --file, or - for standard input")
-    if sql == "-":
-        return sys.stdin.read()
     if sql and sql.endswith(".sql") and not sql.split()[1:]:
         file = sql
-    if file is None:
+    if file is None and sql != "-":
         return sql or ""
     try:
-        return Path(file).read_text(encoding="utf-8")
+        return (Path(file).read_bytes() if file else sys.stdin.buffer.read()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{file} can't be read ({error.strerror if isinstance(error, OSError) else 'it is no text in UTF-8'})."
-        ) from error
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigError(f"{file or 'standard input'} can't be read ({why}).") from error
 
 
 def _first(answer: asking.QueryResult, limit: int | None) -> asking.QueryResult:
@@ -83,12 +80,15 @@ def _write(lake: Lake, sql: str, limit: int | None, path: Path) -> None:
     writers: dict[str, Callable[[asking.QueryResult, IO[str]], None]] = {".csv": _write_csv, ".json": _write_json}
     if path.suffix not in {*writers, _PARQUET}:
         raise ConfigError(f"--out ends with {path.suffix or 'no ending'}; give it .csv, .json or .parquet.")
-    with naming_disk_troubles(f"writing {path.name}", path.parent, "--out"), replacing(path) as temporary:
-        if path.suffix == _PARQUET:
-            asking.export_parquet(lake, sql, temporary, limit)
-        else:
-            with temporary.open("w", encoding="utf-8", newline="") as opened:
-                writers[path.suffix](_first(asking.query(lake, sql), limit), opened)
+    trouble = naming_disk_troubles(f"writing {path.name}", path.parent, "--out")
+    with trouble:
+        remove_unfinished(path)
+        with replacing(path) as temporary:
+            if path.suffix == _PARQUET:
+                asking.export_parquet(lake, sql, temporary, limit)
+            else:
+                with temporary.open("w", encoding="utf-8", newline="") as opened:
+                    writers[path.suffix](_first(asking.query(lake, sql), limit), opened)
     results.say(str(path))
 
 

@@ -22,10 +22,11 @@ from journey_pipeline.components.schedules import (
 )
 from journey_pipeline.components.translator import Told, Translator, key_of, tags_of
 from journey_pipeline.errors import JourneyError
+from journey_pipeline.files import LEFTOVER_AGE
 from journey_pipeline.lake.documents import DriftReport, newest_report
 from journey_pipeline.lake.landing import read_landing
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.sweep import LEFTOVER_AGE, Swept, sweep
+from journey_pipeline.lake.sweep import Swept, sweep
 from journey_pipeline.loading.reconcile import SweepSettings, sweep_drift
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, contiguous, partition_window
 from journey_pipeline.settings import make_home, utc_now

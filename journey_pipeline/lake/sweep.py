@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
@@ -23,8 +23,6 @@ from journey_pipeline.lake.repair import restore_marks
 from journey_pipeline.model import StreamKey, is_partition, partition_window
 
 log = logging.getLogger(__name__)
-
-LEFTOVER_AGE = timedelta(days=1)  # far longer than any download takes
 
 _ROOTS = ("raw", "events", "rejects", "attributes", "populations", "evidence", "dimensions", "drift", "cache/survey")
 

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from journey_pipeline.errors import ConfigError, WarehouseError, text_of
+from journey_pipeline.files import met_full_disk
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import Figure, Figures, StreamKey, Window, iso
 from journey_pipeline.settings import HOME_VARIABLE, PUBLISHED_VARIABLE, published_place
@@ -70,9 +71,11 @@ def export_parquet(lake: Lake, sql: str, file: Path, limit: int | None = None) -
 
     Raises:
         ConfigError: If nothing is published yet.
-        WarehouseError: In one line, if DuckDB refuses the SQL or the file.
+        WarehouseError: In one line, if DuckDB refuses the SQL.
+        OSError: If the disk refuses the file.
     """
-    with opened_published(lake) as session, _naming_refusals(session):
+    file.touch()
+    with opened_published(lake) as session, _naming_refusals(session), _telling_full_disk():
         *before, last = _statements(session, sql)
         for statement in before:
             session.execute(statement).complete()
@@ -132,6 +135,17 @@ def _statements(session: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Sta
     if found := session.extract_statements(sql):
         return found
     raise WarehouseError("the query holds no statement.")
+
+
+@contextmanager
+def _telling_full_disk() -> Iterator[None]:
+    """Tells of a full disk as Python does, where DuckDB writes a file for a person."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        if full := met_full_disk(error):
+            raise full from error
+        raise
 
 
 @contextmanager

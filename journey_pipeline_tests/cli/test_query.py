@@ -12,6 +12,7 @@ import termios
 from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
+from resource import RLIMIT_FSIZE, setrlimit
 
 import duckdb
 import pytest
@@ -87,6 +88,8 @@ def test_sql_comes_as_text_from_a_file_or_from_standard_input(home: Path, tmp_pa
         asked(home, "-", *csv_of, given=sql),
     ]
     assert [(way.exit_code, way.stdout) for way in ways] == [(0, "most\n3\n")] * 4
+    file.write_text(sql, encoding="utf-8-sig")  # as editors on Windows do
+    assert asked(home, str(file), *csv_of).stdout == "most\n3\n"
     assert asked(home).exit_code == asked(home, sql, "--file", str(file)).exit_code == 2
     assert "most.sq" in str(asked(home, "--file", str(file)[:-1]).exception)
 
@@ -103,6 +106,46 @@ def test_an_answer_is_written_whole_to_a_file_of_the_form_that_its_name_ends_wit
     before = file.read_bytes()
     assert isinstance(asked(home, "select nope", "--out", str(file)).exception, WarehouseError)
     assert (file.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [file.name])
+
+
+def test_sql_that_is_no_text_in_utf_8_is_refused_wherever_it_comes_from(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "latin.sql"
+    file.write_bytes("select 'é'".encode("latin-1"))
+    runner = CliRunner(env={HOME_VARIABLE: str(home)})
+    given = runner.invoke(cli, ["query", "-"], input=file.read_bytes())
+    assert str(given.exception) == "standard input can't be read (it is no text in UTF-8)."
+    assert str(asked(home, str(file)).exception) == f"{file} can't be read (it is no text in UTF-8)."
+
+
+@pytest.mark.parametrize("form", [".csv", ".json", ".parquet"])
+def test_a_full_disk_is_named_whatever_the_form_of_the_answer(home: Path, tmp_path: Path, form: str) -> None:
+    command = [sys.executable, "-m", "journey_pipeline.cli.main", "query", "select md5(i::text) from range(99999) t(i)"]
+    done = subprocess.run(
+        [*command, "--out", f"answer{form}"],
+        cwd=tmp_path,
+        env=os.environ | {HOME_VARIABLE: str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: setrlimit(RLIMIT_FSIZE, (100_000, 100_000)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: writing answer{form} failed: the disk that holds {tmp_path} is full")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_query_left_goes_a_day_later_with_the_next_one_to_the_same_file(
+    home: Path, tmp_path: Path
+) -> None:
+    left, fresh, of_another = (
+        tmp_path / f".{name}.tmp" for name in ("a.csv.0123456789ab", "a.csv.ba9876543210", "b.csv.0123456789ab")
+    )
+    for file in (left, fresh, of_another):
+        file.touch()
+    os.utime(left, (0, 0))
+    os.utime(of_another, (0, 0))
+    assert asked(home, "select 1", "--out", str(tmp_path / "a.csv")).exit_code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", fresh.name, of_another.name}
 
 
 def test_a_limit_holds_for_every_form(home: Path) -> None:
