@@ -14,13 +14,14 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.files import refusal
+from journey_pipeline.files import met_full_disk, refusal
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.sql import literal
 
@@ -90,11 +91,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What a kept DuckDB must share with the one that is asked for. A forked process can't use its parent's."""
+    """What a kept DuckDB must share with the one that is asked for."""
 
     memory: str
     macros: tuple[str, ...]
-    process: int
 
     def open(self) -> duckdb.DuckDBPyConnection:
         """Opens one: that takes tens of milliseconds, of which the macros take most."""
@@ -154,6 +154,8 @@ class _Pool:
 
 _POOL = _Pool()
 atexit.register(_POOL.close_all_but, 0)  # before the interpreter takes DuckDB apart
+# A forked process can't use its parent's, nor take it apart.
+os.register_at_fork(before=partial(_POOL.close_all_but, 0))
 
 
 @contextmanager
@@ -174,7 +176,7 @@ def session(
     folder = lake.work_dir / f"normalize-{uuid.uuid4().hex[:12]}"
     folder.mkdir(parents=True)
     try:
-        kind = _Kind(limits.memory, tuple(macros), os.getpid())
+        kind = _Kind(limits.memory, tuple(macros))
         with _POOL.working(), _connection(kind, folder / "spill") as connection:
             yield Session(connection, folder, limits)
     except duckdb.OutOfMemoryException as error:
@@ -183,8 +185,7 @@ def session(
             "(`memory` of NormalizeLimits), and normalize it again; what landed is whole."
         ) from error
     except duckdb.IOException as error:
-        full = os.strerror(errno.ENOSPC)
-        cause = OSError(errno.ENOSPC, full) if full in str(error) else OSError(errno.EIO, type(error).__name__)
+        cause = met_full_disk(error) or OSError(errno.EIO, type(error).__name__)
         raise LakeError(f"{work} failed: {refusal(cause, lake.home)}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,13 +6,13 @@ Not here: what is in them (`schema.py`).
 from __future__ import annotations
 
 import atexit
-import errno
 import fcntl
 import json
 import os
 import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +23,7 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.errors import WarehouseError, text_of
-from journey_pipeline.files import refusal
+from journey_pipeline.files import met_full_disk, refusal
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import published_place, storage_version
 from journey_pipeline.sql import literal
@@ -114,7 +114,7 @@ def _open(session: duckdb.DuckDBPyConnection, file: Path) -> None:
                 f"another program has {file.name} open ({describe(error)}). Close it there, "
                 "open journeys.duckdb instead, and run the command again."
             ) from error
-        if not file.exists() or not os.access(file, os.R_OK | os.W_OK) or _met_full_disk(error):
+        if not file.exists() or not os.access(file, os.R_OK | os.W_OK) or met_full_disk(error):
             raise
         raise UnopenableWarehouse(file, describe(error)) from error
 
@@ -131,9 +131,16 @@ def reading(lake: Lake, file: Path, memory: str = "1GB", threads: int = 2) -> It
     DuckDB would give two connections of one process to one path the same database, which would be the file as it was
     before the last publish: so the file is attached.
     """
-    with _session(memory, threads, lake.work_dir / f"reader-{file.stem}") as session:
+    with _session(memory, threads, _spill_of_reader(lake) / f"reader-{file.stem}-{os.getpid()}") as session:
         _attach(session, file, "(read_only)")
         yield session
+
+
+def _spill_of_reader(lake: Lake) -> Path:
+    """The lake's folder for work; the machine's for an analyst who can't write the home, or has none."""
+    with suppress(OSError):
+        lake.work_dir.mkdir(exist_ok=True)
+    return lake.work_dir if os.access(lake.work_dir, os.W_OK) else Path(tempfile.gettempdir())
 
 
 def _attach(session: duckdb.DuckDBPyConnection, file: Path, options: str) -> None:
@@ -141,8 +148,8 @@ def _attach(session: duckdb.DuckDBPyConnection, file: Path, options: str) -> Non
     session.execute("use warehouse")
 
 
-_IDLE: list[tuple[int, duckdb.DuckDBPyConnection]] = []
-"""A DuckDB without a file, ready for the next session, and the process that opened it: a forked one can't use it."""
+_IDLE: list[duckdb.DuckDBPyConnection] = []
+"""A DuckDB without a file, ready for the next session."""
 
 
 @contextmanager
@@ -151,9 +158,7 @@ def _session(memory: str, threads: int, spill: Path) -> Iterator[duckdb.DuckDBPy
 
     It is not kept after an error, nor if it has spilled: it can't be given another folder any more.
     """
-    opener, engine = _IDLE.pop() if _IDLE else (0, None)
-    if engine is None or opener != os.getpid():
-        engine = duckdb.connect(config=_CONFIG)
+    engine = _idle() or duckdb.connect(config=_CONFIG)
     try:
         engine.execute(f"set memory_limit = {literal(memory)}; set temp_directory = {literal(str(spill))}")
         engine.execute(f"set threads = {threads}")
@@ -167,16 +172,23 @@ def _session(memory: str, threads: int, spill: Path) -> Iterator[duckdb.DuckDBPy
     if spill.exists() or _IDLE:
         engine.close()
     else:
-        _IDLE.append((os.getpid(), engine))
+        _IDLE.append(engine)
+
+
+def _idle() -> duckdb.DuckDBPyConnection | None:
+    with suppress(IndexError):  # there is none, or another thread took it
+        return _IDLE.pop()
+    return None
 
 
 @atexit.register
 def _close_idle() -> None:
-    """Closes it before the interpreter takes DuckDB apart."""
-    while _IDLE:
-        opener, engine = _IDLE.pop()
-        if opener == os.getpid():
-            engine.close()
+    while engine := _idle():
+        engine.close()
+
+
+# A forked process can't use its parent's, nor take it apart.
+os.register_at_fork(before=_close_idle)
 
 
 @contextmanager
@@ -189,19 +201,9 @@ def naming_failures(attempt: str, heal: str, folder: Path | None = None) -> Iter
     try:
         yield
     except duckdb.Error as error:
-        if folder and _met_full_disk(error):
-            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if folder and (full := met_full_disk(error)):
             raise WarehouseError(f"{attempt} failed: {refusal(full, folder)}") from error
         raise WarehouseError(f"{attempt} failed: {describe(error)}; {heal}.") from error
-
-
-def _met_full_disk(error: BaseException | None) -> bool:
-    """Whether a full disk began it: DuckDB's last error may only say that it could not roll back after that."""
-    while error:
-        if os.strerror(errno.ENOSPC) in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def describe(error: duckdb.Error) -> str:
