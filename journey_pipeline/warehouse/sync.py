@@ -98,6 +98,7 @@ class SyncReport:
 log = logging.getLogger(__name__)
 
 _PASSES = 5
+_FRESH = "warehouse.rebuilding.duckdb"
 _DEFAULTS = WarehouseSettings()
 BeforeAnew = Callable[[], object]
 """Called before a warehouse is made anew: brings events files of an earlier version over. Or nothing."""
@@ -124,6 +125,7 @@ def _sync(lake: Lake, settings: WarehouseSettings, before_anew: BeforeAnew) -> S
     file = warehouse_file(lake)
     if not file.exists():
         return _make_anew(lake, settings, "", before_anew)
+    _remove(file.with_name(_FRESH))
     why = "another version of journey_pipeline made it"
     try:
         with writing(file, settings) as session:
@@ -158,7 +160,7 @@ def _make_anew(lake: Lake, settings: WarehouseSettings, why: str, before_anew: B
     """
     before_anew()
     target = warehouse_file(lake)
-    fresh = target.with_name("warehouse.rebuilding.duckdb")
+    fresh = target.with_name(_FRESH)
     before = _loaded_before(lake)
     _remove(fresh)
     try:

@@ -60,6 +60,7 @@ def test_a_writer_killed_at_any_step_leaves_the_old_state_or_the_new_one(
         was_killed |= crash_server.run(made.lake, "sync", crash_at)
         assert_is_old_or_new(made, old)
         sync(made.lake, SMALL)
+        assert list(made.lake.home.glob("warehouse.rebuilding*")) == []
         was_killed |= crash_server.run(made.lake, "publish", crash_at)
         assert rows_of(published_file(made.lake), COUNT) == [(9,)]
         publish(made.lake, SMALL)
