@@ -43,6 +43,7 @@ from journey_pipeline.signals import ENDINGS, ended_by
 
 LOG_FILE = "dev.log"
 LOG_LINES = 20
+KILLED_WITHIN_S = 10.0  # a process that a disk keeps waiting can't even be killed
 ROWS_PER_HOUR = 300  # the simulators make weeks of history while Dagster works beside them
 
 
@@ -129,7 +130,8 @@ def _dagster(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
                 signal.signal(ending, signal.SIG_IGN)  # it is being done
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            while child.poll() is None or running_in_group(child.pid):
+            patience = time.monotonic() + KILLED_WITHIN_S
+            while (child.poll() is None or running_in_group(child.pid)) and time.monotonic() < patience:
                 time.sleep(0.05)
             cancel_unfinished(instance)
 
