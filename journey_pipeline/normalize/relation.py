@@ -124,11 +124,10 @@ def with_group(properties: pa.Array[Any], name: str, members: Mapping[str, pa.Ar
         properties: JSON objects, as `json_objects` gives them.
     """
     plain, inner = _text(properties), _text(json_objects(members, rows))
-    joined = cast("Callable[..., pa.Array[Any]]", pc.binary_join_element_wise)
     opened = pc.utf8_slice_codeunits(plain, 0, -1)
     nothing = pa.scalar("{}")  # not made on import: pyarrow imports pandas for it, where that is installed
     comma = pc.if_else(pc.equal(plain, nothing), "", ",")
-    text = joined(opened, comma, f'"{name}":', inner, "}", "")
+    text = _joined(opened, comma, f'"{name}":', inner, "}")
     return pa.ExtensionArray.from_storage(pa.json_(), pc.if_else(pc.equal(inner, nothing), plain, text))
 
 

@@ -32,7 +32,7 @@ from journey_pipeline.errors import (
 from journey_pipeline.files import LandingFile
 from journey_pipeline.transport.body import Body, Checksum, Deflater
 from journey_pipeline.transport.response import Asked, Downloaded, FileInspector, Inspector, Place, http_date
-from journey_pipeline.transport.retry import Attempt, monotonic_s
+from journey_pipeline.transport.retry import Attempt
 
 _ACCEPTED, _NO_CONTENT, _PARTIAL_CONTENT = 202, 204, 206
 _CHANGED, _NO_SUCH_RANGE = 412, 416
@@ -75,7 +75,6 @@ class Download:
     def __init__(self, terms: Terms, asked: Asked) -> None:
         self._terms = terms
         self._asked = asked
-        self._began_at_s = monotonic_s()
         self._cut: _Arriving | None = None
         self._tries = _Tries()
 
@@ -122,7 +121,7 @@ class Download:
         except BaseException:
             arriving.discard()
             raise
-        return arriving.downloaded(seconds=monotonic_s() - self._began_at_s, attempts=attempt.number)
+        return arriving.downloaded(attempts=attempt.number)
 
     def _anew(self, response: requests.Response, attempt: Attempt) -> _Arriving:
         self._forget()
@@ -236,7 +235,7 @@ class _Arriving:
         is_same = headers.get("ETag", self._headers.get("ETag", "")) == self._headers.get("ETag", "")
         return is_same and first == self.body.wire.bytes and last + 1 == size
 
-    def downloaded(self, *, seconds: float, attempts: int) -> Downloaded:
+    def downloaded(self, *, attempts: int) -> Downloaded:
         """The file on disk now."""
         return Downloaded(
             path=self._terms.to.file,
@@ -245,7 +244,6 @@ class _Arriving:
             raw_bytes=self._raw_bytes,
             received_as="gzip" if self.body.is_gzip else "identity",
             headers=self._headers,
-            seconds=seconds,
             attempts=attempts,
             inspector=self._inspector,
         )

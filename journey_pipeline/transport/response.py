@@ -277,7 +277,6 @@ class Downloaded:
         raw_bytes: Size of the body inflated.
         received_as: How the vendor sent it, `gzip` or `identity`. Where it lies in the same way, these are its bytes.
         headers: Of the answer, by name, in any case.
-        seconds: From the first attempt's start to the file in place.
         inspector: The one that saw this body to its end, or None.
     """
 
@@ -287,7 +286,6 @@ class Downloaded:
     raw_bytes: int
     received_as: str
     headers: Mapping[str, str]
-    seconds: float
     attempts: int
     inspector: Any = None
 
