@@ -50,7 +50,7 @@ def _show(connection: Connection, email: str) -> bool:
     lake = Lake(home())
     key = source.stream.key
     try:
-        with ask_for_person(lake, source, email, limits=connection.load_settings.limits) as asked:
+        with ask_for_person(lake, source, email, connection.load_settings.limits) as asked:
             timeline = compare_person(lake, key, email=email, told=asked.events, since=asked.since)
     finally:
         source.close()

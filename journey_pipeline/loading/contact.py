@@ -5,7 +5,7 @@ Nothing of it is kept. Not here: comparing them with the warehouse (`warehouse/c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import EventsManifest
 from journey_pipeline.loading.landing import Landing
 from journey_pipeline.model import Window, floor
 from journey_pipeline.normalize.run import normalize
@@ -48,23 +47,15 @@ class Asked:
 
     Attributes:
         events: The events' file; gone when the block ends.
+        since: How far back the answer goes.
     """
 
     events: Path
-    manifest: EventsManifest
     since: datetime
-    asked_at: datetime
 
 
 @contextmanager
-def ask_for_person(
-    lake: Lake,
-    source: PeopleSource,
-    email: str,
-    *,
-    limits: NormalizeLimits | None = None,
-    now: Callable[[], datetime] = utc_now,
-) -> Iterator[Asked]:
+def ask_for_person(lake: Lake, source: PeopleSource, email: str, limits: NormalizeLimits) -> Iterator[Asked]:
     """Asks the vendor for a person, for as long as the block runs.
 
     Args:
@@ -74,14 +65,14 @@ def ask_for_person(
         VendorError: If the vendor's answer stopped it.
         LakeError: If no events can be made of it.
     """
-    key, recipe, asked_at = source.stream.key, source.stream.recipe, now()
+    key, recipe, asked_at = source.stream.key, source.stream.recipe, utc_now()
     start = floor(asked_at, source.stream.granularity)
     window = Window(start, start + source.stream.granularity.duration)
     lake.work_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=lake.work_dir, prefix="contact-") as folder:
         scratch = Lake(Path(folder))
-        with Landing(scratch, key, window, recipe.extension, at=asked_at, now=now) as landing:
+        with Landing(scratch, key, window, recipe.extension, at=asked_at) as landing:
             landing.take(source.person(email, landing.place.file))
             landing.commit()
-        manifest = normalize(scratch, key, window.partition, recipe, limits)
-        yield Asked(scratch.events_file(key, window.partition), manifest, asked_at - source.person_reach, asked_at)
+        normalize(scratch, key, window.partition, recipe, limits)
+        yield Asked(scratch.events_file(key, window.partition), asked_at - source.person_reach)

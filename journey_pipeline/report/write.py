@@ -38,7 +38,6 @@ class Written:
         thumbnail: Its funnel, as SVG.
     """
 
-    journey: Journey
     file: Path
     thumbnail: str
 
@@ -65,7 +64,7 @@ def write_journeys(
 def _write_journey(published: Published, journey: Journey, span: Span, home: Path, out: Path | None) -> Written:
     page = journey_page(published, journey, span)
     steps = next(part.answered for part in page.parts if part.title == STEPS)
-    return Written(journey, _write(page, home / FOLDER / _file_name(journey), out), thumbnail(steps))
+    return Written(_write(page, home / FOLDER / _file_name(journey), out), thumbnail(steps))
 
 
 def _write(page: Page, usual: Path, out: Path | None) -> Path:
