@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
-import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
@@ -29,6 +28,8 @@ def polars_rows(file: Path) -> list[dict[str, object]]:
 
 
 def pandas_rows(file: Path) -> list[dict[str, object]]:
+    import pandas as pd  # noqa: PLC0415 - takes long, and every worker imports this module
+
     frame = pd.read_parquet(file)
     return [
         {str(name): None if pd.isna(value) else value for name, value in row.items()}
