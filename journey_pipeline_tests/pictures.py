@@ -1,27 +1,31 @@
-"""Makes the pictures of Dagster's UI and of a report, from `dev` in headless Chromium: `make pictures`.
+"""Makes the pictures of Dagster's UI, of a report and of the demo, in headless Chromium: `make pictures`.
 
-It starts `dev --hurry` in a home of its own, waits until an ordered export has landed and the warehouse is published,
-and takes each page once its text is there. The picture of the demo in a terminal is not made here.
+For the UI and the report it starts `dev --hurry` in a home of its own, waits until an ordered export has landed and the
+warehouse is published, and takes each page once its text is there. The demo's picture is what `demo` prints.
 """
 
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import requests
+from rich.console import Console
+from rich.text import Text
 from websockets.sync.client import ClientConnection, connect
 
 from journey_pipeline.lake.layout import Lake
@@ -33,6 +37,8 @@ from journey_pipeline.warehouse.questions import published
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 WIDTH, HEIGHT = 1400, 800
 SETTLES_S = 5  # what moves on a page, such as the graph's lines
+COLUMNS = 92  # of the demo's terminal
+SHOWN = re.compile(r"What each journey did.*?(?=\n\S*Where it is)", re.DOTALL)
 LOADED = "select count(distinct connection) from core.journey_events"
 
 
@@ -64,7 +70,11 @@ class Browser:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket, self._calls = socket, 0
         self.call("Page.enable")
-        size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+        self.resize(WIDTH, HEIGHT)
+
+    def resize(self, width: int, height: int) -> None:
+        """Sets the size of the page, which is that of its pictures."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -155,20 +165,55 @@ def write_report(lake: Lake, file: Path) -> Path:
         return written.file
 
 
+def take_dev(page: Browser, home: Path, chosen: Sequence[str]) -> None:
+    """Takes pages of the UI and the report of a running `dev`."""
+    with dev(home) as address:
+        landed = sorted(path.stem for path in (home / "events/sfmc/journey_history").glob("*.parquet"))
+        days = sorted(path.stem for path in (home / "events/apsis/profile_events").glob("*.parquet"))
+        names = {"hour": f"{landed[-1][:10]}-{landed[-1][11:]}:00", "day": days[0]}
+        for name in [name for name in PAGES if name in chosen]:
+            page.take(address + PAGES[name].path.format(**names), PAGES[name], PICTURES / f"{name}.png")
+        if "report" in chosen:
+            file = write_report(Lake(home), home / "report.html")
+            page.take(file.as_uri(), Page("", ()), PICTURES / "report.png")
+
+
+def printed_by_demo(home: Path) -> str:
+    """The results of the vendors that `demo` prints on a terminal, with its codes for bold and colour."""
+    printed = bytearray()
+
+    def keep(terminal: int) -> bytes:
+        printed.extend(read := os.read(terminal, 1 << 16))
+        return read
+
+    os.environ["COLUMNS"] = str(COLUMNS)
+    pty.spawn([sys.executable, "-m", "journey_pipeline.cli.main", "demo", "--home", str(home)], keep)
+    found = SHOWN.search(printed.decode().replace("\r\n", "\n"))
+    assert found
+    return found[0].rstrip()
+
+
+def take_demo(page: Browser, folder: Path) -> None:
+    """Takes what the demo prints, in the frame of a terminal."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    console.print("[bold]$ make demo[/bold]\n")
+    console.print(Text.from_ansi(printed_by_demo(folder / "demo")), soft_wrap=True)
+    drawing = folder / "demo.svg"
+    console.save_svg(str(drawing), title="journey_pipeline")
+    size = re.search(r'viewBox="0 0 ([0-9]+)[^ ]* ([0-9]+)', drawing.read_text())
+    assert size
+    page.resize(int(size[1]), int(size[2]))
+    page.take(drawing.as_uri(), Page("", ()), PICTURES / "demo.png")
+
+
 def main() -> None:
     """Makes all pictures, or those that are named."""
-    chosen = sys.argv[1:] or [*PAGES, "report"]
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder) / "home"
-        with dev(home) as address, browser(Path(folder) / "browser") as page:
-            landed = sorted(path.stem for path in (home / "events/sfmc/journey_history").glob("*.parquet"))
-            days = sorted(path.stem for path in (home / "events/apsis/profile_events").glob("*.parquet"))
-            names = {"hour": f"{landed[-1][:10]}-{landed[-1][11:]}:00", "day": days[0]}
-            for name in [name for name in PAGES if name in chosen]:
-                page.take(address + PAGES[name].path.format(**names), PAGES[name], PICTURES / f"{name}.png")
-            if "report" in chosen:
-                file = write_report(Lake(home), home / "report.html")
-                page.take(file.as_uri(), Page("", ()), PICTURES / "report.png")
+    chosen = sys.argv[1:] or [*PAGES, "report", "demo"]
+    with tempfile.TemporaryDirectory() as name, browser(Path(name) / "browser") as page:
+        if {*chosen} - {"demo"}:
+            take_dev(page, Path(name) / "home", chosen)
+        if "demo" in chosen:
+            take_demo(page, Path(name))
 
 
 if __name__ == "__main__":
