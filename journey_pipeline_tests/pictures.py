@@ -38,7 +38,7 @@ PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 WIDTH, HEIGHT = 1400, 800
 SETTLES_S = 5  # what moves on a page, such as the graph's lines
 COLUMNS = 92  # of the demo's terminal
-SHOWN = re.compile(r"What each journey did.*?(?=\n\S*Where it is)", re.DOTALL)
+SHOWN = re.compile(r"(?:\x1b\[[0-9;]*m)*What each journey did.*?(?=\n\S*Where it is)", re.DOTALL)
 LOADED = "select count(distinct connection) from core.journey_events"
 
 
@@ -197,7 +197,7 @@ def take_demo(page: Browser, folder: Path) -> None:
     """Takes what the demo prints, in the frame of a terminal."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print("[bold]$ make demo[/bold]\n")
-    console.print(Text.from_ansi(printed_by_demo(folder / "demo")), soft_wrap=True)
+    console.print(Text.from_ansi(printed_by_demo(folder / "demo") + "\n"), soft_wrap=True)
     drawing = folder / "demo.svg"
     console.save_svg(str(drawing), title="journey_pipeline")
     size = re.search(r'viewBox="0 0 ([0-9]+)[^ ]* ([0-9]+)', drawing.read_text())
