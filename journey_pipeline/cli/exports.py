@@ -22,7 +22,7 @@ from journey_pipeline.exports import calls
 from journey_pipeline.exports.calls import Told
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import ENDED, Export, State, Verdict
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.ledger import Ledger, Transaction
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.exports.turns import listed, shown, stuck
@@ -164,12 +164,11 @@ def _says_of_call(export: dict[str, Any]) -> str:
 
 def _take_link(ledger: Ledger, export_id: int, *, quarantined: bool) -> int:
     """Takes a link for an export, given now or kept in quarantine; the exit code."""
+    with ledger.reading() as tx:
+        _open_export(tx, export_id)  # before a person is asked for a link that nothing waits for
     link = "" if quarantined else _given_link()
     with ledger.writing() as tx:
-        export, at = tx.get(export_id), utc_now()
-        if export.state in ENDED:
-            again = f"journey-pipeline backfill {selection(export.key, export.window)} --again"
-            raise LedgerError(f"{export} has ended; order its window again with `{again}`")
+        export, at = _open_export(tx, export_id), utc_now()
         kept = calls.kept_back(tx, export) if quarantined else None
         if quarantined and kept is None:
             raise LedgerError(f"{export} has no link in quarantine, or its link has ended")
@@ -182,6 +181,14 @@ def _take_link(ledger: Ledger, export_id: int, *, quarantined: bool) -> int:
         taking = calls.release(tx, kept, judged, at=at) if kept else None
         verdict = taking or calls.give(tx, export, link, judged, at=at)
     return _tell(export, verdict)
+
+
+def _open_export(tx: Transaction, export_id: int) -> Export:
+    export = tx.get(export_id)
+    if export.state in ENDED:
+        again = f"journey-pipeline backfill {selection(export.key, export.window)} --again"
+        raise LedgerError(f"{export} has ended; order its window again with `{again}`")
+    return export
 
 
 def _given_link() -> str:

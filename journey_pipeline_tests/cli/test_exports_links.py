@@ -206,12 +206,24 @@ def test_no_link_is_taken_for_an_export_that_has_ended(ledger: Ledger) -> None:
 IN_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 
 
+def typed_for(export: Export) -> list[str]:
+    """The command that takes a link for an export, in a terminal."""
+    command = [sys.executable, "-m", "journey_pipeline.cli.main", "exports", "--link", str(export.id)]
+    return [sys.executable, "-c", IN_A_TERMINAL, *command]
+
+
+def test_no_link_is_asked_for_of_an_export_that_has_ended(ledger: Ledger) -> None:
+    export = asked(ledger)
+    assert run("--give-up", str(export.id)).exit_code == 0
+    done = subprocess.run(typed_for(export), input=b"", capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"has ended; order its window again with" in done.stdout
+    assert b"Link" not in done.stdout
+
+
 def test_a_link_that_is_typed_into_a_terminal_is_not_shown(ledger: Ledger) -> None:
     export, url = asked(ledger), link()
-    command = [sys.executable, "-m", "journey_pipeline.cli.main", "exports", "--link", str(export.id)]
-    with subprocess.Popen(
-        [sys.executable, "-c", IN_A_TERMINAL, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as terminal:
+    with subprocess.Popen(typed_for(export), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as terminal:
         assert terminal.stdin is not None
         assert terminal.stdout is not None
         shown = b""
