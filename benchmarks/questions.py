@@ -22,10 +22,10 @@ FLOOR, DIRECT, DAGSTER = "floor", "direct", "through_dagster"
 SCRIPTS = ["duckdb_script", "polars_script"]
 DLT, DLT_RECORDS = "dlt_arrow", "dlt_records"
 PAIRS = (
-    Pair(DIRECT, FLOOR, "<= 1.9"),
-    Pair(DIRECT, "duckdb_script", "<= 2.3"),
-    Pair(DIRECT, "polars_script", ""),
-    Pair(DLT, DIRECT, ">= 1.5"),
+    Pair(DIRECT, FLOOR, "<= 1.9", one_has_marts=True),
+    Pair(DIRECT, "duckdb_script", "<= 2.3", one_has_marts=True),
+    Pair(DIRECT, "polars_script", "", one_has_marts=True),
+    Pair(DLT, DIRECT, ">= 1.5", one_has_marts=True),
     Pair(DAGSTER, DIRECT, ""),
 )
 

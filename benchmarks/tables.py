@@ -62,11 +62,16 @@ def comparison(runs: Mapping[str, Sequence[Measured]], *, per: int = 0) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two contenders whose processor seconds are compared, and what the ratio should be."""
+    """Two contenders whose processor seconds are compared, and what the ratio should be.
+
+    Attributes:
+        one_has_marts: Whether only one of them makes marts, so that they are compared without these too.
+    """
 
     contender: str
     to: str
     target: str
+    one_has_marts: bool = False
 
 
 def ratios(runs: Mapping[str, Sequence[Measured]], pairs: Sequence[Pair]) -> str:
@@ -74,11 +79,21 @@ def ratios(runs: Mapping[str, Sequence[Measured]], pairs: Sequence[Pair]) -> str
     rows = []
     for pair in pairs:
         if pair.contender in runs and pair.to in runs:
-            turns = zip(runs[pair.contender], runs[pair.to], strict=True)
-            found = [one.cpu_s / other.cpu_s for one, other in turns]
-            each = ", ".join(f"{ratio:.2f}" for ratio in found)
-            rows.append([f"{pair.contender} to {pair.to}", each, f"{statistics.median(found):.2f}", pair.target])
+            turns = list(zip(runs[pair.contender], runs[pair.to], strict=True))
+            name = f"{pair.contender} to {pair.to}"
+            rows.append(_ratio(name, [one.cpu_s / other.cpu_s for one, other in turns], pair.target))
+            if pair.one_has_marts:
+                bare = [_cpu_without_marts(one) / _cpu_without_marts(other) for one, other in turns]
+                rows.append(_ratio(f"{name}, without marts", bare, pair.target))
     return table(["cpu s", "each turn", "median", "target"], rows)
+
+
+def _ratio(name: str, found: Sequence[float], target: str) -> list[str]:
+    return [name, ", ".join(f"{ratio:.2f}" for ratio in found), f"{statistics.median(found):.2f}", target]
+
+
+def _cpu_without_marts(run: Measured) -> float:
+    return run.cpu_s - float(run.said.get("marts_cpu_s", 0))
 
 
 def phases(run: Measured) -> str:

@@ -64,7 +64,9 @@ def main() -> None:
         watch.seconds,
         load_s=load_s,
         load_peak_mib=load_peak_mib,
-        sync_s=report.seconds,
+        sync_events_s=report.seconds - report.phases["tables"],
+        sync_marts_s=report.phases["tables"],
+        marts_cpu_s=report.cpu["tables"],
         publish_s=published.seconds,
         table=published_table(lake),
     )

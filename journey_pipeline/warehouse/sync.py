@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
@@ -23,6 +22,7 @@ from journey_pipeline.errors import WarehouseError
 from journey_pipeline.files import flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.warehouse.attributes import ATTRIBUTE_TABLES, EXPORTED_ATTRIBUTES, make_history
+from journey_pipeline.warehouse.clock import Clock
 from journey_pipeline.warehouse.configured import configured_tables
 from journey_pipeline.warehouse.connection import (
     UnopenableWarehouse,
@@ -70,6 +70,7 @@ class SyncReport:
         rebuilt: Why the warehouse was made from nothing; empty if it was not.
         listing: The files of the lake that it looked at.
         phases: Seconds by phase: inventory, read, merge, tables, commit, checkpoint.
+        cpu: Processor seconds of this process by phase, without checkpoint.
         seconds: In all, without waiting for another writer.
     """
 
@@ -84,6 +85,7 @@ class SyncReport:
     rebuilt: str = ""
     listing: Listing | None = field(default=None, repr=False)
     phases: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -244,19 +246,6 @@ class _Plan:
         return not (changed or self.exports_differ) and self.reports.is_empty
 
 
-@dataclass(slots=True)
-class _Clock:
-    """Seconds by phase."""
-
-    phases: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self.phases[name] = self.phases.get(name, 0.0) + time.perf_counter() - begun
-
-
 def _update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings) -> SyncReport:
     """Makes the warehouse equal to the lake as it is now.
 
@@ -269,7 +258,7 @@ def _update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseS
         duckdb.Error: If anything else fails. In every case nothing has changed then.
     """
     moved: set[Path] = set()
-    clock = _Clock()
+    clock = Clock()
     for _ in range(_PASSES):
         session.execute(KEEP_ORDER)  # a pass that failed may have left it off
         plan = _plan(session, lake, settings, moved, clock)
@@ -294,7 +283,7 @@ def _update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseS
 
 
 def _plan(
-    session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings, moved: set[Path], clock: _Clock
+    session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings, moved: set[Path], clock: Clock
 ) -> _Plan:
     with clock.phase("inventory"):
         loaded = Loaded.read(session)
@@ -336,7 +325,7 @@ def _withhold(lake: Lake, inventory: Inventory, loaded: Loaded, settings: Wareho
 
 
 def _carry_out(
-    session: duckdb.DuckDBPyConnection, plan: _Plan, settings: WarehouseSettings, clock: _Clock
+    session: duckdb.DuckDBPyConnection, plan: _Plan, settings: WarehouseSettings, clock: Clock
 ) -> SyncReport:
     inventory = plan.inventory
     with clock.phase("merge"):
@@ -384,7 +373,7 @@ def _load_beside(session: duckdb.DuckDBPyConnection, plan: _Plan) -> bool:
     return load_beside(session, EXPORTED_ATTRIBUTES, outgoing, attributes)
 
 
-def _report(plan: _Plan, merged: Merged | None, days: set[date], clock: _Clock) -> SyncReport:
+def _report(plan: _Plan, merged: Merged | None, days: set[date], clock: Clock) -> SyncReport:
     inventory = plan.inventory
     return SyncReport(
         added=len(inventory.added),
@@ -397,4 +386,5 @@ def _report(plan: _Plan, merged: Merged | None, days: set[date], clock: _Clock) 
         days_touched=len(days),
         listing=plan.listing,
         phases=clock.phases,
+        cpu=clock.cpu,
     )
