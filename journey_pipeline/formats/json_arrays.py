@@ -204,11 +204,6 @@ class OuterObject:
         self._rivals: list[str] = []
 
     @property
-    def array(self) -> str | None:
-        """The name of the records' array; final at the end."""
-        return self._best.array.name if self._best else None
-
-    @property
     def is_null(self) -> bool:
         """Whether a member that should hold the records is null, which says that there are none; final at the end."""
         values = self.small.values

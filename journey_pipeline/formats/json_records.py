@@ -169,11 +169,6 @@ class RecordSplitter:
         self._form: _Form | None = None
 
     @property
-    def array(self) -> str | None:
-        """The name of the records' array, if it lies in an object; final at the end."""
-        return self._form.array if isinstance(self._form, OuterObject) else None
-
-    @property
     def is_lines(self) -> bool:
         """Whether records follow one another without a container, so that a cut between two of them can't be seen."""
         return isinstance(self._form, Lines | Concatenated)
