@@ -106,7 +106,7 @@ class ArrayAtPath:
             how = "more than one array" if self.found else "no array"
             place = ".".join([self._name, *self._further])
             message = f"is an object with {how} at {place}; its members: {told(self.placed_names)}"
-            raise NoRecordsError(message, at=0, names=self.names)
+            raise NoRecordsError(message, names=self.names)
         return []
 
     def cut(self) -> CutError:
@@ -240,10 +240,10 @@ class OuterObject:
             if self.is_null:
                 return []
             message = f"is an object without an array of records; its members: {told(self.small.names)}"
-            raise NoRecordsError(message, at=0, names=self.small.names)
+            raise NoRecordsError(message, names=self.small.names)
         if self._rivals:
             message = f"has several arrays that may be the records: {told([self._best.array.name, *self._rivals])}"
-            raise NoRecordsError(message, at=0, names=self.small.names)
+            raise NoRecordsError(message, names=self.small.names)
         return [] if self._best.is_given else self._give_whole(self._best.array)
 
     def _read(self, members: Sequence[bytes]) -> list[bytes]:

@@ -295,7 +295,7 @@ class ObjectSplitter(Generic[Decoded]):
             raise self._outer.cut()
         if self._name not in self.small.names:
             message = f"is an object without {self._name!r}; its members: {told(self.small.names)}"
-            raise NoRecordsError(message, at=0, names=self.small.names)
+            raise NoRecordsError(message, names=self.small.names)
 
     def split(self, pieces: Iterable[bytes]) -> Iterator[Members[Decoded]]:
         """The members of a whole document.

@@ -227,7 +227,7 @@ class RecordSplitter:
         records = self._counted(records + self._form.finish())
         if self._is_elsewhere:
             message = f"has its records elsewhere than at {'.'.join(self._path)}: in no object at all"
-            raise NoRecordsError(message, at=0, names=())
+            raise NoRecordsError(message, names=())
         return records
 
     def split(self, pieces: Iterable[bytes]) -> Iterator[list[bytes]]:

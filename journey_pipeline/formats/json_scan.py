@@ -48,8 +48,8 @@ class NoRecordsError(DocumentError):
         names: The names of the members of its outer object, in their order.
     """
 
-    def __init__(self, message: str, *, at: int, names: Sequence[str]) -> None:
-        super().__init__(message, at=at)
+    def __init__(self, message: str, *, names: Sequence[str]) -> None:
+        super().__init__(message, at=0)
         self.names = tuple(names)
 
 
