@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -108,7 +108,7 @@ def is_union(
         return True
     # Otherwise the files of the same streams tell which keys both have: no file of another one has such a key.
     streams = {(key.connection, key.stream) for key in added}
-    known = [key for key in set(_files(session, "", [])) - set(added) if (key.connection, key.stream) in streams]
+    known = [key for key in set(_files(session)) - set(added) if (key.connection, key.stream) in streams]
     if not known:
         return False
     # Read with few keys to look for, however many the files are that are known.
@@ -116,8 +116,8 @@ def is_union(
     return held - inside == proof.lake - both
 
 
-def _files(session: duckdb.DuckDBPyConnection, where: str, parameters: list[object]) -> list[FileKey]:
-    rows = session.execute(f"select {KEY} from internal.files {where}", parameters).fetchall()
+def _files(session: duckdb.DuckDBPyConnection, where: str = "", parameters: Sequence[object] = ()) -> list[FileKey]:
+    rows = session.execute(f"select {KEY} from internal.files {where}", list(parameters)).fetchall()
     return [FileKey(*row) for row in rows]
 
 
@@ -247,7 +247,7 @@ def _compare(session: duckdb.DuckDBPyConnection, lake: Lake, listing: Listing, b
     is_proven = _is_union(session, lake, contents, proof, counted.held) if is_as_loaded else None
     # Where not all files can be read, those are that lost rows to others: only their keys may be missing unnoticed.
     broken = {file.path for file in inventory.broken}
-    lost = [key for key in _losing(session) if key not in inventory.removed]
+    lost = [key for key in _files(session, "where loaded < events") if key not in inventory.removed]
     losing = [key for key in lost if lake.relative(events_path(lake, key)) not in broken]
     sought = losing if is_proven is None else loaded.keys
     keys = _Keys() if is_proven else _search_unchanged(session, lake, listing, sought)
@@ -311,11 +311,6 @@ def _count(session: duckdb.DuckDBPyConnection) -> _Counted:
     """).fetchall()
     miscounted, unknown = (tuple(FileKey(*row[:3]) for row in wrong if row[3] is known) for known in (True, False))
     return _Counted(KeySet(events, hashes), miscounted, unknown)
-
-
-def _losing(session: duckdb.DuckDBPyConnection) -> list[FileKey]:
-    rows = session.execute(f"select {KEY} from internal.files where loaded < events").fetchall()
-    return [FileKey(*row) for row in rows]
 
 
 def _is_union(

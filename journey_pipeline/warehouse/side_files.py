@@ -5,7 +5,6 @@ Not here: events (`merge.py`).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +15,14 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.errors import LakeError
+from journey_pipeline.files import sha256_of
 from journey_pipeline.lake.documents import DriftReport, ExportListing, is_report
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.sql import literal
 from journey_pipeline.warehouse.connection import WarehouseSettings, describe
 from journey_pipeline.warehouse.file_checks import parquet
 from journey_pipeline.warehouse.inventory import BrokenFile
-from journey_pipeline.warehouse.loaded import FileKey
+from journey_pipeline.warehouse.loaded import FileKey, columns_of
 from journey_pipeline.warehouse.removal import withhold
 from journey_pipeline.warehouse.schema import EXPORTS, KEYS, LISTED, MAPPING
 from journey_pipeline.warehouse.table import Table
@@ -44,10 +44,8 @@ def load_beside(
     """
     gone = 0
     if outgoing:
-        names = [(key.connection, key.stream, key.partition) for key in outgoing]
-        keys = [list(column) for column in zip(*names, strict=True)]
         which = "select unnest(?), unnest(?), unnest(?)"
-        gone = _run(session, f"delete from {table.name} where ({', '.join(_KEY)}) in ({which})", keys)
+        gone = _run(session, f"delete from {table.name} where ({', '.join(_KEY)}) in ({which})", columns_of(outgoing))
     if not incoming:
         return bool(gone)
     session.execute("create or replace temp table beside (path varchar, c varchar, s varchar, p varchar)")
@@ -112,7 +110,7 @@ def stage_dimensions(
     found = set()
     for path, connection, dimension in _listed_files(lake):
         found.add((connection, dimension))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256_of(path)
         if loaded.get((connection, dimension)) == digest:
             continue
         staged = f"listed_{len(changes)}"

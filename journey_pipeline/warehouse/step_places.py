@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import duckdb
 
+from journey_pipeline.warehouse.loaded import columns_of
+
 Graph = Mapping[str, Sequence[str]]
 """The steps that may follow each step."""
 
@@ -30,7 +32,7 @@ def compute_step_places(session: duckdb.DuckDBPyConnection) -> None:
         from ({_rows(ranks, "step_rank", "bigint")}) as ranked
         full join ({_rows(ends, "is_end", "boolean")}) as listed using (connection, journey_id, activity_id)
         """,
-        [*_columns(ranks), *_columns(ends)],
+        [*columns_of(ranks), *columns_of(ends)],
     )
 
 
@@ -114,7 +116,3 @@ def _rows(rows: Sequence[tuple[object, ...]], last: str, kind: str) -> str:
     if not rows:
         return f"select {', '.join(f'null::{kind} as {name}' for name, kind in named.items())} where false"
     return f"select {', '.join(f'unnest(?::{kind}[]) as {name}' for name, kind in named.items())}"
-
-
-def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
