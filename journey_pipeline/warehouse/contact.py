@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
-
-from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import StreamKey, iso
 from journey_pipeline.sql import literal
-from journey_pipeline.warehouse.connection import describe
+from journey_pipeline.warehouse.connection import naming_failures
 from journey_pipeline.warehouse.questions import opened_published
 
 _SQL = """
@@ -61,16 +58,11 @@ where connection = $connection
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """One event of a person.
+    """One event of a person, with columns of core.journey_events.
 
     Attributes:
         is_told: Whether the vendor tells of it now.
         is_known: Whether the warehouse has it.
-        occurred_at: When it happened, UTC.
-        channel: As in core.journey_events.
-        action: As in core.journey_events.
-        journey_name: As in core.journey_events.
-        activity_name: As in core.journey_events.
     """
 
     is_told: bool
@@ -114,13 +106,8 @@ def compare_person(lake: Lake, stream: StreamKey, *, email: str, told: Path, sin
     """
     which = {"connection": stream.connection, "stream": stream.stream}
     whom = {**which, "email": email, "since": iso(since)}
-    try:
-        with opened_published(lake) as session:
-            rows = session.execute(_SQL.format(file=literal(str(told))), whom).fetchall()
-            ((loaded_from, loaded_at),) = session.execute(_LOADED_SQL, which).fetchall()
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"comparing a person with the warehouse failed: {describe(error)}. `journey-pipeline publish` puts a new "
-            "copy in its place."
-        ) from error
+    attempt = "comparing a person with the published file"
+    with naming_failures(attempt, "run `journey-pipeline publish` to replace it"), opened_published(lake) as session:
+        rows = session.execute(_SQL.format(file=literal(str(told))), whom).fetchall()
+        ((loaded_from, loaded_at),) = session.execute(_LOADED_SQL, which).fetchall()
     return Timeline([TimelineEvent(*row) for row in rows], loaded_from, loaded_at)

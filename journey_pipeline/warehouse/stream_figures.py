@@ -9,12 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import duckdb
-
-from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import StreamKey
-from journey_pipeline.warehouse.connection import describe, naming_failures, published_file, reading
+from journey_pipeline.warehouse.connection import naming_failures, published_file, reading
 
 _REPLACE = "run `journey-pipeline publish` to replace it"
 _FIGURES = """
@@ -123,13 +120,7 @@ def count_lookalikes(lake: Lake, stream: StreamKey, kinds: Sequence[str]) -> dic
     file = published_file(lake)
     if not (kinds and file.exists()):
         return {}
-    try:
-        with reading(lake, file) as session:
-            which = {"connection": stream.connection, "stream": stream.stream}
-            counted = {kind: session.execute(LOOKALIKES[kind], which).fetchall() for kind in kinds}
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"counting lookalikes of {stream} failed: {describe(error)}. `journey-pipeline publish` puts a new copy "
-            "in its place."
-        ) from error
+    with naming_failures(f"counting lookalikes of {stream} in {file.name}", _REPLACE), reading(lake, file) as session:
+        which = {"connection": stream.connection, "stream": stream.stream}
+        counted = {kind: session.execute(LOOKALIKES[kind], which).fetchall() for kind in kinds}
     return {kind: int(count) for kind, ((count,),) in counted.items()}
