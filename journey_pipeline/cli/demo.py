@@ -175,12 +175,12 @@ def _is_told_again(stream: Stream) -> bool:
 
 
 def _load_a_day_ago(runner: Runner, sandbox: Sandbox, assets: LoadAssets, found: Survey) -> None:
-    """Loads all days but the newest, as the vendor told them a day ago, if none of them is there.
+    """Loads all days but the newest, as the vendor told them a day ago, if none of them has events.
 
     So the demo shows that an event which came late is healed by the next day's answer.
     """
-    *earlier, _ = found.states
-    if set(found.states.values()) == {State.MISSING}:
+    *earlier, newest = found.states
+    if found.states[newest] is State.MISSING and set(found.states.values()) <= {State.MISSING, State.LANDED}:
         with _a_day_ago(sandbox):
             load(runner, assets, earlier)
 

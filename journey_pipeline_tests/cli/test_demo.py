@@ -34,7 +34,7 @@ HOURS = 6  # shows as much as a day's
 COMMAND = [sys.executable, "-m", "journey_pipeline.cli.main", "demo", "--hours", str(HOURS)]
 
 pytestmark = [
-    pytest.mark.slow(reason="a demo is started four times"),
+    pytest.mark.slow(reason="a demo is started five times"),
     pytest.mark.timeout(900),  # whatever else the machine does
 ]
 
@@ -65,7 +65,7 @@ class Demos:
     """Demos one after the other in one home.
 
     Attributes:
-        folder: Where the first three were started.
+        folder: Where the first four were started.
         clone: Of the project, with the home that they left.
     """
 
@@ -84,6 +84,7 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
     demo = partial(run_demo, COMMAND, folder, wheel)
     with ExitStack() as started:
         killed = demo(started, ending=signal.SIGKILL, at=lambda: is_export_pending(folder))
+        demo(started, ending=signal.SIGKILL, at=lambda: has_the_day_before_landed(folder))  # it has no events yet
         interrupted = demo(started, ending=signal.SIGINT, at=lambda: has_an_hour_landed(folder))
         finished = demo(started)
         (folder / "data").rename(make_clone(clone) / "data")
@@ -128,6 +129,10 @@ def is_export_pending(folder: Path) -> bool:
         return False
     with open_ledger(url) as ledger:
         return any(export.state in AT_VENDOR for export in listed(ledger))
+
+
+def has_the_day_before_landed(folder: Path) -> bool:
+    return any((folder / "data/sandbox/raw/insider/user_events").glob("*/manifest.json"))
 
 
 def has_an_hour_landed(folder: Path) -> bool:
