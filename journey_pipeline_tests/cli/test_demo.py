@@ -166,7 +166,7 @@ def test_a_newcomer_sees_partitions_results_files_and_what_to_try(demos: Demos) 
     assert len(re.findall(r"^ *20\d\d-\d\d-\d\dT\d\d ", shown, re.MULTILINE)) == hours_loaded(shown) > 0
     for words in (
         "the vendor called with a link at",
-        "insider/user_profiles: insider-profiles__journey-",
+        "insider/user_profiles: the list insider-profiles__journey-",
         "What each journey did",
         "journeys.duckdb",
         "What to try next",
