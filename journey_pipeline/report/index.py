@@ -31,8 +31,8 @@ def index_page(answered: Answered) -> Page:
         figures=[
             ("Entered", f"{entered:,}", ""),
             ("Open", f"{sum(row['open'] for row in rows):,}", ""),
-            ("Finished", f"{sum(row['finished'] for row in rows):,}", ""),
-            ("Failed", f"{sum(row['failed'] for row in rows):,}", ""),
+            ("Finished", f"{sum(row['finished'] or 0 for row in rows):,}", ""),
+            ("Failed", f"{sum(row['failed'] or 0 for row in rows):,}", ""),
         ],
         parts=[Part("All journeys", "Enrolments over all versions.", answered, _bars(answered))],
         foot=f"Made by journey_pipeline {__version__}. `journey-pipeline report CONNECTION/ROOT` makes one of them.",

@@ -68,7 +68,7 @@ def check_published(published: Published, span: Span) -> None:
         ConfigError: If it is one; names time zones that look like it.
     """
     timezone = span.timezone
-    if not published.has("ops.days"):
+    if not published.has("internal.told_ends"):
         raise ConfigError("an earlier version published the file; `journey-pipeline sync` publishes it anew.")
     known = [name for (name,) in published.ask("select name from pg_timezone_names()")[1]]
     if timezone not in known:
@@ -130,13 +130,17 @@ def journey_page(published: Published, journey: Journey, span: Span) -> Page:
 
 def _figures(totals: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     def share(part: str) -> str:
-        return f"{totals[part] / totals['entered']:.1%}" if totals["entered"] else "-"
+        return f"{totals[part] / totals['entered']:.1%}" if totals["entered"] and totals[part] is not None else "-"
 
+    def told(part: str, says: str = "") -> str:
+        return "" if totals[part] is None else f"{totals[part]:,} {says}".strip()
+
+    finished = [f"{share('finished')} of those" if totals["finished"] is not None else "", told("failed", "failed")]
     return [
-        ("Entered", f"{totals['entered']:,}", f"{totals['refused']:,} were refused"),
+        ("Entered", f"{totals['entered']:,}", told("refused", "were refused")),
         ("Open", f"{totals['open']:,}", f"{totals['entered_and_open']:,} of those who entered"),
-        ("Finished", f"{totals['finished']:,}", f"{share('finished')} of those; {totals['failed']:,} failed"),
-        ("Goal rate", share("reached_goal"), f"{totals['reached_goal']:,} reached the goal"),
+        ("Finished", told("finished") or "-", "; ".join(filter(None, finished))),
+        ("Goal rate", share("reached_goal"), told("reached_goal", "reached the goal")),
     ]
 
 

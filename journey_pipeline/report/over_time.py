@@ -24,7 +24,10 @@ _ROW_PX, _AXIS_PX = 40, 90
 
 
 def daily(answered: Answered) -> Plot | None:
-    """Lines by day of entry: those that entered, and each way in which they ended. A day without entries is 0."""
+    """Lines by day of entry: those that entered, and each way in which they ended. A day without entries is 0.
+
+    A way that the vendor does not tell has no line.
+    """
     by_day = {row["day"]: row for row in answered}
     if not by_day:
         return None

@@ -1,14 +1,15 @@
--- Enrolments by the UTC day of entry, and how they ended
+-- Enrolments by the UTC day of entry, and how they ended; NULL for what the vendor does not tell
 select
     entered_on as day,
     count(*) filter (status <> 'refused') as entered,
     count(*) filter (status = 'open') as open,
-    count(*) filter (status = 'finished') as finished,
-    count(*) filter (status = 'converted') as converted,
-    count(*) filter (status = 'exited') as exited,
-    count(*) filter (status = 'failed') as failed,
-    count(*) filter (status = 'refused') as refused
+    case when bool_or(told.finished) then count(*) filter (status = 'finished') end as finished,
+    case when bool_or(told.converted) then count(*) filter (status = 'converted') end as converted,
+    case when bool_or(told.exited) then count(*) filter (status = 'exited') end as exited,
+    case when bool_or(told.failed) then count(*) filter (status = 'failed') end as failed,
+    case when bool_or(told.refused) then count(*) filter (status = 'refused') end as refused
 from marts.journey_enrolments
+join internal.told_ends as told using (connection)
 where connection = {connection}
     and journey_root_id = {root}
     and entry_is_known
