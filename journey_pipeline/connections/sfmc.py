@@ -15,6 +15,7 @@ from journey_pipeline.connections.connection import Connection, Lists, connectio
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.policy import Limits
 from journey_pipeline.vendors.sfmc.client import LIMITS, OPTIONAL_VARIABLES, REQUIRED_VARIABLES, SfmcClient
+from journey_pipeline.vendors.sfmc.doctor import check
 from journey_pipeline.vendors.sfmc.journey_history.stream import (
     DEFAULT_COLUMNS,
     LEAN_COLUMNS,
@@ -69,17 +70,18 @@ class SfmcConnection(Connection):
 
     def check(self) -> Mapping[str, str]:
         """Asks freshness, the first page of the journey list, and the estimates of a settled hour and its parts."""
-        with closing(self._open()) as source:
-            return source.check(utc_now())
+        client = self._client()
+        with closing(self._open(client)) as history:
+            return check(client, history, utc_now())
 
     def open_sources(self) -> Mapping[str, Source]:
         """The journey history, with credentials from the environment."""
-        source = self._open()
+        source = self._open(self._client())
         return {source.stream.key.stream: source}
 
-    def _open(self) -> JourneyHistory:
+    def _open(self, client: SfmcClient) -> JourneyHistory:
         return JourneyHistory(
-            self._client(),
+            client,
             *self.offered.values(),
             filters=self.filters,
             columns=DEFAULT_COLUMNS if self.columns == "all" else LEAN_COLUMNS,

@@ -36,8 +36,9 @@ from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.policy import Limits
 from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import no_waiting
-from journey_pipeline.vendors.apsis.account import Account, check
+from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
+from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.lists import ALL
 from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Names, Selection

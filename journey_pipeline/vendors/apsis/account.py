@@ -1,30 +1,23 @@
 """One account as both streams of it know it: its client, what it has defined, what the connection asks for.
 
-The definitions are asked for when first needed and kept for as long as this lives, which is one piece of work. Also
-whether an account can be used, found out without ordering anything. Not here: the orders' bodies (`orders.py`), the
-routes (`client.py`).
+The definitions are asked for when first needed and kept for as long as this lives, which is one piece of work. Not
+here: whether an account can be used (`doctor.py`), the orders' bodies (`orders.py`), the routes (`client.py`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
 
-from journey_pipeline.errors import ConfigError, VendorError
-from journey_pipeline.model import Granularity, Window, floor
-from journey_pipeline.vendors.apsis.client import PROFILE_EXPORTS, ApsisClient
+from journey_pipeline.errors import ConfigError
+from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.definitions import Definition, Definitions, Section
 from journey_pipeline.vendors.apsis.orders import (
     EMAIL_ATTRIBUTE,
     Names,
     SectionOrder,
     Selection,
-    email_body,
-    profile_body,
-    request_of,
 )
-from journey_pipeline.vendors.source import Plan
 
 
 class Account:
@@ -104,43 +97,3 @@ def _selected(wanted: tuple[str, ...], defined: Iterable[Definition], *, or_all:
 def _version_ids(wanted: tuple[str, ...], defined: Iterable[tuple[str, Definition]]) -> Iterator[str]:
     latest = {one.discriminator: version_id for version_id, one in defined}
     return (latest[name] for name in wanted if name in latest and name != EMAIL_ATTRIBUTE)
-
-
-_NOBODYS = "journey-pipeline-doctor"  # no id that the vendor gives
-_UNKNOWN = frozenset({404, 410})
-_REFUSED = frozenset({400, 401, 403})
-
-
-def check(account: Account, now: datetime) -> dict[str, str]:
-    """Asks for the definitions, and asks each route of exports for one that does not exist; gives what came, by name.
-
-    An order would be made and take one of the few places of exports under way: none is sent.
-
-    Raises:
-        VendorError: If the credentials are refused, or the definitions can't be had.
-        ConfigError: If something is selected that the account does not have.
-    """
-    profiles, emails = account.profile_sections(), account.email_sections()
-    types = sum(len(section.event_types) for section in profiles)
-    end = floor(now, Granularity.HOUR)
-    window = Window(end - timedelta(hours=1), end)
-    client, segments = account.client, account.selection.segments
-    profile_body(Plan(window, request_of(profiles, segments)), account.names)  # refuses what can't be ordered
-    email_body(Plan(window, request_of(emails[:1], segments)), account.names)
-    return {
-        "definitions": f"{len(profiles)} sections, {types} event types in them",
-        "profile_events": _told(lambda: client.profile_status(f"{PROFILE_EXPORTS}/{_NOBODYS}").status),
-        "email_events": _told(lambda: client.email_report(_NOBODYS, is_poll=True) and 200),
-    }
-
-
-def _told(ask: Callable[[], int]) -> str:
-    try:
-        status = ask()
-    except VendorError as error:
-        if error.status in _REFUSED:
-            raise
-        if error.status not in _UNKNOWN:
-            return f"does not answer as documented ({error.status or 'no answer'}): {error}"
-        status = error.status
-    return f"the route answers ({status} for an export that does not exist); nothing was ordered"

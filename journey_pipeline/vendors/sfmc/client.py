@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from journey_pipeline.errors import ContractError, VendorError
+from journey_pipeline.errors import ContractError
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.model import Window
 from journey_pipeline.settings import connection_variables
@@ -142,24 +142,10 @@ class SfmcClient:
             if len(seen) >= total:
                 return
 
-    def check(self) -> dict[str, str]:
-        """One harmless call to each route that needs its own right; what it said, by name.
-
-        Raises:
-            VendorError: If the credentials are refused.
-        """
-        said = {"freshness": ""}
-        try:
-            lag = self.freshness()
-            late = ", which is unusually far: hours load that much later" if lag > UNUSUAL_LAG else ""
-            said["freshness"] = f"history trails by {lag.total_seconds():.0f} s{late}"
-        except VendorError as error:
-            if error.status in {None, 400, 401}:
-                raise
-            said["freshness"] = f"not available ({error.status}): hours are loaded after a fixed lag"
+    def first_journeys(self) -> tuple[int, int]:
+        """How many items the first page of the journey list has, and how many the list says that it has in all."""
         items, total = _items(next(self._pages()))
-        said["journeys"] = f"{total} journey versions, {len(items)} on the first page"
-        return said
+        return len(items), total
 
     def close(self) -> None:
         """Closes its connections."""

@@ -27,7 +27,8 @@ from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import ARRAYS, JourneyInspector
 from journey_pipeline.vendors.layerfive.customer_journeys.columns import COLUMNS, CONSTANTS
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
-from journey_pipeline.vendors.layerfive.customer_journeys.reader import JourneyReader, no_array, unmappable
+from journey_pipeline.vendors.layerfive.customer_journeys.reader import JourneyReader
+from journey_pipeline.vendors.layerfive.doctor import check
 from journey_pipeline.vendors.source import Estimate, Freshness, Part, Plan, Reach, Source, Stream
 
 _FOLDER = Path(__file__).parent
@@ -185,8 +186,7 @@ class CustomerJourneys(Source):
         Raises:
             VendorError: If the key is refused, or the answer can't be mapped.
         """
-        with tempfile.TemporaryDirectory(prefix="layerfive-") as folder:
-            return told_of_sample(self._client, Path(folder) / "recent.json.gz", self.settings)
+        return check(self._client, self.settings)
 
     def close(self) -> None:
         """Closes the account's connections."""
@@ -274,55 +274,3 @@ def _array(pages: Sequence[Part], path: Sequence[str]) -> Iterator[bytes]:
                 yield separator + b",".join(records)
                 separator = b","
     yield b"]" + b"}" * len(path)
-
-
-class _EnoughError(Exception):
-    """The first records are there: the rest of the answer need not be read."""
-
-    def __init__(self, seen: JourneyInspector) -> None:
-        super().__init__()
-        self.seen = seen
-
-
-class _Glance(JourneyInspector):
-    """Breaks the download off once it has seen the first records."""
-
-    def take(self, records: Sequence[bytes]) -> None:
-        super().take(records)
-        if self.head.is_full:
-            raise _EnoughError(self)
-
-
-def told_of_sample(client: LayerFiveClient, to: Path, settings: MappingSettings) -> dict[str, str]:
-    """The columns found in the last day's first records. `to` is a file for the answer, not needed afterwards.
-
-    Raises:
-        ContractError: If the answer can't be mapped; it names the fields that there are.
-        VendorError: As for any request.
-    """
-    try:
-        seen: JourneyInspector = client.recent(Place(to), inspector=partial(_Glance, settings)).inspector
-    except _EnoughError as enough:
-        seen = enough.seen
-    if seen.no_records:
-        raise _located(no_array(seen.no_records, settings))
-    if not seen.head.records:
-        return {"answer": "no records in the last 24 hours, so that no field could be seen"}
-    detection = seen.head.detection(settings)
-    if detection.lacking:
-        raise _located(unmappable(detection))
-    told = {"answer": f"{detection.records} events looked at"}
-    for name, place in settings.places.items():
-        doubt = ", which none of them has" if name == "events" and not seen.head.holds(place) else ""
-        told[name] = f"at {place} (declared){doubt}"
-    for column, field in detection.fields.items():
-        doubt = ", which none of them has" if detection.never_seen(column) else ""
-        told[column] = f"from {field.name}{' (declared)' if field.is_declared else ''}{doubt}"
-    if detection.missing:
-        told["missing"] = ", ".join(detection.missing)
-    return told
-
-
-def _located(error: ContractError) -> ContractError:
-    error.vendor, error.stream = "layerfive", STREAM
-    return error

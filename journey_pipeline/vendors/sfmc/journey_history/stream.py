@@ -6,7 +6,6 @@ event (`events.sql`), where its files go (`loading/`, `lake/`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from journey_pipeline.errors import TransientVendorError, VendorError
-from journey_pipeline.model import Granularity, StreamKey, Window, floor, iso
+from journey_pipeline.model import Granularity, StreamKey, Window, iso
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.transport.response import Place
 from journey_pipeline.vendors.csv_answer import CsvInspector
@@ -109,7 +108,6 @@ MARGIN = timedelta(minutes=5)  # assumed
 FIXED_LAG = timedelta(hours=2)  # assumed; where the freshness route is not available
 _REFUSED = frozenset({400, 401, 403})
 _SHORTEST = timedelta(minutes=1)
-_LONG_SETTLED = timedelta(days=2)
 
 
 def journey_history_stream(connection: str, start: datetime) -> Stream:
@@ -216,40 +214,9 @@ class JourneyHistory(Source):
         )
         return Part.of(got, plan.window)
 
-    def check(self, now: datetime) -> dict[str, str]:
-        """One harmless call to each route, and what the estimates of an hour and its parts tell of a window's bounds.
-
-        Which bound belongs to a window is unpublished, and an estimate's names are: the answer is shown as it came.
-
-        Raises:
-            VendorError: If credentials, rights or filters are refused.
-        """
-        said = self._client.check()
-        start = floor(now - _LONG_SETTLED, Granularity.HOUR)
-        hour = Window(start, start + Granularity.HOUR.duration)
-        whole = self.estimate(hour)
-        halves = [self.estimate(half).rows for half in hour.halves()]
-        earlier = self.estimate(Window(hour.start - timedelta(milliseconds=1), hour.end)).rows
-        return {
-            **said,
-            "estimate": f"of {hour.start:%Y-%m-%dT%H}: {json.dumps(whole.answer)}",
-            "bounds": _told_bounds(whole.rows, halves, earlier),
-        }
-
     def close(self) -> None:
         """Closes the account's connections."""
         self._client.close()
-
-
-def _told_bounds(whole: int, halves: Sequence[int], earlier: int) -> str:
-    figures = (
-        f"an hour has {whole:,} rows, its halves {halves[0]:,} and {halves[1]:,}, from 1 ms earlier on {earlier:,}"
-    )
-    if sum(halves) < whole:
-        return f"{figures}. Rows on a bound are in neither half, so that they may be lost: please report it"
-    if sum(halves) > whole:
-        return f"{figures}. Rows on a bound are in both halves; each becomes one event"
-    return figures
 
 
 class _HistoryInspector(CsvInspector):
