@@ -29,6 +29,8 @@ _SPAN_ROWS = 2_000_000
 _DAY = "occurred_on"
 # Where a table has one of these, a unit's rows lie between the first and the last event of its life.
 _TIMES = ("occurred_at", "first_event_at")
+# Rows lie in the order of one of these, so that those of a few days are found without a look at all.
+_SORTED_BY = ("first_event_at", _DAY)
 _COMPUTED = {"internal.step_places": compute_step_places}
 """What no SELECT can say: called before the table is made that shows its result."""
 _WRONG_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
@@ -66,6 +68,7 @@ class Changes:
     level: frozenset[str] = frozenset()
     touched: str = ""
     _kept: set[str] = field(default_factory=set)
+    _seen: dict[str, str] = field(default_factory=dict)
     _counted: dict[tuple[object, ...], Mapping[date, int]] = field(default_factory=dict)
     _known: Mapping[str, Table] = field(init=False)
 
@@ -230,34 +233,37 @@ class Changes:
         elif changed:
             summed = [column.name for column in table.columns if column.name not in table.key]
             negated = ", ".join(f"-{identifier(name)} as {identifier(name)}" for name in summed)
-            self.session.execute(f"create or replace temp table difference as {self._moved(table, sources, 'came')}")
-            went = self._moved(table, sources, "went")
+            came = self._moved(table, sources, "place is null")
+            self.session.execute(f"create or replace temp table difference as {came}")
+            went = self._moved(table, sources, "place is not null")
             self.session.execute(f"insert into difference select * replace ({negated}) from ({went})")
             chosen = f"semi join difference on {_same('own', 'difference', table.key)}"
             rows = f"(from {table.name} as own {chosen} union all from difference)"
             self._replace(table, _sums(table, rows), chosen)
 
-    def _moved(self, table: Table, sources: Sequence[Table], place: str) -> str:
+    def _moved(self, table: Table, sources: Sequence[Table], which: str) -> str:
         """A table's SELECT over the rows that came or went."""
         select = table.sql
         for source in sources:
-            rows = f"{place}_{_own_name(source.name)}" if source.name in self.changed else f"{source.name} limit 0"
-            select = self._put(select, source, f"from {rows}")
+            moved = f"select * exclude (place) from {_kept(source.name)} where {which}"
+            select = self._put(select, source, moved if source.name in self.changed else f"from {source.name} limit 0")
         return select
 
     def _put(self, select: str, source: Table, rows: str) -> str:
         """A SELECT that sees some rows in the place of a table."""
         name = _own_name(source.name)
-        self.session.execute(f"create or replace temp view {name} as {rows}")
+        if self._seen.get(name) != rows:
+            self.session.execute(f"create or replace temp view {name} as {rows}")
+            self._seen[name] = rows
         return re.sub(rf"\b{re.escape(source.name)}\b", f"temp.{name}", select)
 
     def _keep(self, name: str) -> None:
-        """Keeps the rows of a table that come and go, for the tables that add them up."""
+        """Keeps the rows of a table that came and went, for the tables that add them up."""
         if any(table.is_sum for table in self._readers(name)):
-            into = "insert into {}" if name in self._kept else "create or replace temp table {} as"
-            for place, which in (("came", "place is null"), ("went", "place is not null")):
-                kept = into.format(f"{place}_{_own_name(name)}")
-                self.session.execute(f"{kept} select * exclude (place) from differing where {which}")
+            if name in self._kept:
+                self.session.execute(f"insert into {_kept(name)} from differing")
+            else:
+                self.session.execute(f"alter table differing rename to {_kept(name)}")
             self._kept.add(name)
 
     def _replace(self, table: Table, select: str, chosen: str) -> None:
@@ -266,21 +272,27 @@ class Changes:
             self.session.execute(f"insert into {table.name} {select}")
             self.changed.add(table.name)
             return
-        self.session.execute(f"create or replace temp table renewed as {select}")
-        same = _same("held", "renewed", (column.name for column in table.columns))
+        # A row that is there before and after is as it was. To join on each column would take longer to plan.
         differing = f"""
             create or replace temp table differing as
-            with held as materialized (select own.rowid as place, own.* from {table.name} as own {chosen})
-            from held anti join renewed on {same}
-            union all by name
-            from renewed anti join held on {same}
+            select any_value(place) as place, * exclude (place)
+            from (
+                select own.rowid as place, own.* from {table.name} as own {chosen}
+                union all by name
+                ({select}
+                )
+            )
+            group by all
+            having count(place) in (0, count(*))
         """
         if not self.session.execute(differing).fetchall()[0][0]:
             return
         self.note(table.name, "differing")
-        self._keep(table.name)
         self.session.execute(f"delete from {table.name} where rowid in (select place from differing)")
-        self.session.execute(f"insert into {table.name} select * exclude (place) from differing where place is null")
+        order = next((f"order by {column}" for column in _SORTED_BY if column in table.column_names), "")
+        came = f"select * exclude (place) from differing where place is null {order}"
+        self.session.execute(f"insert into {table.name} by name {came}")
+        self._keep(table.name)
 
     def _spans(self, table: Table, sources: Sequence[Table]) -> Iterator[str]:
         """The days of a table's units as runs without a gap, so short that only a single day has too many rows."""
@@ -318,6 +330,11 @@ def _own_name(name: str) -> str:
 def _noted(name: str) -> str:
     """The temporary table of a table's changed units."""
     return f"changed_{name.replace('.', '_')}"
+
+
+def _kept(name: str) -> str:
+    """The temporary table of a table's rows that came and went."""
+    return f"kept_{name.replace('.', '_')}"
 
 
 def _sums(table: Table, rows: str) -> str:

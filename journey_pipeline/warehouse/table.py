@@ -66,6 +66,10 @@ class Table:
     lives: str = ""
     arguments: str = ""
 
+    def __hash__(self) -> int:
+        """By its name: a sync looks tables up by the thousand."""
+        return hash(self.name)
+
     @cached_property
     def key(self) -> tuple[str, ...]:
         """The columns that tell its rows apart, as its comment names them; none if it has one row."""
