@@ -202,7 +202,8 @@ class Changes:
         lives = self._known.get(table.lives)
         if lives is None or lives in self.stale:
             return
-        lived = f"select first_event_at::date, last_event_at::date from {lives.name} as own {self._of_touched(table)}"
+        of_touched = self._of_touched(table, lives)
+        lived = f"select first_event_at::date, last_event_at::date from {lives.name} as own {of_touched}"
         days = [f"select {_DAY}, {_DAY} from {_noted(EVENTS.name)}"] if EVENTS.name in self.changed else []
         days += [f"select date '{one}', date '{other}'" for one, other in [*self.spans.values()] if one and other]
         ends = " union all ".join([lived, *days])
@@ -218,10 +219,14 @@ class Changes:
         if time and table.lives in self.spans:
             first, last = self.spans[table.lives]
             days = f"where own.{time} >= date '{first}' and own.{time} < date '{last + timedelta(days=1)}'"
-        return f"{self._of_touched(table)} {days}"
+        return f"{self._of_touched(table, source)} {days}"
 
-    def _of_touched(self, table: Table) -> str:
-        return f"semi join {self.touched} as touched on {_same('own', 'touched', table.unit)}"
+    def _of_touched(self, table: Table, source: Table) -> str:
+        """Which rows of a source belong to the touched units of a table."""
+        same = _same("own", "touched", table.unit)
+        if number := dict(source.numbers).get(table.unit):
+            same = f"own.{number} = hash({', '.join(f'touched.{identifier(name)}' for name in table.unit)})"
+        return f"semi join {self.touched} as touched on {same}"
 
     def _add_up(self, table: Table) -> None:
         """Adds the rows that came to a table's sums, and takes off those that went."""

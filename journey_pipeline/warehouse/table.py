@@ -29,9 +29,10 @@ _MADE = re.compile(
 _KEY = re.compile(rf"\b[Kk]ey: ({_COLUMNS})\.")
 _BESIDE = re.compile(rf"Beside: ([a-z_0-9.]+) by ({_COLUMNS})\.")
 _LIVES = re.compile(r"Lives: ([a-z_0-9.]+)\.")
+_NUMBER = re.compile(rf"Number: ([a-z_0-9]+) of ({_COLUMNS})\.")
 _COMMENT = re.compile(r"--.*")
 _READS = re.compile(rf"\b(?:{'|'.join(SCHEMAS)})\.[a-z_0-9]+\b")
-_NOT_TOLD = ("Made: ", "Beside: ", "Lives: ")
+_NOT_TOLD = ("Made: ", "Beside: ", "Lives: ", "Number: ")
 _HEADER = "a line for the table, `Key: <columns>.`, `Made: a view.`, `Made: as a whole.`, `Made: by <columns>.` or "
 _HEADER += "`Made: by adding up.` or `Made: a macro of <arguments>.`, an empty comment line, and a line "
 _HEADER += "`<column>: <what it is>` for each column"
@@ -53,6 +54,8 @@ class Table:
         beside: Tables without the unit's columns, by name: a change of their rows counts for the units of these values.
         arguments: Those of a table macro, with the values that they have by default; empty for a table or a view.
         lives: The table whose rows say from when to when each unit has events; empty if none does.
+        numbers: Columns that hold DuckDB's hash of some columns, by the names of these. So the rows of a few units are
+            found by 8 bytes of each row, where an id is a text of 36.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Table:
     is_sum: bool = False
     beside: tuple[tuple[str, tuple[str, ...]], ...] = ()
     lives: str = ""
+    numbers: tuple[tuple[tuple[str, ...], str], ...] = ()
     arguments: str = ""
 
     def __hash__(self) -> int:
@@ -92,8 +96,9 @@ class Table:
 
     @cached_property
     def digest(self) -> str:
-        """Changes with anything about it."""
-        return hashlib.sha256(repr((self.name, self.comment, self.columns, self.sql)).encode()).hexdigest()
+        """Changes with anything about it, and for a table with numbers with DuckDB, whose hashes are its own."""
+        hashed_by = (duckdb.__version__,) if self.numbers else ()
+        return hashlib.sha256(repr((self.name, self.comment, self.columns, self.sql, *hashed_by)).encode()).hexdigest()
 
 
 def read_tables(folder: Path) -> tuple[Table, ...]:
@@ -155,6 +160,7 @@ def read_table(name: str, text: str) -> Table:
         is_sum=made[0]["how"] == "by adding up",
         beside=tuple((found[1], _split(found[2])) for found in _matches(_BESIDE, header[:split])),
         lives=lives[0][1] if lives else "",
+        numbers=tuple((_split(found[2]), found[1]) for found in _matches(_NUMBER, header[:split])),
         arguments=made[0]["arguments"] or "",
     )
     if not table.has(table.unit):

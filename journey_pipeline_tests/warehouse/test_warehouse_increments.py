@@ -7,10 +7,11 @@ from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from journey_pipeline.warehouse import slices
-from journey_pipeline.warehouse.connection import WarehouseSettings
+from journey_pipeline.warehouse import slices, table
+from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.new_home import put_warehouse
 from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, MadeLake, assert_is_as_in_the_model, dump
@@ -114,3 +115,21 @@ def test_passages_that_do_not_fit_into_memory_at_once_are_made_in_slices(
         monkeypatch.setattr(slices, "_BYTES_OF_ROW", bytes_of_row)
         rebuild(busy.lake, SMALL)
         assert dump(busy.lake) == at_once
+
+
+def test_numbers_of_another_duckdb_are_made_anew(busy: MadeLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy.put(SIX, [replace(event, key=1000 + event.key, attempt=NEW) for event in busy_hour()[:50]])
+    sync(busy.lake, SMALL)
+    before = dump(busy.lake)
+    busy.remove(SIX)
+    sync(busy.lake, SMALL)
+    with duckdb.connect(warehouse_file(busy.lake)) as session:
+        for name in ("passages", "contacts_by_day", "contact_emails", "reentries"):
+            session.execute(f"update internal.{name} set person_number = 0")
+    monkeypatch.setattr(duckdb, "__version__", "another")
+    monkeypatch.setattr(table, "_ordered", table._ordered.__wrapped__)  # as in a new process
+    busy.put(SIX, [replace(event, key=1000 + event.key, attempt=NEW) for event in busy_hour()[:50]])
+    sync(busy.lake, SMALL)
+    after = dump(busy.lake)
+    assert before.pop("internal.tables") != after.pop("internal.tables")
+    assert after == before

@@ -2,11 +2,13 @@
 -- Grain: one row per person of a connection.
 -- Key: connection, contact_id.
 -- Made: by connection, contact_id.
+-- Number: person_number of connection, contact_id.
 --
 -- connection: The configured account.
 -- contact_id: The vendor's key of the person.
 -- email_source: See core.contacts.
 -- email: See core.contacts.
+-- person_number: Hash of connection and contact_id.
 with told as (
     select
         connection,
@@ -30,6 +32,7 @@ select
         when 'id' then lower(contact_id)
         when 'attribute' then known.attribute_email
         when 'file' then known.mapped_email
-    end as email
+    end as email,
+    hash(connection, contact_id) as person_number
 from told
 left join internal.known_emails as known using (connection, contact_id)

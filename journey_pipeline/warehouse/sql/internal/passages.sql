@@ -3,6 +3,8 @@
 -- Key: connection, journey_id, contact_id, enrolment_id, first_event_at.
 -- Made: by connection, journey_id, contact_id, enrolment_id.
 -- Lives: internal.passages.
+-- Number: passage_number of connection, journey_id, contact_id, enrolment_id.
+-- Number: person_number of connection, contact_id.
 --
 -- connection: The configured account.
 -- journey_id: The journey; for Salesforce one version.
@@ -20,24 +22,34 @@
 -- steps: Steps visited.
 -- sends: Messages handed over.
 -- failures: Steps that failed or were held back.
+-- passage_number: Hash of connection, journey_id, contact_id and enrolment_id.
+-- person_number: Hash of connection and contact_id.
+with made as (
+    select
+        connection,
+        journey_id,
+        contact_id,
+        enrolment_id,
+        first_event_at,
+        max(occurred_at) as last_event_at,
+        any_value(entered_at) as entered_at,
+        any_value(is_let_in) as is_let_in,
+        any_value(status) as status,
+        any_value(end_reason) as end_reason,
+        any_value(named_activity_id) as named_activity_id,
+        min(occurred_at) filter (action = 'convert') as converted_at,
+        any_value(coalesce(activity_id, previous_activity_id)) filter (status is not null and step_number is not null)
+            as last_activity_id,
+        count(step_number) as steps,
+        count(*) filter (action = 'send') as sends,
+        count(*) filter (action in ('fail', 'suppress')) as failures
+    from internal.passage_steps
+    group by all
+)
+
 select
-    connection,
-    journey_id,
-    contact_id,
-    enrolment_id,
-    first_event_at,
-    max(occurred_at) as last_event_at,
-    any_value(entered_at) as entered_at,
-    any_value(is_let_in) as is_let_in,
-    any_value(status) as status,
-    any_value(end_reason) as end_reason,
-    any_value(named_activity_id) as named_activity_id,
-    min(occurred_at) filter (action = 'convert') as converted_at,
-    any_value(coalesce(activity_id, previous_activity_id)) filter (status is not null and step_number is not null)
-        as last_activity_id,
-    count(step_number) as steps,
-    count(*) filter (action = 'send') as sends,
-    count(*) filter (action in ('fail', 'suppress')) as failures
-from internal.passage_steps
-group by all
+    *,
+    hash(connection, journey_id, contact_id, enrolment_id) as passage_number,
+    hash(connection, contact_id) as person_number
+from made
 order by first_event_at

@@ -2,6 +2,7 @@
 -- Grain: one row per passage that was let in and is not the person's first known one.
 -- Key: connection, journey_id, contact_id, enrolment_id, first_event_at.
 -- Made: by connection, contact_id.
+-- Number: person_number of connection, contact_id.
 -- Beside: internal.journey_roots by connection, journey_id.
 --
 -- connection: The configured account.
@@ -10,6 +11,7 @@
 -- enrolment_id: The passage as the vendor numbers it; NULL where it does not.
 -- first_event_at: Time of its first event, UTC.
 -- enrolment_number: From 2.
+-- person_number: Hash of connection and contact_id.
 select
     connection,
     journey_id,
@@ -18,7 +20,8 @@ select
     first_event_at,
     row_number() over (
         partition by connection, journey_root_id, contact_id order by first_event_at, journey_id, enrolment_id
-    ) as enrolment_number
+    ) as enrolment_number,
+    person_number
 from internal.passages
 join internal.journey_roots using (connection, journey_id)
 where status <> 'refused'
