@@ -374,27 +374,27 @@ def test_what_vanished_under_one_person_and_came_under_another_is_told_as_moved(
 
 
 def test_the_vendors_own_figures_are_held_against_the_events(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    week = Window(TODAY - timedelta(days=7), TODAY)
+    span = Window(TODAY - timedelta(days=3), TODAY)
     shop.sandbox.clock.set(TODAY + timedelta(days=3, minutes=10))  # all that is late has come
-    arrived(shop.load(*week.partitions(Granularity.DAY)))
+    arrived(shop.load(*span.partitions(Granularity.DAY)))
     sync(shop.lake, SMALL)
     publish(shop.lake, SMALL)
     source = UserEvents(InsiderClient("insider"), STREAM, open_analytics=lambda: AnalyticsClient.of("insider", LIMITS))
     with closing(source):
-        theirs = source.figures(week)
+        theirs = source.figures(span)
     assert theirs
-    ours = counted_events(shop.lake, STREAM.key, week)
+    ours = counted_events(shop.lake, STREAM.key, span)
     assert {one: ours.get(one, 0) for one in theirs} == theirs  # the list leaves some journeys out
-    same = figures_result(theirs, ours, Tolerance(), week)
+    same = figures_result(theirs, ours, Tolerance(), span)
     assert same.passed
     most = max(theirs, key=lambda one: theirs[one])
-    apart = figures_result(theirs, {**ours, most: ours[most] - 7}, Tolerance(), week)
+    apart = figures_result(theirs, {**ours, most: ours[most] - 7}, Tolerance(), span)
     assert (apart.passed, apart.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert f"journey {most.journey_id}" in str(apart.description)
     assert apart.metadata[f"{most.what}_difference"].value == -7
     monkeypatch.delenv("INSIDER_ANALYTICS_KEY")
     with closing(source):
-        assert source.figures(week) is None
+        assert source.figures(span) is None
 
 
 def test_codes_that_are_published_nowhere_are_counted_and_named(shop: Shop) -> None:

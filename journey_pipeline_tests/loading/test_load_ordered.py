@@ -199,7 +199,7 @@ def test_a_full_vendor_is_asked_again_later_and_nobody_is_overtaken(
     backfills: Backfills, retry_after_s: int | None
 ) -> None:
     options = backfills.sandbox.options.apsis
-    options.pending_limit, options.pending_retry_after_s, options.pending_s = 1, retry_after_s, 600.0
+    options.pending_limit, options.pending_retry_after_s, options.pending_s = 1, retry_after_s, 120.0
     apart = [days(DAY, 1)[0], Window(DAY.start - timedelta(days=3), DAY.start - timedelta(days=2))]
     apart.append(Window(DAY.start - timedelta(days=6), DAY.start - timedelta(days=5)))
     backfills.arrive(*apart)
