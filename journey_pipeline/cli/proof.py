@@ -163,10 +163,11 @@ def _disagreements(lake: Lake, warehouse: Published, loaded: Loaded, streams: li
 
 def _limits(found: Survey) -> Iterator[tuple[str, str]]:
     name, stream = str(found.stream.key), found.stream
-    days = stream.retention / timedelta(days=1)
-    yield name, f"The vendor keeps a partition for {days:,.0f} days. What expired before it landed can't be had again."
+    if stream.asks_vendor:
+        days = stream.retention / timedelta(days=1)
+        yield name, f"The vendor keeps a partition for {days:,.0f} days. What expired before it landed is lost."
     if gone := len(found.windows(State.EXPIRED)):
         yield name, f"{gone:,} partitions expired and never landed."
-    yield from ((name, f"Of the vendor's {what}: {why}") for what, why in stream.lacks.items())
+    yield from ((name, f"An answer may come without {what}: {why}") for what, why in stream.lacks.items())
     if "estimate" not in stream.lacks:
         yield name, "The estimate is the vendor's own figure, as it was when asked. Later events are not in it."

@@ -24,9 +24,10 @@ def index_page(answered: Answered) -> Page:
     """All journeys, the busiest first."""
     rows = list(answered)
     entered = sum(row["entered"] for row in rows)
+    connections = sorted({row["connection"] for row in rows})
     return Page(
         title="Journeys",
-        head=[f"{len(rows):,} journeys of {len({row['connection'] for row in rows})} connections."],
+        head=[f"{len(rows):,} journeys. Connections: {', '.join(connections) or 'none'}."],
         wrong=[],
         figures=[
             ("Entered", f"{entered:,}", ""),

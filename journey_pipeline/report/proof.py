@@ -102,7 +102,7 @@ def proof_page(proof: Proof) -> Page:
         Part("Missing or in disagreement", "None." if not unsound else "By partition.", _table(unsound)),
         Part(
             "What is not guaranteed",
-            "The figures above compare what the vendor said with what is here. They can't tell of what it never said.",
+            "The figures above compare what the vendor said with what is here. They say nothing of what it never told.",
             Answered("", ("stream", "limit"), list(proof.limits)),
         ),
         Part(
