@@ -5,6 +5,7 @@
 -- Lives: internal.passages.
 -- Number: passage_number of connection, journey_id, contact_id, enrolment_id.
 -- Number: person_number of connection, contact_id.
+-- Number: id_number of connection, enrolment_id.
 --
 -- connection: The configured account.
 -- journey_id: The journey; for Salesforce one version.
@@ -24,6 +25,7 @@
 -- failures: Steps that failed or were held back.
 -- passage_number: Hash of connection, journey_id, contact_id and enrolment_id.
 -- person_number: Hash of connection and contact_id.
+-- id_number: Hash of connection and enrolment_id.
 with made as (
     select
         connection,
@@ -50,6 +52,7 @@ with made as (
 select
     *,
     hash(connection, journey_id, contact_id, enrolment_id) as passage_number,
-    hash(connection, contact_id) as person_number
+    hash(connection, contact_id) as person_number,
+    hash(connection, enrolment_id) as id_number
 from made
 order by first_event_at
