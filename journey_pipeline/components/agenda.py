@@ -79,8 +79,14 @@ class Asked(NamedTuple):
 
 
 def asked_now(deployment: Deployment, instance: dg.DagsterInstance) -> list[Asked]:
-    """The runs that the schedules that load and order would start now."""
-    return _apart(_of_schedules(deployment, instance))
+    """The runs that the schedules that load and order would start now.
+
+    Dagster has an interrupt of its own while it asks one, by which no program ends.
+    """
+    try:
+        return _apart(_of_schedules(deployment, instance))
+    except dg.DagsterExecutionInterruptedError:
+        raise KeyboardInterrupt from None
 
 
 def start(runs: Iterable[Asked], port: int) -> Iterator[str]:

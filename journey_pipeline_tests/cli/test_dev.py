@@ -7,14 +7,17 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
+from journey_pipeline.model import Granularity, floor
 from journey_pipeline_tests.pages import in_clone, lines_with, make_clone
 from journey_pipeline_tests.projects import make_project
 
@@ -79,3 +82,26 @@ def test_in_another_project_it_ends_while_it_starts_and_leaves_no_process(tmp_pa
         until(running, "Starting")
         assert end(running, signal.SIGTERM) == "Stopped.\n"
         assert running.returncode == 0
+
+
+def test_it_ends_as_usual_while_it_asks_the_schedules_what_to_start(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "journey_pipeline.cli.main", "dev", "--port", "0", "--home", "home", "--hurry"]
+    project = make_project(tmp_path, "sfmc")
+    hour = floor(datetime.now(UTC), Granularity.HOUR) - timedelta(hours=1)
+    manifest = project / "home/raw/sfmc/journey_history" / f"{hour:%Y-%m-%dT%H}" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    os.mkfifo(manifest)  # whose reader waits until somebody writes
+    with started(command, project) as running:
+        writer = once_read(manifest, running)
+        assert end(running, signal.SIGINT) == "Starting Dagster ...\nStopped.\n"
+        assert running.returncode == 0
+        os.close(writer)
+
+
+def once_read(pipe: Path, running: subprocess.Popen[str]) -> int:
+    """A writer of a pipe, once somebody reads it, who then waits for what it writes."""
+    while running.poll() is None:
+        with suppress(OSError):  # nobody does yet
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.02)
+    raise AssertionError(running.returncode)
