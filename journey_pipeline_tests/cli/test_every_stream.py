@@ -18,7 +18,7 @@ from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline.transport.retry import NO_WAITING_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.contract.streams import STREAMS as DECLARED
-from journey_pipeline_tests.crash.commands import CommandServer
+from journey_pipeline_tests.crash.commands import CommandServer, Ended
 from journey_pipeline_tests.lake.made_landing import begin_attempt
 from journey_pipeline_tests.projects import NOW
 
@@ -28,6 +28,7 @@ STREAMS = {
     name: [stream.key.stream for stream in DECLARED if stream.key.connection == name]
     for name in dict.fromkeys(stream.key.connection for stream in DECLARED)
 }
+SELECTORS = (*STREAMS, "apsis/email_events")
 NOBODY = "nobody@example.org"
 SPANS = {Granularity.HOUR: ("2026-11-18T05", "2026-11-18T06"), Granularity.DAY: ("2026-11-18", "2026-11-19")}
 DOWN = "http://127.0.0.1:9"
@@ -39,21 +40,29 @@ def terminal(tmp_path_factory: pytest.TempPathFactory, command_server: CommandSe
         yield Terminal.at(tmp_path_factory.mktemp("every"), command_server, sandbox, *STREAMS)
 
 
-@pytest.mark.parametrize("selector", [*STREAMS, "apsis/email_events"])
-@pytest.mark.parametrize("command", ["reconcile", "normalize", "status", "backfill --plan"])
+@pytest.mark.parametrize("selector", SELECTORS)
+@pytest.mark.parametrize("command", ["normalize", "status", "backfill --plan"])
 def test_a_command_answers_for_a_connection_and_for_each_of_its_streams(
     terminal: Terminal, command: str, selector: str
 ) -> None:
     answer = terminal(*command.split(), selector)
     assert answer.code == (1 if command == "status" else 0), answer.err
+    answers_for(selector, answer)
+
+
+def answers_for(selector: str, answer: Ended) -> None:
+    """A command has told of the streams that were asked for, and of no other."""
     name, _, only = selector.partition("/")
     for stream in STREAMS[name]:
         assert (f"{name}/{stream}:" in answer.out or f"{name}/{stream} " in answer.out) == (only in {"", stream})
 
 
-@pytest.mark.parametrize("name", STREAMS)
-def test_reconcile_tells_what_it_swept_and_which_manifests_it_mended(terminal: Terminal, name: str) -> None:
-    key, window = StreamKey(name, name, STREAMS[name][0]), partition_window("2026-11-01")
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_reconcile_answers_and_tells_what_it_swept_and_which_manifests_it_mended(
+    terminal: Terminal, selector: str
+) -> None:
+    name, _, only = selector.partition("/")
+    key, window = StreamKey(name, name, only or STREAMS[name][0]), partition_window("2026-11-01")
     attempt = begin_attempt(terminal.lake, key, window, window.end)
     landed = Attempt(attempt=attempt.name, started_at=window.end, landed_at=window.end, package_version="0")
     commit_attempt(terminal.lake, key, window, landed)
@@ -62,8 +71,10 @@ def test_reconcile_tells_what_it_swept_and_which_manifests_it_mended(terminal: T
     manifest.unlink()
     (leftover := terminal.home / "tmp" / "left-behind").mkdir(parents=True)
     terminal.changes[CLOCK_OFFSET_VARIABLE] = str(2 * 86_400)
-    answer = terminal("reconcile", name)
+    answer = terminal("reconcile", selector)
     del terminal.changes[CLOCK_OFFSET_VARIABLE]
+    assert answer.code == 0, answer.err
+    answers_for(selector, answer)
     assert f"{manifest.parent.relative_to(terminal.home)}: the manifest lacked answers that had landed" in answer.err
     assert f"{name}: removed leftovers of unfinished loads: tmp/left-behind\n" in answer.err
     assert manifest.read_bytes() == before
