@@ -183,7 +183,7 @@ def _events_differ(of: _Partition) -> _Judged:
     """Records that all are one event lose what told them apart: that is an error. The rest may be a quiet hour."""
     events, rows = of.events, of.events.events.rows
     made = rows + (events.rejects.rows if events.rejects else 0)
-    records = of.landing.newest_in(events).rows
+    records = of.landing.newest_in(events).rows - events.people
     collapsed = records >= TELLING_ROWS and made * MOST_REPEATS <= records
     found = [f"{records:,} records are {made:,} events"] if collapsed else []
     first, last = events.first_at, events.last_at

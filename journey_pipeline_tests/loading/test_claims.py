@@ -194,6 +194,8 @@ SECOND = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
         (1, 10, {}, False, Severity.ERROR),
         (2, 10, {}, True, Severity.WARN),
         (1, 9, {}, True, Severity.WARN),
+        (0, 25, {"people": 25}, True, Severity.WARN),  # a list of people, of whom it tells no events
+        (1, 35, {"people": 25}, False, Severity.ERROR),
     ],
 )
 def test_events_that_are_all_alike_are_told(
