@@ -257,6 +257,9 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("landing_row", "BIGINT", "The record's number in that file, from 1, the header not counted."),
 )
 
+LINEAGE = ("partition_key", "landing_file", "landing_row")
+"""The columns that say where an event landed. A later answer that tells of it again changes these alone."""
+
 EVENTS_ONLY = frozenset({"enrolment_id", "next_activity_id", "message_id", "reason", "reason_code"})
 """The columns of an event that a reject lacks: of that it is asked why it is one."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from journey_pipeline.model import EVENT_COLUMNS
+from journey_pipeline.model import EVENT_COLUMNS, LINEAGE
 from journey_pipeline.warehouse.connection import WarehouseSettings
 from journey_pipeline.warehouse.file_checks import Extent, events
 from journey_pipeline.warehouse.inventory import FoundFile
@@ -31,6 +31,8 @@ from journey_pipeline.warehouse.refresh import Changes
 from journey_pipeline.warehouse.schema import EVENTS
 
 _COLUMNS = ", ".join(column.name for column in EVENT_COLUMNS)
+# Two contents of one event have equal hashes once in 2 ** 64 times.
+_CONTENT = f"hash({', '.join(column.name for column in EVENT_COLUMNS if column.name not in LINEAGE)})"
 
 KEEP_ORDER = "set preserve_insertion_order = true"
 
@@ -57,15 +59,40 @@ class Change:
 
 @dataclass(slots=True)
 class Merged:
-    """The result of a merge."""
+    """The result of a merge.
+
+    An event that goes and comes again as it was, but for where it landed, is no change: a rolling answer is full of
+    them. So the contents of the rows that come and go are added up, as hashes, in each group of rows that the tables
+    made from the events can't tell apart; a group whose sum is zero has not changed.
+    """
 
     changes: Changes
     rows_inserted: int = 0
     rows_deleted: int = 0
 
-    def note(self, relation: str) -> None:
-        """Takes note of rows that come, or are about to go."""
-        self.changes.note(EVENTS.name, relation)
+    def going(self, places: str) -> None:
+        """Takes note of rows that are about to go; before any come."""
+        into = "insert into balance" if self.rows_deleted else "create or replace temp table balance as"
+        self._add_up(into, "-", f"(from core.journey_events where rowid in (select place from {places}))")
+
+    def coming(self, relation: str) -> None:
+        """Takes note of rows that come."""
+        if self.rows_deleted:
+            self._add_up("insert into balance", "+", relation)
+        else:
+            self.changes.note(EVENTS.name, relation)
+
+    def hand_on(self) -> None:
+        """Tells what has changed, once all rows have come."""
+        if self.rows_deleted:
+            units = self.changes.noted_columns(EVENTS.name)
+            self.changes.note(EVENTS.name, f"(select {units} from balance group by all having sum(contents) <> 0)")
+
+    def _add_up(self, into: str, sign: str, relation: str) -> None:
+        units = self.changes.noted_columns(EVENTS.name)
+        self.changes.session.execute(
+            f"{into} select {units}, {sign}sum({_CONTENT}) as contents from {relation} group by all"
+        )
 
 
 def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: WarehouseSettings, changes: Changes) -> Merged:
@@ -83,6 +110,7 @@ def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: Warehous
         rows = sum(found.manifest.events.rows for found in batch)
         in_order = _is_wide(change.incoming[batch[0]]) or rows < settings.batch_rows
         _append(session, batch, merged, contested=bool(contested), in_order=in_order)
+    merged.hand_on()
     _note_files(session, change, contested=bool(contested))
     return merged
 
@@ -109,7 +137,7 @@ def _take_out(session: duckdb.DuckDBPyConnection, outgoing: Sequence[FileKey], m
         """,
         span,
     )
-    merged.note("(from core.journey_events where rowid in (select place from gone))")
+    merged.going("gone")
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from gone)")
     forget_loaded(session, "outgoing")
 
@@ -134,7 +162,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
         from core.journey_events
         where rowid in (select place from contenders where file_id = {IN_WAREHOUSE} and not has_won)
     """)
-    merged.note("(from core.journey_events where rowid in (select place from lost))")
+    merged.going("lost")
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from lost)")
     recount(session, "lost", "-")
     if not losers:
@@ -152,7 +180,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
             where has_won
         ) using (filename, file_row_number)
     """)
-    merged.note("again")
+    merged.coming("again")
     merged.rows_inserted += _run(
         session, f"insert into core.journey_events by name select {_COLUMNS} from again order by occurred_at"
     )
@@ -174,7 +202,7 @@ def _append(
     """
     source = events((found.path for found in batch), NUMBERED_ROWS if contested else "")
     won = f"(select {_COLUMNS} from {source} {unless_lost if contested else ''})"
-    merged.note(won)
+    merged.coming(won)
     insert = f"insert into core.journey_events by name select {_COLUMNS} from {won}"
     if in_order:
         merged.rows_inserted += _run(session, f"{insert} order by occurred_at")

@@ -3,9 +3,10 @@
 A table's SQL file (`sql/`) says how it is made. A view runs when it is read. The SELECT of a table made as a whole runs
 at each sync that changed a table that it reads. The SELECT of a table made by a unit (some columns) runs for the units
 whose rows changed in a table that it reads, and sees the rows of those units alone, in each table that has these
-columns. So a row may depend only on rows of its own unit. The SELECT of a table made by adding up runs over the rows
-that came and over those that went, and the sums change by the difference. Always only rows that differ are written. Not
-here: changing the events (`merge.py`).
+columns. So a row may depend only on rows of its own unit. Where an event landed is out of its sight: an answer that
+tells of the same event again changes that, and makes no unit again. The SELECT of a table made by adding up runs over
+the rows that came and over those that went, and the sums change by the difference. Always only rows that differ are
+written. Not here: changing the events (`merge.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datetime import date, timedelta
 import duckdb
 
 from journey_pipeline.errors import WarehouseError, text_of
+from journey_pipeline.model import LINEAGE
 from journey_pipeline.sql import identifier
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES
 from journey_pipeline.warehouse.slices import slices
@@ -75,11 +77,12 @@ class Changes:
     def __post_init__(self) -> None:
         self._known = {EVENTS.name: EVENTS} | {table.name: table for table in self.tables if not table.is_view}
         for table in (table for table in self.tables if table.unit or table.is_sum):
-            if unknown := sorted(table.reads - self._known.keys()):
+            may_read = self._known.keys() if table.unit else self._known.keys() - {EVENTS.name}
+            if unknown := sorted(table.reads - may_read):
                 raise WarehouseError(
                     f"{table.name} is made by {', '.join(table.unit) or 'adding up'} and reads {', '.join(unknown)}. "
-                    f"It may read {EVENTS.name}, tables that SELECTs make, and views of those: write "
-                    "`Made: as a whole.` or `Made: a view.`"
+                    f"It may read {f'{EVENTS.name}, ' if table.unit else ''}tables that SELECTs make, and views of "
+                    "those: write `Made: as a whole.` or `Made: a view.`"
                 )
             if len({_own_name(name) for name in table.reads}) < len(table.reads):
                 names = ", ".join(sorted(table.reads))
@@ -91,15 +94,18 @@ class Changes:
         Args:
             rows: An SQL relation with the rows. Rows that go must be there still.
         """
-        readers, source = self._readers(name), self._known[name]
+        into = "insert into {}" if name in self.changed else "create or replace temp table {} as"
+        found = f"{into.format(_noted(name))} select distinct {self.noted_columns(name)} from {rows}"
+        if not self._readers(name) or self.session.execute(found).fetchall()[0][0]:
+            self.changed.add(name)
+
+    def noted_columns(self, name: str) -> str:
+        """The columns of a table that are noted of its rows, as SQL: their values tell what to make again."""
+        readers = self._readers(name)
         noted = {column for table in readers for column in (*table.unit, *dict(table.beside).get(name, ()))}
         if any(table.lives for table in readers):
             noted.add(_DAY)
-        columns = _named(sorted(noted & source.column_names)) or "true"
-        into = "insert into {}" if name in self.changed else "create or replace temp table {} as"
-        found = f"{into.format(_noted(name))} select distinct {columns} from {rows}"
-        if not readers or self.session.execute(found).fetchall()[0][0]:
-            self.changed.add(name)
+        return _named(sorted(noted & self._known[name].column_names)) or "true"
 
     def refresh(self) -> None:
         """Makes the tables again that read what has changed, and those that are stale."""
@@ -111,6 +117,8 @@ class Changes:
                 self._make(table)
             except _WRONG_SQL as error:
                 said = text_of(error).splitlines()[0]
+                if table.unit and any(name in said for name in LINEAGE):
+                    said += f" A table made by a unit sees no {', '.join(LINEAGE)} of an event"
                 raise WarehouseError(
                     f"{table.name} can't be made: {said}. Nothing has changed. Correct its SQL file, and sync again."
                 ) from error
@@ -141,7 +149,7 @@ class Changes:
             if any(views[name] in self.stale for name in through):
                 return False
             reads = (reads - through).union(*(views.pop(name).reads for name in through))
-        return reads.isdisjoint(self.changed) and reads <= self._known.keys() | self.level
+        return reads.isdisjoint(self.changed) and reads <= self._known.keys() - {EVENTS.name} | self.level
 
     def _readers(self, name: str) -> list[Table]:
         """The tables to make again in part if rows of a table change."""
@@ -164,8 +172,10 @@ class Changes:
                 self._measure_lives(table)
         for part in self._parts(table, shared):
             select = table.sql
-            for source in shared:
-                select = self._put(select, source, f"from {source.name} as own {self._chosen(table, source, part)}")
+            for source in (source for source in sources if source is EVENTS or source in shared):
+                columns = f"* exclude ({_named(LINEAGE)})" if source is EVENTS else "*"
+                chosen = self._chosen(table, source, part) if source in shared else ""
+                select = self._put(select, source, f"select {columns} from {source.name} as own {chosen}")
             self._replace(table, select, self._chosen(table, table, part))
 
     def _parts(self, table: Table, sources: Sequence[Table]) -> Iterable[str]:

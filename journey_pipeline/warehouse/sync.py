@@ -41,7 +41,7 @@ from journey_pipeline.warehouse.publish import Publication, take_census
 from journey_pipeline.warehouse.ranking import Losers, find_losers
 from journey_pipeline.warehouse.refresh import Changes, stale_tables
 from journey_pipeline.warehouse.removal import forbid_loss, withhold
-from journey_pipeline.warehouse.schema import LISTED, POPULATIONS, REJECTS, made_tables, prepare
+from journey_pipeline.warehouse.schema import EVENTS, LISTED, POPULATIONS, REJECTS, made_tables, prepare
 from journey_pipeline.warehouse.side_files import (
     ListedChange,
     ReportsChange,
@@ -343,7 +343,7 @@ def _carry_out(
         load_reports(session, plan.reports)
         if plan.exports_differ:
             load_exports(session)
-        changes.level = _level_tables(plan, attributes_changed=attributes_changed)
+        changes.level = _level_tables(plan, merged, attributes_changed=attributes_changed)
         changes.refresh()
     with clock.phase("commit"):
         if files := inventory.replaced_since():
@@ -353,10 +353,12 @@ def _carry_out(
     return _report(plan, merged, changes.days, clock)
 
 
-def _level_tables(plan: _Plan, *, attributes_changed: bool) -> frozenset[str]:
+def _level_tables(plan: _Plan, merged: Merged, *, attributes_changed: bool) -> frozenset[str]:
     """The tables loaded from files, of those that made tables read as a whole, in which no row has changed."""
     listed = {change.dimension for change in plan.listed}
     level = {table.name for name, table in LISTED.items() if name not in listed}
+    if not (merged.rows_inserted or merged.rows_deleted):
+        level.add(EVENTS.name)
     return frozenset(level if attributes_changed else level | {table.name for table in ATTRIBUTE_TABLES})
 
 

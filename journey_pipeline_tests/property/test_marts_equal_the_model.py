@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from journey_pipeline.model import StreamKey
+from journey_pipeline.warehouse import schema
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.examples import examples
@@ -33,6 +36,34 @@ PLACES = [
 ATTEMPTS = ["20261101T060000Z-aa", "20261103T000000Z-bb"]
 # Equal instants, an enter at the edge of belonging to the one before, late ones, and some months later.
 SECONDS = [0, 0, 0.001, 60, 60.001, 3600, 90_000, 7_000_000]
+# Two marts of all that there is to an event: the one made as a whole sees where it landed, the one by days does not.
+LANDINGS = """\
+-- Landed files, and how many of their events are here.
+-- Key: landing_file.
+-- Made: as a whole.
+--
+-- landing_file: The landed file.
+-- events: How many.
+select
+    landing_file,
+    count(*) as events
+from core.counted_events
+group by all
+"""
+CONTENTS = """\
+-- Contents of events.
+-- Key: event_key.
+-- Made: by occurred_on.
+--
+-- event_key: The event.
+-- occurred_on: Its day.
+-- content: All columns as one number.
+select
+    events.event_key,
+    events.occurred_on,
+    hash(events) as content
+from core.journey_events as events
+"""
 ACTIONS = "enter enter skip exit convert send send fail suppress wait decide open open click deliver bounce".split()  # noqa: SIM905
 
 
@@ -82,6 +113,8 @@ GRAPHS = st.dictionaries(
 )
 CHANGES = st.one_of(
     st.tuples(st.just("put"), st.sampled_from(PLACES), ROWS),
+    st.tuples(st.just("repeat"), st.sampled_from(PLACES), st.sampled_from(PLACES), st.sampled_from(ATTEMPTS), ROWS),
+    st.tuples(st.just("repeat"), st.sampled_from(PLACES), st.sampled_from(PLACES), st.sampled_from(ATTEMPTS), ROWS),
     st.tuples(st.just("put"), st.sampled_from(PLACES), ROWS),
     st.tuples(st.just("remove"), st.sampled_from(PLACES)),
     st.tuples(st.just("list steps"), st.sampled_from(["J-1", "J-2"]), GRAPHS),
@@ -94,6 +127,10 @@ def take(step: tuple[Any, ...], made: MadeLake) -> None:
     match step:
         case ("put", (stream, partition), rows):
             made.put(partition, rows, stream)
+        case ("repeat", (stream, partition), other, attempt, rows):
+            # An answer that holds what another one does, less what was withdrawn, as it was or as it is told now.
+            again = {row.key: row for row in [*made.files.get(other, [])[1:], *rows[:2]]}
+            made.put(partition, [replace(row, attempt=attempt) for row in again.values()], stream)
         case ("remove", (stream, partition)) if (stream, partition) in made.files:
             made.remove(partition, stream)
         case ("map", addresses):
@@ -124,6 +161,17 @@ def take(step: tuple[Any, ...], made: MadeLake) -> None:
             )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _marts_of_all_columns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    sql = tmp_path_factory.mktemp("marts") / "sql"
+    shutil.copytree(schema.SQL, sql)
+    (sql / "marts/landings.sql").write_text(LANDINGS)
+    (sql / "marts/contents.sql").write_text(CONTENTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "SQL", sql)
+        yield
+
+
 # Shrinking would take longer than reading a failure's steps.
 @settings(max_examples=examples(2), phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(start=st.lists(CHANGES, min_size=3, max_size=6), rounds=st.lists(st.lists(CHANGES, min_size=1, max_size=2)))
@@ -136,8 +184,32 @@ def test_marts_of_passages_and_messages_are_as_the_model_and_a_rebuild_say(
             for step in changes:
                 take(step, made)
             assert not sync(made.lake, SMALL).broken, number
-        assert_marts_are_as_in_the_model(warehouse_file(made.lake))
-        assert_messages_are_as_in_the_model(warehouse_file(made.lake))
-        synced = dump(made.lake)
-        rebuild(made.lake, SMALL)
-        assert dump(made.lake) == synced
+        assert_is_as_the_model_and_a_rebuild_say(made)
+
+
+def assert_is_as_the_model_and_a_rebuild_say(made: MadeLake) -> None:
+    assert_marts_are_as_in_the_model(warehouse_file(made.lake))
+    assert_messages_are_as_in_the_model(warehouse_file(made.lake))
+    synced = dump(made.lake)
+    rebuild(made.lake, SMALL)
+    assert dump(made.lake) == synced
+
+
+def test_answers_that_repeat_supersede_equal_and_withdraw_others_leave_all_as_a_rebuild(tmp_path: Path) -> None:
+    five, six, *_, day = PLACES
+    early, late = ATTEMPTS
+    sends = [Walked(key, attempt=early, contact=f"C-{key % 2}", row=key) for key in range(1, 7)]
+    told_otherwise = [replace(sends[2], contact="C-9"), replace(sends[3], action="open")]
+    made = MadeLake(tmp_path / "home")
+    for step in (
+        ("put", five, sends),
+        ("repeat", six, five, late, []),
+        ("repeat", six, six, late, told_otherwise),
+        ("repeat", day, six, late, sends[:1]),
+        ("repeat", six, six, early, []),
+        ("remove", day),
+        ("remove", six),
+    ):
+        take(step, made)
+        assert not sync(made.lake, SMALL).broken
+        assert_is_as_the_model_and_a_rebuild_say(made)

@@ -129,6 +129,14 @@ def test_columns_of_a_mart_may_have_names_that_sql_keeps_for_itself(made: MadeLa
         (BY_PERSON.replace("by connection, contact_id.", "by occurred_on."), "must be among its columns"),
         (BY_PERSON.replace("core.journey_events", "ops.partitions"), "reads internal.files.*views of those"),
         (BY_PERSON.replace("core.journey_events", "core.segments"), "reads core.segments"),
+        (
+            BY_PERSON.replace("by connection, contact_id.", "by adding up."),
+            "adding up and reads core.journey_events. It may read tables that SELECTs make",
+        ),
+        (
+            BY_PERSON.replace("count(*)", "count(distinct landing_file)"),
+            r"marts.people can't be made: .*sees no partition_key, landing_file, landing_row of an event\. Nothing",
+        ),
         (BY_PERSON.replace("core.journey_events", "marts.people"), "marts.people is read by marts.people"),
         (BY_PERSON.replace("count(*)", "cont(*)"), "marts.people can't be made: .* cont .*Correct its SQL file"),
         (
@@ -144,6 +152,8 @@ def test_columns_of_a_mart_may_have_names_that_sql_keeps_for_itself(made: MadeLa
         "a unit that it lacks",
         "a view",
         "a table that files are loaded into",
+        "sums over events",
+        "where events landed",
         "itself",
         "a function that is not there",
         "a column without a line",

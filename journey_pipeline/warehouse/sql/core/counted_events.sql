@@ -35,47 +35,27 @@
 -- landing_file: The landed file it came from: partition/attempt/file.
 -- landing_row: The record's number in that file, from 1, the header not counted.
 select
-    events.event_key,
-    events.vendor,
-    events.connection,
-    events.stream,
-    events.occurred_at,
-    events.occurred_on,
-    events.occurred_at_source,
-    events.received_at,
-    events.contact_id,
-    events.email,
-    coalesce(links.told_journey_id, nullif(events.journey_id, events.message_id)) as journey_id,
-    case
-        when links.told_journey_id is not null then links.told_journey_name
-        when events.journey_id = events.message_id then null
-        else events.journey_name
-    end as journey_name,
-    case
-        when links.told_journey_id is not null then links.told_journey_version
-        when events.journey_id = events.message_id then null
-        else events.journey_version
-    end as journey_version,
-    case when links.told_journey_id is null then events.enrolment_id else links.told_enrolment_id end as enrolment_id,
-    case when links.told_journey_id is null then events.activity_id else links.told_activity_id end as activity_id,
-    case when links.told_journey_id is null then events.activity_name else links.told_activity_name end
-        as activity_name,
-    case when links.told_journey_id is null then events.activity_type else links.told_activity_type end
-        as activity_type,
-    case when links.told_journey_id is null then events.next_activity_id else links.told_next_activity_id end
-        as next_activity_id,
-    events.message_id,
-    events.channel,
-    events.action,
-    events.vendor_action,
-    events.outcome,
-    events.reason,
-    events.reason_code,
-    events.is_test,
-    events.properties,
-    events.partition_key,
-    events.landing_file,
-    events.landing_row
+    events.* replace (
+        coalesce(links.told_journey_id, nullif(events.journey_id, events.message_id)) as journey_id,
+        case
+            when links.told_journey_id is not null then links.told_journey_name
+            when events.journey_id = events.message_id then null
+            else events.journey_name
+        end as journey_name,
+        case
+            when links.told_journey_id is not null then links.told_journey_version
+            when events.journey_id = events.message_id then null
+            else events.journey_version
+        end as journey_version,
+        case when links.told_journey_id is null then events.enrolment_id else links.told_enrolment_id end as enrolment_id,
+        case when links.told_journey_id is null then events.activity_id else links.told_activity_id end as activity_id,
+        case when links.told_journey_id is null then events.activity_name else links.told_activity_name end
+            as activity_name,
+        case when links.told_journey_id is null then events.activity_type else links.told_activity_type end
+            as activity_type,
+        case when links.told_journey_id is null then events.next_activity_id else links.told_next_activity_id end
+            as next_activity_id
+    )
 from core.journey_events as events
 left join internal.links as links on links.event_key = events.event_key
 where events.is_test is not true

@@ -2,6 +2,7 @@
 -- Grain: one row per UTC day and stream of a connection.
 -- Key: occurred_on, connection, stream.
 -- Made: by occurred_on, connection, stream.
+-- Beside: internal.partition_lengths by connection, stream.
 --
 -- occurred_on: The UTC day on which the events happened.
 -- connection: The configured account.
@@ -22,14 +23,10 @@ with arrived as (
         -- From the end of the hour or day in which the event happened, as long as its stream's partitions are. The
         -- partition that holds it says no more of it: an answer may cover many days, and reach back before its own.
         -- In microseconds, since timestamps and intervals cost four times as much.
-        epoch_us(received_at) - (epoch_us(occurred_at) // length_us + 1) * length_us as delay,
+        epoch_us(received_at) - (epoch_us(occurred_at) // microseconds + 1) * microseconds as delay,
         epoch_us(received_at) - epoch_us(occurred_at) as took
-    from (
-        select
-            *,
-            case when length(partition_key) > length('2026-11-01') then 3600000000 else 86400000000 end as length_us
-        from core.journey_events
-    )
+    from core.journey_events
+    join internal.partition_lengths using (connection, stream)
 )
 
 select
