@@ -48,7 +48,7 @@ class Elements:
 
     Attributes:
         at: Where the next byte lies that `feed` is given.
-        starts: Where the elements lie that `feed` gave last.
+        starts: Where the members lie that `feed` gave last. Nobody asks where an array's elements lie.
         rest: What followed the closing bracket in the piece that held it; None before the container is closed.
     """
 
@@ -138,12 +138,14 @@ class Elements:
             return 0
         self._complete(elements, piece[: commas[0]], at=self.at + commas[0])
         # The others lie in this piece alone: together, because most records come this way.
-        texts = [piece[start + 1 : stop].lstrip(BLANK) for start, stop in pairwise(commas)]
-        whole = [text.rstrip(BLANK) for text in texts]
+        texts = [piece[start + 1 : stop] for start, stop in pairwise(commas)]
+        whole = [text.strip(BLANK) for text in texts]
         if all(whole) and max(map(len, whole), default=0) <= self._longest:
             elements += whole
-            self.starts += [self.at + stop - len(text) for text, stop in zip(texts, commas[1:], strict=True)]
             self.count += len(whole)
+            if self._closing == b"}":
+                stops = zip(texts, commas[1:], strict=True)
+                self.starts += [self.at + stop - len(text.lstrip(BLANK)) for text, stop in stops]
         else:
             for start, stop in pairwise(commas):
                 self._complete(elements, piece[start + 1 : stop], at=self.at + stop)
@@ -166,7 +168,8 @@ class Elements:
         self.count += 1
         if pending is _Pending.GIVEN:
             elements.append(element)
-            self.starts.append(at - len(last.lstrip(BLANK)))
+            if self._closing == b"}":
+                self.starts.append(at - len(last.lstrip(BLANK)))
 
     def _close(self, elements: list[bytes], last: bytes, bracket: bytes, *, at: int) -> None:
         if bracket != self._closing:

@@ -176,13 +176,13 @@ def _read_one(record: bytes) -> Any:
 
 def _texts(values: Sequence[Any]) -> pa.Array[Any]:
     """Values as the text of a CSV, NULL where they are empty."""
-    kinds = set(map(type, values)) - {NoneType}
-    if kinds <= {int}:
-        with suppress(OverflowError):  # beyond 64 bits
-            return pa.array(values, pa.int64()).cast(pa.string())
-    if not kinds <= {str}:
+    try:
+        texts = pa.array(values, pa.string())
+    except pa.ArrowTypeError:  # not all of them are text
+        if set(map(type, values)) <= {int, NoneType}:
+            with suppress(OverflowError):  # beyond 64 bits
+                return pa.array(values, pa.int64()).cast(pa.string())
         return pa.array(list(map(_text, values)), pa.string())
-    texts = pa.array(values, pa.string())
     is_empty = pc.equal(texts, pa.scalar(""))
     return pc.if_else(is_empty, None, texts) if pc.any(is_empty).as_py() else texts
 
