@@ -182,7 +182,10 @@ class Changes:
         """Which of a table's units are made at once, in turn: so many that they fit into the memory limit."""
         if _DAY in table.unit:
             return self._spans(table, sources)
-        return slices(self.session, table, sources) if table in self.stale else [""]
+        if table in self.stale:
+            return slices(self.session, table, [f"{source.name} as own" for source in sources])
+        rows = [f"{source.name} as own {self._of_touched(table, source)}" for source in sources]
+        return slices(self.session, table, rows, self.touched)
 
     def _empty_if(self, table: Table, must: bool) -> None:  # noqa: FBT001 - it reads as a sentence
         """Makes a table from the ground up if it must be."""
@@ -228,7 +231,8 @@ class Changes:
         time = next((column for column in _TIMES if column in source.column_names), None)
         if time and table.lives in self.spans:
             first, last = self.spans[table.lives]
-            days = f"where own.{time} >= date '{first}' and own.{time} < date '{last + timedelta(days=1)}'"
+            lived = f"own.{time} >= date '{first}' and own.{time} < date '{last + timedelta(days=1)}'"
+            days = f"{days} and {lived}" if days else f"where {lived}"
         return f"{self._of_touched(table, source)} {days}"
 
     def _of_touched(self, table: Table, source: Table) -> str:

@@ -17,19 +17,24 @@ from journey_pipeline.warehouse.table import Table
 # Sorting a row of a passage takes about 1.3 KiB. With this much for each, the units that are made at once need less
 # than half of DuckDB's memory limit. Smaller slices would spread the rows of a day over more places that a sync reads.
 _BYTES_OF_ROW = 3_200
+_ROWS_OF_UNIT = 16
+"""Rows that a touched unit has at most, mostly: those of few units are not looked up only to be counted."""
 _COARSE = frozenset({"journey_id", "message_id"})
 """Columns of units with few values of many rows each."""
 
 
-def slices(session: duckdb.DuckDBPyConnection, table: Table, sources: Sequence[Table]) -> list[str]:
+def slices(session: duckdb.DuckDBPyConnection, table: Table, sources: Sequence[str], touched: str = "") -> list[str]:
     """A WHERE clause on the rows `own` for each slice; an empty one if all units fit at once.
 
     Args:
-        sources: The tables that the rows are made from.
+        sources: The relations, named `own`, that the rows are made from.
+        touched: The relation of the units to make; all if empty.
     """
     at_once = _number(session, "select parse_formatted_bytes(current_setting('memory_limit'))") // _BYTES_OF_ROW
-    counts = {source.name: _number(session, f"select count(*) from {source.name}") for source in sources}
-    largest = max(counts, key=lambda name: counts[name])
+    if touched and _number(session, f"select count(*) from {touched}") * _ROWS_OF_UNIT < at_once:
+        return [""]
+    counts = {source: _number(session, f"select count(*) from {source}") for source in sources}
+    largest = max(counts, key=lambda source: counts[source])
     if counts[largest] < at_once:
         return [""]
     coarse = next((name for name in table.unit if name in _COARSE), None)
@@ -41,7 +46,7 @@ def slices(session: duckdb.DuckDBPyConnection, table: Table, sources: Sequence[T
     ]
 
 
-def _ranges(session: duckdb.DuckDBPyConnection, source: str, column: str, at_once: int) -> dict[str, int]:
+def _ranges(session: duckdb.DuckDBPyConnection, relation: str, column: str, at_once: int) -> dict[str, int]:
     """Ranges of a column's values, and the rows of each: about so many at once, more only where one value has more."""
     own = f"own.{identifier(column)}"
     ranges = session.execute(
@@ -49,7 +54,7 @@ def _ranges(session: duckdb.DuckDBPyConnection, source: str, column: str, at_onc
         select min(value), sum(rows)::bigint
         from (
             select *, (sum(rows) over (order by value) - rows) // {at_once} as number
-            from (select {own} as value, count(*) as rows from {source} as own where value is not null group by all)
+            from (select {own} as value, count(*) as rows from {relation} where value is not null group by all)
         )
         group by number
         order by number

@@ -133,3 +133,16 @@ def test_numbers_of_another_duckdb_are_made_anew(busy: MadeLake, monkeypatch: py
     after = dump(busy.lake)
     assert before.pop("internal.tables") != after.pop("internal.tables")
     assert after == before
+
+
+def test_changed_passages_that_do_not_fit_into_memory_at_once_are_made_in_slices(
+    busy: MadeLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slices, "_BYTES_OF_ROW", 10_000_000)
+    told = zip(busy_hour(), cycle(f"J-{number}" for number in range(8)), strict=False)
+    busy.put(SIX, [replace(event, key=1000 + event.key, journey=journey) for event, journey in told])
+    sync(busy.lake, SMALL)
+    assert_as_rebuilt(busy)
+    busy.remove(SIX)
+    sync(busy.lake, SMALL)
+    assert_as_rebuilt(busy)
