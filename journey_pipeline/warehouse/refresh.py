@@ -176,7 +176,7 @@ class Changes:
                 columns = f"* exclude ({_named(LINEAGE)})" if source is EVENTS else "*"
                 chosen = self._chosen(table, source, part) if source in shared else ""
                 select = self._put(select, source, f"select {columns} from {source.name} as own {chosen}")
-            self._replace(table, select, self._chosen(table, table, part))
+            self._replace(table, select, self._chosen(table, table, part), self._exact(table, shared))
 
     def _parts(self, table: Table, sources: Sequence[Table]) -> Iterable[str]:
         """Which of a table's units are made at once, in turn: so many that they fit into the memory limit."""
@@ -242,6 +242,12 @@ class Changes:
             same = f"own.{number} = hash({', '.join(f'touched.{identifier(name)}' for name in table.unit)})"
         return f"semi join {self.touched} as touched on {same}"
 
+    def _exact(self, table: Table, sources: Sequence[Table]) -> str:
+        """Leaves out rows of units that were found since their number is that of a touched one by chance."""
+        if any(table.unit in dict(source.numbers) for source in (table, *sources)):
+            return f"semi join {self.touched} as touched on {_same('own', 'touched', table.unit)}"
+        return ""
+
     def _add_up(self, table: Table) -> None:
         """Adds the rows that came to a table's sums, and takes off those that went."""
         sources = [self._known[name] for name in sorted(table.reads)]
@@ -285,8 +291,12 @@ class Changes:
                 self.session.execute(f"alter table differing rename to {_kept(name)}")
             self._kept.add(name)
 
-    def _replace(self, table: Table, select: str, chosen: str) -> None:
-        """Puts a SELECT's rows in the place of the chosen ones, as far as they differ."""
+    def _replace(self, table: Table, select: str, chosen: str, exact: str = "") -> None:
+        """Puts a SELECT's rows in the place of the chosen ones, as far as they differ.
+
+        Args:
+            exact: Which of the rows that differ count, where more are chosen than have been touched.
+        """
         if table in self.stale:
             self.session.execute(f"insert into {table.name} {select}")
             self.changed.add(table.name)
@@ -294,15 +304,17 @@ class Changes:
         # A row that is there before and after is as it was. To join on each column would take longer to plan.
         differing = f"""
             create or replace temp table differing as
-            select any_value(place) as place, * exclude (place)
             from (
-                select own.rowid as place, own.* from {table.name} as own {chosen}
-                union all by name
-                ({select}
+                select any_value(place) as place, * exclude (place)
+                from (
+                    select own.rowid as place, own.* from {table.name} as own {chosen}
+                    union all by name
+                    ({select}
+                    )
                 )
-            )
-            group by all
-            having count(place) in (0, count(*))
+                group by all
+                having count(place) in (0, count(*))
+            ) as own {exact}
         """
         if not self.session.execute(differing).fetchall()[0][0]:
             return

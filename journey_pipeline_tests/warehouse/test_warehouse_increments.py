@@ -146,3 +146,25 @@ def test_changed_passages_that_do_not_fit_into_memory_at_once_are_made_in_slices
     busy.remove(SIX)
     sync(busy.lake, SMALL)
     assert_as_rebuilt(busy)
+
+
+def test_passages_and_people_whose_number_is_that_of_others_by_chance_stay(busy: MadeLake) -> None:
+    before = dump(busy.lake)
+    with duckdb.connect(warehouse_file(busy.lake)) as session:
+        for name, number in (
+            ("passages", "passage_number"),
+            ("passages", "person_number"),
+            ("reentries", "person_number"),
+        ):
+            session.execute(f"""
+                update internal.{name} set {number} = (select {number} from internal.passages where contact_id = 'C-1')
+                where contact_id = 'C-2'
+            """)
+    more = replace(busy_hour()[0], key=2001, attempt=NEW)
+    busy.put(SIX, [replace(more, contact="C-1")])
+    sync(busy.lake, SMALL)
+    after = dump(busy.lake)
+    of_other = {name: [row for row in rows if "C-2" in row] for name, rows in before.items()}
+    assert of_other["internal.passages"]
+    for name, rows in of_other.items():
+        assert len([row for row in after[name] if "C-2" in row]) == len(rows), name
