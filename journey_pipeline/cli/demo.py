@@ -155,7 +155,8 @@ def _load(hours: int, sandbox: Sandbox) -> bool:
             results.say(f"No estimate to compare with, since the vendor gives none: {', '.join(lacking)}")
         _take_lists_in(runner, sandbox)
         _show_calls()
-        return (sync_warehouse(runner, *dict.fromkeys(names)) if names else True) and complete
+        # Also with nothing loaded: a list may have been dropped, and a warehouse of an earlier version is brought over.
+        return sync_warehouse(runner, *dict.fromkeys(names)) and complete
 
 
 def _plan(runner: Runner, sandbox: Sandbox, assets: LoadAssets, span: Window, now: datetime) -> Planned:

@@ -88,6 +88,7 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demos]:
         interrupted = demo(started, ending=signal.SIGINT, at=lambda: has_an_hour_landed(folder))
         finished = demo(started)
         (folder / "data").rename(make_clone(clone) / "data")
+        (clone / "data/sandbox/journeys.duckdb").unlink()  # as good as one of an earlier layout
         (line,) = lines_with("make demo")
         again = run_demo(["bash", "-ec", f"{line} DEMO_ARGS='--hours {HOURS}'"], clone, clone, started)
         yield Demos(folder, clone, killed, interrupted, finished, again)
@@ -183,7 +184,7 @@ def test_another_demo_loads_only_what_is_missing(demos: Demos) -> None:
     # The clock may have struck between the two.
     shown = demos.again.shown
     assert "all 6 hours already there" in shown or "1 hour loaded, 5 already there" in shown
-    assert demos.again.rows >= demos.finished.rows
+    assert demos.again.rows >= demos.finished.rows  # although nothing had been published
     assert not (demos.clone / "real.db").exists()
 
 
