@@ -1,8 +1,9 @@
 """Brings `core.journey_events` from one set of events files to another, inside the caller's transaction.
 
 Rows that came from files now replaced or gone go first. Keys that more than one row may stand for are decided by rank
-(`ranking.py`); all other new rows, mostly all of them, are a plain append in order of time. Not here: which files
-changed (`inventory.py`), the tables that are made from the events (`refresh.py`).
+(`ranking.py`). A row that a newer answer only repeats stays, and takes over where that landed. All other new rows,
+mostly all of them, are a plain append in order of time. Not here: which files changed (`inventory.py`), the tables that
+are made from the events (`refresh.py`).
 """
 
 from __future__ import annotations
@@ -69,22 +70,24 @@ class Merged:
     changes: Changes
     rows_inserted: int = 0
     rows_deleted: int = 0
+    _has_gone: bool = False
 
     def going(self, places: str) -> None:
         """Takes note of rows that are about to go; before any come."""
-        into = "insert into balance" if self.rows_deleted else "create or replace temp table balance as"
+        into = "insert into balance" if self._has_gone else "create or replace temp table balance as"
+        self._has_gone = True
         self._add_up(into, "-", f"(from core.journey_events where rowid in (select place from {places}))")
 
     def coming(self, relation: str) -> None:
         """Takes note of rows that come."""
-        if self.rows_deleted:
+        if self._has_gone:
             self._add_up("insert into balance", "+", relation)
         else:
             self.changes.note(EVENTS.name, relation)
 
     def hand_on(self) -> None:
         """Tells what has changed, once all rows have come."""
-        if self.rows_deleted:
+        if self._has_gone:
             units = self.changes.noted_columns(EVENTS.name)
             self.changes.note(EVENTS.name, f"(select {units} from balance group by all having sum(contents) <> 0)")
 
@@ -105,6 +108,9 @@ def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: Warehous
     contested = find_contested(session, incoming, losers)
     if contested:
         rank(session, incoming + losers)
+        _count_out_losers(session)
+        if incoming:
+            _keep_repeated(session, incoming, settings.batch_rows, merged)
         _settle(session, losers, merged)
     for batch in _batches(change.incoming, settings.batch_rows):
         rows = sum(found.manifest.events.rows for found in batch)
@@ -152,8 +158,8 @@ def _number_files(session: duckdb.DuckDBPyConnection, change: Change) -> None:
     _insert(session, "numbered", rows)
 
 
-def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: Merged) -> None:
-    """Takes out the warehouse's rows that lost now, and brings back those of unchanged files that win again."""
+def _count_out_losers(session: duckdb.DuckDBPyConnection) -> None:
+    """Makes `lost`: the warehouse's rows that lost now. Their files count them no more."""
     session.execute(f"""
         create or replace temp table lost as
         select
@@ -162,9 +168,60 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
         from core.journey_events
         where rowid in (select place from contenders where file_id = {IN_WAREHOUSE} and not has_won)
     """)
+    recount(session, "lost", "-")
+
+
+def _keep_repeated(session: duckdb.DuckDBPyConnection, incoming: Sequence[Path], most: int, merged: Merged) -> None:
+    """Makes `kept`: rows of `lost` whose winner is equal but for where it landed. They stay, and take that over.
+
+    Three columns are written where a row that goes and comes writes all. They are held in memory until the commit.
+
+    Args:
+        most: Rows to keep; further ones go and come.
+    """
+    session.execute(f"""
+        create or replace temp table kept as
+        select
+            held.place,
+            won.* exclude (event_key, content)
+        from (
+            select
+                rowid as place,
+                event_key,
+                {_CONTENT} as content
+            from core.journey_events
+            where rowid in (select place from lost)
+        ) as held
+        join (
+            select
+                event_key,
+                {_CONTENT} as content,
+                filename,
+                file_row_number,
+                {", ".join(LINEAGE)}
+            from {events(incoming, NUMBERED_ROWS)}
+            semi join (
+                select
+                    path as filename,
+                    place as file_row_number
+                from contenders
+                join numbered using (file_id)
+                where has_won
+            ) using (filename, file_row_number)
+        ) as won using (event_key, content)
+        limit {most}
+    """)
+    taken = ", ".join(f"{name} = kept.{name}" for name in LINEAGE)
+    kept = _run(session, f"update core.journey_events set {taken} from kept where journey_events.rowid = kept.place")
+    merged.rows_deleted += kept
+    merged.rows_inserted += kept
+    session.execute("delete from lost where place in (select place from kept)")
+
+
+def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: Merged) -> None:
+    """Takes out the warehouse's rows that lost now, and brings back those of unchanged files that win again."""
     merged.going("lost")
     merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from lost)")
-    recount(session, "lost", "-")
     if not losers:
         return
     session.execute(f"""
@@ -198,6 +255,11 @@ def _append(
             from contenders
             join numbered using (file_id)
             where not has_won
+            union all
+            select
+                filename,
+                file_row_number
+            from kept
         ) using (filename, file_row_number)
     """
     source = events((found.path for found in batch), NUMBERED_ROWS if contested else "")
