@@ -14,7 +14,14 @@ from journey_pipeline.warehouse import slices, table
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.new_home import put_warehouse
-from journey_pipeline_tests.warehouse.made_lake import MIDNIGHT, Event, MadeLake, assert_is_as_in_the_model, dump
+from journey_pipeline_tests.warehouse.made_lake import (
+    MIDNIGHT,
+    Event,
+    MadeLake,
+    assert_is_as_in_the_model,
+    dump,
+    rows_of,
+)
 
 pytestmark = pytest.mark.slow(reason="a warehouse is made in each test")
 
@@ -81,6 +88,19 @@ def test_events_that_come_again_in_a_newer_answer_change_no_figure(busy: MadeLak
     busy.put(SIX, [replace(event, attempt=NEW) for event in busy_hour()[::20]])
     sync(busy.lake, SMALL)
     assert busy.daily() == before
+    assert_as_rebuilt(busy)
+
+
+def test_events_that_only_come_again_stay_and_take_over_where_they_landed(busy: MadeLake) -> None:
+    again = [replace(event, attempt=NEW) for event in busy_hour()]
+    busy.put(SIX, [*again[:200], *(replace(event, activity="A-other") for event in again[200:300])])
+    sync(busy.lake, SMALL)
+    # Rows that come anew lie behind the hundred that the answer does not repeat.
+    first = "select partition_key from core.journey_events order by rowid limit 200"
+    assert rows_of(warehouse_file(busy.lake), f"select distinct partition_key from ({first})") == [(SIX,)]
+    assert_as_rebuilt(busy)
+    busy.remove(SIX)
+    sync(busy.lake, SMALL)
     assert_as_rebuilt(busy)
 
 
