@@ -200,14 +200,7 @@ def _keep_repeated(session: duckdb.DuckDBPyConnection, incoming: Sequence[Path],
                 file_row_number,
                 {", ".join(LINEAGE)}
             from {events(incoming, NUMBERED_ROWS)}
-            semi join (
-                select
-                    path as filename,
-                    place as file_row_number
-                from contenders
-                join numbered using (file_id)
-                where has_won
-            ) using (filename, file_row_number)
+            semi join ({_rows_that("has_won")}) using (filename, file_row_number)
         ) as won using (event_key, content)
         limit {most}
     """)
@@ -228,14 +221,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
         create or replace temp table again as
         select {_COLUMNS}
         from {events(losers, NUMBERED_ROWS)}
-        semi join (
-            select
-                path as filename,
-                place as file_row_number
-            from contenders
-            join numbered using (file_id)
-            where has_won
-        ) using (filename, file_row_number)
+        semi join ({_rows_that("has_won")}) using (filename, file_row_number)
     """)
     merged.coming("again")
     merged.rows_inserted += _run(
@@ -244,17 +230,24 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
     recount(session, "again", "+")
 
 
+def _rows_that(which: str) -> str:
+    """A SELECT of the contending rows of files for which something is so, by file and place in it."""
+    return f"""
+        select
+            path as filename,
+            place as file_row_number
+        from contenders
+        join numbered using (file_id)
+        where {which}
+    """
+
+
 def _append(
     session: duckdb.DuckDBPyConnection, batch: Sequence[FoundFile], merged: Merged, *, contested: bool, in_order: bool
 ) -> None:
-    unless_lost = """
+    unless_lost = f"""
         anti join (
-            select
-                path as filename,
-                place as file_row_number
-            from contenders
-            join numbered using (file_id)
-            where not has_won
+            {_rows_that("not has_won")}
             union all
             select
                 filename,

@@ -67,6 +67,14 @@ def assert_as_rebuilt(made: MadeLake) -> None:
     assert dump(made.lake) == synced
 
 
+def assert_as_rebuilt_with_six_and_without(made: MadeLake) -> None:
+    sync(made.lake, SMALL)
+    assert_as_rebuilt(made)
+    made.remove(SIX)
+    sync(made.lake, SMALL)
+    assert_as_rebuilt(made)
+
+
 def test_a_few_more_events_are_added_to_their_day(busy: MadeLake) -> None:
     known, new = busy_hour()[7], busy_hour()[8]
     busy.put(
@@ -98,20 +106,13 @@ def test_events_that_only_come_again_stay_and_take_over_where_they_landed(busy: 
     # Rows that come anew lie behind the hundred that the answer does not repeat.
     first = "select partition_key from core.journey_events order by rowid limit 200"
     assert rows_of(warehouse_file(busy.lake), f"select distinct partition_key from ({first})") == [(SIX,)]
-    assert_as_rebuilt(busy)
-    busy.remove(SIX)
-    sync(busy.lake, SMALL)
-    assert_as_rebuilt(busy)
+    assert_as_rebuilt_with_six_and_without(busy)
 
 
 def test_the_latest_event_of_a_day_can_go(busy: MadeLake) -> None:
     last = busy_hour()[-1]
     busy.put(SIX, [replace(last, attempt=NEW, at=MIDNIGHT + timedelta(days=3), received=MIDNIGHT, contact="C-other")])
-    sync(busy.lake, SMALL)
-    assert_as_rebuilt(busy)
-    busy.remove(SIX)
-    sync(busy.lake, SMALL)
-    assert_as_rebuilt(busy)
+    assert_as_rebuilt_with_six_and_without(busy)
 
 
 def test_a_step_that_nobody_takes_any_more_leaves_its_day(busy: MadeLake) -> None:
@@ -161,11 +162,7 @@ def test_changed_passages_that_do_not_fit_into_memory_at_once_are_made_in_slices
     monkeypatch.setattr(slices, "_BYTES_OF_ROW", 10_000_000)
     told = zip(busy_hour(), cycle(f"J-{number}" for number in range(8)), strict=False)
     busy.put(SIX, [replace(event, key=1000 + event.key, journey=journey) for event, journey in told])
-    sync(busy.lake, SMALL)
-    assert_as_rebuilt(busy)
-    busy.remove(SIX)
-    sync(busy.lake, SMALL)
-    assert_as_rebuilt(busy)
+    assert_as_rebuilt_with_six_and_without(busy)
 
 
 def test_passages_and_people_whose_number_is_that_of_others_by_chance_stay(busy: MadeLake) -> None:
