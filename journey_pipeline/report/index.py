@@ -5,6 +5,9 @@ Not here: one journey (`journey.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from journey_pipeline import __version__
 from journey_pipeline.report.journey import Span
 from journey_pipeline.report.page import Page
@@ -32,12 +35,18 @@ def index_page(answered: Answered) -> Page:
         figures=[
             ("Entered", f"{entered:,}", ""),
             ("Open", f"{sum(row['open'] for row in rows):,}", ""),
-            ("Finished", f"{sum(row['finished'] or 0 for row in rows):,}", ""),
-            ("Failed", f"{sum(row['failed'] or 0 for row in rows):,}", ""),
+            ("Finished", _told(rows, "finished"), ""),
+            ("Failed", _told(rows, "failed"), ""),
         ],
         parts=[Part("All journeys", "Enrolments over all versions.", answered, _bars(answered))],
         foot=f"Made by journey_pipeline {__version__}. `journey-pipeline report CONNECTION/ROOT` makes one of them.",
     )
+
+
+def _told(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+    """The sum of a figure over the journeys whose vendor tells it; a dash if none does."""
+    told = [row[name] for row in rows if row[name] is not None]
+    return f"{sum(told):,}" if told else "-"
 
 
 def _bars(answered: Answered) -> Plot | None:

@@ -72,4 +72,12 @@ def test_a_figure_that_the_vendor_does_not_tell_is_empty_and_one_that_it_tells_i
     }
     told = {row["connection"]: (row["finished"], row["failed"], row["reached_goal"]) for row in journeys}
     assert told == {"apsis": (1, None, None), "layerfive": (None, None, 0), "insider": (1, 1, 1)}
+    of_apsis = index_page([row for row in journeys if row["connection"] == "apsis"])
+    assert list(of_apsis.figures) == [
+        ("Entered", "2", ""),
+        ("Open", "1", ""),
+        ("Finished", "1", ""),
+        ("Failed", "-", ""),
+    ]
+    assert list(index_page(journeys).figures)[2:] == [("Finished", "2", ""), ("Failed", "1", "")]
     assert all(map(html, [*pages.values(), index_page(journeys)]))
