@@ -126,9 +126,11 @@ def is_refusal(row: Row) -> bool:
 
 
 def phase(row: Row) -> int:
-    if row["action"] == "enter" or is_refusal(row):
+    if row["action"] == "enter":
         return 0
-    return 2 if row["action"] in {"exit", "convert"} else 1
+    if is_refusal(row):
+        return 1
+    return 3 if row["action"] in {"exit", "convert"} else 2
 
 
 def passages(rows: Iterable[Row], places: Places) -> list[Passage]:

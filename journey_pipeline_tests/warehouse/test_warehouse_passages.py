@@ -241,6 +241,16 @@ def test_steps_of_one_instant_and_of_a_loop_are_counted_once_for_each_passage(ma
     assert asked(made, "select sum(moves)::bigint from marts.journey_transitions") == [(7,)]
 
 
+@pytest.mark.parametrize("refused_at", ["a", "z"])
+def test_an_entry_that_is_refused_in_its_instant_is_one_passage_whatever_its_steps_are_called(
+    made: MadeLake, refused_at: str
+) -> None:
+    """Without a number of the vendor, only the enter and its time tell the passage."""
+    made.put(HOUR, walk(1, f"0 skip {refused_at} reason_code=E500\n0 enter start\n1 send mail"))
+    synced(made)
+    assert asked(made, "select status, first_event_at, sends from marts.journey_enrolments") == [("refused", MIDNIGHT, 1)]
+
+
 def test_a_number_that_two_people_or_two_versions_have_is_of_several_enrolments(made: MadeLake) -> None:
     """Until the second comes, and again when it has gone, the number stands alone."""
     told = "0 enter start enrolment_id=p1\n1 send mail enrolment_id=p1"

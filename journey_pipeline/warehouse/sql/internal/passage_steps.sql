@@ -44,10 +44,12 @@ with told as not materialized (
         events.next_activity_id as named_activity_id,
         events.event_key,
         action = 'skip' and channel = 'journey' as is_refusal,
+        -- An enter first: what else is told of its instant belongs to the passage that it begins.
         case
-            when action = 'enter' or is_refusal then 0
-            when action in ('exit', 'convert') then 2
-            else 1
+            when action = 'enter' then 0
+            when is_refusal then 1
+            when action in ('exit', 'convert') then 3
+            else 2
         end as phase,
         coalesce(places.step_rank, 0) as rank,
         places.is_end,
