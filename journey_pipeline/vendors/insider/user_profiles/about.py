@@ -141,21 +141,20 @@ def _typed(told: Mapping[str, Any], name: str, kind: type, form: str) -> Any:
 
 
 def _window(first: object, last: object, *, last_is_in: bool) -> tuple[datetime, datetime]:
-    start, end = _time(first, "window"), _time(last, "window")
-    end += _DAY if last_is_in else timedelta()
+    start, end = _time(first, "window"), _time(last, "window", _DAY if last_is_in else timedelta())
     if start >= end:
         raise ContractError("its window ends before it starts")
     return start, end
 
 
-def _time(value: object, name: str) -> datetime:
-    """A day or an instant; without a zone it is UTC."""
+def _time(value: object, name: str, and_then: timedelta = timedelta()) -> datetime:
+    """A day or an instant, or what lies so long after it; without a zone it is UTC."""
     try:
         text = value if isinstance(value, str) else ""
         at = datetime.fromisoformat(text) if "T" in text else datetime.combine(date.fromisoformat(text), _MIDNIGHT)
-    except ValueError:
+        return (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)) + and_then
+    except (ValueError, OverflowError):
         raise ContractError(f"`{name}` is no time of the form 2026-03-08 or 2026-03-08T10:02:00Z") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 _MIDNIGHT = datetime.min.time()
