@@ -150,6 +150,7 @@ def exclusive(path: Path) -> Iterator[None]:
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST}
+_WITHOUT_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP}
 
 
 @contextmanager
@@ -169,13 +170,13 @@ def naming_disk_troubles(attempt: str, folder: Path, chosen_by: str | None = Non
         raise LakeError(f"{attempt} failed: {refusal(error, folder, chosen_by)}") from error
 
 
-def met_full_disk(error: BaseException | None) -> OSError | None:
-    """The refusal of a full disk that began an error, told by a library's text; None if something else began it.
+def met_disk_trouble(error: BaseException | None) -> OSError | None:
+    """The refusal of a disk that is full or locks nothing, told by a library's text; None if another thing failed.
 
     A library's last error may only say that it could not roll back after that.
     """
     while error:
-        for number in _FULL:
+        for number in _FULL | _WITHOUT_LOCKS:
             if os.strerror(number) in str(error):
                 return OSError(number, os.strerror(number))
         error = error.__cause__ or error.__context__
@@ -193,10 +194,13 @@ def refusal(error: OSError, folder: Path, chosen_by: str | None = None) -> str:
             f"{folder} can't be written: {named} is a file where a folder goes ({why}). Move it away, or choose "
             f"another folder with {by}, and try again."
         )
-    if error.errno in _FULL:
+    if error.errno in _FULL | _WITHOUT_LOCKS:
+        is_full = error.errno in _FULL
+        says = "is full" if is_full else "locks no files, as some network shares do not"
+        heal = "free some space, or move to a larger disk" if is_full else "move to a disk of this machine"
         return (
-            f"the disk that holds {folder} is full ({why}). Nothing half-written is left; free some space, or move to "
-            f"a larger disk with {by}, and run it again."
+            f"the disk that holds {folder} {says} ({why}). Nothing half-written is left; {heal} with {by}, and run it "
+            "again."
         )
     if error.errno in _FORBIDDEN:
         return (

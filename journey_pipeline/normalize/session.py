@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.files import met_full_disk, refusal
+from journey_pipeline.files import met_disk_trouble, refusal
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.sql import literal
 
@@ -185,7 +185,7 @@ def session(
             "(`memory` of NormalizeLimits), and normalize it again; what landed is whole."
         ) from error
     except duckdb.IOException as error:
-        cause = met_full_disk(error) or OSError(errno.EIO, type(error).__name__)
+        cause = met_disk_trouble(error) or OSError(errno.EIO, type(error).__name__)
         raise LakeError(f"{work} failed: {refusal(cause, lake.home)}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.errors import WarehouseError, text_of
-from journey_pipeline.files import met_full_disk, refusal
+from journey_pipeline.files import met_disk_trouble, refusal
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import published_place, storage_version
 from journey_pipeline.sql import literal
@@ -109,12 +109,12 @@ def _open(session: duckdb.DuckDBPyConnection, file: Path) -> None:
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        if is_locked(error):
+        if is_locked(error) and not met_disk_trouble(error):
             raise WarehouseError(
                 f"another program has {file.name} open ({describe(error)}). Close it there, "
                 "open journeys.duckdb instead, and run the command again."
             ) from error
-        if not file.exists() or not os.access(file, os.R_OK | os.W_OK) or met_full_disk(error):
+        if not file.exists() or not os.access(file, os.R_OK | os.W_OK) or met_disk_trouble(error):
             raise
         raise UnopenableWarehouse(file, describe(error)) from error
 
@@ -196,13 +196,13 @@ def naming_failures(attempt: str, heal: str, folder: Path | None = None) -> Iter
     """Turns DuckDB's errors into a WarehouseError that holds no value of any row.
 
     Args:
-        folder: Where it writes, if it does; a full disk is then named as such.
+        folder: Where it writes, if it does; trouble with the disk is then named as such.
     """
     try:
         yield
     except duckdb.Error as error:
-        if folder and (full := met_full_disk(error)):
-            raise WarehouseError(f"{attempt} failed: {refusal(full, folder)}") from error
+        if folder and (trouble := met_disk_trouble(error)):
+            raise WarehouseError(f"{attempt} failed: {refusal(trouble, folder)}") from error
         raise WarehouseError(f"{attempt} failed: {describe(error)}; {heal}.") from error
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from journey_pipeline.errors import ConfigError, WarehouseError, text_of
-from journey_pipeline.files import met_full_disk
+from journey_pipeline.files import met_disk_trouble
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import Figure, Figures, StreamKey, Window, iso
 from journey_pipeline.settings import HOME_VARIABLE, PUBLISHED_VARIABLE, published_place
@@ -75,7 +75,7 @@ def export_parquet(lake: Lake, sql: str, file: Path, limit: int | None = None) -
         OSError: If the disk refuses the file.
     """
     file.touch()
-    with opened_published(lake) as session, _naming_refusals(session), _telling_full_disk():
+    with opened_published(lake) as session, _naming_refusals(session), _telling_disk_trouble():
         *before, last = _statements(session, sql)
         for statement in before:
             session.execute(statement).complete()
@@ -138,13 +138,13 @@ def _statements(session: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Sta
 
 
 @contextmanager
-def _telling_full_disk() -> Iterator[None]:
-    """Tells of a full disk as Python does, where DuckDB writes a file for a person."""
+def _telling_disk_trouble() -> Iterator[None]:
+    """Tells of trouble with the disk as Python does, where DuckDB writes a file for a person."""
     try:
         yield
     except duckdb.IOException as error:
-        if full := met_full_disk(error):
-            raise full from error
+        if trouble := met_disk_trouble(error):
+            raise trouble from error
         raise
 
 

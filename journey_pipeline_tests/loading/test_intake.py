@@ -297,7 +297,7 @@ REFUSED: dict[str, tuple[str | bytes, str, Any, str]] = {
     "no such population": (LIST, "a.csv", {"population": "ada"}, "`population` in the .json file"),
     "exported tomorrow": (LIST, "a.csv", {"exported_at": "2099-01-01"}, "still to come"),
     "exported before all": (LIST, "a.csv", {"exported_at": "2025-01-01"}, "before `start`"),
-    "exported before the year 1": (LIST, "a.csv", {"exported_at": "0001-01-01T00:00+05:00"}, "`exported_at` is no time"),
+    "exported before all years": (LIST, "a.csv", {"exported_at": "0001-01-01T00:00+05"}, "`exported_at` is no time"),
     "a day without a next": (LIST, NAME.replace("2026-03-07", "9999-12-31"), None, "`window` is no time"),
     "a name of another form": (LIST, "insider-profiles__5756.csv", None, "rename it"),
 }

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 
+import duckdb
 import pytest
 
-from journey_pipeline.errors import WarehouseError
-from journey_pipeline.warehouse.connection import WarehouseSettings, writer_lock
+from journey_pipeline.errors import LakeError, WarehouseError
+from journey_pipeline.files import naming_disk_troubles
+from journey_pipeline.warehouse.connection import WarehouseSettings, naming_failures, writer_lock
 from journey_pipeline.warehouse.equality import compare_with_lake
 from journey_pipeline.warehouse.publish import publish
 from journey_pipeline.warehouse.sync import rebuild, sync
@@ -71,3 +76,20 @@ def test_the_lock_of_a_killed_writer_is_free(made: MadeLake) -> None:
 def test_two_threads_of_one_process_exclude_each_other_too(made: MadeLake) -> None:
     with writer_lock(made.lake, 0), pytest.raises(WarehouseError, match="another process"), writer_lock(made.lake, 0):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_that_locks_no_files_is_named_as_the_cause(
+    made: MadeLake, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the kernel tells of a network share; DuckDB's own lock fails with the same words in its text."""
+
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    says = "locks no files, .*; move to a disk of this machine with JOURNEY_PIPELINE_HOME"
+    with pytest.raises(LakeError, match=says), naming_disk_troubles("syncing", made.lake.home):
+        sync(made.lake, AT_ONCE)
+    with pytest.raises(WarehouseError, match=says), naming_failures("writing it", "", made.lake.home):
+        raise duckdb.IOException(f'Could not set lock on file "warehouse.duckdb": {os.strerror(number)}')

@@ -248,7 +248,8 @@ def test_an_entry_that_is_refused_in_its_instant_is_one_passage_whatever_its_ste
     """Without a number of the vendor, only the enter and its time tell the passage."""
     made.put(HOUR, walk(1, f"0 skip {refused_at} reason_code=E500\n0 enter start\n1 send mail"))
     synced(made)
-    assert asked(made, "select status, first_event_at, sends from marts.journey_enrolments") == [("refused", MIDNIGHT, 1)]
+    enrolments = "select status, first_event_at, sends from marts.journey_enrolments"
+    assert asked(made, enrolments) == [("refused", MIDNIGHT, 1)]
 
 
 def test_a_number_that_two_people_or_two_versions_have_is_of_several_enrolments(made: MadeLake) -> None:
