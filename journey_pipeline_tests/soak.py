@@ -47,6 +47,7 @@ STEP = timedelta(minutes=5)  # schedules are due at multiples of it
 ROWS_PER_HOUR = 200  # so few that an export of the whole history is made within a client's patience, beside four runs
 MOST_RUNS = 4
 MOST_WAITING = 12  # the clock stands while more runs wait, as it would not outrun a machine that keeps up
+LONGEST_RUN = timedelta(minutes=30)  # and while one has run so long: its own clock is as far behind
 
 
 @dataclass
@@ -65,8 +66,10 @@ class Soak:
 
     deployment: Deployment
     instance: dg.DagsterInstance
+    now: datetime
     queue: list[Asked] = field(default_factory=list)
     running: dict[int, Asked] = field(default_factory=dict)
+    begun: dict[int, datetime] = field(default_factory=dict)
     known: set[tuple[str, str]] = field(default_factory=set)
     cursors: dict[str, str | None] = field(default_factory=dict)
     failed: Counter[str] = field(default_factory=Counter)
@@ -74,6 +77,7 @@ class Soak:
 
     def pass_step(self, now: datetime) -> None:
         """Evaluates what is due since the last step, and starts runs."""
+        self.now = now
         with accepted_previews():
             repository = self.deployment.definitions.get_repository_def()
             for schedule, at in self._ticks(now):
@@ -96,7 +100,14 @@ class Soak:
             busy = frozenset[str]().union(*(run.pools for run in self.running.values()))
             if len(self.running) < MOST_RUNS and not asked.pools & busy:
                 self.queue.remove(asked)
-                self.running[_fork(asked)] = asked
+                process = _fork(asked)
+                self.running[process], self.begun[process] = asked, self.now
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the clock may go on."""
+        oldest = min((self.begun[process] for process in self.running), default=self.now)
+        return len(self.queue) <= MOST_WAITING and self.now - oldest < LONGEST_RUN
 
     def _reap(self) -> None:
         for process in list(self.running):
@@ -252,13 +263,13 @@ def soak(hours: float) -> Counter[str]:
     begun = datetime.now(UTC).replace(second=0, microsecond=0)
     with vendors() as set_clock, open_instance() as instance:
         _give_dagster_our_clock()
-        running = Soak(load_deployment(), instance)
+        running = Soak(load_deployment(), instance, begun)
         running.deployment.definitions.get_repository_def()
         gc.freeze()
         for step in range(1, round(timedelta(hours=hours) / STEP) + 1):
             set_clock(now := begun + step * STEP)
             running.pass_step(now)
-            while len(running.queue) > MOST_WAITING:
+            while not running.keeps_up:
                 time.sleep(0.1)
                 running.start()
             if step % 6 == 0:
