@@ -65,6 +65,21 @@ def span(start: datetime, end: datetime) -> Window:
     return Window(start, end)
 
 
+def known(context: click.Context, _: click.Parameter, selector: str) -> str:
+    """A connection or stream of the project, asked for before a command imports Dagster, which takes seconds.
+
+    Where only Dagster can read the project, the command itself refuses what it does not know.
+
+    Raises:
+        ConfigError: If there is no such connection or stream; names those there are.
+    """
+    if not context.resilient_parsing:  # as completion does
+        project = import_module("journey_pipeline.connections.project")
+        if (found := project.read_connections(Path.cwd())) is not None:
+            project.select(found, selector)
+    return selector
+
+
 def connections(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """The configured connections whose name begins so. Only their names are read: a key press is to take no second."""
     names = import_module("journey_pipeline.connections.project").connection_names(Path.cwd())

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from journey_pipeline import __version__
-from journey_pipeline.cli.arguments import Commands, WithFaults, connections, span, time
+from journey_pipeline.cli.arguments import Commands, WithFaults, connections, known, span, time
 
 NAME = "journey-pipeline"
 SANDBOX_HOME, SANDBOX_HOST, SANDBOX_PORT = "data/sandbox", "127.0.0.1", 8765
@@ -67,6 +67,7 @@ def _imported(module: str) -> ModuleType:
 _FAULTS = click.option(
     "--fault", "faults", multiple=True, metavar="RULE", help="Fault, as route:kind, on the @nth call or at a ~rate."
 )
+_SELECTOR = click.argument("selector", metavar="CONNECTION[/STREAM]", callback=known, shell_complete=connections)
 _REMOVE = click.option("--remove", is_flag=True, help="Remove all data that is gone from the lake.")
 
 
@@ -170,7 +171,7 @@ def doctor() -> None:
     "backfill sfmc",
     "backfill sfmc/journey_history --from 2026-11-01T05 --plan",
 )
-@click.argument("selector", metavar="CONNECTION[/STREAM]", shell_complete=connections)
+@_SELECTOR
 @click.option(
     "--from",
     "start",
@@ -193,7 +194,7 @@ def backfill() -> None:
 
 
 @_command("intake", "intake insider")
-@click.argument("selector", metavar="CONNECTION[/STREAM]", shell_complete=connections)
+@_SELECTOR
 def intake() -> None:
     """Take in files that people dropped in a connection's folder.
 
@@ -205,7 +206,7 @@ def intake() -> None:
 
 
 @_command("reconcile", "reconcile sfmc")
-@click.argument("selector", metavar="CONNECTION[/STREAM]", shell_complete=connections)
+@_SELECTOR
 def reconcile() -> None:
     """Compare landed partitions with the vendor; reload changed ones.
 
@@ -218,7 +219,7 @@ def reconcile() -> None:
 
 
 @_command("normalize", "normalize sfmc", "normalize sfmc --from 2026-11-01 --to 2026-11-02", "normalize sfmc --diff")
-@click.argument("selector", metavar="CONNECTION[/STREAM]", shell_complete=connections)
+@_SELECTOR
 @click.option("--from", "start", type=time, help="Start, UTC [default: the first partition].")
 @click.option("--to", "end", type=time, help="End, UTC, excluded [default: now].")
 @click.option("--diff", is_flag=True, help="Change nothing; only print which events would change.")
@@ -268,8 +269,9 @@ def status() -> None:
 
     A partition is missing if it has not landed `missing_after_hours` after its end, and red if a check found a loss.
 
-    Exits with 1 if a partition is missing or red, if a landed partition has no events yet, if a file is damaged, or if
-    another program changed the published file. Warnings about lists that people dropped are shown too.
+    Exits with 1 if a partition is missing or red, if a landed partition has no events yet, if a file is damaged, if a
+    folder is gone (a disk may not be mounted), or if another program changed the published file. Warnings about lists
+    that people dropped are shown too.
     """
 
 
@@ -385,7 +387,7 @@ def proof() -> None:
 
     For each partition: the vendor's estimate, the landed records with checksums of their files, events, rejects,
     repeats, and the events in the warehouse. Says what is missing and how long it can still be had, and what is not
-    guaranteed. Asks no vendor.
+    guaranteed. A partition is missing if it has not landed `missing_after_hours` after its end. Asks no vendor.
 
     Exits with 1 if totals disagree or something is missing.
     """

@@ -62,6 +62,7 @@ from journey_pipeline.settings import (
     home,
     ledger_url,
     local_path,
+    make_home,
     utc_now,
 )
 from journey_pipeline.vendors.source import Stream
@@ -115,6 +116,9 @@ def use_home_of_sandbox(folder: str) -> None:
     """Puts home, ledger and Dagster's history of the sandbox into a folder, whatever the variables say."""
     place = local_path(folder, "--home")
     os.environ[HOME_VARIABLE] = str(place)
+    lake = Lake(make_home())
+    if not (place / "raw").exists():  # somebody else's history stays theirs
+        lake.sandbox_mark.touch()
     os.environ.pop(PUBLISHED_VARIABLE, None)
     os.environ[LEDGER_VARIABLE] = f"sqlite:///{place / LEDGER_FILE}"
     os.environ.pop(DAGSTER_HOME, None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,10 +16,11 @@ from pathlib import Path
 from journey_pipeline.cli.configured import configured
 from journey_pipeline.cli.output import notes, plain_table, results, route_logs
 from journey_pipeline.connections.project import named, select
-from journey_pipeline.errors import ConfigError, JourneyError, LakeError, text_of
+from journey_pipeline.errors import ConfigError, JourneyError, LakeError, LedgerError, WarehouseError, text_of
 from journey_pipeline.exports.database import is_there, open_ledger
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.files import refusal, write_bytes
+from journey_pipeline.lake.emptied import LEDGER_GONE, emptied
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.plan import State, survey
 from journey_pipeline.model import Window, floor
@@ -35,6 +36,7 @@ from journey_pipeline.settings import (
 from journey_pipeline.transport.retry import one_try
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.publish import look_at_files
+from journey_pipeline.warehouse.stream_figures import stream_figures
 
 NEWEST = 48  # partitions of each stream
 CALL_S = 6.0  # a load waits longer for an answer
@@ -57,13 +59,14 @@ def doctor(connection: str | None) -> None:
     table = plain_table("what", "", "says", text=("says",))
     well = True
     lake = Lake(home())
+    loaded = _loaded(lake)
     with one_try(CALL_S), ThreadPoolExecutor() as pool:  # with all vendors down, one wait for all of them
         asked = [(one.connection, pool.submit(one.check).result) for one in chosen if one not in apart]
     checks: list[tuple[str, Callable[[], Mapping[str, str | Warns]]]] = [
         ("home", _home),
         ("ledger", _ledger),
         ("warehouse", lambda: look_at_files(lake)),
-        *((str(stream.key), partial(_newest, lake, stream)) for _, stream in select(chosen, None)),
+        *((str(stream.key), partial(_newest, lake, stream, loaded)) for _, stream in select(chosen, None)),
         *asked,
     ]
     for name, check in checks:
@@ -103,6 +106,8 @@ def _home() -> dict[str, str | Warns]:
 
 def _ledger() -> dict[str, str | Warns]:
     if not is_there(ledger_url()):
+        if Lake(home()).export_listing.exists():
+            raise LedgerError(f"{LEDGER_GONE}.")
         return {"": "no export was ordered so far"}
     with open_ledger(ledger_url()) as ledger:
         found = listed(ledger, with_ended=True)
@@ -116,8 +121,18 @@ def _ledger() -> dict[str, str | Warns]:
     return said
 
 
-def _newest(lake: Lake, stream: Stream) -> dict[str, str]:
+def _loaded(lake: Lake) -> frozenset[str]:
+    """The streams that the published file knows; none if it can't be read, which the check `warehouse` says."""
+    try:
+        return frozenset(stream_figures(lake))
+    except WarehouseError:
+        return frozenset()
+
+
+def _newest(lake: Lake, stream: Stream, loaded: Collection[str]) -> dict[str, str]:
     """The manifests of a stream's newest partitions, and the files that they name."""
+    if str(stream.key) in loaded and (says := emptied(lake, stream.key)):
+        raise LakeError(f"{says}.")
     now = utc_now()
     end = floor(now, stream.granularity)
     start = max(stream.start, end - NEWEST * stream.granularity.duration)

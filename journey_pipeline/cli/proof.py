@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from journey_pipeline.cli.configured import configured
 from journey_pipeline.cli.output import notes, results
-from journey_pipeline.components.deployment import load_deployment
-from journey_pipeline.components.load_assets import LoadAssets
+from journey_pipeline.connections.connection import Connection
+from journey_pipeline.connections.project import select
 from journey_pipeline.errors import ConfigError, LakeError, WarehouseError
 from journey_pipeline.files import naming_disk_troubles, write_bytes
 from journey_pipeline.lake.landing import read_holder
@@ -37,6 +38,7 @@ _COUNTED = "select connection || '/' || stream, count(*) from core.journey_event
 _LANDED = (State.COMPLETE, State.LANDED)
 _LIMITS = (
     ("all", "Events that the vendor adds after its last answer are here only after it is asked again."),
+    ("all", "A partition that has not landed is listed as missing from `missing_after_hours` after its end."),
     ("all", "Rejected records are kept with their raw text in `ops.rejects`. They are no events, and in no mart."),
 )
 Loaded = dict[tuple[str, str], tuple[int, int]]
@@ -46,12 +48,12 @@ def proof(selector: str | None, start: datetime | None, end: datetime | None, ou
     """Show what each partition became, and what is missing."""
     lake, now = Lake(home()), utc_now()
     place = local_path(out, "--out") if out else lake.home / FOLDER / "proof.html"
-    chosen = load_deployment().streams(selector)
+    chosen = select(configured(), selector)
     with published(lake) as warehouse:
         loaded = {(stream, key): (own, events) for stream, key, own, events in warehouse.ask(_LOADED)[1]}
-        surveys = [found for assets in chosen if (found := _survey(lake, assets, start, end, now))]
+        surveys = [found for which in chosen if (found := _survey(lake, *which, now, start=start, end=end))]
         if not surveys:
-            raise ConfigError("no partition lies in this span, so there is nothing to prove. Widen --from and --to.")
+            raise ConfigError("no partition of this span is due, so there is nothing to prove. Widen --from and --to.")
         lines = [line for found in surveys for line in _lines(lake, found, loaded)]
         disagreements = list(_disagreements(lake, warehouse, loaded, [str(one.stream.key) for one in surveys]))
     limits = [*_LIMITS, *(limit for found in surveys for limit in _limits(found))]
@@ -68,27 +70,30 @@ def proof(selector: str | None, start: datetime | None, end: datetime | None, ou
 
 
 def _survey(
-    lake: Lake, assets: LoadAssets, start: datetime | None, end: datetime | None, now: datetime
+    lake: Lake, connection: Connection, stream: Stream, now: datetime, *, start: datetime | None, end: datetime | None
 ) -> Survey | None:
-    """The partitions of a stream; without `start` from the first that landed."""
-    whole = whole_span(assets.stream, now)
+    """The partitions of a stream that are due; without `start` from the first that landed."""
+    whole = whole_span(stream, now)
     if whole is None:
         return None
     first, last = max(start or whole.start, whole.start), min(end or whole.end, whole.end)
     if first >= last:
         return None
-    found = survey(lake, assets.stream, Window(first, last), now, assets.settings)
+    found = survey(lake, stream, Window(first, last), now, connection.load_settings)
     landed = found.windows(*_LANDED)
-    if start is None and landed:
-        states = {window: state for window, state in found.states.items() if window >= landed[0]}
-        return Survey(found.stream, states, now, found.damage, found.red)
-    return found
+    oldest = landed[0].start if start is None and landed else first
+    # The next load may be about to bring those, as it is for `status` and the check `no_partition_is_missing`.
+    late = now - timedelta(hours=connection.missing_after_hours)
+    states = {
+        window: state
+        for window, state in found.states.items()
+        if window.start >= oldest and (window.end <= late or state not in {State.MISSING, State.FUTURE})
+    }
+    return replace(found, states=states) if states else None
 
 
 def _lines(lake: Lake, found: Survey, loaded: Loaded) -> Iterator[Line]:
     for window, state in found.states.items():
-        if state is State.FUTURE:
-            continue
         line = Line(str(found.stream.key), window.partition, state.value)
         if state in _LANDED:
             line = _of_landed(lake, found.stream, line, loaded)

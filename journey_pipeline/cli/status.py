@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,12 +21,13 @@ from journey_pipeline.cli.output import duration, notes, plain_table, results
 from journey_pipeline.connections.connection import Connection
 from journey_pipeline.connections.project import select
 from journey_pipeline.errors import WarehouseError
+from journey_pipeline.lake.emptied import LEDGER_GONE, emptied
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.claims import Severity
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.loading.plan import Gaps, State, Survey, Verdicts, of_severity, survey, verdicts, whole_span
 from journey_pipeline.model import Window, iso
-from journey_pipeline.settings import home, utc_now
+from journey_pipeline.settings import home, ledger_url, utc_now
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.publish import glance_at_published
 from journey_pipeline.warehouse.stream_figures import LOOKALIKES, StreamFigures, count_lookalikes, stream_figures
@@ -43,36 +45,36 @@ def status(selector: str | None, *, as_json: bool) -> None:
     now = utc_now()
     rows = [_row(lake, connection, stream, figures.get(str(stream.key)), now) for connection, stream in chosen]
     used = [row for row in rows if not _is_apart(row)]
-    published = glance_at_published(lake)
+    wrong = [says for says in (_lost_ledger(lake), glance_at_published(lake)) if says]
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     elif used:
         results.show(_table(used, now))
-    _tell(rows, used, published)
-    sys.exit(1 if published or any(row["needs_a_person"] for row in used) else 0)
+    _tell(rows, used, wrong)
+    sys.exit(1 if wrong or any(row["needs_a_person"] for row in used) else 0)
 
 
 def _is_apart(row: Row) -> bool:
     """Whether its connection is not configured, and nothing of it was ever loaded."""
-    return bool(row["not_configured"]) and not any(row[name] for name in ("first", "rows", "damaged", "not_normalized"))
+    return bool(row["not_configured"]) and not any(
+        row[name] for name in ("first", "loaded_at", "damaged", "not_normalized")
+    )
 
 
-def _tell(rows: Sequence[Row], used: Sequence[Row], published: str | None) -> None:
+def _tell(rows: Sequence[Row], used: Sequence[Row], wrong: Sequence[str]) -> None:
     """Prints what the table has no room for: first what is well, last what is worst."""
-    unset = dict.fromkeys(row["stream"].partition("/")[0] for row in rows if row["not_configured"])
+    unset = dict.fromkeys(row["stream"].partition("/")[0] for row in rows if _is_apart(row))
     if unset:
         notes.say(f"Not configured: {', '.join(unset)}. `journey-pipeline doctor` names the variables.")
-    for says in _earlier([row for row in used if row["backlog"]]):
+    for says in _earlier([row for row in used if row["backlog"] and not row["emptied"]]):
         notes.say(says)
     for row in used:
         for says in row["notes"]:
             notes.say(says)
         for warned in row["warned"]:
             notes.say(_claim_line(row, warned), style="yellow")
-        for says in row["needs_a_person"]:
-            notes.say(says, style="red")
-    if published:
-        notes.say(published, style="red")
+    for says in dict.fromkeys([*(says for row in used for says in row["needs_a_person"]), *wrong]):
+        notes.say(says, style="red")
 
 
 def _earlier(rows: Sequence[Row]) -> Iterator[str]:
@@ -102,6 +104,7 @@ def _row(lake: Lake, connection: Connection, stream: Stream, figures: StreamFigu
         "behind_hours": round((now - complete[-1].end) / _HOUR, 1) if complete else None,
         "loaded_at": iso(figures.landed_at) if figures else None,
         "rows": figures.events if figures else None,
+        "emptied": emptied(lake, stream.key) if figures else "",
         "complete": len(complete),
         "not_normalized": len(landed),
         "to_normalize": len([window for window in landed if window not in found.damage]),
@@ -131,6 +134,14 @@ def _figures(lake: Lake) -> Mapping[str, StreamFigures]:
         return {}
 
 
+def _lost_ledger(lake: Lake) -> str | None:
+    """Whether the ledger's file is gone since the last sync, and what to do; told without importing what opens it."""
+    kind, _, file = ledger_url().partition("?")[0].partition(":///")
+    if kind == "sqlite" and lake.export_listing.exists() and not Path(file).exists():
+        return LEDGER_GONE
+    return None
+
+
 def _lookalikes(lake: Lake, stream: Stream) -> Mapping[str, int]:
     """Counts events that look like corrections, for vendors without ids. A failure is printed as a warning."""
     try:
@@ -155,6 +166,9 @@ def _notes(row: Row, unit: str) -> Iterator[str]:
 def _needs(row: Row, unit: str) -> Iterator[str]:
     """What a person has to do, or to read."""
     name = row["stream"]
+    if row["emptied"]:
+        yield row["emptied"]
+        return
     yield from (f"{name} damaged: {damage}" for damage in row["damaged"])
     yield from (_claim_line(row, red) for red in row["red"])
     if number := row["to_normalize"]:
@@ -218,13 +232,13 @@ def _table(rows: Sequence[Row], now: datetime) -> Table:
     table = plain_table("stream", *figures, right=figures)
     for row in rows:
         gaps = row["missing"] - row["backlog"]
+        missing = ("-", "-") if row["emptied"] else (f"[red]{gaps:,}[/red]" if gaps else "0", f"{row['backlog']:,}")
         table.add_row(
             row["stream"],
             _number(row["rows"]),
             f"{duration(now - datetime.fromisoformat(row['loaded_at']))} ago" if row["loaded_at"] else "-",
             "-" if row["behind_hours"] is None else duration(timedelta(hours=row["behind_hours"])),
-            f"[red]{gaps:,}[/red]" if gaps else "0",
-            f"{row['backlog']:,}",
+            *missing,
         )
     return table
 

@@ -147,12 +147,19 @@ class Connection(BaseModel, ABC):
     def why_not_configured(self) -> str:
         """The sentence for a connection none of whose variables are set: nothing asks its vendor. Empty if one is.
 
-        Also empty if something has landed: then the variables are gone, and each day without them loses data.
+        Also empty if something has landed: then the variables are gone, and each day without them loses data. Simulated
+        vendors come and go with their variables.
         """
         lake = Lake(home())
-        if any(lake.landing_root(stream.key).is_dir() for stream in self.offered.values() if stream.asks_vendor):
-            return ""
-        return why_not_configured(self.connection, self.required_variables, self.optional_variables)
+        says = why_not_configured(self.connection, self.required_variables, self.optional_variables)
+        if not any(lake.landing_root(stream.key).is_dir() for stream in self.offered.values() if stream.asks_vendor):
+            return says
+        if lake.sandbox_mark.exists() and says:
+            return (
+                f"{self.connection} is not configured: simulated vendors filled this home, and are gone. "
+                "`journey-pipeline dev` starts them again."
+            )
+        return ""
 
     @abstractmethod
     def open_sources(self) -> Mapping[str, Source]:

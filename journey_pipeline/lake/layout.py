@@ -71,6 +71,11 @@ class Lake:
         return self.home / "dimensions" / connection / f"{name}.parquet"
 
     @property
+    def sandbox_mark(self) -> Path:
+        """There in a home that simulated vendors fill."""
+        return self.home / "of-sandbox"
+
+    @property
     def contacts_root(self) -> Path:
         """Where people put what they know of addresses, a CSV file a connection."""
         return self.home / "contacts"

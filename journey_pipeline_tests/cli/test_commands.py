@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -250,6 +251,30 @@ def test_an_events_folder_that_is_not_mounted_empties_no_warehouse(terminal: Ter
     assert terminal("sync").code == 0
 
 
+@pytest.mark.parametrize(
+    ("gone", "heals"),
+    [("raw", "restore it from a backup"), ("events", "make it again with `journey-pipeline normalize CONNECTION`")],
+)
+@pytest.mark.parametrize("is_there", [True, False], ids=["empty", "gone"])
+def test_status_and_doctor_name_a_folder_that_is_not_mounted(
+    terminal: Terminal, loaded: str, tmp_path: Path, gone: str, heals: str, *, is_there: bool
+) -> None:
+    assert loaded
+    copy = terminal.with_copy(tmp_path / "home")
+    shutil.rmtree(copy.home / gone)
+    if is_there:
+        (copy.home / gone).mkdir()
+    told = copy("status")
+    assert told.code == 1
+    (line,) = [line for line in told.err.splitlines() if f"{gone}/ is gone or empty" in line]
+    assert heals in line
+    assert "nothing is loaded" not in told.err
+    assert "landed without events" not in told.err
+    assert json.loads(copy("status", "--json").out)[0]["needs_a_person"] == [line]
+    told = copy("doctor")
+    assert (told.code, f"{gone}/ is gone or empty" in " ".join(told.out.split())) == (1, True)
+
+
 # Deletes all events and ends as a killed program does: with its log beside the file.
 CLIENT = """
 import os, sys, duckdb
@@ -323,7 +348,7 @@ def test_no_message_names_a_command_without_its_connection() -> None:
         (["normalize", "sfmc", "--from", DAY, "--to", DAY], 2, "is not before --to"),
         (["normalize", "sfmc", "--from", "2099-01-01"], 2, "is not before --to"),
         (["proof", "--from", DAY, "--to", DAY], 2, "is not before --to"),
-        (["proof", "--from", "2099-01-01"], 2, "no partition lies in this span"),
+        (["proof", "--from", "2099-01-01"], 2, "no partition of this span is due"),
         (["report", "--from", DAY, "--to", DAY], 2, "is not before --to"),
         (["query", "selec 1"], 1, "the query was refused"),
         (["query", "/* nothing */"], 1, "the query holds no statement"),

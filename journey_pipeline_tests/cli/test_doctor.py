@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from journey_pipeline.cli.demo import use_home_of_sandbox
 from journey_pipeline.exports.database import open_ledger
+from journey_pipeline.lake.layout import Lake
+from journey_pipeline.model import StreamKey
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
+from journey_pipeline.settings import HOME_VARIABLE, LEDGER_VARIABLE, PUBLISHED_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer
 from journey_pipeline_tests.exports.made_orders import requested, wanted
@@ -51,6 +55,43 @@ def test_doctor_names_each_file_that_is_damaged_and_what_heals_it(terminal: Term
         if aside.exists():
             aside.rename(file)
     assert terminal("doctor").code == 0
+
+
+def test_doctor_and_status_say_that_the_ledger_is_gone(terminal: Terminal) -> None:
+    file = terminal.home / "exports.db"
+    with open_ledger(f"sqlite:///{file}") as ledger:
+        wanted(ledger)
+    assert terminal("sync").code == 0
+    assert "ledger of exports is gone" not in terminal("status").err
+    file.unlink()
+    told = terminal("status", "--json")
+    assert (told.code, "ledger of exports is gone. Restore it from a backup" in told.err) == (1, True)
+    told = terminal("doctor")
+    assert (told.code, "ledger of exports is gone" in told.out) == (1, True)
+    assert not file.exists()
+
+
+def test_doctor_takes_no_simulated_vendor_for_one_that_lost_its_variables(terminal: Terminal) -> None:
+    terminal.lake.landing_root(StreamKey("sfmc", "sfmc", "journey_history")).mkdir(parents=True)
+    unset: dict[str, str | None] = {name: None for name in terminal.sandbox.environment() if name.startswith("SFMC_")}
+    unset["SFMC_REQUESTS_PER_SECOND"] = None
+    assert terminal("doctor", **unset).code == 1
+    terminal.lake.sandbox_mark.touch()
+    told = terminal("doctor", **unset)
+    assert (told.code, "simulated vendors filled this home" in " ".join(told.out.split())) == (0, True)
+
+
+def test_a_history_that_is_there_already_is_never_taken_for_the_sandboxs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in (HOME_VARIABLE, LEDGER_VARIABLE, PUBLISHED_VARIABLE):
+        monkeypatch.setenv(variable, "")  # and back after the test
+    for name, is_marked in (("new", True), ("used", False)):
+        lake = Lake(tmp_path / name)
+        if not is_marked:
+            (lake.home / "raw").mkdir(parents=True)
+        use_home_of_sandbox(str(lake.home))
+        assert lake.sandbox_mark.exists() is is_marked
 
 
 def test_doctor_warns_of_addresses_that_its_key_does_not_decrypt(terminal: Terminal) -> None:

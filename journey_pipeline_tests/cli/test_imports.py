@@ -55,8 +55,11 @@ def test_help_imports_no_large_package(tmp_path: Path) -> None:
         (["query", "select 1"], {"duckdb", "rich"}),
         (["exports"], {"rich", "sqlalchemy"}),
         (["status"], {"duckdb", "pydantic", "rich"}),
+        (["proof"], {"duckdb", "pydantic", "rich"}),
+        (["backfill", "nope"], {"duckdb", "pydantic"}),
+        (["normalize", "sfmc/nope"], {"duckdb", "pydantic"}),
     ],
-    ids=["query", "exports", "status"],
+    ids=["query", "exports", "status", "proof", "an unknown connection", "an unknown stream"],
 )
 def test_a_short_command_imports_only_what_it_needs(tmp_path: Path, command: list[str], needs: set[str]) -> None:
     assert imported(tmp_path, command) == needs

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import pytest
 
 from journey_pipeline.components.reports import report_definitions
 from journey_pipeline.components.translator import Translator
+from journey_pipeline.settings import CLOCK_OFFSET_VARIABLE
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.projects import NOW
 
@@ -223,9 +224,9 @@ def test_a_process_of_its_own_says_nothing_at_its_end(loaded: Terminal) -> None:
     assert (done.stdout, done.stderr) == ("one\n1\n", "")
 
 
-def proven(terminal: Terminal, *arguments: str) -> tuple[int, list[dict[str, str]], dict[str, Any]]:
+def proven(terminal: Terminal, *arguments: str, **changes: str) -> tuple[int, list[dict[str, str]], dict[str, Any]]:
     """What a proof ends with, its CSV and its page."""
-    done = terminal("proof", *arguments)
+    done = terminal("proof", *arguments, **changes)
     page = Path(done.out.splitlines()[1])
     return done.code, list(csv.DictReader(io.StringIO(page.with_suffix(".csv").read_text()))), data_of(page)
 
@@ -251,6 +252,16 @@ def test_a_proof_names_what_is_missing_and_how_long_it_can_be_had(loaded: Termin
     assert [row["state"] for row in rows] == ["missing", *["complete"] * 4]
     assert float(rows[0]["hours_left"]) > 24 * 20
     assert page["wrong"] == ["1 partition is missing or disagrees."]
+
+
+@pytest.mark.parametrize(("later", "code", "gaps"), [(0, 0, 0), (4, 0, 0), (6, 1, 2)])
+def test_a_proof_takes_a_partition_for_missing_only_once_it_is_late(
+    loaded: Terminal, later: int, code: int, gaps: int
+) -> None:
+    at = datetime.fromisoformat(f"{DAY}T09:30Z") + timedelta(hours=later)
+    offset = {CLOCK_OFFSET_VARIABLE: str((at - datetime.now(UTC)).total_seconds())}
+    found, rows, _ = proven(loaded, "sfmc", **offset)
+    assert (found, [row["state"] for row in rows]) == (code, ["complete"] * 4 + ["missing"] * gaps)
 
 
 def test_a_proof_does_not_hold_where_lake_and_warehouse_differ(loaded: Terminal, tmp_path: Path) -> None:
