@@ -32,7 +32,6 @@ def cli(debug: bool) -> None:  # noqa: FBT001 - click passes flags so
     Files are under JOURNEY_PIPELINE_HOME (default: ./data). Variables are read from the environment and from .env in
     the working directory.
     """
-    _ = debug
 
 
 def _command(module: str, *examples: str, cls: type[click.Command] = click.Command) -> Callable[[Any], click.Command]:
@@ -269,9 +268,8 @@ def status() -> None:
 
     A partition is missing if it has not landed `missing_after_hours` after its end, and red if a check found a loss.
 
-    Exits with 1 if a partition is missing or red, if a landed partition has no events yet, if a file is damaged, if a
-    folder is gone (a disk may not be mounted), or if another program changed the published file. Warnings about lists
-    that people dropped are shown too.
+    Exits with 1 if a partition is missing or red, if a landed partition has no events yet, if something is damaged or
+    gone, or if another program changed the published file. Warnings about lists that people dropped are shown too.
     """
 
 
