@@ -161,8 +161,10 @@ def give_up(ledger: Ledger, export_id: int, *, at: datetime) -> Export:
     Raises:
         LedgerError: If there is none of that id, or it has ended already.
     """
-    with ledger.writing() as tx:
+    with ledger.reading() as tx:
         found = tx.get(export_id)
+    with ledger.writing() as tx:
+        # The queue before an export, as who asks: locked the other way round, each would wait for the other.
         tx.lock_queue(found.key.connection)
         replace(tx, tx.tree(found.root_id), Reason.GIVEN_UP, at=at)
         return tx.get(found.root_id)
@@ -262,12 +264,12 @@ def bring_back_from_future(ledger: Ledger, connection: str, *, at: datetime) -> 
     """Makes due what a clock that was ahead has put off, and gives it: its waits would last until that time comes."""
     written_ahead = and_(exports.c.changed_at > at + _CLOCKS_DIFFER, exports.c.state.not_in(ENDED))
     with ledger.writing() as tx:
+        tx.lock_queue(connection)
         ahead = tx.find(select(exports).where(turns.mine(connection), written_ahead).with_for_update())
         for export in ahead:
             times = {name: getattr(export, name) for name in ("leased_until", "asked_at", "requested_at")}
             past = {name: min(time, at) if time else None for name, time in times.items()}
             tx.change(export, at=at, due_at=min(export.due_at, at), **past)
         if ahead:
-            tx.lock_queue(connection)
             tx.hold_queue(connection, at)
     return ahead
