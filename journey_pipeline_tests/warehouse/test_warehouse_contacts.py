@@ -87,6 +87,18 @@ def test_an_address_that_many_people_share_makes_none_of_them_the_same(made: Mad
     assert_as_rebuilt(made)
 
 
+def test_blanks_around_an_address_are_not_its_own_and_what_is_none_makes_nobody_the_same(made: MadeLake) -> None:
+    made.put(FIVE, [Event(key, contact=f"C-{key}", row=key) for key in range(1, 6)])
+    made.lake.contacts_root.mkdir()
+    (made.lake.contacts_root / "sfmc.csv").write_text(
+        'contact_id,email\r\n C-1 , Ana@X.example \r\n"C-2","ana@x.example"\r\nC-3,n/a\r\nC-4,n/a\r\nC-5," "\r\n'
+    )
+    assert sync(made.lake, SMALL).broken == ()
+    ana = ("ana@x.example", "file", person("ana@x.example"))
+    none = {("sfmc", f"C-{key}"): (None, None, person(f"sfmc|C-{key}")) for key in (3, 4, 5)}
+    assert held(made) == {("sfmc", "C-1"): ana, ("sfmc", "C-2"): ana} | none
+
+
 @pytest.mark.parametrize(
     "content", ["", "id,address\nC-1,a@x.example\n", "contact_id,email\nC-1,a@x.example\nC-1,b@x.example\n"]
 )

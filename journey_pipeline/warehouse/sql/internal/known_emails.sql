@@ -11,11 +11,22 @@ with attributes as (
     select
         connection,
         profile_key as contact_id,
-        max(lower(value)) as attribute_email
+        max(lower(trim(value))) as attribute_email
     from core.profile_attributes
     where is_latest
         and contains(value, '@')
         and lower(split_part(coalesce(attribute, attribute_id), '.', -1)) = 'email'
+    group by all
+),
+
+-- What stands there for no address, such as a dash, would make one person of several.
+mapped as (
+    select
+        connection,
+        trim(mapped_contacts.contact_id) as contact_id,
+        max(lower(trim(email))) as mapped_email
+    from internal.mapped_contacts
+    where contains(email, '@')
     group by all
 )
 
@@ -23,8 +34,6 @@ select
     connection,
     contact_id,
     attributes.attribute_email,
-    lower(mapped.email) as mapped_email
+    mapped.mapped_email
 from attributes
-full join internal.mapped_contacts as mapped using (connection, contact_id)
-where attributes.attribute_email is not null
-    or mapped.email is not null
+full join mapped using (connection, contact_id)
