@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline_tests.cli.terminal import Terminal
 from journey_pipeline_tests.crash.commands import CommandServer, Ended, Instant, Request, Starter
+from journey_pipeline_tests.packages import ROOT
 from journey_pipeline_tests.projects import NOW
 
 pytestmark = pytest.mark.slow(reason="a terminal, and new interpreters")
@@ -133,6 +135,26 @@ def test_a_command_that_is_stopped_while_it_waits_says_so_and_leaves_nothing_hal
     assert [line for line in ended.err.splitlines() if line and " export " not in line] == [SAYS]
     assert [path for path in loaded.folder.rglob("*") if "rebuilding" in path.name or path.suffix == ".tmp"] == []
     assert loaded(*COUNT).out == count
+
+
+def test_a_command_that_is_stopped_while_it_is_imported_ends_without_a_word(tmp_path: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    module, _, function = project["scripts"]["journey-pipeline"].partition(":")
+    program = f"from {module} import {function}; {function}()"
+    imported = "import os, sys\nos.write(1, b'here')\nsys.stdin.read()\n"
+    (tmp_path / "click.py").write_text(imported)  # the first that the program imports
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "status"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdout
+        assert running.stdout.read(4) == b"here"
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate()
+    assert (running.returncode, said) == (-signal.SIGINT, b"")
 
 
 @pytest.fixture
