@@ -9,6 +9,8 @@ import errno
 import fcntl
 import hashlib
 import os
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -145,6 +147,32 @@ def exclusive(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+_IN_USE = ".in-use"
+
+
+@contextmanager
+def temporary_folder(prefix: str, place: Path | None = None) -> Iterator[Path]:
+    """A folder that is gone after the block. First removes those of the same prefix that killed processes left.
+
+    Its user holds a lock in it, which the kernel frees when the process dies. It has its name only once that is held.
+
+    Args:
+        place: The folder to make it in; the system's for temporary files if None.
+    """
+    place = place or Path(tempfile.gettempdir())
+    for left in place.glob(f"{prefix}*"):
+        with suppress(OSError), (left / _IN_USE).open("rb") as lock:  # it is in use, or somebody else's
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left)
+    begun = Path(tempfile.mkdtemp(prefix=f".{prefix}", dir=place))
+    with exclusive(begun / _IN_USE):
+        folder = begun.rename(place / begun.name[1:])
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # what is written to it still, the next one removes
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "recipe": {"formats"},
     "sql": set(),
     "transport": {"formats", "model", "recipe", "errors", "settings", "files"},
-    "sandbox": {"model", "errors", "signals"},
+    "sandbox": {"model", "errors", "signals", "files"},
     "vendors": {"transport", "formats", "files", "model", "recipe", "errors", "settings"},
     "exports": {"transport", "model", "recipe", "errors", "settings", "processes", "files"},
     "receiver": {"exports", "settings", "signals"},

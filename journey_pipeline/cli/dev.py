@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -35,6 +35,7 @@ from journey_pipeline.components.deployment import Deployment, is_in_project, lo
 from journey_pipeline.components.instance import open_instance
 from journey_pipeline.components.runs import cancel_unfinished
 from journey_pipeline.errors import ConfigError, text_of
+from journey_pipeline.files import temporary_folder
 from journey_pipeline.processes import running_in_group
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
@@ -107,17 +108,19 @@ def _free(port: int) -> int:
 def _dagster(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Webserver and daemon; at the end they, their runs and their temporary files are gone.
 
-    They are killed: told to end they take many seconds, and nothing that is landed depends on how a process ends.
+    They are killed: told to end they take many seconds, and nothing that is landed depends on how a process ends. If
+    this process is killed itself, Linux tells them to end.
     """
-    command = [sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--log-level", "warning", "--no-check-yaml"]
+    bound = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    command = [*bound, sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--log-level", "warning", "--no-check-yaml"]
     with (
         open_instance() as instance,
-        tempfile.TemporaryDirectory(prefix="journey-dev-", ignore_cleanup_errors=True) as left,
+        temporary_folder("journey-dev-") as left,
         log.open("wb") as lines,
     ):
         child = subprocess.Popen(  # noqa: S603 - our own interpreter
             [*command, "--host", "127.0.0.1", "--port", str(port)],
-            env=os.environ | {"VIRTUAL_ENV": sys.prefix, "TMPDIR": left},
+            env=os.environ | {"VIRTUAL_ENV": sys.prefix, "TMPDIR": str(left)},
             stdin=subprocess.DEVNULL,
             stdout=lines,
             stderr=lines,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from email.utils import format_datetime
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from journey_pipeline.errors import ConfigError, text_of
+from journey_pipeline.files import temporary_folder
 from journey_pipeline.sandbox.admin import Admin
 from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.options import SandboxOptions
@@ -205,8 +205,8 @@ def _sandbox(
     faults: Sequence[str],
     cache_dir: Path | None,
 ) -> Iterator[Sandbox]:
-    with tempfile.TemporaryDirectory(prefix="journey-sandbox-", dir=cache_dir) as folder:
-        yield Sandbox(world, clock=clock, options=options, faults=faults, folder=Path(folder))
+    with temporary_folder("journey-sandbox-", cache_dir) as folder:
+        yield Sandbox(world, clock=clock, options=options, faults=faults, folder=folder)
 
 
 @contextlib.contextmanager

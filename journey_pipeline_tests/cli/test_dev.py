@@ -84,6 +84,19 @@ def test_in_another_project_it_ends_while_it_starts_and_leaves_no_process(tmp_pa
         assert running.returncode == 0
 
 
+def test_what_it_started_ends_with_it_where_it_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "journey_pipeline.cli.main", "dev", "--port", "0", "--home", "home"]
+    with started(command, make_project(tmp_path, "sfmc")) as running:
+        until(running, "sandbox ")
+        children = psutil.Process(running.pid).children(recursive=True)
+        assert len(children) > 2  # webserver, daemon, and the code that they show
+        running.kill()
+        _, left = psutil.wait_procs(children, timeout=60)
+        for process in left:
+            process.kill()
+        assert left == []
+
+
 def test_it_ends_as_usual_while_it_asks_the_schedules_what_to_start(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "journey_pipeline.cli.main", "dev", "--port", "0", "--home", "home", "--hurry"]
     project = make_project(tmp_path, "sfmc")

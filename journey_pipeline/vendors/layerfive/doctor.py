@@ -5,12 +5,11 @@ It shows no values. Not here: the route (`client.py`), how fields are found (`cu
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from journey_pipeline.errors import ContractError
+from journey_pipeline.files import temporary_folder
 from journey_pipeline.transport.response import Place
 from journey_pipeline.vendors.layerfive.client import STREAM, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector
@@ -63,8 +62,8 @@ def check(client: LayerFiveClient, settings: MappingSettings) -> dict[str, str]:
 
 
 def _first_records(client: LayerFiveClient, settings: MappingSettings) -> JourneyInspector:
-    with tempfile.TemporaryDirectory(prefix="layerfive-") as folder:
-        to = Place(Path(folder) / "recent.json.gz")
+    with temporary_folder("journey-layerfive-") as folder:
+        to = Place(folder / "recent.json.gz")
         try:
             seen: JourneyInspector = client.recent(to, inspector=partial(_Glance, settings)).inspector
         except _EnoughError as enough:
