@@ -12,7 +12,7 @@ import dagster as dg
 
 from journey_pipeline.components.recording import failure
 from journey_pipeline.components.schedules import DIMENSIONS, Ticks, daily
-from journey_pipeline.components.translator import Told, Translator, tags_of
+from journey_pipeline.components.translator import DOES, Told, Translator, tags_of
 from journey_pipeline.errors import TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.lists import pull_dimensions
@@ -66,7 +66,8 @@ class DimensionAssets:
         """The step, its job and its daily schedule."""
         does, tags = f"Pulls the list {self.key} into dimensions.", tags_of(self.key.connection, self.key.stream)
         selection = dg.AssetSelection.assets(*self.assets)
-        job = dg.define_asset_job(self.job_name, selection=selection, description=does, tags=tags)
+        of_job = tags | {DOES: "pull"}
+        job = dg.define_asset_job(self.job_name, selection=selection, description=does, tags=of_job)
         schedule = daily(f"{self.op_name}_daily", DIMENSIONS, self.ticks, does, tags=tags, job=job)
         return dg.Definitions(assets=[self._definition()], jobs=[job], schedules=[schedule])
 

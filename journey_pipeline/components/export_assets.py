@@ -22,7 +22,7 @@ from journey_pipeline.components.schedules import (
     run_over,
     schedule_of,
 )
-from journey_pipeline.components.translator import key_of, last_whole, window_of
+from journey_pipeline.components.translator import DOES, key_of, last_whole, window_of
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports.export import ENDED, Export, State
 from journey_pipeline.exports.queue import Queue
@@ -68,7 +68,7 @@ def request_definitions(assets: LoadAssets) -> dg.Definitions:
         assets.request_job_name,
         selection=dg.AssetSelection.assets(assets.requests).without_checks(),
         description=f"Orders exports of {assets.stream.key}.",
-        tags=assets.tags,
+        tags=assets.tags | {DOES: "request"},
     )
     return dg.Definitions(assets=[_request(assets)], jobs=[job])
 

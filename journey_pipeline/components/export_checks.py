@@ -11,6 +11,7 @@ import dagster as dg
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.schedules import EXPORTS, Ticks, daily
 from journey_pipeline.components.standing_checks import standing_check
+from journey_pipeline.components.translator import DOES
 from journey_pipeline.loading.order_checks import ORDER_CLAIMS, order_claims
 
 CHECK = "no_export_needs_a_person"
@@ -24,7 +25,7 @@ def check_job(assets: LoadAssets) -> Any:  # Dagster does not export the type
         f"{assets.op_name}_exports_check",
         selection=dg.AssetSelection.checks(*(dg.AssetCheckKey(assets.requests, name) for name in names)),
         description=f"Looks for exports of {assets.stream.key} that need a person.",
-        tags=assets.tags,
+        tags=assets.tags | {DOES: "exports_check"},
     )
 
 

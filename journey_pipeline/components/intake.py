@@ -11,7 +11,7 @@ import dagster as dg
 from journey_pipeline.components.load_assets import LoadAssets
 from journey_pipeline.components.recording import evaluation
 from journey_pipeline.components.schedules import Ticks, sensor_of
-from journey_pipeline.components.translator import key_of
+from journey_pipeline.components.translator import DOES, key_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.drop_folder import TOLD_AFTER, DropFolder, Fate, Taken
 from journey_pipeline.loading.intake import Intake
@@ -78,7 +78,7 @@ def _job(assets: LoadAssets) -> dg.JobDefinition:
 
     description = f"Takes in dropped files of {assets.stream.key}."
 
-    @dg.job(name=f"{_name(assets)}_intake", description=description, tags=assets.tags)
+    @dg.job(name=f"{_name(assets)}_intake", description=description, tags=assets.tags | {DOES: "intake"})
     def intake() -> None:
         take()
 

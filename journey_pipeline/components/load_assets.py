@@ -15,6 +15,7 @@ import dagster as dg
 from journey_pipeline.components.instance import accepted_previews, history_kept_open
 from journey_pipeline.components.recording import Recorder, check_specs, ended, event_schema, failure
 from journey_pipeline.components.translator import (
+    DOES,
     Told,
     Translator,
     key_of,
@@ -167,7 +168,8 @@ class LoadAssets:
     def load_job(self) -> Any:  # Dagster does not export the type
         """The job by which schedules and sensors start a load."""
         description = f"Loads partitions of {self.stream.key}."
-        return dg.define_asset_job(self.job_name, selection=self.selection, description=description, tags=self.tags)
+        tags = self.tags | {DOES: "load"}
+        return dg.define_asset_job(self.job_name, selection=self.selection, description=description, tags=tags)
 
     def definition(self) -> dg.AssetsDefinition:
         """The step, with both assets and their checks."""

@@ -11,6 +11,7 @@ import dagster as dg
 
 from journey_pipeline.components import schedules
 from journey_pipeline.components.load_assets import LoadAssets
+from journey_pipeline.components.translator import DOES
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.landing import landed_last
 from journey_pipeline.lake.layout import Lake
@@ -76,7 +77,8 @@ def standing_definitions(assets: LoadAssets, standing: Standing, ticks: schedule
     check = standing_check(spec.get_python_identifier(), [spec], lambda: [standing.judge(assets)])
     key = spec.key
     looks = standing.looks.format(assets.stream.key)
-    job = dg.define_asset_job(name, selection=dg.AssetSelection.checks(key), description=looks, tags=assets.tags)
+    tags = assets.tags | {DOES: standing.short}
+    job = dg.define_asset_job(name, selection=dg.AssetSelection.checks(key), description=looks, tags=tags)
     says = f"Runs the check {standing.name} of {'/'.join(asset.path[1:])}."
     schedule = schedules.daily(name, standing.cron, ticks, says, tags=assets.tags, job=job)
     return dg.Definitions(asset_checks=[check], jobs=[job], schedules=[schedule])

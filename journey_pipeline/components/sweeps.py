@@ -20,7 +20,7 @@ from journey_pipeline.components.schedules import (
     request,
     sensor_of,
 )
-from journey_pipeline.components.translator import Told, Translator, key_of, tags_of
+from journey_pipeline.components.translator import DOES, Told, Translator, key_of, tags_of
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.files import LEFTOVER_AGE
 from journey_pipeline.lake.documents import DriftReport, newest_report
@@ -61,7 +61,8 @@ def leftovers_definitions(vendor: str, connection: str, translator: Translator, 
         )
 
     does, tags, name = f"Sweeps the leftovers of {connection}.", tags_of(connection), leftovers_job_name(connection)
-    job = dg.define_asset_job(name, selection=dg.AssetSelection.assets(spec.key), description=does, tags=tags)
+    of_job = tags | {DOES: "leftovers"}
+    job = dg.define_asset_job(name, selection=dg.AssetSelection.assets(spec.key), description=does, tags=of_job)
     schedule = daily(f"{name}_daily", LEFTOVERS, ticks, does, tags=tags, job=job)
     return dg.Definitions(assets=[leftovers], jobs=[job], schedules=[schedule])
 
@@ -154,7 +155,8 @@ def reconciliation_definitions(assets: LoadAssets, ticks: Ticks, *, settings: Sw
         )
 
     does = f"Sweeps over {assets.stream.key}."
-    job = dg.define_asset_job(name, selection=dg.AssetSelection.assets(key), description=does, tags=assets.tags)
+    of_job = assets.tags | {DOES: "reconciliation"}
+    job = dg.define_asset_job(name, selection=dg.AssetSelection.assets(key), description=does, tags=of_job)
     schedule = daily(f"{name}_daily", RECONCILIATION, ticks, does, tags=assets.tags, job=job)
     again = f"Pulls again the partitions of {assets.stream.key} that the last sweep found changed."
 

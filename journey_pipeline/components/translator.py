@@ -108,6 +108,9 @@ class Translator:
         return self.translate(plain, told) if self.translate else plain
 
 
+DOES = "does"  # the tag of a job that says what it does: the UI's list of runs cuts off the end of the job's name
+
+
 def tags_of(connection: str, stream: str = "") -> dict[str, str]:
     """Tags of jobs, and of their runs, of schedules and of sensors: whose they are."""
     return {"connection": connection, **({"stream": stream} if stream else {})}

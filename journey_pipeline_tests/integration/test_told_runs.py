@@ -22,16 +22,26 @@ def test_a_run_of_the_command_line_says_its_job_its_command_and_whose_it_is(runn
     by_command.remove_leftovers("sfmc")
     by_command.sync_warehouse()
     told = {
-        run.job_name: {name: run.tags.get(name) for name in ("command", "connection", "stream")}
+        run.job_name: {name: run.tags.get(name) for name in ("command", "connection", "stream", "does")}
         for run in runner.instance.get_runs()
     }
     ours = {"command": "backfill", "connection": "sfmc"}
     assert told == {
-        "sfmc__journey_history_load": ours | {"stream": "journey_history"},
-        "sfmc__journeys_pull": ours | {"stream": "journeys"},
-        "sfmc_leftovers": ours | {"stream": None},
-        "warehouse_sync": {"command": "backfill", "connection": None, "stream": None},
+        "sfmc__journey_history_load": ours | {"stream": "journey_history", "does": "load"},
+        "sfmc__journeys_pull": ours | {"stream": "journeys", "does": "pull"},
+        "sfmc_leftovers": ours | {"stream": None, "does": "leftovers"},
+        "warehouse_sync": {"command": "backfill", "connection": None, "stream": None, "does": None},
     }
+
+
+def test_each_job_of_a_connection_says_in_a_tag_what_it_does(deployment: Deployment) -> None:
+    """The UI's list of runs cuts off the end of a job's name: loads and checks of a stream would look the same."""
+    jobs = [job for job in deployment.definitions.get_repository_def().get_all_jobs() if "connection" in job.tags]
+    assert len(jobs) > 10
+    for job in jobs:
+        assert job.name.endswith(f"_{job.tags['does']}")
+        whose = [other for other in jobs if {**other.tags, "does": ""} == {**job.tags, "does": ""}]
+        assert len({other.tags["does"] for other in whose}) == len(whose)
 
 
 def test_each_schedule_and_sensor_of_a_connection_names_it_in_a_tag_and_in_its_description(
