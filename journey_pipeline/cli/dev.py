@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -111,15 +110,14 @@ def _dagster(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     They are killed: told to end they take many seconds, and nothing that is landed depends on how a process ends. If
     this process is killed itself, Linux tells them to end.
     """
-    bound = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-    command = [*bound, sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--log-level", "warning", "--no-check-yaml"]
+    command = [*_bound(), sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--no-check-yaml"]
     with (
         open_instance() as instance,
         temporary_folder("journey-dev-") as left,
         log.open("wb") as lines,
     ):
         child = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            [*command, "--log-level", "warning", "--host", "127.0.0.1", "--port", str(port)],
             env=os.environ | {"VIRTUAL_ENV": sys.prefix, "TMPDIR": str(left)},
             stdin=subprocess.DEVNULL,
             stdout=lines,
@@ -137,6 +135,18 @@ def _dagster(port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             while (child.poll() is None or running_in_group(child.pid)) and time.monotonic() < patience:
                 time.sleep(0.05)
             cancel_unfinished(instance)
+
+
+def _bound() -> list[str]:
+    """The words before a command by which it is told to end once this process is dead; none where Linux lacks the tool.
+
+    BusyBox's does not have the option.
+    """
+    words = ["setpriv", "--pdeathsig", "TERM"]
+    with suppress(FileNotFoundError):
+        if not subprocess.run([*words, "true"], capture_output=True, check=False).returncode:  # noqa: S603 - our words
+            return words
+    return []
 
 
 def _answers(port: int, child: subprocess.Popen[bytes]) -> bool:
