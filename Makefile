@@ -32,10 +32,11 @@ $(STAMP): pyproject.toml constraints.txt | $(RUN)
 
 clients: $(CLIENTS:%=$(VENV)/clients/%)  ## Install the programs of others that are tested to read our files
 
+# Of a program of others little is imported: only that is compiled, when it is.
 $(VENV)/clients/%: | $(STAMP)
 	@echo "Installing $* ..."
 	@rm -rf $@.part
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-warn-conflicts \
 		-c journey_pipeline_tests/clients/constraints.txt --target $@.part "$$(echo '$*' | sed -E 's/-([^-]+)$$/==\1/')"
 	@mv $@.part $@
 
