@@ -30,10 +30,14 @@ from journey_pipeline.warehouse.loaded import (
 from journey_pipeline.warehouse.ranking import IN_WAREHOUSE, NUMBERED_ROWS, find_contested, rank
 from journey_pipeline.warehouse.refresh import Changes
 from journey_pipeline.warehouse.schema import EVENTS
+from journey_pipeline.warehouse.slices import rows_in_memory
 
 _COLUMNS = ", ".join(column.name for column in EVENT_COLUMNS)
 # Two contents of one event have equal hashes once in 2 ** 64 times.
 _CONTENT = f"hash({', '.join(column.name for column in EVENT_COLUMNS if column.name not in LINEAGE)})"
+
+# What an update of a row holds in memory until the commit, at most, and as much again for all else.
+_BYTES_OF_KEPT = 1_000
 
 KEEP_ORDER = "set preserve_insertion_order = true"
 
@@ -110,7 +114,8 @@ def merge(session: duckdb.DuckDBPyConnection, change: Change, settings: Warehous
         rank(session, incoming + losers)
         _count_out_losers(session)
         if incoming:
-            _keep_repeated(session, incoming, settings.batch_rows, merged)
+            most = min(settings.batch_rows, rows_in_memory(session, _BYTES_OF_KEPT))
+            _keep_repeated(session, incoming, most, merged)
         _settle(session, losers, merged)
     for batch in _batches(change.incoming, settings.batch_rows):
         rows = sum(found.manifest.events.rows for found in batch)
@@ -174,7 +179,7 @@ def _count_out_losers(session: duckdb.DuckDBPyConnection) -> None:
 def _keep_repeated(session: duckdb.DuckDBPyConnection, incoming: Sequence[Path], most: int, merged: Merged) -> None:
     """Makes `kept`: rows of `lost` whose winner is equal but for where it landed. They stay, and take that over.
 
-    Three columns are written where a row that goes and comes writes all. They are held in memory until the commit.
+    Three columns are written where a row that goes and comes writes all. DuckDB holds them in memory until the commit.
 
     Args:
         most: Rows to keep; further ones go and come.

@@ -30,7 +30,7 @@ def slices(session: duckdb.DuckDBPyConnection, table: Table, sources: Sequence[s
         sources: The relations, named `own`, that the rows are made from.
         touched: The relation of the units to make; all if empty.
     """
-    at_once = _number(session, "select parse_formatted_bytes(current_setting('memory_limit'))") // _BYTES_OF_ROW
+    at_once = rows_in_memory(session, _BYTES_OF_ROW)
     if touched and _number(session, f"select count(*) from {touched}") * _ROWS_OF_UNIT < at_once:
         return [""]
     counts = {source: _number(session, f"select count(*) from {source}") for source in sources}
@@ -44,6 +44,11 @@ def slices(session: duckdb.DuckDBPyConnection, table: Table, sources: Sequence[s
         for within, rows in ranges.items()
         for part in _by_hash(table, max(1, round(rows / at_once)))
     ]
+
+
+def rows_in_memory(session: duckdb.DuckDBPyConnection, bytes_of_row: int) -> int:
+    """How many rows of a size fit into DuckDB's memory limit."""
+    return _number(session, "select parse_formatted_bytes(current_setting('memory_limit'))") // bytes_of_row
 
 
 def _ranges(session: duckdb.DuckDBPyConnection, relation: str, column: str, at_once: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from journey_pipeline.warehouse import slices, table
+from journey_pipeline.warehouse import merge, slices, table
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import rebuild, sync
 from journey_pipeline_tests.new_home import put_warehouse
@@ -106,6 +106,17 @@ def test_events_that_only_come_again_stay_and_take_over_where_they_landed(busy: 
     # Rows that come anew lie behind the hundred that the answer does not repeat.
     first = "select partition_key from core.journey_events order by rowid limit 200"
     assert rows_of(warehouse_file(busy.lake), f"select distinct partition_key from ({first})") == [(SIX,)]
+    assert_as_rebuilt_with_six_and_without(busy)
+
+
+def test_no_more_events_stay_than_memory_holds_changes_of(busy: MadeLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "_BYTES_OF_KEPT", 12_000_000)  # 41 of them
+    busy.put(SIX, [replace(event, attempt=NEW) for event in busy_hour()[:300]])
+    sync(busy.lake, SMALL)
+    # The hundred that the answer does not repeat are before those that went and came.
+    first = "select partition_key from core.journey_events order by rowid limit 141"
+    counted = f"select count(*) from ({first}) where partition_key = '{SIX}'"
+    assert rows_of(warehouse_file(busy.lake), counted) == [(41,)]
     assert_as_rebuilt_with_six_and_without(busy)
 
 
