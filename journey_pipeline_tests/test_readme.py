@@ -246,6 +246,14 @@ def test_every_link_inside_a_page_leads_to_a_heading() -> None:
         assert [link for link in re.findall(r"\]\(#([^)]+)\)", text) if link not in anchors] == [], page.name
 
 
+def test_the_operations_page_lists_each_of_its_entries() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    entries = page[page.index("\n## What to do when") : page.index("\n## Settings")]
+    listed = re.findall(r"^  - \[(.*)\]\(#", entries, re.MULTILINE)
+    told = re.findall(r"^### (.*)", entries, re.MULTILINE)
+    assert sorted(listed) == sorted(told) != []
+
+
 def test_every_module_that_a_page_names_is_there() -> None:
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
     named = {name for page in pages for name in re.findall(r"`([\w/]+/\w+\.(?:py|sql|yaml))`", page.read_text())}
