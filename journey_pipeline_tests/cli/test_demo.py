@@ -177,6 +177,7 @@ def test_a_newcomer_sees_partitions_results_files_and_what_to_try(demos: Demos) 
     assert "make dev" not in shown  # there is no Makefile
     assert demos.finished.rows > 0
     assert not (demos.folder / "real.db").exists()
+    assert (demos.clone / "data/sandbox/of-sandbox").exists()
 
 
 def test_another_demo_loads_only_what_is_missing(demos: Demos) -> None:
