@@ -59,7 +59,7 @@ class JourneyWarehouse(Described, dg.Component):
     report the same events.
     """
 
-    memory: str = memory_setting("2GB", "Memory limit of DuckDB during a sync.")
+    memory: str = memory_setting(WarehouseSettings().memory, "Memory limit of DuckDB during a sync.")
     threads: int = Field(2, ge=1, description="Threads of DuckDB during a sync.")
     owners: Sequence[str] = Field(
         default_factory=list, description="Owners of the assets: e-mail addresses or team:name."

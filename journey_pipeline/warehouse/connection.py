@@ -60,7 +60,7 @@ class WarehouseSettings:
         remove: Whether everything goes that is not in the lake any more, because a person said so.
     """
 
-    memory: str = "2GB"
+    memory: str = "1.8GB"
     threads: int = 2
     lock_wait_s: float = 60.0
     batch_rows: int = 1_000_000
