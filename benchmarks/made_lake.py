@@ -159,12 +159,12 @@ def _put(
     put_file(lake, window, file, count, attempt)
 
 
-def put_file(lake: Lake, window: Window, file: Path, count: int, attempt: str) -> None:
+def put_file(lake: Lake, window: Window, file: Path, count: int, attempt: str, *, stream: StreamKey = STREAM) -> None:
     """Puts an events file in place with its manifest."""
     manifest = EventsManifest(
-        vendor=STREAM.vendor,
-        connection=STREAM.connection,
-        stream=STREAM.stream,
+        vendor=stream.vendor,
+        connection=stream.connection,
+        stream=stream.stream,
         partition=window.partition,
         window=str(window),
         attempts=(attempt,),

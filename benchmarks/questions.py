@@ -119,7 +119,7 @@ def rolling(effort: Effort) -> str:
 
 
 def marts(effort: Effort) -> str:
-    """Passages: one busy hour more at 0.3, 5, 10 and 30 million, all marts anew, questions asked of them."""
+    """Passages: one busy hour more at 0.3, 5, 10 and 30 million, all marts anew, questions asked of them; a mix."""
     entries = effort.size(15_000, 50)
     days = [effort.size(full, quick) for full, quick in ((4, 2), (55, 4), (111, 5), (333, 6))]
     rows, hours = [], []
@@ -130,8 +130,14 @@ def marts(effort: Effort) -> str:
             rows.append(_of_marts(grown))
             hours.append(grown.said["hour_cpu_s"])
             effort.tell(", ".join(f"{name} {value}" for name, value in rows[-1].items()))
+        mixed = (entries, effort.size(55, 2), effort.size(92_000, 100))
+        anew = run("marts_anew", folder / "mixed", vendor.environment, *map(str, mixed))
     shown = table(list(rows[0]), [list(row.values()) for row in rows])
-    return f"{shown}\n\nThe last hour against the first: {hours[-1] / hours[0]:.2f}."
+    of_mixed = (
+        f"{anew.said['rows']:,} events, half of them of passages: rebuilt in {anew.said['rebuild_cpu_s']:.1f} cpu s, "
+        f"all tables anew in {anew.said['anew_cpu_s']:.1f}, peak {anew.peak_mib:.0f} MiB."
+    )
+    return f"{shown}\n\nThe last hour against the first: {hours[-1] / hours[0]:.2f}.\n\n{of_mixed}"
 
 
 def _of_marts(grown: Measured) -> dict[str, str]:
