@@ -184,7 +184,7 @@ class Changes:
             return self._spans(table, sources)
         if table in self.stale:
             return slices(self.session, table, [f"{source.name} as own" for source in sources])
-        rows = [f"{source.name} as own {self._of_touched(table, source)}" for source in sources]
+        rows = [f"{source.name} as own {self._chosen(table, source, '')}" for source in sources]
         return slices(self.session, table, rows, self.touched)
 
     def _empty_if(self, table: Table, must: bool) -> None:  # noqa: FBT001 - it reads as a sentence
@@ -195,7 +195,7 @@ class Changes:
 
     def _touch(self, table: Table, changed: Sequence[Table], shared: Sequence[Table]) -> None:
         """Names the relation that holds the units of a table which the changed rows of sources concern."""
-        if len(changed) == 1 and changed[0] in shared:
+        if len(changed) == 1 and changed[0] in shared and not table.repeats:
             self.touched = _noted(changed[0].name)
             return
         units = " union ".join(self._units_of(table, source, shared) for source in changed)
@@ -204,6 +204,13 @@ class Changes:
 
     def _units_of(self, table: Table, source: Table, shared: Sequence[Table]) -> str:
         """A SELECT of the units of a table that the changed rows of a source concern."""
+        if repeats := dict(table.repeats).get(source.name):
+            same = _same("own", "came", table.unit)
+            return (
+                f"select {_named(table.unit)} from {_kept(source.name)} where place is not null union "
+                f"select {_named(table.unit)} from {_kept(source.name)} as came "
+                f"anti join {table.name} as own on {same} and ({repeats}) where place is null"
+            )
         if source in shared:
             return f"select {_named(table.unit)} from {_noted(source.name)}"
         columns = dict(table.beside)[source.name]
@@ -283,8 +290,8 @@ class Changes:
         return re.sub(rf"\b{re.escape(source.name)}\b", f"temp.{name}", select)
 
     def _keep(self, name: str) -> None:
-        """Keeps the rows of a table that came and went, for the tables that add them up."""
-        if any(table.is_sum for table in self._readers(name)):
+        """Keeps the rows of a table that came and went, for the tables that look at each."""
+        if any(table.is_sum or name in dict(table.repeats) for table in self._readers(name)):
             if name in self._kept:
                 self.session.execute(f"insert into {_kept(name)} from differing")
             else:

@@ -59,7 +59,8 @@ def _ranges(session: duckdb.DuckDBPyConnection, relation: str, column: str, at_o
         select min(value), sum(rows)::bigint
         from (
             select *, (sum(rows) over (order by value) - rows) // {at_once} as number
-            from (select {own} as value, count(*) as rows from {relation} where value is not null group by all)
+            from (select {own} as value, count(*) as rows from {relation} group by all)
+            where value is not null
         )
         group by number
         order by number

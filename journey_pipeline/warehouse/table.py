@@ -28,11 +28,12 @@ _MADE = re.compile(
 )
 _KEY = re.compile(rf"\b[Kk]ey: ({_COLUMNS})\.")
 _BESIDE = re.compile(rf"Beside: ([a-z_0-9.]+) by ({_COLUMNS})\.")
+_REPEATS = re.compile(r"Repeats: ([a-z_0-9.]+) where (.+)\.")
 _LIVES = re.compile(r"Lives: ([a-z_0-9.]+)\.")
 _NUMBER = re.compile(rf"Number: ([a-z_0-9]+) of ({_COLUMNS})\.")
 _COMMENT = re.compile(r"--.*")
 _READS = re.compile(rf"\b(?:{'|'.join(SCHEMAS)})\.[a-z_0-9]+\b")
-_NOT_TOLD = ("Made: ", "Beside: ", "Lives: ", "Number: ")
+_NOT_TOLD = ("Made: ", "Beside: ", "Repeats: ", "Lives: ", "Number: ")
 _HEADER = "a line for the table, `Key: <columns>.`, `Made: a view.`, `Made: as a whole.`, `Made: by <columns>.` or "
 _HEADER += "`Made: by adding up.` or `Made: a macro of <arguments>.`, an empty comment line, and a line "
 _HEADER += "`<column>: <what it is>` for each column"
@@ -52,6 +53,8 @@ class Table:
         is_sum: Whether all other columns are sums over the rows that the SELECT reads, so that a changed row is added
             or taken off.
         beside: Tables without the unit's columns, by name: a change of their rows counts for the units of these values.
+        repeats: Tables by name, and when a row that comes to one makes no unit again: a condition on that row, `came`,
+            and on its unit's row here, `own`.
         arguments: Those of a table macro, with the values that they have by default; empty for a table or a view.
         lives: The table whose rows say from when to when each unit has events; empty if none does.
         numbers: Columns that hold DuckDB's hash of some columns, by the names of these. So the rows of a few units are
@@ -66,6 +69,7 @@ class Table:
     unit: tuple[str, ...] = ()
     is_sum: bool = False
     beside: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    repeats: tuple[tuple[str, str], ...] = ()
     lives: str = ""
     numbers: tuple[tuple[tuple[str, ...], str], ...] = ()
     arguments: str = ""
@@ -159,6 +163,7 @@ def read_table(name: str, text: str) -> Table:
         unit=_split(made[0]["unit"]),
         is_sum=made[0]["how"] == "by adding up",
         beside=tuple((found[1], _split(found[2])) for found in _matches(_BESIDE, header[:split])),
+        repeats=tuple((found[1], found[2]) for found in _matches(_REPEATS, header[:split])),
         lives=lives[0][1] if lives else "",
         numbers=tuple((_split(found[2]), found[1]) for found in _matches(_NUMBER, header[:split])),
         arguments=made[0]["arguments"] or "",

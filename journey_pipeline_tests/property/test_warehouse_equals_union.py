@@ -70,6 +70,7 @@ def rows(draw: st.DrawFn) -> list[Event]:
             journey=draw(st.sampled_from([None, "J-1", "J-2"])),
             journey_name=draw(st.sampled_from([None, "Welcome", "Winback"])),
             is_test=draw(st.sampled_from([False, False, True, None])),
+            email=draw(st.sampled_from([None, "a@x.example", "b@x.example"])),
             received=draw(st.sampled_from([None, *(MIDNIGHT + timedelta(hours=hours) for hours in (6, 7, 40, 250))])),
         )
         for number, key in enumerate(keys, 1)

@@ -49,6 +49,7 @@ class Event:
     action: str = "send"
     is_test: bool | None = False
     received: datetime | None = None
+    email: str | None = None
 
     def columns(self, stream: StreamKey, partition: str) -> dict[str, Any]:
         """The canonical row."""
@@ -61,6 +62,7 @@ class Event:
             "occurred_on": self.at.astimezone(UTC).date(),
             "received_at": self.received,
             "contact_id": self.contact,
+            "email": self.email,
             "journey_id": self.journey,
             "journey_name": self.journey_name,
             "journey_version": "3" if self.journey else None,

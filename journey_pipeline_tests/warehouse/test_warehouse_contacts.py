@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -20,16 +19,6 @@ SMALL = WarehouseSettings(memory="500MB", threads=1, lock_wait_s=0, remove=True)
 FIVE, NEXT_DAY = "2026-11-01T05", "2026-11-02"
 INSIDER = StreamKey("insider", "insider", "user_events")
 CONTACTS = "select connection, contact_id, email, email_source, person_id from core.contacts order by all"
-
-
-@dataclass(frozen=True)
-class Addressed(Event):
-    """An event with an address."""
-
-    email: str | None = None
-
-    def columns(self, stream: StreamKey, partition: str) -> dict[str, Any]:
-        return super().columns(stream, partition) | {"email": self.email}
 
 
 def person(of: str) -> str:
@@ -49,7 +38,7 @@ def assert_as_rebuilt(made: MadeLake) -> None:
 def test_a_person_is_the_same_at_two_vendors_by_the_address_of_event_id_or_file(made: MadeLake) -> None:
     made.put(FIVE, [Event(1, contact="C-1"), Event(2, contact="C-2", row=2), Event(3, contact="Bo@X.example", row=3)])
     later = MIDNIGHT + timedelta(days=1, hours=1)
-    told = [Addressed(4, contact="P-1", email="ana@x.example"), Addressed(5, contact="P-1", row=2)]
+    told = [Event(4, contact="P-1", email="ana@x.example"), Event(5, contact="P-1", row=2)]
     made.put("2026-11-01", told, INSIDER)
     mapping = made.lake.contacts_root / "sfmc.csv"
     mapping.parent.mkdir()
@@ -62,7 +51,7 @@ def test_a_person_is_the_same_at_two_vendors_by_the_address_of_event_id_or_file(
         ("sfmc", "C-1"): ("ana@x.example", "file", ana),
         ("sfmc", "C-2"): (None, None, person("sfmc|C-2")),
     }
-    made.put(NEXT_DAY, [Addressed(6, contact="P-1", email="new@x.example", at=later)], INSIDER)
+    made.put(NEXT_DAY, [Event(6, contact="P-1", email="new@x.example", at=later)], INSIDER)
     mapping.write_text("email,contact_id\nbo@x.example,C-2\n")
     sync(made.lake, SMALL)
     now = held(made)
@@ -75,8 +64,25 @@ def test_a_person_is_the_same_at_two_vendors_by_the_address_of_event_id_or_file(
     assert_as_rebuilt(made)
 
 
+@pytest.mark.parametrize("email", [None, "ana@x.example", "new@x.example"])
+@pytest.mark.parametrize("day", ["2026-10-31", NEXT_DAY])
+def test_a_later_answer_changes_an_address_only_by_a_later_one(made: MadeLake, day: str, email: str | None) -> None:
+    made.put("2026-11-01", [Event(1, contact="P-1", email="ana@x.example"), Event(2, contact="P-2", row=2)], INSIDER)
+    sync(made.lake, SMALL)
+    at = MIDNIGHT + timedelta(days=-1 if day < "2026-11" else 1, hours=1)
+    coming = [Event(3, contact="P-1", email=email, at=at), Event(4, contact="P-3", email=email, at=at, row=2)]
+    made.put(day, coming, INSIDER)
+    sync(made.lake, SMALL)
+    held_of = {contact: found[0] for (_, contact), found in held(made).items()}
+    assert held_of == {"P-1": email if email and day == NEXT_DAY else "ana@x.example", "P-2": None, "P-3": email}
+    made.put(day, [replace(coming[0], email=None)], INSIDER)
+    sync(made.lake, SMALL)
+    assert {contact: found[0] for (_, contact), found in held(made).items()} == {"P-1": "ana@x.example", "P-2": None}
+    assert_as_rebuilt(made)
+
+
 def test_an_address_that_many_people_share_makes_none_of_them_the_same(made: MadeLake) -> None:
-    family = [Addressed(n, contact=f"P-{n}", email="family@x.example", row=n) for n in range(1, 6)]
+    family = [Event(n, contact=f"P-{n}", email="family@x.example", row=n) for n in range(1, 6)]
     made.put("2026-11-01", [*family], INSIDER)
     sync(made.lake, SMALL)
     assert {row[2] for row in held(made).values()} == {person("family@x.example")}

@@ -156,8 +156,13 @@ def test_numbers_of_another_duckdb_are_made_anew(busy: MadeLake, monkeypatch: py
     busy.remove(SIX)
     sync(busy.lake, SMALL)
     with duckdb.connect(warehouse_file(busy.lake)) as session:
-        for name in ("passages", "contacts_by_day", "contact_emails", "reentries"):
-            session.execute(f"update internal.{name} set person_number = 0")
+        for name, number in (
+            ("passages", "root_number"),
+            ("contacts_by_day", "person_number"),
+            ("contact_emails", "person_number"),
+            ("reentries", "root_number"),
+        ):
+            session.execute(f"update internal.{name} set {number} = 0")
     monkeypatch.setattr(duckdb, "__version__", "another")
     monkeypatch.setattr(table, "_ordered", table._ordered.__wrapped__)  # as in a new process
     busy.put(SIX, [replace(event, key=1000 + event.key, attempt=NEW) for event in busy_hour()[:50]])
@@ -181,8 +186,8 @@ def test_passages_and_people_whose_number_is_that_of_others_by_chance_stay(busy:
     with duckdb.connect(warehouse_file(busy.lake)) as session:
         for name, number in (
             ("passages", "passage_number"),
-            ("passages", "person_number"),
-            ("reentries", "person_number"),
+            ("passages", "root_number"),
+            ("reentries", "root_number"),
         ):
             session.execute(f"""
                 update internal.{name} set {number} = (select {number} from internal.passages where contact_id = 'C-1')

@@ -2,6 +2,7 @@
 -- Grain: one row per person of a connection.
 -- Key: connection, contact_id.
 -- Made: by connection, contact_id.
+-- Repeats: internal.contacts_by_day where came.email is null or (own.email_source = 'event' and own.email = came.email).
 -- Number: person_number of connection, contact_id.
 --
 -- connection: The configured account.

@@ -2,13 +2,15 @@
 -- Grain: one row per passage.
 -- Key: connection, journey_id, contact_id, enrolment_id, first_event_at.
 -- Made: by connection, journey_id, contact_id, enrolment_id.
+-- Beside: internal.root_ids by connection, journey_id.
 -- Lives: internal.passages.
 -- Number: passage_number of connection, journey_id, contact_id, enrolment_id.
--- Number: person_number of connection, contact_id.
+-- Number: root_number of connection, journey_root_id, contact_id.
 -- Number: id_number of connection, enrolment_id.
 --
 -- connection: The configured account.
 -- journey_id: The journey; for Salesforce one version.
+-- journey_root_id: See core.journeys.
 -- contact_id: The person.
 -- enrolment_id: The passage as the vendor numbers it; NULL where it does not.
 -- first_event_at: Time of its first event, UTC.
@@ -24,7 +26,7 @@
 -- sends: Messages handed over.
 -- failures: Steps that failed or were held back.
 -- passage_number: Hash of connection, journey_id, contact_id and enrolment_id.
--- person_number: Hash of connection and contact_id.
+-- root_number: Hash of connection, journey_root_id and contact_id.
 -- id_number: Hash of connection and enrolment_id.
 with made as (
     select
@@ -52,7 +54,8 @@ with made as (
 select
     *,
     hash(connection, journey_id, contact_id, enrolment_id) as passage_number,
-    hash(connection, contact_id) as person_number,
+    hash(connection, journey_root_id, contact_id) as root_number,
     hash(connection, enrolment_id) as id_number
 from made
+join internal.root_ids using (connection, journey_id)
 order by first_event_at

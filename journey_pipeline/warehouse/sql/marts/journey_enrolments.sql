@@ -66,7 +66,7 @@ left join internal.shared_numbers as shared
     on passages.connection = shared.connection
     and passages.enrolment_id = shared.enrolment_id
 -- With the root, so that a question of one journey looks up the re-entries of that one, not of all.
-left join (from internal.reentries join internal.journey_roots using (connection, journey_id)) as reentries
+left join internal.reentries as reentries
     on passages.connection = reentries.connection
     and passages.journey_id = reentries.journey_id
     and passages.contact_id = reentries.contact_id
