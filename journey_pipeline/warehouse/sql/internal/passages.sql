@@ -10,7 +10,6 @@
 --
 -- connection: The configured account.
 -- journey_id: The journey; for Salesforce one version.
--- journey_root_id: See core.journeys.
 -- contact_id: The person.
 -- enrolment_id: The passage as the vendor numbers it; NULL where it does not.
 -- first_event_at: Time of its first event, UTC.
@@ -25,6 +24,7 @@
 -- steps: Steps visited.
 -- sends: Messages handed over.
 -- failures: Steps that failed or were held back.
+-- journey_root_id: See core.journeys.
 -- passage_number: Hash of connection, journey_id, contact_id and enrolment_id.
 -- root_number: Hash of connection, journey_root_id and contact_id.
 -- id_number: Hash of connection and enrolment_id.
