@@ -125,6 +125,8 @@ def stage_dimensions(
             broken.append(BrokenFile(lake.relative(path), problem, heal))
         else:
             changes.append(ListedChange(connection, dimension, digest, staged))
+            if dimension == MAPPING and not (lake.events_root / connection).is_dir():
+                log.warning("%s is of no use yet: no connection of its name has events", lake.relative(path))
     for connection, names in groupby(sorted(loaded.keys() - found), lambda gone: gone[0]):
         gone = list(names)
         of = sum(1 for other, _ in loaded if other == connection)

@@ -105,6 +105,19 @@ def test_blanks_around_an_address_are_not_its_own_and_what_is_none_makes_nobody_
     assert held(made) == {("sfmc", "C-1"): ana, ("sfmc", "C-2"): ana} | none
 
 
+def test_a_file_of_addresses_whose_connection_has_no_events_is_told(
+    made: MadeLake, caplog: pytest.LogCaptureFixture
+) -> None:
+    made.put(FIVE, [Event(1)])
+    made.lake.contacts_root.mkdir()
+    for name in ("sfmc", "sfcm"):
+        (made.lake.contacts_root / f"{name}.csv").write_text("contact_id,email\nC-1,ana@x.example\n")
+    sync(made.lake, SMALL)
+    assert [record.getMessage() for record in caplog.records] == [
+        "contacts/sfcm.csv is of no use yet: no connection of its name has events"
+    ]
+
+
 @pytest.mark.parametrize(
     "content", ["", "id,address\nC-1,a@x.example\n", "contact_id,email\nC-1,a@x.example\nC-1,b@x.example\n"]
 )
