@@ -166,7 +166,8 @@ def test_memory_stays_flat_while_a_big_hour_is_made_and_served(hour: Window) -> 
         finally:
             tracemalloc.stop()
         assert rows > 25_000
-        assert peak_bytes < 8_000_000
+        # It takes 5 to 8 MB, by when the garbage collector passes. All events of the hour at once are 9 MB more.
+        assert peak_bytes < 12_000_000
 
 
 def test_answers_are_not_written_any_more_once_the_sandbox_is_closed(
