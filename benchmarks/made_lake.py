@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import duckdb
 
@@ -154,13 +153,34 @@ def _put(
     first: Window,
     attempt: str,
 ) -> None:
+    length_us = window.duration // timedelta(microseconds=1)
+    put_made(session, lake, window, made, attempt=attempt, start=iso(first.start), rows=rows, length_us=length_us)
+
+
+def put_made(
+    session: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    window: Window,
+    made: str,
+    *,
+    columns: str = MADE_COLUMNS,
+    stream: StreamKey = STREAM,
+    attempt: str = ATTEMPT,
+    **parameters: object,
+) -> None:
+    """Puts a partition's events file in place with its manifest.
+
+    Args:
+        made: A SELECT of what the columns are made from, besides `partition` and `attempt`.
+        columns: The file's columns, as of `columns_of`.
+        parameters: Those of both.
+    """
     file = lake.work_dir / f"{window.partition}.parquet"
-    count = _write_events(session, file, window, made, rows=rows, first=first, attempt=attempt)
-    put_file(lake, window, file, count, attempt)
-
-
-def put_file(lake: Lake, window: Window, file: Path, count: int, attempt: str, *, stream: StreamKey = STREAM) -> None:
-    """Puts an events file in place with its manifest."""
+    ((count,),) = session.execute(
+        f"copy (select {columns} from (select *, $partition as partition, $attempt as attempt from ({made}))) "
+        f"to '{file}' (format parquet, compression zstd)",
+        {"partition": window.partition, "attempt": attempt, **parameters},
+    ).fetchall()
     manifest = EventsManifest(
         vendor=stream.vendor,
         connection=stream.connection,
@@ -175,24 +195,6 @@ def put_file(lake: Lake, window: Window, file: Path, count: int, attempt: str, *
         landed=count,
     )
     put_events(lake, manifest, file)
-
-
-def _write_events(
-    session: duckdb.DuckDBPyConnection, file: Path, window: Window, made: str, *, rows: int, first: Window, attempt: str
-) -> int:
-    """Writes an events file, and says how many events it has."""
-    ((count,),) = session.execute(
-        f"copy (select {MADE_COLUMNS} from (select *, $partition as partition, $attempt as attempt from ({made}))) "
-        f"to '{file}' (format parquet, compression zstd)",
-        {
-            "start": iso(first.start),
-            "partition": window.partition,
-            "rows": rows,
-            "length_us": window.duration // timedelta(microseconds=1),
-            "attempt": attempt,
-        },
-    ).fetchall()
-    return int(count)
 
 
 def _window(granularity: Granularity, number: int) -> Window:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.made_lake import ATTEMPT, columns_of, put_file, session_of
+from benchmarks.made_lake import columns_of, put_made, session_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import StreamKey, Window, iso
 
@@ -45,12 +45,7 @@ def make_mail(lake: Lake, windows: Sequence[Window], rows: int) -> None:
             from range({rows}) as made(row)
         )
     """
+    columns = columns_of(_MAILED)
     with session_of(lake) as session:
         for window in windows:
-            file = lake.work_dir / f"{window.partition}.parquet"
-            ((count,),) = session.execute(
-                f"copy (select {columns_of(_MAILED)} from (select *, $partition as partition, $attempt as attempt "
-                f"from ({made}))) to '{file}' (format parquet, compression zstd)",
-                {"start": iso(window.start), "partition": window.partition, "attempt": ATTEMPT},
-            ).fetchall()
-            put_file(lake, window, file, count, ATTEMPT, stream=STREAM)
+            put_made(session, lake, window, made, columns=columns, stream=STREAM, start=iso(window.start))

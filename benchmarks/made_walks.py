@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.made_lake import ATTEMPT, CONTACTS, columns_of, put_file, session_of
+from benchmarks.made_lake import CONTACTS, columns_of, put_made, session_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import Window, iso
 
@@ -64,17 +64,7 @@ def make_walks(lake: Lake, windows: Sequence[Window], entries_of_day: int) -> No
         where moment >= $start::timestamptz and moment < $end::timestamptz
         order by moment
     """
+    columns = columns_of(_WALKED)
     with session_of(lake) as session:
         for window in windows:
-            file = lake.work_dir / f"{window.partition}.parquet"
-            ((count,),) = session.execute(
-                f"copy (select {columns_of(_WALKED)} from (select *, $partition as partition, $attempt as attempt "
-                f"from ({made}))) to '{file}' (format parquet, compression zstd)",
-                {
-                    "start": iso(window.start),
-                    "end": iso(window.end),
-                    "partition": window.partition,
-                    "attempt": ATTEMPT,
-                },
-            ).fetchall()
-            put_file(lake, window, file, count, ATTEMPT)
+            put_made(session, lake, window, made, columns=columns, start=iso(window.start), end=iso(window.end))
