@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from journey_pipeline.model import ATTRIBUTE_COLUMNS
+from journey_pipeline.normalize.landed_file import IrregularError, Source
 from journey_pipeline.normalize.relation import landing_schema
 from journey_pipeline.normalize.session import NormalizeLimits, Session
-from journey_pipeline.normalize.staging import IrregularError, Source, copy_batches
+from journey_pipeline.normalize.staging import copy_batches
 from journey_pipeline.recipe import AttributeColumns, Recipe
 from journey_pipeline.sql import identifier, literal
 

@@ -28,7 +28,7 @@ from journey_pipeline.formats.csv_records import (
     without_line_end,
 )
 from journey_pipeline.lake.manifest import LandedFile
-from journey_pipeline.normalize.landed_file import Inflated, check_landed
+from journey_pipeline.normalize.landed_file import Inflated, IrregularError, Source, check_landed
 from journey_pipeline.normalize.relation import (
     ColumnMap,
     json_objects,
@@ -39,7 +39,6 @@ from journey_pipeline.normalize.relation import (
     with_group,
 )
 from journey_pipeline.normalize.session import NormalizeLimits
-from journey_pipeline.normalize.staging import IrregularError, Source
 from journey_pipeline.recipe import Recipe
 
 LONGEST_HEADER_BYTES = 1 << 20

@@ -8,7 +8,7 @@ marking attempts in the manifest (`lake/landing.py`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +16,9 @@ from pathlib import Path
 from journey_pipeline.errors import LakeError
 from journey_pipeline.lake.events import verify_events
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
+from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest
 from journey_pipeline.model import EVENT_COLUMNS
+from journey_pipeline.normalize.landed_file import Source
 from journey_pipeline.normalize.session import Session
 from journey_pipeline.sql import literal
 
@@ -278,3 +279,23 @@ def _has_of_others(lake: Lake, landing: LandingManifest, readable: Collection[st
 
 def _rows(file: Path) -> str:
     return f"read_parquet({literal(str(file))}, hive_partitioning = false)"
+
+
+def last_of_equals(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts without those whose answer came again byte for byte: the newest one stands for them.
+
+    One that is set aside is read all the same: only so it shows whether its files are mended.
+    """
+    answers = [(tuple(file.sha256 for file in one.files), tuple(sorted(one.constants.items()))) for one in attempts]
+    newest = {answer: attempt.attempt for answer, attempt in zip(answers, attempts, strict=True)}
+    return [attempt for attempt in attempts if attempt.unreadable or attempt.attempt in newest.values()]
+
+
+def is_complete(attempt: str, sources: Iterable[Source]) -> bool:
+    """Whether as many records of an attempt were met as were counted while landing."""
+    return all(source.read + source.faults == source.rows for source in sources if source.attempt == attempt)
+
+
+def rejects_of(session: Session, rejects: Path, attempt: str) -> int:
+    """How many of some rejects are records of an attempt."""
+    return session.count(f"select count(*) from read_parquet(?) where {_ATTEMPT} = ?", [str(rejects), attempt])

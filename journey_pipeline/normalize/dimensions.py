@@ -17,7 +17,7 @@ from journey_pipeline.files import replacing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
 from journey_pipeline.model import Column, StreamKey
-from journey_pipeline.normalize.recipe_sql import BELIEVABLE
+from journey_pipeline.normalize.staging import BELIEVABLE
 from journey_pipeline.recipe import DimensionRecipe
 from journey_pipeline.sql import literal
 

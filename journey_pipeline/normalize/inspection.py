@@ -16,8 +16,9 @@ import duckdb
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import CLOCK_DIFFERENCE, EVENT_COLUMNS, StreamKey, Window, iso
-from journey_pipeline.normalize.recipe_sql import CodeTable
 from journey_pipeline.normalize.session import NormalizeLimits, Session, session
+from journey_pipeline.normalize.staging import CodeTable
+from journey_pipeline.recipe import Recipe
 from journey_pipeline.sql import literal
 
 # A shifted column would make every value a code; the manifest is no place for those.
@@ -37,7 +38,7 @@ class Inspection:
         outside_window: Events whose time is not in the window.
         received_early: Events that were received more than `CLOCK_DIFFERENCE` before they happened.
         longest_early_s: By how many seconds the worst of them was.
-        one_contact: Whether all events are of one contact.
+        one_contact: Whether all events are of one contact, though not for that alone was asked.
         rounded_ids: Events with an id that was a floating-point number of 2^53 or more.
         lacking: Events without a value, by column.
         unknown_codes: Events with a code that no table has, by `column=value`; past the commonest, `column=*`.
@@ -63,25 +64,20 @@ def inspect_events(
     events: Path,
     window: Window,
     codes: Sequence[CodeTable],
+    recipe: Recipe,
     *,
-    by_arrival: bool = False,
-    filled: Sequence[str] = (),
-    numbers: Sequence[str] = (),
-    turns_alternate: bool = False,
+    filled: Sequence[str],
 ) -> Inspection:
     """Looks at an events file.
 
     Args:
         window: Where they should lie in time.
-        by_arrival: Whether it is enough that they arrived inside the window.
         filled: Columns that every event should have.
-        numbers: Columns of ids that may have been floating-point numbers.
-        turns_alternate: Whether a person's enters and exits of a journey take turns.
     """
-    times = ("occurred_at", "received_at") if by_arrival else ("occurred_at",)
+    times = ("occurred_at", "received_at") if recipe.windows_of_arrival else ("occurred_at",)
     inside = " or ".join(f"coalesce({time} >= $2 and {time} < $3, false)" for time in times)
     early = "(epoch_us(occurred_at) - epoch_us(received_at)) // 1000000"
-    rounded = " or ".join(f"regexp_full_match({column}, {_ROUNDED})" for column in numbers) or "false"
+    rounded = " or ".join(f"regexp_full_match({column}, {_ROUNDED})" for column in recipe.numbers) or "false"
     lacking = "".join(f", count(*) - count({column})" for column in filled)
     first_at, last_at, outside, received_early, longest_early_s, one_contact, rounded_ids, *counts = session.one(
         f"select min(occurred_at), max(occurred_at), count(*) filter (not ({inside})), "
@@ -97,11 +93,11 @@ def inspect_events(
         outside,
         received_early,
         longest_early_s,
-        one_contact,
+        one_contact and "contact_id" in filled,
         rounded_ids,
         dict(zip(filled, counts, strict=True)),
         _unknown(session, events, codes),
-        *(session.one(_TURNS, [str(events)]) if turns_alternate else ()),
+        *(session.one(_TURNS, [str(events)]) if recipe.turns_alternate else ()),
     )
 
 
@@ -128,13 +124,6 @@ _TURNS = """
         coalesce(sum(abs(net) - 1 + if(sign(net) = sign(before), 1, 0)), 0)::bigint
     from followed
 """
-
-
-def rejects_of(session: Session, rejects: Path, attempt: str) -> int:
-    """How many of some rejects are records of an attempt."""
-    return session.count(
-        "select count(*) from read_parquet(?) where split_part(landing_file, '/', 2) = ?", [str(rejects), attempt]
-    )
 
 
 def _unknown(session: Session, events: Path, tables: Sequence[CodeTable]) -> dict[str, int]:

@@ -24,10 +24,9 @@ import pyarrow.compute as pc
 from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.lake.manifest import LandedFile
 from journey_pipeline.normalize.csv_source import CheckedRecord, CsvBatch, landing_batch
-from journey_pipeline.normalize.landed_file import Inflated, check_landed, told_of_file
+from journey_pipeline.normalize.landed_file import Inflated, Source, check_landed, told_of_file
 from journey_pipeline.normalize.relation import ColumnMap, landing_schema, map_columns
 from journey_pipeline.normalize.session import NormalizeLimits
-from journey_pipeline.normalize.staging import Source
 from journey_pipeline.recipe import Recipe
 
 _RECORDS_AT_ONCE = 4096

@@ -1,4 +1,4 @@
-"""A landed file: its bytes, whether they are those that landed, and a digest of what an answer's files say.
+"""A landed file: its bytes, whether they are those that landed, what reads it, and a digest of an answer's files.
 
 The digest does not depend on the order of records. Not here: records as batches (`csv_source.py`, `record_reader.py`),
 how a file came to be (`lake/landing.py`).
@@ -9,23 +9,26 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from isal import igzip, isal_zlib
 
-from journey_pipeline.errors import ContractError, LakeError
+from journey_pipeline.errors import ContractError, JourneyError, LakeError
 from journey_pipeline.formats.csv_records import split_records, without_line_end
 from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.formats.json_scan import DocumentError, NoRecordsError
 from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.lake.manifest import LandedFile
 from journey_pipeline.lake.repair import damage_of
+from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.recipe import Recipe
 
 Item = TypeVar("Item")
@@ -131,6 +134,72 @@ def told_of_file(reading: Iterable[Item], path: Path) -> Iterator[Item]:
             f"{path} {error}, so no events can be made of it. Look at the file; pull the partition again with "
             f"`journey-pipeline backfill {selection_at(path)} --again`."
         ) from error
+
+
+class UnreadableAttemptError(LakeError):
+    """An attempt of which no events can be made: damaged, not as documented, or past the limits."""
+
+    def __init__(self, attempt: str, why: JourneyError) -> None:
+        super().__init__(str(why))
+        self.attempt = attempt
+        self.why = why
+
+
+class IrregularError(Exception):
+    """A file has to be read again from its start, another way than now."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Source(ABC):
+    """One landed file, read as batches of `landing`. What is found of its columns is final once it was read.
+
+    Attributes:
+        path: Where it lies, in the folder of its attempt.
+        recipe: What it is read for.
+        constants: Values of columns that were not downloaded.
+        rows: Records counted while landing.
+        read: Records that were handed to the recipe.
+        faults: Records whose form is wrong.
+        unknown: What the file has and the recipe does not know, as the file names it.
+        missing: What the recipe knows and neither the file nor the constants have.
+        respelled: What the recipe knows under names that differ in case or blanks around them, as the file names them.
+        mapping: The field that each column is read from, where the reader finds that out.
+    """
+
+    path: Path
+    recipe: Recipe
+    constants: Mapping[str, str]
+    rows: int
+    read: int = 0
+    faults: int = 0
+    unknown: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    respelled: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> str:
+        """The attempt that it belongs to."""
+        return self.path.parent.name
+
+    @property
+    def name(self) -> str:
+        """As lineage names it: `partition/attempt/file`."""
+        return "/".join(self.path.parts[-3:])
+
+    @abstractmethod
+    def good(self, limits: NormalizeLimits) -> Iterator[pa.RecordBatch]:
+        """The records whose form is right, counted.
+
+        Raises:
+            IrregularError: If the file has to be read again from its start, another way than now.
+            LakeError: If it can't be read, or a record is longer than the limits allow.
+            ContractError: If it is whole and can't be understood.
+        """
+
+    @abstractmethod
+    def with_raw(self, limits: NormalizeLimits, *, faults_only: bool) -> Iterator[pa.RecordBatch]:
+        """All records, or those whose form is wrong, each with its raw text."""
 
 
 _MODULUS = 1 << 128

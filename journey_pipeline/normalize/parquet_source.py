@@ -17,10 +17,9 @@ from journey_pipeline.errors import LakeError, text_of
 from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.lake.manifest import LandedFile
 from journey_pipeline.normalize.csv_source import CheckedRecord, CsvBatch, landing_batch
-from journey_pipeline.normalize.landed_file import check_landed
+from journey_pipeline.normalize.landed_file import Source, check_landed
 from journey_pipeline.normalize.relation import ColumnMap, landing_schema, map_columns
 from journey_pipeline.normalize.session import NormalizeLimits, Session
-from journey_pipeline.normalize.staging import Source
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.sql import identifier, literal
 

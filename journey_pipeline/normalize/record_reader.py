@@ -19,10 +19,10 @@ import pyarrow as pa
 from journey_pipeline.formats.records import AttributeReader, RecordReader
 from journey_pipeline.lake.manifest import Attempt, LandedFile
 from journey_pipeline.model import ATTRIBUTE_COLUMNS
-from journey_pipeline.normalize.landed_file import Inflated, check_landed, told_of_file
+from journey_pipeline.normalize.landed_file import Inflated, Source, check_landed, told_of_file
 from journey_pipeline.normalize.relation import landing_schema, read_batch
 from journey_pipeline.normalize.session import NormalizeLimits, Session
-from journey_pipeline.normalize.staging import Source, copy_batches
+from journey_pipeline.normalize.staging import copy_batches
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.sql import literal
 

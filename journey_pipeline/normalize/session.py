@@ -1,6 +1,6 @@
 """A DuckDB for one normalization: its limits, its folder for work. It is kept for the next partition of the process.
 
-Not here: the statements that run in it (`recipe_sql.py`, `staging.py`, `deduplication.py`).
+Not here: the statements that run in it (`staging.py`, `deduplication.py`).
 """
 
 from __future__ import annotations

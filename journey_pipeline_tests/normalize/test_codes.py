@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from journey_pipeline.errors import LakeError
-from journey_pipeline.normalize.recipe_sql import read_codes
+from journey_pipeline.normalize.staging import read_codes
 
 
 def test_a_code_is_looked_up_exactly_or_by_its_beginning(tmp_path: Path) -> None:
