@@ -1,4 +1,4 @@
-"""A vendor that answers with any bytes, and a pipeline that takes an hour of them all the way to the warehouse.
+"""A vendor that answers with any bytes, and a pipeline that takes an hour of them to its events and the warehouse.
 
 Not here: the vendor as it should be (`journey_pipeline/sandbox`), which never sends most of this.
 """
@@ -27,7 +27,7 @@ from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS
 from journey_pipeline.vendors.source import Stream
 from journey_pipeline.warehouse.connection import WarehouseSettings, warehouse_file
 from journey_pipeline.warehouse.sync import SyncReport, sync
-from journey_pipeline_tests.reading import opened
+from journey_pipeline_tests.reading import SESSION, opened
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, Reply, answer, json
 
 NOW = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
@@ -112,7 +112,7 @@ class BadVendor:
 
 @dataclass
 class Line:
-    """The pipeline from a vendor to a warehouse in one home.
+    """The pipeline from a vendor to events and a warehouse in one home.
 
     Attributes:
         lake: Its home.
@@ -138,13 +138,12 @@ class Line:
         return sorted(work.outcomes(), key=lambda outcome: outcome.window)
 
     def arrived(self) -> EventsManifest:
-        """Loads an hour that must arrive, as far as the warehouse."""
+        """Loads an hour that must arrive, every record of it."""
         (outcome,) = self.load()
         if outcome.error:
             raise outcome.error
         assert outcome.events is not None
         assert outcome.events.unaccounted == 0
-        assert self.sync().broken == ()
         return outcome.events
 
     def refused(self) -> VendorError:
@@ -159,12 +158,21 @@ class Line:
         """Brings the warehouse level."""
         return sync(self.lake, SMALL)
 
+    def events(self, columns: str) -> list[tuple[Any, ...]]:
+        """Of the events of all files of the lake, each one as often as it is there."""
+        files = f"{self.lake.events_root}/**/*.parquet"
+        return SESSION.execute(f"select {columns} from read_parquet(?) order by all", [files]).fetchall()
+
+    def ids(self) -> list[str]:
+        """The vendor's ids of the events of all files."""
+        return [value for (value,) in self.events("properties ->> '$.id'")]
+
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the warehouse."""
         with opened(warehouse_file(self.lake)) as session:
             return session.execute(sql).fetchall()
 
-    def ids(self) -> list[str]:
+    def ids_in_warehouse(self) -> list[str]:
         """The vendor's ids of the events in the warehouse, each one as often as it is there."""
         return [value for (value,) in self.ask("select properties ->> '$.id' from core.journey_events order by all")]
 

@@ -72,7 +72,7 @@ def test_without_its_variables_what_has_landed_is_still_normalized_synced_and_su
         monkeypatch.delenv(name)
     make_events(line.lake, STREAM, HOUR, line.settings)
     line.sync()
-    assert line.ids() == ["id-1", "id-2"]
+    assert line.ids_in_warehouse() == ["id-1", "id-2"]
     assert survey(line.lake, STREAM, HOUR, NOW).windows(State.COMPLETE) == [HOUR]
     (kept,) = line.load(again=False)
     assert kept.error is None

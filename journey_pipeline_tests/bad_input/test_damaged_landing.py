@@ -80,7 +80,6 @@ def test_a_part_of_another_size_is_named_and_pulled_again(
     landing = read_landing(line.lake, STREAM.key, HOUR.partition)
     assert landing
     assert sorted(bool(one.unreadable) for one in landing.attempts) == [False, True]
-    line.sync()
     assert line.ids() == ["id-1", "id-2"]
 
 
@@ -155,7 +154,6 @@ def test_a_damaged_part_that_the_vendor_no_longer_has_is_told_of_and_its_events_
     assert found.states == {HOUR: State.EXPIRED}
     assert str(part) in found.damage[HOUR]
     assert not wholeness_result(inspect_landing(line.lake, STREAM, late)).passed
-    line.sync()
     assert line.ids() == ["id-1", "id-2"]
     part.write_bytes(whole)
     restored = LoadAtOnce(line.lake, STREAM, [HOUR], line.settings, lambda: pytest.fail("asked"), pull=False)
@@ -179,7 +177,6 @@ def test_a_manifest_that_did_not_come_back_is_made_of_the_notes_and_the_vendor_i
     (outcome,) = line.load(again=False) if pull else normalized(line)
     assert outcome.error is None
     assert vendor.server.count(DOWNLOAD) == 1
-    line.sync()
     assert line.ids() == ["id-1", "id-2"]
 
 
@@ -193,7 +190,6 @@ def test_normalizing_reads_an_answer_that_was_set_aside_once_the_limits_allow_it
     (outcome,) = normalized(line)
     assert outcome.error is None
     assert survey(line.lake, STREAM, HOUR, NOW).states == {HOUR: State.COMPLETE}
-    line.sync()
     assert line.ids() == ["id-1"]
 
 
