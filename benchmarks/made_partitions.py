@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.made_lake import MADE_COLUMNS, session_of
 from journey_pipeline import __version__
-from journey_pipeline.lake.events import describe_parquet, recipe_digest
+from journey_pipeline.lake.events import describe_parquet
 from journey_pipeline.lake.landing import NOTE
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, LandingManifest
@@ -36,7 +36,7 @@ def make_partitions(lake: Lake, stream: Stream, windows: Sequence[Window]) -> No
         return
     attempts = [_land(lake, stream, window) for window in windows]
     rows = _rows(lake, windows, attempts)
-    recipe = recipe_digest(stream.recipe)
+    recipe = stream.recipe.digest
     lake.events_file(stream.key, "any").parent.mkdir(parents=True, exist_ok=True)
     for number, (window, attempt) in enumerate(zip(windows, attempts, strict=True)):
         file = lake.events_file(stream.key, window.partition)

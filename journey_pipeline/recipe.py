@@ -5,11 +5,15 @@ Not here: the columns of an event (`model.py`).
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from journey_pipeline.model import EVENT_COLUMNS
 
 if TYPE_CHECKING:  # it brings Arrow along, which the command line does not need in order to say what it can do
     from journey_pipeline.formats.records import AttributeReader, RecordReader
@@ -84,6 +88,9 @@ class People:
     names: Callable[[Sequence[Mapping[str, Any]]], Mapping[str, str]]
     population: Callable[[Mapping[str, Any]], Population]
     masked: tuple[str, ...] = ()
+
+
+RULES = 2  # raised when normalizing decides otherwise about events, so that partitions are made again
 
 
 def no_file(_: Sequence[str]) -> bool:
@@ -171,6 +178,27 @@ class Recipe:
         """The extension of landed files: text lies as gzip, and a reader of Parquet seeks."""
         return self.format if self.format == "parquet" else f"{self.format}.gz"
 
+    @property
+    def digest(self) -> str:
+        """A digest of everything that decides what a landing becomes, so that a change of it is seen."""
+        parts = {
+            "rules": RULES,
+            "events": [(column.name, column.type) for column in EVENT_COLUMNS],
+            "sql": self.sql,
+            "columns": self.columns,
+            "key_columns": self.key_columns,
+            "properties": list(self.properties.items()),
+            "codes": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self.codes.items()},
+            "delimiter": ",",  # of every CSV; the digests of what has landed hold it
+            **({"decoded": list(self.decoded.items())} if self.decoded else {}),
+            **({"property_groups": list(self.property_groups.items())} if self.property_groups else {}),
+            **({"elsewhere": self.elsewhere} if self.elsewhere else {}),
+            **({"reader": self.reader.version} if self.reader else {}),
+            **({"attributes": self.attributes.version} if self.attributes else {}),
+            **({"twin": asdict(self.twin)} if self.twin else {}),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True, slots=True)
 class DimensionRecipe:
@@ -191,7 +219,3 @@ class DimensionRecipe:
     def read(cls, file: Path, *key: str) -> DimensionRecipe:
         """The recipe whose SQL a file holds, under the file's name."""
         return cls(file.stem, file.read_text(encoding="utf-8"), key)
-
-
-# What the lake itself decides about events; raised when that changes, so that partitions are made again.
-RULES = 2

@@ -31,7 +31,7 @@ from benchmarks.task import COLUMNS
 from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.apsis.orders import read_profile_order
 from journey_pipeline.sandbox.server import serve
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.orders import profile_body

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "files": {"errors"},
     "formats": {"errors"},
     "model": {"errors"},
-    "recipe": {"formats"},
+    "recipe": {"formats", "model"},
     "sql": set(),
     "transport": {"formats", "model", "recipe", "errors", "settings", "files"},
     "sandbox": {"model", "errors", "signals", "files"},

@@ -24,7 +24,7 @@ from journey_pipeline.components.runs import is_told_by_us, sentence_of
 from journey_pipeline.components.translator import RANGE_END, RANGE_START
 from journey_pipeline.errors import JourneyError, TransientVendorError, text_of
 from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.policy import RetryPolicy, Timeouts
+from journey_pipeline.transport.retry import RetryPolicy, Timeouts
 
 URL_VARIABLE = "JOURNEY_PIPELINE_ALERT_URL"
 LONGEST_TEXT = 2000

@@ -18,7 +18,7 @@ from journey_pipeline.exports.policy import PENDING_LIMIT, Backoff, ExportPolicy
 from journey_pipeline.lake.landing import last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home, utc_now
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import (
     LIMITS,

@@ -24,7 +24,7 @@ from journey_pipeline.model import StreamKey
 from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.recipe import DimensionRecipe
 from journey_pipeline.settings import home, why_not_configured
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.dropped import DropSource
 from journey_pipeline.vendors.source import Source, Stream
 

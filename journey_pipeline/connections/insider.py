@@ -20,7 +20,7 @@ from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import StreamKey
 from journey_pipeline.settings import connection_variables, home, ledger_url, local_path, utc_now
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.dropped import DropSource
 from journey_pipeline.vendors.insider.analytics import ANALYTICS_VARIABLES, AnalyticsClient
 from journey_pipeline.vendors.insider.client import (

@@ -13,7 +13,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from journey_pipeline.connections.connection import Connection, connection_name
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.layerfive.client import LIMITS, OPTIONAL_VARIABLES, REQUIRED_VARIABLES, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream

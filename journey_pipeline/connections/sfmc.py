@@ -13,7 +13,7 @@ from pydantic import Field
 
 from journey_pipeline.connections.connection import Connection, Lists, connection_name
 from journey_pipeline.settings import utc_now
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.sfmc.client import LIMITS, OPTIONAL_VARIABLES, REQUIRED_VARIABLES, SfmcClient
 from journey_pipeline.vendors.sfmc.doctor import check
 from journey_pipeline.vendors.sfmc.journey_history.stream import (

@@ -5,40 +5,15 @@ Not here: making them (`normalize/run.py`).
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 from journey_pipeline.errors import LakeError
 from journey_pipeline.files import replacing, sha256_of
-from journey_pipeline.lake.landing import read_landing
+from journey_pipeline.lake.landing import damaged_parts, read_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest, ParquetFile
-from journey_pipeline.lake.repair import damaged_parts, lost_answer
-from journey_pipeline.model import EVENT_COLUMNS, StreamKey, partition_window, selection
-from journey_pipeline.recipe import RULES, Recipe
-
-
-def recipe_digest(recipe: Recipe) -> str:
-    """A digest of everything that decides what a landing becomes, so that a change of it is seen."""
-    parts = {
-        "rules": RULES,
-        "events": [(column.name, column.type) for column in EVENT_COLUMNS],
-        "sql": recipe.sql,
-        "columns": recipe.columns,
-        "key_columns": recipe.key_columns,
-        "properties": list(recipe.properties.items()),
-        "codes": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in recipe.codes.items()},
-        "delimiter": ",",  # of every CSV; the digests of what has landed hold it
-        **({"decoded": list(recipe.decoded.items())} if recipe.decoded else {}),
-        **({"property_groups": list(recipe.property_groups.items())} if recipe.property_groups else {}),
-        **({"elsewhere": recipe.elsewhere} if recipe.elsewhere else {}),
-        **({"reader": recipe.reader.version} if recipe.reader else {}),
-        **({"attributes": recipe.attributes.version} if recipe.attributes else {}),
-        **({"twin": asdict(recipe.twin)} if recipe.twin else {}),
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+from journey_pipeline.model import StreamKey, partition_window, selection
+from journey_pipeline.recipe import Recipe
 
 
 def describe_parquet(path: Path, rows: int) -> ParquetFile:
@@ -103,7 +78,7 @@ def is_normalized(lake: Lake, stream: StreamKey, partition: str, recipe: Recipe)
         return False
     return (
         manifest.attempts == tuple(attempt.attempt for attempt in landing.active)
-        and manifest.recipe == recipe_digest(recipe)
+        and manifest.recipe == recipe.digest
         and all(_size(path) == file.bytes for path, file in _files(lake, manifest).items())
     )
 
@@ -118,7 +93,7 @@ def find_damage(lake: Lake, stream: StreamKey, partition: str) -> str:
         manifest = EventsManifest.read(lake.events_manifest(stream, partition))
     except LakeError as error:
         return str(error)
-    if landing and (damage := next(iter(damaged_parts(lake, landing).values()), lost_answer(landing))):
+    if landing and (damage := next(iter(damaged_parts(lake, landing).values()), landing.lost_answer)):
         is_readers = damage.endswith(".")  # a reader's reason says what heals it
         return damage if is_readers else f"{damage}. {_advice(landing)}"
     for path, file in _files(lake, manifest).items() if manifest else ():

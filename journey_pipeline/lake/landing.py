@@ -20,7 +20,7 @@ from typing import Any
 from journey_pipeline.errors import LakeError
 from journey_pipeline.files import LANDING_LOCK, exclusive, flush_dir, flush_file
 from journey_pipeline.lake.layout import Lake, selection_at
-from journey_pipeline.lake.manifest import Attempt, LandingManifest, Note
+from journey_pipeline.lake.manifest import DAMAGED, Attempt, LandingManifest, Note
 from journey_pipeline.model import Granularity, StreamKey, Window, is_partition, partition_window
 
 NOTE = "attempt.json"
@@ -238,6 +238,45 @@ def set_aside(lake: Lake, stream: StreamKey, partition: str, reasons: Mapping[st
     """
     marks = {name: {"unreadable": why} for name, why in reasons.items()}
     return _mark(lake, stream, partition, marks, all_of_them={"superseded": False} if any(reasons.values()) else {})
+
+
+def damaged_parts(lake: Lake, landing: LandingManifest, *, by_content: bool = False) -> dict[str, str]:
+    """Damaged attempts of those from which events are made, by name: which file, and how.
+
+    Args:
+        by_content: Whether to hash each part; otherwise sizes are compared, at one `stat` a part.
+    """
+    folder = lake.landing_dir(landing.key, landing.partition)
+    found = {one.attempt: one.damage_in(folder, by_content=by_content) for one in landing.active}
+    return {attempt: damage for attempt, damage in found.items() if damage}
+
+
+def set_damaged_aside(lake: Lake, stream: StreamKey, partition: str, *, by_content: bool = False) -> dict[str, str]:
+    """Sets the damaged attempts of a partition aside, and takes those back whose files are whole again.
+
+    Returns:
+        The attempts that were set aside now, and why.
+
+    Raises:
+        LakeError: If the landing manifest can't be understood.
+    """
+    landing = read_landing(lake, stream, partition)
+    if landing is None:
+        return {}
+    folder = lake.landing_dir(stream, partition)
+    damaged = {name: DAMAGED + damage for name, damage in damaged_parts(lake, landing, by_content=by_content).items()}
+    put_back = [
+        one.attempt
+        for one in landing.set_aside
+        if one.unreadable.startswith(DAMAGED) and not one.damage_in(folder, by_content=True)
+    ]
+    for name, reason in damaged.items():
+        log.warning("%s %s: the answer %s is set aside: %s", stream, partition, name, reason)
+    for name in put_back:
+        log.warning("%s %s: the answer %s is whole again, and counts again", stream, partition, name)
+    if damaged or put_back:
+        set_aside(lake, stream, partition, {**damaged, **dict.fromkeys(put_back, "")})
+    return damaged
 
 
 def _mark(

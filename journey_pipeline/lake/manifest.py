@@ -13,11 +13,13 @@ from typing import Any, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from journey_pipeline.errors import LakeError, text_of
-from journey_pipeline.files import naming_disk_troubles, refusal, write_bytes
+from journey_pipeline.files import naming_disk_troubles, refusal, sha256_of, write_bytes
 from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.model import CLOCK_DIFFERENCE, StreamKey
 from journey_pipeline.recipe import Twin
 
+DAMAGED = "damaged: "
+"""How the reason of an answer begins that is set aside for its bytes: it counts again once these are put back."""
 WARNINGS = "warnings"
 """Under which an attempt's answers keep what was odd about a file when it was taken in."""
 
@@ -97,6 +99,18 @@ class LandedFile(Document):
     columns: tuple[str, ...] = ()
     window: str | None = None
 
+    def damage_at(self, path: Path, *, by_content: bool) -> str:
+        """How a file differs from this entry, with its path; empty if not. `by_content` hashes it."""
+        try:
+            size = path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return f"{path} is missing"
+        if size != self.bytes:
+            return f"{path} has {size} of {self.bytes} bytes, other content than landed"
+        if not by_content:
+            return ""
+        return "" if sha256_of(path) == self.sha256 else f"{path} has other content than landed"
+
 
 class Attempt(Document):
     """One complete answer for a partition.
@@ -140,6 +154,11 @@ class Attempt(Document):
     def rows(self) -> int:
         """How many records landed."""
         return sum(file.rows for file in self.files)
+
+    def damage_in(self, folder: Path, *, by_content: bool) -> str:
+        """How a file of it differs from what landed, in a partition's folder; empty if none does."""
+        parts = ((file, folder / self.attempt / file.name) for file in self.files)
+        return next(filter(None, (file.damage_at(path, by_content=by_content) for file, path in parts)), "")
 
 
 class Note(Attempt):
@@ -189,6 +208,13 @@ class LandingManifest(Document):
     def set_aside(self) -> tuple[Attempt, ...]:
         """The attempts that can't be read, oldest first."""
         return tuple(attempt for attempt in self.attempts if attempt.unreadable)
+
+    @property
+    def lost_answer(self) -> str:
+        """Why none of its answers can be read; empty if one can, or it has none."""
+        if self.active or not self.set_aside:
+            return ""
+        return self.set_aside[-1].unreadable.removeprefix(DAMAGED)
 
     def holds(self, covered: LandingManifest) -> bool:
         """Whether an attempt that can be read holds another partition that says this landing covers it.

@@ -19,7 +19,7 @@ from journey_pipeline.files import LANDING_LOCK, TEMPORARY_FILES, exclusive, nam
 from journey_pipeline.lake.landing import NOTE, is_attempt, lacks_attempts, restore_landing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import LandingManifest
-from journey_pipeline.lake.repair import restore_marks
+from journey_pipeline.lake.marks import restore_marks
 from journey_pipeline.model import StreamKey, is_partition, partition_window
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple
 
-from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandingManifest
-from journey_pipeline.lake.repair import DAMAGED
+from journey_pipeline.lake.manifest import DAMAGED, Attempt, EventsManifest, LandingManifest
 from journey_pipeline.loading.claims import Claim, Facts, Severity, Tolerance
 from journey_pipeline.model import partition_window, selection
 from journey_pipeline.normalize.inspection import Overlap

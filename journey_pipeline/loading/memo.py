@@ -21,7 +21,6 @@ from journey_pipeline import lake as lake_package
 from journey_pipeline import normalize as normalize_package
 from journey_pipeline.errors import LakeError
 from journey_pipeline.files import Signature, is_settled, present_ns, signature_of, write_bytes
-from journey_pipeline.lake.events import recipe_digest
 from journey_pipeline.lake.landing import read_holder
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.partition import LoadSettings
@@ -70,7 +69,7 @@ class Memo:
     def open(cls, lake: Lake, stream: Stream) -> Memo:
         """The memo as it was kept; an empty one if it can't be used."""
         made_by = digest_of(*_CODE)
-        return cls(lake, stream, f"2 {__version__} {made_by} {recipe_digest(stream.recipe)} {stream.key.vendor}")
+        return cls(lake, stream, f"2 {__version__} {made_by} {stream.recipe.digest} {stream.key.vendor}")
 
     def recall(self, windows: Iterable[Window]) -> dict[Window, Entry]:
         """The partitions that were found complete and whose files are the same; of others nothing is known any more."""

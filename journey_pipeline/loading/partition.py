@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING
 
 from journey_pipeline.errors import JourneyError, LakeError, NotLandedError
 from journey_pipeline.files import naming_disk_troubles
-from journey_pipeline.lake import repair
+from journey_pipeline.lake import marks
 from journey_pipeline.lake.events import find_damage, is_normalized
-from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing, restore_landing
+from journey_pipeline.lake.landing import lacks_attempts, read_holder, read_landing, restore_landing, set_damaged_aside
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, LandingManifest
-from journey_pipeline.lake.repair import set_damaged_aside
 from journey_pipeline.loading.checks import claims, covered
 from journey_pipeline.loading.claims import Claim, Tolerance
 from journey_pipeline.model import CLOCK_DIFFERENCE, Window, partition_window, selection
@@ -238,10 +237,10 @@ def _overlap(lake: Lake, stream: Stream, landing: LandingManifest, settings: Loa
     return replace(found, mapping=made.mappings[-1] if made.mappings else {})
 
 
-def lacking_marks(lake: Lake, stream: Stream, *, since: datetime | None = None) -> repair.Lacking:
+def lacking_marks(lake: Lake, stream: Stream, *, since: datetime | None = None) -> marks.Lacking:
     """The partitions that others' answers hold and whose mark is lacking, as far as an answer may hold any other."""
     reach = stream.partitions_per_answer
-    return repair.lacking_marks(lake, stream.key, most=reach, onward=bool(stream.reach.onward), since=since)
+    return marks.lacking_marks(lake, stream.key, most=reach, onward=bool(stream.reach.onward), since=since)
 
 
 log = logging.getLogger(__name__)
@@ -264,7 +263,8 @@ class LandedPartitions:
 
     def restore_marks(self) -> None:
         """Makes the marks again that are lacking of partitions which lie in others' answers, before anything else."""
-        repair.restore_marks(self.lake, self.stream.key, lacking=lacking_marks(self.lake, self.stream))
+        if lacking := lacking_marks(self.lake, self.stream):
+            marks.restore_marks(self.lake, self.stream.key, lacking=lacking)
 
     def is_kept(self, window: Window) -> bool:
         """Whether a partition need not be asked for. What is damaged of it is healed, or will be made again."""

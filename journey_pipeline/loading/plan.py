@@ -14,9 +14,15 @@ from datetime import datetime, timedelta
 from journey_pipeline.errors import LakeError
 from journey_pipeline.files import naming_disk_troubles
 from journey_pipeline.lake.events import find_damage
-from journey_pipeline.lake.landing import answers, lacks_attempts, read_holder, read_landing
+from journey_pipeline.lake.landing import (
+    answers,
+    damaged_parts,
+    lacks_attempts,
+    read_holder,
+    read_landing,
+    set_damaged_aside,
+)
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.repair import damaged_parts, set_damaged_aside
 from journey_pipeline.loading.checks import claims, covered
 from journey_pipeline.loading.claims import Claim, Severity
 from journey_pipeline.loading.memo import UNSEEN, Entry, Memo, judged_by, partitions_in

@@ -27,7 +27,6 @@ from journey_pipeline.formats.json_records import RecordSplitter
 from journey_pipeline.formats.json_scan import DocumentError, NoRecordsError
 from journey_pipeline.lake.layout import selection_at
 from journey_pipeline.lake.manifest import LandedFile
-from journey_pipeline.lake.repair import damage_of
 from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.recipe import Recipe
 
@@ -112,7 +111,7 @@ def check_landed(path: Path, file: LandedFile) -> None:
     Raises:
         DamagedFileError: If it is missing or not the bytes that landed.
     """
-    if damage := damage_of(path, file, by_content=True):
+    if damage := file.damage_at(path, by_content=True):
         raise DamagedFileError(path, damage)
 
 

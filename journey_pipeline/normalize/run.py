@@ -20,11 +20,10 @@ from journey_pipeline import __version__
 from journey_pipeline.errors import ContractError, JourneyError, LakeError
 from journey_pipeline.files import EVENTS_LOCK, exclusive, naming_disk_troubles
 from journey_pipeline.formats.records import InformedReader
-from journey_pipeline.lake.events import describe_parquet, put_events, recipe_digest
+from journey_pipeline.lake.events import describe_parquet, put_events
 from journey_pipeline.lake.landing import mark_superseded, read_landing, set_aside
 from journey_pipeline.lake.layout import Lake
-from journey_pipeline.lake.manifest import WARNINGS, Attempt, EventsManifest, LandingManifest, ParquetFile
-from journey_pipeline.lake.repair import DAMAGED
+from journey_pipeline.lake.manifest import DAMAGED, WARNINGS, Attempt, EventsManifest, LandingManifest, ParquetFile
 from journey_pipeline.model import StreamKey, Window, partition_window
 from journey_pipeline.normalize import deduplication as keys
 from journey_pipeline.normalize.attribute_columns import recipe_of_attributes, with_addresses, write_attribute_columns
@@ -354,7 +353,7 @@ def _manifest(
         partition=landing.partition,
         window=str(partition_window(landing.partition)),
         attempts=tuple(attempt.attempt for attempt in made.attempts),
-        recipe=recipe_digest(recipe),
+        recipe=recipe.digest,
         package_version=__version__,
         landed_at=made.people.exported_at or newest.landed_at,
         events=describe_parquet(kept.events, counts.events + kept.event_rows),

@@ -26,7 +26,6 @@ from journey_pipeline.transport.addresses import Guard
 from journey_pipeline.transport.auth import Auth, Credential
 from journey_pipeline.transport.body import Body
 from journey_pipeline.transport.download import NO_REST, Download, Terms
-from journey_pipeline.transport.policy import Action, Limits, RetryPolicy, Timeouts
 from journey_pipeline.transport.request import REDIRECTS, Destinations, Request, Wire, origin
 from journey_pipeline.transport.response import (
     Answer,
@@ -38,7 +37,7 @@ from journey_pipeline.transport.response import (
     answered,
     retry_after_s,
 )
-from journey_pipeline.transport.retry import Attempt
+from journey_pipeline.transport.retry import Action, Attempt, Limits, RetryPolicy, Timeouts
 
 T = TypeVar("T")
 Take = Callable[[requests.Response, Attempt], T]

@@ -23,9 +23,8 @@ from journey_pipeline import __version__, settings
 from journey_pipeline.transport.addresses import ForbiddenAddressError, Guard, is_of_this_network
 from journey_pipeline.transport.auth import Credential
 from journey_pipeline.transport.body import LEAST_S, TimedAdapter
-from journey_pipeline.transport.policy import Timeouts
 from journey_pipeline.transport.response import Asked, reason
-from journey_pipeline.transport.retry import Attempt
+from journey_pipeline.transport.retry import Attempt, Timeouts
 
 # What may be told to a host that the vendor redirects to; everything else may be a credential.
 _HARMLESS_HEADERS = frozenset({"accept", "accept-encoding", "if-match", "if-range", "range", "user-agent"})

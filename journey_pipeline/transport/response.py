@@ -1,7 +1,7 @@
 """Results of a request: an answer in memory, a file on disk, or an error with the request and the answer.
 
 Every message of the transport is made here: what was attempted, what came back and what to do next, redacted. Not here:
-which status is which kind of error (`policy.py`), the error classes themselves (`errors.py`).
+which status is which kind of error (`retry.py`), the error classes themselves (`errors.py`).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.load_ordered import LoadOrdered
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import partition_window
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import EMAIL_REPORTS, PROFILE_EXPORTS, SECTIONS, ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_COLUMNS, EmailEvents, email_events_stream

@@ -21,7 +21,7 @@ from journey_pipeline.lake.manifest import EventsManifest
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window, partition_window
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.sfmc.client import HISTORY, JOURNEYS, SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS, JourneyHistory, journey_history_stream
 from journey_pipeline.vendors.source import Stream

@@ -15,7 +15,7 @@ from typing import Any
 
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.sandbox import Sandbox
-from journey_pipeline.transport.policy import Timeouts
+from journey_pipeline.transport.retry import Timeouts
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream

@@ -20,7 +20,7 @@ from journey_pipeline.loading.load_ordered import LoadOrdered
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window
 from journey_pipeline.sandbox.clock import SandboxClock
-from journey_pipeline.transport.policy import Timeouts
+from journey_pipeline.transport.retry import Timeouts
 from journey_pipeline.vendors.source import Source, Stream
 
 

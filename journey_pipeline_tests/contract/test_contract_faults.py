@@ -9,8 +9,7 @@ from itertools import pairwise
 import pytest
 
 from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError
-from journey_pipeline.transport.policy import Timeouts
-from journey_pipeline.transport.retry import Waits
+from journey_pipeline.transport.retry import Timeouts, Waits
 from journey_pipeline_tests.contract.pipeline import Pipeline
 from journey_pipeline_tests.contract.streams import (
     every_route,

@@ -14,8 +14,7 @@ from journey_pipeline.sandbox.clock import SandboxClock
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.transport.policy import Limits
-from journey_pipeline.transport.retry import no_waiting
+from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.sfmc.client import SfmcClient
 from journey_pipeline.vendors.sfmc.journey_history.stream import JourneyHistory, journey_history_stream
 

@@ -22,7 +22,7 @@ from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.calls import Call
 from journey_pipeline.sandbox.sandbox import Sandbox
-from journey_pipeline.transport.policy import Limits, Timeouts
+from journey_pipeline.transport.retry import Limits, Timeouts
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream

@@ -18,7 +18,7 @@ from journey_pipeline.model import Window, iso
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.layerfive.client import ROUTE, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import (
     REACH,

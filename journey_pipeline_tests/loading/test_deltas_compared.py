@@ -16,7 +16,7 @@ from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.layerfive.client import LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream
 from journey_pipeline_tests.integration.truth import TODAY

@@ -31,8 +31,7 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.transport.policy import Timeouts
-from journey_pipeline.transport.retry import no_waiting
+from journey_pipeline.transport.retry import Timeouts, no_waiting
 from journey_pipeline_tests.loading.made_exports import DAY, PATIENT, PROFILES, Backfills, days
 
 pytestmark = pytest.mark.slow(reason="an export goes all its way in each test")

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.policy import Limits
-from journey_pipeline.transport.retry import Waits, no_waiting
+from journey_pipeline.transport.retry import Limits, Waits, no_waiting
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient
 
 UNLIMITED = Limits(requests_per_s=1e9, concurrency=64)

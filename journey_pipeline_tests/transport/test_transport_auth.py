@@ -14,8 +14,7 @@ import pytest
 from journey_pipeline.errors import ContractError, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.transport import retry
 from journey_pipeline.transport.auth import BearerKey, ClientCredentials
-from journey_pipeline.transport.policy import Action, RetryPolicy
-from journey_pipeline.transport.retry import Waits
+from journey_pipeline.transport.retry import Action, RetryPolicy, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     MakeClient,

@@ -27,9 +27,8 @@ from journey_pipeline.errors import (
 )
 from journey_pipeline.normalize.landed_file import Inflated
 from journey_pipeline.transport import retry
-from journey_pipeline.transport.policy import RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Place
-from journey_pipeline.transport.retry import Waits
+from journey_pipeline.transport.retry import RetryPolicy, Timeouts, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     MakeClient,

@@ -10,8 +10,7 @@ import pytest
 
 from journey_pipeline.errors import ConfigError
 from journey_pipeline.transport import retry
-from journey_pipeline.transport.policy import Limits
-from journey_pipeline.transport.retry import Gate, Waits, gate
+from journey_pipeline.transport.retry import Gate, Limits, Waits, gate
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, MakeClient, Piece, Seen, answer, json
 
 

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from journey_pipeline.errors import ContractError, DamagedAnswerError, TransientVendorError
-from journey_pipeline.transport.policy import Timeouts
 from journey_pipeline.transport.response import Downloaded, Place
-from journey_pipeline.transport.retry import NO_WAITING_VARIABLE, Waits
+from journey_pipeline.transport.retry import NO_WAITING_VARIABLE, Timeouts, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     MakeClient,

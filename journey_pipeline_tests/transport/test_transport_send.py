@@ -10,9 +10,8 @@ import pytest
 from journey_pipeline.errors import ContractError, NotSentError, PermanentVendorError, TransientVendorError, VendorError
 from journey_pipeline.model import Window
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.policy import Action, RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Refusal
-from journey_pipeline.transport.retry import Waits
+from journey_pipeline.transport.retry import Action, RetryPolicy, Timeouts, Waits
 from journey_pipeline_tests.transport.flaky_server import (
     FlakyServer,
     MakeClient,

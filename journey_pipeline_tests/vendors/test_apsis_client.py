@@ -10,9 +10,8 @@ import pytest
 
 from journey_pipeline.errors import ConfigError, ContractError, PermanentVendorError, TransientVendorError
 from journey_pipeline.model import partition_window
-from journey_pipeline.transport.policy import Limits
 from journey_pipeline.transport.response import Place
-from journey_pipeline.transport.retry import no_waiting
+from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import NEEDED_COLUMNS, EmailEvents, email_events_stream

@@ -33,9 +33,8 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.transport.policy import Limits
 from journey_pipeline.transport.response import Place
-from journey_pipeline.transport.retry import no_waiting
+from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.doctor import check

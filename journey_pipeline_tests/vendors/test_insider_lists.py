@@ -20,8 +20,7 @@ from journey_pipeline.sandbox.options import SandboxOptions
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
-from journey_pipeline.transport.policy import Limits
-from journey_pipeline.transport.retry import no_waiting
+from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.insider.analytics import AnalyticsClient
 from journey_pipeline.vendors.insider.client import InsiderClient
 from journey_pipeline.vendors.insider.lists import ALL, pages

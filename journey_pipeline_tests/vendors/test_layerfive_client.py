@@ -22,9 +22,8 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.landing import pull
 from journey_pipeline.model import Granularity, Window, partition_window
 from journey_pipeline.normalize.run import normalize
-from journey_pipeline.transport.policy import Limits
 from journey_pipeline.transport.response import Place
-from journey_pipeline.transport.retry import Waits, no_waiting
+from journey_pipeline.transport.retry import Limits, Waits, no_waiting
 from journey_pipeline.vendors.layerfive.client import ROUTE, TIMEOUTS, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream

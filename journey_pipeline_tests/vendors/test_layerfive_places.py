@@ -16,9 +16,8 @@ from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.load import LoadAtOnce
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome, judge, make_events
 from journey_pipeline.model import Granularity, partition_window
-from journey_pipeline.transport.policy import Limits
 from journey_pipeline.transport.response import Place
-from journey_pipeline.transport.retry import no_waiting
+from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.layerfive.client import ROUTE, LayerFiveClient
 from journey_pipeline.vendors.layerfive.customer_journeys.mapping import MappingSettings
 from journey_pipeline.vendors.layerfive.customer_journeys.stream import CustomerJourneys, customer_journeys_stream

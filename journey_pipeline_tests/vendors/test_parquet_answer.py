@@ -14,9 +14,8 @@ import pytest
 
 from journey_pipeline.errors import ContractError, TransientVendorError
 from journey_pipeline.transport.client import HttpClient
-from journey_pipeline.transport.policy import Limits
 from journey_pipeline.transport.response import Downloaded, Place
-from journey_pipeline.transport.retry import no_waiting
+from journey_pipeline.transport.retry import Limits, no_waiting
 from journey_pipeline.vendors.parquet_answer import ParquetInspector
 from journey_pipeline_tests.transport.flaky_server import FlakyServer, Piece, answer, chunked, close, head
 

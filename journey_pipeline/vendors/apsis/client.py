@@ -16,8 +16,8 @@ from journey_pipeline.errors import ContractError, PermanentVendorError, Transie
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
-from journey_pipeline.transport.policy import Action, Limits, RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Answer, Downloaded, Inspector, Place, Refusal
+from journey_pipeline.transport.retry import Action, Limits, RetryPolicy, Timeouts
 from journey_pipeline.vendors.apsis.definitions import IN_SECTIONS, Page, discriminators, items_of
 
 _ADVICE = {

@@ -15,7 +15,7 @@ from journey_pipeline.errors import ContractError
 from journey_pipeline.model import Figure, Figures, Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.policy import Limits
+from journey_pipeline.transport.retry import Limits
 from journey_pipeline.vendors.insider.client import POLICY, explain
 
 ANALYTICS_VARIABLES = ("analytics_key", "analytics_url")

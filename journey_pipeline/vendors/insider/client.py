@@ -16,8 +16,8 @@ from journey_pipeline.errors import ConfigError, ContractError
 from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.settings import connection_variables, variable_name
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.policy import Action, Limits, RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Answer, Downloaded, Place, Refusal
+from journey_pipeline.transport.retry import Action, Limits, RetryPolicy, Timeouts
 from journey_pipeline.vendors.insider.user_events.file import ExportInspector, is_packed
 
 EXPORT = "/api/raw/v1/export"

@@ -13,8 +13,8 @@ from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 from journey_pipeline.errors import ContractError
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import BearerKey
-from journey_pipeline.transport.policy import Limits, RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Downloaded, Place
+from journey_pipeline.transport.retry import Limits, RetryPolicy, Timeouts
 from journey_pipeline.vendors.layerfive.customer_journeys.answers import JourneyInspector, explain
 
 ROUTE = "/api/v1/customer-journey-details"

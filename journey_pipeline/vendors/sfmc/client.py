@@ -18,8 +18,8 @@ from journey_pipeline.formats.small_answers import read_json
 from journey_pipeline.model import Window
 from journey_pipeline.settings import connection_variables
 from journey_pipeline.transport.auth import ClientCredentials
-from journey_pipeline.transport.policy import Limits, RetryPolicy, Timeouts
 from journey_pipeline.transport.response import Answer, Downloaded, Place, Refusal
+from journey_pipeline.transport.retry import Limits, RetryPolicy, Timeouts
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.source import Estimate
 

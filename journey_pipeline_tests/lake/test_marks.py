@@ -9,7 +9,7 @@ import pytest
 from journey_pipeline.lake.landing import commit_attempt, mark_covered, restore_landing, set_aside
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import Attempt, EventsManifest, LandedFile, ParquetFile
-from journey_pipeline.lake.repair import lacking_marks, restore_marks
+from journey_pipeline.lake.marks import lacking_marks, restore_marks
 from journey_pipeline.lake.sweep import sweep
 from journey_pipeline.model import Granularity, StreamKey, Window, partition_window
 from journey_pipeline_tests.lake.made_landing import begin_attempt
