@@ -32,9 +32,8 @@ from journey_pipeline.model import Granularity, Window, floor
 from journey_pipeline.sandbox.apsis.orders import read_profile_order
 from journey_pipeline.sandbox.server import serve
 from journey_pipeline.transport.retry import Limits
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
-from journey_pipeline.vendors.apsis.orders import profile_body
+from journey_pipeline.vendors.apsis.orders import Account, profile_body
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.sfmc.journey_history.stream import DEFAULT_COLUMNS
 

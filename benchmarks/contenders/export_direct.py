@@ -15,8 +15,8 @@ from journey_pipeline.loading.exports import Exports
 from journey_pipeline.loading.load_ordered import LoadOrdered
 from journey_pipeline.loading.partition import LoadSettings
 from journey_pipeline.settings import utc_now
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
+from journey_pipeline.vendors.apsis.orders import Account
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 
 CONNECTION = "apsis"

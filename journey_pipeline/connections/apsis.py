@@ -19,7 +19,6 @@ from journey_pipeline.lake.landing import last_answers
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.settings import home, utc_now
 from journey_pipeline.transport.retry import Limits
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import (
     LIMITS,
     OPTIONAL_VARIABLES,
@@ -31,7 +30,7 @@ from journey_pipeline.vendors.apsis.client import (
 from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.lists import ALL
-from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, TRAILING_DAYS, Names, Selection
+from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, TRAILING_DAYS, Account, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events.file import LONGEST_PROFILE_BYTES
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import Source, Stream

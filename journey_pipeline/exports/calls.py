@@ -22,9 +22,8 @@ from sqlalchemy import RowMapping, insert, select, update
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.exports import orders, turns
 from journey_pipeline.exports.export import ENDED, Edge, Export, Reason, State, Verdict
-from journey_pipeline.exports.ledger import Ledger, Transaction
+from journey_pipeline.exports.ledger import Ledger, Transaction, callbacks, exports, hooks
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.tables import callbacks, exports, hooks
 from journey_pipeline.model import Judged, selection
 from journey_pipeline.settings import LINK_KEY_VARIABLE
 from journey_pipeline.transport.redaction import MASK, Redactor, everywhere

@@ -3,7 +3,12 @@
 SQLite is told to keep a write-ahead log, so that people can list exports while a poller writes, to wait for other
 writers, and to have every commit on the disk before it says so: a power cut must not lose the note of an order that
 was sent. A migration happens in the transaction that opens the ledger, and other processes wait: a killed process
-leaves the ledger as it was. Not here: the tables (`tables.py`), transactions (`ledger.py`).
+leaves the ledger as it was.
+
+Addresses of exports are secrets: who has one can fetch an account's history. They are encrypted with a key that does
+not lie in the database: `JOURNEY_PIPELINE_LINK_KEY`, or a file beside an SQLite ledger, which is made when it is
+missing. Copies of the ledger, its log and its backups then tell nothing. Not here: tables and transactions
+(`ledger.py`), an address that can't be decrypted (`queue.py`).
 """
 
 from __future__ import annotations
@@ -12,24 +17,119 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from journey_pipeline.errors import ConfigError, LedgerError, text_of
-from journey_pipeline.exports.ledger import Ledger, begin, explained
-from journey_pipeline.exports.tables import SCHEMA_VERSION, callbacks, hooks, metadata, schema
-from journey_pipeline.exports.vault import Vault, open_vault
-from journey_pipeline.settings import LEDGER_VARIABLE
+from journey_pipeline.exports.ledger import (
+    SCHEMA_VERSION,
+    Ledger,
+    begin,
+    callbacks,
+    explained,
+    hooks,
+    metadata,
+    schema,
+)
+from journey_pipeline.settings import LEDGER_VARIABLE, LINK_KEY_VARIABLE, link_keys
 
 log = logging.getLogger(__name__)
 
 _WAITS_S = 30.0
 _SCHEMA_LOCK = 0x6A6F7572  # any figure that is always the same: PostgreSQL's advisory locks go by number
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+
+
+MAKE_A_KEY = "openssl rand -base64 32 | tr '+/' '-_'"
+_SUFFIX = ".key"
+
+
+class Vault:
+    """Encrypts and decrypts addresses.
+
+    Args:
+        keys: The first one encrypts, all of them decrypt; as `Fernet.generate_key` makes them.
+    """
+
+    def __init__(self, keys: Sequence[str | bytes]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    def seal(self, address: str) -> str:
+        """An address as the ledger keeps it."""
+        return self._fernet.encrypt(address.encode()).decode()
+
+    def unseal(self, sealed: str) -> str | None:
+        """The address; None if none of the keys is the one that it was encrypted with."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            return None
+
+
+def open_vault(url: URL) -> Vault:
+    """The vault of the ledger at a URL.
+
+    Raises:
+        ConfigError: If a key is none, or a ledger in PostgreSQL has none.
+        LedgerError: If the file of an SQLite ledger's key can't be read or made.
+    """
+    given = [_checked(key, LINK_KEY_VARIABLE) for key in link_keys()]
+    if url.get_backend_name() != "sqlite":
+        if not given:
+            raise ConfigError(
+                f"{LINK_KEY_VARIABLE} is not set: a ledger in PostgreSQL keeps the addresses of exports encrypted, and "
+                f"needs a key for that. Make one with `{MAKE_A_KEY}`, keep it with the other secrets, and set it for "
+                "every process that opens the ledger. An earlier ledger is encrypted when it is first opened."
+            )
+        return Vault(given)
+    file = Path(url.database or "").with_suffix(_SUFFIX)
+    # What was encrypted before the variable was set stays readable.
+    kept = [_kept(file)] if not given or file.is_file() else []
+    return Vault([*given, *kept])
+
+
+def _kept(file: Path) -> str:
+    try:
+        if not file.is_file():
+            _make(file)
+        return _checked(file.read_text().strip(), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise LedgerError(
+            f"the key of the ledger's addresses at {file} can't be read or made ({text_of(error)}). Check the rights "
+            f"of its folder, or set {LINK_KEY_VARIABLE}."
+        ) from error
+
+
+def _make(file: Path) -> None:
+    """Makes a key that appears whole or not at all; of two who make one at once both go by the same."""
+    part = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(Fernet.generate_key() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(part, file)
+    except FileExistsError:
+        return
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _checked(key: str, source: str) -> str:
+    try:
+        Fernet(key)
+    except ValueError:
+        raise ConfigError(
+            f"{source} holds no key: it must be 32 bytes as URL-safe base64, several with commas between, such as "
+            f"`{MAKE_A_KEY}` makes. If the key is lost, make another one: exports under way are ordered again."
+        ) from None
+    return key
 
 
 def open_ledger(url: str, *, waits_s: float = _WAITS_S, is_needed: bool = True) -> Ledger:

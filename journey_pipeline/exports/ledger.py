@@ -1,9 +1,9 @@
-"""The ledger of exports: its transactions, and the one function that changes an export's state.
+"""The ledger of exports: its tables, its transactions, and the one function that changes an export's state.
 
-The version that was read guards each change: of two pollers one wins, and the other gets `ExportMovedOn`. Not here: its
-tables (`tables.py`), opening the database and bringing an earlier one to this version (`database.py`), what is taken up
-and what follows from an answer (`queue.py`), how exports come to be (`orders.py`), vendors' calls (`calls.py`), what
-people see (`turns.py`).
+Times are stored in UTC and come back aware from both databases. The version that was read guards each change: of two
+pollers one wins, and the other gets `ExportMovedOn`. Not here: opening the database and bringing an earlier one to this
+version (`database.py`), what follows from an answer (`queue.py`), how exports come to be (`orders.py`), vendors' calls
+(`calls.py`), what people see (`turns.py`).
 """
 
 from __future__ import annotations
@@ -11,21 +11,163 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from typing import Any, Self
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, Engine, RowMapping, Select, UpdateBase, func, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    RowMapping,
+    Select,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UpdateBase,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError, text_of
-from journey_pipeline.exports.export import ENDED, TRANSITIONS, Edge, Export, Reason, State
-from journey_pipeline.exports.tables import callbacks, exports, queues, schema, transitions
-from journey_pipeline.exports.vault import Vault
+from journey_pipeline.exports.export import ENDED, Edge, Export, Reason, State, after
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.processes import this_process
 from journey_pipeline.settings import LEDGER_VARIABLE
 from journey_pipeline.transport.redaction import everywhere
+
+if TYPE_CHECKING:
+    from journey_pipeline.exports.database import Vault
+
+SCHEMA_VERSION = 3
+_COUNTERS = ("version", "attempt", "polls", "tries", "failures", "losses")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant. SQLite has no time zones and stores the UTC digits."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Converts a value to UTC for the database."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Converts a value of the database to an aware instant in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+schema = Table(
+    "journey_export_schema",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("fingerprint", String),  # random: by it two processes know that they use the same ledger
+)
+
+# One row a connection. A process locks it while it orders or picks, so two processes together keep a limit.
+queues = Table(
+    "journey_export_queues",
+    metadata,
+    Column("connection", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("held_until", Instant),
+)
+
+exports = Table(
+    "journey_exports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    *(Column(name, String, nullable=False) for name in ("vendor", "connection", "stream", "partition_key")),
+    Column("window_start", Instant, nullable=False),
+    Column("window_end", Instant, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("parent_id", ForeignKey("journey_exports.id")),
+    Column("root_id", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String),
+    *(Column(name, Integer, nullable=False) for name in _COUNTERS),
+    Column("vendor_export_id", Text),
+    Column("poll_address", Text),  # encrypted, see `Vault`
+    Column("generation", Integer),
+    Column("lease", String),
+    Column("leased_until", Instant),
+    Column("due_at", Instant, nullable=False),
+    Column("wanted_at", Instant, nullable=False),
+    *(Column(name, Instant) for name in ("asked_at", "requested_at", "polled_at", "ready_at", "landed_at")),
+    Column("changed_at", Instant, nullable=False),
+    Column("last_status", Integer),
+    Column("error", Text),
+    Index("journey_exports_due", "connection", "state", "due_at"),
+    Index("journey_exports_root", "root_id"),
+    Index("journey_exports_window", "connection", "stream", "window_start"),
+    sqlite_autoincrement=True,  # an id is never reused
+)
+
+# Every change of state, in order: the history of each export, and the number of a connection's requests on a day.
+transitions = Table(
+    "journey_export_transitions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("export_id", ForeignKey("journey_exports.id"), nullable=False),
+    *(Column(name, String, nullable=False) for name in ("connection", "edge", "from_state", "to_state")),
+    Column("reason", String),
+    Column("at", Instant, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Index("journey_export_transitions_export", "export_id"),
+    Index("journey_export_transitions_day", "connection", "edge", "at"),
+    sqlite_autoincrement=True,
+)
+
+# Where a vendor calls: one hook for each attempt. The nonce is in its address, and here only as a hash.
+hooks = Table(
+    "journey_export_hooks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("export_id", ForeignKey("journey_exports.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("nonce_sha256", String, nullable=False, unique=True),
+    Column("made_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Index("journey_export_hooks_export", "export_id"),
+    sqlite_autoincrement=True,
+)
+
+# What vendors said on them, and the links that people gave by hand.
+callbacks = Table(
+    "journey_export_callbacks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("export_id", ForeignKey("journey_exports.id"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("peer", String, nullable=False),
+    Column("said_sha256", String, nullable=False),  # of the link's path, or of the body where there is no link
+    Column("verdict", String, nullable=False),
+    Column("says", Text),
+    Column("ends_at", Instant, nullable=False),  # the link's end
+    Column("body", Text),  # encrypted, see `Vault`; forgotten when it is of no more use
+    Index("journey_export_callbacks_export", "export_id"),
+    sqlite_autoincrement=True,
+)
+
 
 _LONGEST_ERROR = 1000
 NO_LEASE: dict[str, Any] = {"lease": None, "leased_until": None}
@@ -34,21 +176,6 @@ NO_LEASE: dict[str, Any] = {"lease": None, "leased_until": None}
 def lease(at: datetime, duration: timedelta) -> dict[str, Any]:
     """Columns that lease an export to this process for a while."""
     return {"lease": f"{uuid.uuid4().hex}/{this_process()}", "leased_until": at + duration}
-
-
-def after(state: State, edge: Edge) -> State:
-    """The state at the end of an edge.
-
-    Raises:
-        LedgerError: If no such edge leaves the state.
-    """
-    sources, target = TRANSITIONS[edge]
-    if state not in sources:
-        raise LedgerError(
-            f"an export that is {state} can't {edge}: that is for one that is {', '.join(sorted(sources))}. "
-            "Read the export again and go by its state."
-        )
-    return target
 
 
 class Ledger:
@@ -170,7 +297,7 @@ class Transaction:
 
     def add(self, values: dict[str, Any]) -> Export:
         """Adds an export. Without `root_id` it is its own root."""
-        counters = dict.fromkeys(("version", "attempt", "polls", "tries", "failures", "losses"), 0)
+        counters = dict.fromkeys(_COUNTERS, 0)
         done = self._connection.execute(insert(exports).values(**counters, root_id=0).values(**values))
         export_id = int(next(iter(done.inserted_primary_key or ())))
         if "root_id" not in values:
@@ -224,19 +351,6 @@ class Transaction:
         """Changes the lease of an export for its holder. The version does not guard it: others' claims end it."""
         held = (exports.c.id == export.id) & (exports.c.lease == export.lease)
         return bool(self._connection.execute(update(exports).where(held).values(**changes)).rowcount)
-
-    def moves(self, connection: str, step: int, most: int) -> list[tuple[int, int]]:
-        """The edges that a connection's exports have taken since a step: its number, and the export at the top."""
-        newest = self.count(select(func.max(transitions.c.id)))
-        query = (
-            select(transitions.c.id, exports.c.root_id)
-            .join(exports, exports.c.id == transitions.c.export_id)
-            .where(transitions.c.connection == connection)
-            .where(transitions.c.id > (step if step <= newest else 0))  # a ledger that was lost begins anew
-            .order_by(transitions.c.id)
-            .limit(most)
-        )
-        return [(row[0], row[1]) for row in self._connection.execute(query)]
 
 
 def export_of(row: RowMapping, vault: Vault) -> Export:

@@ -15,8 +15,7 @@ from sqlalchemy import and_, select
 from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import turns
 from journey_pipeline.exports.export import ENDED, Edge, Export, Order, Reason, State, Verdict, check_parts
-from journey_pipeline.exports.ledger import Ledger, Transaction
-from journey_pipeline.exports.tables import callbacks, exports
+from journey_pipeline.exports.ledger import Ledger, Transaction, callbacks, exports
 from journey_pipeline.model import Window, partition_window
 from journey_pipeline.processes import is_dead
 

@@ -351,7 +351,7 @@ class Queue:
             The last step that was looked at; and each order as it is now, as `tree` gives it.
         """
         with self.ledger.reading() as tx:
-            moves = tx.moves(self.connection, step, most)
+            moves = turns.moves(tx, self.connection, step, most)
             trees = [tx.tree(root) for root in dict.fromkeys(root for _, root in moves)]
             return (moves[-1][0] if moves else step), trees
 

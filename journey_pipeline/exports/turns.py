@@ -13,9 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 
 from journey_pipeline.exports.export import AT_VENDOR, ENDED, Collection, Edge, Export, Reason, State, Verdict
-from journey_pipeline.exports.ledger import Ledger, Transaction
+from journey_pipeline.exports.ledger import Ledger, Transaction, callbacks, exports, transitions
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.tables import callbacks, exports, transitions
 from journey_pipeline.model import EXPORT_COLUMNS, Granularity, StreamKey, Window, floor
 
 _INSTANT = timedelta(microseconds=1)
@@ -147,6 +146,20 @@ def next_due_at(
 def _asks_from(tx: Transaction, connection: str, policy: ExportPolicy, at: datetime) -> datetime:
     """When the day's requests allow a further order."""
     return policy.asks_from(_next_day(at) if _is_day_full(tx, connection, policy, at) else at)
+
+
+def moves(tx: Transaction, connection: str, step: int, most: int) -> list[tuple[int, int]]:
+    """The edges that a connection's exports have taken since a step: its number, and the export at the top."""
+    newest = tx.count(select(func.max(transitions.c.id)))
+    query = (
+        select(transitions.c.id, exports.c.root_id)
+        .join(exports, exports.c.id == transitions.c.export_id)
+        .where(transitions.c.connection == connection)
+        .where(transitions.c.id > (step if step <= newest else 0))  # a ledger that was lost begins anew
+        .order_by(transitions.c.id)
+        .limit(most)
+    )
+    return [(row["id"], row["root_id"]) for row in tx.rows(query)]
 
 
 def spent(ledger: Ledger, connection: str, policy: ExportPolicy, at: datetime) -> tuple[datetime, Export | None]:

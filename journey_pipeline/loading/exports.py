@@ -161,9 +161,8 @@ class Exports:
         """
         source = self.sources[export.key.stream]
         try:
-            look = source.look(ticket_of(export), plan_of(export), to=landing.place if landing else None)
-            if look.part and landing:
-                landing.take(look.part)
+            ask = partial(source.look, ticket_of(export), plan_of(export))
+            look = landing.take_from(ask) if landing else ask(to=None)
         except VendorError as error:
             self.troubles[export.root_id] = error
             if not isinstance(error, TransientVendorError | ContractError) and not error.of_connection:

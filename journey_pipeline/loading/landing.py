@@ -33,7 +33,7 @@ from journey_pipeline.lake.manifest import Attempt, LandedFile, LandingManifest
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.settings import utc_now
 from journey_pipeline.transport.response import Place
-from journey_pipeline.vendors.source import Estimate, Part, Plan, Source
+from journey_pipeline.vendors.source import Estimate, Look, Part, Plan, Source
 
 
 class Progress:
@@ -163,6 +163,17 @@ class Landing:
         self.evidence.unlink(missing_ok=True)
         self.parts.append(part)
         return part
+
+    def take_from(self, ask: Callable[..., Look]) -> Look:
+        """Looks whether the vendor has made the answer; one that comes with the file lands with it.
+
+        Args:
+            ask: Asks the vendor, and writes the file `to` a place if it comes.
+        """
+        look = ask(to=self.place)
+        if look.part:
+            self.take(look.part)
+        return look
 
     def blame(self, error: VendorError, then: str) -> None:
         """Adds to an error where the start of the answer is kept, and what comes next."""

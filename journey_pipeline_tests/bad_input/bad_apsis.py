@@ -22,9 +22,9 @@ from journey_pipeline.loading.load_ordered import LoadOrdered
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import partition_window
 from journey_pipeline.transport.retry import Limits
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import EMAIL_REPORTS, PROFILE_EXPORTS, SECTIONS, ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EMAIL_COLUMNS, EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.orders import Account
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.warehouse.connection import warehouse_file
 from journey_pipeline.warehouse.sync import sync

@@ -15,8 +15,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.ledger import Ledger
-from journey_pipeline.exports.tables import metadata, schema
+from journey_pipeline.exports.ledger import Ledger, metadata, schema
 from journey_pipeline.settings import LINK_KEY_VARIABLE
 
 USER = "nobody"  # PostgreSQL refuses to run as root

@@ -9,11 +9,10 @@ from typing import Any
 from sqlalchemy import select
 
 from journey_pipeline.exports.export import AT_VENDOR, Edge, Export, Order, State
-from journey_pipeline.exports.ledger import Ledger, Transaction
+from journey_pipeline.exports.ledger import Ledger, Transaction, transitions
 from journey_pipeline.exports.orders import deliver_link
 from journey_pipeline.exports.policy import Backoff, ExportPolicy
 from journey_pipeline.exports.queue import Queue
-from journey_pipeline.exports.tables import transitions
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.model import StreamKey, Window
 

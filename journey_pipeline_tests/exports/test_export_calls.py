@@ -15,9 +15,8 @@ from journey_pipeline.exports import calls
 from journey_pipeline.exports.calls import Call
 from journey_pipeline.exports.database import open_ledger
 from journey_pipeline.exports.export import Export, Reason, State, Verdict
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.ledger import Ledger, callbacks
 from journey_pipeline.exports.policy import ExportPolicy
-from journey_pipeline.exports.tables import callbacks
 from journey_pipeline.exports.turns import listed
 from journey_pipeline.model import Judged
 from journey_pipeline.transport.redaction import everywhere

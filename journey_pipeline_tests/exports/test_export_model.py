@@ -18,11 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import select
 
 from journey_pipeline.errors import ExportMovedOn
-from journey_pipeline.exports import tables
+from journey_pipeline.exports import ledger as kept
 from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import AT_VENDOR, ENDED, Edge, Export, Order, State
-from journey_pipeline.exports.ledger import after
+from journey_pipeline.exports.export import AT_VENDOR, ENDED, Edge, Export, Order, State, after
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.model import Granularity, Window
@@ -160,7 +159,7 @@ class Exports(RuleBasedStateMachine):
     @invariant()
     def all_is_well(self) -> None:
         with self.ledger.reading() as tx:
-            exports = tx.find(select(tables.exports).order_by(tables.exports.c.id))
+            exports = tx.find(select(kept.exports).order_by(kept.exports.c.id))
             walks = {export.id: steps(tx, export.id) for export in exports}
         roots = [export for export in exports if not export.is_part]
         if self.worker.policy.pending_limit:

@@ -23,9 +23,9 @@ from journey_pipeline.model import Granularity, Window
 from journey_pipeline.sandbox.calls import Call
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline.transport.retry import Limits, Timeouts
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.orders import Account
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import Source
 from journey_pipeline_tests.exports.made_orders import steps

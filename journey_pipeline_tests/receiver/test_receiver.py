@@ -17,7 +17,7 @@ from journey_pipeline import __version__
 from journey_pipeline.exports import inbox
 from journey_pipeline.exports.export import Export
 from journey_pipeline.exports.inbox import Waiting
-from journey_pipeline.exports.tables import callbacks
+from journey_pipeline.exports.ledger import callbacks
 from journey_pipeline.loading.exports import Exports
 from journey_pipeline.model import StreamKey
 from journey_pipeline.receiver import app

@@ -12,9 +12,9 @@ from journey_pipeline.errors import ConfigError, ContractError, PermanentVendorE
 from journey_pipeline.model import partition_window
 from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Limits, no_waiting
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.email_events.stream import NEEDED_COLUMNS, EmailEvents, email_events_stream
+from journey_pipeline.vendors.apsis.orders import Account
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents
 from journey_pipeline.vendors.csv_answer import CsvInspector
 from journey_pipeline.vendors.source import Plan, Ticket

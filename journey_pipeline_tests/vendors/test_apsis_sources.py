@@ -35,12 +35,11 @@ from journey_pipeline.sandbox.server import serve
 from journey_pipeline.sandbox.world import World
 from journey_pipeline.transport.response import Place
 from journey_pipeline.transport.retry import Limits, no_waiting
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import ApsisClient
 from journey_pipeline.vendors.apsis.doctor import check
 from journey_pipeline.vendors.apsis.email_events.stream import EmailEvents, email_events_stream
 from journey_pipeline.vendors.apsis.lists import ALL
-from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Names, Selection
+from journey_pipeline.vendors.apsis.orders import EMAIL_ATTRIBUTE, Account, Names, Selection
 from journey_pipeline.vendors.apsis.profile_events.stream import ProfileEvents, profile_events_stream
 from journey_pipeline.vendors.source import Part, Plan, Source, Ticket, Verdict
 from journey_pipeline_tests.lake.made_landing import begin_attempt

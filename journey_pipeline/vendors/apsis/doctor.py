@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 
 from journey_pipeline.errors import VendorError
 from journey_pipeline.model import Granularity, Window, floor
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.client import PROFILE_EXPORTS
-from journey_pipeline.vendors.apsis.orders import email_body, profile_body, request_of
+from journey_pipeline.vendors.apsis.orders import Account, email_body, profile_body, request_of
 from journey_pipeline.vendors.source import Plan
 
 _NOBODYS = "journey-pipeline-doctor"  # no id that the vendor gives

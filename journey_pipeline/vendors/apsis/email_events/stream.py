@@ -1,6 +1,6 @@
 """The stream `email_events`: what happened to e-mails, ordered by day and section, polled by id, fetched from a link.
 
-Not here: what is ordered (`vendors/apsis/account.py`, `vendors/apsis/orders.py`), how a record of its file becomes an
+Not here: what is ordered (`vendors/apsis/orders.py`), how a record of its file becomes an
 event (`events.sql`).
 """
 
@@ -23,9 +23,9 @@ from journey_pipeline.errors import (
 from journey_pipeline.model import Window
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.transport.response import Downloaded, Place
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.attributes import NAMED_COLUMN, VERSIONED_COLUMN, EmailAttributes
 from journey_pipeline.vendors.apsis.orders import (
+    Account,
     by_section,
     email_body,
     is_address,

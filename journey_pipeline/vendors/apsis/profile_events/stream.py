@@ -1,6 +1,6 @@
 """The stream `profile_events`: what happened to profiles, ordered by the day, polled where it is then downloaded.
 
-Not here: what is ordered (`vendors/apsis/account.py`, `vendors/apsis/orders.py`), reading its file (`reader.py`), how
+Not here: what is ordered (`vendors/apsis/orders.py`), reading its file (`reader.py`), how
 what is read becomes an event (`events.sql`).
 """
 
@@ -24,12 +24,12 @@ from journey_pipeline.errors import (
 from journey_pipeline.model import Window
 from journey_pipeline.recipe import Recipe, Twin
 from journey_pipeline.transport.response import Place
-from journey_pipeline.vendors.apsis.account import Account
 from journey_pipeline.vendors.apsis.attributes import ProfileAttributes
 from journey_pipeline.vendors.apsis.client import VERDICTS
 from journey_pipeline.vendors.apsis.definitions import Definitions
 from journey_pipeline.vendors.apsis.orders import (
     SECOND_GENERATION,
+    Account,
     profile_body,
     read_profile_order,
     request_of,
