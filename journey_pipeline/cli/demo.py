@@ -70,6 +70,7 @@ from journey_pipeline.warehouse import questions as asking
 
 ROWS_PER_HOUR = 2_000  # of average business
 DAY = timedelta(days=1)
+FIRST_ORDER = timedelta(minutes=10)  # after a day's end: as its schedule orders it
 SANDBOX_PACE = "200"  # requests per second, orders per day: a vendor on this machine needs no sparing
 OF_ALL_VENDORS = Showcase(
     "Why people were not reached",
@@ -168,7 +169,7 @@ def _plan(runner: Runner, sandbox: Sandbox, assets: LoadAssets, span: Window, no
     lake = Lake(home())
     found = look(lake, assets, span, now)
     if _is_told_again(assets.stream):
-        _load_a_day_ago(runner, sandbox, assets, found)
+        _load_as_first_told(runner, sandbox, assets, found)
         found = look(lake, assets, span, now)
     windows = to_load(runner, assets, found, again=False)
     return Planned(assets, found, list(found.states) if windows and _is_told_again(assets.stream) else windows)
@@ -179,28 +180,29 @@ def _is_told_again(stream: Stream) -> bool:
     return stream.asked_again > 0 and "earlier_answer_is_repeated" in stream.claims
 
 
-def _load_a_day_ago(runner: Runner, sandbox: Sandbox, assets: LoadAssets, found: Survey) -> None:
-    """Loads all days but the newest, as the vendor told them a day ago, if none of them has events.
+def _load_as_first_told(runner: Runner, sandbox: Sandbox, assets: LoadAssets, found: Survey) -> None:
+    """Loads all days but the newest, as the vendor tells them soon after their end, if none of them has events.
 
     So the demo shows that an event which came late is healed by the next day's answer.
     """
     *earlier, newest = found.states
     if found.states[newest] is State.MISSING and set(found.states.values()) <= {State.MISSING, State.LANDED}:
-        with _a_day_ago(sandbox):
+        with _back_at(earlier[-1].end + FIRST_ORDER, sandbox):
             load(runner, assets, earlier)
 
 
 @contextmanager
-def _a_day_ago(sandbox: Sandbox) -> Iterator[None]:
-    """Sets the vendors' clock back by a day inside of the block, and this process's with it."""
+def _back_at(moment: datetime, sandbox: Sandbox) -> Iterator[None]:
+    """Sets the vendors' clock back to a moment inside of the block, and this process's with it."""
     offset_s = float(os.environ.get(CLOCK_OFFSET_VARIABLE) or "0")
-    sandbox.clock.move(-DAY)
-    os.environ[CLOCK_OFFSET_VARIABLE] = str(offset_s - DAY.total_seconds())
+    back = utc_now() - moment
+    sandbox.clock.move(-back)
+    os.environ[CLOCK_OFFSET_VARIABLE] = str(offset_s - back.total_seconds())
     try:
         yield
     finally:
         os.environ[CLOCK_OFFSET_VARIABLE] = str(offset_s)
-        sandbox.clock.move(DAY)
+        sandbox.clock.move(back)
 
 
 def _told_days(plan: Planned) -> Window | None:

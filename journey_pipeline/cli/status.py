@@ -66,7 +66,10 @@ def _tell(rows: Sequence[Row], used: Sequence[Row], wrong: Sequence[str]) -> Non
     unset = dict.fromkeys(row["stream"].partition("/")[0] for row in rows if _is_apart(row))
     if unset:
         notes.say(f"Not configured: {', '.join(unset)}. `journey-pipeline doctor` names the variables.")
-    for says in _earlier([row for row in used if row["backlog"] and not row["emptied"]]):
+    behind = [row for row in used if row["backlog"] and not row["emptied"]]
+    if any(row["not_configured"] for row in behind):
+        notes.say("Simulated vendors filled this home: earlier partitions come while `journey-pipeline dev` runs.")
+    for says in _earlier([row for row in behind if not row["not_configured"]]):
         notes.say(says)
     for row in used:
         for says in row["notes"]:
@@ -183,6 +186,8 @@ def _needs(row: Row, unit: str) -> Iterator[str]:
 
 def _lacks(row: Row, unit: str) -> str:
     """What is missing and needs a person, by the rule of the check `no_partition_is_missing`; empty if nothing is."""
+    if row["not_configured"]:
+        return ""  # nobody asks its vendor; a vendor that was simulated deletes nothing
     if row["missing"] and not (row["complete"] or row["not_normalized"]):
         return "nothing is loaded"
     gaps = row["missing"] - row["backlog"]

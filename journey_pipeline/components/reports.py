@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from journey_pipeline.components.schedules import REPORTS, Ticks, daily
-from journey_pipeline.components.translator import Told, Translator
+from journey_pipeline.components.translator import DOES, Told, Translator
 from journey_pipeline.errors import JourneyError
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.report.index import ask_journeys
@@ -62,14 +62,11 @@ def report_definitions(translator: Translator, marts: Sequence[dg.AssetKey]) -> 
             },
         )
 
-    each_day = daily(
-        "reports_daily",
-        REPORTS,
-        Ticks(),
-        "Writes the pages of journeys that people entered lately.",
-        target=dg.AssetSelection.assets(spec.key),
+    does, written = "Writes the pages of journeys that people entered lately.", dg.AssetSelection.assets(spec.key)
+    job = dg.define_asset_job("reports_write", selection=written, description=does, tags={DOES: "write"})
+    return dg.Definitions(
+        assets=[reports], jobs=[job], schedules=[daily("reports_daily", REPORTS, Ticks(), does, job=job)]
     )
-    return dg.Definitions(assets=[reports], schedules=[each_day])
 
 
 def _with_traffic(warehouse: Published, most: int) -> list[str]:

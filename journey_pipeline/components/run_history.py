@@ -37,6 +37,7 @@ from journey_pipeline.components.described import Described
 from journey_pipeline.components.instance import Compacted, compact_history, is_packed, pack
 from journey_pipeline.components.runs import abandoned_runs_sensor
 from journey_pipeline.components.schedules import OLD_RUNS, Ticks, daily
+from journey_pipeline.components.translator import DOES
 from journey_pipeline.components.warehouse import JourneyWarehouse
 from journey_pipeline.errors import ConfigError, JourneyError, text_of
 from journey_pipeline.files import refusal
@@ -348,6 +349,7 @@ class JourneyRunHistory(Described, dg.Component):
         @dg.job(
             name=JOB,
             executor_def=dg.in_process_executor,
+            tags={DOES: "forget"},
             description="Lets old runs go from Dagster's history, and makes its SQLite files smaller.",
         )
         def old_runs() -> None:

@@ -144,7 +144,7 @@ def schedule_of(
 
 
 def daily(name: str, cron: str, ticks: Ticks, says: str, **what: Any) -> dg.ScheduleDefinition:
-    """A schedule that starts the same at each tick: a `job`, or the assets that are its `target`."""
+    """A schedule that starts the same job at each tick."""
 
     def tick(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         return ticks.run(dg.RunRequest)

@@ -17,7 +17,7 @@ from journey_pipeline.components.described import Described
 from journey_pipeline.components.recording import SAYS
 from journey_pipeline.components.reports import REPORTS_ASSET, report_definitions
 from journey_pipeline.components.standing_checks import agreement_result, agreement_spec
-from journey_pipeline.components.translator import TRANSLATION, Told, Translation, Translator
+from journey_pipeline.components.translator import DOES, TRANSLATION, Told, Translation, Translator
 from journey_pipeline.connections.connection import memory_setting
 from journey_pipeline.connections.project import streams_of
 from journey_pipeline.errors import JourneyError
@@ -109,13 +109,14 @@ class JourneyWarehouse(Described, dg.Component):
         upstream = [assets.events for connection in connections for assets in connection.streams]
         upstream += [key for connection in connections for key in connection.dimension_keys]
         tables = dg.AssetSelection.assets(*self.table_keys)
-        does = "Syncs and publishes the warehouse."
-        job = dg.define_asset_job(WAREHOUSE_JOB, selection=tables, description=does)
+        does, tags = "Syncs and publishes the warehouse.", {DOES: "sync"}
+        job = dg.define_asset_job(WAREHOUSE_JOB, selection=tables, description=does, tags=tags)
         sensor = dg.AutomationConditionSensorDefinition(
             "warehouse_sync",
             target=tables,
             default_status=dg.DefaultSensorStatus.RUNNING,
             minimum_interval_seconds=30,
+            run_tags=tags,  # it starts the assets themselves, not the job
             description="Syncs and publishes the warehouse when any events are new.",
         )
         configured = partial(streams_of, connections)

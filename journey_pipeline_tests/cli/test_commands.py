@@ -184,6 +184,22 @@ def test_status_of_a_home_in_which_nothing_is_loaded_says_so_and_what_is_not_con
     assert apart.err == "Not configured: sfmc. `journey-pipeline doctor` names the variables.\n"
 
 
+def test_status_asks_nobody_to_save_what_simulated_vendors_keep(
+    terminal: Terminal, loaded: str, tmp_path: Path
+) -> None:
+    assert loaded
+    demo = terminal.with_copy(tmp_path / "demo")
+    demo.lake.sandbox_mark.touch()
+    unset: dict[str, str | None] = {name: None for name in terminal.sandbox.environment() if name.startswith("SFMC_")}
+    told = demo("status", **unset, SFMC_REQUESTS_PER_SECOND=None)
+    assert re.search(r"^ *sfmc/journey_history .* 0 +\d{3} *$", told.out, re.MULTILINE)
+    assert (told.code, told.err) == (
+        0,
+        "Simulated vendors filled this home: earlier partitions come while `journey-pipeline dev` runs.\n",
+    )
+    assert demo("status").code == 1  # with its variables it is an account, which may lose them
+
+
 def test_a_query_answers_as_table_csv_and_json(terminal: Terminal, loaded: str) -> None:
     assert loaded
     sql = "select partition_key, events from ops.partitions order by 1 limit 1"

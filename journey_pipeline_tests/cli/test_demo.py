@@ -173,7 +173,8 @@ def test_a_newcomer_sees_partitions_results_files_and_what_to_try(demos: Demos) 
         "What to try next",
     ):
         assert words in shown
-    assert re.search(r"insider/user_events: the answer with the next day brought \d+ late events of 20\d\d-", shown)
+    # At whatever time of the day the demo runs.
+    assert re.search(r"insider/user_events: the answer with the next day brought [1-9]\d* late events of 20", shown)
     assert "make dev" not in shown  # there is no Makefile
     assert demos.finished.rows > 0
     assert not (demos.folder / "real.db").exists()

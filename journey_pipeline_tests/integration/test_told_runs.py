@@ -30,7 +30,7 @@ def test_a_run_of_the_command_line_says_its_job_its_command_and_whose_it_is(runn
         "sfmc__journey_history_load": ours | {"stream": "journey_history", "does": "load"},
         "sfmc__journeys_pull": ours | {"stream": "journeys", "does": "pull"},
         "sfmc_leftovers": ours | {"stream": None, "does": "leftovers"},
-        "warehouse_sync": {"command": "backfill", "connection": None, "stream": None, "does": None},
+        "warehouse_sync": {"command": "backfill", "connection": None, "stream": None, "does": "sync"},
     }
 
 
@@ -42,6 +42,19 @@ def test_each_job_of_a_connection_says_in_a_tag_what_it_does(deployment: Deploym
         assert job.name.endswith(f"_{job.tags['does']}")
         whose = [other for other in jobs if {**other.tags, "does": ""} == {**job.tags, "does": ""}]
         assert len({other.tags["does"] for other in whose}) == len(whose)
+
+
+def test_each_run_that_belongs_to_no_connection_says_what_it_does_too(deployment: Deployment) -> None:
+    repository = deployment.definitions.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__") and "connection" not in job.tags]
+    assert {job.name: job.tags.get("does") for job in jobs} == {
+        "warehouse_sync": "sync",
+        "reports_write": "write",
+        "old_runs": "forget",
+    }
+    syncs = repository.get_sensor_def("warehouse_sync")
+    assert isinstance(syncs, dg.AutomationConditionSensorDefinition)
+    assert syncs.run_tags == {"does": "sync"}
 
 
 def test_each_schedule_and_sensor_of_a_connection_names_it_in_a_tag_and_in_its_description(
