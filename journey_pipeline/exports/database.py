@@ -17,11 +17,11 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import Fernet
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -29,6 +29,7 @@ from journey_pipeline.errors import ConfigError, LedgerError, text_of
 from journey_pipeline.exports.ledger import (
     SCHEMA_VERSION,
     Ledger,
+    Vault,
     begin,
     callbacks,
     explained,
@@ -47,28 +48,6 @@ _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"
 
 MAKE_A_KEY = "openssl rand -base64 32 | tr '+/' '-_'"
 _SUFFIX = ".key"
-
-
-class Vault:
-    """Encrypts and decrypts addresses.
-
-    Args:
-        keys: The first one encrypts, all of them decrypt; as `Fernet.generate_key` makes them.
-    """
-
-    def __init__(self, keys: Sequence[str | bytes]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
-
-    def seal(self, address: str) -> str:
-        """An address as the ledger keeps it."""
-        return self._fernet.encrypt(address.encode()).decode()
-
-    def unseal(self, sealed: str) -> str | None:
-        """The address; None if none of the keys is the one that it was encrypted with."""
-        try:
-            return self._fernet.decrypt(sealed.encode()).decode()
-        except InvalidToken:
-            return None
 
 
 def open_vault(url: URL) -> Vault:

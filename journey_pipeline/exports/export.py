@@ -25,7 +25,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from journey_pipeline.errors import ConfigError, LedgerError
+from journey_pipeline.errors import ConfigError
 from journey_pipeline.model import StreamKey, Window, iso
 
 
@@ -105,21 +105,6 @@ TRANSITIONS: Mapping[Edge, tuple[frozenset[State], State]] = MappingProxyType(
         Edge.REPLACE: (frozenset(State) - ENDED, State.REPLACED),
     }
 )
-
-
-def after(state: State, edge: Edge) -> State:
-    """The state at the end of an edge.
-
-    Raises:
-        LedgerError: If no such edge leaves the state.
-    """
-    sources, target = TRANSITIONS[edge]
-    if state not in sources:
-        raise LedgerError(
-            f"an export that is {state} can't {edge}: that is for one that is {', '.join(sorted(sources))}. "
-            "Read the export again and go by its state."
-        )
-    return target
 
 
 @dataclass(frozen=True, slots=True)

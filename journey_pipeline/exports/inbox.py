@@ -16,9 +16,8 @@ from pathlib import Path
 
 from journey_pipeline.errors import LedgerError
 from journey_pipeline.exports.calls import UNREADABLE_BYTES, Call, JudgeOf, find_hook, judge, take
-from journey_pipeline.exports.database import Vault
 from journey_pipeline.exports.export import Verdict
-from journey_pipeline.exports.ledger import Ledger
+from journey_pipeline.exports.ledger import Ledger, Vault
 from journey_pipeline.files import flush_dir, replacing
 
 UNKNOWN = "unknown"

@@ -10,67 +10,45 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    Connection,
-    DateTime,
-    Dialect,
-    Engine,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    RowMapping,
-    Select,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UpdateBase,
-    insert,
-    select,
-    update,
-)
+import sqlalchemy as sa
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy import Column, Connection, Integer, RowMapping, Select, String, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from journey_pipeline.errors import ExportMovedOn, LedgerError, text_of
-from journey_pipeline.exports.export import ENDED, Edge, Export, Reason, State, after
+from journey_pipeline.exports.export import ENDED, TRANSITIONS, Edge, Export, Reason, State
 from journey_pipeline.model import StreamKey, Window
 from journey_pipeline.processes import this_process
 from journey_pipeline.settings import LEDGER_VARIABLE
 from journey_pipeline.transport.redaction import everywhere
 
-if TYPE_CHECKING:
-    from journey_pipeline.exports.database import Vault
-
 SCHEMA_VERSION = 3
 _COUNTERS = ("version", "attempt", "polls", "tries", "failures", "losses")
 
 
-class Instant(TypeDecorator[datetime]):
+class Instant(sa.TypeDecorator[datetime]):
     """An aware instant. SQLite has no time zones and stores the UTC digits."""
 
-    impl = DateTime(timezone=True)
+    impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
         """Converts a value to UTC for the database."""
         return None if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
         """Converts a value of the database to an aware instant in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-metadata = MetaData()
+metadata = sa.MetaData()
 
 schema = Table(
     "journey_export_schema",
@@ -95,15 +73,15 @@ exports = Table(
     *(Column(name, String, nullable=False) for name in ("vendor", "connection", "stream", "partition_key")),
     Column("window_start", Instant, nullable=False),
     Column("window_end", Instant, nullable=False),
-    Column("request", JSON, nullable=False),
-    Column("parent_id", ForeignKey("journey_exports.id")),
+    Column("request", sa.JSON, nullable=False),
+    Column("parent_id", sa.ForeignKey("journey_exports.id")),
     Column("root_id", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("state", String, nullable=False),
     Column("reason", String),
     *(Column(name, Integer, nullable=False) for name in _COUNTERS),
-    Column("vendor_export_id", Text),
-    Column("poll_address", Text),  # encrypted, see `Vault`
+    Column("vendor_export_id", sa.Text),
+    Column("poll_address", sa.Text),  # encrypted, see `Vault`
     Column("generation", Integer),
     Column("lease", String),
     Column("leased_until", Instant),
@@ -112,10 +90,10 @@ exports = Table(
     *(Column(name, Instant) for name in ("asked_at", "requested_at", "polled_at", "ready_at", "landed_at")),
     Column("changed_at", Instant, nullable=False),
     Column("last_status", Integer),
-    Column("error", Text),
-    Index("journey_exports_due", "connection", "state", "due_at"),
-    Index("journey_exports_root", "root_id"),
-    Index("journey_exports_window", "connection", "stream", "window_start"),
+    Column("error", sa.Text),
+    sa.Index("journey_exports_due", "connection", "state", "due_at"),
+    sa.Index("journey_exports_root", "root_id"),
+    sa.Index("journey_exports_window", "connection", "stream", "window_start"),
     sqlite_autoincrement=True,  # an id is never reused
 )
 
@@ -124,15 +102,15 @@ transitions = Table(
     "journey_export_transitions",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("export_id", ForeignKey("journey_exports.id"), nullable=False),
+    Column("export_id", sa.ForeignKey("journey_exports.id"), nullable=False),
     *(Column(name, String, nullable=False) for name in ("connection", "edge", "from_state", "to_state")),
     Column("reason", String),
     Column("at", Instant, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("status", Integer),
-    Column("error", Text),
-    Index("journey_export_transitions_export", "export_id"),
-    Index("journey_export_transitions_day", "connection", "edge", "at"),
+    Column("error", sa.Text),
+    sa.Index("journey_export_transitions_export", "export_id"),
+    sa.Index("journey_export_transitions_day", "connection", "edge", "at"),
     sqlite_autoincrement=True,
 )
 
@@ -141,12 +119,12 @@ hooks = Table(
     "journey_export_hooks",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("export_id", ForeignKey("journey_exports.id"), nullable=False),
+    Column("export_id", sa.ForeignKey("journey_exports.id"), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("nonce_sha256", String, nullable=False, unique=True),
     Column("made_at", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),
-    Index("journey_export_hooks_export", "export_id"),
+    sa.Index("journey_export_hooks_export", "export_id"),
     sqlite_autoincrement=True,
 )
 
@@ -155,16 +133,16 @@ callbacks = Table(
     "journey_export_callbacks",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("export_id", ForeignKey("journey_exports.id"), nullable=False),
+    Column("export_id", sa.ForeignKey("journey_exports.id"), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("at", Instant, nullable=False),
     Column("peer", String, nullable=False),
     Column("said_sha256", String, nullable=False),  # of the link's path, or of the body where there is no link
     Column("verdict", String, nullable=False),
-    Column("says", Text),
+    Column("says", sa.Text),
     Column("ends_at", Instant, nullable=False),  # the link's end
-    Column("body", Text),  # encrypted, see `Vault`; forgotten when it is of no more use
-    Index("journey_export_callbacks_export", "export_id"),
+    Column("body", sa.Text),  # encrypted, see `Vault`; forgotten when it is of no more use
+    sa.Index("journey_export_callbacks_export", "export_id"),
     sqlite_autoincrement=True,
 )
 
@@ -178,19 +156,53 @@ def lease(at: datetime, duration: timedelta) -> dict[str, Any]:
     return {"lease": f"{uuid.uuid4().hex}/{this_process()}", "leased_until": at + duration}
 
 
-class Ledger:
+def after(state: State, edge: Edge) -> State:
+    """The state at the end of an edge.
+
+    Raises:
+        LedgerError: If no such edge leaves the state.
+    """
+    sources, target = TRANSITIONS[edge]
+    if state not in sources:
+        raise LedgerError(
+            f"an export that is {state} can't {edge}: that is for one that is {', '.join(sorted(sources))}. "
+            "Read the export again and go by its state."
+        )
+    return target
+
+
+class Vault:
+    """Encrypts and decrypts addresses.
+
+    Args:
+        keys: The first one encrypts, all of them decrypt; as `Fernet.generate_key` makes them.
+    """
+
+    def __init__(self, keys: Sequence[str | bytes]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    def seal(self, address: str) -> str:
+        """An address as the ledger keeps it."""
+        return self._fernet.encrypt(address.encode()).decode()
+
+    def unseal(self, sealed: str) -> str | None:
+        """The address; None if none of the keys is the one that it was encrypted with."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            return None
+
+
+class Ledger(AbstractContextManager["Ledger"]):
     """The ledger of exports. Several threads and processes may use it at the same time.
 
     Args:
         engine: Engine of its database, from `database.open_ledger`.
     """
 
-    def __init__(self, engine: Engine, vault: Vault) -> None:
+    def __init__(self, engine: sa.Engine, vault: Vault) -> None:
         self._engine = engine
         self.vault = vault
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -241,18 +253,18 @@ class Transaction:
         """Locks a connection's queue until the end of the transaction, so no other process orders or picks."""
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         made = dialect.insert(queues).values(connection=connection, position=0).on_conflict_do_nothing()
-        self._connection.execute(made)
+        self.write(made)
         self._connection.execute(select(queues).where(queues.c.connection == connection).with_for_update())
 
     def next_position(self, connection: str) -> int:
         """The next position in a locked queue."""
         mine = queues.c.connection == connection
-        self._connection.execute(update(queues).where(mine).values(position=queues.c.position + 1))
+        self.write(update(queues).where(mine).values(position=queues.c.position + 1))
         return self.count(select(queues.c.position).where(mine))
 
     def hold_queue(self, connection: str, until: datetime) -> None:
         """Delays all orders of a connection until then."""
-        self._connection.execute(update(queues).where(queues.c.connection == connection).values(held_until=until))
+        self.write(update(queues).where(queues.c.connection == connection).values(held_until=until))
 
     def held_until(self, connection: str) -> datetime | None:
         """The time until which a connection's orders are delayed; None if they never were."""
@@ -266,7 +278,7 @@ class Transaction:
         """The rows of a query."""
         return self._connection.execute(query).mappings().all()
 
-    def write(self, statement: UpdateBase) -> None:
+    def write(self, statement: sa.UpdateBase) -> None:
         """Runs a statement that writes."""
         self._connection.execute(statement)
 
@@ -280,28 +292,23 @@ class Transaction:
         Raises:
             LedgerError: If there is none of that id.
         """
-        query = select(exports).where(exports.c.id == export_id)
-        if not _only_reads(self._connection):
-            query = query.with_for_update()
-        found = self.find(query)
-        if not found:
-            raise LedgerError(f"the ledger knows no export {export_id}: `journey-pipeline exports` lists them")
-        return found[0]
+        if found := self._locked(select(exports).where(exports.c.id == export_id)):
+            return found[0]
+        raise LedgerError(f"the ledger knows no export {export_id}: `journey-pipeline exports` lists them")
 
     def tree(self, root_id: int) -> list[Export]:
         """An export and its parts, in the order in which they were made; locked as by `get`."""
-        query = select(exports).where(exports.c.root_id == root_id).order_by(exports.c.id)
-        if not _only_reads(self._connection):
-            query = query.with_for_update()
-        return self.find(query)
+        return self._locked(select(exports).where(exports.c.root_id == root_id).order_by(exports.c.id))
+
+    def _locked(self, query: Select[Any]) -> list[Export]:
+        return self.find(query if _only_reads(self._connection) else query.with_for_update())
 
     def add(self, values: dict[str, Any]) -> Export:
         """Adds an export. Without `root_id` it is its own root."""
-        counters = dict.fromkeys(_COUNTERS, 0)
-        done = self._connection.execute(insert(exports).values(**counters, root_id=0).values(**values))
+        done = self._connection.execute(insert(exports).values({**dict.fromkeys(_COUNTERS, 0), "root_id": 0, **values}))
         export_id = int(next(iter(done.inserted_primary_key or ())))
         if "root_id" not in values:
-            self._connection.execute(update(exports).where(exports.c.id == export_id).values(root_id=export_id))
+            self.write(update(exports).where(exports.c.id == export_id).values(root_id=export_id))
         return self.get(export_id)
 
     def move(self, export: Export, edge: Edge, *, at: datetime, reason: Reason | None = None, **changes: Any) -> Export:
@@ -313,20 +320,10 @@ class Transaction:
         """
         target = after(export.state, edge)
         moved = self.change(export, at=at, state=target, reason=reason, **{**NO_LEASE, **changes})
-        self._connection.execute(
-            insert(transitions).values(
-                export_id=export.id,
-                connection=export.key.connection,
-                edge=edge,
-                from_state=export.state,
-                to_state=target,
-                reason=reason,
-                at=at,
-                attempt=moved.attempt,
-                status=changes.get("last_status"),
-                error=moved.error if "error" in changes else None,
-            )
-        )
+        whose = {"export_id": export.id, "connection": export.key.connection, "attempt": moved.attempt}
+        step = {"edge": edge, "from_state": export.state, "to_state": target, "reason": reason, "at": at}
+        said = {"status": changes.get("last_status"), "error": moved.error if "error" in changes else None}
+        self.write(insert(transitions).values(**whose, **step, **said))
         if target in ENDED:  # what the vendor called with is a secret, and of no more use
             self.write(update(callbacks).where(callbacks.c.export_id == export.id).values(body=None))
         return moved

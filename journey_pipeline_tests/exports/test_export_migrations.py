@@ -20,7 +20,8 @@ from journey_pipeline.errors import LedgerError
 from journey_pipeline.exports import database
 from journey_pipeline.exports.calls import find_hook
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import Edge, Export, Order, after
+from journey_pipeline.exports.export import Edge, Export, Order
+from journey_pipeline.exports.ledger import after
 from journey_pipeline.exports.turns import listed
 from journey_pipeline_tests.exports.made_orders import DAY, HOUR, NOW, POLICY, queue, steps
 

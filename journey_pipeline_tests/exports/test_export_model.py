@@ -21,7 +21,8 @@ from journey_pipeline.errors import ExportMovedOn
 from journey_pipeline.exports import ledger as kept
 from journey_pipeline.exports import turns as listing
 from journey_pipeline.exports.database import open_ledger
-from journey_pipeline.exports.export import AT_VENDOR, ENDED, Edge, Export, Order, State, after
+from journey_pipeline.exports.export import AT_VENDOR, ENDED, Edge, Export, Order, State
+from journey_pipeline.exports.ledger import after
 from journey_pipeline.exports.orders import give_up
 from journey_pipeline.exports.policy import ExportPolicy
 from journey_pipeline.model import Granularity, Window

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 
 from journey_pipeline.errors import LedgerError
-from journey_pipeline.exports.export import ENDED, TRANSITIONS, Edge, State, after
+from journey_pipeline.exports.export import ENDED, TRANSITIONS, Edge, State
+from journey_pipeline.exports.ledger import after
 
 # Written once more, from the vendors' contracts, so that a slip in the table can't agree with itself.
 EXPECTED: dict[State, dict[Edge, State]] = {
