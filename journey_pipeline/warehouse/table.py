@@ -241,15 +241,22 @@ def note_tables(session: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> 
 
 def forget_tables(session: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
     """Drops those tables, views and macros that have been made."""
-    noted = session.execute("select table_name from internal.tables").fetchall()
-    for name in (name for name in names if (name,) in noted):
-        kinds = session.execute(
-            """
-            select 'view' from duckdb_views() where schema_name || '.' || view_name = $name
+    kinds = session.execute(
+        """
+        select table_name, coalesce(kind, 'table')
+        from internal.tables
+        left join (
+            select schema_name || '.' || view_name as table_name, 'view' as kind
+            from duckdb_views()
             union all
-            select 'macro table' from duckdb_functions() where schema_name || '.' || function_name = $name
-            """,
-            {"name": name},
-        ).fetchall()
-        session.execute(f"drop {kinds[0][0] if kinds else 'table'} if exists {name}")
-        session.execute("delete from internal.tables where table_name = ?", [name])
+            select schema_name || '.' || function_name, 'macro table'
+            from duckdb_functions()
+            where function_type = 'table_macro'
+        ) using (table_name)
+        where table_name in (select unnest(?))
+        """,
+        [[*names]],
+    ).fetchall()
+    if kinds:
+        session.execute(";".join(f"drop {kind} if exists {name}" for name, kind in kinds))
+        session.execute("delete from internal.tables where table_name in (select unnest(?))", [[*dict(kinds)]])
