@@ -5,6 +5,7 @@
 -- Made: by connection, journey_id, contact_id, enrolment_id.
 -- Beside: internal.step_places by connection, journey_id.
 -- Lives: internal.passages.
+-- Number: passage_number of connection, journey_id, contact_id, enrolment_id.
 --
 -- connection: The configured account.
 -- journey_id: The journey; for Salesforce one version.
@@ -29,6 +30,7 @@
 -- end_reason: Beside it: why.
 -- named_activity_id: Beside it: the step that the vendor named as the next.
 -- event_key: The event.
+-- passage_number: Hash of connection, journey_id, contact_id and enrolment_id.
 -- Not materialized: the two readers below share no rows, and keeping all of them costs a sixth of the whole.
 with told as not materialized (
     select
@@ -66,7 +68,7 @@ with told as not materialized (
             when status_after in ('converted', 'exited') then coalesce(events.activity_name, events.reason)
             when action in ('fail', 'suppress', 'skip') then coalesce(events.reason_code, events.vendor_action)
         end as end_reason_after,
-        hash(events.connection, events.journey_id, events.contact_id, events.enrolment_id) as unit
+        hash(events.connection, events.journey_id, events.contact_id, events.enrolment_id) as passage_number
     from core.journey_events as events
     left join internal.step_places as places using (connection, journey_id, activity_id)
     left join internal.step_places as following
@@ -87,7 +89,7 @@ with told as not materialized (
 cut as (
     select
         *,
-        unit as passage
+        passage_number as passage
     from told
     where enrolment_id is not null
     union all
@@ -95,9 +97,11 @@ cut as (
     select
         * exclude (begins),
         hash(
-            unit,
+            passage_number,
             sum(begins::bigint) over (
-                partition by unit order by occurred_at, phase, rank, activity_id, event_key rows unbounded preceding
+                partition by passage_number
+                order by occurred_at, phase, rank, activity_id, event_key
+                rows unbounded preceding
             )
         ) as passage
     from (
@@ -105,7 +109,8 @@ cut as (
             *,
             action = 'enter' and coalesce(
                 occurred_at > max(occurred_at) filter (action = 'enter') over (
-                    partition by unit order by occurred_at, phase, rank, activity_id, event_key
+                    partition by passage_number
+                    order by occurred_at, phase, rank, activity_id, event_key
                     rows between unbounded preceding and 1 preceding
                 ) + interval 60 seconds,
                 true
@@ -179,7 +184,8 @@ select
     end as status,
     case when status is not null and status <> 'open' then whole.last.end_reason end as end_reason,
     case when status is not null then whole.last.named_activity_id end as named_activity_id,
-    ordered.event_key
+    ordered.event_key,
+    ordered.passage_number
 from ordered
 join whole using (passage)
 left join visits using (passage, step, place)
