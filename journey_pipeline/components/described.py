@@ -45,9 +45,21 @@ class Described(dg.Model, dg.Resolvable):
         lacking = [name for name, field in derived.model_fields.items() if not field.description]
         for name in lacking:
             derived.model_fields[name].description = cls.model_fields[name].description
-        if lacking:
-            derived.model_rebuild(force=True)
+        derived.model_config["json_schema_extra"] = _tell_what_is_wrong_within
+        derived.model_rebuild(force=True)
         return derived
+
+
+def _tell_what_is_wrong_within(schema: dict[str, Any]) -> None:
+    """Lets a wrong setting within a setting be told, at its line.
+
+    Dagster takes a template instead of each object, list and number, as `anyOf`. A check then says that nothing fits.
+    """
+    for setting in schema["properties"].values():
+        match setting.get("anyOf"):
+            case [wanted, {"type": "string"} as template]:
+                del setting["anyOf"]
+                setting |= {"if": template, "else": wanted}
 
 
 def settings_page() -> str:

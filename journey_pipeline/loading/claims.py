@@ -44,7 +44,7 @@ class Claim:
 class Tolerance(BaseModel):
     """When a difference to the vendor's estimate is normal."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows_share: float = Field(
         0.01,

@@ -68,7 +68,14 @@ def test_of_two_files_of_one_type_a_mistake_in_either_is_found_by_check_defs(ano
     [
         ("  nonsense: 1\n", "yaml", "'nonsense' was unexpected"),
         ("  columns: some\n", "defs", "columns"),
-        ("  filters: {status: [Failed]}\n", "yaml", "filters"),
+        ("  filters: {status: [Failed]}\n", "yaml", "attributes.filters.status Additional properties are not allowed"),
+        ("  filters: {statuses: [Faled]}\n", "yaml", "'Faled' does not match '(?i)^(complete|failed)$'"),
+        (
+            "  tolerance: {rejects_share: 2}\n",
+            "yaml",
+            "tolerance.rejects_share 2 is greater than the maximum of 1",
+        ),
+        ("  owners: [1]\n", "yaml", "1 is not of type 'string'"),
         ("  start: yesterday\n", "yaml", "attributes.start 'yesterday' does not match '^[0-9]{4}-"),
         ("  connection: Brand B\n", "yaml", "attributes.connection 'Brand B' does not match '^[a-z]"),
         ("  translation: {groop: shop}\n", "yaml", "translation"),

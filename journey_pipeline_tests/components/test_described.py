@@ -50,6 +50,11 @@ def test_a_status_that_the_vendor_is_not_known_to_have_is_refused() -> None:
         Filters(statuses=["Faled"])
 
 
+def test_a_tolerance_that_does_not_exist_is_refused_by_commands_as_by_dagster() -> None:
+    with pytest.raises(ValidationError, match="new_colum"):
+        SfmcConnection(start="2026-11-01-00:00", tolerance={"new_colum": "keep"})
+
+
 def test_two_connections_of_one_name_are_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_project(tmp_path, "sfmc", "sfmc_again", package="twice")
     file = folder / "twice/defs/sfmc_again/defs.yaml"
