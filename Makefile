@@ -9,12 +9,14 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.t
 unexport PYTHONDONTWRITEBYTECODE
 CLIENTS := $(shell sed -n 's/==/-/p' journey_pipeline_tests/clients/versions.txt)
 
-.PHONY: help install clients demo dev test test-fast crash properties soak pictures lint types check docs bench clean
+.PHONY: help venv install clients demo dev test test-fast crash properties soak pictures lint types check docs bench clean
 
 help:            ## Show what there is
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
-install: $(STAMP)  ## Make the virtual environment, with the tools that tests and checks need
+venv: $(RUN)     ## Make the virtual environment, with what running needs
+
+install: $(STAMP)  ## Make it with the tools that tests and checks need, too
 
 # pip says what it gets: the first time takes a minute or two.
 $(RUN): pyproject.toml constraints.txt

@@ -165,6 +165,13 @@ def test_every_signpost_names_another_file_that_is_there() -> None:
     assert not lost
 
 
+def test_the_map_of_the_package_names_files_that_are_there() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text().partition("## The way of an hour")[2]
+    named = set(re.findall(r"`([a-z_<>]+/[a-z_<>/.]*)`", page))
+    assert len(named) > 15
+    assert {path for path in named if not list(PACKAGE.glob(re.sub("<[a-z]+>", "*", path)))} == set()
+
+
 def test_a_vendor_is_named_in_its_own_folders_and_in_the_list_of_components_alone() -> None:
     vendors = {path.parent.name for path in PACKAGE.glob("vendors/*/__init__.py")}
     shared = [module for module in MODULES if not vendors & {part.removesuffix(".py") for part in module.parts}]

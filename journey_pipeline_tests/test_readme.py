@@ -93,7 +93,7 @@ def test_the_commands_for_a_real_account(clone: Path, sandbox: Sandbox) -> None:
 def test_to_run_the_project_no_tool_of_development_is_installed(tmp_path: Path) -> None:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
-    for target in ("demo", "dev"):
+    for target in ("venv", "demo", "dev"):
         asked = run(f"make --dry-run {target}", tmp_path).stdout
         assert asked.count("pip install") == 1
         assert "[dev]" not in asked
