@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.lake.documents import DriftReport, ExportListing, put_listing, write_report
+from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import EXPORT_COLUMNS, StreamKey
 from journey_pipeline.warehouse.connection import WarehouseSettings, published_file, warehouse_file
 from journey_pipeline.warehouse.equality import compare_with_lake
@@ -109,29 +112,38 @@ def test_the_only_partition_of_a_stream_goes_only_if_asked(made: MadeLake) -> No
     assert_is_as_in_the_model(made)
 
 
-@pytest.mark.parametrize("damage", ["none", "unopenable", "deleted", "other layout"])
-def test_a_warehouse_is_not_made_anew_of_an_empty_lake_unless_asked(made: MadeLake, damage: str) -> None:
+def other_layout(file: Path) -> None:
+    with duckdb.connect(file) as session:
+        session.execute("update internal.state set layout = '0-old'")
+
+
+def unopenable(file: Path) -> None:
+    file.write_bytes(b"nothing of a database" * 1000)
+
+
+def test_a_warehouse_is_not_made_anew_of_an_empty_lake_unless_asked(made: MadeLake) -> None:
     put_hours(made)
     sync(made.lake, SMALL)
     publish(made.lake, SMALL)
     empty(made)
     file = warehouse_file(made.lake)
-    if damage == "deleted":
-        file.unlink()
-    if damage == "unopenable":
-        file.write_bytes(b"nothing of a database" * 1000)
-    if damage == "other layout":
-        with duckdb.connect(file) as session:
-            session.execute("update internal.state set layout = '0-old'")
-    was = file.read_bytes() if file.exists() else b""
-    for make in (rebuild,) if damage == "none" else (rebuild, sync):
-        with pytest.raises(WarehouseError, match=r"8 of 8 .*Nothing has changed.*rebuild --remove"):
-            make(made.lake, SMALL)
-        assert (file.read_bytes() if file.exists() else b"") == was
-    assert not list(made.lake.home.glob("warehouse.rebuilding*"))
+    assert_is_not_made_anew(made, rebuild)
+    for damage in (other_layout, unopenable, Path.unlink):
+        damage(file)
+        assert_is_not_made_anew(made, sync)
+    assert_is_not_made_anew(made, rebuild)
     assert rows_of(published_file(made.lake), "select count(*) from core.journey_events") == [(8,)]
     assert rebuild(made.lake, ASKED).removed == 8
     assert held_events(made.lake) == {}
+
+
+def assert_is_not_made_anew(made: MadeLake, make: Callable[[Lake, WarehouseSettings], object]) -> None:
+    file = warehouse_file(made.lake)
+    was = file.read_bytes() if file.exists() else b""
+    with pytest.raises(WarehouseError, match=r"8 of 8 .*Nothing has changed.*rebuild --remove"):
+        make(made.lake, SMALL)
+    assert (file.read_bytes() if file.exists() else b"") == was
+    assert not list(made.lake.home.glob("warehouse.rebuilding*"))
 
 
 def test_a_rebuild_does_not_lose_what_can_not_be_read_now(made: MadeLake) -> None:
