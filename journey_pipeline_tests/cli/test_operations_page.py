@@ -108,6 +108,11 @@ def history(home: Path) -> None:
         path.write_bytes(b"this is no database")
 
 
+def a_file_of_each_kind(home: Path) -> None:
+    for damage in (some_events, warehouse, published):
+        damage(home)
+
+
 def warehouse(home: Path) -> None:
     (home / "warehouse.duckdb").write_bytes(b"this is no warehouse")
 
@@ -129,9 +134,7 @@ def ledger(home: Path) -> None:
     [
         ("A log, the sweep or `reconcile` says that a manifest lacked an answer", one_manifest, ("status",)),
         ("A log, the sweep or `reconcile` says that a manifest lacked an answer", all_manifests, ("status",)),
-        ("`doctor` says that a file `fails`", some_events, ("doctor",)),
-        ("`doctor` says that a file `fails`", warehouse, ("doctor",)),
-        ("`doctor` says that a file `fails`", published, ("doctor",)),
+        ("`doctor` says that a file `fails`", a_file_of_each_kind, ("doctor",)),
         ("The ledger of exports is damaged", ledger, ("doctor",)),
         ("\"Dagster's history in ... can't be used\"", history, ("backfill", "sfmc")),
         ("`sync` says that partitions are missing and stay in the warehouse", all_events, ("sync",)),
