@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -284,3 +284,9 @@ def _holder(path: Path) -> str:
 def _command() -> str:
     # The program and its first word only: what follows may be anything a person typed.
     return " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])
+
+
+def number_of(session: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> int:
+    """The one number that a statement answers; of one that changes rows, how many."""
+    ((found,),) = session.execute(sql, list(parameters)).fetchall()
+    return int(found)

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from journey_pipeline.model import EVENT_COLUMNS, LINEAGE
-from journey_pipeline.warehouse.connection import WarehouseSettings
+from journey_pipeline.warehouse.connection import WarehouseSettings, number_of
 from journey_pipeline.warehouse.file_checks import Extent, events
 from journey_pipeline.warehouse.inventory import FoundFile
 from journey_pipeline.warehouse.loaded import (
@@ -149,7 +149,7 @@ def _take_out(session: duckdb.DuckDBPyConnection, outgoing: Sequence[FileKey], m
         span,
     )
     merged.going("gone")
-    merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from gone)")
+    merged.rows_deleted += number_of(session, "delete from core.journey_events where rowid in (select place from gone)")
     forget_loaded(session, "outgoing")
 
 
@@ -210,7 +210,9 @@ def _keep_repeated(session: duckdb.DuckDBPyConnection, incoming: Sequence[Path],
         limit {most}
     """)
     taken = ", ".join(f"{name} = kept.{name}" for name in LINEAGE)
-    kept = _run(session, f"update core.journey_events set {taken} from kept where journey_events.rowid = kept.place")
+    kept = number_of(
+        session, f"update core.journey_events set {taken} from kept where journey_events.rowid = kept.place"
+    )
     merged.rows_deleted += kept
     merged.rows_inserted += kept
     session.execute("delete from lost where place in (select place from kept)")
@@ -219,7 +221,7 @@ def _keep_repeated(session: duckdb.DuckDBPyConnection, incoming: Sequence[Path],
 def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: Merged) -> None:
     """Takes out the warehouse's rows that lost now, and brings back those of unchanged files that win again."""
     merged.going("lost")
-    merged.rows_deleted += _run(session, "delete from core.journey_events where rowid in (select place from lost)")
+    merged.rows_deleted += number_of(session, "delete from core.journey_events where rowid in (select place from lost)")
     if not losers:
         return
     session.execute(f"""
@@ -229,7 +231,7 @@ def _settle(session: duckdb.DuckDBPyConnection, losers: Sequence[Path], merged: 
         semi join ({_rows_that("has_won")}) using (filename, file_row_number)
     """)
     merged.coming("again")
-    merged.rows_inserted += _run(
+    merged.rows_inserted += number_of(
         session, f"insert into core.journey_events by name select {_COLUMNS} from again order by occurred_at"
     )
     recount(session, "again", "+")
@@ -265,11 +267,11 @@ def _append(
     merged.coming(won)
     insert = f"insert into core.journey_events by name select {_COLUMNS} from {won}"
     if in_order:
-        merged.rows_inserted += _run(session, f"{insert} order by occurred_at")
+        merged.rows_inserted += number_of(session, f"{insert} order by occurred_at")
         return
     # Threads then insert what they have read beside one another, about in the order of the files.
     session.execute("set preserve_insertion_order = false")
-    merged.rows_inserted += _run(session, insert)
+    merged.rows_inserted += number_of(session, insert)
     session.execute(KEEP_ORDER)
 
 
@@ -326,8 +328,3 @@ def _insert(session: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple
     if rows:
         columns = columns_of(rows)
         session.execute(f"insert into {table} select {', '.join(['unnest(?)'] * len(columns))}", columns)
-
-
-def _run(session: duckdb.DuckDBPyConnection, sql: str) -> int:
-    """Runs a statement that changes rows; returns how many."""
-    return int(session.execute(sql).fetchall()[0][0])

@@ -26,6 +26,7 @@ from journey_pipeline.warehouse.connection import (
     WriterAtWork,
     describe,
     is_locked,
+    number_of,
     published_file,
     reading,
     wal_of,
@@ -188,7 +189,7 @@ class Content:
         """The content of the session's warehouse."""
         events = 0
         if has_table(session, EVENTS.name):
-            ((events,),) = session.execute(f"select count(*) from {EVENTS.name}").fetchall()
+            events = number_of(session, f"select count(*) from {EVENTS.name}")
         return cls(read_revision(session), events, take_census(session))
 
 

@@ -14,6 +14,7 @@ import duckdb
 from journey_pipeline.files import signature
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest
+from journey_pipeline.warehouse.connection import number_of
 from journey_pipeline.warehouse.file_checks import events, parquet
 from journey_pipeline.warehouse.inventory import BrokenFile, Inventory, mismatch
 from journey_pipeline.warehouse.loaded import FileKey
@@ -46,13 +47,13 @@ def find_contested(session: duckdb.DuckDBPyConnection, incoming: Collection[Path
     if losers:
         parts.append(f"select event_key from {events(losers)} semi join gone using (event_key)")
     session.execute(f"create or replace temp table contested as {' union '.join(parts)}")
-    return _count(session, "contested")
+    return number_of(session, "select count(*) from contested")
 
 
 def _may_repeat(session: duckdb.DuckDBPyConnection, files: Collection[Path]) -> bool:
     """Whether files repeat a key, told by hashes: one that is there twice may be chance, and costs a second look."""
     hashes = "count(distinct hash(event_key::varchar))"
-    ((repeats,),) = session.execute(f"select count(*) > {hashes} from {parquet(files)}").fetchall()
+    repeats = number_of(session, f"select count(*) > {hashes} from {parquet(files)}")
     return bool(repeats)
 
 
@@ -106,10 +107,6 @@ def rank(session: duckdb.DuckDBPyConnection, files: Collection[Path]) -> None:
         from contested_rows
         join landings using (connection, stream, partition_key, landing_file)
     """)
-
-
-def _count(session: duckdb.DuckDBPyConnection, table: str) -> int:
-    return int(session.execute(f"select count(*) from {table}").fetchall()[0][0])
 
 
 @dataclass(slots=True)

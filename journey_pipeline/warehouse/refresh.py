@@ -21,6 +21,7 @@ import duckdb
 from journey_pipeline.errors import WarehouseError, text_of
 from journey_pipeline.model import LINEAGE
 from journey_pipeline.sql import identifier
+from journey_pipeline.warehouse.connection import number_of
 from journey_pipeline.warehouse.schema import EVENTS, LOADED_TABLES
 from journey_pipeline.warehouse.slices import slices
 from journey_pipeline.warehouse.step_places import compute_step_places
@@ -96,7 +97,7 @@ class Changes:
         """
         into = "insert into {}" if name in self.changed else "create or replace temp table {} as"
         found = f"{into.format(_noted(name))} select distinct {self.noted_columns(name)} from {rows}"
-        if not self._readers(name) or self.session.execute(found).fetchall()[0][0]:
+        if not self._readers(name) or number_of(self.session, found):
             self.changed.add(name)
 
     def noted_columns(self, name: str) -> str:
@@ -323,7 +324,7 @@ class Changes:
                 having count(place) in (0, count(*))
             ) as own {exact}
         """
-        if not self.session.execute(differing).fetchall()[0][0]:
+        if not number_of(self.session, differing):
             return
         self.note(table.name, "differing")
         self.session.execute(f"delete from {table.name} where rowid in (select place from differing)")

@@ -19,7 +19,7 @@ from journey_pipeline.files import sha256_of
 from journey_pipeline.lake.documents import DriftReport, ExportListing, is_report
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.sql import literal
-from journey_pipeline.warehouse.connection import WarehouseSettings, describe
+from journey_pipeline.warehouse.connection import WarehouseSettings, describe, number_of
 from journey_pipeline.warehouse.file_checks import parquet
 from journey_pipeline.warehouse.inventory import BrokenFile
 from journey_pipeline.warehouse.loaded import FileKey, columns_of
@@ -45,7 +45,9 @@ def load_beside(
     gone = 0
     if outgoing:
         which = "select unnest(?), unnest(?), unnest(?)"
-        gone = _run(session, f"delete from {table.name} where ({', '.join(_KEY)}) in ({which})", columns_of(outgoing))
+        gone = number_of(
+            session, f"delete from {table.name} where ({', '.join(_KEY)}) in ({which})", columns_of(outgoing)
+        )
     if not incoming:
         return bool(gone)
     session.execute("create or replace temp table beside (path varchar, c varchar, s varchar, p varchar)")
@@ -54,7 +56,7 @@ def load_beside(
         [(str(path), key.connection, key.stream, key.partition) for path, key in incoming.items()],
     )
     columns = ", ".join(column.name for column in table.columns if column.name not in _KEY)
-    come = _run(
+    come = number_of(
         session,
         f"""
         insert into {table.name} by name
@@ -68,11 +70,6 @@ def load_beside(
         """,
     )
     return bool(gone or come)
-
-
-def _run(session: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> int:
-    """Runs a statement that changes rows; returns how many."""
-    return int(session.execute(sql, list(parameters)).fetchall()[0][0])
 
 
 log = logging.getLogger(__name__)
@@ -176,7 +173,7 @@ def _stage(session: duckdb.DuckDBPyConnection, path: Path, connection: str, dime
 
 def _is_copy(session: duckdb.DuckDBPyConnection, path: Path) -> bool:
     others = f"select count(*) filter (connection <> {literal(path.parent.name)}) from {parquet([path])}"
-    return bool(session.execute(others).fetchall()[0][0])
+    return bool(number_of(session, others))
 
 
 def _typed(table: Table, connection: str) -> str:
@@ -268,7 +265,7 @@ def stage_exports(
     except LakeError:
         broken.append(BrokenFile(name, "it is not a listing of exports", _SYNC_AGAIN))
         return False
-    ((loaded,),) = session.execute(f"select count(*) from {EXPORTS.name}").fetchall()
+    loaded = number_of(session, f"select count(*) from {EXPORTS.name}")
     if not (listing.exports or loaded):
         return False
     columns = ", ".join(f"(export ->> '{column.name}')::{column.type} as {column.name}" for column in EXPORTS.columns)
@@ -286,7 +283,7 @@ def stage_exports(
     if withhold(name, gone, loaded, settings, broken):
         return False
     differs = f"(from {staged} except all from {held}) union all (from {held} except all from {staged})"
-    return bool(session.execute(f"select exists (from ({differs}))").fetchall()[0][0])
+    return bool(number_of(session, f"select exists (from ({differs}))"))
 
 
 def load_exports(session: duckdb.DuckDBPyConnection) -> None:

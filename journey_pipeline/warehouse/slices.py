@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import duckdb
 
 from journey_pipeline.sql import identifier, literal
+from journey_pipeline.warehouse.connection import number_of
 from journey_pipeline.warehouse.table import Table
 
 # Sorting a row of a passage takes about 1.3 KiB. With this much for each, the units that are made at once need less
@@ -31,9 +32,9 @@ def slices(session: duckdb.DuckDBPyConnection, table: Table, sources: Sequence[s
         touched: The relation of the units to make; all if empty.
     """
     at_once = rows_in_memory(session, _BYTES_OF_ROW)
-    if touched and _number(session, f"select count(*) from {touched}") * _ROWS_OF_UNIT < at_once:
+    if touched and number_of(session, f"select count(*) from {touched}") * _ROWS_OF_UNIT < at_once:
         return [""]
-    counts = {source: _number(session, f"select count(*) from {source}") for source in sources}
+    counts = {source: number_of(session, f"select count(*) from {source}") for source in sources}
     largest = max(counts, key=lambda source: counts[source])
     if counts[largest] < at_once:
         return [""]
@@ -48,7 +49,7 @@ def slices(session: duckdb.DuckDBPyConnection, table: Table, sources: Sequence[s
 
 def rows_in_memory(session: duckdb.DuckDBPyConnection, bytes_of_row: int) -> int:
     """How many rows of a size fit into DuckDB's memory limit."""
-    return _number(session, "select parse_formatted_bytes(current_setting('memory_limit'))") // bytes_of_row
+    return number_of(session, "select parse_formatted_bytes(current_setting('memory_limit'))") // bytes_of_row
 
 
 def _ranges(session: duckdb.DuckDBPyConnection, relation: str, column: str, at_once: int) -> dict[str, int]:
@@ -80,7 +81,3 @@ def _by_hash(table: Table, parts: int) -> list[str]:
     """The rest of a WHERE clause for each part of the units, by their hash."""
     unit = ", ".join(f"own.{identifier(name)}" for name in table.unit)
     return [f" and hash({unit}) % {parts} = {number}" for number in range(parts)] if parts > 1 else [""]
-
-
-def _number(session: duckdb.DuckDBPyConnection, select: str) -> int:
-    return int(session.execute(select).fetchall()[0][0])
