@@ -27,7 +27,13 @@ from journey_pipeline.warehouse.questions import Published, published
 
 _PROGRAM = "duckdb"
 _SETTINGS = "set timezone = 'UTC'"  # as `query` has it
-_WELCOME = "SQL on {file}, read-only. End each with ;. `show all tables;` names the tables, Ctrl-D ends."
+_WELCOME = "SQL on {file}, read-only. End each with ;. `.tables` names the tables, `exit` or Ctrl-D ends."
+_ENDS = ("exit", "quit", ".exit", ".quit", "\\q")  # as people know them from other prompts
+_OTHERS = (".", "\\", "help")  # how commands of other prompts begin: they get the welcome
+_TABLES = """
+select distinct schema_name as schema, table_name as name from duckdb_columns()
+where not internal and schema_name <> 'internal' order by all
+"""
 
 
 def shell() -> None:
@@ -44,19 +50,30 @@ def shell() -> None:
 
 def _ask(warehouse: Published, lake: Lake) -> None:
     """Answers each statement until the input ends."""
+    welcome = _WELCOME.format(file=published_file(lake).name)
     if sys.stdin.isatty():
-        notes.say(_WELCOME.format(file=published_file(lake).name))
-    for sql in _statements(lake.home / ".shell_history"):
-        try:
-            show_table(warehouse.answer(sql))
-        except WarehouseError as error:
-            notes.say(f"Error: {error}", style="red")
-        except KeyboardInterrupt:
-            notes.say("interrupted")
+        notes.say(welcome)
+    for typed in _statements(lake.home / ".shell_history"):
+        word = typed.strip().rstrip("; ").lower()
+        if word in _ENDS:
+            break
+        if word.startswith(_OTHERS) and word != ".tables":
+            notes.say(welcome)
+        elif word:
+            _answer(warehouse, _TABLES if word == ".tables" else typed)
+
+
+def _answer(warehouse: Published, sql: str) -> None:
+    try:
+        show_table(warehouse.answer(sql))
+    except WarehouseError as error:
+        notes.say(f"Error: {error}", style="red")
+    except KeyboardInterrupt:
+        notes.say("interrupted")
 
 
 def _statements(history: Path) -> Iterator[str]:
-    """What is typed, up to each semicolon at the end of a line. Ctrl-C drops what is begun."""
+    """What is typed, up to each semicolon at the end of a line, or a word to the prompt. Ctrl-C drops what is begun."""
     lines: list[str] = []
     with _line_editing(history):
         while True:
@@ -67,11 +84,16 @@ def _statements(history: Path) -> Iterator[str]:
                 notes.say("")
             except EOFError:
                 break
-            if lines and lines[-1].rstrip().endswith(";"):
+            if lines and (lines[-1].rstrip().endswith(";") or _is_word("\n".join(lines))):
                 yield "\n".join(lines)
                 lines = []
     if "".join(lines).strip():
         yield "\n".join(lines)
+
+
+def _is_word(typed: str) -> bool:
+    """Whether a line is whole without a semicolon: it is no SQL."""
+    return not typed.strip() or typed.strip().lower() in _ENDS or typed.lstrip().lower().startswith(_OTHERS)
 
 
 @contextmanager

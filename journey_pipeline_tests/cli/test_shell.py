@@ -50,6 +50,19 @@ def test_the_prompt_answers_each_statement_and_goes_on_after_a_mistake(folder: P
     assert "the published file is read-only" in second
 
 
+@pytest.mark.parametrize("word", ["exit", "quit;", ".quit", "\\q", ".exit "])
+def test_the_prompt_ends_with_the_words_of_other_prompts(folder: Path, word: str) -> None:
+    done = ended(folder, "shell", given=f"\n{word}\nselect 7;\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_prompt_names_the_tables_and_says_its_words_to_who_types_others(folder: Path) -> None:
+    done = ended(folder, "shell", given=".tables\nhelp\n.mode csv\nselect\n7 as n;")
+    shown = [line.split() for line in done.stdout.splitlines() if line.strip(" ─")]
+    assert shown == [["schema", "name"], ["core", "journey_events"], ["n"], ["7"]]
+    assert done.stderr.count("`.tables` names the tables, `exit` or Ctrl-D ends.") == 2
+
+
 def test_the_prompt_is_duckdbs_own_where_it_is_installed(folder: Path, tmp_path: Path) -> None:
     program = tmp_path / "duckdb"
     program.write_text('#!/bin/sh\necho "$@"\n')
