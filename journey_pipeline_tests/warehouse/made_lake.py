@@ -15,6 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from journey_pipeline.files import replacing
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.lake.manifest import EventsManifest, ParquetFile
@@ -234,18 +236,27 @@ def rows_of(file: Path, sql: str) -> list[tuple[Any, ...]]:
         return session.execute(sql).fetchall()
 
 
+_SHOWN: list[tuple[object, dict[str, list[tuple[Any, ...]]]]] = []
+"""What lay in the tables at the last dump, and what their views showed: they show the same of the same."""
+
+
 def dump(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
     """Every table and view of the writer's file but its own state and what it remembers of manifests' files, sorted."""
     with opened(warehouse_file(lake)) as session:
-        tables = session.execute(
-            "select schema_name || '.' || table_name from duckdb_tables() union all "
-            "select schema_name || '.' || view_name from duckdb_views() where not internal order by all"
+        names = session.execute("select schema_name || '.' || table_name from duckdb_tables() order by all").fetchall()
+        views = session.execute(
+            "select schema_name || '.' || view_name, sql from duckdb_views() where not internal order by all"
         ).fetchall()
-        names = [name for (name,) in tables if name != "internal.state"]
-        kept = dict.fromkeys(names, "*") | {"internal.files": "* exclude (manifest_signature)"}
-        return {
-            name: sorted(session.execute(f"select {kept[name]} from {name}").fetchall(), key=repr) for name in names
-        }
+        tables = {name: _rows(session, name) for (name,) in names}
+        if not _SHOWN or _SHOWN[0][0] != (tables, views):
+            _SHOWN[:] = [((tables, views), {name: _rows(session, name) for name, _ in views})]
+        kept = tables | _SHOWN[0][1] | {"internal.files": _rows(session, "internal.files", "manifest_signature")}
+    del kept["internal.state"]
+    return {name: sorted(rows, key=repr) for name, rows in kept.items()}
+
+
+def _rows(session: duckdb.DuckDBPyConnection, name: str, but: str = "") -> list[tuple[Any, ...]]:
+    return session.execute(f"select *{f' exclude ({but})' if but else ''} from {name}").fetchall()
 
 
 def held_events(lake: Lake) -> dict[uuid.UUID, dict[str, Any]]:
