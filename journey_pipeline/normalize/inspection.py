@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.model import CLOCK_DIFFERENCE, EVENT_COLUMNS, StreamKey, Window, iso
 from journey_pipeline.normalize.session import NormalizeLimits, Session, session
-from journey_pipeline.normalize.staging import CodeTable
 from journey_pipeline.recipe import Recipe
 from journey_pipeline.sql import literal
+
+if TYPE_CHECKING:  # it brings Arrow along, which a survey does not need
+    from journey_pipeline.normalize.staging import CodeTable
 
 # A shifted column would make every value a code; the manifest is no place for those.
 MOST_CODES = 50
