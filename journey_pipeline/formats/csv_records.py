@@ -99,6 +99,7 @@ class RecordCounter:
         self._field_starts_after = np.zeros(256, np.bool_)
         # A quote that closes, with one right after it: the two are one quote inside the field.
         self._field_starts_after[[_LINE_FEED, _QUOTE, *DELIMITER]] = True
+        self._marks = np.empty(0, np.bool_)
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next piece, cut anywhere; the first one without byte order mark."""
@@ -130,7 +131,7 @@ class RecordCounter:
 
         content = np.frombuffer(chunk, np.uint8)
         quotes = self._acting_quotes(content)
-        ends = np.flatnonzero(content == _LINE_FEED)
+        ends = self._places(_LINE_FEED, content)
         # A line end is outside quotes if as many were opened before it as were closed.
         outside = ends[(np.searchsorted(quotes, ends) + self.inside_quotes) % 2 == 0]
         after_records = np.flatnonzero(np.diff(outside, prepend=-1 - self._line_open) > 1)
@@ -161,7 +162,7 @@ class RecordCounter:
         """Where the quotes are that open or close a quoted field."""
         import numpy as np  # noqa: PLC0415 - as above
 
-        quotes = np.flatnonzero(content == _QUOTE)
+        quotes = self._places(_QUOTE, content)
         opening = quotes[int(self.inside_quotes) :: 2]
         before = content[opening - 1]
         if opening.size and opening[0] == 0:
@@ -169,6 +170,14 @@ class RecordCounter:
         if self._field_starts_after[before].all():
             return quotes
         return np.array(self._one_by_one(quotes.tolist(), content), np.intp)
+
+    def _places(self, byte: int, content: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
+        """Where a byte stands. The marks are kept: memory that is new for each piece costs more than the search."""
+        import numpy as np  # noqa: PLC0415 - as above
+
+        if self._marks.size < content.size:
+            self._marks = np.empty(content.size, np.bool_)
+        return np.flatnonzero(np.equal(content, byte, out=self._marks[: content.size]))
 
     def _one_by_one(self, quotes: list[int], content: npt.NDArray[np.uint8]) -> list[int]:
         acting: list[int] = []

@@ -42,6 +42,7 @@ from journey_pipeline.normalize.session import NormalizeLimits
 from journey_pipeline.recipe import Recipe
 
 LONGEST_HEADER_BYTES = 1 << 20
+_HEADER_AT_ONCE = 1 << 14  # all lines of a piece are cut, and one is wanted
 _BLOCK_GROWTH = 8
 
 
@@ -167,7 +168,7 @@ def open_landed(path: Path, file: LandedFile) -> LandedCsv:
     """
     check_landed(path, file)
     with closing(Inflated(path)) as content:
-        records = split_records(content.chunks(), LONGEST_HEADER_BYTES)
+        records = split_records(content.chunks(_HEADER_AT_ONCE), LONGEST_HEADER_BYTES)
         try:
             first = next(records, None)
             header = fields_of(first.raw) if first else []

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from isal import igzip, isal_zlib
@@ -35,6 +36,7 @@ Item = TypeVar("Item")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 CHUNK_BYTES = 1 << 20
 _QUOTE = ord('"')
+_COUNTED_AT_ONCE = 1 << 16
 _DAMAGE = (OSError, EOFError, cast("type[Exception]", isal_zlib.error))
 
 
@@ -76,12 +78,12 @@ class Inflated(io.RawIOBase):
         if len(content) > 1 and content.endswith(b"\r"):
             # Arrow drops a line feed with which a block begins after a block that ends so, even inside of quotes.
             content, self._head = content[:-1], b"\r" + self._head
-        self.quotes += int(np.count_nonzero(np.frombuffer(content, np.uint8) == _QUOTE))  # thrice as fast as `count`
+        self._count(np.frombuffer(content, np.uint8))
         return content
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
         """All bytes, in pieces."""
-        while content := self.read():
+        while content := self.read(size):
             yield content
 
     def readable(self) -> bool:
@@ -92,6 +94,11 @@ class Inflated(io.RawIOBase):
         """Closes the file."""
         self._file.close()
         super().close()
+
+    def _count(self, content: npt.NDArray[np.uint8]) -> None:
+        # numpy counts thrice as fast as `bytes.count`, if its marks are few enough to lie in memory that is used again.
+        for at in range(0, content.size, _COUNTED_AT_ONCE):
+            self.quotes += int(np.count_nonzero(content[at : at + _COUNTED_AT_ONCE] == _QUOTE))
 
     def _inflate(self, size: int) -> bytes:
         try:
