@@ -49,10 +49,18 @@ def busy_hour(rows: int = 400) -> list[Event]:
 
 @pytest.fixture(scope="module")
 def busy_once(tmp_path_factory: pytest.TempPathFactory) -> MadeLake:
-    made = MadeLake(put_warehouse(tmp_path_factory.mktemp("increments") / "home"))
+    folder = tmp_path_factory.mktemp("increments")
+    made = MadeLake(put_warehouse(folder / "home"))
     made.put(FIVE, busy_hour())
     sync(made.lake, SMALL)
+    assert_as_rebuilt(made.copied(folder / "rebuilt"))
     return made
+
+
+@pytest.fixture(scope="module")
+def before(busy_once: MadeLake) -> dict[str, list[tuple[object, ...]]]:
+    """All that the busy hour's warehouse holds."""
+    return dump(busy_once.lake)
 
 
 @pytest.fixture
@@ -67,12 +75,16 @@ def assert_as_rebuilt(made: MadeLake) -> None:
     assert dump(made.lake) == synced
 
 
-def assert_as_rebuilt_with_six_and_without(made: MadeLake) -> None:
+def assert_as_rebuilt_with_six_and_as_before_without(
+    made: MadeLake, before: dict[str, list[tuple[object, ...]]]
+) -> None:
+    """With the hour's other file, and without it: then all is as it was before."""
     sync(made.lake, SMALL)
     assert_as_rebuilt(made)
     made.remove(SIX)
     sync(made.lake, SMALL)
-    assert_as_rebuilt(made)
+    assert_is_as_in_the_model(made)
+    assert dump(made.lake) == before
 
 
 def test_a_few_more_events_are_added_to_their_day(busy: MadeLake) -> None:
@@ -99,17 +111,21 @@ def test_events_that_come_again_in_a_newer_answer_change_no_figure(busy: MadeLak
     assert_as_rebuilt(busy)
 
 
-def test_events_that_only_come_again_stay_and_take_over_where_they_landed(busy: MadeLake) -> None:
+def test_events_that_only_come_again_stay_and_take_over_where_they_landed(
+    busy: MadeLake, before: dict[str, list[tuple[object, ...]]]
+) -> None:
     again = [replace(event, attempt=NEW) for event in busy_hour()]
     busy.put(SIX, [*again[:200], *(replace(event, activity="A-other") for event in again[200:300])])
     sync(busy.lake, SMALL)
     # Rows that come anew lie behind the hundred that the answer does not repeat.
     first = "select partition_key from core.journey_events order by rowid limit 200"
     assert rows_of(warehouse_file(busy.lake), f"select distinct partition_key from ({first})") == [(SIX,)]
-    assert_as_rebuilt_with_six_and_without(busy)
+    assert_as_rebuilt_with_six_and_as_before_without(busy, before)
 
 
-def test_no_more_events_stay_than_memory_holds_changes_of(busy: MadeLake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_events_stay_than_memory_holds_changes_of(
+    busy: MadeLake, monkeypatch: pytest.MonkeyPatch, before: dict[str, list[tuple[object, ...]]]
+) -> None:
     monkeypatch.setattr(merge, "_BYTES_OF_KEPT", 12_000_000)  # 41 of them
     busy.put(SIX, [replace(event, attempt=NEW) for event in busy_hour()[:300]])
     sync(busy.lake, SMALL)
@@ -117,13 +133,13 @@ def test_no_more_events_stay_than_memory_holds_changes_of(busy: MadeLake, monkey
     first = "select partition_key from core.journey_events order by rowid limit 141"
     counted = f"select count(*) from ({first}) where partition_key = '{SIX}'"
     assert rows_of(warehouse_file(busy.lake), counted) == [(41,)]
-    assert_as_rebuilt_with_six_and_without(busy)
+    assert_as_rebuilt_with_six_and_as_before_without(busy, before)
 
 
-def test_the_latest_event_of_a_day_can_go(busy: MadeLake) -> None:
+def test_the_latest_event_of_a_day_can_go(busy: MadeLake, before: dict[str, list[tuple[object, ...]]]) -> None:
     last = busy_hour()[-1]
     busy.put(SIX, [replace(last, attempt=NEW, at=MIDNIGHT + timedelta(days=3), received=MIDNIGHT, contact="C-other")])
-    assert_as_rebuilt_with_six_and_without(busy)
+    assert_as_rebuilt_with_six_and_as_before_without(busy, before)
 
 
 def test_a_step_that_nobody_takes_any_more_leaves_its_day(busy: MadeLake) -> None:
@@ -173,12 +189,12 @@ def test_numbers_of_another_duckdb_are_made_anew(busy: MadeLake, monkeypatch: py
 
 
 def test_changed_passages_that_do_not_fit_into_memory_at_once_are_made_in_slices(
-    busy: MadeLake, monkeypatch: pytest.MonkeyPatch
+    busy: MadeLake, monkeypatch: pytest.MonkeyPatch, before: dict[str, list[tuple[object, ...]]]
 ) -> None:
     monkeypatch.setattr(slices, "_BYTES_OF_ROW", 10_000_000)
     told = zip(busy_hour(), cycle(f"J-{number}" for number in range(8)), strict=False)
     busy.put(SIX, [replace(event, key=1000 + event.key, journey=journey) for event, journey in told])
-    assert_as_rebuilt_with_six_and_without(busy)
+    assert_as_rebuilt_with_six_and_as_before_without(busy, before)
 
 
 def test_passages_and_people_whose_number_is_that_of_others_by_chance_stay(busy: MadeLake) -> None:
