@@ -12,8 +12,7 @@ from itertools import chain
 from typing import IO, Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, ConsoleRenderable, Group, JustifyMethod, RenderableType
-from rich.logging import RichHandler
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -117,21 +116,26 @@ class _Table(Table):
         super().add_row(*(visible_in_a_cell(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
-class _LogLines(RichHandler):
-    def render_message(self, record: logging.LogRecord, message: str) -> ConsoleRenderable:
-        return super().render_message(record, visible(message))
+class _LogLines(logging.Handler):
+    """Prints log lines as other notes are printed: a command in one can be copied from a terminal of any width."""
+
+    def __init__(self, console: _Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "red" if record.levelno >= logging.ERROR else "yellow"
+        self._console.say(f"{record.levelname.capitalize()}: {self.format(record)}", style=style)
 
 
 results = _Console()
 notes = _Notes()
 
 
-def route_logs(console: Console) -> None:
+def route_logs(console: _Console) -> None:
     """Sends our own log lines to a console, so that they don't break a progress bar."""
-    handler = _LogLines(console=console, show_path=False, show_time=False, markup=False)
-    handler.setLevel(logging.WARNING)
     logger = logging.getLogger("journey_pipeline")
-    logger.handlers = [handler]
+    logger.handlers = [_LogLines(console)]
     logger.propagate = False
 
 

@@ -24,6 +24,16 @@ def _is_harmless(text: str) -> bool:
     return all(char.isprintable() or char == "\n" for char in text)
 
 
+def warn(console: _Console, message: str) -> None:
+    logger = logging.getLogger("journey_pipeline")
+    was = logger.handlers, logger.propagate
+    try:
+        route_logs(console)
+        logger.warning("%s", message)
+    finally:
+        logger.handlers, logger.propagate = was
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_a_note_and_a_log_line_show_control_characters(name: str) -> None:
     console = _Console(file=io.StringIO(), width=200)
@@ -31,16 +41,19 @@ def test_a_table_a_note_and_a_log_line_show_control_characters(name: str) -> Non
     table.add_row(name)
     console.print(table)
     console.print(f"{name} failed", markup=False, soft_wrap=True)
-    logger = logging.getLogger("journey_pipeline")
-    was = logger.handlers, logger.propagate
-    try:
-        route_logs(console)
-        logger.warning("%s failed", name)
-    finally:
-        logger.handlers, logger.propagate = was
+    warn(console, f"{name} failed")
     shown = _printed(console)
     assert _is_harmless(shown)
     assert shown.count("failed") == 2
+
+
+def test_a_command_in_a_log_line_is_not_broken_by_a_narrow_terminal() -> None:
+    console = _Console(file=io.StringIO(), width=40)
+    message = (
+        "a file is damaged: put it back and run `journey-pipeline normalize sfmc/journey_history --from 2026-11-22`"
+    )
+    warn(console, message)
+    assert _printed(console) == f"Warning: {message}\n"
 
 
 def test_a_cell_takes_one_line() -> None:

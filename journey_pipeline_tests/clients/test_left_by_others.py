@@ -110,7 +110,7 @@ def test_no_command_fails_by_it_nothing_of_it_counts_and_nothing_of_it_goes(
     before = set(littered.home.rglob("*"))
     said = [littered(*command.split()) for command in ("sync", "publish", "doctor sfmc", "reconcile sfmc")]
     assert [ended.code for ended in said] == [0, 0, 0, 0], said
-    copies = re.findall(r"WARNING +(\S+ copy\S+) is a copy of another", said[0].err)
+    copies = re.findall(r"Warning: (\S+ copy\S+) is a copy of another", said[0].err)
     assert copies == [
         "events/sfmc copy/journey_history",
         "dimensions/sfmc copy/activities.parquet",
