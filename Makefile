@@ -64,7 +64,7 @@ properties: $(STAMP)  ## Try the warehouse's and the exports' properties on N ti
 		journey_pipeline_tests/property journey_pipeline_tests/exports/test_export_model.py \
 		journey_pipeline_tests/normalize/test_normalize_properties.py $(PYTEST_ARGS)
 
-soak: $(STAMP)   ## Let six hours of a deployment pass in minutes, and count what goes red; other hours: make soak HOURS=24
+soak: $(STAMP)   ## Let six hours of dev pass in half an hour, and count what goes red; other hours: make soak HOURS=24
 	@$(BIN)/python -m journey_pipeline_tests.soak --hours $(or $(HOURS),6)
 
 pictures: $(STAMP)  ## Make the pictures of docs/pictures anew, in Chromium; some of them: make pictures NAMES='assets order'
