@@ -23,7 +23,7 @@ from journey_pipeline.components.translator import (
     tags_of,
     window_of,
 )
-from journey_pipeline.errors import NotLandedError, PermanentVendorError, TransientVendorError, text_of
+from journey_pipeline.errors import ExportExpired, NotLandedError, PermanentVendorError, TransientVendorError, text_of
 from journey_pipeline.lake.layout import Lake
 from journey_pipeline.loading.checks import claims_of
 from journey_pipeline.loading.exports import Exports
@@ -32,7 +32,7 @@ from journey_pipeline.loading.load_ordered import next_orders
 from journey_pipeline.loading.partition import LoadSettings, PartitionOutcome
 from journey_pipeline.model import Window, contiguous
 from journey_pipeline.normalize.inspection import previewing
-from journey_pipeline.settings import make_home
+from journey_pipeline.settings import make_home, utc_now
 from journey_pipeline.vendors.dropped import DropSource
 from journey_pipeline.vendors.source import Estimate, Source, Stream
 
@@ -217,7 +217,7 @@ class LoadAssets:
 
 
 def _load(context: dg.AssetExecutionContext, config: LoadConfig, assets: LoadAssets) -> Iterator[Any]:
-    lake, partitions = Lake(make_home()), assets.partitions
+    lake, partitions, asked_at = Lake(make_home()), assets.partitions, _first_try(context)
     load = assets.load(
         lake=lake,
         stream=assets.stream,
@@ -225,7 +225,7 @@ def _load(context: dg.AssetExecutionContext, config: LoadConfig, assets: LoadAss
         settings=assets.settings,
         pull=assets.raw in context.selected_asset_keys,
         normalize=assets.events in context.selected_asset_keys,
-        kept_since=EVERYTHING if config.only_missing else _first_try(context),
+        kept_since=EVERYTHING if config.only_missing else asked_at,
         waits=config.waits,
     )
     failed = []
@@ -234,6 +234,9 @@ def _load(context: dg.AssetExecutionContext, config: LoadConfig, assets: LoadAss
         known = recorder.of_earlier_tries()
         for outcome in load.outcomes():
             key = key_of(partitions, outcome.window)
+            if _expired_since(asked_at, assets.stream, outcome):
+                context.log.warning("%s expired while the run waited: %s", key, outcome.error)
+                continue
             if not outcome.of_connection:  # the step's failure tells it
                 _say(context, key, outcome)
             if outcome.error:
@@ -250,6 +253,13 @@ def _first_try(context: dg.AssetExecutionContext) -> datetime:
     # A step that is tried again, or a run that takes a crashed one's place, keeps what has landed since the first try.
     run = context.instance.get_run_record_by_id(context.run.root_run_id or context.run.run_id)
     return run.create_timestamp.astimezone(UTC) if run else datetime.now(UTC)
+
+
+def _expired_since(asked_at: datetime, stream: Stream, outcome: PartitionOutcome) -> bool:
+    """Whether the vendor kept a partition when the run was asked for, and no longer: no other run would get it."""
+    return isinstance(outcome.error, ExportExpired) and (
+        stream.is_expired(outcome.window, utc_now()) and not stream.is_expired(outcome.window, asked_at)
+    )
 
 
 def _say(context: dg.AssetExecutionContext, key: str, outcome: PartitionOutcome) -> None:

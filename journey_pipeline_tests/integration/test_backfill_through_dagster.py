@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import freeze_time
 
 from journey_pipeline.components.instance import accepted_previews
 from journey_pipeline.components.load_assets import LoadAssets
@@ -19,6 +20,7 @@ from journey_pipeline.loading.checks import CLAIMS
 from journey_pipeline.sandbox.sandbox import Sandbox
 from journey_pipeline_tests.integration.recorded import checks, materialization
 from journey_pipeline_tests.integration.truth import ask, hours_ago, truth, warehouse_rows
+from journey_pipeline_tests.projects import NOW
 
 pytestmark = pytest.mark.slow(reason="hours go through Dagster")
 
@@ -159,6 +161,18 @@ def test_an_hour_the_vendor_no_longer_keeps_is_refused_without_a_request(
     assert "can no longer be downloaded" in outcome.says
     assert sandbox.calls.count("download") == sandbox.calls.count("estimate") == 0
     assert not lake.landing_dir(assets.stream.key, hour.partition).exists()
+
+
+def test_an_hour_that_expires_while_its_run_waits_is_left_out_and_fails_nothing(
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox, lake: Lake
+) -> None:
+    gone, kept = hours_ago(30 * 24 - 1, 2)
+    with freeze_time(NOW - timedelta(hours=1)):  # when the run is asked for
+        outcome = runner.load(assets, [gone, kept], pull=True, only_missing=True)
+    assert outcome.succeeded
+    assert runner.materialized(assets) == {key_of(assets.partitions, kept)}
+    assert sandbox.calls.count("download") == 1
+    assert not lake.landing_dir(assets.stream.key, gone.partition).exists()
 
 
 def test_a_drifting_estimate_warns_and_does_not_fail(runner: Runner, assets: LoadAssets, sandbox: Sandbox) -> None:
