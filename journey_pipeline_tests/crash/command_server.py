@@ -32,7 +32,14 @@ COMMANDS = [f"journey_pipeline.cli.{file.stem}" for file in Path(journey_pipelin
 # What a program is: the module that holds its `main`, and what its commands import when they run.
 PROGRAMS = {
     "journey-pipeline": ("journey_pipeline.cli.main", COMMANDS),
-    "dg": ("dagster_dg_cli.cli", ["dagster_dg_core.check", "dagster.components.list", "journey_pipeline.components"]),
+    "dg": (
+        "dagster_dg_cli.cli",
+        [
+            *(f"dagster_dg_cli.cli.{group}" for group in ("api", "check", "dev", "labs", "launch", "list", "plus")),
+            *("dagster_dg_cli.cli.scaffold", "dagster_dg_cli.cli.utils", "dagster_dg_core.check"),
+            *("dagster.components.list", "journey_pipeline.components", "jsonschema"),
+        ],
+    ),
 }
 LATE = (
     "dagster._core.execution.execute_in_process",
