@@ -161,7 +161,7 @@ def _session(memory: str, threads: int, spill: Path) -> Iterator[duckdb.DuckDBPy
     engine = _idle() or duckdb.connect(config=_CONFIG)
     try:
         engine.execute(f"set memory_limit = {literal(memory)}; set temp_directory = {literal(str(spill))}")
-        engine.execute(f"set threads = {threads}")
+        engine.execute(f"set threads = {threads}; reset disabled_compression_methods")
         with engine.cursor() as session:
             session.execute("set timezone = 'UTC'")
             yield session
