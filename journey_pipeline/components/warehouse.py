@@ -60,7 +60,7 @@ class JourneyWarehouse(Described, dg.Component):
     """
 
     memory: str = memory_setting(WarehouseSettings().memory, "Memory limit of DuckDB during a sync.")
-    threads: int = Field(2, ge=1, description="Threads of DuckDB during a sync.")
+    threads: int = Field(2, ge=1, description="Threads of DuckDB during a sync; one is enough for few new events.")
     owners: Sequence[str] = Field(
         default_factory=list, description="Owners of the assets: e-mail addresses or team:name."
     )
