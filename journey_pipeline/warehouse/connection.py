@@ -35,6 +35,10 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "enable_external_file_cache": False,  # it outlives the session, in which a file of the lake may be replaced
 }
+# With so few new events, handing work over to a second thread costs more than that takes off the first, and finding
+# out how to shorten texts takes half of a checkpoint.
+_FEW_EVENTS = 10_000
+_FOR_FEW_EVENTS = "set threads = 1; set disabled_compression_methods = 'fsst'"
 
 
 class UnopenableWarehouse(WarehouseError):  # noqa: N818 - it names the file's state
@@ -101,6 +105,12 @@ def writing(file: Path, settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPy
     with failing, _session(settings.memory, settings.threads, spill) as session:
         _open(session, file)
         yield session
+
+
+def expect_events(session: duckdb.DuckDBPyConnection, count: int) -> None:
+    """Sets a session that writes to what costs least for so many new events, until it ends."""
+    if count < _FEW_EVENTS:
+        session.execute(_FOR_FEW_EVENTS)
 
 
 def _open(session: duckdb.DuckDBPyConnection, file: Path) -> None:

@@ -27,6 +27,7 @@ from journey_pipeline.warehouse.configured import configured_tables
 from journey_pipeline.warehouse.connection import (
     UnopenableWarehouse,
     WarehouseSettings,
+    expect_events,
     reading,
     wal_of,
     warehouse_file,
@@ -100,10 +101,6 @@ class SyncReport:
 log = logging.getLogger(__name__)
 
 _PASSES = 5
-# With so few new events, handing work over to a second thread costs more than that takes off the first, and finding
-# out how to shorten texts takes half of a checkpoint.
-_FEW_EVENTS = 10_000
-_CHEAPER_FOR_FEW = "set threads = 1; set disabled_compression_methods = 'fsst'"
 _FRESH = "warehouse.rebuilding.duckdb"
 _DEFAULTS = WarehouseSettings()
 BeforeAnew = Callable[[], object]
@@ -249,11 +246,6 @@ class _Plan:
         changed = self.outgoing or inventory.added or inventory.restated or self.listed or self.stale
         return not (changed or self.exports_differ) and self.reports.is_empty
 
-    @property
-    def is_small(self) -> bool:
-        rows = sum(found.manifest.events.rows for found in self.inventory.fresh)
-        return rows < _FEW_EVENTS and not (self.inventory.removed or self.listed or self.stale)
-
 
 def _update(session: duckdb.DuckDBPyConnection, lake: Lake, settings: WarehouseSettings) -> SyncReport:
     """Makes the warehouse equal to the lake as it is now.
@@ -337,8 +329,8 @@ def _carry_out(
     session: duckdb.DuckDBPyConnection, plan: _Plan, settings: WarehouseSettings, clock: Clock
 ) -> SyncReport:
     inventory = plan.inventory
-    if plan.is_small:
-        session.execute(_CHEAPER_FOR_FEW)
+    if not (inventory.removed or plan.listed or plan.stale):
+        expect_events(session, sum(found.manifest.events.rows for found in inventory.fresh))
     with clock.phase("merge"):
         incoming = {found: plan.extents[found] for found in inventory.fresh}
         changes = Changes(session, plan.tables, plan.stale)
