@@ -17,9 +17,16 @@ import duckdb
 
 from journey_pipeline.errors import WarehouseError
 from journey_pipeline.model import Column
+from journey_pipeline.settings import storage_version
 from journey_pipeline.sql import identifier, literal
 
 SCHEMAS = ("internal", "core", "marts", "ops")
+
+# Columns of text of which many rows have the same value.
+_SHARED = frozenset(
+    "vendor connection stream occurred_at_source journey_id journey_name activity_id activity_name activity_type "  # noqa: SIM905
+    "next_activity_id message_id channel action vendor_action outcome reason_code partition_key landing_file".split()
+)
 
 _COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
 _COLUMNS = r"[a-z_0-9]+(?:, [a-z_0-9]+)*"
@@ -215,8 +222,12 @@ def create_table(session: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 
 def _compression(column: Column) -> str:
-    # Left to choose, DuckDB spends most of an insert on trying out how to compress the properties, and chooses worse.
-    return " using compression zstd" if column.type == "JSON" else ""
+    """How a column lies in the file, where DuckDB would spend much of an insert on finding it out."""
+    if column.type == "JSON":
+        return " using compression zstd"  # left to choose, it chooses worse
+    # Later storage versions have one way for all text, and refuse this one.
+    has_choice = storage_version().startswith("v1.2.")
+    return " using compression dictionary" if column.name in _SHARED and has_choice else ""
 
 
 def comment_on(session: duckdb.DuckDBPyConnection, table: Table) -> None:
