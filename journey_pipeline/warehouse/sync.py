@@ -70,8 +70,8 @@ class SyncReport:
         rows_inserted: Events that went in; the events of a replaced file count, even if they are as before.
         rebuilt: Why the warehouse was made from nothing; empty if it was not.
         listing: The files of the lake that it looked at.
-        phases: Seconds by phase: inventory, read, merge, tables, commit, checkpoint.
-        cpu: Processor seconds of this process by phase, without checkpoint.
+        phases: Seconds by phase: inventory, read, merge, tables, commit, checkpoint, put.
+        cpu: Processor seconds of this process by phase.
         seconds: In all, without waiting for another writer.
     """
 
@@ -134,9 +134,8 @@ def _sync(lake: Lake, settings: WarehouseSettings, before_anew: BeforeAnew) -> S
         with writing(file, settings) as session:
             if prepare(session):
                 report = _update(session, lake, settings)
-                checkpoint_begun = time.perf_counter()
-                session.execute("checkpoint")
-                report.phases["checkpoint"] = time.perf_counter() - checkpoint_begun
+                with Clock(report.phases, report.cpu).phase("checkpoint"):
+                    session.execute("checkpoint")
                 return report
     except UnopenableWarehouse as error:
         why = f"it could not be opened ({error.why})"
@@ -170,14 +169,15 @@ def _make_anew(lake: Lake, settings: WarehouseSettings, why: str, before_anew: B
         with writing(fresh, settings) as session:
             prepare(session)
             report = _update(session, lake, settings)
-            begun = time.perf_counter()
-            session.execute("checkpoint")
+            clock = Clock(report.phases, report.cpu)
+            with clock.phase("checkpoint"):
+                session.execute("checkpoint")
             now = take_census(session)
         forbid_loss(before, now, report.broken, settings)
-        _put(fresh, target)
+        with clock.phase("put"):
+            _put(fresh, target)
     finally:
         _remove(fresh)
-    report.phases["checkpoint"] = time.perf_counter() - begun
     return replace(report, removed=_fewer_partitions(before, now), rebuilt=why)
 
 
