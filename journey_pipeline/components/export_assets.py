@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from journey_pipeline.components.export_checks import export_checks
-from journey_pipeline.components.load_assets import LoadAssets
+from journey_pipeline.components.load_assets import LoadAssets, expired_since, first_try
 from journey_pipeline.components.recording import ended, failure, life_of_order
 from journey_pipeline.components.schedules import (
     GAPS,
@@ -90,8 +90,12 @@ def _request(assets: LoadAssets) -> dg.AssetsDefinition:
         pool=assets.stream.key.connection,
     )
     def request(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        asked_at = first_try(context)
         windows = [window_of(partitions, name) for name in context.partition_keys]
-        for window, tree in _order(assets, windows):
+        gone = {window for window in windows if expired_since(asked_at, assets.stream, window)}
+        for window in sorted(gone):
+            context.log.warning("%s expired while the run waited", key_of(partitions, window))
+        for window, tree in _order(assets, [window for window in windows if window not in gone]):
             yield _life(assets, window, tree)
             context.log.info("%s: %s", key_of(partitions, window), tree[0])
         yield from ended(context, [assets.requests])

@@ -217,7 +217,7 @@ class LoadAssets:
 
 
 def _load(context: dg.AssetExecutionContext, config: LoadConfig, assets: LoadAssets) -> Iterator[Any]:
-    lake, partitions, asked_at = Lake(make_home()), assets.partitions, _first_try(context)
+    lake, partitions, asked_at = Lake(make_home()), assets.partitions, first_try(context)
     load = assets.load(
         lake=lake,
         stream=assets.stream,
@@ -234,7 +234,7 @@ def _load(context: dg.AssetExecutionContext, config: LoadConfig, assets: LoadAss
         known = recorder.of_earlier_tries()
         for outcome in load.outcomes():
             key = key_of(partitions, outcome.window)
-            if _expired_since(asked_at, assets.stream, outcome):
+            if isinstance(outcome.error, ExportExpired) and expired_since(asked_at, assets.stream, outcome.window):
                 context.log.warning("%s expired while the run waited: %s", key, outcome.error)
                 continue
             if not outcome.of_connection:  # the step's failure tells it
@@ -249,17 +249,16 @@ def _load(context: dg.AssetExecutionContext, config: LoadConfig, assets: LoadAss
     yield from ended(context, [assets.raw, assets.events])
 
 
-def _first_try(context: dg.AssetExecutionContext) -> datetime:
+def first_try(context: dg.AssetExecutionContext) -> datetime:
+    """When the run was asked for."""
     # A step that is tried again, or a run that takes a crashed one's place, keeps what has landed since the first try.
     run = context.instance.get_run_record_by_id(context.run.root_run_id or context.run.run_id)
     return run.create_timestamp.astimezone(UTC) if run else datetime.now(UTC)
 
 
-def _expired_since(asked_at: datetime, stream: Stream, outcome: PartitionOutcome) -> bool:
-    """Whether the vendor kept a partition when the run was asked for, and no longer: no other run would get it."""
-    return isinstance(outcome.error, ExportExpired) and (
-        stream.is_expired(outcome.window, utc_now()) and not stream.is_expired(outcome.window, asked_at)
-    )
+def expired_since(asked_at: datetime, stream: Stream, window: Window) -> bool:
+    """Whether the vendor kept a window when the run was asked for, and no longer: no other run would get it."""
+    return stream.is_expired(window, utc_now()) and not stream.is_expired(window, asked_at)
 
 
 def _say(context: dg.AssetExecutionContext, key: str, outcome: PartitionOutcome) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from click.testing import CliRunner
+from dagster._core.test_utils import freeze_time
 
 from journey_pipeline.cli.commands import exports
 from journey_pipeline.components.deployment import Deployment, load_deployment
@@ -140,6 +141,19 @@ def test_a_day_that_the_vendor_no_longer_keeps_is_not_ordered(
 ) -> None:
     assert not order(runner, assets, *days_ago(100, 2)).success
     assert sandbox.calls.count("profile_order") == 0
+
+
+def test_a_day_that_expires_while_its_run_waits_is_left_out_of_the_order(
+    runner: Runner, assets: LoadAssets, sandbox: Sandbox
+) -> None:
+    gone, kept = days_ago(89, 2)
+    with freeze_time(NOW - timedelta(days=1)):  # when the run is asked for
+        assert order(runner, assets, gone, kept).success
+    assert sandbox.calls.count("profile_order") == 1
+    with assets.open_exports() as exports:
+        ordered = exports.queue.current(assets.stream.key, kept)
+        assert ordered is not None
+        assert ordered.window == kept
 
 
 def test_the_sensor_polls_and_starts_one_run_that_lands_and_records_the_exports_life(
