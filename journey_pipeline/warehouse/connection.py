@@ -35,10 +35,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "enable_external_file_cache": False,  # it outlives the session, in which a file of the lake may be replaced
 }
-# With so few new events, handing work over to a second thread costs more than that takes off the first, and finding
-# out how to shorten texts takes half of a checkpoint.
-_FEW_EVENTS = 10_000
-_FOR_FEW_EVENTS = "set threads = 1; set disabled_compression_methods = 'fsst'"
+_FEW_EVENTS = 10_000  # with so few, handing work over to a second thread costs more than that takes off the first
 
 
 class UnopenableWarehouse(WarehouseError):  # noqa: N818 - it names the file's state
@@ -110,7 +107,7 @@ def writing(file: Path, settings: WarehouseSettings) -> Iterator[duckdb.DuckDBPy
 def expect_events(session: duckdb.DuckDBPyConnection, count: int) -> None:
     """Sets a session that writes to what costs least for so many new events, until it ends."""
     if count < _FEW_EVENTS:
-        session.execute(_FOR_FEW_EVENTS)
+        session.execute("set threads = 1")
 
 
 def _open(session: duckdb.DuckDBPyConnection, file: Path) -> None:
@@ -171,7 +168,7 @@ def _session(memory: str, threads: int, spill: Path) -> Iterator[duckdb.DuckDBPy
     engine = _idle() or duckdb.connect(config=_CONFIG)
     try:
         engine.execute(f"set memory_limit = {literal(memory)}; set temp_directory = {literal(str(spill))}")
-        engine.execute(f"set threads = {threads}; reset disabled_compression_methods")
+        engine.execute(f"set threads = {threads}")
         with engine.cursor() as session:
             session.execute("set timezone = 'UTC'")
             yield session
