@@ -91,11 +91,13 @@ def _request(assets: LoadAssets) -> dg.AssetsDefinition:
     )
     def request(context: dg.AssetExecutionContext) -> Iterator[Any]:
         asked_at = first_try(context)
-        windows = [window_of(partitions, name) for name in context.partition_keys]
-        gone = {window for window in windows if expired_since(asked_at, assets.stream, window)}
-        for window in sorted(gone):
-            context.log.warning("%s expired while the run waited", key_of(partitions, window))
-        for window, tree in _order(assets, [window for window in windows if window not in gone]):
+        windows = []
+        for name in context.partition_keys:
+            if expired_since(asked_at, assets.stream, window := window_of(partitions, name)):
+                context.log.warning("%s expired while the run waited", name)
+            else:
+                windows.append(window)
+        for window, tree in _order(assets, windows):
             yield _life(assets, window, tree)
             context.log.info("%s: %s", key_of(partitions, window), tree[0])
         yield from ended(context, [assets.requests])

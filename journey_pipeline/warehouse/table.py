@@ -24,8 +24,26 @@ SCHEMAS = ("internal", "core", "marts", "ops")
 
 # Columns of text of which many rows have the same value.
 _SHARED = frozenset(
-    "vendor connection stream occurred_at_source journey_id journey_name activity_id activity_name activity_type "  # noqa: SIM905
-    "next_activity_id message_id channel action vendor_action outcome reason_code partition_key landing_file".split()
+    {
+        "vendor",
+        "connection",
+        "stream",
+        "occurred_at_source",
+        "journey_id",
+        "journey_name",
+        "activity_id",
+        "activity_name",
+        "activity_type",
+        "next_activity_id",
+        "message_id",
+        "channel",
+        "action",
+        "vendor_action",
+        "outcome",
+        "reason_code",
+        "partition_key",
+        "landing_file",
+    }
 )
 
 _COLUMN = re.compile(r"([a-z_0-9]+): (.+)")
@@ -225,9 +243,9 @@ def _compression(column: Column) -> str:
     """How a column lies in the file, where DuckDB would spend much of an insert on finding it out."""
     if column.type == "JSON":
         return " using compression zstd"  # left to choose, it chooses worse
-    # Later storage versions have one way for all text, and refuse this one.
-    has_choice = storage_version().startswith("v1.2.")
-    return " using compression dictionary" if column.name in _SHARED and has_choice else ""
+    if column.name in _SHARED and storage_version().startswith("v1.2."):
+        return " using compression dictionary"  # later versions have one way for all text, and refuse this one
+    return ""
 
 
 def comment_on(session: duckdb.DuckDBPyConnection, table: Table) -> None:
